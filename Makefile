@@ -1,0 +1,83 @@
+# Proofward. `make demo` runs the main job; `make test` passes the tests. Both set up what they need.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := env -u VIRTUAL_ENV
+CARGO := $(shell command -v cargo 2>/dev/null)
+
+.PHONY: help demo test check bench chain weights omni-node eth-rpc setup clean
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: setup ## run one sealed job after another on the embedded chain; writes build/demo.json
+	@$(BIN)/proofward demo
+
+test: setup $(VENV)/.dev $(CONTRACT_MODULES) contracts/node_modules/.ready ## every test: Python, prover, pallets
+	@$(BIN)/python -m pytest
+ifneq ($(CARGO),)
+	cd prover && cargo test --release --quiet
+	cd chain && cargo test --workspace --quiet
+else
+	@echo "cargo is missing: the prover's and the pallets' own tests need rustup (stable)" >&2; exit 1
+endif
+
+check: setup $(VENV)/.dev ## lint and types: ruff, mypy, rustfmt, clippy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd prover && cargo fmt --check && cargo clippy --all-targets --quiet -- -D warnings
+	cd chain && cargo fmt --check && SKIP_WASM_BUILD=1 cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+bench: setup $(VENV)/.bench contracts/node_modules/.ready ## interleaved rounds against ezkl; writes build/bench.json
+	$(BIN)/python -m bench
+
+chain: devnet/node_modules/.ready ## rebuild runtime and raw spec from source; fails if they differ from the committed ones
+	bash chain/build.sh --check
+
+weights: ## measure the pallets' weights and write weights.rs
+	bash chain/weights.sh
+
+# ---- what the targets above need -------------------------------------------------------------
+
+setup: $(VENV)/.ready devnet/node_modules/.ready contracts/node_modules/.ready $(VENV)/.prover
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing (Debian: apt-get install python3.11 python3.11-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: pyproject.toml requirements.lock | $(VENV)/bin/python
+	@echo "installing Python packages (about a minute)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.ready
+	@echo "installing test tools"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[demo,dev]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[demo,dev,bench]'
+	@touch $@
+
+PROVER_SOURCES := $(wildcard prover/src/*.rs prover/src/*/*.rs prover/Cargo.toml prover/Cargo.lock prover/pyproject.toml)
+
+$(VENV)/.prover: $(PROVER_SOURCES) $(VENV)/.ready
+ifneq ($(CARGO),)
+	@echo "building the Groth16 prover from Rust (about a minute)"
+	$(BIN)/pip install --quiet --disable-pip-version-check ./prover
+else
+	@echo "cargo is missing: no Groth16 prover, every job takes the ezkl lane (rustup brings cargo)"
+endif
+	@touch $@
+
+%/node_modules/.ready: %/package-lock.json
+	@command -v npm >/dev/null || { echo "Node 20 with npm is missing" >&2; exit 1; }
+	@echo "installing npm packages of $* (under a minute)"
+	cd $* && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) build */node_modules prover/target chain/target chain/target-wasm
