@@ -1,0 +1,116 @@
+"""Groth16 over BN254 for integer programs (see IR.md for their semantics and byte format).
+
+Field elements, commitments and salts are 32 bytes. Values are signed 64-bit integers, flat, record after record.
+Every function releases the GIL while it computes, and raises ProverError for anything that it refuses.
+"""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import final
+
+__version__: str
+
+class ProverError(Exception):
+    """A refusal. `code` is one of: malformed-program, over-limit, overflow, input-length, input-out-of-range, bad-salt, malformed-key,
+    key-mismatch, malformed-proof, malformed-commitment, unsatisfied, io, setup-failed."""
+
+    code: str
+
+@final
+class Circuit:
+    """The constraint system of `batch` copies of an integer program, with its two commitments."""
+
+    def __new__(cls, program: bytes, batch: int = 1) -> Circuit: ...
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 over the program, the batch and every row of the constraint system (32 bytes)."""
+    @property
+    def batch(self) -> int: ...
+    @property
+    def constraints(self) -> int: ...
+    @property
+    def domain(self) -> int:
+        """Size of the evaluation domain (rows rounded up to 2^k, 9*2^k or 3*2^k)."""
+    @property
+    def constraints_by_layer(self) -> list[tuple[str, int]]:
+        """(label, constraints) for each node in order, all records together; then the commitments and the public rows."""
+    @property
+    def input_bounds(self) -> list[tuple[int, int]]:
+        """Declared (lo, hi) of each input of one record."""
+    @property
+    def output_bounds(self) -> list[tuple[int, int]]:
+        """Static (lo, hi) of each output of one record; with them a client opens an output commitment."""
+    def evaluate(self, values: Sequence[int]) -> list[int]:
+        """Outputs of all records. Raises input-length, input-out-of-range."""
+
+@final
+class ProvingKey:
+    """A proving key mapped from its file. Its parsed form is shared in this process by (path, SHA-256)."""
+
+    @staticmethod
+    def load(path: str | PathLike[str], circuit: Circuit, sha256: bytes | None = None) -> ProvingKey:
+        """Map the file, compare its SHA-256 (if given) and the circuit's digest. Raises io, malformed-key, key-mismatch."""
+    @property
+    def verifying_key(self) -> bytes: ...
+    @property
+    def circuit_digest(self) -> bytes: ...
+
+@final
+class Proof:
+    @property
+    def proof(self) -> bytes:
+        """256 bytes: A.x A.y B.x1 B.x0 B.y1 B.y0 C.x C.y, big-endian, as the EVM's pairing precompile reads them."""
+    @property
+    def input_commitment(self) -> bytes: ...
+    @property
+    def output_commitment(self) -> bytes: ...
+    @property
+    def outputs(self) -> list[int]: ...
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Wall time of `witness`, `prove` and `total`."""
+
+def setup(circuit: Circuit, path: str | PathLike[str], threads: int = 0) -> tuple[bytes, bytes]:
+    """Make keys from the operating system's randomness; write the proving key to `path` (atomically, mode 0600).
+
+    Returns (verifying key, SHA-256 of the proving key file). The randomness is erased before returning: whoever could read this process while it ran
+    can forge proofs under this key. threads = 0 means all cores.
+    """
+
+def prove(
+    key: ProvingKey, circuit: Circuit, values: Sequence[int], input_salt: bytes, output_salt: bytes, threads: int = 0
+) -> Proof:
+    """Evaluate, commit and prove; the proof is verified before it is returned. Salts are 32 random bytes. Raises input-length, input-out-of-range, bad-salt, key-mismatch, unsatisfied."""
+
+def evaluate(program: bytes, values: Sequence[int]) -> list[int]:
+    """Outputs of the records in `values` (one or more), without building a circuit."""
+
+def commit(bounds: Sequence[tuple[int, int]], batch: int, values: Sequence[int], salt: bytes) -> bytes:
+    """Commitment to `batch` records with the given per-value bounds (Circuit.input_bounds or Circuit.output_bounds). Needs no key and no program.
+    Raises input-length, input-out-of-range, bad-salt."""
+
+def open_record(bounds: Sequence[tuple[int, int]], batch: int, values: Sequence[int], salt: bytes, index: int) -> tuple[bytes, list[bytes]]:
+    """(record salt, path) that open record `index` of a commitment alone, without the other records' values or salts."""
+
+def check_record(
+    bounds: Sequence[tuple[int, int]], batch: int, index: int, record: Sequence[int], record_salt: bytes, path: Sequence[bytes], commitment: bytes
+) -> bool:
+    """Whether `record` is record `index` of `commitment`."""
+
+def verify(verifying_key: bytes, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
+    """False for a wrong or malformed proof or commitment; raises malformed-key for a bad key."""
+
+def batch_verify(verifying_key: bytes, items: Sequence[tuple[bytes, bytes, bytes]], threads: int = 0) -> bool:
+    """True if every (input commitment, output commitment, proof) verifies; checked together under a random linear combination (error 2^-128)."""
+
+def verifying_key_json(verifying_key: bytes) -> str:
+    """The key in snarkjs' JSON form."""
+
+def proof_json(input_commitment: bytes, output_commitment: bytes, proof: bytes) -> tuple[str, str]:
+    """(proof, public signals) in snarkjs' JSON form."""
+
+def solidity_verifier(verifying_key: bytes, template: str) -> str:
+    """Fill contracts/Groth16Verifier.sol.tmpl with the key's constants."""
+
+def poseidon(inputs: Sequence[bytes]) -> bytes:
+    """circomlib's Poseidon of 1..16 field elements (32 bytes big-endian each, below the modulus)."""
