@@ -1,0 +1,1 @@
+"""The ezkl lane (Halo2 over BN254 with KZG)."""

@@ -1,0 +1,141 @@
+"""Floats to the integers that a circuit takes, and back. Exact, total and refusing: never clamps.
+
+Two kinds. *Affine*: q = rint((x - offset) * scale) per feature, half to even, in float64; low <= q <= high.
+*Thresholds*: q = number of thresholds strictly below float32(x), so that x <= t[j] exactly when q <= j; this is
+how tree ensembles see their input (ONNX `BRANCH_LEQ` compares in float32), hence no accuracy is lost.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .errors import InputRangeError
+
+MAX_FEATURES = 16_384
+INTEGER_BOUND = 2**40
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class AffineQuantiser(_Strict):
+    """Per-feature affine map. `scale` is steps per unit (> 0); `low` and `high` are inclusive integer bounds."""
+
+    kind: Literal["affine"] = "affine"
+    scale: list[float] = Field(min_length=1, max_length=MAX_FEATURES)
+    offset: list[float]
+    low: list[int]
+    high: list[int]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> AffineQuantiser:
+        n = len(self.scale)
+        if not (len(self.offset) == len(self.low) == len(self.high) == n):
+            raise ValueError("scale, offset, low and high must have one entry per feature")
+        if any(s <= 0 for s in self.scale):
+            raise ValueError("scale must be positive")
+        if any(
+            not -INTEGER_BOUND <= lo <= hi <= INTEGER_BOUND
+            for lo, hi in zip(self.low, self.high, strict=True)
+        ):
+            raise ValueError("low <= high must hold within +-2^40")
+        return self
+
+    @property
+    def features(self) -> int:
+        return len(self.scale)
+
+    def bounds(self) -> tuple[Integers, Integers]:
+        """Inclusive integer bounds, each of shape [features]."""
+        return np.array(self.low, dtype=np.int64), np.array(self.high, dtype=np.int64)
+
+    def quantize(self, x: Floats) -> Integers:
+        """[n, features] floats to int64 of the same shape. Raises InputRangeError."""
+        x = _rows(x, self.features)
+        with np.errstate(over="ignore"):
+            steps = np.rint((x - np.array(self.offset)) * np.array(self.scale))
+        low, high = self.bounds()
+        outside = (steps < low) | (steps > high)
+        if outside.any():
+            row, feature = (int(i) for i in np.argwhere(outside)[0])
+            least = self.low[feature] / self.scale[feature] + self.offset[feature]
+            most = self.high[feature] / self.scale[feature] + self.offset[feature]
+            raise InputRangeError(
+                f"record {row}, feature {feature} is outside the model's range [{least:g}, {most:g}]; "
+                "check the units, or use a model calibrated for such records"
+            )
+        return np.asarray(steps, dtype=np.int64)
+
+    def restore(self, q: Integers) -> Floats:
+        """The centre of each step, as float64: what the integers stand for."""
+        return np.asarray(q / np.array(self.scale) + np.array(self.offset), dtype=np.float64)
+
+
+class ThresholdQuantiser(_Strict):
+    """Per-feature ranks among strictly increasing float32 thresholds. Any finite float is in range."""
+
+    kind: Literal["thresholds"] = "thresholds"
+    thresholds: list[list[float]] = Field(min_length=1, max_length=MAX_FEATURES)
+
+    @model_validator(mode="after")
+    def _increasing(self) -> ThresholdQuantiser:
+        if any(a >= b for row in self.thresholds for a, b in pairwise(row)):
+            raise ValueError("thresholds must be strictly increasing")
+        return self
+
+    @property
+    def features(self) -> int:
+        return len(self.thresholds)
+
+    def bounds(self) -> tuple[Integers, Integers]:
+        """Inclusive integer bounds, each of shape [features]."""
+        high = np.array([len(row) for row in self.thresholds], dtype=np.int64)
+        return np.zeros_like(high), high
+
+    def quantize(self, x: Floats) -> Integers:
+        """[n, features] floats to int64 ranks of that shape. Raises InputRangeError on NaN or infinity."""
+        single = _rows(x, self.features).astype(np.float32).astype(np.float64)
+        ranks = [
+            np.searchsorted(np.array(row, dtype=np.float64), single[:, i], side="left")
+            for i, row in enumerate(self.thresholds)
+        ]
+        return np.stack(ranks, axis=1).astype(np.int64)
+
+
+Quantiser = Annotated[AffineQuantiser | ThresholdQuantiser, Field(discriminator="kind")]
+
+
+def check_range(quantiser: AffineQuantiser | ThresholdQuantiser, q: Integers) -> None:
+    """Raise InputRangeError unless every integer of q [n, features] lies within the quantiser's bounds."""
+    if q.ndim != 2 or q.shape[1] != quantiser.features:
+        raise InputRangeError(f"expected integers [records, {quantiser.features}], got {list(q.shape)}")
+    low, high = quantiser.bounds()
+    outside = (q < low) | (q > high)
+    if outside.any():
+        row, feature = (int(i) for i in np.argwhere(outside)[0])
+        raise InputRangeError(f"record {row}, feature {feature} is outside [{low[feature]}, {high[feature]}]")
+
+
+def _rows(x: Floats, features: int) -> Floats:
+    try:
+        rows = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputRangeError("the input is not a table of numbers") from error
+    if rows.ndim == 1:
+        rows = rows[None, :]
+    rows = rows.reshape(rows.shape[0], -1)
+    if rows.shape[1] != features:
+        raise InputRangeError(f"expected {features} features per record, got {rows.shape[1]}")
+    if not np.isfinite(rows).all():
+        row, feature = (int(i) for i in np.argwhere(~np.isfinite(rows))[0])
+        raise InputRangeError(f"record {row}, feature {feature} is missing or not finite; fill it in first")
+    return rows
