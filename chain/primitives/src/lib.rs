@@ -1,0 +1,18 @@
+//! What Proofward's pallets share: types, identifiers, signed messages, and the traits between them.
+//!
+//! No pallet depends on another: each names, in its `Config`, a trait from [`traits`] that the runtime fulfils.
+//! Byte layouts here are normative; `docs/protocol.md` restates them with test vectors.
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+pub mod ids;
+pub mod messages;
+pub mod traits;
+pub mod types;
+
+pub use traits::{
+	ContractCode, Decision, ModelRegistry, ModelView, ProofVerifier, QuoteVerifier, RejectReason, Verdict, Verified,
+	VerifierContract, WorkerRegistry, WorkerView,
+};
+pub use types::{Balance, Lane, Level, Moment, Setup};

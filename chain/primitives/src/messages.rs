@@ -1,0 +1,80 @@
+//! What enclaves bind by a quote and sign by a receipt key.
+
+use alloc::vec::Vec;
+use codec::{Decode, Encode};
+use polkadot_sdk::{
+	sp_core::{ed25519, H256},
+	sp_io,
+};
+use sha2::{Digest, Sha512};
+
+use crate::{Level, Setup};
+
+const WORKER: &[u8] = b"proofward/worker/v1";
+const SETUP: &[u8] = b"proofward/setup/v1";
+const RECEIPT: &[u8] = b"proofward/receipt/v1";
+
+/// SHA-512 of the prefix and of every field behind its own length (u32, little endian), so no two lists collide.
+fn bind(prefix: &[u8], fields: &[&[u8]]) -> [u8; 64] {
+	let mut hasher = Sha512::new();
+	hasher.update(prefix);
+	for field in fields {
+		hasher.update((field.len() as u32).to_le_bytes());
+		hasher.update(field);
+	}
+	hasher.finalize().into()
+}
+
+/// `report_data` of a worker's quote: this enclave's keys, for this account, on this chain, not before this block.
+pub fn worker_report_data<AccountId: Encode>(
+	genesis: &H256,
+	account: &AccountId,
+	hpke_key: &[u8],
+	receipt_key: &[u8; 32],
+	epoch: u32,
+	block_hash: &H256,
+) -> [u8; 64] {
+	let (account, epoch) = (account.encode(), epoch.to_le_bytes());
+	bind(WORKER, &[genesis.as_bytes(), &account, hpke_key, receipt_key, &epoch, block_hash.as_bytes()])
+}
+
+/// `report_data` of the quote of an enclave that ran a trusted setup: this circuit's key was made in there.
+pub fn setup_report_data(circuit_digest: &H256, vk_hash: &H256) -> [u8; 64] {
+	bind(SETUP, &[circuit_digest.as_bytes(), vk_hash.as_bytes()])
+}
+
+/// What an enclave states when it hands over a result.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Receipt<AccountId> {
+	pub genesis: H256,
+	pub job: H256,
+	pub model: H256,
+	pub worker: AccountId,
+	pub weights_digest: H256,
+	pub input_commitment: H256,
+	pub output_commitment: H256,
+	/// SHA-256 of the sealed output's bytes.
+	pub sealed_output_hash: H256,
+	/// SHA-256 of the proof's bytes.
+	pub proof_hash: H256,
+	pub level: Level,
+	pub setup: Setup,
+	/// A block that the enclave was told of when it made the receipt.
+	pub block: u32,
+}
+
+impl<AccountId: Encode> Receipt<AccountId> {
+	/// The bytes that are signed: the domain prefix, then the SCALE encoding.
+	pub fn message(&self) -> Vec<u8> {
+		[RECEIPT, &self.encode()].concat()
+	}
+
+	/// Whether `signature` (Ed25519, RFC 8032) is `receipt_key`'s over this receipt.
+	pub fn verify(&self, receipt_key: &[u8; 32], signature: &[u8; 64]) -> bool {
+		sp_io::crypto::ed25519_verify(
+			&ed25519::Signature::from_raw(*signature),
+			&self.message(),
+			&ed25519::Public::from_raw(*receipt_key),
+		)
+	}
+}

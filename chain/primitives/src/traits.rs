@@ -1,0 +1,140 @@
+//! The seams between the pallets. The runtime plugs the pallets into each other; unit tests plug in tables.
+
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use polkadot_sdk::{
+	frame_support::{pallet_prelude::DispatchResult, weights::Weight},
+	sp_core::{H160, H256},
+	sp_runtime::DispatchError,
+};
+use scale_info::TypeInfo;
+
+use crate::{Balance, Lane, Level, Moment, Setup};
+
+/// What a quote says after it was verified against a root, its collateral, the TCB policy and the allow-list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+	pub level: Level,
+	/// SHA-256 of the DER of the root that verified it.
+	pub root: H256,
+	/// See [`crate::ids::measurement`]; on the allow-list.
+	pub measurement: H256,
+	/// The caller compares it with what the quote must bind.
+	pub report_data: [u8; 64],
+	/// When the collateral behind the verdict runs out, in milliseconds.
+	pub collateral_expires_at: Moment,
+}
+
+/// The attestation pallet, as workers and models see it.
+pub trait QuoteVerifier {
+	/// Verifies a TDX quote at the chain's present time. Errors name the reason and come from the attestation pallet.
+	fn verify_quote(quote: &[u8]) -> Result<Verified, DispatchError>;
+	/// An upper bound of the weight of [`Self::verify_quote`].
+	fn verify_quote_weight() -> Weight;
+}
+
+/// A worker whose registration stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerView {
+	pub level: Level,
+	pub epoch: u32,
+	pub receipt_key: [u8; 32],
+	/// The epoch before, whose receipts still count: a renewal must not void the work in progress. `None` when that
+	/// epoch was attested at another level or by a measurement that is no longer allowed: `level` speaks for both.
+	pub previous_receipt_key: Option<[u8; 32]>,
+	pub expires_at: Moment,
+}
+
+impl WorkerView {
+	/// The keys under which a receipt may be signed, newest first.
+	pub fn receipt_keys(&self) -> impl Iterator<Item = &[u8; 32]> {
+		core::iter::once(&self.receipt_key).chain(self.previous_receipt_key.as_ref())
+	}
+}
+
+/// The workers pallet, as jobs see it.
+pub trait WorkerRegistry<AccountId> {
+	/// The worker, unless it never registered, retired or expired.
+	fn active(worker: &AccountId) -> Option<WorkerView>;
+	/// Notes a claim; the worker cannot retire (and take its stake) while it holds one.
+	/// Fails for a worker that is not registered.
+	fn claim_opened(worker: &AccountId) -> DispatchResult;
+	/// Notes the end of a claim, however it ended. Never fails: an ending must not be blocked.
+	fn claim_closed(worker: &AccountId);
+}
+
+/// A published model, as jobs see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelView {
+	pub weights_digest: H256,
+	pub lane: Lane,
+	pub setup: Setup,
+	pub verifier: VerifierContract,
+	/// The least price of a job, in the chain's smallest unit.
+	pub price: Balance,
+	/// Blocks after which a claim lapses.
+	pub claim_blocks: u32,
+	pub retired: bool,
+}
+
+/// The models pallet, as jobs see it.
+pub trait ModelRegistry {
+	fn model(id: &H256) -> Option<ModelView>;
+}
+
+/// A verifier contract, pinned by the hash of its runtime code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct VerifierContract {
+	pub address: H160,
+	/// keccak-256 of the runtime code.
+	pub code_hash: H256,
+}
+
+/// The contracts on the chain, as models see them.
+pub trait ContractCode {
+	/// keccak-256 of the code at `address`; `None` when there is none.
+	fn code_hash(address: &H160) -> Option<H256>;
+}
+
+/// Why a proof was not accepted.
+#[derive(
+	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub enum RejectReason {
+	/// The contract answered `false`.
+	ProofInvalid,
+	/// The contract reverted.
+	Reverted,
+	/// The contract trapped or used more weight or deposit than a verdict may.
+	CallFailed,
+	/// The contract answered with something other than an ABI boolean of exactly 32 bytes.
+	MalformedAnswer,
+	/// The code at the address is not the code that the model named.
+	CodeChanged,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+	Accepted,
+	Rejected(RejectReason),
+}
+
+/// A decision and what it cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+	pub decision: Decision,
+	pub weight: Weight,
+}
+
+/// Asks a model's contract about a proof.
+pub trait ProofVerifier {
+	/// Calls `verify(bytes32 inputCommitment, bytes32 outputCommitment, bytes proof) returns (bool)`. Whatever the
+	/// contract does leaves no trace in state; only an exact `true` is [`Decision::Accepted`].
+	fn verify(
+		contract: &VerifierContract,
+		input_commitment: &H256,
+		output_commitment: &H256,
+		proof: &[u8],
+	) -> Verdict;
+	/// The most weight that a verdict can use; charged in advance.
+	fn max_weight() -> Weight;
+}
