@@ -1,0 +1,34 @@
+"""The one exception of the protocol: a stable code, and a message that says what happened, to what, what to
+do.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class Code:
+    """Error codes, kebab-case. Stable: a node and an enclave of different versions exchange them."""
+
+    OVERSIZE: Final = "oversize"
+    MALFORMED: Final = "malformed"
+    MALFORMED_ENVELOPE: Final = "malformed-envelope"
+    BAD_LENGTH: Final = "bad-length"
+    BAD_KEY: Final = "bad-key"
+    NO_RECIPIENTS: Final = "no-recipients"
+    NOT_A_RECIPIENT: Final = "not-a-recipient"
+    UNKNOWN_EPOCH: Final = "unknown-epoch"
+    WRONG_BINDING: Final = "wrong-binding"
+    BAD_RECEIPT: Final = "bad-receipt"
+
+
+class ProtocolError(ValueError):
+    """A message that breaks the protocol. `code` is one of `Code`; the text never holds plaintext or keys."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"

@@ -1,0 +1,80 @@
+"""Ids and digests: how a job, a model and an artefact's files are named."""
+
+from __future__ import annotations
+
+from proofward.protocol import scale
+from proofward.protocol.bounds import ACCOUNT_LENGTH, HASH_LENGTH
+from proofward.protocol.hashes import blake2_256, sha256
+from proofward.protocol.types import SCALE_LANE, Lane, require_length
+
+_JOB = b"proofward/job/v1"
+_MODEL = b"proofward/model/v1"
+
+_H256 = scale.fixed(HASH_LENGTH)
+_MODEL_RECORD = scale.Record(
+    "ModelId",
+    {
+        "publisher": _H256,
+        "weights_digest": _H256,
+        "manifest_hash": _H256,
+        "lane": SCALE_LANE,
+        "vk_hash": _H256,
+        "verifier": scale.fixed(20),
+        "code_hash": _H256,
+    },
+)
+
+
+def job_id(client: bytes, nonce: bytes) -> bytes:
+    """blake2_256("proofward/job/v1" || client account || nonce), 32 bytes. The client draws the nonce at
+    random.
+    """
+    require_length("client", client, ACCOUNT_LENGTH)
+    require_length("nonce", nonce, HASH_LENGTH)
+    return blake2_256(_JOB + client + nonce)
+
+
+def model_id(
+    *,
+    publisher: bytes,
+    weights_digest: bytes,
+    manifest_hash: bytes,
+    lane: Lane,
+    vk_hash: bytes,
+    verifier: bytes,
+    code_hash: bytes,
+) -> bytes:
+    """blake2_256("proofward/model/v1" || SCALE(all of them)), 32 bytes: nothing of a model changes under
+    its id.
+
+    `verifier` is the contract's address (20 bytes), `code_hash` the Keccak-256 of its runtime code.
+    """
+    return blake2_256(
+        _MODEL
+        + _MODEL_RECORD.encode(
+            {
+                "publisher": publisher,
+                "weights_digest": weights_digest,
+                "manifest_hash": manifest_hash,
+                "lane": lane.name.capitalize(),
+                "vk_hash": vk_hash,
+                "verifier": verifier,
+                "code_hash": code_hash,
+            }
+        )
+    )
+
+
+def weights_digest(onnx: bytes) -> bytes:
+    """SHA-256 of the ONNX file."""
+    return sha256(onnx)
+
+
+def vk_hash(vk: bytes) -> bytes:
+    """SHA-256 of the serialised verifying key."""
+    return sha256(vk)
+
+
+def manifest_hash(manifest_json: bytes) -> bytes:
+    """SHA-256 of manifest.json as it lies in the artefact."""
+    return sha256(manifest_json)

@@ -1,0 +1,71 @@
+"""The receipt: an enclave's signed statement of what it ran on what, for which job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proofward.protocol import scale
+from proofward.protocol.bounds import HASH_LENGTH
+from proofward.protocol.keys import ReceiptKey, verify_signature
+from proofward.protocol.types import SCALE_LEVEL, SCALE_SETUP, Level, Setup
+
+_DOMAIN = b"proofward/receipt/v1"
+_H256 = scale.fixed(HASH_LENGTH)
+_HASHES = (
+    "genesis",
+    "job",
+    "model",
+    "worker",
+    "weights_digest",
+    "input_commitment",
+    "output_commitment",
+    "sealed_output_hash",
+    "proof_hash",
+)
+_RECORD = scale.Record(
+    "Receipt",
+    {**dict.fromkeys(_HASHES, _H256), "level": SCALE_LEVEL, "setup": SCALE_SETUP, "block": "u32"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Hashes and accounts are 32 bytes; `sealed_output_hash` and `proof_hash` are SHA-256.
+
+    `block` is the number of the finalised block at which the work began, as the node told the enclave.
+    """
+
+    genesis: bytes
+    job: bytes
+    model: bytes
+    worker: bytes
+    weights_digest: bytes
+    input_commitment: bytes
+    output_commitment: bytes
+    sealed_output_hash: bytes
+    proof_hash: bytes
+    level: Level
+    setup: Setup
+    block: int
+
+    def message(self) -> bytes:
+        """The signed bytes: "proofward/receipt/v1" || SCALE(fields in order). Raises ProtocolError on a bad
+        field.
+        """
+        values = {name: getattr(self, name) for name in _HASHES}
+        values |= {
+            "level": self.level.name.capitalize(),
+            "setup": self.setup.scale_value(),
+            "block": self.block,
+        }
+        return _DOMAIN + _RECORD.encode(values)
+
+
+def sign_receipt(receipt: Receipt, key: ReceiptKey) -> bytes:
+    """Ed25519 over `receipt.message()`, 64 bytes."""
+    return key.sign(receipt.message())
+
+
+def verify_receipt(receipt: Receipt, signature: bytes, receipt_key: bytes) -> None:
+    """Raises ProtocolError(bad-receipt) unless `receipt_key` signed exactly this receipt."""
+    verify_signature(receipt_key, receipt.message(), signature)

@@ -1,0 +1,39 @@
+"""The 64 bytes that a quote carries for us, and so what it vouches for (Intel TDX: TDREPORT.REPORTDATA)."""
+
+from __future__ import annotations
+
+from proofward.protocol.bounds import ACCOUNT_LENGTH, HASH_LENGTH, RECEIPT_KEY_LENGTH
+from proofward.protocol.hashes import sha512
+from proofward.protocol.keys import require_hpke_key
+from proofward.protocol.types import require_length
+
+_WORKER = b"proofward/worker/v1"
+_SETUP = b"proofward/setup/v1"
+
+
+def _bind(domain: bytes, *parts: bytes) -> bytes:
+    return sha512(domain + b"".join(len(part).to_bytes(4, "little") + part for part in parts))
+
+
+def worker_report_data(
+    *, genesis: bytes, account: bytes, hpke_key: bytes, receipt_key: bytes, epoch: int, block_hash: bytes
+) -> bytes:
+    """report_data of a worker's quote, 64 bytes: SHA-512 over the domain and each field behind its u32 LE
+    length.
+
+    `epoch` enters as u32 LE; `block_hash` is that of a finalised block among the last 256, which dates the
+    quote.
+    """
+    require_length("genesis", genesis, HASH_LENGTH)
+    require_length("account", account, ACCOUNT_LENGTH)
+    require_hpke_key(hpke_key)
+    require_length("receipt_key", receipt_key, RECEIPT_KEY_LENGTH)
+    require_length("block_hash", block_hash, HASH_LENGTH)
+    return _bind(_WORKER, genesis, account, hpke_key, receipt_key, epoch.to_bytes(4, "little"), block_hash)
+
+
+def setup_report_data(*, circuit_digest: bytes, vk_hash: bytes) -> bytes:
+    """report_data of an attested setup's quote, 64 bytes, in the same form."""
+    require_length("circuit_digest", circuit_digest, HASH_LENGTH)
+    require_length("vk_hash", vk_hash, HASH_LENGTH)
+    return _bind(_SETUP, circuit_digest, vk_hash)
