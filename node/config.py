@@ -1,0 +1,216 @@
+"""The worker's configuration: one TOML file, checked whole before anything starts.
+
+Every field has a unit in its name or its docstring. A mistake is answered with the file, the key and what
+to write instead; unknown keys are
+refused, since a misspelt `min_price` would otherwise be a worker that works for nothing.
+"""
+
+from __future__ import annotations
+
+import stat
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+#: Unix socket paths longer than this are refused by the kernel (sun_path, unix(7)).
+SOCKET_PATH_MAX = 107
+#: A signing-key file holds one line; anything longer is the wrong file.
+KEY_FILE_MAX = 1024
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The message names the file, the key and the remedy."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ChainConfig(_Section):
+    """Where the chain is. `genesis`, when given, pins it: another chain behind the same address is
+    refused."""
+
+    url: str = "ws://127.0.0.1:9944"
+    genesis: Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")] | None = None
+    block_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    retry_seconds: Annotated[float, Field(gt=0, le=600)] = 2.0
+
+    @field_validator("url")
+    @classmethod
+    def _websocket(cls, value: str) -> str:
+        if not value.startswith(("ws://", "wss://")):
+            raise ValueError("must start with ws:// or wss://")
+        return value
+
+
+class WorkerConfig(_Section):
+    """Who works, for what price at least (plancks, 10^-12 UNIT), and where the journal lives.
+
+    `key_file` holds one line, a mnemonic or a `0x` seed, mode 0600. `dev_account` (`//Alice`) is accepted
+    on development chains only.
+    """
+
+    key_file: Path | None = None
+    dev_account: Annotated[str, Field(pattern=r"^//[A-Za-z0-9/_-]{1,64}$")] | None = None
+    data_dir: Path
+    endpoint: Annotated[str, Field(max_length=128)] = ""
+    min_price: Annotated[int, Field(ge=0)] = 0
+    shutdown_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    expected_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """First guess of a job's working time; measured times replace it."""
+    margin_blocks: Annotated[int, Field(ge=2, le=300)] = 4
+    """Blocks kept free between the expected end of the work and the lapse or the deadline."""
+    renew_before_seconds: Annotated[int, Field(ge=60)] = 6 * 3600
+    epoch_seconds: Annotated[int, Field(ge=60)] = 24 * 3600
+    """Keys are rotated at least this often: HPKE's base mode has no forward secrecy (RFC 9180, section
+    9.7)."""
+
+    @model_validator(mode="after")
+    def _one_account(self) -> WorkerConfig:
+        if (self.key_file is None) == (self.dev_account is None):
+            raise ValueError(
+                "give exactly one of key_file (a file of mode 0600) and dev_account (development only)"
+            )
+        return self
+
+
+class EnclaveConfig(_Section):
+    """The enclave process. With `spawn = false` somebody else starts it (a VM's init) and only `socket`
+    matters."""
+
+    provider: Literal["simulator", "dstack", "tsm"]
+    socket: Path | None = None
+    spawn: bool = True
+    models: Path
+    work_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
+    restart_backoff_seconds: Annotated[float, Field(gt=0, le=600)] = 1.0
+    pccs_url: str | None = None
+    """Where collateral is fetched when the quote's provider brings none."""
+
+    @field_validator("socket")
+    @classmethod
+    def _short(cls, value: Path | None) -> Path | None:
+        if value is not None and len(str(value)) > SOCKET_PATH_MAX:
+            raise ValueError(
+                f"is longer than {SOCKET_PATH_MAX} bytes, the kernel's limit: choose a shorter path"
+            )
+        return value
+
+
+class HttpConfig(_Section):
+    """Metrics and health. Bound to the loopback unless told otherwise; `port = 0` takes a free port."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 9615
+
+
+class LogConfig(_Section):
+    """Verbosity of the JSON log on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class NodeConfig(_Section):
+    """The whole file."""
+
+    chain: ChainConfig = ChainConfig()
+    worker: WorkerConfig
+    enclave: EnclaveConfig
+    http: HttpConfig = HttpConfig()
+    log: LogConfig = LogConfig()
+
+    @property
+    def socket(self) -> Path:
+        """The enclave's socket: `enclave.socket`, or `enclave.sock` in the data directory."""
+        return self.enclave.socket or self.worker.data_dir / "enclave.sock"
+
+    @property
+    def journal(self) -> Path:
+        """The journal's database file."""
+        return self.worker.data_dir / "journal.sqlite"
+
+    @property
+    def outbox(self) -> Path:
+        """The database of signed extrinsics."""
+        return self.worker.data_dir / "outbox.sqlite"
+
+
+def load(path: Path) -> NodeConfig:
+    """Read and check a configuration file; relative paths in it are relative to the file.
+
+    Raises:
+        ConfigError: unreadable file, bad TOML, unknown or wrong keys, a key file others can read.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read configuration {path}: {error.strerror}; give the path with --config"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path} is not TOML: {error}") from error
+    try:
+        config = NodeConfig.model_validate(_absolute(raw, path.resolve().parent))
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {_say(item)}"
+            for item in error.errors()
+        ]
+        raise ConfigError(f"configuration {path} is refused: " + "; ".join(lines)) from error
+    if len(str(config.socket)) > SOCKET_PATH_MAX:
+        raise ConfigError(
+            f"configuration {path} is refused: the enclave's socket {config.socket} is longer than {SOCKET_PATH_MAX} bytes; "
+            "set enclave.socket to a shorter path"
+        )
+    return config
+
+
+def signing_uri(config: NodeConfig) -> str:
+    """The secret URI of the worker's account: from `key_file`, or the dev account's well-known path.
+
+    Raises:
+        ConfigError: the key file is missing, readable by others, empty or too long. The message never holds
+        its content.
+    """
+    if config.worker.dev_account is not None:
+        return config.worker.dev_account
+    path = config.worker.key_file
+    assert path is not None  # WorkerConfig admits exactly one of the two
+    try:
+        mode = path.stat().st_mode
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigError(
+                f"key file {path} is readable by others (mode {stat.S_IMODE(mode):04o}); run chmod 600 on it"
+            )
+        with path.open("r", encoding="utf-8") as file:
+            text = file.read(KEY_FILE_MAX + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read key file {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"key file {path} is not text; it must hold one line, a mnemonic or a 0x seed"
+        ) from error
+    uri = text.strip()
+    if not uri or len(text) > KEY_FILE_MAX or "\n" in uri:
+        raise ConfigError(f"key file {path} must hold one line, a mnemonic or a 0x seed")
+    return uri
+
+
+def _say(item: object) -> str:
+    assert isinstance(item, dict)
+    if item["type"] == "extra_forbidden":
+        return "unknown key; see docs/operators.md for the keys there are"
+    return str(item["msg"]).removeprefix("Value error, ")
+
+
+def _absolute(raw: dict[str, object], base: Path) -> dict[str, object]:
+    paths = {("worker", "key_file"), ("worker", "data_dir"), ("enclave", "socket"), ("enclave", "models")}
+    out: dict[str, object] = dict(raw)
+    for section, key in paths:
+        table = out.get(section)
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            out[section] = {**table, key: str(base / Path(table[key]).expanduser())}
+    return out

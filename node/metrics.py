@@ -1,0 +1,104 @@
+"""Prometheus metrics and `/healthz`, by aiohttp. Ids, counts and seconds only: nothing that a job
+contains."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+#: Seconds after which a chain that brings no new block counts as unhealthy.
+STALE_SECONDS = 60.0
+
+
+@dataclass
+class Metrics:
+    """The node's metrics, in a registry of their own."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"proofward_{name}", text, registry=self.registry)
+
+        self.jobs = Counter("proofward_jobs", "Jobs by outcome", ["outcome"], registry=self.registry)
+        self.stage = Histogram(
+            "proofward_stage_seconds", "Seconds in the enclave by stage", ["stage"], registry=self.registry,
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),
+        )  # fmt: skip
+        self.chain_up = gauge("chain_up", "1 while the chain answers")
+        self.chain_errors = Counter(
+            "proofward_chain_errors", "Times the chain did not answer", registry=self.registry
+        )
+        self.head = gauge("finalised_block", "Number of the latest finalised block seen")
+        self.enclave_up = gauge("enclave_up", "1 while the enclave answers")
+        self.enclave_restarts = gauge("enclave_restarts", "Times the enclave process was replaced")
+        self.registered = gauge("registered", "1 while the chain holds a valid registration")
+        self.epoch = gauge("epoch", "Epoch of the registered keys")
+        self.expires = gauge("registration_expires_seconds", "Chain time left until the registration expires")
+        self.claims = gauge("claims_held", "Claims that this node holds")
+        self.models = gauge("models_served", "Published models that this node serves")
+        self.balance = gauge("free_balance_units", "Free balance of the worker's account, in UNIT")
+        self._head_seen = self.clock()
+
+    def saw_head(self, number: int) -> None:
+        """Note a finalised head."""
+        if number != self.head._value.get():
+            self._head_seen = self.clock()
+        self.head.set(number)
+        self.chain_up.set(1)
+
+    def lost_chain(self) -> None:
+        """Note that the chain did not answer."""
+        self.chain_up.set(0)
+        self.chain_errors.inc()
+
+    def outcome(self, name: str) -> None:
+        """Count a job's outcome; the detail after a colon stays in the log, so that labels stay few."""
+        self.jobs.labels(name.split(":", 1)[0]).inc()
+
+    def health(self) -> dict[str, bool]:
+        """What must hold for the worker to earn: each by name."""
+        return {
+            "chain": bool(self.chain_up._value.get()) and self.clock() - self._head_seen < STALE_SECONDS,
+            "enclave": bool(self.enclave_up._value.get()),
+            "registered": bool(self.registered._value.get()),
+        }
+
+
+class HttpServer:
+    """Serves `/metrics` and `/healthz` (200 when all of it holds, else 503)."""
+
+    def __init__(self, metrics: Metrics, host: str, port: int) -> None:
+        self._metrics, self._host, self._port = metrics, host, port
+        app = web.Application(client_max_size=1024)
+        app.router.add_get("/metrics", self._serve_metrics)
+        app.router.add_get("/healthz", self._serve_health)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def start(self) -> int:
+        """Listen; returns the port. Raises OSError when it is taken."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        address = self._runner.addresses[0]
+        return int(address[1])
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        await self._runner.cleanup()
+
+    async def _serve_metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._metrics.registry), content_type="text/plain")
+
+    async def _serve_health(self, _request: web.Request) -> web.Response:
+        health = self._metrics.health()
+        body = json.dumps({"status": "ok" if all(health.values()) else "degraded", **health}, sort_keys=True)
+        return web.Response(
+            text=body, content_type="application/json", status=200 if all(health.values()) else 503
+        )

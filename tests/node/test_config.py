@@ -1,0 +1,62 @@
+"""Every mistake in a configuration file is named, with what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from node.config import ConfigError, load, signing_uri
+
+GOOD = """
+[worker]
+dev_account = "//Alice"
+data_dir = "data"
+[enclave]
+provider = "simulator"
+models = "models"
+"""
+
+
+def _write(folder: Path, text: str) -> Path:
+    path = folder / "worker.toml"
+    path.write_text(text)
+    return path
+
+
+def test_relative_paths_belong_to_the_file(tmp_path: Path) -> None:
+    config = load(_write(tmp_path, GOOD))
+    assert config.journal == tmp_path / "data" / "journal.sqlite"
+    assert config.enclave.models == tmp_path / "models"
+    assert signing_uri(config) == "//Alice"
+
+
+@pytest.mark.parametrize(
+    ("fault", "text", "says"),
+    [
+        ("not-toml", "worker = [", "not TOML"),
+        ("misspelt-key", GOOD.replace("dev_account", "dev_acount"), "worker.dev_acount: unknown key"),
+        ("two-accounts", GOOD.replace("data_dir", 'key_file = "k"\ndata_dir'), "exactly one"),
+        ("no-account", GOOD.replace('dev_account = "//Alice"', ""), "exactly one"),
+        ("unknown-provider", GOOD.replace("simulator", "sgx"), "enclave.provider"),
+        ("http-url", GOOD + '[chain]\nurl = "http://x"\n', "ws://"),
+        ("socket-too-long", GOOD + f'socket = "/{"x" * 120}"\n', "107 bytes"),
+        ("negative-price", GOOD.replace("data_dir", "min_price = -1\ndata_dir"), "worker.min_price"),
+    ],
+)
+def test_mistakes(tmp_path: Path, fault: str, text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=r"worker\.toml") as caught:
+        load(_write(tmp_path, text))
+    assert says in str(caught.value), fault
+
+
+def test_a_key_file_that_others_can_read_is_refused_and_never_quoted(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("bottom drive obey lake curtain smoke basket hold race lonely fit walk\n")
+    config = load(_write(tmp_path, GOOD.replace('dev_account = "//Alice"', 'key_file = "key"')))
+    key.chmod(0o644)
+    with pytest.raises(ConfigError, match="chmod 600") as caught:
+        signing_uri(config)
+    assert "bottom" not in str(caught.value)
+    key.chmod(0o600)
+    assert signing_uri(config).startswith("bottom")

@@ -1,0 +1,83 @@
+"""The journal refuses what would lose track of a bond or a proof."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from node.journal import Journal, JournalError, Result, State, peek
+
+IDENTITY = bytes(64)
+JOB, MODEL = b"j" * 32, b"m" * 32
+RESULT = Result(b"sealed", b"o" * 32, b"proof", 7, b"s" * 64)
+
+
+def _walk(journal: Journal, *states: State) -> None:
+    journal.see(JOB, MODEL)
+    for state in states:
+        journal.advance(JOB, state)
+
+
+def test_a_result_survives_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path, IDENTITY)
+    _walk(journal, State.INSPECTED, State.CLAIMING, State.CLAIMED, State.WORKING)
+    journal.proved(JOB, RESULT)
+    journal.close()
+    again = Journal(path, IDENTITY)
+    entry = again.get(JOB)
+    again.close()
+    assert entry is not None
+    assert (entry.state, entry.result, entry.attempt) == (State.PROVED, RESULT, 1)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("walk", "step"),
+    [
+        ([], State.CLAIMED),
+        ([], State.COMPLETING),
+        ([State.INSPECTED], State.WORKING),
+        ([State.INSPECTED, State.CLAIMING], State.COMPLETING),
+        ([State.INSPECTED, State.CLAIMING, State.CLAIMED], State.COMPLETING),
+        ([State.INSPECTED, State.CLAIMING, State.CLAIMED, State.WORKING], State.CLAIMING),
+    ],
+)
+def test_steps_that_do_not_exist(tmp_path: Path, walk: list[State], step: State) -> None:
+    journal = Journal(tmp_path / "j.sqlite", IDENTITY)
+    _walk(journal, *walk)
+    before = journal.get(JOB)
+    with pytest.raises(JournalError):
+        journal.advance(JOB, step)
+    assert journal.get(JOB) == before
+    journal.close()
+
+
+def test_a_second_result_is_refused(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.sqlite", IDENTITY)
+    _walk(journal, State.INSPECTED, State.CLAIMING, State.CLAIMED, State.WORKING)
+    journal.proved(JOB, RESULT)
+    with pytest.raises(JournalError):
+        journal.proved(JOB, Result(b"other", b"o" * 32, b"proof", 7, b"s" * 64))
+    journal.close()
+
+
+def test_one_process_at_a_time_and_one_chain_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    journal = Journal(path, IDENTITY)
+    with pytest.raises(JournalError, match="in use"):
+        Journal(path, IDENTITY)
+    journal.see(JOB, MODEL)
+    assert [entry.job for entry in peek(path)] == [JOB]
+    journal.close()
+    with pytest.raises(JournalError, match="another chain"):
+        Journal(path, bytes(63) + b"x")
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    path.write_bytes(b"not a database, not at all" * 100)
+    with pytest.raises(JournalError, match="restore it"):
+        Journal(path, IDENTITY)

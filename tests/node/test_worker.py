@@ -1,0 +1,199 @@
+"""What a worker takes, what it leaves, and how each job ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.journal import Journal, State
+from node.ports import ChainDown, JobState, WorkerView
+from node.worker import Jobs, Policy
+from proofward.protocol import Level
+from tests.node.world import (
+    ACCOUNT,
+    GENESIS,
+    LOADED,
+    MODEL,
+    OTHER,
+    WORKER,
+    FakeChain,
+    FakeEnclave,
+    World,
+    job,
+)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.sqlite", GENESIS + ACCOUNT)
+    yield journal
+    journal.close()
+
+
+async def _jobs(world: World, journal: Journal, **changes: Any) -> Jobs:
+    jobs = Jobs(FakeChain(world), changes.pop("enclave", FakeEnclave(world)), journal, **changes)
+    await jobs.serve([LOADED])
+    return jobs
+
+
+async def _round(jobs: Jobs, worker: WorkerView = WORKER, stop: asyncio.Event | None = None) -> None:
+    await jobs.discover()
+    await jobs.run(await jobs.chain.finalised(), worker, stop or asyncio.Event())
+
+
+def _calls(world: World) -> list[str]:
+    return [call.name for call in world.applied]
+
+
+async def test_a_job_goes_from_the_queue_to_its_verdict(journal: Journal) -> None:
+    world = World()
+    record = world.add(job())
+    outcomes: list[str] = []
+    await _round(await _jobs(world, journal, on_outcome=outcomes.append))
+    assert _calls(world) == ["claim", "complete"]
+    assert world.jobs[record.job].state is JobState.ACCEPTED
+    assert outcomes == ["accepted"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "changes"),
+    [
+        ("not-a-recipient", {"recipients": (OTHER,)}),
+        ("level-too-low", {"min_level": Level.HARDWARE}),
+        ("dev-setup-refused", {"allow_dev_setup": False}),
+        ("rejected-before", {"rejected": (ACCOUNT,)}),
+        ("released-before", {"released": (ACCOUNT,)}),
+        ("deadline-too-near", {"deadline": 15}),
+        ("price-too-low", {"price": 9}),
+        ("another-is-first", {"recipients": (OTHER, ACCOUNT), "submitted_at": 12}),
+        (
+            "claimed-by-another",
+            {"state": JobState.CLAIMED, "worker": OTHER, "claimed_at": 9, "lapses_at": 70},
+        ),
+    ],
+)
+async def test_no_bond_is_risked_on(fault: str, changes: dict[str, Any], journal: Journal) -> None:
+    world = World()
+    world.add(job(**changes))
+    await _round(await _jobs(world, journal, policy=Policy(min_price=10)))
+    assert _calls(world) == [], fault
+
+
+@pytest.mark.parametrize(
+    "code", ["malformed-envelope", "wrong-binding", "commitment-mismatch", "input-out-of-range", "oversize"]
+)
+async def test_a_bad_envelope_is_refused_before_the_claim(code: str, journal: Journal) -> None:
+    world = World()
+    record = world.add(job())
+    jobs = await _jobs(world, journal, enclave=FakeEnclave(world, refuse={"inspect": code}))
+    await _round(jobs)
+    await _round(jobs)
+    assert _calls(world) == []
+    entry = journal.get(record.job)
+    assert entry is not None
+    assert entry.outcome == f"refused:{code}"
+
+
+async def test_a_busy_enclave_is_asked_again(journal: Journal) -> None:
+    world = World()
+    world.add(job())
+    enclave = FakeEnclave(world, refuse={"inspect": "busy"})
+    jobs = await _jobs(world, journal, enclave=enclave)
+    await _round(jobs)
+    assert _calls(world) == []
+    enclave.refuse.clear()
+    await _round(jobs)
+    assert _calls(world) == ["claim", "complete"]
+
+
+async def test_a_claim_that_cannot_be_worked_is_handed_back(journal: Journal) -> None:
+    world = World()
+    record = world.add(job())
+    jobs = await _jobs(world, journal, enclave=FakeEnclave(world, refuse={"work": "prover-failed"}))
+    await _round(jobs)
+    await _round(jobs)
+    assert _calls(world) == ["claim", "release"]
+    assert world.jobs[record.job].state is JobState.QUEUED
+
+
+async def test_a_lapsed_claim_of_another_is_taken_over(journal: Journal) -> None:
+    world = World()
+    world.add(job(recipients=(OTHER, ACCOUNT)))
+    jobs = await _jobs(world, journal)
+    await jobs.discover()
+    record = next(iter(world.jobs.values()))
+    world.jobs[record.job] = replace(
+        record, state=JobState.CLAIMED, worker=OTHER, claimed_at=world.block, lapses_at=world.block + 20
+    )
+    await _round(jobs)
+    assert _calls(world) == []
+    world.block += 25
+    await _round(jobs)
+    assert _calls(world) == ["claim", "complete"]
+
+
+async def test_a_rejected_proof_is_not_tried_again(journal: Journal) -> None:
+    world = World(reject_proofs=True)
+    world.add(job())
+    jobs = await _jobs(world, journal)
+    await _round(jobs)
+    await _round(jobs)
+    assert _calls(world) == ["claim", "complete"]
+
+
+async def test_a_claim_unknown_to_the_journal_goes_back(journal: Journal) -> None:
+    world = World()
+    world.add(job(state=JobState.CLAIMED, worker=ACCOUNT, claimed_at=9, lapses_at=70))
+    jobs = await _jobs(world, journal)
+    await jobs.adopt()
+    await _round(jobs)
+    assert _calls(world) == ["release"]
+
+
+async def test_a_stopping_worker_claims_nothing(journal: Journal) -> None:
+    world = World()
+    world.add(job())
+    stop = asyncio.Event()
+    stop.set()
+    await _round(await _jobs(world, journal), stop=stop)
+    assert _calls(world) == []
+
+
+async def test_a_worker_cut_off_while_working_hands_back_and_its_successor_takes_it_again(
+    journal: Journal,
+) -> None:
+    world = World()
+    record = world.add(job())
+    jobs = await _jobs(world, journal)
+    for state in (State.INSPECTED, State.CLAIMING, State.CLAIMED, State.WORKING):
+        journal.see(record.job, MODEL.model)
+        journal.advance(record.job, state)
+    world.jobs[record.job] = replace(
+        record, state=JobState.CLAIMED, worker=ACCOUNT, claimed_at=9, lapses_at=70
+    )
+    assert jobs.hand_back() is not None
+    await _round(jobs)
+    assert _calls(world) == ["release"]
+    jobs.reopen()
+    entry = journal.get(record.job)
+    assert entry is not None
+    assert entry.state is State.SEEN
+
+
+async def test_a_silent_chain_leaves_the_journal_where_it_was(journal: Journal) -> None:
+    world = World()
+    record = world.add(job())
+    jobs = await _jobs(world, journal)
+    await jobs.discover()
+    head = await jobs.chain.finalised()
+    world.down = True
+    with pytest.raises(ChainDown):
+        await jobs.run(head, WORKER, asyncio.Event())
+    entry = journal.get(record.job)
+    assert entry is not None
+    assert entry.state is State.SEEN

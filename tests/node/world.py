@@ -1,0 +1,225 @@
+"""A chain and an enclave made of tables, with a fuse: every effect burns one step, and the process "dies"
+when it runs out.
+
+What survives a death is what would survive it in life: the chain, the outbox's rows, the journal's file,
+and the enclave if it is told to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from node.enclave_link import EnclaveError, LoadedModel
+from node.journal import Journal
+from node.ports import Call, ChainDown, Event, Head, JobState, JobView, ModelView, Sent, WorkerView
+from proofward.protocol import DEV_SETUP, Level, sha256
+
+GENESIS, ACCOUNT, OTHER, CLIENT = (bytes([n]) * 32 for n in (1, 2, 3, 4))
+MODEL = ModelView(b"m" * 32, "mlp", b"f" * 32, b"w" * 32, b"v" * 32, DEV_SETUP, 60, 10, False)
+LOADED = LoadedModel(MODEL.manifest_hash, MODEL.weights_digest, MODEL.vk_hash)
+WORKER = WorkerView(Level.SIMULATED, 1, b"h" * 32, b"r" * 32, b"x" * 32, 10**12, 0)
+
+
+class Death(BaseException):
+    """SIGKILL, as far as the code under test can tell."""
+
+
+@dataclass
+class Fuse:
+    """Dies when `left` steps have been burnt; None never dies."""
+
+    left: int | None = None
+
+    def burn(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                raise Death
+
+
+def job(number: int = 1, **changes: Any) -> JobView:
+    record = JobView(
+        job=sha256(bytes([number])), model=MODEL.model, client=CLIENT, input_commitment=b"c" * 32, recipients=(ACCOUNT,), price=10,
+        deadline=500, min_level=Level.SIMULATED, allow_dev_setup=True, submitted_at=1, rejected=(), released=(),
+        state=JobState.QUEUED,
+    )  # fmt: skip
+    return replace(record, **changes)
+
+
+@dataclass
+class World:
+    """What outlives the process: jobs, blocks, the outbox's rows, and every extrinsic that was applied."""
+
+    fuse: Fuse = field(default_factory=Fuse)
+    block: int = 10
+    jobs: dict[bytes, JobView] = field(default_factory=dict)
+    outbox: dict[str, tuple[Call, Sent | None]] = field(default_factory=dict)
+    applied: list[Call] = field(default_factory=list)
+    down: bool = False
+    reject_proofs: bool = False
+    works: list[tuple[bytes, int | None]] = field(default_factory=list)
+    stored: set[tuple[bytes, int | None]] = field(default_factory=set)
+    recomputed: list[tuple[bytes, int | None]] = field(default_factory=list)
+
+    def add(self, record: JobView) -> JobView:
+        self.jobs[record.job] = record
+        return record
+
+    def apply(self, call: Call) -> Sent:
+        self.block += 1
+        self.applied.append(call)
+        record = self.jobs[call.args["job"]]
+        if record.state is JobState.CLAIMED and self.block > (record.lapses_at or 0) and call.name == "claim":
+            record = replace(record, state=JobState.QUEUED, worker=None)
+        if call.name == "claim":
+            if record.state is not JobState.QUEUED:
+                return Sent(self.block, "AlreadyClaimed")
+            lapse = min(self.block + MODEL.claim_blocks, record.deadline)
+            after = replace(
+                record, state=JobState.CLAIMED, worker=ACCOUNT, claimed_at=self.block, lapses_at=lapse
+            )
+            name = "Claimed"
+        elif not record.claimed_by(ACCOUNT):
+            return Sent(self.block, "NotClaimant")
+        elif self.block > (record.lapses_at or 0):
+            return Sent(self.block, "ClaimLapsed")
+        elif call.name == "release":
+            after, name = replace(record, state=JobState.QUEUED, worker=None, released=(ACCOUNT,)), "Released"
+        else:
+            if not (record.claimed_at or 0) <= call.args["receipt_block"] <= self.block:
+                return Sent(self.block, "ReceiptBlock")
+            name = "Rejected" if self.reject_proofs else "Accepted"
+            state = JobState.QUEUED if self.reject_proofs else JobState.ACCEPTED
+            after = replace(record, state=state, rejected=(ACCOUNT,) if self.reject_proofs else ())
+        self.jobs[record.job] = after
+        return Sent(self.block, None, (Event("Jobs", name, {"job": record.job}),))
+
+
+@dataclass
+class FakeChain:
+    """The Chain protocol over a World."""
+
+    world: World
+    genesis: bytes = GENESIS
+    account: bytes = ACCOUNT
+
+    async def finalised(self) -> Head:
+        self._answer()
+        self.world.block += 1
+        return Head(self.world.block, sha256(self.world.block.to_bytes(4, "little")), self.world.block * 1000)
+
+    async def job(self, job: bytes) -> JobView | None:
+        self._answer()
+        return self.world.jobs.get(job)
+
+    async def sealed(self, job: bytes) -> bytes | None:
+        return b"sealed"
+
+    async def queue(self, model: bytes, limit: int) -> list[bytes]:
+        self._answer()
+        return [key for key, record in self.world.jobs.items() if record.state is JobState.QUEUED][:limit]
+
+    async def claims(self) -> list[bytes]:
+        self._answer()
+        return [key for key, record in self.world.jobs.items() if record.claimed_by(ACCOUNT)]
+
+    async def models(self) -> list[ModelView]:
+        return [MODEL]
+
+    async def worker(self) -> WorkerView | None:
+        return WORKER
+
+    async def collateral_missing(self, quote: bytes) -> bool:
+        return False
+
+    async def balance(self) -> int:
+        return 0
+
+    async def send(self, key: str, call: Call) -> Sent:
+        self._answer()
+        outbox, fuse = self.world.outbox, self.world.fuse
+        fuse.burn()
+        if key not in outbox:
+            outbox[key] = (call, None)
+            fuse.burn()
+        known, sent = outbox[key]
+        if sent is None:
+            sent = self.world.apply(known)
+            outbox[key] = (known, sent)
+        fuse.burn()
+        return sent
+
+    def reconcile(self) -> None:
+        """What the real outbox does at a start: bytes that were signed go out again."""
+        for key, (call, sent) in list(self.world.outbox.items()):
+            if sent is None:
+                self.world.outbox[key] = (call, self.world.apply(call))
+
+    def _answer(self) -> None:
+        if self.world.down:
+            raise ChainDown("nobody answers")
+
+
+@dataclass
+class FakeEnclave:
+    """The Enclave protocol. `refuse` maps a method to the code it refuses with; `has_keys` says whether it
+    can open the envelope."""
+
+    world: World
+    generation: int = 1
+    up: bool = True
+    has_keys: bool = True
+    refuse: dict[str, str] = field(default_factory=dict)
+
+    async def call(self, method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        self.world.fuse.burn()
+        if not self.has_keys:
+            raise EnclaveError("unknown-epoch", "the envelope is sealed to keys of another process")
+        if method in self.refuse:
+            raise EnclaveError(self.refuse[method], "told to refuse")
+        if method != "work":
+            return {"records": 1}
+        key = params["job"]["job"]
+        claim = (key, self.world.jobs[key].claimed_at)
+        self.world.works.append(claim)
+        if claim in self.world.stored:
+            self.world.recomputed.append(claim)
+        number = len(self.world.works)
+        self.world.fuse.burn()
+        return {
+            "sealed_output": b"s%d" % number, "output_commitment": bytes([number]) * 32, "proof": b"p%d" % number,
+            "receipt_signature": bytes([number]) * 64, "seconds": {"prove": 0.1},
+        }  # fmt: skip
+
+
+class FusedJournal(Journal):
+    """A journal that can die before and after each commit, and remembers what reached the disk."""
+
+    fuse = Fuse()
+    world: World
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.fuse.burn()
+        with super()._transaction():
+            yield
+        self.fuse.burn()
+
+    def proved(self, job: bytes, result: Any) -> Any:
+        claim = (job, self.world.jobs[job].claimed_at)
+        try:
+            return super().proved(job, result)
+        finally:
+            if (entry := self.get(job)) is not None and entry.result is not None:
+                self.world.stored.add(claim)
+
+
+def fused_journal(path: Path, world: World) -> FusedJournal:
+    """A journal on the world's fuse; opening it burns nothing."""
+    journal = FusedJournal(path, GENESIS + ACCOUNT)
+    journal.fuse, journal.world = world.fuse, world
+    return journal
