@@ -1,0 +1,372 @@
+//! Sealed jobs: queues, escrow, claims, and the verdict of a model's contract.
+//!
+//! ```text
+//! submit -> Queued --claim--> Claimed --complete, proof accepted--> Accepted
+//!             ^  |              |
+//!             |  |              +--release, lapse, or complete with the proof rejected--> Queued
+//!             |  +--expire--> Refunded <--expire--+ (from Claimed as well)
+//! ```
+//!
+//! - A job has at most one accepted result: `Accepted` and `Refunded` are final, and both are reached once.
+//! - Every amount is a hold on its owner's account (see [`escrow`]); a closed job holds nothing.
+//! - The sealed input is in state exactly while the job is open. Afterwards block history keeps it.
+//! - `complete` has its checks before the contract's verdict and its effects after. The contract runs in a storage
+//!   layer that is always rolled back, with every call of this pallet refused inside (see [`verdict`]).
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+mod claims;
+pub mod escrow;
+mod queue;
+mod submission;
+pub mod types;
+pub mod verdict;
+pub mod weights;
+
+#[cfg(test)]
+mod tests;
+
+use polkadot_sdk::{frame_support, frame_system, sp_core};
+use sp_core::H256;
+
+pub use pallet::*;
+pub use types::{Job, Link, Queue, Status};
+pub use weights::WeightInfo;
+
+#[frame_support::pallet]
+pub mod pallet {
+	use super::*;
+	use crate::{submission::Submission, types::*, verdict::Delivery};
+	use frame_support::{pallet_prelude::*, traits::fungible, PalletId};
+	use frame_system::pallet_prelude::*;
+	use polkadot_sdk::sp_runtime::{traits::BlockNumberProvider, Permill};
+	use proofward_primitives::{Balance, Level, ModelRegistry, ProofVerifier, RejectReason, WorkerRegistry};
+
+	#[pallet::pallet]
+	pub struct Pallet<T>(_);
+
+	#[pallet::config]
+	pub trait Config: frame_system::Config<RuntimeEvent: From<Event<Self>>, Hash = H256> {
+		type RuntimeHoldReason: From<HoldReason>;
+		type Currency: fungible::MutateHold<
+			Self::AccountId,
+			Balance = Balance,
+			Reason = Self::RuntimeHoldReason,
+		>;
+		type BlockNumberProvider: BlockNumberProvider<BlockNumber = u32>;
+		type Models: ModelRegistry;
+		type Workers: WorkerRegistry<Self::AccountId>;
+		type Verifier: ProofVerifier;
+		/// Names the pot, the account that cut bonds go to.
+		#[pallet::constant]
+		type PalletId: Get<PalletId>;
+		/// How far ahead a deadline may be, in blocks.
+		#[pallet::constant]
+		type MaxDeadline: Get<u32>;
+		/// Held from the client for a sealed input in state, however short.
+		#[pallet::constant]
+		type DepositBase: Get<Balance>;
+		/// Held from the client for each byte of it.
+		#[pallet::constant]
+		type DepositPerByte: Get<Balance>;
+		/// A worker's bond, as a part of the job's price.
+		#[pallet::constant]
+		type BondShare: Get<Permill>;
+		/// The least bond. Not below the existential deposit, so that the first one cut can open the pot.
+		#[pallet::constant]
+		type MinBond: Get<Balance>;
+		type WeightInfo: WeightInfo;
+	}
+
+	#[pallet::composite_enum]
+	pub enum HoldReason {
+		/// The price of a client's open jobs.
+		Escrow,
+		/// A client's deposit for the sealed inputs of its open jobs.
+		Deposit,
+		/// A worker's bonds for the jobs that it holds.
+		Bond,
+	}
+
+	/// Every job ever submitted, by its id (`proofward_primitives::ids::job_id`).
+	#[pallet::storage]
+	pub type Jobs<T: Config> = StorageMap<_, Blake2_128Concat, H256, Job<T::AccountId>, OptionQuery>;
+
+	/// The sealed inputs of open jobs.
+	#[pallet::storage]
+	pub type Sealed<T: Config> = StorageMap<_, Blake2_128Concat, H256, SealedBytes, OptionQuery>;
+
+	/// The ends of each model's queue; absent when nothing waits.
+	#[pallet::storage]
+	pub type Queues<T: Config> = StorageMap<_, Blake2_128Concat, H256, Queue, ValueQuery>;
+
+	/// The neighbours of each queued job.
+	#[pallet::storage]
+	pub type Links<T: Config> = StorageMap<_, Blake2_128Concat, H256, Link, OptionQuery>;
+
+	/// Present only while a contract is asked for a verdict, in a layer that is rolled back: never in a block's state.
+	#[pallet::storage]
+	pub type Judging<T: Config> = StorageValue<_, (), OptionQuery>;
+
+	#[pallet::event]
+	#[pallet::generate_deposit(pub(super) fn deposit_event)]
+	pub enum Event<T: Config> {
+		/// A job entered its model's queue; price and deposit are held from the client.
+		Submitted {
+			job: H256,
+			model: H256,
+			client: T::AccountId,
+		},
+		/// A worker took a job on bond and has until `lapses_at`.
+		Claimed {
+			job: H256,
+			worker: T::AccountId,
+			lapses_at: u32,
+		},
+		/// A worker handed a job back. The first time is free, later `bond_cut` goes to the pot.
+		Released {
+			job: H256,
+			worker: T::AccountId,
+			bond_cut: Balance,
+		},
+		/// A worker let its claim run out and lost its bond.
+		Lapsed {
+			job: H256,
+			worker: T::AccountId,
+			bond_cut: Balance,
+		},
+		/// The contract accepted the proof; the worker was paid.
+		Accepted {
+			job: H256,
+			worker: T::AccountId,
+			paid: Balance,
+			output_commitment: H256,
+			proof_hash: H256,
+		},
+		/// The contract did not accept the proof; the worker lost its bond and the job is in the queue again.
+		Rejected {
+			job: H256,
+			worker: T::AccountId,
+			reason: RejectReason,
+			bond_cut: Balance,
+		},
+		/// A job ended without a result; the client has price and deposit back.
+		Refunded {
+			job: H256,
+			client: T::AccountId,
+			amount: Balance,
+		},
+	}
+
+	#[pallet::error]
+	pub enum Error<T> {
+		/// No job has this id.
+		UnknownJob,
+		/// No model has this id.
+		UnknownModel,
+		/// The client used this nonce before: draw another.
+		DuplicateJob,
+		/// The model takes no new jobs.
+		ModelRetired,
+		/// The price is below the model's.
+		PriceTooLow,
+		/// The job's deadline has passed.
+		DeadlinePassed,
+		/// The deadline is further ahead than `MaxDeadline`.
+		DeadlineTooFar,
+		/// The job can still be done: it expires after its deadline, or when every recipient's proof was rejected.
+		DeadlineNotPassed,
+		/// A job needs at least one recipient.
+		NoRecipients,
+		/// A recipient is named twice.
+		DuplicateRecipient,
+		/// The job is not sealed for this account.
+		NotRecipient,
+		/// The account is not registered as a worker, retired, or its registration expired: register or renew.
+		WorkerInactive,
+		/// The worker's level is below the least that the job demands.
+		LevelTooLow,
+		/// The model's proving key was made by one party, or attested below the job's least level, and the client
+		/// does not accept that.
+		DevSetupRefused,
+		/// Another claim stands.
+		AlreadyClaimed,
+		/// The account does not hold the claim.
+		NotClaimant,
+		/// The claim has run out.
+		ClaimLapsed,
+		/// There is no claim that has run out.
+		NotLapsed,
+		/// The receipt is not signed by the worker's registered key over this very result.
+		BadReceipt,
+		/// The receipt's block is before the claim or in the future.
+		ReceiptBlock,
+		/// The job has ended.
+		NotOpen,
+		/// This worker's proof for the job was rejected before.
+		WasRejected,
+		/// A contract that is asked for a verdict tried to call back.
+		Reentered,
+	}
+
+	#[pallet::extra_constants]
+	impl<T: Config> Pallet<T> {
+		/// Longest sealed input and longest sealed output, in bytes.
+		fn max_sealed() -> u32 {
+			MAX_SEALED
+		}
+		/// Longest proof, in bytes.
+		fn max_proof() -> u32 {
+			MAX_PROOF
+		}
+		/// Most recipients of a job.
+		fn max_recipients() -> u32 {
+			MAX_RECIPIENTS
+		}
+		/// The account that cut bonds go to.
+		fn pot() -> T::AccountId {
+			escrow::pot::<T>()
+		}
+	}
+
+	#[pallet::hooks]
+	impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+		fn integrity_test() {
+			let existential = <T::Currency as fungible::Inspect<T::AccountId>>::minimum_balance();
+			assert!(
+				T::MinBond::get() >= existential,
+				"a cut bond must be able to open the pot"
+			);
+			assert!(T::MaxDeadline::get() > 0, "a job needs time");
+		}
+	}
+
+	#[pallet::call]
+	impl<T: Config> Pallet<T> {
+		/// Puts a sealed job into its model's queue and holds price and deposit from the caller.
+		///
+		/// - `nonce`: drawn at random; with the caller's account it makes the job's id.
+		/// - `sealed`: the envelope, at most 65,536 bytes; the chain cannot read it.
+		/// - `input_commitment`: what the proof must be about.
+		/// - `recipients`: the workers that the envelope is wrapped for, 1 to 8, each once.
+		/// - `price`: in the smallest unit, at least the model's.
+		/// - `deadline`: last block in which a result counts.
+		/// - `min_level`: the least level of a worker.
+		/// - `allow_dev_setup`: whether a proving key made by one party will do.
+		#[pallet::call_index(0)]
+		#[pallet::weight(T::WeightInfo::submit(sealed.len() as u32))]
+		#[allow(clippy::too_many_arguments)]
+		pub fn submit(
+			origin: OriginFor<T>,
+			model: H256,
+			nonce: H256,
+			sealed: SealedBytes,
+			input_commitment: H256,
+			recipients: Accounts<T::AccountId>,
+			price: Balance,
+			deadline: u32,
+			min_level: Level,
+			allow_dev_setup: bool,
+		) -> DispatchResult {
+			let client = Self::caller(origin)?;
+			submission::submit::<T>(
+				client,
+				Submission {
+					model,
+					nonce,
+					sealed,
+					input_commitment,
+					recipients,
+					price,
+					deadline,
+					min_level,
+					allow_dev_setup,
+				},
+			)
+		}
+
+		/// Takes a job out of the queue, or over from a worker whose claim lapsed, and holds the caller's bond.
+		#[pallet::call_index(1)]
+		#[pallet::weight(T::WeightInfo::claim())]
+		pub fn claim(origin: OriginFor<T>, job: H256) -> DispatchResult {
+			claims::claim::<T>(Self::caller(origin)?, job)
+		}
+
+		/// Hands a claimed job back. The first time is free; from the second time on the caller's bond is cut, because
+		/// a worker could otherwise keep a job from others at no cost.
+		#[pallet::call_index(2)]
+		#[pallet::weight(T::WeightInfo::release())]
+		pub fn release(origin: OriginFor<T>, job: H256) -> DispatchResult {
+			claims::release::<T>(Self::caller(origin)?, job)
+		}
+
+		/// Puts a job whose claim has run out back into the queue and cuts the worker's bond. For anyone to call.
+		#[pallet::call_index(3)]
+		#[pallet::weight(T::WeightInfo::lapse())]
+		pub fn lapse(origin: OriginFor<T>, job: H256) -> DispatchResult {
+			Self::caller(origin)?;
+			claims::lapse::<T>(job)
+		}
+
+		/// Hands in a result. The model's contract decides: the worker is paid, or loses its bond and the job goes
+		/// back into the queue. Both are `Ok`; the event says which.
+		///
+		/// - `sealed_output`: for the client's eyes, at most 65,536 bytes; the chain keeps its hash.
+		/// - `output_commitment`: with the job's input commitment, what the proof is about.
+		/// - `proof`: at most 16,384 bytes; the chain keeps its hash.
+		/// - `receipt_block`, `receipt_signature`: the receipt's own; the chain knows all its other fields.
+		#[pallet::call_index(4)]
+		#[pallet::weight(
+			T::WeightInfo::complete(sealed_output.len() as u32, proof.len() as u32)
+				.saturating_add(T::Verifier::max_weight())
+		)]
+		pub fn complete(
+			origin: OriginFor<T>,
+			job: H256,
+			sealed_output: SealedBytes,
+			output_commitment: H256,
+			proof: Proof,
+			receipt_block: u32,
+			receipt_signature: [u8; 64],
+		) -> DispatchResultWithPostInfo {
+			let worker = Self::caller(origin)?;
+			verdict::complete::<T>(
+				worker,
+				job,
+				Delivery {
+					sealed_output,
+					output_commitment,
+					proof,
+					receipt_block,
+					receipt_signature,
+				},
+			)
+		}
+
+		/// Ends a job that was not done by its deadline, or that no recipient may do any more, and gives the client
+		/// its money back. A worker that still holds it loses its bond. For anyone to call.
+		#[pallet::call_index(5)]
+		#[pallet::weight(T::WeightInfo::expire())]
+		pub fn expire(origin: OriginFor<T>, job: H256) -> DispatchResult {
+			Self::caller(origin)?;
+			claims::expire::<T>(job)
+		}
+	}
+
+	impl<T: Config> Pallet<T> {
+		/// Who signed, unless a contract on trial is calling back.
+		fn caller(origin: OriginFor<T>) -> Result<T::AccountId, DispatchError> {
+			ensure!(!Judging::<T>::exists(), Error::<T>::Reentered);
+			Ok(ensure_signed(origin)?)
+		}
+
+		pub(crate) fn now() -> u32 {
+			T::BlockNumberProvider::current_block_number()
+		}
+
+		pub(crate) fn job(id: H256) -> Result<Job<T::AccountId>, DispatchError> {
+			Jobs::<T>::get(id).ok_or_else(|| Error::<T>::UnknownJob.into())
+		}
+	}
+}

@@ -1,0 +1,475 @@
+//! A runtime whose workers and models are tables, and whose proofs are hashes of the commitments.
+
+use std::cell::{Cell, RefCell};
+
+use codec::{Decode, Encode};
+use polkadot_sdk::{
+	frame_support::{
+		self, derive_impl, parameter_types, storage::unhashed, storage_alias, traits::ConstU128,
+		weights::Weight, Blake2_128Concat, PalletId,
+	},
+	frame_system::{self, RawOrigin},
+	pallet_balances,
+	sp_core::{ed25519, Pair, H160, H256},
+	sp_io::{
+		hashing::{blake2_256, sha2_256},
+		TestExternalities,
+	},
+	sp_runtime::{
+		traits::{Dispatchable, IdentityLookup},
+		AccountId32, BuildStorage, DispatchError, DispatchResult, Permill,
+	},
+};
+use proofward_primitives::{
+	ids, messages::Receipt, Balance, Decision, Lane, Level, ModelRegistry, ModelView, ProofVerifier,
+	RejectReason, Setup, Verdict, VerifierContract, WorkerRegistry, WorkerView,
+};
+
+use crate::{self as pallet_jobs, Call, Jobs as Records};
+
+pub type AccountId = AccountId32;
+type Block = frame_system::mocking::MockBlockU32<Test>;
+
+#[frame_support::runtime]
+mod runtime {
+	#[runtime::runtime]
+	#[runtime::derive(
+		RuntimeCall,
+		RuntimeEvent,
+		RuntimeError,
+		RuntimeOrigin,
+		RuntimeFreezeReason,
+		RuntimeHoldReason,
+		RuntimeSlashReason,
+		RuntimeLockId,
+		RuntimeTask,
+		RuntimeViewFunction
+	)]
+	pub struct Test;
+	#[runtime::pallet_index(0)]
+	pub type System = frame_system;
+	#[runtime::pallet_index(1)]
+	pub type Balances = pallet_balances;
+	#[runtime::pallet_index(2)]
+	pub type Jobs = pallet_jobs;
+}
+
+#[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
+impl frame_system::Config for Test {
+	type Block = Block;
+	type AccountId = AccountId;
+	type Lookup = IdentityLookup<AccountId>;
+	type AccountData = pallet_balances::AccountData<Balance>;
+}
+
+pub const EXISTENTIAL: Balance = 10;
+
+#[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
+impl pallet_balances::Config for Test {
+	type Balance = Balance;
+	type ExistentialDeposit = ConstU128<EXISTENTIAL>;
+	type AccountStore = System;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type RuntimeFreezeReason = RuntimeFreezeReason;
+}
+
+parameter_types! {
+	pub const JobsPalletId: PalletId = PalletId(*b"pw/jobs_");
+	pub const MaxDeadline: u32 = 1_000;
+	pub const DepositBase: Balance = 100;
+	pub const DepositPerByte: Balance = 1;
+	pub const BondShare: Permill = Permill::from_percent(10);
+	pub const MinBond: Balance = 50;
+}
+
+impl pallet_jobs::Config for Test {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type BlockNumberProvider = System;
+	type Models = Models;
+	type Workers = Workers;
+	type Verifier = Verifier;
+	type PalletId = JobsPalletId;
+	type MaxDeadline = MaxDeadline;
+	type DepositBase = DepositBase;
+	type DepositPerByte = DepositPerByte;
+	type BondShare = BondShare;
+	type MinBond = MinBond;
+	type WeightInfo = ();
+}
+
+/// What the workers pallet would know. In storage, so that it is rolled back with everything else.
+#[derive(Clone, Encode, Decode)]
+pub struct Entry {
+	pub level: Level,
+	pub epoch: u32,
+	pub has_previous: bool,
+	pub expired: bool,
+	pub open_claims: u32,
+}
+
+#[storage_alias]
+pub type Registered = StorageMap<Registry, Blake2_128Concat, AccountId, Entry>;
+
+pub struct Workers;
+impl WorkerRegistry<AccountId> for Workers {
+	fn active(worker: &AccountId) -> Option<WorkerView> {
+		let entry = Registered::get(worker).filter(|entry| !entry.expired)?;
+		Some(WorkerView {
+			level: entry.level,
+			epoch: entry.epoch,
+			receipt_key: receipt_pair(worker, entry.epoch).public().0,
+			previous_receipt_key: entry
+				.has_previous
+				.then(|| receipt_pair(worker, entry.epoch - 1).public().0),
+			expires_at: 0,
+		})
+	}
+	fn claim_opened(worker: &AccountId) -> DispatchResult {
+		Registered::try_mutate(worker, |entry| {
+			entry
+				.as_mut()
+				.ok_or(DispatchError::Other("NotRegistered"))?
+				.open_claims += 1;
+			Ok(())
+		})
+	}
+	fn claim_closed(worker: &AccountId) {
+		Registered::mutate(worker, |entry| {
+			if let Some(entry) = entry {
+				entry.open_claims = entry
+					.open_claims
+					.checked_sub(1)
+					.expect("closed more often than opened");
+			}
+		});
+	}
+}
+
+/// Changes what the workers pallet would know.
+pub fn amend(worker: &AccountId, change: impl FnOnce(&mut Entry)) {
+	Registered::mutate(worker, |entry| change(entry.as_mut().expect("registered")));
+}
+
+/// A renewal: one epoch on, the key before still counts.
+pub fn renew(worker: &AccountId) {
+	amend(worker, |entry| {
+		entry.epoch += 1;
+		entry.has_previous = true;
+	});
+}
+
+pub fn receipt_pair(worker: &AccountId, epoch: u32) -> ed25519::Pair {
+	ed25519::Pair::from_seed(&blake2_256(&(b"receipt key", worker, epoch).encode()))
+}
+
+thread_local! {
+	static MODELS: RefCell<Vec<(H256, ModelView)>> = const { RefCell::new(Vec::new()) };
+	static ANSWER: Cell<Option<Decision>> = const { Cell::new(None) };
+	static HOSTILE: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
+	static ASKED: Cell<u32> = const { Cell::new(0) };
+}
+
+pub struct Models;
+impl ModelRegistry for Models {
+	fn model(id: &H256) -> Option<ModelView> {
+		MODELS.with_borrow(|models| {
+			models
+				.iter()
+				.find(|(known, _)| known == id)
+				.map(|(_, view)| view.clone())
+		})
+	}
+}
+
+/// Changes what the models pallet would know of [`MODEL`].
+pub fn amend_model(change: impl FnOnce(&mut ModelView)) {
+	MODELS.with_borrow_mut(|models| change(&mut models[0].1));
+}
+
+/// What a verdict costs, and the most that it could.
+pub const VERDICT_WEIGHT: Weight = Weight::from_parts(70_000_000, 7_000);
+pub const MAX_VERDICT_WEIGHT: Weight = Weight::from_parts(900_000_000, 90_000);
+/// Where the mock contract leaves a trace, which must not survive.
+pub const TRACE: &[u8] = b"trace of a verdict";
+
+/// Accepts [`proof_of`] its commitments; leaves a trace in state; does what [`hostile`] says on the way.
+pub struct Verifier;
+impl ProofVerifier for Verifier {
+	fn verify(contract: &VerifierContract, input: &H256, output: &H256, proof: &[u8]) -> Verdict {
+		assert_eq!(*contract, CONTRACT);
+		ASKED.set(ASKED.get() + 1);
+		unhashed::put(TRACE, &1u8);
+		HOSTILE.with_borrow(|hook| hook.as_ref().map(|hook| hook()));
+		let honest = if proof == proof_of(input, output) {
+			Decision::Accepted
+		} else {
+			Decision::Rejected(RejectReason::ProofInvalid)
+		};
+		Verdict {
+			decision: ANSWER.get().unwrap_or(honest),
+			weight: VERDICT_WEIGHT,
+		}
+	}
+	fn max_weight() -> Weight {
+		MAX_VERDICT_WEIGHT
+	}
+}
+
+pub fn proof_of(input: &H256, output: &H256) -> Vec<u8> {
+	blake2_256(&(input, output).encode()).to_vec()
+}
+
+/// What every verdict is from now on, whatever the proof.
+pub fn answer(decision: Decision) {
+	ANSWER.set(Some(decision));
+}
+
+/// What the contract does before it answers.
+pub fn hostile(hook: impl Fn() + 'static) {
+	HOSTILE.with_borrow_mut(|slot| *slot = Some(Box::new(hook)));
+}
+
+/// How often a contract was asked.
+pub fn asked() -> u32 {
+	ASKED.get()
+}
+
+pub const MODEL: H256 = H256::repeat_byte(0xa1);
+pub const OTHER_MODEL: H256 = H256::repeat_byte(0xa2);
+pub const CONTRACT: VerifierContract = VerifierContract {
+	address: H160::repeat_byte(0xc0),
+	code_hash: H256::repeat_byte(0xcd),
+};
+pub const GENESIS: H256 = H256::repeat_byte(0x9e);
+pub const PRICE: Balance = 1_000;
+pub const CLAIM_BLOCKS: u32 = 20;
+/// What every account has in the beginning.
+pub const ENDOWMENT: Balance = 1_000_000;
+
+pub fn client(n: u8) -> AccountId {
+	AccountId::new([0x10 + n; 32])
+}
+
+pub fn worker(n: u8) -> AccountId {
+	AccountId::new([0x40 + n; 32])
+}
+
+/// Clients 0 to 2 and workers 0 to 3, all funded, the workers registered at level `Hardware`. Block 1.
+pub fn new_test_ext() -> TestExternalities {
+	ANSWER.set(None);
+	ASKED.set(0);
+	HOSTILE.with_borrow_mut(|hook| *hook = None);
+	let view = |tag| ModelView {
+		weights_digest: H256::repeat_byte(tag),
+		lane: Lane::Groth16,
+		setup: Setup::Dev,
+		verifier: CONTRACT,
+		price: PRICE,
+		claim_blocks: CLAIM_BLOCKS,
+		retired: false,
+	};
+	MODELS.with_borrow_mut(|models| *models = vec![(MODEL, view(0x31)), (OTHER_MODEL, view(0x32))]);
+
+	let accounts = (0..3).map(client).chain((0..4).map(worker));
+	let balances = accounts.map(|account| (account, ENDOWMENT)).collect();
+	let storage = RuntimeGenesisConfig {
+		balances: pallet_balances::GenesisConfig {
+			balances,
+			..Default::default()
+		},
+		..Default::default()
+	}
+	.build_storage()
+	.expect("a valid genesis");
+	let mut ext = TestExternalities::new(storage);
+	ext.execute_with(|| {
+		System::initialize(&1, &GENESIS, &Default::default());
+		(0..4).map(worker).for_each(|account| {
+			let entry = Entry {
+				level: Level::Hardware,
+				epoch: 1,
+				has_previous: false,
+				expired: false,
+				open_claims: 0,
+			};
+			Registered::insert(account, entry);
+		});
+	});
+	ext
+}
+
+/// Dispatches as a block would.
+pub fn dispatch(who: &AccountId, call: Call<Test>) -> DispatchResult {
+	RuntimeCall::Jobs(call)
+		.dispatch(RawOrigin::Signed(who.clone()).into())
+		.map(|_| ())
+		.map_err(|error| error.error)
+}
+
+pub fn claim(who: &AccountId, job: H256) -> DispatchResult {
+	dispatch(who, Call::claim { job })
+}
+
+pub fn release(who: &AccountId, job: H256) -> DispatchResult {
+	dispatch(who, Call::release { job })
+}
+
+pub fn lapse(who: &AccountId, job: H256) -> DispatchResult {
+	dispatch(who, Call::lapse { job })
+}
+
+pub fn expire(who: &AccountId, job: H256) -> DispatchResult {
+	dispatch(who, Call::expire { job })
+}
+
+/// The arguments of `submit`; a test changes the one that it is about.
+#[derive(Clone)]
+pub struct Order {
+	pub client: AccountId,
+	pub model: H256,
+	pub nonce: H256,
+	pub sealed: Vec<u8>,
+	pub recipients: Vec<AccountId>,
+	pub price: Balance,
+	pub deadline: u32,
+	pub min_level: Level,
+	pub allow_dev_setup: bool,
+}
+
+impl Default for Order {
+	fn default() -> Self {
+		Self {
+			client: client(0),
+			model: MODEL,
+			nonce: H256::repeat_byte(1),
+			sealed: b"ciphertext".to_vec(),
+			recipients: vec![worker(0), worker(1)],
+			price: PRICE,
+			deadline: 101,
+			min_level: Level::Hardware,
+			allow_dev_setup: true,
+		}
+	}
+}
+
+pub const INPUT: H256 = H256::repeat_byte(0x51);
+pub const OUTPUT: H256 = H256::repeat_byte(0x52);
+
+impl Order {
+	pub fn numbered(n: u8) -> Self {
+		Self {
+			nonce: H256::repeat_byte(n),
+			..Self::default()
+		}
+	}
+
+	pub fn id(&self) -> H256 {
+		ids::job_id(&self.client, &self.nonce)
+	}
+
+	pub fn call(&self) -> Call<Test> {
+		Call::submit {
+			model: self.model,
+			nonce: self.nonce,
+			sealed: self.sealed.clone().try_into().expect("short"),
+			input_commitment: INPUT,
+			recipients: self.recipients.clone().try_into().expect("few"),
+			price: self.price,
+			deadline: self.deadline,
+			min_level: self.min_level,
+			allow_dev_setup: self.allow_dev_setup,
+		}
+	}
+
+	pub fn submit(&self) -> DispatchResult {
+		dispatch(&self.client, self.call())
+	}
+
+	/// Submits and returns the id.
+	pub fn placed(&self) -> H256 {
+		self.submit().expect("a good order");
+		self.id()
+	}
+
+	/// Submits, lets `who` claim, and returns the id.
+	pub fn claimed_by(&self, who: &AccountId) -> H256 {
+		let job = self.placed();
+		claim(who, job).expect("a good claim");
+		job
+	}
+}
+
+/// The arguments of `complete` and the receipt's fields; a test changes the one that it is about.
+#[derive(Clone)]
+pub struct Outcome {
+	pub worker: AccountId,
+	pub job: H256,
+	pub sealed_output: Vec<u8>,
+	pub output_commitment: H256,
+	pub proof: Vec<u8>,
+	pub signer: ed25519::Pair,
+	pub receipt: Receipt<AccountId>,
+}
+
+impl Outcome {
+	/// An honest result for a job as the chain sees it now.
+	pub fn honest(worker: &AccountId, job: H256) -> Self {
+		let record = Records::<Test>::get(job).expect("submitted");
+		let model = Models::model(&record.model).expect("published");
+		let entry = Registered::get(worker).expect("registered");
+		let (sealed_output, proof) = (b"sealed output".to_vec(), proof_of(&INPUT, &OUTPUT));
+		let receipt = Receipt {
+			genesis: GENESIS,
+			job,
+			model: record.model,
+			worker: worker.clone(),
+			weights_digest: model.weights_digest,
+			input_commitment: record.input_commitment,
+			output_commitment: OUTPUT,
+			sealed_output_hash: sha2_256(&sealed_output).into(),
+			proof_hash: sha2_256(&proof).into(),
+			level: entry.level,
+			setup: model.setup,
+			block: System::block_number(),
+		};
+		let signer = receipt_pair(worker, entry.epoch);
+		Self {
+			worker: worker.clone(),
+			job,
+			sealed_output,
+			output_commitment: OUTPUT,
+			proof,
+			signer,
+			receipt,
+		}
+	}
+
+	/// With a proof that the contract will not accept, honestly signed.
+	pub fn with_bad_proof(worker: &AccountId, job: H256) -> Self {
+		let mut outcome = Self::honest(worker, job);
+		outcome.proof[0] ^= 1;
+		outcome.receipt.proof_hash = sha2_256(&outcome.proof).into();
+		outcome
+	}
+
+	pub fn call(&self) -> Call<Test> {
+		Call::complete {
+			job: self.job,
+			sealed_output: self.sealed_output.clone().try_into().expect("short"),
+			output_commitment: self.output_commitment,
+			proof: self.proof.clone().try_into().expect("short"),
+			receipt_block: self.receipt.block,
+			receipt_signature: self.signer.sign(&self.receipt.message()).0,
+		}
+	}
+
+	pub fn deliver(&self) -> DispatchResult {
+		dispatch(&self.worker, self.call())
+	}
+}
+
+/// Jumps to a block.
+pub fn at(block: u32) {
+	System::set_block_number(block);
+}

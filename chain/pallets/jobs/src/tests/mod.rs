@@ -1,0 +1,8 @@
+//! Jobs on a runtime of tables. Calls are dispatched as in a block, so an error rolls back what was done before it.
+
+mod adversarial;
+mod invariants;
+mod lifecycle;
+mod mock;
+mod properties;
+mod reentrancy;

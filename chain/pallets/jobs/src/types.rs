@@ -1,0 +1,115 @@
+//! What the chain keeps of a job and of a queue.
+
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use polkadot_sdk::{
+	frame_support::{pallet_prelude::ConstU32, BoundedVec},
+	sp_core::H256,
+};
+use proofward_primitives::{Balance, Level, Setup};
+use scale_info::TypeInfo;
+
+/// Longest sealed input and longest sealed output, in bytes.
+pub const MAX_SEALED: u32 = 65_536;
+/// Longest proof, in bytes.
+pub const MAX_PROOF: u32 = 16_384;
+/// Most workers that one envelope is wrapped for.
+pub const MAX_RECIPIENTS: u32 = 8;
+
+pub type SealedBytes = BoundedVec<u8, ConstU32<MAX_SEALED>>;
+pub type Proof = BoundedVec<u8, ConstU32<MAX_PROOF>>;
+/// Some of a job's recipients.
+pub type Accounts<AccountId> = BoundedVec<AccountId, ConstU32<MAX_RECIPIENTS>>;
+
+/// Where a job stands. `Accepted` and `Refunded` are final.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub enum Status<AccountId> {
+	/// In its model's queue.
+	#[codec(index = 0)]
+	Queued,
+	/// Out of the queue, in the hands of one worker.
+	#[codec(index = 1)]
+	Claimed {
+		worker: AccountId,
+		claimed_at: u32,
+		/// Last block in which the worker's result counts; never after the job's deadline.
+		lapses_at: u32,
+		/// Held from the worker, in the smallest unit.
+		bond: Balance,
+	},
+	/// Done and paid for.
+	#[codec(index = 2)]
+	Accepted {
+		worker: AccountId,
+		/// The worker's, as its receipt states it.
+		level: Level,
+		/// The model's at the time, as the receipt states it.
+		setup: Setup,
+		output_commitment: H256,
+		/// SHA-256 of the proof, which stays in the extrinsic at `block`.
+		proof_hash: H256,
+		/// SHA-256 of the sealed output, which stays in the extrinsic at `block`.
+		sealed_output_hash: H256,
+		block: u32,
+	},
+	/// Not done in time; the client has everything back.
+	#[codec(index = 3)]
+	Refunded { block: u32 },
+}
+
+/// A job. The sealed input is kept apart and leaves state at the end; this record stays.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Job<AccountId> {
+	pub client: AccountId,
+	pub model: H256,
+	pub input_commitment: H256,
+	/// SHA-256 of the sealed input, which stays in the extrinsic at `submitted_at`.
+	pub sealed_hash: H256,
+	/// The workers that can open the envelope, and so the only ones that may claim.
+	pub recipients: Accounts<AccountId>,
+	/// Held from the client until the end, then the worker's or the client's again; in the smallest unit.
+	pub price: Balance,
+	/// Held from the client while the sealed input is in state, in the smallest unit.
+	pub deposit: Balance,
+	/// Last block in which a result counts.
+	pub deadline: u32,
+	/// The least level of a worker.
+	pub min_level: Level,
+	/// Whether the client accepts a proving key that one party made.
+	pub allow_dev_setup: bool,
+	pub submitted_at: u32,
+	/// Claims so far.
+	pub attempts: u32,
+	/// Workers whose proof was rejected; they may not claim again.
+	pub rejected_by: Accounts<AccountId>,
+	/// Workers that handed the job back; the next time it costs their bond.
+	pub released_by: Accounts<AccountId>,
+	pub status: Status<AccountId>,
+}
+
+impl<AccountId> Job<AccountId> {
+	/// Whether money is still held for it.
+	pub fn is_open(&self) -> bool {
+		matches!(self.status, Status::Queued | Status::Claimed { .. })
+	}
+
+	/// Whether nobody is left who may do it.
+	pub fn is_exhausted(&self) -> bool {
+		self.rejected_by.len() >= self.recipients.len()
+	}
+}
+
+/// The ends of a model's queue.
+#[derive(Clone, Default, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Queue {
+	/// The job that has waited longest.
+	pub head: Option<H256>,
+	pub tail: Option<H256>,
+	pub len: u32,
+}
+
+/// A queued job's neighbours.
+#[derive(Clone, Default, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Link {
+	pub prev: Option<H256>,
+	pub next: Option<H256>,
+}

@@ -1,0 +1,180 @@
+//! How a result is judged: checks, then the contract's verdict in a layer that leaves no trace, then effects.
+
+use polkadot_sdk::{
+	frame_support::{
+		dispatch::{DispatchResultWithPostInfo, WithPostDispatchInfo},
+		ensure,
+		pallet_prelude::DispatchResult,
+		storage::{with_transaction, TransactionOutcome},
+	},
+	frame_system::{self, pallet_prelude::BlockNumberFor},
+	sp_core::H256,
+	sp_io::hashing::sha2_256,
+	sp_runtime::{traits::Zero, DispatchError},
+};
+use proofward_primitives::{
+	messages::Receipt, Balance, Decision, Level, ModelRegistry, ModelView, ProofVerifier, RejectReason,
+	Verdict, WorkerRegistry,
+};
+
+use crate::{
+	claims, escrow,
+	types::{Job, Proof, SealedBytes, Status},
+	Config, Error, Event, Jobs, Judging, Pallet, Sealed, WeightInfo,
+};
+
+/// The arguments of `complete`.
+pub struct Delivery {
+	pub sealed_output: SealedBytes,
+	pub output_commitment: H256,
+	pub proof: Proof,
+	pub receipt_block: u32,
+	pub receipt_signature: [u8; 64],
+}
+
+/// A delivery that passed every check of the pallet's own; only the contract has not spoken.
+struct Checked<AccountId> {
+	job: Job<AccountId>,
+	model: ModelView,
+	level: Level,
+	bond: Balance,
+	proof_hash: H256,
+	sealed_output_hash: H256,
+}
+
+pub fn complete<T: Config>(worker: T::AccountId, id: H256, delivery: Delivery) -> DispatchResultWithPostInfo {
+	let own = T::WeightInfo::complete(delivery.sealed_output.len() as u32, delivery.proof.len() as u32);
+	let checked = check::<T>(&worker, id, &delivery).map_err(|error| error.with_weight(own))?;
+	let verdict = judge::<T>(&checked, &delivery)?;
+	match verdict.decision {
+		Decision::Accepted => accept::<T>(worker, id, delivery.output_commitment, checked)?,
+		Decision::Rejected(reason) => reject::<T>(worker, id, reason, checked)?,
+	}
+	Ok(Some(own.saturating_add(verdict.weight)).into())
+}
+
+fn check<T: Config>(
+	worker: &T::AccountId,
+	id: H256,
+	delivery: &Delivery,
+) -> Result<Checked<T::AccountId>, DispatchError> {
+	let job = Pallet::<T>::job(id)?;
+	let now = Pallet::<T>::now();
+	let claim = claims::held::<T>(&job, worker)?;
+	ensure!(now <= job.deadline, Error::<T>::DeadlinePassed);
+	ensure!(now <= claim.lapses_at, Error::<T>::ClaimLapsed);
+	ensure!(
+		(claim.claimed_at..=now).contains(&delivery.receipt_block),
+		Error::<T>::ReceiptBlock
+	);
+	// A worker may have expired or been renewed at another level since it claimed.
+	let view = T::Workers::active(worker).ok_or(Error::<T>::WorkerInactive)?;
+	ensure!(view.level >= job.min_level, Error::<T>::LevelTooLow);
+	let model = T::Models::model(&job.model).ok_or(Error::<T>::UnknownModel)?;
+
+	let (proof_hash, sealed_output_hash) = (
+		sha2_256(&delivery.proof).into(),
+		sha2_256(&delivery.sealed_output).into(),
+	);
+	let receipt = Receipt {
+		genesis: frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero()),
+		job: id,
+		model: job.model,
+		worker: worker.clone(),
+		weights_digest: model.weights_digest,
+		input_commitment: job.input_commitment,
+		output_commitment: delivery.output_commitment,
+		sealed_output_hash,
+		proof_hash,
+		level: view.level,
+		setup: model.setup,
+		block: delivery.receipt_block,
+	};
+	let signed = view
+		.receipt_keys()
+		.any(|key| receipt.verify(key, &delivery.receipt_signature));
+	ensure!(signed, Error::<T>::BadReceipt);
+	Ok(Checked {
+		job,
+		model,
+		level: view.level,
+		bond: claim.bond,
+		proof_hash,
+		sealed_output_hash,
+	})
+}
+
+/// Asks the model's contract, with the job's own input commitment. Whatever runs inside is rolled back, the mark that
+/// keeps it from calling this pallet as well.
+fn judge<T: Config>(checked: &Checked<T::AccountId>, delivery: &Delivery) -> Result<Verdict, DispatchError> {
+	with_transaction(|| {
+		Judging::<T>::put(());
+		let verdict = T::Verifier::verify(
+			&checked.model.verifier,
+			&checked.job.input_commitment,
+			&delivery.output_commitment,
+			&delivery.proof,
+		);
+		TransactionOutcome::Rollback(Ok(verdict))
+	})
+}
+
+fn accept<T: Config>(
+	worker: T::AccountId,
+	id: H256,
+	output_commitment: H256,
+	checked: Checked<T::AccountId>,
+) -> DispatchResult {
+	let Checked {
+		mut job,
+		model,
+		level,
+		bond,
+		proof_hash,
+		sealed_output_hash,
+	} = checked;
+	escrow::return_bond::<T>(&worker, bond)?;
+	escrow::pay::<T>(&job, &worker)?;
+	T::Workers::claim_closed(&worker);
+	Sealed::<T>::remove(id);
+	let paid = job.price;
+	job.status = Status::Accepted {
+		worker: worker.clone(),
+		level,
+		setup: model.setup,
+		output_commitment,
+		proof_hash,
+		sealed_output_hash,
+		block: Pallet::<T>::now(),
+	};
+	Jobs::<T>::insert(id, job);
+	Pallet::<T>::deposit_event(Event::Accepted {
+		job: id,
+		worker,
+		paid,
+		output_commitment,
+		proof_hash,
+	});
+	Ok(())
+}
+
+fn reject<T: Config>(
+	worker: T::AccountId,
+	id: H256,
+	reason: RejectReason,
+	checked: Checked<T::AccountId>,
+) -> DispatchResult {
+	let Checked { mut job, bond, .. } = checked;
+	escrow::cut_bond::<T>(&worker, bond)?;
+	T::Workers::claim_closed(&worker);
+	// Recipients are the only claimants, each is rejected once, and the list is as long as theirs: there is room.
+	let _ = job.rejected_by.try_push(worker.clone());
+	claims::requeue::<T>(id, job)?;
+	Pallet::<T>::deposit_event(Event::Rejected {
+		job: id,
+		worker,
+		reason,
+		bond_cut: bond,
+	});
+	Ok(())
+}
