@@ -132,6 +132,11 @@ def vec(element: str, limit: int) -> str:
     return _define(f"{element.removeprefix('proofward::')}s{limit}", _Vec, limit=limit, sub_type=element)
 
 
+def option(kind: str) -> str:
+    """The type `Option<kind>`: None or the value."""
+    return f"Option<{kind}>"
+
+
 def enum(name: str, variants: Mapping[str, str]) -> str:
     """An enum with the variants in their order; a variant's value is the type of its content, or "Null"."""
     full = f"proofward::{name}"

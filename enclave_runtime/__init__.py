@@ -1,0 +1,1 @@
+"""The process inside the TEE: it alone holds keys and plaintext. Trusted computing base: keep it small."""

@@ -1,0 +1,128 @@
+"""Verify a quote: one code path for Intel's and the simulator's, by dcap-qvl under trusted roots."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import dcap_qvl
+
+from proofward.attestation.collateral import Collateral
+from proofward.attestation.errors import AttestationError, Code
+from proofward.attestation.quote import Quote, parse_quote
+from proofward.attestation.roots import PRODUCTION_ROOTS, TrustRoot
+from proofward.protocol import Level
+
+
+@dataclass(frozen=True, slots=True)
+class TcbPolicy:
+    """Which TCB verdicts pass. Default: `UpToDate` only.
+
+    The platform flags (several packages, cached keys, hyperthreading) are accepted: every TDX server sets
+    them, and the TCB status already speaks where one of them is unsafe.
+    """
+
+    statuses: frozenset[str] = frozenset({"UpToDate"})
+    rejected_advisories: frozenset[str] = frozenset()
+    min_evaluation_number: int = 0
+
+    def at(self, now: int) -> dcap_qvl.QuotePolicy:
+        """The policy in dcap-qvl's terms, at a Unix time in seconds."""
+        policy = (
+            dcap_qvl.QuotePolicy.strict(now)
+            .allow_dynamic_platform(True)
+            .allow_cached_keys(True)
+            .allow_smt(True)
+            .reject_advisories(sorted(self.rejected_advisories))
+            .min_tcb_eval_data_number(self.min_evaluation_number)
+        )
+        for status in sorted(self.statuses - {"UpToDate"}):
+            policy = policy.allow_status(status)
+        return policy
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedQuote:
+    """What a verified quote says, and the root that it verified under."""
+
+    quote: Quote
+    root: TrustRoot
+    tcb_status: str
+    advisory_ids: tuple[str, ...] = field(default=())
+    issued_at: int = 0
+    """Unix seconds: the latest issue date in the collateral."""
+    expires_at: int = 0
+    """Unix seconds: the earliest end of validity in the collateral."""
+
+    @property
+    def level(self) -> Level:
+        """The level of the root."""
+        return self.root.level
+
+
+def verify_quote(
+    quote: bytes,
+    collateral: Collateral,
+    *,
+    now: int,
+    roots: Sequence[TrustRoot] = PRODUCTION_ROOTS,
+    policy: TcbPolicy | None = None,
+) -> VerifiedQuote:
+    """Verify a quote at a Unix time in seconds.
+
+    Raises AttestationError: malformed-quote, unknown-root, quote-rejected (a signature, a certificate, a
+    date), tcb-not-allowed, debug-td. What report_data and measurement must be is the caller's to compare.
+    """
+    parsed = parse_quote(quote)
+    if parsed.debug:
+        raise AttestationError(Code.DEBUG_TD, "the trust domain runs in debug mode: its host can read it")
+    reason = ""
+    for root in roots:
+        verifier = dcap_qvl.QuoteVerifier(root.der)
+        try:
+            # without judging the TCB first, so that a wrong root and a bad TCB are told apart
+            claims = verifier.verify_with_policy(
+                quote, collateral.inner, now, dcap_qvl.QuotePolicy.claims_only(now)
+            )
+        except ValueError as error:
+            reason = f"{root.name}: {error}" if _chains_to(quote, root) or not reason else reason
+            continue
+        try:
+            verifier.verify_with_policy(quote, collateral.inner, now, (policy or TcbPolicy()).at(now))
+        except ValueError as error:
+            raise AttestationError(Code.TCB_NOT_ALLOWED, f"the policy refuses it: {error}") from None
+        found = json.loads(claims.to_json())
+        return VerifiedQuote(
+            parsed,
+            root,
+            tcb_status=found["tcb"]["status"],
+            advisory_ids=tuple(found["tcb"]["advisory_ids"]),
+            issued_at=found["latest_issue_date"],
+            expires_at=found["earliest_expiration_date"],
+        )
+    if not any(_chains_to(quote, root) for root in roots):
+        names = ", ".join(root.name for root in roots) or "none"
+        raise AttestationError(
+            Code.UNKNOWN_ROOT, f"its certificate chain does not end at a trusted root (trusted: {names})"
+        )
+    raise AttestationError(Code.QUOTE_REJECTED, reason)
+
+
+def _chains_to(quote: bytes, root: TrustRoot) -> bool:
+    """Whether the quote's own chain holds this root's certificate; for messages only, it proves nothing."""
+    pem = dcap_qvl.parse_quote(quote).cert_chain_pem_bytes() or b""
+    return any(der == root.der for der in _certificates(pem))
+
+
+def _certificates(pem: bytes) -> list[bytes]:
+    begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
+    bodies = [part.split(end)[0] for part in pem.split(begin)[1:]]
+    found = []
+    for body in bodies:
+        try:
+            found.append(base64.b64decode(body))
+        except ValueError:
+            continue
+    return found

@@ -1,0 +1,266 @@
+"""Quotes: Intel's samples and the simulator's through one code path, and a table of what it refuses."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enclave_runtime.measure import code_digest
+from enclave_runtime.providers import dev_pki
+from enclave_runtime.providers.dev_platform import FMSPC, DevPlatform, TdIdentity
+from proofward.attestation import (
+    DEV_ROOT,
+    DEVELOPMENT_ROOTS,
+    INTEL_ROOT,
+    PRODUCTION_ROOTS,
+    AttestationError,
+    Check,
+    Collateral,
+    TcbPolicy,
+    TrustRoot,
+    WorkerRecord,
+    parse_quote,
+    verify_quote,
+    verify_worker,
+)
+from proofward.protocol import Level, measurement, sha256, worker_report_data
+from tests.vectors.make import value
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+ROOTS = Path(__file__).parents[2] / "chain" / "roots"
+DAY = dt.date(2026, 11, 24)
+NOW = int(dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC).timestamp())
+REPORT_DATA = value("report data", 64)
+TD = TdIdentity(mrtd=code_digest())
+
+
+def sample(name: str) -> tuple[bytes, Collateral, int]:
+    """Quote, collateral, and the time an hour after the later of its issue dates."""
+    text = (SAMPLES / f"{name}_collateral.json").read_text()
+    fields = json.loads(text)
+    issued = [json.loads(fields[part])["issueDate"] for part in ("tcb_info", "qe_identity")]
+    now = max(dt.datetime.fromisoformat(date) for date in issued).timestamp() + 3600
+    return bytes.fromhex((SAMPLES / f"{name}.hex").read_text()), Collateral.from_json(text), int(now)
+
+
+@pytest.fixture(scope="module")
+def platform() -> DevPlatform:
+    return DevPlatform()
+
+
+@pytest.fixture(scope="module")
+def collateral(platform: DevPlatform) -> Collateral:
+    return Collateral.from_json(json.dumps(platform.collateral(DAY)))
+
+
+@pytest.fixture(scope="module")
+def dev_quote(platform: DevPlatform) -> bytes:
+    return platform.quote(REPORT_DATA, TD)
+
+
+def refusal(quote: bytes, collateral: Collateral, **options: object) -> str:
+    options = {"now": NOW, "roots": DEVELOPMENT_ROOTS} | options
+    with pytest.raises(AttestationError) as caught:
+        verify_quote(quote, collateral, **options)  # type: ignore[arg-type]
+    return caught.value.code
+
+
+def test_roots_are_those_of_the_chain() -> None:
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    assert bytes.fromhex((ROOTS / "dev_root.hex").read_text()) == DEV_ROOT.der
+    assert dev_pki.load("root").certificate.public_bytes(Encoding.DER) == DEV_ROOT.der
+    assert [root.level for root in DEVELOPMENT_ROOTS] == [Level.HARDWARE, Level.SIMULATED]
+    assert DEV_ROOT not in PRODUCTION_ROOTS
+
+
+@pytest.mark.parametrize(("name", "version"), [("tdx_quote", 4), ("tdx_quote_td15ex", 5)])
+def test_intel_samples_verify_at_their_date(name: str, version: int) -> None:
+    quote, collateral, now = sample(name)
+    verified = verify_quote(quote, collateral, now=now, roots=DEVELOPMENT_ROOTS)
+    assert (verified.level, verified.root, verified.tcb_status) == (Level.HARDWARE, INTEL_ROOT, "UpToDate")
+    assert verified.quote.version == version
+    assert verified.expires_at > now
+
+
+@pytest.mark.parametrize(
+    ("name", "shift", "roots", "code"),
+    [
+        ("tdx_quote", -7200, PRODUCTION_ROOTS, "quote-rejected"),
+        ("tdx_quote", 40 * 86_400, PRODUCTION_ROOTS, "quote-rejected"),
+        ("tdx_quote", 0, (DEV_ROOT,), "unknown-root"),
+        ("tdx_quote", 0, (), "unknown-root"),
+        ("tdx_quote_outdated", 0, PRODUCTION_ROOTS, "quote-rejected"),
+    ],
+    ids=["before its collateral", "after its collateral", "foreign root", "no root", "no TCB level matches"],
+)
+def test_intel_samples_are_refused(name: str, shift: int, roots: tuple[TrustRoot, ...], code: str) -> None:
+    quote, collateral, now = sample(name)
+    assert refusal(quote, collateral, now=now + shift, roots=roots) == code
+
+
+@pytest.mark.parametrize("name", ["tdx_quote", "tdx_quote_td15ex"])
+def test_intel_collateral_survives_the_chain_encoding(name: str) -> None:
+    _, collateral, _ = sample(name)
+    assert Collateral.decode(collateral.encode()).to_json() == collateral.to_json()
+
+
+@pytest.mark.parametrize(
+    ("version", "td15"), [(4, False), (5, False), (5, True)], ids=["v4", "v5", "v5 TD report 1.5"]
+)
+def test_simulated_quotes_verify_under_the_dev_root_only(
+    platform: DevPlatform, collateral: Collateral, version: int, td15: bool
+) -> None:
+    quote = platform.quote(REPORT_DATA, TD, version=version, td15=td15)
+    verified = verify_quote(quote, collateral, now=NOW, roots=DEVELOPMENT_ROOTS)
+    assert (verified.level, verified.root) == (Level.SIMULATED, DEV_ROOT)
+    assert verified.quote.report_data == REPORT_DATA
+    assert verified.quote.fmspc == FMSPC
+    assert verified.quote.ca == "platform"
+    assert verified.quote.measurement == measurement(
+        mrtd=code_digest(),
+        rtmrs=TD.rtmrs,
+        mr_config_id=bytes(48),
+        mr_owner=bytes(48),
+        mr_owner_config=bytes(48),
+    )
+    assert refusal(quote, collateral, roots=PRODUCTION_ROOTS) == "unknown-root"
+
+
+def test_refusals_of_simulated_quotes(
+    platform: DevPlatform, collateral: Collateral, dev_quote: bytes
+) -> None:
+    outdated = Collateral.from_json(json.dumps(platform.collateral(DAY, tcb_status="OutOfDate")))
+    debug = platform.quote(REPORT_DATA, replace(TD, td_attributes=b"\x01" + bytes(7)))
+    sgx = bytearray(dev_quote)
+    sgx[4] = 0
+    table = {
+        "TCB out of date": (refusal(dev_quote, outdated), "tcb-not-allowed"),
+        "debug": (refusal(debug, collateral), "debug-td"),
+        "collateral of the past": (refusal(dev_quote, collateral, now=NOW + 40 * 86_400), "quote-rejected"),
+        "collateral of the future": (refusal(dev_quote, collateral, now=NOW - 40 * 86_400), "quote-rejected"),
+        "another platform's collateral": (refusal(dev_quote, sample("tdx_quote")[1]), "quote-rejected"),
+        "empty": (refusal(b"", collateral), "malformed-quote"),
+        "cut": (refusal(dev_quote[:-1], collateral), "malformed-quote"),
+        "SGX": (refusal(bytes(sgx), collateral), "malformed-quote"),
+        "oversize": (refusal(dev_quote + bytes(16_384), collateral), "malformed-quote"),
+    }
+    assert {name: found for name, (found, _) in table.items()} == {
+        name: expected for name, (_, expected) in table.items()
+    }
+    lenient = TcbPolicy(statuses=frozenset({"UpToDate", "OutOfDate"}))
+    assert refusal(dev_quote, outdated, policy=lenient) == "tcb-not-allowed"  # no grace period: still too old
+
+
+def test_a_root_of_the_same_name_is_a_foreign_root(dev_quote: bytes, collateral: Collateral) -> None:
+    """A root that copies the dev root's subject but has a key of its own."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    original = dev_pki.load("root").certificate
+    key = ec.generate_private_key(ec.SECP256R1())
+    forged = (
+        x509.CertificateBuilder()
+        .subject_name(original.subject)
+        .issuer_name(original.subject)
+        .public_key(key.public_key())
+        .serial_number(original.serial_number)
+        .not_valid_before(original.not_valid_before_utc)
+        .not_valid_after(original.not_valid_after_utc)
+        .add_extension(x509.BasicConstraints(True, 1), critical=True)
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+    roots = (TrustRoot("forged", Level.HARDWARE, forged),)
+    assert refusal(dev_quote, collateral, roots=roots) == "unknown-root"
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("origin", ["simulator", "intel"])
+def test_no_quote_with_a_flipped_bit_verifies_as_before(
+    origin: str, dev_quote: bytes, collateral: Collateral, data: st.DataObject
+) -> None:
+    if origin == "intel":
+        quote, collateral, now = sample("tdx_quote")
+    else:
+        quote, now = dev_quote, NOW
+    bit = data.draw(st.integers(0, 8 * len(quote) - 1))
+    flipped = bytearray(quote)
+    flipped[bit // 8] ^= 1 << (bit % 8)
+    try:
+        verified = verify_quote(bytes(flipped), collateral, now=now, roots=DEVELOPMENT_ROOTS)
+    except AttestationError:
+        return
+    # a few bits lie in nothing signed (PEM line ends, the spare root): what is read must not change
+    assert verified.quote == parse_quote(quote)
+
+
+def test_collateral_of_one_day_is_the_same_on_every_machine() -> None:
+    assert DevPlatform().collateral(DAY) == DevPlatform().collateral(DAY)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"tcb_info": 3}', "[]"])
+def test_malformed_collateral_is_refused(text: str) -> None:
+    with pytest.raises(AttestationError, match="malformed-collateral"):
+        Collateral.from_json(text)
+
+
+def test_malformed_scale_collateral_is_refused(collateral: Collateral) -> None:
+    for data in (b"", collateral.encode()[:-1], collateral.encode() + b"\0", b"\xff" * 40):
+        with pytest.raises(AttestationError, match="malformed-collateral"):
+            Collateral.decode(data)
+
+
+def registration(platform: DevPlatform) -> tuple[WorkerRecord, bytes]:
+    """A worker's record and the quote of its registration."""
+    keys = {"account": value("account"), "hpke_key": value("hpke"), "receipt_key": value("receipt")}
+    binding = worker_report_data(genesis=value("genesis"), epoch=4, block_hash=value("block"), **keys)
+    quote = platform.quote(binding, TD)
+    record = WorkerRecord(
+        level=Level.SIMULATED,
+        measurement=parse_quote(quote).measurement,
+        epoch=4,
+        quote_hash=sha256(quote),
+        **keys,
+    )
+    return record, quote
+
+
+def failed(checks: list[Check]) -> list[str]:
+    return [check.name for check in checks if not check.ok]
+
+
+def test_a_worker_re_verifies(platform: DevPlatform, collateral: Collateral) -> None:
+    record, quote = registration(platform)
+    where = {"genesis": value("genesis"), "block_hash": value("block"), "now": NOW}
+    options = {**where, "roots": DEVELOPMENT_ROOTS}
+
+    def check(record: WorkerRecord = record, quote: bytes = quote, **changed: object) -> list[str]:
+        return failed(verify_worker(record, quote, collateral, **(options | changed)))  # type: ignore[arg-type]
+
+    binding = ["report_data (chain, account, keys, epoch, block)"]
+    assert check(measurements={record.measurement}) == []
+    table = {
+        "another chain": (check(genesis=value("x")), binding),
+        "another block": (check(block_hash=value("x")), binding),
+        "another account": (check(replace(record, account=value("x"))), binding),
+        "another HPKE key": (check(replace(record, hpke_key=value("x"))), binding),
+        "another receipt key": (check(replace(record, receipt_key=value("x"))), binding),
+        "another epoch": (check(replace(record, epoch=5)), binding),
+        "a level that the root does not give": (check(replace(record, level=Level.HARDWARE)), ["level"]),
+        "another measurement": (check(replace(record, measurement=value("x"))), ["measurement"]),
+        "not on the reader's list": (check(measurements={value("x")}), ["measurement allowed"]),
+        "production roots": (check(roots=PRODUCTION_ROOTS), ["quote"]),
+        "another quote": (check(quote=quote[:-1] + b"\x01"), ["quote hash"]),
+    }
+    for name, (found, expected) in table.items():
+        assert found[: len(expected)] == expected, name
