@@ -1,0 +1,152 @@
+"""The Lane: compile, prove, verify, audit. The compiler is imported only where it is needed (not in an enclave)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from prover import Circuit, ProverError, ProvingKey, commit, prove, verify
+
+from proofward.zkml.errors import ArtifactError, CompileError, InputRangeError, ProvingError, UnsupportedModel
+from proofward.zkml.groth16.params import input_bounds, lane_params, output_bounds
+from proofward.zkml.lanes import Check, Compiled, CompileRequest, ContractSource, LaneProver, LanePublic, Proof
+from proofward.zkml.manifest import LaneName, Manifest
+from proofward.zkml.quantiser import Integers
+
+VK = "public/vk.bin"
+PROGRAM = "private/program.bin"
+PROVING_KEY = "private/pk.bin"
+
+
+class Groth16Public:
+    """Commitments and verification; needs the manifest and the verifying key alone."""
+
+    def __init__(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+        self._batch = manifest.batch
+        self._inputs, self._outputs = input_bounds(manifest), output_bounds(manifest)
+        self._vk = files[VK]
+
+    def commit_input(self, values: Integers, salt: bytes) -> bytes:
+        """Poseidon commitment to int64 ``[batch, features]``. Raises InputRangeError."""
+        return self._commit(self._inputs, values, salt)
+
+    def commit_output(self, values: Integers, salt: bytes) -> bytes:
+        """Poseidon commitment to int64 ``[batch, length]``. Raises InputRangeError."""
+        return self._commit(self._outputs, values, salt)
+
+    def verify(self, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
+        """Whether the proof holds; False for anything malformed. Raises ArtifactError for a bad verifying key."""
+        try:
+            return verify(self._vk, input_commitment, output_commitment, proof)
+        except ProverError as error:
+            raise ArtifactError(f"the verifying key is unusable: {error}; fetch the artifact again") from error
+
+    def _commit(self, bounds: list[tuple[int, int]], values: Integers, salt: bytes) -> bytes:
+        try:
+            return commit(bounds, self._batch, values.reshape(-1).tolist(), salt)
+        except ProverError as error:
+            raise InputRangeError(str(error)) from error
+
+
+class Groth16Prover:
+    """A circuit and its memory-mapped proving key. Thread-safe: nothing changes after the constructor."""
+
+    def __init__(self, manifest: Manifest, private: Path) -> None:
+        self._length = manifest.output.length
+        try:
+            self._circuit = Circuit((private / "program.bin").read_bytes(), manifest.batch)
+            if self._circuit.digest.hex() != manifest.circuit_digest:
+                raise ArtifactError("program.bin is not the circuit that the manifest names; compile the model again")
+            pinned = bytes.fromhex(manifest.files[PROVING_KEY])
+            self._key = ProvingKey.load(private / "pk.bin", self._circuit, pinned)
+        except ProverError as error:
+            raise ArtifactError(f"the proving key or program is unusable: {error}; compile the model again") from error
+
+    def infer(self, values: Integers) -> Integers:
+        """int64 ``[batch, features]`` to int64 ``[batch, length]``."""
+        try:
+            outputs = self._circuit.evaluate(values.reshape(-1).tolist())
+        except ProverError as error:
+            raise InputRangeError(str(error)) from error
+        return np.array(outputs, dtype=np.int64).reshape(-1, self._length)
+
+    def prove(self, values: Integers, input_salt: bytes, output_salt: bytes) -> Proof:
+        """A proof that was verified before it is returned. Raises InputRangeError, ProvingError."""
+        started = time.perf_counter()
+        try:
+            made = prove(self._key, self._circuit, values.reshape(-1).tolist(), input_salt, output_salt)
+        except ProverError as error:
+            if error.code in ("input-out-of-range", "input-length", "bad-salt"):
+                raise InputRangeError(str(error)) from error
+            raise ProvingError(f"proving failed ({error.code}): {error}") from error
+        seconds = dict(made.seconds)
+        total = time.perf_counter() - started
+        witness, proving = seconds.get("witness", 0.0), seconds.get("prove", 0.0)
+        phases = {"infer": witness, "prove": proving, "verify_local": max(0.0, total - witness - proving)}
+        outputs = np.array(made.outputs, dtype=np.int64).reshape(-1, self._length)
+        return Proof(made.proof, made.input_commitment, made.output_commitment, outputs, phases)
+
+    def close(self) -> None:
+        """Unmap the key."""
+        del self._key
+
+
+class Groth16Lane:
+    """The lane's entry points; see :class:`proofward.zkml.lanes.Lane`."""
+
+    name: LaneName = "groth16"
+
+    def refusal(self, onnx: bytes, batch: int) -> str | None:
+        """Why this lane does not take the model, naming operator and node; None when it does."""
+        from proofward.zkml.groth16.onnx_frontend import trace
+
+        try:
+            trace(onnx)
+        except UnsupportedModel as error:
+            return error.message
+        return None
+
+    def compile(self, request: CompileRequest, staging: Path) -> Compiled:
+        """Quantise, lower, set up keys, and write the artifact's files."""
+        from proofward.zkml.groth16.build import build
+
+        return build(request, staging)
+
+    def open_public(self, manifest: Manifest, files: Mapping[str, bytes]) -> LanePublic:
+        """The client's and verifier's side."""
+        return Groth16Public(manifest, files)
+
+    def open_prover(self, manifest: Manifest, files: Mapping[str, bytes], private: Path) -> LaneProver:
+        """The worker's side. Raises ArtifactError."""
+        return Groth16Prover(manifest, private)
+
+    def contract_source(self, manifest: Manifest, files: Mapping[str, bytes]) -> ContractSource:
+        """The verifier contract with this key's constants."""
+        from proofward.zkml.groth16.contract import source
+
+        return source(files[VK])
+
+    def audit(self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes]) -> list[Check]:
+        """Compile the circuit again from the ONNX and the manifest's quantisation, and compare its digest."""
+        from proofward.zkml.groth16.compiler import recompile
+
+        checks: list[Check] = []
+        try:
+            params = lane_params(manifest)
+            lowered = recompile(onnx, manifest.input.quantiser, params.plan)
+            circuit = Circuit(lowered.program.encode(), manifest.batch)
+        except (UnsupportedModel, CompileError, ArtifactError, ProverError) as error:
+            return [Check("circuit", False, f"the ONNX does not compile with the manifest's quantisation: {error}")]
+        checks.append(Check("circuit", circuit.digest.hex() == manifest.circuit_digest,
+                            f"recompiled from the ONNX: {circuit.digest.hex()}; manifest: {manifest.circuit_digest}"))
+        checks.append(Check("quantiser", lowered.quantiser == manifest.input.quantiser
+                            and lowered.scale == manifest.output.scale,
+                            "input quantiser and output scale are the recompiled circuit's"))
+        checks.append(Check("output bounds", circuit.output_bounds == params.output_bounds,
+                            "the bounds that clients open outputs with are the circuit's"))
+        return checks
+
+
+LANE = Groth16Lane()

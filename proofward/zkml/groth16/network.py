@@ -1,0 +1,154 @@
+"""The float model as the compiler sees it: affine maps between ReLUs, and nothing else.
+
+Over fixed weights a linear layer costs no constraint, so the only structure that matters is where the non-linearities
+sit. Every supported neural operator is therefore traced into one form: a list of *wires* (the inputs, then the outputs
+of each ReLU block, in order) and affine maps over all wires made so far. Convolutions, normalisations, poolings by
+average, residual additions and concatenations all melt into sparse rows; maxima, leaky ReLUs and clips are written with
+ReLU (``max(a, b) = a + relu(b - a)``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A tensor whose every element is an affine function of the wires.
+
+    Args:
+        rows: sparse ``[size, wires]`` float64 coefficients, one row per element in C order.
+        bias: float64 ``[size]``.
+        shape: the tensor's shape, the batch axis of length 1 included.
+    """
+
+    rows: sparse.csr_array
+    bias: FloatArray
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(self.bias.size)
+
+    @property
+    def index(self) -> npt.NDArray[np.int64]:
+        """The row number of each element, in the tensor's shape."""
+        return np.arange(self.size, dtype=np.int64).reshape(self.shape)
+
+    def take(self, index: npt.NDArray[np.int64]) -> Affine:
+        """The elements named by ``index`` (row numbers), in the index's shape."""
+        flat = index.reshape(-1)
+        return Affine(self.rows[flat], self.bias[flat], tuple(int(n) for n in index.shape))
+
+    def reshaped(self, shape: Sequence[int]) -> Affine:
+        """The same elements in another shape of the same size."""
+        return Affine(self.rows, self.bias, tuple(int(n) for n in shape))
+
+    def mapped(self, matrix: sparse.csr_array, bias: FloatArray, shape: Sequence[int]) -> Affine:
+        """``matrix @ self + bias``, in the given shape."""
+        rows = sparse.csr_array(matrix @ self.rows)
+        rows.eliminate_zeros()
+        return Affine(rows, matrix @ self.bias + bias, tuple(int(n) for n in shape))
+
+    def scaled(self, factor: FloatArray | float, offset: FloatArray | float = 0.0) -> Affine:
+        """``factor * self + offset``, element by element (arrays of the tensor's size)."""
+        scale = np.broadcast_to(np.asarray(factor, dtype=np.float64), (self.size,))
+        shift = np.broadcast_to(np.asarray(offset, dtype=np.float64), (self.size,))
+        return Affine(sparse.csr_array(sparse.diags_array(scale) @ self.rows), self.bias * scale + shift, self.shape)
+
+    def plus(self, other: Affine) -> Affine:
+        """The sum of two tensors of one shape."""
+        width = max(self.rows.shape[1], other.rows.shape[1])
+        rows = widened(self.rows, width) + widened(other.rows, width)
+        return Affine(sparse.csr_array(rows), self.bias + other.bias, self.shape)
+
+    def minus(self, other: Affine) -> Affine:
+        """The difference of two tensors of one shape."""
+        return self.plus(other.scaled(-1.0))
+
+
+def widened(rows: sparse.csr_array, width: int) -> sparse.csr_array:
+    """The same rows over a larger number of wires."""
+    return sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], width))
+
+
+def stacked(parts: Sequence[Affine], index: npt.NDArray[np.int64]) -> Affine:
+    """Elements of several tensors laid out by ``index`` into their concatenated rows."""
+    width = max(part.rows.shape[1] for part in parts)
+    rows = sparse.csr_array(sparse.vstack([widened(part.rows, width) for part in parts]))
+    bias = np.concatenate([part.bias for part in parts])
+    return Affine(rows, bias, tuple(index.shape)).take(index)
+
+
+@dataclass(frozen=True)
+class ReluBlock:
+    """New wires ``relu(affine)``.
+
+    Args:
+        name: the ONNX node they come from.
+        affine: the values before the ReLU, over the wires made before this block.
+        groups: int64 ``[size]``; elements with one number share a scale (a channel of a convolution).
+    """
+
+    name: str
+    affine: Affine
+    groups: npt.NDArray[np.int64]
+
+
+@dataclass
+class Network:
+    """A traced neural network.
+
+    Args:
+        input_shape: shape of one record (no batch axis).
+        blocks: ReLU blocks in order.
+        output: the logits, an affine map over all wires.
+        decision: how a client reads the logits: ``value``, ``sigmoid`` or ``softmax``.
+        output_name: the ONNX tensor that equals the logits after the decision function.
+    """
+
+    input_shape: tuple[int, ...]
+    blocks: list[ReluBlock] = field(default_factory=list)
+    output: Affine | None = None
+    decision: str = "value"
+    output_name: str = ""
+
+    @property
+    def width(self) -> int:
+        """Number of wires so far."""
+        return int(np.prod(self.input_shape)) + sum(block.affine.size for block in self.blocks)
+
+    def input(self) -> Affine:
+        """The input tensor, batch axis first."""
+        size = int(np.prod(self.input_shape))
+        return Affine(sparse.csr_array(sparse.eye_array(size)), np.zeros(size), (1, *self.input_shape))
+
+    def relu(self, name: str, value: Affine) -> Affine:
+        """Append a ReLU block over ``value`` and return its new wires as a tensor."""
+        start = self.width
+        spatial = len(value.shape) >= 3
+        groups = value.index // int(np.prod(value.shape[2:])) if spatial else value.index
+        self.blocks.append(ReluBlock(name, value, groups.reshape(-1)))
+        columns = start + np.arange(value.size)
+        rows = sparse.csr_array(
+            (np.ones(value.size), (np.arange(value.size), columns)), shape=(value.size, start + value.size)
+        )
+        return Affine(rows, np.zeros(value.size), value.shape)
+
+    def evaluate(self, x: FloatArray) -> FloatArray:
+        """Float64 logits ``[n, outputs]`` for ``x`` of ``[n, features]``; the compiler's own check against the ONNX."""
+        assert self.output is not None
+        wires = np.asarray(x, dtype=np.float64).reshape(len(x), -1).T
+        for block in self.blocks:
+            rows = widened(block.affine.rows, wires.shape[0])
+            wires = np.concatenate([wires, np.maximum(rows @ wires + block.affine.bias[:, None], 0.0)])
+        logits = widened(self.output.rows, wires.shape[0]) @ wires + self.output.bias[:, None]
+        return np.asarray(logits.T)

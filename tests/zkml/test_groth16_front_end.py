@@ -1,0 +1,136 @@
+"""Each supported operator, traced into affine maps and ReLUs, equals ONNX Runtime; the others are refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from tests.zkml.onnx_models import Graph, run
+
+from proofward.zkml.errors import UnsupportedModel
+from proofward.zkml.groth16.errors import UnsupportedOperator
+from proofward.zkml.groth16.onnx_frontend import trace
+
+
+def gemm(g: Graph) -> None:
+    g.node("Gemm", g.weights(5, 8), g.weights(5), transB=1, alpha=0.5, beta=2.0)
+    g.node("Relu")
+    g.node("MatMul", g.weights(5, 3))
+    g.node("Add", g.weights(3))
+
+
+def conv1d(g: Graph) -> None:
+    g.node("Conv", g.weights(4, 2, 3), g.weights(4), strides=[2], pads=[1, 2], dilations=[2])
+    g.node("BatchNormalization", g.weights(4), g.weights(4), g.weights(4), np.abs(g.weights(4)) + 0.1)
+    g.node("LeakyRelu", alpha=0.1)
+    g.node("AveragePool", kernel_shape=[2], strides=[2], pads=[1, 0])
+    g.node("Flatten")
+
+
+def conv2d(g: Graph) -> None:
+    g.node("Conv", g.weights(4, 1, 3, 2), g.weights(4), group=2, strides=[1, 2], pads=[1, 0, 1, 1])
+    g.node("Relu")
+    g.node("MaxPool", kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1])
+    g.node("Conv", g.weights(3, 4, 1, 1))
+    g.node("Clip", np.float32(-0.2), np.float32(0.7))
+    g.node("GlobalAveragePool")
+    g.node("Reshape", np.array([0, -1], dtype=np.int64))
+
+
+def same_padding(g: Graph) -> None:
+    g.node("Conv", g.weights(2, 2, 3, 3), strides=[2, 2], auto_pad="SAME_UPPER")
+    g.node("AveragePool", kernel_shape=[2, 2], pads=[1, 1, 0, 0], count_include_pad=1)
+    g.node("Transpose", perm=[0, 2, 3, 1])
+    g.node("Reshape", np.array([-1, 2], dtype=np.int64))
+    g.node("Flatten", axis=0)
+
+
+def residual(g: Graph) -> None:
+    g.node("Gemm", g.weights(6, 6))
+    skip = g.node("Relu")
+    g.node("Gemm", g.weights(6, 6), g.weights(6))
+    g.node("Relu")
+    g.node("Add", skip)
+    both = g.raw("Concat", [g.last, skip], axis=1)
+    g.raw("Max", [both, g.node("Neg")])
+    g.node("Gemm", g.weights(12, 2))
+    g.node("Sub", g.weights(2))
+    g.node("Div", np.array([2.0, 4.0], dtype=np.float32))
+
+
+def shapes(g: Graph) -> None:
+    g.node("Unsqueeze", np.array([1], dtype=np.int64))
+    g.node("Slice", np.array([1]), np.array([7]), np.array([2]), np.array([2]))
+    g.node("Gather", np.array([2, 0]), axis=2)
+    g.node("Squeeze", np.array([1], dtype=np.int64))
+    g.node("Identity")
+    g.node("Cast", to=1)
+    g.node("Mul", np.float32(3.0))
+
+
+def pad_and_global_max(g: Graph) -> None:
+    g.node("Pad", np.array([0, 0, 1, 2, 0, 0, 0, 1]), np.float32(0.0))
+    g.node("Conv", g.weights(3, 2, 2, 2))
+    g.node("GlobalMaxPool")
+    g.node("ReduceMean", axes=[2, 3], keepdims=0)
+
+
+MODELS: list[tuple[Callable[[Graph], None], tuple[int, ...]]] = [
+    (gemm, (8,)), (conv1d, (2, 13)), (conv2d, (2, 7, 8)), (same_padding, (2, 5, 6)), (residual, (6,)), (shapes, (9,)),
+    (pad_and_global_max, (2, 4, 5)),
+]
+
+
+@pytest.mark.parametrize(("build", "shape"), MODELS, ids=[build.__name__ for build, _ in MODELS])
+def test_traced_network_equals_onnx_runtime(build: Callable[[Graph], None], shape: tuple[int, ...]) -> None:
+    graph = Graph(shape)
+    build(graph)
+    network = trace(graph.model()).network
+    assert network is not None
+    x = graph.records(20)
+    expected = run(graph.model(), x, shape)
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(network.evaluate(x), expected, atol=2e-5)
+
+
+def test_sigmoid_and_softmax_leave_the_logit() -> None:
+    for op, outputs, decision in (("Sigmoid", 1, "sigmoid"), ("Softmax", 3, "softmax")):
+        graph = Graph((4,))
+        graph.node("Gemm", graph.weights(4, outputs))
+        graph.node(op)
+        network = trace(graph.model()).network
+        assert network is not None
+        assert (network.decision, network.evaluate(graph.records(2)).shape) == (decision, (2, outputs))
+
+
+@pytest.mark.parametrize(("op", "attributes", "reason"), [
+    ("Tanh", {}, "no gadget"),
+    ("LayerNormalization", {}, "no gadget"),
+    ("MaxPool", {"kernel_shape": [2], "ceil_mode": 1}, "ceil_mode"),
+])
+def test_unsupported_operator_is_named_with_its_node_and_the_other_lane(op: str, attributes: dict, reason: str) -> None:
+    graph = Graph((2, 8))
+    graph.node("Relu")
+    inputs = [graph.weights(8)] if op == "LayerNormalization" else []
+    graph.node(op, *inputs, **attributes)
+    with pytest.raises(UnsupportedOperator) as caught:
+        trace(graph.model())
+    assert (caught.value.op, caught.value.node) == (op, f"{op.lower()}_1")
+    assert reason in caught.value.message
+    assert "ezkl" in caught.value.message
+
+
+def test_a_sigmoid_in_the_middle_is_refused() -> None:
+    graph = Graph((4,))
+    graph.node("Gemm", graph.weights(4, 1))
+    graph.node("Sigmoid")
+    graph.node("Gemm", graph.weights(1, 2))
+    with pytest.raises(UnsupportedOperator, match="at the output only"):
+        trace(graph.model())
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00" * 40, b"not onnx"], ids=["empty", "zeros", "text"])
+def test_bytes_that_are_no_model_are_refused(data: bytes) -> None:
+    with pytest.raises(UnsupportedModel):
+        trace(data)
