@@ -1,0 +1,124 @@
+"""A model's verifier contract, rebuilt from its published files: what must stand on the chain, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from proofward.protocol import keccak256
+
+from .artifact import PublicArtifact
+from .errors import ContractError
+from .lanes import Check, ContractSource, lane
+
+CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
+COMPILE_SECONDS = 180
+
+# No metadata hash and no CBOR trailer: the code depends on the sources and the compiler alone.
+SETTINGS: dict[str, Any] = {
+    "optimizer": {"enabled": True, "runs": 200},
+    "evmVersion": "cancun",
+    "metadata": {"bytecodeHash": "none", "appendCBOR": False},
+}
+
+
+@dataclass(frozen=True)
+class Contract:
+    """abi (JSON), bytecode (init code to deploy; no constructor arguments), runtime_code and its keccak256."""
+
+    abi: list[dict[str, Any]]
+    bytecode: bytes
+    runtime_code: bytes
+
+    @property
+    def code_hash(self) -> bytes:
+        return keccak256(self.runtime_code)
+
+
+def expected_contract(public: PublicArtifact, cache: Path | None = None) -> Contract:
+    """The contract that this artifact's verifying key demands. Needs Node and contracts/node_modules; `cache` keeps
+    compiled code by the digest of artifact and compiler. Raises ContractError, LaneUnavailable, ArtifactError."""
+    key = _cache_key(public)
+    stored = cache / f"contract-{key}.json" if cache else None
+    if stored is not None and stored.is_file():
+        kept = json.loads(stored.read_text())
+        return Contract(kept["abi"], bytes.fromhex(kept["bytecode"]), bytes.fromhex(kept["runtime_code"]))
+    contract = compile_contract(lane(public.manifest.lane).contract_source(public.manifest, public.files))
+    if stored is not None:
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        fields = {
+            "abi": contract.abi,
+            "bytecode": contract.bytecode.hex(),
+            "runtime_code": contract.runtime_code.hex(),
+        }
+        partial = stored.with_suffix(".partial")
+        partial.write_text(json.dumps(fields))
+        partial.replace(stored)
+    return contract
+
+
+def compile_contract(source: ContractSource) -> Contract:
+    """Compile one contract with the pinned solc (npm). Raises ContractError with the compiler's first error."""
+    node = shutil.which("node")
+    if node is None or not (CONTRACTS / "node_modules" / "solc").is_dir():
+        raise ContractError("compiling a verifier needs Node 20 and contracts/node_modules (npm ci in contracts/)",
+                            code="compiler-missing")  # fmt: skip
+    request = {
+        "language": "Solidity",
+        "sources": {name: {"content": text} for name, text in source.sources.items()},
+        "settings": {**SETTINGS, "outputSelection": {source.file: {source.contract: [
+            "abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}}},
+    }  # fmt: skip
+    try:
+        done = subprocess.run([node, str(CONTRACTS / "compile.mjs")], input=json.dumps(request).encode(),
+                              capture_output=True, timeout=COMPILE_SECONDS, check=True, cwd=CONTRACTS)  # fmt: skip
+        reply = json.loads(done.stdout)
+    except (subprocess.SubprocessError, OSError, ValueError) as error:
+        raise ContractError(f"the Solidity compiler failed: {error}", code="compiler-failed") from error
+    errors = [entry["formattedMessage"] for entry in reply.get("errors", []) if entry["severity"] == "error"]
+    if errors:
+        raise ContractError(f"the verifier does not compile: {errors[0]}", code="compiler-failed")
+    built = reply["contracts"][source.file][source.contract]
+    return Contract(
+        built["abi"],
+        bytes.fromhex(built["evm"]["bytecode"]["object"]),
+        bytes.fromhex(built["evm"]["deployedBytecode"]["object"]),
+    )
+
+
+def check_code(public: PublicArtifact, runtime_code: bytes, cache: Path | None = None) -> Check:
+    """Whether the code found on the chain is the one that the verifying key demands."""
+    expected = expected_contract(public, cache)
+    same = runtime_code == expected.runtime_code
+    detail = f"keccak256 {keccak256(runtime_code).hex()}"
+    if not same:
+        detail += f", expected {expected.code_hash.hex()}: this contract does not verify this model"
+    return Check("verifier contract", same, detail)
+
+
+def audit(
+    onnx: bytes, public: PublicArtifact, runtime_code: bytes | None = None, cache: Path | None = None
+) -> list[Check]:
+    """Everything an auditor with the ONNX file can recompute: weights digest, circuit, verifying key, contract."""
+    manifest = public.manifest
+    found = hashlib.sha256(onnx).hexdigest()
+    checks = [Check("weights digest", found == manifest.weights_digest, f"SHA-256 {found}")]
+    if not checks[0].ok:
+        return checks
+    checks += lane(manifest.lane).audit(onnx, manifest, public.files)
+    if runtime_code is not None:
+        checks.append(check_code(public, runtime_code, cache))
+    return checks
+
+
+def _cache_key(public: PublicArtifact) -> str:
+    hasher = hashlib.sha256(public.manifest_hash)
+    for path in [CONTRACTS / "package-lock.json", *sorted((CONTRACTS / "src").rglob("*.sol*"))]:
+        hasher.update(path.read_bytes())
+    hasher.update(json.dumps(SETTINGS, sort_keys=True).encode())
+    return hasher.hexdigest()
