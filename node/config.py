@@ -7,7 +7,6 @@ refused, since a misspelt `min_price` would otherwise be a worker that works for
 
 from __future__ import annotations
 
-import stat
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,8 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 #: Unix socket paths longer than this are refused by the kernel (sun_path, unix(7)).
 SOCKET_PATH_MAX = 107
-#: A signing-key file holds one line; anything longer is the wrong file.
-KEY_FILE_MAX = 1024
 
 
 class ConfigError(Exception):
@@ -128,6 +125,11 @@ class NodeConfig(_Section):
         return self.enclave.socket or self.worker.data_dir / "enclave.sock"
 
     @property
+    def signer(self) -> str:
+        """Where the account's key comes from: `//Name`, or the path of the key file."""
+        return self.worker.dev_account or str(self.worker.key_file)
+
+    @property
     def journal(self) -> Path:
         """The journal's database file."""
         return self.worker.data_dir / "journal.sqlite"
@@ -142,7 +144,7 @@ def load(path: Path) -> NodeConfig:
     """Read and check a configuration file; relative paths in it are relative to the file.
 
     Raises:
-        ConfigError: unreadable file, bad TOML, unknown or wrong keys, a key file others can read.
+        ConfigError: unreadable file, bad TOML, unknown or wrong keys.
     """
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -162,41 +164,11 @@ def load(path: Path) -> NodeConfig:
         raise ConfigError(f"configuration {path} is refused: " + "; ".join(lines)) from error
     if len(str(config.socket)) > SOCKET_PATH_MAX:
         raise ConfigError(
-            f"configuration {path} is refused: the enclave's socket {config.socket} is longer than {SOCKET_PATH_MAX} bytes; "
+            f"configuration {path} is refused: the enclave's socket {config.socket} is longer than "
+            f"{SOCKET_PATH_MAX} bytes; "
             "set enclave.socket to a shorter path"
         )
     return config
-
-
-def signing_uri(config: NodeConfig) -> str:
-    """The secret URI of the worker's account: from `key_file`, or the dev account's well-known path.
-
-    Raises:
-        ConfigError: the key file is missing, readable by others, empty or too long. The message never holds
-        its content.
-    """
-    if config.worker.dev_account is not None:
-        return config.worker.dev_account
-    path = config.worker.key_file
-    assert path is not None  # WorkerConfig admits exactly one of the two
-    try:
-        mode = path.stat().st_mode
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise ConfigError(
-                f"key file {path} is readable by others (mode {stat.S_IMODE(mode):04o}); run chmod 600 on it"
-            )
-        with path.open("r", encoding="utf-8") as file:
-            text = file.read(KEY_FILE_MAX + 1)
-    except OSError as error:
-        raise ConfigError(f"cannot read key file {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"key file {path} is not text; it must hold one line, a mnemonic or a 0x seed"
-        ) from error
-    uri = text.strip()
-    if not uri or len(text) > KEY_FILE_MAX or "\n" in uri:
-        raise ConfigError(f"key file {path} must hold one line, a mnemonic or a 0x seed")
-    return uri
 
 
 def _say(item: object) -> str:

@@ -167,7 +167,8 @@ class EnclaveLink:
                 while not await self._answers():
                     if self._process.returncode is not None:
                         raise EnclaveDown(
-                            f"the enclave left with code {self._process.returncode} before it answered; see its log"
+                            f"the enclave left with code {self._process.returncode} before it answered; "
+                            "see its log"
                         )
                     await asyncio.sleep(0.05)
         except TimeoutError as error:

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -182,7 +183,8 @@ class Journal:
         """Write the job down as seen, unless it is known already; returns its line."""
         with self._transaction():
             self._db.execute(
-                "INSERT INTO jobs (job, model, state, updated) VALUES (?, ?, ?, ?) ON CONFLICT (job) DO NOTHING",
+                "INSERT INTO jobs (job, model, state, updated) VALUES (?, ?, ?, ?) ON CONFLICT (job) DO "
+                "NOTHING",
                 (job, model, State.SEEN, self._clock()),
             )
         entry = self.get(job)
@@ -205,13 +207,15 @@ class Journal:
             if to is State.COMPLETING and entry.result is None:
                 raise JournalError(f"job 0x{job.hex()} has no result to complete with")
             self._db.execute(
-                "UPDATE jobs SET state = ?, attempt = attempt + ?, lapses_at = coalesce(?, lapses_at), outcome = ?, updated = ? "
+                "UPDATE jobs SET state = ?, attempt = attempt + ?, lapses_at = coalesce(?, lapses_at), "
+                "outcome = ?, updated = ? "
                 "WHERE job = ?",
                 (to, int(to is State.CLAIMING), lapses_at, outcome, self._clock(), job),
             )
             if to in (State.SEEN, State.DONE):
                 self._db.execute(
-                    "UPDATE jobs SET sealed_output = NULL, output_commitment = NULL, proof = NULL, receipt_block = NULL, "
+                    "UPDATE jobs SET sealed_output = NULL, output_commitment = NULL, proof = NULL, "
+                    "receipt_block = NULL, "
                     "receipt_signature = NULL, lapses_at = NULL WHERE job = ?",
                     (job,),
                 )
@@ -232,7 +236,8 @@ class Journal:
             if entry.result is not None and entry.result != result:
                 raise JournalError(f"job 0x{job.hex()} has a result already; it is resent, not replaced")
             self._db.execute(
-                "UPDATE jobs SET state = ?, sealed_output = ?, output_commitment = ?, proof = ?, receipt_block = ?, "
+                "UPDATE jobs SET state = ?, sealed_output = ?, output_commitment = ?, proof = ?, "
+                "receipt_block = ?, "
                 "receipt_signature = ?, updated = ? WHERE job = ?",
                 (
                     State.PROVED,
@@ -272,7 +277,8 @@ class Journal:
 
     def _prune(self) -> None:
         self._db.execute(
-            "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE state = ? ORDER BY updated DESC LIMIT -1 OFFSET ?)",
+            "DELETE FROM jobs WHERE job IN (SELECT job FROM jobs WHERE state = ? ORDER BY updated DESC "
+            "LIMIT -1 OFFSET ?)",
             (State.DONE, KEEP_DONE),
         )
 
@@ -307,27 +313,7 @@ def peek(path: Path) -> list[Entry]:
         raise JournalError(f"journal {path} is not readable ({error})") from error
 
 
-def _entry(row: tuple[object, ...]) -> Entry:
+def _entry(row: tuple[Any, ...]) -> Entry:
     job, model, state, attempt, lapses_at, outcome, sealed, commitment, proof, block, signature, updated = row
-    assert (
-        isinstance(job, bytes)
-        and isinstance(model, bytes)
-        and isinstance(attempt, int)
-        and isinstance(updated, float)
-    )
-    result = None
-    if isinstance(sealed, bytes):
-        assert isinstance(commitment, bytes) and isinstance(proof, bytes) and isinstance(signature, bytes)
-        assert isinstance(block, int)
-        result = Result(sealed, commitment, proof, block, signature)
-    assert lapses_at is None or isinstance(lapses_at, int)
-    return Entry(
-        job,
-        model,
-        State(str(state)),
-        attempt,
-        lapses_at,
-        None if outcome is None else str(outcome),
-        result,
-        updated,
-    )
+    result = None if sealed is None else Result(sealed, commitment, proof, block, signature)
+    return Entry(job, model, State(state), attempt, lapses_at, outcome, result, updated)

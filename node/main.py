@@ -19,7 +19,7 @@ import structlog
 
 from node import log as node_log
 from node.chain_port import ChainPort
-from node.config import ConfigError, NodeConfig, load, signing_uri
+from node.config import ConfigError, NodeConfig, load
 from node.enclave_link import EnclaveDown, EnclaveError, EnclaveLink, LoadedModel, artefacts, enclave_command
 from node.journal import Journal, JournalError
 from node.metrics import HttpServer, Metrics
@@ -41,20 +41,20 @@ def run(path: Path) -> int:
     """Run the worker of a configuration file until a signal stops it; returns the exit code."""
     try:
         config = load(path)
-        uri = signing_uri(config)
     except ConfigError as error:
         node_log.configure()
         log.error("config-refused", message=str(error))
         return 2
     node_log.configure(config.log.level)
     try:
-        return asyncio.run(_main(config, uri))
+        return asyncio.run(_main(config))
     except (JournalError, ChainMoved, ConfigError) as error:
         log.error("cannot-start", message=str(error))
         return 2
 
 
-async def _main(config: NodeConfig, uri: str) -> int:
+async def _main(config: NodeConfig) -> int:
+    chain = ChainPort(config.chain.url, config.signer, config.outbox, config.chain.genesis)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,11 +66,12 @@ async def _main(config: NodeConfig, uri: str) -> int:
             port = await http.start()
         except OSError as error:
             raise ConfigError(
-                f"cannot listen on {config.http.host}:{config.http.port} ({error.strerror}); set http.port, or 0 for a free one"
+                f"cannot listen on {config.http.host}:{config.http.port} ({error.strerror}); set "
+                "http.port, or 0 for a free one"
             ) from error
         log.info("http-listening", host=config.http.host, port=port)
     config.worker.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    chain = ChainPort(config.chain.url, uri, config.outbox, config.chain.genesis)
+
     try:
         node = await _connect(config, chain, metrics, stop)
         if node is not None:
@@ -111,7 +112,7 @@ async def _until(
             return await action()
         except ChainDown as error:
             metrics.lost_chain()
-            log.error("chain-unreachable", message=str(error), retry_seconds=pause)
+            log.error("chain-failed", message=str(error), retry_seconds=pause)
             await _pause(stop, pause)
     return None
 
@@ -142,18 +143,28 @@ class Node:
     def __post_init__(self) -> None:
         worker, enclave = self.config.worker, self.config.enclave
         self.jobs = Jobs(
-            self.chain, self.enclave, self.journal,
+            self.chain,
+            self.enclave,
+            self.journal,
             Policy(
-                worker.min_price, self.config.chain.block_seconds, worker.expected_seconds, worker.margin_blocks,
+                worker.min_price,
+                self.config.chain.block_seconds,
+                worker.expected_seconds,
+                worker.margin_blocks,
                 enclave.work_timeout_seconds,
             ),
             on_outcome=self.metrics.outcome,
             on_seconds=lambda stage, seconds: self.metrics.stage.labels(stage).observe(seconds),
-        )  # fmt: skip
+        )
         self.registration = Registration(
-            self.chain, self.enclave, self.journal, worker.endpoint, worker.epoch_seconds, worker.renew_before_seconds,
+            self.chain,
+            self.enclave,
+            self.journal,
+            worker.endpoint,
+            worker.epoch_seconds,
+            worker.renew_before_seconds,
             lambda quote: self.chain.fetch_collateral(quote, enclave.pccs_url),
-        )  # fmt: skip
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then finish or hand back the claim within `worker.shutdown_seconds`, and stop
@@ -218,7 +229,7 @@ class Node:
                     seen = head
             except ChainDown as error:
                 self.metrics.lost_chain()
-                log.error("chain-unreachable", message=str(error), retry_seconds=pause)
+                log.error("chain-failed", message=str(error), retry_seconds=pause)
                 await _pause(stop, pause)
             else:
                 await _pause(stop, self.config.chain.block_seconds / 4)

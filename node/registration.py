@@ -106,7 +106,8 @@ class Registration:
             sent = await self._send(f"{name}:{epoch}:{receipt_key.hex()}:again", name, args)
         if sent.error is not None:
             raise RegistrationRefused(
-                f"the chain refuses to {name} this worker in epoch {epoch}: {sent.error}; see docs/operators.md, 'Refused registrations'"
+                f"the chain refuses to {name} this worker in epoch {epoch}: {sent.error}; see "
+                "docs/operators.md, 'Refused registrations'"
             )
         self.journal.set_meta("receipt_key", receipt_key)
         self.journal.set_meta("epoch_started_ms", str(head.time_ms).encode())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from node.config import ConfigError, load, signing_uri
+from node.config import ConfigError, load
 
 GOOD = """
 [worker]
@@ -28,7 +28,7 @@ def test_relative_paths_belong_to_the_file(tmp_path: Path) -> None:
     config = load(_write(tmp_path, GOOD))
     assert config.journal == tmp_path / "data" / "journal.sqlite"
     assert config.enclave.models == tmp_path / "models"
-    assert signing_uri(config) == "//Alice"
+    assert config.signer == "//Alice"
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,3 @@ def test_mistakes(tmp_path: Path, fault: str, text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=r"worker\.toml") as caught:
         load(_write(tmp_path, text))
     assert says in str(caught.value), fault
-
-
-def test_a_key_file_that_others_can_read_is_refused_and_never_quoted(tmp_path: Path) -> None:
-    key = tmp_path / "key"
-    key.write_text("bottom drive obey lake curtain smoke basket hold race lonely fit walk\n")
-    config = load(_write(tmp_path, GOOD.replace('dev_account = "//Alice"', 'key_file = "key"')))
-    key.chmod(0o644)
-    with pytest.raises(ConfigError, match="chmod 600") as caught:
-        signing_uri(config)
-    assert "bottom" not in str(caught.value)
-    key.chmod(0o600)
-    assert signing_uri(config).startswith("bottom")

@@ -43,10 +43,20 @@ class Fuse:
 
 def job(number: int = 1, **changes: Any) -> JobView:
     record = JobView(
-        job=sha256(bytes([number])), model=MODEL.model, client=CLIENT, input_commitment=b"c" * 32, recipients=(ACCOUNT,), price=10,
-        deadline=500, min_level=Level.SIMULATED, allow_dev_setup=True, submitted_at=1, rejected=(), released=(),
+        job=sha256(bytes([number])),
+        model=MODEL.model,
+        client=CLIENT,
+        input_commitment=b"c" * 32,
+        recipients=(ACCOUNT,),
+        price=10,
+        deadline=500,
+        min_level=Level.SIMULATED,
+        allow_dev_setup=True,
+        submitted_at=1,
+        rejected=(),
+        released=(),
         state=JobState.QUEUED,
-    )  # fmt: skip
+    )
     return replace(record, **changes)
 
 
@@ -191,9 +201,12 @@ class FakeEnclave:
         number = len(self.world.works)
         self.world.fuse.burn()
         return {
-            "sealed_output": b"s%d" % number, "output_commitment": bytes([number]) * 32, "proof": b"p%d" % number,
-            "receipt_signature": bytes([number]) * 64, "seconds": {"prove": 0.1},
-        }  # fmt: skip
+            "sealed_output": b"s%d" % number,
+            "output_commitment": bytes([number]) * 32,
+            "proof": b"p%d" % number,
+            "receipt_signature": bytes([number]) * 64,
+            "seconds": {"prove": 0.1},
+        }
 
 
 class FusedJournal(Journal):

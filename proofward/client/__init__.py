@@ -1,0 +1,31 @@
+"""What a dApp uses: submit a sealed job, wait for its verdict, open the answer, verify all of it."""
+
+from proofward.client.aio import AsyncClient
+from proofward.client.client import Answer, Client, Job, Outcome, open_answer
+from proofward.client.errors import (
+    ClientError,
+    JobRefunded,
+    JobTimeout,
+    NotFound,
+    OutputMismatch,
+    Refused,
+)
+from proofward.verification import Policy, Verdict, verify_bundle
+
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "Client",
+    "ClientError",
+    "Job",
+    "JobRefunded",
+    "JobTimeout",
+    "NotFound",
+    "Outcome",
+    "OutputMismatch",
+    "Policy",
+    "Refused",
+    "Verdict",
+    "open_answer",
+    "verify_bundle",
+]

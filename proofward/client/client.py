@@ -1,0 +1,512 @@
+"""The client: seal a record to attested workers, wait for the verdict, open the answer, verify all of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
+from proofward.bundle import Bundle, save_bundle
+from proofward.chain import DispatchError, Outbox, SubstrateClient, accounts
+from proofward.chain.pallets import attestation as chain_attestation
+from proofward.chain.pallets import jobs, models
+from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
+from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.workers import WorkerRecord
+from proofward.chain.revive import contract_code
+from proofward.client.artifacts import Artifacts, require_match
+from proofward.client.collect import accepted_job, collect, delivered
+from proofward.client.errors import JobTimeout, NotFound, OutputMismatch, Refused
+from proofward.client.store import JobSecrets, JobStore, default_directory
+from proofward.client.workers import choose, recheck
+from proofward.protocol import (
+    SYSTEM_RANDOM,
+    HpkePrivateKey,
+    HpkeSuite,
+    JobContext,
+    JobPayload,
+    Level,
+    OutputContext,
+    ProtocolError,
+    RecipientKey,
+    Setup,
+    SetupKind,
+    job_id,
+    open_output,
+    seal_job,
+)
+from proofward.verification import Policy, Verdict, verify_bundle
+from proofward.zkml import PublicArtifact
+
+#: Blocks until the deadline when the caller gives none: two claims and some air.
+MIN_DEADLINE_BLOCKS = 60
+#: Workers that a job is sealed to unless the caller says otherwise: enough that one may die, few that can
+#: read it.
+DEFAULT_RECIPIENTS = 3
+#: Seconds between two looks at a job.
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A submitted job. `seconds` says what the client spent on sealing."""
+
+    id: bytes
+    model: bytes
+    block: int
+    deadline: int
+    recipients: tuple[bytes, ...]
+    seconds: dict[str, float]
+
+    def __str__(self) -> str:
+        return f"0x{self.id.hex()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where a job stands: `queued`, `claimed`, `accepted` or `refunded`. `paid` is in the smallest unit, 0
+    unless accepted."""
+
+    job: bytes
+    state: str
+    worker: bytes | None
+    block: int | None
+    paid: int
+    record: JobRecord
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in ("accepted", "refunded")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """An opened output. `values`: float64 [records, length]; `outputs`: the proven integers; `decisions`:
+    labels or values."""
+
+    job: bytes
+    values: NDArray[np.float64]
+    outputs: NDArray[np.int64]
+    decisions: list[str] | list[float]
+
+
+class Client:
+    """A client of one chain. Use it as a context manager, or `close` it.
+
+    Args:
+        url: ws:// address of a node.
+        signer: `//Name` (development) or the path of a key file (mode 0600); None for reading only.
+        development: admit the development root, level `simulated` and `setup: dev`. Only where the chain
+        itself says that it
+            is a development chain, else Refused.
+        artifacts: folders with public artefacts, or folders of such folders.
+        state: where job secrets are kept; default `$PROOFWARD_STATE` or `~/.local/state/proofward`.
+
+    Raises:
+        ChainUnreachable, Refused, AccountError.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        signer: str | None = None,
+        *,
+        development: bool = False,
+        artifacts: Sequence[str | Path] = (),
+        state: str | Path | None = None,
+    ) -> None:
+        self._keypair = None if signer is None else accounts.keypair_of(signer)
+        self.chain = SubstrateClient.connect(url)
+        self.development = development
+        if development and self.chain.chain_type != "Development":
+            kind = self.chain.chain_type
+            self.chain.close()
+            raise Refused(f"the chain at {url} is {kind}, not a development chain; leave out --dev")
+        self._state = Path(state) if state is not None else default_directory()
+        self.store = JobStore(self._state, self.chain.genesis)
+        self.artifacts = Artifacts((Path(path) for path in artifacts), self._state / "contracts")
+        self._outbox: Outbox | None = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.chain.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def account(self) -> bytes:
+        """The signer's account. Raises Refused without one."""
+        return bytes(self._signer().public_key)
+
+    @property
+    def min_level(self) -> Level:
+        """The default least level: `hardware`, or `simulated` in development."""
+        return Level.SIMULATED if self.development else Level.HARDWARE
+
+    # submitting -----------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        model: str | bytes,
+        x: ArrayLike,
+        *,
+        artifact: str | Path | None = None,
+        price: int | None = None,
+        deadline: int | None = None,
+        min_level: Level | None = None,
+        allow_dev_setup: bool | None = None,
+        recipients: Sequence[bytes] | int = DEFAULT_RECIPIENTS,
+        verify_workers: bool = False,
+        nonce: bytes | None = None,
+    ) -> Job:
+        """Seal records to workers and put the job into its model's queue.
+
+        Args:
+            model: id (bytes or 0x hex) or, if only one unretired model has it, name.
+            x: one record [features] or several [n, features], n up to the model's batch, in the model's own
+            units.
+            artifact: folder of the model's public artefact, unless `artifacts` holds it.
+            price: in the smallest unit; default the model's price.
+            deadline: blocks from now; default two claims.
+            min_level, allow_dev_setup: default `hardware` and False; in development `simulated` and True.
+            recipients: accounts, or how many workers to choose (1 to 8).
+            verify_workers: verify each chosen worker's quote here, not only on the chain.
+
+        Returns after the submission is finalised. Raises Refused, NotFound, InputRangeError, DispatchError,
+        ChainError.
+        """
+        signer = self._signer()
+        level = self.min_level if min_level is None else min_level
+        dev_setup = self.development if allow_dev_setup is None else allow_dev_setup
+        record = self.model(model)
+        name = record.id
+        public, folder = self._honest_artifact(record, artifact)
+        self._require_setup(record.setup, level, dev_setup)
+        price = record.price if price is None else price
+        if record.retired or price < record.price:
+            raise Refused(
+                f"model 0x{name.hex()} is retired"
+                if record.retired
+                else f"the model's price is {record.price}"
+            )
+
+        wanted = None if isinstance(recipients, int) else list(recipients)
+        chosen = choose(self.chain, level, recipients if isinstance(recipients, int) else 1, wanted)
+        if verify_workers:
+            self._verify_workers(chosen)
+
+        began = time.perf_counter()
+        values = public.pad(public.quantize(np.atleast_2d(np.asarray(x, dtype=np.float64))))
+        count = len(np.atleast_2d(np.asarray(x)))
+        salt, reply_secret = SYSTEM_RANDOM(32), SYSTEM_RANDOM(32)
+        nonce = nonce or SYSTEM_RANDOM(32)
+        job = job_id(self.account, nonce)
+        context = JobContext(self.chain.genesis, job, self.account, name, public.commit_input(values, salt))
+        reply_key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, reply_secret)
+        sealed = seal_job(
+            context,
+            JobPayload(count, tuple(int(value) for value in values.reshape(-1)), salt, reply_key.public),
+            [RecipientKey(worker.account, worker.epoch, worker.hpke_key) for worker in chosen],
+        )
+        seconds = {"seal": time.perf_counter() - began}
+
+        self.store.save(
+            JobSecrets(
+                genesis=self.chain.genesis.hex(),
+                job=job.hex(),
+                client=self.account.hex(),
+                model=name.hex(),
+                manifest_hash=record.manifest_hash.hex(),
+                input_commitment=context.input_commitment.hex(),
+                input_salt=salt.hex(),
+                reply_secret=reply_secret.hex(),
+                records=count,
+                artifact=str(folder.resolve()),
+            )
+        )
+        head = self.chain.finalised_head().number
+        blocks = max(MIN_DEADLINE_BLOCKS, 2 * record.claim_blocks) if deadline is None else deadline
+        call = jobs.submit(
+            model=name,
+            nonce=nonce,
+            sealed=sealed,
+            input_commitment=context.input_commitment,
+            recipients=[worker.account for worker in chosen],
+            price=price,
+            deadline=head + blocks,
+            min_level=level,
+            allow_dev_setup=dev_setup,
+        )
+        receipt = self._send(f"submit:{job.hex()}", call, signer)
+        return Job(
+            job, name, receipt.block, head + blocks, tuple(worker.account for worker in chosen), seconds
+        )
+
+    def model(self, which: str | bytes) -> ModelRecord:
+        """A model, by id or by a name that only one unretired model has. Raises NotFound, Refused."""
+        if isinstance(which, bytes) or which.startswith("0x"):
+            name = hash32(which, "model")
+            record = models.get(self.chain, name)
+            if record is None:
+                raise NotFound(f"the chain has no model 0x{name.hex()}")
+            return record
+        found = [
+            record for _, record in models.all(self.chain) if record.name == which and not record.retired
+        ]
+        if not found:
+            raise NotFound(f"the chain has no model named {which!r}; see `proofward model list`")
+        if len(found) > 1:
+            ids = ", ".join(f"0x{record.id.hex()}" for record in found)
+            raise Refused(f"{len(found)} models are named {which!r}; names prove nothing, give an id: {ids}")
+        return found[0]
+
+    def _honest_artifact(
+        self, record: ModelRecord, artifact: str | Path | None
+    ) -> tuple[PublicArtifact, Path]:
+        if artifact is not None and self.artifacts.add(Path(artifact)).manifest_hash != record.manifest_hash:
+            raise Refused(f"the artefact in {artifact} is not the one of model 0x{record.id.hex()}")
+        public, folder = self.artifacts.find(record.manifest_hash)
+        require_match(
+            public,
+            weights_digest=record.weights_digest,
+            vk_hash=record.vk_hash,
+            circuit_digest=record.circuit_digest,
+            lane=record.lane,
+            batch=record.batch,
+        )
+        self.artifacts.require_honest_contract(public, record.code_hash)
+        return public, folder
+
+    @staticmethod
+    def _require_setup(setup: Setup, level: Level, dev_setup: bool) -> None:
+        good = setup.kind is SetupKind.CEREMONY or (setup.level is not None and setup.level >= level)
+        if not good and not dev_setup:
+            raise Refused(
+                f"the model's setup is {setup.label}: whoever made its keys could forge proofs; admit it "
+                "with --dev on a "
+                "development chain, or with allow_dev_setup",
+                code="dev-setup",
+            )
+
+    def _verify_workers(self, chosen: Sequence[WorkerRecord]) -> None:
+        roots = DEVELOPMENT_ROOTS if self.development else PRODUCTION_ROOTS
+        for worker in chosen:
+            for check in recheck(self.chain, worker, roots):
+                if not check.ok:
+                    raise Refused(
+                        f"worker {accounts.ss58(worker.account)} fails our own check, {check.name}: "
+                        f"{check.detail}",
+                        code="worker-refused",
+                    )
+
+    # waiting --------------------------------------------------------------------------------------
+
+    def show(self, job: Job | str | bytes) -> Outcome:
+        """Where a job stands now. Raises NotFound."""
+        name = job_bytes(job)
+        record = jobs.get(self.chain, name)
+        if record is None:
+            raise NotFound(f"the chain has no job 0x{name.hex()}")
+        return _outcome(name, record)
+
+    def wait(
+        self,
+        job: Job | str | bytes,
+        *,
+        timeout: float | None = None,
+        expire: bool = True,
+        progress: Callable[[Outcome], None] | None = None,
+    ) -> Outcome:
+        """Wait until a job is accepted or refunded; past its deadline the refund is called for.
+
+        Args:
+            timeout: seconds of the caller's clock; None waits as long as the chain moves.
+            expire: whether to send `expire` (it costs a fee, and needs a signer).
+            progress: told of each change of state.
+
+        Raises NotFound, JobTimeout.
+        """
+        name = job_bytes(job)
+        end = None if timeout is None else time.monotonic() + timeout
+        last: str | None = None
+        while True:
+            outcome = self.show(name)
+            key = f"{outcome.state}{outcome.worker!r}"
+            if progress is not None and key != last:
+                progress(outcome)
+            last = key
+            if outcome.ended:
+                return outcome
+            if (
+                expire
+                and self._keypair is not None
+                and self.chain.finalised_head().number > outcome.record.deadline
+            ):
+                self._expire(name)
+                continue
+            if end is not None and time.monotonic() > end:
+                raise JobTimeout(
+                    f"job 0x{name.hex()} is still {outcome.state} after {timeout:g} s; its deadline is "
+                    f"block {outcome.record.deadline}"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _expire(self, job: bytes) -> None:
+        try:
+            self.chain.submit(jobs.expire(job), self._signer())
+        except DispatchError:
+            if not self.show(job).ended:  # else somebody else called for it in the same block
+                raise
+
+    # opening and verifying ------------------------------------------------------------------------
+
+    def open(self, job: Job | str | bytes, *, artifact: str | Path | None = None) -> Answer:
+        """Fetch, unseal and check a job's output; needs the secrets that `submit` stored.
+
+        Raises:
+            OutputMismatch: the output does not open the commitment that the proof is about.
+            NotFound, Refused, JobRefunded: nothing to open.
+        """
+        name = job_bytes(job)
+        secrets = self.store.load(name)
+        record, verdict = accepted_job(self.chain, name)
+        sealed = delivered(self.chain, record).sealed_output
+        public = self._artifact_of(secrets, artifact)
+        context = OutputContext(
+            self.chain.genesis,
+            name,
+            record.model,
+            verdict.worker,
+            record.input_commitment,
+            verdict.output_commitment,
+        )
+        key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, bytes.fromhex(secrets.reply_secret))
+        return open_answer(public, context, sealed, key, secrets.records)
+
+    def _artifact_of(self, secrets: JobSecrets, artifact: str | Path | None) -> PublicArtifact:
+        wanted = bytes.fromhex(secrets.manifest_hash)
+        hint = artifact or secrets.artifact
+        if hint is not None and Path(hint).is_dir():
+            self.artifacts.add(Path(hint))
+        return self.artifacts.find(wanted)[0]
+
+    def bundle(
+        self, job: Job | str | bytes, *, artifact: str | Path | None = None, out: Path | None = None
+    ) -> Bundle:
+        """A job's evidence as a bundle, written to `out` when given. Raises NotFound, Refused, JobRefunded,
+        BundleError."""
+        name = job_bytes(job)
+        record, _ = accepted_job(self.chain, name)
+        model = self.model(record.model)
+        if artifact is None:
+            try:
+                artifact = self.store.load(name).artifact
+            except NotFound:
+                artifact = None
+        if artifact is not None and Path(artifact).is_dir():
+            self.artifacts.add(Path(artifact))
+        public, _ = self.artifacts.find(model.manifest_hash)
+        bundle = collect(self.chain, name, public, contract_code(self.chain, model.verifier))
+        if out is not None:
+            save_bundle(bundle, out)
+        return bundle
+
+    def verify(
+        self, job: Job | str | bytes, *, artifact: str | Path | None = None, policy: Policy | None = None
+    ) -> Verdict:
+        """Verify a job's quote, binding, receipt, proof, contract, setup and level from the chain's bytes.
+
+        The chain is pinned to the one connected to, and measurements to its allow-list, unless `policy`
+        says otherwise.
+        """
+        if policy is None:
+            allowed = frozenset(chain_attestation.measurements(self.chain))
+            make = Policy.for_development if self.development else Policy
+            policy = make(genesis=self.chain.genesis, measurements=allowed)
+        return verify_bundle(self.bundle(job, artifact=artifact), policy, cache=self._state / "contracts")
+
+    # inside ---------------------------------------------------------------------------------------
+
+    def _signer(self) -> Any:
+        if self._keypair is None:
+            raise Refused(
+                "this needs an account; give one with --signer (//Name on a development chain, or a key file)"
+            )
+        return self._keypair
+
+    def _send(self, key: str, call: Any, signer: Any) -> Any:
+        if self._outbox is None:
+            self._outbox = Outbox(self.store.directory / "outbox.sqlite", self.chain)
+        receipt = self._outbox.send(key, call, signer)
+        receipt.raise_for_error()
+        return receipt
+
+
+def open_answer(
+    public: PublicArtifact, context: OutputContext, sealed: bytes, key: HpkePrivateKey, records: int
+) -> Answer:
+    """Unseal an output and check it against the commitment in `context`; the first `records` rows are real.
+
+    Raises:
+        OutputMismatch: it does not open, has another shape, or opens another commitment.
+    """
+    shape = (public.manifest.batch, public.manifest.output.length)
+    try:
+        payload = open_output(context, sealed, key)
+    except ProtocolError as error:
+        raise OutputMismatch(
+            f"job 0x{context.job.hex()}: the sealed output does not open ({error.message})"
+        ) from error
+    if len(payload.values) != shape[0] * shape[1] or payload.records != records:
+        raise OutputMismatch(
+            f"job 0x{context.job.hex()}: the output has not the shape {list(shape)} of this model"
+        )
+    outputs = np.array(payload.values, dtype=np.int64).reshape(shape)
+    if public.commit_output(outputs, payload.output_salt) != context.output_commitment:
+        raise OutputMismatch(
+            f"job 0x{context.job.hex()}: the output does not open the proven commitment "
+            f"0x{context.output_commitment.hex()}; "
+            "do not use it, and keep the bundle as evidence against the worker"
+        )
+    real = outputs[:records]
+    return Answer(context.job, public.dequantize(real), real, public.decide(real))
+
+
+def hash32(text: str | bytes, what: str) -> bytes:
+    """32 bytes from bytes or (0x) hex. Raises Refused."""
+    raw = text
+    if isinstance(text, str):
+        try:
+            raw = bytes.fromhex(text.removeprefix("0x"))
+        except ValueError:
+            raise Refused(f"{text!r} is no {what} id: give 0x and 64 hex digits", code="usage") from None
+    if len(raw) != 32:
+        raise Refused(f"a {what} id has 32 bytes, not {len(raw)}", code="usage")
+    return bytes(raw)  # type: ignore[arg-type]
+
+
+def job_bytes(job: Job | str | bytes) -> bytes:
+    """A job's id from whatever names it."""
+    return job.id if isinstance(job, Job) else hash32(job, "job")
+
+
+def _outcome(job: bytes, record: JobRecord) -> Outcome:
+    status = record.status
+    if isinstance(status, Claimed):
+        return Outcome(job, "claimed", status.worker, None, 0, record)
+    if isinstance(status, Accepted):
+        return Outcome(job, "accepted", status.worker, status.block, record.price, record)
+    if isinstance(status, Refunded):
+        return Outcome(job, "refunded", None, status.block, 0, record)
+    return Outcome(job, "queued", None, None, 0, record)

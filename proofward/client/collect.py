@@ -1,0 +1,151 @@
+"""Collect a job's evidence from the chain into a bundle: every byte is fetched, nothing is concluded."""
+
+from __future__ import annotations
+
+from proofward.bundle import Bundle, ChainPart, JobPart, ModelPart, QuotePart, ResultPart, WorkerPart
+from proofward.chain import SubstrateClient, accounts
+from proofward.chain.pallets import jobs, models, workers
+from proofward.chain.pallets.jobs import Accepted, Delivery, JobRecord, Refunded
+from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.workers import WorkerRecord
+from proofward.client.errors import JobRefunded, NotFound, Refused
+from proofward.client.workers import collateral_of, registration
+from proofward.protocol import ProtocolError, Receipt, SetupKind, sha256, verify_receipt
+from proofward.zkml import PublicArtifact
+
+
+def accepted_job(client: SubstrateClient, job: bytes) -> tuple[JobRecord, Accepted]:
+    """A job's record and its verdict. Raises NotFound, JobRefunded, or Refused for a job without a verdict
+    yet."""
+    record = jobs.get(client, job)
+    if record is None:
+        raise NotFound(f"the chain has no job 0x{job.hex()}")
+    if isinstance(record.status, Refunded):
+        raise JobRefunded(
+            f"job 0x{job.hex()} was refunded in block {record.status.block}: nobody delivered by its deadline"
+        )
+    if not isinstance(record.status, Accepted):
+        raise Refused(f"job 0x{job.hex()} has no result yet; wait for it first", code="not-finished")
+    return record, record.status
+
+
+def delivered(client: SubstrateClient, record: JobRecord) -> Delivery:
+    """What the worker handed in for an accepted job. Raises NotFound."""
+    found = jobs.delivery(client, record)
+    if found is None:
+        raise NotFound(
+            f"the node no longer has the block with the result of job 0x{record.id.hex()}; ask an archive "
+            "node"
+        )
+    return found
+
+
+def collect(client: SubstrateClient, job: bytes, public: PublicArtifact, contract_code: bytes) -> Bundle:
+    """The bundle of an accepted job. Raises NotFound, JobRefunded, Refused."""
+    record, verdict = accepted_job(client, job)
+    model = models.get(client, record.model)
+    if model is None:
+        raise NotFound(f"the chain has no model 0x{record.model.hex()}")
+    delivery = delivered(client, record)
+    worker = _signer(client, record, model, verdict, delivery)
+    found = registration(client, worker)
+    return Bundle(
+        chain=ChainPart(genesis=client.genesis, name=client.chain_name, type=client.chain_type),
+        job=JobPart(
+            id=job,
+            client=record.client,
+            model=record.model,
+            input_commitment=record.input_commitment,
+            min_level=record.min_level.label,
+            allow_dev_setup=record.allow_dev_setup,
+            deadline=record.deadline,
+            submitted_at=record.submitted_at,
+        ),
+        result=ResultPart(
+            worker=verdict.worker,
+            level=verdict.level.label,
+            setup=verdict.setup.encode(),
+            output_commitment=verdict.output_commitment,
+            proof=delivery.proof,
+            sealed_output=delivery.sealed_output,
+            receipt_block=delivery.receipt_block,
+            receipt_signature=delivery.receipt_signature,
+            block=verdict.block,
+        ),
+        model=_model(model, public, contract_code),
+        worker=WorkerPart(
+            level=worker.level.label,
+            measurement=worker.measurement,
+            hpke_key=worker.hpke_key,
+            receipt_key=worker.receipt_key,
+            epoch=worker.epoch,
+            quote_hash=worker.quote_hash,
+            block_hash=found.block_hash,
+            attestation=QuotePart(quote=found.quote, collateral=found.collateral, time=found.time),
+        ),
+        setup_evidence=_setup_evidence(client, model),
+    )
+
+
+def _model(model: ModelRecord, public: PublicArtifact, code: bytes) -> ModelPart:
+    return ModelPart(
+        publisher=model.publisher,
+        name=model.name,
+        lane=model.lane.label,
+        weights_digest=model.weights_digest,
+        manifest_hash=model.manifest_hash,
+        vk_hash=model.vk_hash,
+        circuit_digest=model.circuit_digest,
+        verifier=model.verifier,
+        code_hash=model.code_hash,
+        contract_code=code,
+        files={"public/manifest.json": public.manifest.canonical(), **public.files},
+    )
+
+
+def _signer(
+    client: SubstrateClient, record: JobRecord, model: ModelRecord, verdict: Accepted, delivery: Delivery
+) -> WorkerRecord:
+    """The worker's record, at the verdict, of the epoch whose key signed the receipt: the current one or
+    the one before."""
+    receipt = Receipt(
+        genesis=client.genesis,
+        job=record.id,
+        model=record.model,
+        worker=verdict.worker,
+        weights_digest=model.weights_digest,
+        input_commitment=record.input_commitment,
+        output_commitment=verdict.output_commitment,
+        sealed_output_hash=verdict.sealed_output_hash,
+        proof_hash=verdict.proof_hash,
+        level=verdict.level,
+        setup=verdict.setup,
+        block=delivery.receipt_block,
+    )
+    newest = workers.get(client, verdict.worker, at=client.block_hash(verdict.block))
+    if newest is None:
+        raise NotFound(f"the chain had no worker {accounts.ss58(verdict.worker)} in block {verdict.block}")
+    try:
+        verify_receipt(receipt, delivery.receipt_signature, newest.receipt_key)
+    except ProtocolError:
+        earlier = workers.get(client, verdict.worker, at=client.block_hash(newest.registered_at - 1))
+        return earlier or newest
+    return newest
+
+
+def _setup_evidence(client: SubstrateClient, model: ModelRecord) -> QuotePart | None:
+    if model.setup.kind is not SetupKind.ATTESTED:
+        return None
+    included = client.block_hash(model.published_at)
+    for call in client.find_calls(included, "Models", "publish"):
+        evidence = call.args["evidence"]
+        if isinstance(evidence, dict) and sha256(evidence["Attested"]) == model.evidence_hash:
+            quote = evidence["Attested"]
+            return QuotePart(
+                quote=quote,
+                collateral=collateral_of(client, quote, included),
+                time=client.timestamp(included) // 1000,
+            )
+    raise NotFound(
+        f"block {model.published_at} has no publication of model 0x{model.id.hex()} with its setup's quote"
+    )

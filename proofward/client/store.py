@@ -1,0 +1,112 @@
+"""The client's own secrets, one file a job: the salt of the input's commitment and the private reply key.
+
+Without its file a job's answer is lost for good, so the file is on the disk before the job is signed. Files
+are 0600 in a 0700 directory,
+written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from proofward.client.errors import NotFound, Refused
+
+_MAX_BYTES = 64 * 1024
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class JobSecrets(BaseModel):
+    """What opens a job's answer. Hex without a prefix; never log it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["proofward/job-secrets/v1"] = "proofward/job-secrets/v1"
+    genesis: Hash
+    job: Hash
+    client: Hash
+    model: Hash
+    manifest_hash: Hash
+    input_commitment: Hash
+    input_salt: Hash
+    reply_secret: Hash
+    records: Annotated[int, Field(ge=1, le=32)]
+    artifact: str | None = None
+    """Where the model's public artefact lay when the job was submitted."""
+
+    def __repr__(self) -> str:
+        return f"JobSecrets(job={self.job})"
+
+
+def default_directory() -> Path:
+    """`$PROOFWARD_STATE`, else `proofward` below `$XDG_STATE_HOME` or `~/.local/state` (XDG base
+    directories)."""
+    if configured := os.environ.get("PROOFWARD_STATE"):
+        return Path(configured)
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "proofward"
+
+
+class JobStore:
+    """The files of one chain's jobs, in `<directory>/<genesis>/`."""
+
+    def __init__(self, directory: Path, genesis: bytes) -> None:
+        self.directory = directory / genesis.hex()[:16]
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._genesis = genesis.hex()
+
+    def save(self, record: JobSecrets) -> None:
+        """Write a job's secrets; they are on the disk when this returns. Refuses to replace another
+        record."""
+        path = self._path(record.job)
+        if path.exists() and self.load(bytes.fromhex(record.job)) != record:
+            raise Refused(f"the secrets of job 0x{record.job} exist already at {path}; they are not replaced")
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(record.model_dump_json())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        folder = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def load(self, job: bytes) -> JobSecrets:
+        """The secrets of a job. Raises NotFound, or Refused for a file that is damaged or of another
+        chain."""
+        path = self._path(job.hex())
+        try:
+            with path.open("rb") as file:
+                data = file.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise NotFound(
+                f"no secrets of job 0x{job.hex()} in {self.directory}; only the client that submitted it "
+                "can open it"
+            ) from error
+        try:
+            record = JobSecrets.model_validate_json(data)
+        except ValidationError:
+            raise Refused(f"{path} is damaged; restore it from a backup") from None
+        if record.job != job.hex() or record.genesis != self._genesis:
+            raise Refused(f"{path} belongs to another job or chain")
+        return record
+
+    def jobs(self) -> list[bytes]:
+        """Ids of the jobs whose secrets are here."""
+        return sorted(
+            bytes.fromhex(path.stem) for path in self.directory.glob("*.json") if len(path.stem) == 64
+        )
+
+    def _path(self, job: str) -> Path:
+        return self.directory / f"{job}.json"
