@@ -32,3 +32,11 @@ class QuoteProvider(Protocol):
     def quote(self, report_data: bytes) -> Evidence:
         """A quote that carries `report_data` (64 bytes). Raises ProviderError."""
         ...
+
+
+def quote_over(provider: QuoteProvider, report_data: bytes) -> Evidence:
+    """A quote that holds `report_data`. Raises ProviderError when the provider gives another."""
+    evidence = provider.quote(report_data)
+    if report_data not in evidence.quote:
+        raise ProviderError(f"{provider.name} gave a quote over something else")
+    return evidence

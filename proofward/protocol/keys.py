@@ -4,6 +4,7 @@ bytes.
 
 from __future__ import annotations
 
+import ctypes
 from enum import Enum
 from typing import Final
 
@@ -23,7 +24,7 @@ from nacl.signing import SigningKey, VerifyKey
 
 from proofward.protocol.bounds import RECEIPT_KEY_LENGTH
 from proofward.protocol.errors import Code, ProtocolError
-from proofward.protocol.randomness import SYSTEM_RANDOM, RandomSource
+from proofward.protocol.randomness import SYSTEM_RANDOM
 from proofward.protocol.types import require_length
 
 _MLKEM768_KEY: Final = 1_184
@@ -137,13 +138,17 @@ class ReceiptKey:
 
     def __init__(self, seed: bytes) -> None:
         require_length("a receipt key's seed", seed, 32)
-        self._key: SigningKey | None = SigningKey(seed)
+        # a copy of its own, since `erase` overwrites it
+        self._key: SigningKey | None = SigningKey(bytes(bytearray(seed)))
         self.public = bytes(self._key.verify_key)
 
     @classmethod
-    def generate(cls, random: RandomSource = SYSTEM_RANDOM) -> ReceiptKey:
-        """A fresh key."""
-        return cls(random(32))
+    def generate(cls) -> ReceiptKey:
+        """A fresh key from the system's randomness; the seed it came from is overwritten."""
+        seed = SYSTEM_RANDOM(32)
+        key = cls(seed)
+        wipe(seed)
+        return key
 
     def sign(self, message: bytes) -> bytes:
         """64 bytes. Raises ProtocolError once erased."""
@@ -152,8 +157,21 @@ class ReceiptKey:
         return self._key.sign(message).signature
 
     def erase(self) -> None:
-        """Let go of the secret. CPython does not clear the bytes it frees: see docs/threat-model.md."""
-        self._key = None
+        """Overwrite the secret and let go of it. Copies that a library made on the way are out of reach."""
+        if self._key is not None:
+            wipe(self._key._signing_key)
+            wipe(self._key._seed)
+            self._key = None
+
+
+def wipe(secret: bytes) -> None:
+    """Overwrite the content of a bytes object that nobody else holds: CPython neither clears it nor lets
+    one write.
+
+    Only for secrets made at run time: constants and one-byte strings are shared.
+    """
+    if len(secret) > 1:
+        ctypes.memset(id(secret) + bytes.__basicsize__ - 1, 0, len(secret))
 
 
 def verify_signature(public: bytes, message: bytes, signature: bytes) -> None:

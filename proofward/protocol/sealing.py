@@ -223,7 +223,13 @@ def open_job(
     Raises ProtocolError: oversize, malformed-envelope, not-a-recipient, unknown-epoch, wrong-binding
     (altered, or made for another job, client, model, commitment, chain or recipient).
     """
-    envelope = decode_envelope(sealed)
+    return open_envelope(context, decode_envelope(sealed), account, keys)
+
+
+def open_envelope(
+    context: JobContext, envelope: Envelope, account: bytes, keys: Mapping[int, HpkePrivateKey]
+) -> JobPayload:
+    """`open_job` for an envelope that is taken apart already."""
     entry = envelope.recipient(account)
     private = keys.get(entry.epoch)
     if private is None:

@@ -1,0 +1,96 @@
+"""python -m enclave_runtime --socket PATH --provider simulator --models DIR"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+from enclave_runtime.epochs import Epochs
+from enclave_runtime.errors import EnclaveError
+from enclave_runtime.hardening import harden
+from enclave_runtime.models import ModelStore
+from enclave_runtime.providers import NAMES, make_provider
+from enclave_runtime.server import Server
+from enclave_runtime.service import Service
+from proofward.protocol import HpkeSuite
+
+log = structlog.get_logger("enclave")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m enclave_runtime",
+        description="The process that holds the keys: opens sealed jobs, runs and proves them.",
+        epilog="example: python -m enclave_runtime --socket e.sock --provider simulator --models models",
+    )
+    parser.add_argument("--socket", type=Path, required=True, help="Unix socket to listen on")
+    parser.add_argument("--provider", choices=NAMES, required=True, help="where quotes come from")
+    parser.add_argument("--models", type=Path, required=True, help="directory of the artefacts to serve")
+    parser.add_argument(
+        "--hpke",
+        choices=[suite.name.lower() for suite in HpkeSuite],
+        default=HpkeSuite.X25519.name.lower(),
+        help="key encapsulation: x25519, or its hybrid with ML-KEM-768",
+    )
+    return parser.parse_args()
+
+
+def _log_to_stderr() -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    provider = make_provider(arguments.provider)
+    if not arguments.models.is_dir():
+        raise EnclaveError(
+            "bad-path", f"{arguments.models} is no directory: give the one that holds the artefacts"
+        )
+    service = Service(provider, ModelStore(arguments.models), Epochs(HpkeSuite[arguments.hpke.upper()]))
+    try:
+        async with await Server(service).start(arguments.socket):
+            log.info("ready", provider=provider.name, simulated=provider.simulated, hpke=arguments.hpke)
+            await stop.wait()
+    finally:
+        service.close()
+        arguments.socket.unlink(missing_ok=True)
+        log.info("stopped")
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT. Exit code 0, or 2 when it cannot start."""
+    arguments = _arguments()
+    _log_to_stderr()
+    log.info("hardening", **harden())
+    try:
+        asyncio.run(_run(arguments))
+    except (EnclaveError, OSError) as error:
+        code = error.code if isinstance(error, EnclaveError) else "cannot-listen"
+        log.error("cannot-start", code=code, message=str(error))
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    # a thread may still prove for a caller that is gone, and a native prover may crash at interpreter exit
+    os._exit(code)

@@ -1,0 +1,225 @@
+"""An enclave served from a thread, and the client and the host around it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import numpy as np
+
+from enclave_runtime.epochs import Epochs
+from enclave_runtime.models import ModelStore
+from enclave_runtime.providers import QuoteProvider
+from enclave_runtime.providers.simulator import SimulatorProvider
+from enclave_runtime.server import Server
+from enclave_runtime.service import Service
+from proofward.protocol import (
+    DEV_SETUP,
+    HpkePrivateKey,
+    HpkeSuite,
+    JobContext,
+    JobPayload,
+    Lane,
+    Level,
+    OutputContext,
+    OutputPayload,
+    Receipt,
+    RecipientKey,
+    job_id,
+    model_id,
+    open_output,
+    seal_job,
+    sha256,
+)
+from tests.enclave.fake_model import BATCH, FakePublic, fake_loader
+from tests.vectors.make import value
+
+GENESIS, ACCOUNT, CLIENT = value("genesis"), value("account"), value("client")
+PUBLISHER, VERIFIER, CODE_HASH = value("publisher"), value("verifier", 20), value("code_hash")
+BLOCK_HASH = value("block_hash")
+
+
+class Refused(Exception):
+    """An error reply."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class Host:
+    """The node's end of the socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(20)
+        connection.connect(str(self._path))
+        return connection
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        with self.connect() as connection:
+            send(connection, cbor2.dumps({"id": 1, "method": method, "params": params}))
+            reply = receive(connection)
+        if reply is None:
+            raise ConnectionError("the enclave hung up")
+        if "error" in reply:
+            raise Refused(**reply["error"])
+        assert reply["id"] == 1
+        return dict(reply["result"])
+
+
+def send(connection: socket.socket, content: bytes) -> None:
+    """One frame."""
+    connection.sendall(struct.pack(">I", len(content)) + content)
+
+
+def receive(connection: socket.socket) -> dict[str, Any] | None:
+    """One frame's message; None when the peer hung up."""
+    with connection.makefile("rb") as stream:
+        head = stream.read(4)
+        if len(head) < 4:
+            return None
+        return dict(cbor2.loads(stream.read(struct.unpack(">I", head)[0])))
+
+
+@contextmanager
+def enclave(
+    models: Path, provider: QuoteProvider | None = None, suite: HpkeSuite = HpkeSuite.X25519
+) -> Iterator[tuple[Host, Service]]:
+    """Serve an enclave with fake models on models/../e.sock until the block ends."""
+    path = models.parent / "e.sock"
+    store = ModelStore(models, fake_loader)  # type: ignore[arg-type]
+    service = Service(provider or SimulatorProvider(), store, Epochs(suite))
+    loop = asyncio.new_event_loop()
+    ready, stop = threading.Event(), asyncio.Event()
+
+    async def serve() -> None:
+        async with await Server(service).start(path):
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield Host(path), service
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(20)
+        service.close()
+
+
+def add_model(models: Path, name: str, fault: str = "") -> FakePublic:
+    """Put a fake artefact into the models' directory."""
+    (models / name).mkdir(parents=True)
+    (models / name / "fake").write_text(fault)
+    return FakePublic(name)
+
+
+@dataclass
+class Job:
+    """A client's job: what it sealed, what the chain holds, what it keeps."""
+
+    public: FakePublic
+    values: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
+    records: int = 2
+    nonce: bytes = value("nonce")
+    salt: bytes = value("salt")
+    reply: HpkePrivateKey = field(
+        default_factory=lambda: HpkePrivateKey.from_bytes(HpkeSuite.X25519, value("reply"))
+    )
+    reply_key: bytes | None = None
+
+    @property
+    def context(self) -> JobContext:
+        commitment = (
+            self.public.commit_input(np.array(self.values, dtype=np.int64).reshape(BATCH, -1), self.salt)
+            if max(map(abs, self.values), default=0) <= 1000 and len(self.values) % BATCH == 0
+            else value("some commitment")
+        )
+        return JobContext(GENESIS, job_id(CLIENT, self.nonce), CLIENT, self.model, commitment)
+
+    @property
+    def model(self) -> bytes:
+        return model_id(
+            publisher=PUBLISHER,
+            weights_digest=bytes.fromhex(self.public.manifest.weights_digest),
+            manifest_hash=self.public.manifest_hash,
+            lane=Lane.GROTH16,
+            vk_hash=bytes.fromhex(self.public.manifest.vk_hash),
+            verifier=VERIFIER,
+            code_hash=CODE_HASH,
+        )
+
+    def seal(self, hpke_key: bytes, epoch: int = 1, context: JobContext | None = None) -> bytes:
+        payload = JobPayload(self.records, self.values, self.salt, self.reply_key or self.reply.public)
+        return seal_job(context or self.context, payload, [RecipientKey(ACCOUNT, epoch, hpke_key)])
+
+    def request(self, **changes: Any) -> dict[str, Any]:
+        """The `job` map that an honest host sends, with changes."""
+        fields = self.context
+        return {
+            "genesis": fields.genesis,
+            "job": fields.job,
+            "client": fields.client,
+            "model": fields.model,
+            "input_commitment": fields.input_commitment,
+            "manifest_hash": self.public.manifest_hash,
+            "weights_digest": bytes.fromhex(self.public.manifest.weights_digest),
+            "publisher": PUBLISHER,
+            "verifier": VERIFIER,
+            "code_hash": CODE_HASH,
+            "setup": DEV_SETUP.encode(),
+            "level": "simulated",
+            "worker": ACCOUNT,
+        } | changes
+
+    def open(self, result: dict[str, Any]) -> OutputPayload:
+        fields = self.context
+        context = OutputContext(
+            fields.genesis,
+            fields.job,
+            fields.model,
+            ACCOUNT,
+            fields.input_commitment,
+            result["output_commitment"],
+        )
+        return open_output(context, result["sealed_output"], self.reply)
+
+    def receipt(self, result: dict[str, Any], block: int) -> Receipt:
+        fields = self.context
+        return Receipt(
+            genesis=fields.genesis,
+            job=fields.job,
+            model=fields.model,
+            worker=ACCOUNT,
+            weights_digest=bytes.fromhex(self.public.manifest.weights_digest),
+            input_commitment=fields.input_commitment,
+            output_commitment=result["output_commitment"],
+            sealed_output_hash=sha256(result["sealed_output"]),
+            proof_hash=sha256(result["proof"]),
+            level=Level.SIMULATED,
+            setup=DEV_SETUP,
+            block=block,
+        )
+
+    def but(self, **changes: Any) -> Job:
+        return replace(self, **changes)
+
+
+def begin(host: Host, epoch: int = 1, **changes: Any) -> dict[str, Any]:
+    """Begin an epoch as an honest host does."""
+    params = {"genesis": GENESIS, "account": ACCOUNT, "epoch": epoch, "block_hash": BLOCK_HASH}
+    return host.call("begin_epoch", **(params | changes))
