@@ -1,0 +1,49 @@
+"""The chain: client, typed pallets, outbox, local chains, web3 provider.
+
+`SubstrateClient` is the core; `proofward.chain.pallets` has records and calls; `Outbox` makes extrinsics
+happen once; `proofward.chain.devnet` starts chains on this machine; `proofward.chain.web3_provider` lets
+web3.py speak to the contracts.
+"""
+
+from proofward.chain.accounts import account, dev_keypair, keypair_of, load_keypair, ss58
+from proofward.chain.aio import AsyncSubstrateClient
+from proofward.chain.client import Block, FoundCall, Head, Receipt, SubstrateClient
+from proofward.chain.errors import (
+    ChainError,
+    ChainTimeout,
+    ChainUnreachable,
+    DispatchError,
+    ExtrinsicInvalid,
+    MetadataError,
+    RpcError,
+)
+from proofward.chain.extrinsic import Extrinsic, SignedExtrinsic
+from proofward.chain.outbox import Outbox
+from proofward.chain.runtime import Event
+from proofward.chain.values import Call
+
+__all__ = [
+    "AsyncSubstrateClient",
+    "Block",
+    "Call",
+    "ChainError",
+    "ChainTimeout",
+    "ChainUnreachable",
+    "DispatchError",
+    "Event",
+    "Extrinsic",
+    "ExtrinsicInvalid",
+    "FoundCall",
+    "Head",
+    "MetadataError",
+    "Outbox",
+    "Receipt",
+    "RpcError",
+    "SignedExtrinsic",
+    "SubstrateClient",
+    "account",
+    "dev_keypair",
+    "keypair_of",
+    "load_keypair",
+    "ss58",
+]

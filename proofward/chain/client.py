@@ -1,0 +1,447 @@
+"""The chain, as the rest of the product sees it: reads, signed extrinsics, and waiting for finality.
+
+Only what is *finalised* is reported as done. On the embedded chain and on a node with one author every
+block is final as soon as it is there.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from proofward.chain.accounts import ss58
+from proofward.chain.errors import (
+    ChainError,
+    ChainTimeout,
+    DispatchError,
+    ExtrinsicInvalid,
+    RpcError,
+    invalid_extrinsic,
+)
+from proofward.chain.extrinsic import (
+    ERA_PERIOD,
+    Chain,
+    Extrinsic,
+    SignedExtrinsic,
+    Signer,
+    bare_extrinsic,
+    extrinsic_hash,
+    sign_extrinsic,
+)
+from proofward.chain.runtime import Event, Runtime
+from proofward.chain.transport import Transport
+from proofward.chain.values import Call
+
+POLL: Final = 0.1
+"""Seconds between two looks at the finalised head."""
+_PAGE: Final = 500
+_CACHED_BLOCKS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A finalised block's number and hash."""
+
+    number: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block's header fields and its body."""
+
+    number: int
+    hash: bytes
+    parent: bytes
+    extrinsics: tuple[Extrinsic, ...]
+    raw: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCall:
+    """A call in a block, on its own or inside a batch or sudo, and the extrinsic that carries it."""
+
+    index: int
+    hash: bytes
+    signer: bytes | None
+    pallet: str
+    name: str
+    args: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A finalised extrinsic. `error` is None when it did what it was to do."""
+
+    block: int
+    block_hash: bytes
+    index: int
+    hash: bytes
+    events: tuple[Event, ...]
+    error: DispatchError | None
+
+    def raise_for_error(self) -> Receipt:
+        """This receipt. Raises its DispatchError when there is one."""
+        if self.error is not None:
+            raise self.error
+        return self
+
+    def find(self, pallet: str, name: str) -> Event | None:
+        """The first event of that name."""
+        return next((one for one in self.events if (one.pallet, one.name) == (pallet, name)), None)
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()
+
+
+def _unhex(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
+
+
+class SubstrateClient:
+    """One chain at one address. Safe to use from several threads; `close` it, or use it as a context
+    manager.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._lock = threading.Lock()
+        self._signing: dict[bytes, threading.Lock] = {}
+        self._runtime: Runtime | None = None
+        self._blocks: dict[bytes, Block] = {}
+        self.genesis = self.block_hash(0)
+
+    @classmethod
+    def connect(cls, url: str, *, patience: float = 10.0) -> SubstrateClient:
+        """Connect to ws://host:port, trying for `patience` seconds. Raises ChainUnreachable."""
+        return cls(Transport(url, patience=patience))
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def __enter__(self) -> SubstrateClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        return self._transport.url
+
+    def rpc(self, method: str, *params: Any) -> Any:
+        """One JSON-RPC call. Raises RpcError and ChainUnreachable."""
+        return self._transport.call(method, params)
+
+    # ---- the chain itself -----------------------------------------------------------------
+
+    @property
+    def chain_name(self) -> str:
+        return str(self.rpc("system_chain"))
+
+    @property
+    def chain_type(self) -> str:
+        """`Development`, `Local` or `Live`."""
+        kind = self.rpc("system_chainType")
+        return kind if isinstance(kind, str) else "Custom"
+
+    @property
+    def node(self) -> str:
+        """The node's name and version."""
+        return f"{self.rpc('system_name')} {self.rpc('system_version')}"
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime of the finalised head; fetched again when the chain was upgraded (see `sign`)."""
+        return self._runtime or self._load_runtime()
+
+    def _load_runtime(self) -> Runtime:
+        with self._lock:
+            head = self.rpc("chain_getFinalizedHead")
+            version = self.rpc("state_getRuntimeVersion", head)
+            if self._runtime is None or self._runtime.spec_version != version["specVersion"]:
+                metadata = _unhex(self.rpc("state_getMetadata", head))
+                self._runtime = Runtime(metadata, version["specVersion"], version["transactionVersion"])
+            return self._runtime
+
+    def finalised_head(self) -> Head:
+        name = _unhex(self.rpc("chain_getFinalizedHead"))
+        return Head(self._number(name), name)
+
+    def _number(self, block_hash: bytes) -> int:
+        header = self.rpc("chain_getHeader", _hex(block_hash))
+        if header is None:
+            raise ChainError("no-such-block", f"the node has no block {_hex(block_hash)}")
+        return int(header["number"], 16)
+
+    def block_hash(self, number: int) -> bytes:
+        """The hash of a block. Raises ChainError when the chain has not got so far."""
+        name = self.rpc("chain_getBlockHash", number)
+        if name is None:
+            raise ChainError("no-such-block", f"the chain at {self.url} has no block {number}")
+        return _unhex(name)
+
+    def block(self, which: int | bytes) -> Block:
+        """A block by number or hash, its body taken apart."""
+        name = self.block_hash(which) if isinstance(which, int) else which
+        if name in self._blocks:
+            return self._blocks[name]
+        answer = self.rpc("chain_getBlock", _hex(name))
+        if answer is None:
+            raise ChainError("no-such-block", f"the node has no block {_hex(name)}")
+        header, runtime = answer["block"]["header"], self.runtime
+        raw = tuple(_unhex(one) for one in answer["block"]["extrinsics"])
+        block = Block(
+            number=int(header["number"], 16),
+            hash=name,
+            parent=_unhex(header["parentHash"]),
+            extrinsics=tuple(runtime.read_extrinsic(data, index) for index, data in enumerate(raw)),
+            raw=raw,
+        )
+        with self._lock:
+            self._blocks[name] = block
+            while len(self._blocks) > _CACHED_BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+        return block
+
+    def follow(self, start: int | None = None, *, stop: threading.Event | None = None) -> Iterator[Head]:
+        """Every finalised block from `start` (default: the present head) on, without end or until `stop` is
+        set.
+        """
+        head = self.finalised_head()
+        number = head.number if start is None else start
+        while stop is None or not stop.is_set():
+            if number <= head.number:
+                yield Head(number, self.block_hash(number))
+                number += 1
+                continue
+            if stop is None:
+                time.sleep(POLL)
+            else:
+                stop.wait(POLL)
+            head = self.finalised_head()
+
+    def wait_block(self, number: int, timeout: float = 60.0) -> Head:
+        """Wait until block `number` is finalised. Raises ChainTimeout."""
+        deadline = time.monotonic() + timeout
+        while (head := self.finalised_head()).number < number:
+            if time.monotonic() > deadline:
+                raise ChainTimeout(
+                    f"block {number} was not finalised in {timeout:g} s; the chain is at {head.number}"
+                )
+            time.sleep(POLL)
+        return Head(number, self.block_hash(number))
+
+    # ---- state ----------------------------------------------------------------------------
+
+    def query_raw(self, pallet: str, item: str, *keys: Any, at: bytes | None = None) -> bytes | None:
+        """The bytes of a storage item at a block (default: the finalised head); None when it is absent."""
+        key = self.runtime.storage_key(pallet, item, *keys)
+        answer = self.rpc("state_getStorage", _hex(key), _hex(at or self.finalised_head().hash))
+        return None if answer is None else _unhex(answer)
+
+    def query(self, pallet: str, item: str, *keys: Any, at: bytes | None = None) -> Any:
+        """A storage item as a Python value (see proofward.chain.values); its default, or None, when it is
+        absent.
+        """
+        return self.runtime.decode_storage(pallet, item, self.query_raw(pallet, item, *keys, at=at))
+
+    def query_many(
+        self, pallet: str, item: str, keys: Iterable[tuple[Any, ...]], at: bytes | None = None
+    ) -> list[Any]:
+        """The same item under several keys, in one request."""
+        names = [_hex(self.runtime.storage_key(pallet, item, *key)) for key in keys]
+        if not names:
+            return []
+        values = self._read_many(names, _hex(at or self.finalised_head().hash))
+        return [self.runtime.decode_storage(pallet, item, values.get(name)) for name in names]
+
+    def _read_many(self, names: list[str], block: str) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for change in self.rpc("state_queryStorageAt", names, block):
+            found.update({key: _unhex(value) for key, value in change["changes"] if value is not None})
+        return found
+
+    def iterate(
+        self, pallet: str, item: str, *keys: Any, at: bytes | None = None
+    ) -> Iterator[tuple[Any, Any]]:
+        """All entries of a map (below `keys`, of a map of several), as (key, value) at one block."""
+        runtime, block = self.runtime, _hex(at or self.finalised_head().hash)
+        prefix = _hex(runtime.storage_key(pallet, item, *keys))
+        last: str | None = None
+        while True:
+            names: list[str] = self.rpc("state_getKeysPaged", prefix, _PAGE, last or prefix, block)
+            values = self._read_many(names, block) if names else {}
+            for name in names:
+                if name in values:
+                    key = runtime.decode_key(pallet, item, _unhex(name))
+                    yield key, runtime.decode_storage(pallet, item, values[name])
+            if len(names) < _PAGE:
+                return
+            last = names[-1]
+
+    def constant(self, pallet: str, name: str) -> Any:
+        return self.runtime.constant(pallet, name)
+
+    def runtime_call(self, api: str, method: str, params: bytes = b"", *, at: bytes | None = None) -> bytes:
+        """A runtime API's answer (SCALE) to SCALE-encoded parameters."""
+        block = _hex(at or self.finalised_head().hash)
+        return _unhex(self.rpc("state_call", f"{api}_{method}", _hex(params), block))
+
+    def timestamp(self, at: bytes | None = None) -> int:
+        """The time of a block, milliseconds since 1970."""
+        return int(self.query("Timestamp", "Now", at=at))
+
+    def balance(self, account: bytes) -> int:
+        """What an account can spend, in the smallest unit (10^-12)."""
+        return int(self.query("System", "Account", account)["data"]["free"])
+
+    def events(self, block_hash: bytes) -> list[Event]:
+        data = self.query_raw("System", "Events", at=block_hash)
+        return list(self.runtime.events(data)) if data else []
+
+    def find_calls(self, block_hash: bytes, pallet: str, name: str) -> list[FoundCall]:
+        """Every call `pallet.name` in a block, nested ones included, whether it succeeded or not."""
+        return [
+            FoundCall(
+                extrinsic.index, extrinsic.hash, extrinsic.signer, call.pallet, call.name, dict(call.args)
+            )
+            for extrinsic in self.block(block_hash).extrinsics
+            if extrinsic.call is not None
+            for call in _calls_in(extrinsic.call)
+            if (call.pallet, call.name) == (pallet, name)
+        ]
+
+    # ---- extrinsics -----------------------------------------------------------------------
+
+    def nonce(self, account: bytes) -> int:
+        """The next nonce of an account, counting what waits in the node's pool."""
+        return int(self.rpc("system_accountNextIndex", ss58(account)))
+
+    def finalised_nonce(self, account: bytes, at: bytes | None = None) -> int:
+        """The next nonce of an account at a finalised block."""
+        return int(self.query("System", "Account", account, at=at)["nonce"])
+
+    def sign(
+        self, call: Call, signer: Signer, *, nonce: int | None = None, tip: int = 0, period: int = ERA_PERIOD
+    ) -> SignedExtrinsic:
+        """Sign a call for the `period` blocks behind the finalised head. Raises MetadataError when it does
+        not fit.
+        """
+        runtime = self._load_runtime()
+        head = self.finalised_head()
+        return sign_extrinsic(
+            runtime.encode_call(call),
+            signer,
+            values=runtime.values,
+            extensions=runtime.metadata.extensions,
+            chain=Chain(self.genesis, runtime.spec_version, runtime.transaction_version),
+            nonce=self.nonce(bytes(signer.public_key)) if nonce is None else nonce,
+            tip=tip,
+            birth=head.number,
+            birth_hash=head.hash,
+            period=period,
+        )
+
+    def broadcast(self, extrinsic: SignedExtrinsic | bytes) -> bytes:
+        """Hand an extrinsic to the node; gives its hash. Sending the same one again is no error while it
+        waits.
+
+        Raises ExtrinsicInvalid when the node refuses it.
+        """
+        data = extrinsic.data if isinstance(extrinsic, SignedExtrinsic) else extrinsic
+        try:
+            return _unhex(self.rpc("author_submitExtrinsic", _hex(data)))
+        except RpcError as error:
+            if error.rpc_code == 1013:  # already in the pool
+                return extrinsic_hash(data)
+            if (refusal := invalid_extrinsic(error)) is not None:
+                raise refusal from None
+            raise
+
+    def wait_finalised(self, extrinsic: SignedExtrinsic, timeout: float = 60.0) -> Receipt:
+        """Wait until an extrinsic is in a finalised block.
+
+        Raises ExtrinsicInvalid when its era ends or another extrinsic takes its nonce, ChainTimeout after
+        `timeout` seconds: it may still be included then.
+        """
+        deadline = time.monotonic() + timeout
+        number = extrinsic.first_block + 1
+        while True:
+            head = self.finalised_head()
+            while number <= min(head.number, extrinsic.last_block):
+                if (receipt := self.receipt_in(self.block_hash(number), extrinsic.hash)) is not None:
+                    return receipt
+                number += 1
+            if head.number >= extrinsic.last_block:
+                raise ExtrinsicInvalid(
+                    "expired", f"extrinsic {_hex(extrinsic.hash)} was not included in its era"
+                )
+            if self.finalised_nonce(extrinsic.signer, head.hash) > extrinsic.nonce:
+                raise ExtrinsicInvalid(
+                    "nonce-used", f"another extrinsic took nonce {extrinsic.nonce}: sign again"
+                )
+            if time.monotonic() > deadline:
+                raise ChainTimeout(f"extrinsic {_hex(extrinsic.hash)} was not finalised in {timeout:g} s")
+            time.sleep(POLL)
+
+    def receipt_in(self, block_hash: bytes, extrinsic: bytes) -> Receipt | None:
+        """The receipt of an extrinsic (by hash) in a block; None when it is not in there."""
+        block = self.block(block_hash)
+        for one in block.extrinsics:
+            if one.hash == extrinsic:
+                events = [event for event in self.events(block_hash) if event.extrinsic == one.index]
+                error = self.runtime.failure(events)
+                return Receipt(block.number, block_hash, one.index, one.hash, tuple(events), error)
+        return None
+
+    def submit(self, call: Call, signer: Signer, *, tip: int = 0, timeout: float = 60.0) -> Receipt:
+        """Sign, send and wait. Raises DispatchError when it failed on the chain, and what `broadcast` and
+        `wait_finalised` raise. Nothing is written down: a caller that must not act twice uses the Outbox.
+        """
+        with self.signing(bytes(signer.public_key)):
+            extrinsic = self.sign(call, signer, tip=tip)
+            self.broadcast(extrinsic)
+        return self.wait_finalised(extrinsic, timeout).raise_for_error()
+
+    def submit_bare(self, call: Call, timeout: float = 60.0) -> Receipt:
+        """Send a call that nobody signs (the pallet itself must let it in) and wait for it."""
+        data = bare_extrinsic(self._load_runtime().encode_call(call))
+        start = self.finalised_head().number
+        name = self.broadcast(data)
+        deadline = time.monotonic() + timeout
+        stop = threading.Event()
+        for head in self._until(start, deadline, stop):
+            if (receipt := self.receipt_in(head.hash, name)) is not None:
+                return receipt
+        raise ChainTimeout(f"extrinsic {_hex(name)} was not finalised in {timeout:g} s")
+
+    def _until(self, start: int, deadline: float, stop: threading.Event) -> Iterator[Head]:
+        timer = threading.Timer(max(0.0, deadline - time.monotonic()), stop.set)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield from self.follow(start, stop=stop)
+        finally:
+            timer.cancel()
+
+    def signing(self, account: bytes) -> threading.Lock:
+        """Held from the choice of a nonce to the broadcast, so that two threads never choose the same."""
+        with self._lock:
+            return self._signing.setdefault(account, threading.Lock())
+
+
+def _calls_in(value: Any) -> Iterator[Call]:
+    if isinstance(value, Call):
+        yield value
+        value = value.args
+    if isinstance(value, dict):
+        for one in value.values():
+            yield from _calls_in(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _calls_in(one)

@@ -1,0 +1,110 @@
+"""What can go wrong between us and a chain. Every error has a stable kebab-case `code`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ChainError(Exception):
+    """The base: something about the chain."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class ChainUnreachable(ChainError):
+    """No node answers at the address, after retries."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            "chain-unreachable",
+            f"no node answers at {url} ({reason}): start one (`proofward devnet`) or give another --chain",
+        )
+
+
+class ChainTimeout(ChainError):
+    """The chain is there, but what was waited for did not happen in time."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("chain-timeout", message)
+
+
+class RpcError(ChainError):
+    """A JSON-RPC error of the node."""
+
+    def __init__(self, method: str, code: int, message: str, data: Any = None) -> None:
+        detail = f"{message}: {data}" if data not in (None, "") else message
+        super().__init__("rpc-error", f"{method} was refused by the node ({code}): {detail}")
+        self.rpc_code = code
+        self.rpc_message = message
+        self.data = data
+
+
+class MetadataError(ChainError):
+    """The chain's metadata, or a value laid out by it, is not what this client can read or write."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("metadata-mismatch", message)
+
+
+class ExtrinsicInvalid(ChainError):
+    """An extrinsic never entered a block, and will not: `code` says why."""
+
+
+class DispatchError(ChainError):
+    """An extrinsic was included and failed. Its fee is gone, its effects are not there.
+
+    `pallet` and `name` are the error's; `docs` its documentation in the runtime.
+    """
+
+    def __init__(self, pallet: str, name: str, docs: str = "") -> None:
+        super().__init__("dispatch-error", f"{pallet}.{name}" + (f": {docs}" if docs else ""))
+        self.pallet = pallet
+        self.name = name
+        self.docs = docs
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DispatchError) and (self.pallet, self.name) == (other.pallet, other.name)
+
+    def __hash__(self) -> int:
+        return hash((self.pallet, self.name))
+
+
+# The texts in which a Substrate node refuses an extrinsic (sp_runtime::transaction_validity), as error codes.
+_REFUSALS = {
+    "inability to pay": "cannot-pay",
+    "will be valid in the future": "nonce-in-future",
+    "is outdated": "nonce-used",
+    "bad signature": "bad-signature",
+    "ancient birth block": "expired",
+    "exhaust the block limits": "too-heavy",
+    "call is not expected": "call-refused",
+    "custom error": "custom",
+    "invalid signing address": "bad-signer",
+}
+
+_ADVICE = {
+    "cannot-pay": "the account cannot pay the fee: fund it",
+    "nonce-used": "another extrinsic of this account took its nonce: sign again",
+    "nonce-in-future": "an earlier extrinsic of this account is missing",
+    "expired": "its era is over: sign again",
+    "too-heavy": "it does not fit a block",
+    "bad-signature": "its signature or the data it was signed over (genesis, runtime version) is wrong",
+}
+
+
+def invalid_extrinsic(error: RpcError) -> ExtrinsicInvalid | None:
+    """The refusal that a node's error 1010 or 1012 stands for; None when it is another error."""
+    if error.rpc_code not in (1010, 1012):
+        return None
+    text = f"{error.rpc_message} {error.data}".lower()
+    code = next((code for words, code in _REFUSALS.items() if words in text), "invalid")
+    return ExtrinsicInvalid(code, f"the node refused the extrinsic: {_ADVICE.get(code, error.data or text)}")

@@ -1,0 +1,234 @@
+"""The outbox: extrinsics that must happen once, whatever happens to us.
+
+An intent is named by its caller (`key`: say, the job and the act). The signed bytes are on the disk before
+they leave, so after a crash there are only the same bytes to send again, never a second signature for the
+same act. A new signature is made only when the old one can no longer land: its era is over, or its nonce
+was used by another extrinsic.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from proofward.chain.client import Receipt, SubstrateClient
+from proofward.chain.errors import ChainError, ChainTimeout, DispatchError, ExtrinsicInvalid
+from proofward.chain.extrinsic import SignedExtrinsic, Signer
+from proofward.chain.values import Call
+
+log = structlog.get_logger()
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS chain (genesis BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    state TEXT NOT NULL,
+    call TEXT NOT NULL,
+    data BLOB NOT NULL,
+    hash BLOB NOT NULL UNIQUE,
+    signer BLOB NOT NULL,
+    nonce INTEGER NOT NULL,
+    first_block INTEGER NOT NULL,
+    last_block INTEGER NOT NULL,
+    block INTEGER,
+    error TEXT,
+    created_at REAL NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_live ON outbox (key) WHERE state IN ('signed', 'done');
+"""
+
+
+_PERHAPS_LANDED: Final = ("nonce-used", "expired", "bad-signature")
+"""Refusals of an extrinsic that the node took, or would have taken, before: the era it was signed for ended
+(its signature no longer fits then), or its nonce is used.
+"""
+
+
+class State(StrEnum):
+    """`SIGNED`: may be on its way. `DONE`: finalised and succeeded. `FAILED`: finalised, with an error on
+    the chain. `DEAD`: was never included and cannot be any more.
+    """
+
+    SIGNED = "signed"
+    DONE = "done"
+    FAILED = "failed"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One signed extrinsic of the outbox. `block` is where it was finalised; the bytes stay until then."""
+
+    id: int
+    key: str
+    state: State
+    call: str
+    extrinsic: SignedExtrinsic
+    block: int | None
+    error: str | None
+
+
+class Outbox:
+    """Extrinsics of one chain in one file. Safe to use from several threads, but by one process at a time."""
+
+    def __init__(self, path: Path, client: SubstrateClient) -> None:
+        """Raises ChainError when the file belongs to another chain."""
+        self._client = client
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        path.chmod(0o600)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+        self._bind(path)
+
+    def _bind(self, path: Path) -> None:
+        row = self._db.execute("SELECT genesis FROM chain").fetchone()
+        if row is None:
+            self._db.execute("INSERT INTO chain VALUES (?)", (self._client.genesis,))
+        elif row[0] != self._client.genesis:
+            self._db.close()
+            raise ChainError(
+                "wrong-chain",
+                f"{path} belongs to the chain 0x{row[0].hex()}, this one is 0x{self._client.genesis.hex()}: "
+                "use another file, or delete it",
+            )
+
+    def close(self) -> None:
+        self._db.close()
+
+    # ---- sending --------------------------------------------------------------------------
+
+    def send(self, key: str, call: Call, signer: Signer, *, timeout: float = 60.0) -> Receipt:
+        """Make `call` happen once under `key`, and wait until it is finalised.
+
+        A key that is done gives its receipt again; one that is on its way is waited for; one that failed or
+        died is signed anew. Raises DispatchError, ExtrinsicInvalid, ChainTimeout (it may still happen: send
+        again).
+        """
+        return self._settle(self.prepare(key, call, signer), timeout).raise_for_error()
+
+    def prepare(self, key: str, call: Call, signer: Signer) -> Entry:
+        """The key's live entry, or a new one: signed and on the disk, not yet sent."""
+        account = bytes(signer.public_key)
+        with self._client.signing(account), self._lock:
+            if (entry := self.get(key)) is not None and entry.state in (State.SIGNED, State.DONE):
+                return entry
+            extrinsic = self._client.sign(call, signer, nonce=self._next_nonce(account))
+            return self._insert(key, call, extrinsic)
+
+    def _next_nonce(self, account: bytes) -> int:
+        # what we signed counts even if the node has lost it: the same nonce twice would drop one of the two
+        rows = self._db.execute("SELECT nonce FROM outbox WHERE signer = ? AND state = 'signed'", (account,))
+        taken = {nonce for (nonce,) in rows}
+        nonce = self._client.nonce(account)
+        while nonce in taken:
+            nonce += 1
+        return nonce
+
+    def _insert(self, key: str, call: Call, extrinsic: SignedExtrinsic) -> Entry:
+        name = f"{call.pallet}.{call.name}"
+        cursor = self._db.execute(
+            "INSERT INTO outbox "
+            "(key, state, call, data, hash, signer, nonce, first_block, last_block, created_at) "
+            "VALUES (?, 'signed', ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                key, name, extrinsic.data, extrinsic.hash, extrinsic.signer, extrinsic.nonce,
+                extrinsic.first_block, extrinsic.last_block, time.time(),
+            ),
+        )  # fmt: skip
+        log.info(
+            "extrinsic signed", key=key, call=name, extrinsic=extrinsic.hash.hex(), nonce=extrinsic.nonce
+        )
+        return Entry(int(cursor.lastrowid or 0), key, State.SIGNED, name, extrinsic, None, None)
+
+    def _settle(self, entry: Entry, timeout: float) -> Receipt:
+        if entry.state is State.DONE:
+            return self._receipt(entry)
+        try:
+            self._client.broadcast(entry.extrinsic)
+        except ExtrinsicInvalid as error:
+            # these may mean that it has landed already, which only the finalised blocks can tell
+            if error.code not in _PERHAPS_LANDED:
+                raise
+        try:
+            receipt = self._client.wait_finalised(entry.extrinsic, timeout)
+        except ExtrinsicInvalid as error:
+            self._close(entry, State.DEAD, error=str(error))
+            raise
+        self._record(entry, receipt)
+        return receipt
+
+    def _receipt(self, entry: Entry) -> Receipt:
+        assert entry.block is not None
+        found = self._client.receipt_in(self._client.block_hash(entry.block), entry.extrinsic.hash)
+        if found is None:
+            raise ChainError("reorganised", f"{entry.key} is no longer in the finalised block {entry.block}")
+        return found
+
+    def _record(self, entry: Entry, receipt: Receipt) -> None:
+        error = receipt.error
+        state = State.DONE if error is None else State.FAILED
+        self._close(
+            entry, state, block=receipt.block, error=None if error is None else f"{error.pallet}.{error.name}"
+        )
+
+    def _close(
+        self, entry: Entry, state: State, *, block: int | None = None, error: str | None = None
+    ) -> None:
+        with self._lock:
+            self._db.execute(
+                "UPDATE outbox SET state = ?, block = ?, error = ?, data = x'' WHERE id = ?",
+                (state, block, error, entry.id),
+            )
+        log.info("extrinsic settled", key=entry.key, state=str(state), block=block, error=error)
+
+    # ---- after a restart ------------------------------------------------------------------
+
+    def reconcile(self, timeout: float = 60.0) -> list[Entry]:
+        """Settle everything that was on its way when the process ended, sending the same bytes again where
+        they may still land. Gives the entries as they are now; one that needs longer stays `signed`.
+        """
+        settled = []
+        for entry in self.pending():
+            with contextlib.suppress(DispatchError, ExtrinsicInvalid, ChainTimeout):
+                self._settle(entry, timeout)
+            now = self._by_id(entry.id)
+            log.info("extrinsic reconciled", key=entry.key, state=str(now.state))
+            settled.append(now)
+        return settled
+
+    # ---- reading --------------------------------------------------------------------------
+
+    def get(self, key: str) -> Entry | None:
+        """The latest entry under a key."""
+        rows = self._rows("WHERE key = ? ORDER BY id DESC LIMIT 1", key)
+        return next(rows, None)
+
+    def pending(self) -> list[Entry]:
+        """What may be on its way, in the order of its nonces."""
+        return list(self._rows("WHERE state = 'signed' ORDER BY signer, nonce"))
+
+    def _by_id(self, number: int) -> Entry:
+        return next(self._rows("WHERE id = ?", number))
+
+    def _rows(self, where: str, *values: object) -> Iterator[Entry]:
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT id, key, state, call, "
+                "data, hash, signer, nonce, first_block, last_block, block, error "
+                f"FROM outbox {where}",
+                values,
+            ).fetchall()
+        for row in rows:
+            yield Entry(row[0], row[1], State(row[2]), row[3], SignedExtrinsic(*row[4:10]), row[10], row[11])

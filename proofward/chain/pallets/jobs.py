@@ -1,0 +1,268 @@
+"""The jobs pallet: queues of sealed jobs, claims, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from proofward.chain.client import FoundCall, SubstrateClient
+from proofward.chain.errors import MetadataError
+from proofward.chain.pallets import _read
+from proofward.chain.values import Call
+from proofward.protocol.hashes import sha256
+from proofward.protocol.types import Level, Setup
+
+PALLET: Final = "Jobs"
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """In its model's queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """In one worker's hands until block `lapses_at`; `bond` in the smallest unit."""
+
+    worker: bytes
+    claimed_at: int
+    lapses_at: int
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Done and paid. Proof and sealed output are in the extrinsic of block `block`; these are their
+    SHA-256.
+    """
+
+    worker: bytes
+    level: Level
+    setup: Setup
+    output_commitment: bytes
+    proof_hash: bytes
+    sealed_output_hash: bytes
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """Not done in time; the client has everything back."""
+
+    block: int
+
+
+Status: TypeAlias = Queued | Claimed | Accepted | Refunded
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A job. `price` and `deposit` are in the smallest unit, `deadline` is the last block in which a result
+    counts.
+    """
+
+    id: bytes
+    client: bytes
+    model: bytes
+    input_commitment: bytes
+    sealed_hash: bytes
+    recipients: tuple[bytes, ...]
+    price: int
+    deposit: int
+    deadline: int
+    min_level: Level
+    allow_dev_setup: bool
+    submitted_at: int
+    attempts: int
+    rejected_by: tuple[bytes, ...]
+    released_by: tuple[bytes, ...]
+    status: Status
+
+    @property
+    def is_open(self) -> bool:
+        return isinstance(self.status, Queued | Claimed)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a worker handed in, as block history holds it."""
+
+    worker: bytes
+    sealed_output: bytes
+    output_commitment: bytes
+    proof: bytes
+    receipt_block: int
+    receipt_signature: bytes
+
+
+def _status(value: Any) -> Status:
+    if value == "Queued":
+        return Queued()
+    kind, fields = next(iter(value.items()))
+    if kind == "Claimed":
+        return Claimed(**fields)
+    if kind == "Accepted":
+        return Accepted(
+            **{**fields, "level": _read.level(fields["level"]), "setup": _read.setup(fields["setup"])}
+        )
+    if kind == "Refunded":
+        return Refunded(**fields)
+    raise MetadataError(f"a job has the unknown status {kind}")
+
+
+def _record(job: bytes, value: dict[str, Any]) -> JobRecord:
+    return _read.record(
+        JobRecord,
+        id=job,
+        **{
+            **value,
+            "recipients": tuple(value["recipients"]),
+            "rejected_by": tuple(value["rejected_by"]),
+            "released_by": tuple(value["released_by"]),
+            "min_level": _read.level(value["min_level"]),
+            "status": _status(value["status"]),
+        },
+    )
+
+
+def get(client: SubstrateClient, job: bytes, at: bytes | None = None) -> JobRecord | None:
+    value = client.query(PALLET, "Jobs", job, at=at)
+    return value and _record(job, value)
+
+
+def all(client: SubstrateClient, at: bytes | None = None) -> list[tuple[bytes, JobRecord]]:
+    """Every job ever submitted."""
+    return [(job, _record(job, value)) for job, value in client.iterate(PALLET, "Jobs", at=at)]
+
+
+def queue_length(client: SubstrateClient, model: bytes, at: bytes | None = None) -> int:
+    return int(client.query(PALLET, "Queues", model, at=at)["len"])
+
+
+def queue(
+    client: SubstrateClient, model: bytes, limit: int | None = None, at: bytes | None = None
+) -> list[bytes]:
+    """The ids of a model's queued jobs as they were at one block, the one that has waited longest first."""
+    block = at or client.finalised_head().hash
+    ends = client.query(PALLET, "Queues", model, at=block)
+    job: bytes | None = ends["head"]
+    found: list[bytes] = []
+    most = ends["len"] if limit is None else min(limit, ends["len"])
+    while job is not None and len(found) < most:
+        found.append(job)
+        link = client.query(PALLET, "Links", job, at=block)
+        job = link and link["next"]
+    return found
+
+
+def sealed(client: SubstrateClient, job: bytes, at: bytes | None = None) -> bytes | None:
+    """The envelope of an open job; None when the job has ended (see `submission`)."""
+    value = client.query(PALLET, "Sealed", job, at=at)
+    return None if value is None else bytes(value)
+
+
+def submission(client: SubstrateClient, job: JobRecord) -> FoundCall | None:
+    """The `submit` call of a job, from block history: its `sealed` has the record's `sealed_hash`."""
+    for found in client.find_calls(client.block_hash(job.submitted_at), PALLET, "submit"):
+        if sha256(found.args["sealed"]) == job.sealed_hash and found.args["model"] == job.model:
+            return found
+    return None
+
+
+def delivery(client: SubstrateClient, job: JobRecord) -> Delivery | None:
+    """The result of an accepted job, from block history; its hashes are those in the record.
+
+    None for a job that was not accepted, or when the node no longer has the block's body.
+    """
+    status = job.status
+    if not isinstance(status, Accepted):
+        return None
+    for found in client.find_calls(client.block_hash(status.block), PALLET, "complete"):
+        args = found.args
+        if args["job"] != job.id or sha256(args["proof"]) != status.proof_hash:
+            continue
+        if sha256(args["sealed_output"]) == status.sealed_output_hash:
+            return Delivery(
+                worker=status.worker,
+                sealed_output=args["sealed_output"],
+                output_commitment=args["output_commitment"],
+                proof=args["proof"],
+                receipt_block=args["receipt_block"],
+                receipt_signature=args["receipt_signature"],
+            )
+    return None
+
+
+def submit(
+    *,
+    model: bytes,
+    nonce: bytes,
+    sealed: bytes,
+    input_commitment: bytes,
+    recipients: Sequence[bytes],
+    price: int,
+    deadline: int,
+    min_level: Level,
+    allow_dev_setup: bool,
+) -> Call:
+    """Put a sealed job into its model's queue; `price` goes into escrow."""
+    return Call(
+        PALLET,
+        "submit",
+        {
+            "model": model,
+            "nonce": nonce,
+            "sealed": sealed,
+            "input_commitment": input_commitment,
+            "recipients": list(recipients),
+            "price": price,
+            "deadline": deadline,
+            "min_level": min_level.name.capitalize(),
+            "allow_dev_setup": allow_dev_setup,
+        },
+    )
+
+
+def claim(job: bytes) -> Call:
+    """Take a job, on bond."""
+    return Call(PALLET, "claim", {"job": job})
+
+
+def release(job: bytes) -> Call:
+    """Hand a claimed job back."""
+    return Call(PALLET, "release", {"job": job})
+
+
+def lapse(job: bytes) -> Call:
+    """Put a job whose claim has run out back into the queue. Anyone may sign it."""
+    return Call(PALLET, "lapse", {"job": job})
+
+
+def complete(
+    *,
+    job: bytes,
+    sealed_output: bytes,
+    output_commitment: bytes,
+    proof: bytes,
+    receipt_block: int,
+    receipt_signature: bytes,
+) -> Call:
+    """Hand in a result. Ok in either case: the event says Accepted or Rejected."""
+    return Call(
+        PALLET,
+        "complete",
+        {
+            "job": job,
+            "sealed_output": sealed_output,
+            "output_commitment": output_commitment,
+            "proof": proof,
+            "receipt_block": receipt_block,
+            "receipt_signature": receipt_signature,
+        },
+    )
+
+
+def expire(job: bytes) -> Call:
+    """End a job that was not done by its deadline. Anyone may sign it."""
+    return Call(PALLET, "expire", {"job": job})
