@@ -1,0 +1,105 @@
+//! Time the prover on the shapes of the benchmark's models, with random weights: `cargo run --release --example profile`.
+
+use std::time::Instant;
+
+use prover::circuit::Circuit;
+use prover::encode::encode;
+use prover::groth16;
+use prover::ir::{Bounds, Node, Op, Row};
+use prover::keys::ProvingKey;
+use prover::setup::setup;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+fn node(label: &str, op: Op) -> Node {
+    Node {
+        label: label.into(),
+        op,
+    }
+}
+
+/// Layers of (outputs, fan-in): a ReLU after each but the last.
+fn network(inputs: usize, bits: u32, weight: i64, shift: u32, layers: &[(usize, usize)]) -> Vec<Node> {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut nodes = vec![node("input", Op::Input(vec![Bounds { lo: 0, hi: (1 << bits) - 1 }; inputs]))];
+    let (mut first, mut width, mut wires) = (0usize, inputs, inputs);
+    for (i, &(outputs, fan)) in layers.iter().enumerate() {
+        let rows = (0..outputs)
+            .map(|row| {
+                let start = row * width.saturating_sub(fan) / outputs;
+                let terms = (start..start + fan).map(|w| ((first + w) as u32, rng.gen_range(1..=weight) * if rng.gen() { 1 } else { -1 }));
+                Row {
+                    bias: 0,
+                    terms: terms.collect(),
+                }
+            })
+            .collect();
+        nodes.push(node(&format!("linear {i}"), Op::Linear(rows)));
+        let sums = (wires..wires + outputs).map(|w| w as u32).collect();
+        wires += outputs;
+        if i + 1 == layers.len() {
+            nodes.push(node("output", Op::Output(sums)));
+        } else {
+            nodes.push(node(&format!("relu {i}"), Op::ReluShift { s: shift, wires: sums }));
+            (first, width) = (wires, outputs);
+            wires += outputs;
+        }
+    }
+    nodes
+}
+
+fn main() {
+    let models = [
+        ("mlp 30-16-1", network(30, 6, 15, 0, &[(16, 30), (1, 16)]), 1),
+        ("mlp 30-16-1", network(30, 6, 15, 0, &[(16, 30), (1, 16)]), 16),
+        ("cnn1d", network(187, 6, 15, 6, &[(4 * 90, 5), (8 * 40, 20), (5, 320)]), 1),
+        ("cnn2d", network(784, 4, 15, 6, &[(4 * 196, 9), (8 * 49, 36), (2, 392)]), 1),
+    ];
+    let rounds: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(20);
+    for (name, nodes, batch) in models {
+        let circuit = Circuit::new(&encode(&nodes), batch).expect("the model fits");
+        let path = std::env::temp_dir().join(format!("profile-{}.pk", std::process::id()));
+        let start = Instant::now();
+        let (_, _) = setup(&circuit, &path).expect("setup");
+        let set_up = start.elapsed();
+        let start = Instant::now();
+        let key = ProvingKey::load(&path, &circuit.digest, None).expect("load");
+        let loaded = start.elapsed();
+        let size = std::fs::metadata(&path).expect("key").len();
+        std::fs::remove_file(&path).expect("remove");
+        let mut rng = StdRng::seed_from_u64(2);
+        let bounds = circuit.program.inputs();
+        let values: Vec<i64> = (0..batch).flat_map(|_| bounds.iter().map(|b| rng.gen_range(b.lo..=b.hi)).collect::<Vec<_>>()).collect();
+        for threads in [1, 2] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
+            let (mut witness_ms, mut prove_ms) = (Vec::new(), Vec::new());
+            for _ in 0..rounds {
+                let start = Instant::now();
+                let (witness, _) = circuit.witness(&values, &[1; 32], &[2; 32]).expect("witness");
+                witness_ms.push(start.elapsed().as_secs_f64() * 1e3);
+                let start = Instant::now();
+                pool.install(|| groth16::prove(&key, &witness)).expect("proof");
+                prove_ms.push(start.elapsed().as_secs_f64() * 1e3);
+            }
+            let median = |times: &mut Vec<f64>| {
+                times.sort_by(f64::total_cmp);
+                times[times.len() / 2]
+            };
+            println!(
+                "{name} x{batch}: {} rows, domain {}, key {:.1} MB, setup {:.2?}, load {:.0?}; {threads} thread(s): witness {:.2} ms, prove {:.2} ms (least {:.2})",
+                circuit.constraints,
+                key.domain.size,
+                size as f64 / 1e6,
+                set_up,
+                loaded,
+                median(&mut witness_ms),
+                median(&mut prove_ms),
+                prove_ms[0],
+            );
+        }
+        let s = &key.sections;
+        for (name, section) in [("a", &s.a), ("b1", &s.b1), ("l", &s.l), ("b2", &s.b2), ("h", &s.h)] {
+            println!("  {name}: window {}, {} variables", section.window, section.variables.len());
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Proving and verifying (Groth 2016); setup.rs has the keys.
+
+use ark_bn254::{Fr, G1Projective, G2Projective};
+use ark_ec::pairing::Pairing;
+use ark_ec::short_weierstrass::{Projective, SWCurveConfig};
+use ark_ec::{CurveGroup, VariableBaseMSM};
+use ark_ff::{AdditiveGroup, BigInt, PrimeField, UniformRand};
+use ark_groth16::{Groth16, PreparedVerifyingKey, Proof};
+use rand::rngs::OsRng;
+use rand::RngCore;
+use rayon::prelude::*;
+use zeroize::Zeroizing;
+
+use crate::backend::Witness;
+use crate::circuit::PUBLIC_ROWS;
+use crate::encoding::Bn254;
+use crate::error::{refuse, Result};
+use crate::keys::{ProvingKey, Section};
+use crate::msm::{self, Scalar, Table};
+
+/// Prove that the witness's commitments open to a run of the program. The proof is verified before it is returned (`unsatisfied` otherwise).
+pub fn prove(key: &ProvingKey, witness: &Witness) -> Result<Proof<Bn254>> {
+    let rows = witness.int_rows.len() + witness.field_rows.len() + PUBLIC_ROWS;
+    if rows > key.domain.size || witness.ints.len() != key.ints || witness.ints.len() + witness.fields.len() != key.widths.len() {
+        return refuse("key-mismatch", "the witness and the proving key are of different circuits");
+    }
+    // Uniform blinding makes the proof independent of the witness.
+    let blind = Zeroizing::new([Fr::rand(&mut OsRng), Fr::rand(&mut OsRng)]);
+    let [r, s] = *blind;
+    let sums = Sums::compute(key, witness);
+    let (alpha, beta) = (key.verifying_key.alpha_g1, key.verifying_key.beta_g2);
+    let a = sums.a + alpha + key.delta_g1 * r;
+    let b1 = sums.b1 + key.beta_g1 + key.delta_g1 * s;
+    let b2 = sums.b2 + beta + key.verifying_key.delta_g2 * s;
+    let c = sums.l + sums.h + a * s + b1 * r - key.delta_g1 * (r * s);
+    let proof = Proof {
+        a: a.into_affine(),
+        b: b2.into_affine(),
+        c: c.into_affine(),
+    };
+    match verify(&key.prepared, &witness.commitments, &proof) {
+        true => Ok(proof),
+        false => refuse("unsatisfied", "the new proof does not verify: the proving key is not of this circuit"),
+    }
+}
+
+/// The five sums over the key's points.
+struct Sums {
+    a: G1Projective,
+    b1: G1Projective,
+    l: G1Projective,
+    b2: G2Projective,
+    h: G1Projective,
+}
+
+impl Sums {
+    fn compute(key: &ProvingKey, witness: &Witness) -> Sums {
+        let fields = Zeroizing::new(witness.fields.iter().map(|x| x.into_bigint()).collect::<Vec<_>>());
+        let scalar = |i: usize| match i.checked_sub(key.ints) {
+            None => Scalar::from(witness.ints[i]),
+            Some(i) => positive(fields[i]),
+        };
+        let parts = rayon::current_num_threads();
+        let sections = &key.sections;
+        let (h, ((b2, l), (a, b1))) = rayon::join(
+            || {
+                let quotient = Zeroizing::new(quotient(key, witness));
+                sum(&key.g1(&sections.h), &sections.h, &key.h_widths, |i| positive(quotient[i]), parts)
+            },
+            || {
+                rayon::join(
+                    || {
+                        rayon::join(
+                            || sum(&key.g2(&sections.b2), &sections.b2, &key.widths, scalar, parts),
+                            || sum(&key.g1(&sections.l), &sections.l, &key.widths, scalar, parts),
+                        )
+                    },
+                    || {
+                        rayon::join(
+                            || sum(&key.g1(&sections.a), &sections.a, &key.widths, scalar, parts),
+                            || sum(&key.g1(&sections.b1), &sections.b1, &key.widths, scalar, parts),
+                        )
+                    },
+                )
+            },
+        );
+        Sums { a, b1, l, b2, h }
+    }
+}
+
+fn positive(magnitude: BigInt<4>) -> Scalar {
+    Scalar {
+        magnitude,
+        negative: false,
+    }
+}
+
+fn sum<T: Table>(table: &T, section: &Section, widths: &[u8], scalar: impl Fn(usize) -> Scalar, parts: usize) -> Projective<T::Curve>
+where
+    T::Curve: SWCurveConfig,
+{
+    let scalars = section.variables.iter().map(|&i| (scalar(i as usize), widths[i as usize]));
+    msm::sum(table, section.window, scalars, parts)
+}
+
+/// `a * b` on the coset; the quotient follows from it, as setup.rs says.
+fn quotient(key: &ProvingKey, witness: &Witness) -> Vec<BigInt<4>> {
+    let side = |int: fn(&(i64, i64)) -> i64, field: fn(&(Fr, Fr)) -> Fr, public: [Fr; PUBLIC_ROWS]| {
+        let mut values = Vec::with_capacity(key.domain.size);
+        values.extend(witness.int_rows.iter().map(|row| Fr::from(int(row))));
+        values.extend(witness.field_rows.iter().map(field));
+        values.extend(public);
+        values.resize(key.domain.size, Fr::ZERO);
+        key.domain.to_coset(&mut values);
+        Zeroizing::new(values)
+    };
+    let [input, output] = witness.commitments;
+    let (a, b) = rayon::join(
+        || side(|row| row.0, |row| row.0, [Fr::from(1), input, output]),
+        || side(|row| row.1, |row| row.1, [Fr::ZERO; PUBLIC_ROWS]),
+    );
+    a.iter().zip(b.iter()).map(|(a, b)| (*a * b).into_bigint()).collect()
+}
+
+pub fn verify(key: &PreparedVerifyingKey<Bn254>, commitments: &[Fr; 2], proof: &Proof<Bn254>) -> bool {
+    Groth16::<Bn254>::verify_proof(key, proof, commitments).unwrap_or(false)
+}
+
+/// Whether all verify: a random combination of their equations, wrong with probability 2^-128 at most.
+pub fn batch_verify(key: &PreparedVerifyingKey<Bn254>, items: &[([Fr; 2], Proof<Bn254>)]) -> bool {
+    if items.is_empty() {
+        return true;
+    }
+    // sum of z * (e(A, B) - e(alpha, beta) - e(I, gamma) - e(C, delta)) = 0, with each z of 128 random bits.
+    let weights: Vec<Fr> = items.iter().map(|_| random_weight()).collect();
+    let total: Fr = weights.iter().sum();
+    let inputs: [Fr; 2] = [0, 1].map(|i| items.iter().zip(&weights).map(|((c, _), z)| c[i] * z).sum());
+    let points = &key.vk.gamma_abc_g1;
+    let input = points[0] * total + points[1] * inputs[0] + points[2] * inputs[1];
+    let c: Vec<_> = items.iter().map(|(_, proof)| proof.c).collect();
+    let c = G1Projective::msm(&c, &weights).expect("as many weights as points");
+
+    let share = items.len().div_ceil(rayon::current_num_threads()).max(1);
+    let left: <Bn254 as Pairing>::TargetField = items
+        .par_chunks(share)
+        .zip(weights.par_chunks(share))
+        .map(|(items, weights)| {
+            let a: Vec<_> = items.iter().zip(weights).map(|((_, proof), z)| proof.a * z).collect();
+            let a = G1Projective::normalize_batch(&a);
+            Bn254::multi_miller_loop(a, items.iter().map(|(_, proof)| proof.b)).0
+        })
+        .product();
+    let right = Bn254::multi_miller_loop(
+        [input.into_affine(), c.into_affine(), (key.vk.alpha_g1 * -total).into_affine()],
+        [key.gamma_g2_neg_pc.clone(), key.delta_g2_neg_pc.clone(), key.vk.beta_g2.into()],
+    );
+    let product = ark_ec::pairing::MillerLoopOutput::<Bn254>(left * right.0);
+    Bn254::final_exponentiation(product).is_some_and(|output| output == ark_ec::pairing::PairingOutput::ZERO)
+}
+
+fn random_weight() -> Fr {
+    let mut bytes = [0u8; 16];
+    OsRng.fill_bytes(&mut bytes);
+    Fr::from(u128::from_le_bytes(bytes))
+}

@@ -1,0 +1,180 @@
+//! Poseidon over BN254's scalar field, the instance of circomlib: x^5, 8 full rounds, `PARTIAL` partial rounds, width 2..17, capacity 0, the first
+//! lane as the digest. Constants come from the Grain LFSR of the Poseidon paper (eprint 2019/458, appendix F), so no table has to be trusted.
+
+use std::sync::OnceLock;
+
+use ark_bn254::Fr;
+use ark_ff::{BigInt, Field, PrimeField};
+
+use crate::backend::FieldBackend;
+
+pub const MAX_ARITY: usize = 16;
+const FULL: usize = 8;
+/// Partial rounds by width, from 2 (circomlib's N_ROUNDS_P).
+const PARTIAL: [usize; MAX_ARITY] = [56, 57, 56, 60, 60, 63, 64, 63, 60, 66, 60, 65, 70, 60, 64, 68];
+
+/// Hash of 1 to 16 field elements. On a recording backend: three rows an S-box, less one S-box because the capacity is constant.
+pub fn hash<B: FieldBackend>(cs: &mut B, inputs: &[B::Field]) -> B::Field {
+    let parameters = parameters(inputs.len() + 1);
+    let width = parameters.width;
+    let zero = cs.constant(Fr::from(0));
+    let mut state: Vec<B::Field> = std::iter::once(zero).chain(inputs.iter().cloned()).collect();
+    for round in 0..parameters.rounds() {
+        let constants = &parameters.constants[round * width..(round + 1) * width];
+        let full = round < FULL / 2 || round >= FULL / 2 + parameters.partial;
+        for (lane, x) in state.iter_mut().enumerate() {
+            *x = match (round, lane) {
+                // The capacity is 0, so its first S-box is a constant.
+                (0, 0) => cs.constant(constants[0].pow([5])),
+                _ => {
+                    let x = cs.combine(constants[lane], &[(Fr::from(1), x)]);
+                    if full || lane == 0 {
+                        power_of_five(cs, &x)
+                    } else {
+                        x
+                    }
+                }
+            };
+        }
+        state = (0..width)
+            .map(|row| {
+                let terms: Vec<(Fr, &B::Field)> = (0..width)
+                    .map(|column| (parameters.mds[row * width + column], &state[column]))
+                    .collect();
+                cs.combine(Fr::from(0), &terms)
+            })
+            .collect();
+    }
+    state.swap_remove(0)
+}
+
+/// `x^2 * x^3`: each variable stands on one side of a product only, which keeps the prover's sums short.
+fn power_of_five<B: FieldBackend>(cs: &mut B, x: &B::Field) -> B::Field {
+    let square = cs.multiply(x, x);
+    let cube = cs.multiply(&square, x);
+    cs.multiply(&square, &cube)
+}
+
+struct Parameters {
+    width: usize,
+    partial: usize,
+    /// `rounds * width`
+    constants: Vec<Fr>,
+    /// `width * width`, row by row.
+    mds: Vec<Fr>,
+}
+
+impl Parameters {
+    fn rounds(&self) -> usize {
+        FULL + self.partial
+    }
+}
+
+fn parameters(width: usize) -> &'static Parameters {
+    static CACHE: [OnceLock<Parameters>; MAX_ARITY] = [const { OnceLock::new() }; MAX_ARITY];
+    assert!((2..=MAX_ARITY + 1).contains(&width), "Poseidon takes 1 to 16 inputs");
+    CACHE[width - 2].get_or_init(|| {
+        let partial = PARTIAL[width - 2];
+        let mut grain = Grain::new(width, partial);
+        let constants = (0..(FULL + partial) * width).map(|_| grain.below_modulus()).collect();
+        // A Cauchy matrix: 1 / (x_i + y_j).
+        let points: Vec<Fr> = (0..2 * width).map(|_| grain.modulo_modulus()).collect();
+        let entry = |i: usize, j: usize| (points[i] + points[width + j]).inverse();
+        let mds = (0..width * width)
+            .map(|n| entry(n / width, n % width).expect("circomlib's instances have no zero sum"))
+            .collect();
+        Parameters {
+            width,
+            partial,
+            constants,
+            mds,
+        }
+    })
+}
+
+/// The self-shrinking 80-bit Grain LFSR.
+struct Grain {
+    state: [bool; 80],
+    at: usize,
+}
+
+impl Grain {
+    fn new(width: usize, partial: usize) -> Grain {
+        let mut state = [true; 80];
+        // Prime field (2 bits), S-box x^alpha (4), field size (12), width (12), full rounds (10), partial rounds (10), then ones.
+        let seed = [(1, 2), (0, 4), (254, 12), (width, 12), (FULL, 10), (partial, 10)];
+        let mut i = 0;
+        for (value, bits) in seed {
+            for bit in (0..bits).rev() {
+                state[i] = value >> bit & 1 == 1;
+                i += 1;
+            }
+        }
+        let mut grain = Grain { state, at: 0 };
+        for _ in 0..160 {
+            grain.step();
+        }
+        grain
+    }
+
+    fn step(&mut self) -> bool {
+        let tap = |i: usize| self.state[(self.at + i) % 80];
+        let bit = tap(62) ^ tap(51) ^ tap(38) ^ tap(23) ^ tap(13) ^ tap(0);
+        self.state[self.at] = bit;
+        self.at = (self.at + 1) % 80;
+        bit
+    }
+
+    /// The next bit whose predecessor was 1.
+    fn bit(&mut self) -> bool {
+        while !self.step() {
+            self.step();
+        }
+        self.step()
+    }
+
+    fn bits(&mut self) -> BigInt<4> {
+        let mut limbs = [0u64; 4];
+        for i in (0..254).rev() {
+            limbs[i / 64] |= u64::from(self.bit()) << (i % 64);
+        }
+        BigInt(limbs)
+    }
+
+    fn below_modulus(&mut self) -> Fr {
+        loop {
+            if let Some(x) = Fr::from_bigint(self.bits()) {
+                return x;
+            }
+        }
+    }
+
+    fn modulo_modulus(&mut self) -> Fr {
+        let bytes: Vec<u8> = self.bits().0.iter().flat_map(|limb| limb.to_le_bytes()).collect();
+        Fr::from_le_bytes_mod_order(&bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Native;
+
+    fn hash_of(n: u64) -> String {
+        let inputs: Vec<Fr> = (1..=n).map(Fr::from).collect();
+        hash(&mut Native, &inputs).to_string()
+    }
+
+    // From circomlibjs' own tests (test/poseidon.js).
+    #[test]
+    fn agrees_with_circomlib() {
+        assert_eq!(
+            hash_of(2),
+            "7853200120776062878684798364095072458815029376092732009249414926327459813530"
+        );
+        assert_eq!(
+            hash_of(4),
+            "18821383157269793795438455681495246036402687001665670618754263018637548127333"
+        );
+    }
+}
