@@ -50,11 +50,11 @@ class ChainPort:
     Args:
         url: ws:// address of a node.
         signer: `//Name` (development chains only) or the path of a key file of mode 0600.
-        outbox: file of the signed extrinsics.
+        outbox: file of the signed extrinsics; None for a port that only reads.
         genesis: the only chain to work on, as 0x and 64 hex digits, when given.
     """
 
-    def __init__(self, url: str, signer: str, outbox: Path, genesis: str | None) -> None:
+    def __init__(self, url: str, signer: str, outbox: Path | None, genesis: str | None) -> None:
         self._url, self._signer, self._outbox_path, self._pinned = url, signer, outbox, genesis
         self._keypair = _keypair(signer)
         self.account = bytes(self._keypair.public_key)
@@ -95,7 +95,8 @@ class ChainPort:
                     "worker.key_file"
                 )
         try:
-            self._outbox = await self._sends.run(lambda: Outbox(self._outbox_path, client))
+            if (path := self._outbox_path) is not None:
+                self._outbox = await self._sends.run(lambda: Outbox(path, client))
         except ChainError as error:
             raise ChainMoved(error.message) from error
         self._client = client

@@ -20,6 +20,8 @@ SOCKET_PATH_MAX = 107
 class ConfigError(Exception):
     """The configuration cannot be used. The message names the file, the key and the remedy."""
 
+    code = "bad-config"
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)

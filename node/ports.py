@@ -22,6 +22,8 @@ class ChainDown(Exception):
 class ChainMoved(Exception):
     """Another chain answers than the one this worker belongs to: never retried."""
 
+    code = "other-chain"
+
 
 @dataclass(frozen=True, slots=True)
 class Head:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proofward.chain import Call, Outbox, SubstrateClient
+from proofward.chain import Call, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import models
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.revive import contract_code
-from proofward.client.errors import Refused
+from proofward.client.errors import NotFound, Refused
+from proofward.client.store import default_directory
 from proofward.protocol import Lane, keccak256, model_id
 from proofward.zkml import PublicArtifact
 from proofward.zkml.verifier_contract import expected_contract
@@ -99,6 +100,44 @@ def publish(
         raise Refused(f"the chain accepted model 0x{name.hex()} and does not show it; look again in a moment")
     progress(f"model {'published' if published else 'found'}: 0x{name.hex()}, setup {record.setup.label}")
     return Published(name, record, deployed, published)
+
+
+def publish_at(
+    url: str,
+    signer: str,
+    public: PublicArtifact,
+    *,
+    price: int,
+    claim_blocks: int,
+    setup_quote: Path | None = None,
+    state: Path | None = None,
+    progress: Callable[[str], None] = lambda message: None,
+) -> Published:
+    """`publish` on the chain at `url`, with its outbox in the client's state directory.
+
+    `signer` is `//Name` or a key file, `setup_quote` a file. Raises what `publish` raises, and AccountError.
+    """
+    keypair = accounts.keypair_of(signer)
+    directory = state or default_directory()
+    try:
+        quote = None if setup_quote is None else setup_quote.read_bytes()
+    except OSError as error:
+        raise NotFound(f"cannot read the setup's quote {setup_quote}: {error.strerror}") from error
+    with SubstrateClient.connect(url) as client:
+        folder = directory / client.genesis.hex()[:16]
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        outbox = Outbox(folder / "outbox.sqlite", client)
+        return publish(
+            client,
+            outbox,
+            keypair,
+            public,
+            price=price,
+            claim_blocks=claim_blocks,
+            setup_quote=quote,
+            cache=directory / "contracts",
+            progress=progress,
+        )
 
 
 def _deployed(client: SubstrateClient, code_hash: bytes) -> bytes | None:

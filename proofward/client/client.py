@@ -430,11 +430,16 @@ class Client:
         The chain is pinned to the one connected to, and measurements to its allow-list, unless `policy`
         says otherwise.
         """
-        if policy is None:
-            allowed = frozenset(chain_attestation.measurements(self.chain))
-            make = Policy.for_development if self.development else Policy
-            policy = make(genesis=self.chain.genesis, measurements=allowed)
-        return verify_bundle(self.bundle(job, artifact=artifact), policy, cache=self._state / "contracts")
+        return verify_bundle(
+            self.bundle(job, artifact=artifact), policy or self.policy(), cache=self._state / "contracts"
+        )
+
+    def policy(self) -> Policy:
+        """What `verify` accepts here: this chain, the measurements on its allow-list, and `development` as
+        asked for."""
+        make = Policy.for_development if self.development else Policy
+        allowed = frozenset(chain_attestation.measurements(self.chain))
+        return make(genesis=self.chain.genesis, measurements=allowed)
 
     # inside ---------------------------------------------------------------------------------------
 

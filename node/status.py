@@ -1,0 +1,87 @@
+"""What `proofward worker status` shows: the journal, the chain's record and the daemon's own health."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+
+from node.chain_port import ChainPort
+from node.config import NodeConfig
+from node.journal import HELD, JournalError, peek
+from node.ports import ChainDown
+
+#: Last jobs shown.
+RECENT = 10
+
+
+async def _health(config: NodeConfig) -> dict[str, Any]:
+    if not config.http.enabled or config.http.port == 0:
+        return {"status": "unknown"}
+    url = f"http://{config.http.host}:{config.http.port}/healthz"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
+            session.get(url) as reply,
+        ):
+            return dict(json.loads((await reply.content.read(4096)).decode()))
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return {"status": "not running"}
+
+
+def _journal(config: NodeConfig) -> dict[str, Any]:
+    try:
+        entries = peek(config.journal)
+    except JournalError as error:
+        return {"error": str(error)}
+    return {
+        "held": [entry.job.hex() for entry in entries if entry.state in HELD],
+        "recent": [
+            {
+                "job": entry.job.hex(),
+                "state": entry.state.value,
+                "outcome": entry.outcome,
+                "attempts": entry.attempt,
+            }
+            for entry in entries[-RECENT:]
+        ],
+        "jobs": len(entries),
+    }
+
+
+async def _chain(config: NodeConfig) -> dict[str, Any]:
+    port = ChainPort(config.chain.url, config.signer, None, config.chain.genesis)
+    try:
+        await port.connect()
+        record = await port.worker()
+        found: dict[str, Any] = {
+            "account": port.account.hex(),
+            "balance": await port.balance(),
+            "registered": record is not None,
+        }
+        if record is not None:
+            head = await port.finalised()
+            found |= {
+                "level": record.level.label,
+                "epoch": record.epoch,
+                "measurement": record.measurement.hex(),
+                "expires_in_seconds": (record.expires_at_ms - head.time_ms) // 1000,
+                "open_claims": record.open_claims,
+            }
+        return found
+    except ChainDown as error:
+        return {"error": str(error)}
+    finally:
+        await port.close()
+
+
+def status(config: NodeConfig) -> dict[str, Any]:
+    """Everything, as JSON-ready values. Raises ChainMoved, ConfigError."""
+
+    async def collect() -> dict[str, Any]:
+        health, chain = await asyncio.gather(_health(config), _chain(config))
+        return {"daemon": health, "journal": _journal(config), "chain": chain}
+
+    return asyncio.run(collect())

@@ -1,0 +1,5 @@
+"""`python -m proofward.cli`."""
+
+from proofward.cli import main
+
+main()

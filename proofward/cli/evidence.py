@@ -1,0 +1,113 @@
+"""`proofward verify` and `proofward prove`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proofward.cli.models import line_of, vars_of
+from proofward.cli.output import (
+    DEFAULT_CHAIN,
+    ChainOption,
+    DevOption,
+    Exit,
+    JsonOption,
+    emit,
+    hex0x,
+    note,
+    reporting,
+)
+
+
+def verify(
+    target: Annotated[str, typer.Argument(metavar="JOB|FILE", help="A job's id, a bundle, or a proof file.")],
+    artifact: Annotated[
+        Path | None, typer.Option(help="The model's public artefact (job or proof file).")
+    ] = None,
+    export: Annotated[Path | None, typer.Option(help="Write the job's evidence into this bundle.")] = None,
+    genesis: Annotated[
+        str | None, typer.Option(help="Pin the chain of a bundle: 0x and 64 hex digits.")
+    ] = None,
+    measurement: Annotated[
+        list[str] | None, typer.Option(help="Accept only this software (may be repeated).")
+    ] = None,
+    dev: DevOption = False,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a job from the chain, a bundle offline, or a proof file alone: one line a check.
+
+    Examples: proofward verify 0x1f… --artifact build/models/mlp/public --export job.bundle --dev
+
+              proofward verify job.bundle --genesis 0x9a… --dev
+
+              proofward verify proof.json --artifact build/models/mlp/public
+    """
+    from proofward import inspection
+
+    with reporting(as_json):
+        verdict = inspection.verify(
+            target,
+            artifact=artifact,
+            export=export,
+            genesis=genesis,
+            measurements=measurement or [],
+            development=dev,
+            chain=chain,
+        )
+        value = {
+            "accepted": verdict.accepted,
+            "verdict": verdict.word,
+            "flags": list(verdict.flags),
+            "checks": [vars_of(check) for check in verdict.checks],
+        }
+        emit(as_json, value, [*(line_of(check) for check in verdict.checks), verdict.word])
+    raise typer.Exit(Exit.OK if verdict.accepted else Exit.REFUSED)
+
+
+def prove(
+    artifact: Annotated[Path, typer.Argument(help="A compiled artefact, private half included.")],
+    records: Annotated[
+        str, typer.Option("--input", help="Records: CSV or JSON file, `-` for standard input.")
+    ],
+    out: Annotated[Path, typer.Option(help="The proof file; the salts go into OUT.salts (mode 0600).")],
+    as_json: JsonOption = False,
+) -> None:
+    """Run a model on records here and prove it, without a chain.
+
+    Example: proofward prove build/models/mlp --input record.csv --out proof.json
+    """
+    from proofward import files
+    from proofward.tables import read_table
+    from proofward.zkml import load_artifact
+
+    with reporting(as_json):
+        loaded = load_artifact(artifact)
+        try:
+            proved = files.prove(loaded, read_table(records))
+        finally:
+            loaded.close()
+        salts = files.save(proved, out)
+        note(as_json, f"salts in {salts}: who has them and guesses the input can confirm the guess")
+        value = {
+            "proof": str(out),
+            "salts": str(salts),
+            "bytes": len(proved.file.proof),
+            "seconds": proved.seconds,
+            "input_commitment": proved.file.input_commitment,
+            "output_commitment": proved.file.output_commitment,
+            "values": proved.values,
+            "decisions": proved.decisions,
+        }
+        emit(
+            as_json,
+            value,
+            [
+                f"proof    {out} ({len(proved.file.proof)} bytes, verified)",
+                f"input    {hex0x(proved.file.input_commitment)}",
+                f"output   {hex0x(proved.file.output_commitment)}",
+                *(f"record {number}: {decision}" for number, decision in enumerate(proved.decisions)),
+            ],
+        )

@@ -1,0 +1,254 @@
+"""`proofward model publish|list|show|audit` and `proofward compile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+
+from proofward.cli.output import (
+    DEFAULT_CHAIN,
+    ChainOption,
+    Exit,
+    JsonOption,
+    SignerOption,
+    emit,
+    hex0x,
+    note,
+    reporting,
+)
+
+
+class CheckLike(Protocol):
+    """A named check of an audit or a verification."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
+app = typer.Typer(no_args_is_help=True, help="Publish, list and audit models.")
+
+Calibration = Annotated[Path | None, typer.Option(help="Representative records: CSV or JSON, one a row.")]
+EvaluationFile = Annotated[
+    Path | None, typer.Option("--evaluation", help="Held-out records; the last column is the truth.")
+]
+LaneOption = Annotated[str, typer.Option(help="auto, groth16 or ezkl.")]
+
+
+@app.command("publish")
+def publish(
+    source: Annotated[Path, typer.Argument(help="An ONNX file, or the folder of a compiled artefact.")],
+    calibration: Calibration = None,
+    evaluation: EvaluationFile = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to compile to; default: beside the ONNX file.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
+    lane: LaneOption = "auto",
+    batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
+    accuracy_bound: Annotated[
+        float, typer.Option(help="Greatest loss of the integers against the floats.")
+    ] = 0.005,
+    srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
+    setup_quote: Annotated[Path | None, typer.Option(help="The quote of an attested setup.")] = None,
+    price: Annotated[float, typer.Option(help="Least price of a job, in UNIT.")] = 1.0,
+    claim_blocks: Annotated[int, typer.Option(help="Blocks after which a claim lapses, 5 to 600.")] = 60,
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Compile a model, deploy its verifier and publish it. Repeating it deploys and publishes nothing twice.
+
+    Example: proofward model publish mlp.onnx --calibration train.csv --evaluation held.csv --signer //Alice
+    """
+    from proofward import building, publishing
+
+    with reporting(as_json):
+        artifact = building.artifact(
+            source,
+            calibration,
+            evaluation,
+            out=out,
+            name=name,
+            lane=lane,
+            batch=batch,
+            accuracy_bound=accuracy_bound,
+            srs=srs,
+            progress=lambda line: note(as_json, line),
+        )
+        done = publishing.publish_at(
+            chain,
+            signer,
+            artifact.public,
+            price=round(price * 10**12),
+            claim_blocks=claim_blocks,
+            setup_quote=setup_quote,
+            progress=lambda line: note(as_json, line),
+        )
+        accuracy, reason = artifact.manifest.accuracy, artifact.manifest.lane_params.get("lane_reason")
+        value = {
+            "model": done.model,
+            "name": done.record.name,
+            "lane": done.record.lane.label,
+            "setup": done.record.setup.label,
+            "lane_reason": reason,
+            "verifier": done.record.verifier,
+            "deployed": done.deployed,
+            "published": done.published,
+            "artifact": str(artifact.path),
+            "accuracy": accuracy.model_dump(by_alias=True),
+        }
+        emit(
+            as_json,
+            value,
+            [
+                f"model    {hex0x(done.model)}  ({done.record.name})",
+                f"lane     {done.record.lane.label}: {reason}",
+                f"setup    {done.record.setup.label}",
+                f"accuracy {accuracy.metric}: float {accuracy.float_:.4f}, integers "
+                f"{accuracy.integer:.4f} on "
+                f"{accuracy.records} records",
+                f"verifier {hex0x(done.record.verifier)}  "
+                f"({'deployed now' if done.deployed else 'was there'})",
+                f"artefact {artifact.path}",
+            ],
+        )
+
+
+def compile_model(
+    onnx: Annotated[Path, typer.Argument(help="The ONNX file.")],
+    calibration: Annotated[Path, typer.Option(help="Representative records: CSV or JSON, one a row.")],
+    out: Annotated[Path, typer.Option(help="The artefact's folder; must not exist.")],
+    evaluation: EvaluationFile = None,
+    name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
+    lane: LaneOption = "auto",
+    batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
+    accuracy_bound: Annotated[
+        float, typer.Option(help="Greatest loss of the integers against the floats.")
+    ] = 0.005,
+    srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compile a model to an artefact, without a chain.
+
+    Example: proofward compile mlp.onnx --calibration train.csv --out build/models/mlp
+    """
+    from proofward import building
+
+    with reporting(as_json):
+        artifact = building.artifact(
+            onnx,
+            calibration,
+            evaluation,
+            out=out,
+            name=name,
+            lane=lane,
+            batch=batch,
+            accuracy_bound=accuracy_bound,
+            srs=srs,
+            progress=lambda line: note(as_json, line),
+        )
+        manifest = artifact.manifest
+        accuracy, reason = manifest.accuracy, manifest.lane_params.get("lane_reason")
+        value = {
+            "artifact": str(artifact.path),
+            "manifest_hash": artifact.public.manifest_hash,
+            "lane": manifest.lane,
+            "setup": manifest.setup,
+            "accuracy": accuracy.model_dump(by_alias=True),
+            "constraints": manifest.constraints,
+            "lane_reason": reason,
+        }
+        emit(
+            as_json,
+            value,
+            [
+                f"artefact {artifact.path}",
+                f"lane     {manifest.lane}: {reason}",
+                f"setup    {manifest.setup}",
+                f"accuracy {accuracy.metric}: float {accuracy.float_:.4f}, integers {accuracy.integer:.4f}",
+            ],
+        )
+
+
+@app.command("list")
+def list_models(
+    everything: Annotated[bool, typer.Option("--all", help="Retired models too.")] = False,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """List the published models.
+
+    Example: proofward model list --chain ws://127.0.0.1:8000
+    """
+    from proofward import inspection
+
+    with reporting(as_json):
+        models = inspection.models(chain, everything)
+        lines = [
+            f"{model['id']}  {model['name']:24} {model['lane']:8} setup: {model['setup']:10} "
+            f"{model['price'] / 10**12:g} UNIT" + ("  retired" if model["retired"] else "")
+            for model in models
+        ]
+        emit(as_json, models, lines or ["no models are published"])
+
+
+@app.command("show")
+def show(
+    model: Annotated[str, typer.Argument(help="Id or name.")],
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one model's record.
+
+    Example: proofward model show breast-cancer-mlp
+    """
+    from proofward import inspection
+
+    with reporting(as_json):
+        value = inspection.model(chain, model)
+        emit(as_json, value, [f"{key:16} {value[key]}" for key in value])
+
+
+@app.command("audit")
+def audit(
+    onnx: Annotated[Path, typer.Argument(help="The ONNX file.")],
+    artifact: Annotated[Path, typer.Option(help="The public artefact's folder.")],
+    model: Annotated[
+        str | None, typer.Option(help="Id or name on the chain: compare its contract too.")
+    ] = None,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Recompute everything that an auditor with the ONNX file can: weights, circuit, verifying key, contract.
+
+    Example: proofward model audit mlp.onnx --artifact build/models/mlp/public --model breast-cancer-mlp
+    """
+    from proofward import inspection
+
+    with reporting(as_json):
+        checks = inspection.audit(onnx, artifact, model, chain)
+        passed = all(check.ok for check in checks)
+        emit(
+            as_json,
+            {"passed": passed, "checks": [vars_of(check) for check in checks]},
+            [line_of(check) for check in checks],
+        )
+    raise typer.Exit(Exit.OK if passed else Exit.REFUSED)
+
+
+def line_of(check: CheckLike) -> str:
+    """One line of a verification or an audit."""
+    return f"{'ok     ' if check.ok else 'REFUSED'}  {check.name:<20} {check.detail}"
+
+
+def vars_of(check: CheckLike) -> dict[str, object]:
+    """A check as JSON."""
+    return {"name": check.name, "ok": check.ok, "detail": check.detail}

@@ -1,0 +1,137 @@
+"""How every verb speaks: text or JSON on standard output, `error: what, to what, what to do` on standard
+error, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Annotated, Any
+
+import typer
+
+from proofward.chain import ChainTimeout, ChainUnreachable
+
+
+class Exit(IntEnum):
+    """Exit codes; docs/cli.md lists them."""
+
+    OK = 0
+    REFUSED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NOT_FOUND = 4
+    TIMEOUT = 5
+
+
+DEFAULT_CHAIN = "ws://127.0.0.1:8000"
+
+ChainOption = Annotated[
+    str, typer.Option("--chain", envvar="PROOFWARD_CHAIN", help="A node's ws:// address.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DevOption = Annotated[
+    bool,
+    typer.Option("--dev", help="Admit level `simulated` and `setup: dev`. Development chains only."),
+]
+SignerOption = Annotated[
+    str,
+    typer.Option(
+        "--signer",
+        envvar="PROOFWARD_SIGNER",
+        help="//Name on a development chain, or a key file (mode 0600).",
+    ),
+]
+OptionalSigner = Annotated[
+    str | None,
+    typer.Option(
+        "--signer",
+        envvar="PROOFWARD_SIGNER",
+        help="//Name on a development chain, or a key file (mode 0600).",
+    ),
+]
+
+_BY_CODE = {
+    "not-found": Exit.NOT_FOUND,
+    "no-such-block": Exit.NOT_FOUND,
+    "timeout": Exit.TIMEOUT,
+    "chain-timeout": Exit.TIMEOUT,
+    "usage": Exit.USAGE,
+    "bad-account": Exit.USAGE,
+    "bad-table": Exit.USAGE,
+    "bad-config": Exit.USAGE,
+}
+
+
+def emit(as_json: bool, value: Any, lines: list[str]) -> None:
+    """Print a result: `value` as JSON, or `lines` as text."""
+    typer.echo(json.dumps(value, default=_plain, sort_keys=True) if as_json else "\n".join(lines))
+
+
+def note(as_json: bool, line: str) -> None:
+    """Print progress: on standard output as text, on standard error beside JSON."""
+    typer.echo(line, err=as_json)
+
+
+@contextmanager
+def reporting(as_json: bool) -> Iterator[None]:
+    """Turn expected failures into one line and an exit code; anything else is a bug and keeps its
+    traceback."""
+    try:
+        yield
+    except Exception as error:
+        code = _code(error)
+        if code is None:
+            raise
+        message = str(getattr(error, "message", None) or error)
+        if as_json:
+            typer.echo(json.dumps({"error": {"code": code, "message": message}}, sort_keys=True))
+        typer.echo(f"error: {message}", err=True)
+        raise typer.Exit(_exit(error, code)) from None
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(130)
+
+
+def _code(error: Exception) -> str | None:
+    """The error's own kebab-case code; None for what nobody expected."""
+    code = getattr(error, "code", None)
+    return code if isinstance(code, str) and code else None
+
+
+def _exit(error: Exception, code: str) -> Exit:
+    if isinstance(error, ChainUnreachable):
+        return Exit.UNREACHABLE
+    if isinstance(error, ChainTimeout):
+        return Exit.TIMEOUT
+    return _BY_CODE.get(code, Exit.REFUSED)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def hex0x(value: bytes) -> str:
+    """Bytes as people write them."""
+    return "0x" + value.hex()
+
+
+__all__ = [
+    "DEFAULT_CHAIN",
+    "ChainOption",
+    "DevOption",
+    "Exit",
+    "JsonOption",
+    "OptionalSigner",
+    "SignerOption",
+    "emit",
+    "hex0x",
+    "note",
+    "reporting",
+]

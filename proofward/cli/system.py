@@ -1,0 +1,82 @@
+"""`proofward devnet`, `proofward demo` and `proofward doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proofward.cli.output import Exit, JsonOption, emit, hex0x, note, reporting
+
+
+def devnet(
+    port: Annotated[int, typer.Option(help="0 takes a free port.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    data: Annotated[Path | None, typer.Option(help="Keep the chain in this folder across restarts.")] = None,
+    block_time: Annotated[int, typer.Option(help="Milliseconds between blocks when nothing waits.")] = 1000,
+    spec: Annotated[Path | None, typer.Option(help="Another raw chain spec.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the embedded development chain in the foreground, until SIGINT or SIGTERM.
+
+    Example: proofward devnet --data build/devnet
+    """
+    from proofward.chain.devnet import Devnet
+    from proofward.foreground import serve
+
+    with reporting(as_json):
+        chain = Devnet(data, port=port, host=host, block_time_ms=block_time, spec=spec)
+
+        def ready() -> None:
+            value = {"event": "ready", "url": chain.url, "genesis": chain.genesis, "type": "Development"}
+            emit(as_json, value, [f"ready: development chain at {chain.url}, genesis {hex0x(chain.genesis)}"])
+
+        code = serve(chain, ready)
+    raise typer.Exit(code)
+
+
+def demo(
+    chain: Annotated[str | None, typer.Option(help="Use this chain instead of an embedded one.")] = None,
+    out: Annotated[Path, typer.Option(help="Where to write the results.")] = Path("build/demo.json"),
+    as_json: JsonOption = False,
+) -> None:
+    """Run one sealed job after another, faults included, on the embedded chain.
+
+    Example: proofward demo --out build/demo.json
+    """
+    from proofward.demo.run import run
+
+    with reporting(as_json):
+        code = run(chain=chain, out=out, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def doctor(
+    chain: Annotated[str | None, typer.Option(help="Look at this chain too.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look for what Proofward needs on this machine, and say what to do about what is missing.
+
+    Example: proofward doctor --chain ws://127.0.0.1:8000
+    """
+    from proofward.doctor import examine
+
+    with reporting(as_json):
+        findings = examine(chain)
+        good = all(one.ok for one in findings if one.needed)
+        value = {
+            "ok": good,
+            "findings": [
+                {"name": one.name, "ok": one.ok, "detail": one.detail, "fix": one.fix, "needed": one.needed}
+                for one in findings
+            ],
+        }
+        lines = []
+        for one in findings:
+            mark = "ok     " if one.ok else ("MISSING" if one.needed else "absent ")
+            lines.append(f"{mark}  {one.name:16} {one.detail}" + (f": {one.fix}" if one.fix else ""))
+        emit(as_json, value, lines)
+        if not good:
+            note(as_json, "something that is needed is missing")
+    raise typer.Exit(Exit.OK if good else Exit.REFUSED)

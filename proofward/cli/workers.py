@@ -1,0 +1,60 @@
+"""`proofward worker run|status|list`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proofward.cli.output import DEFAULT_CHAIN, ChainOption, JsonOption, emit, reporting
+
+app = typer.Typer(no_args_is_help=True, help="Run a worker and look after it.")
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", help="The worker's TOML file; docs/operators.md has its keys.")
+]
+
+
+@app.command("run")
+def run(config: ConfigOption) -> None:
+    """Run the worker until SIGTERM; it logs JSON to standard error.
+
+    Example: proofward worker run --config worker.toml
+    """
+    from node.main import run as run_node
+
+    raise typer.Exit(run_node(config))
+
+
+@app.command("status")
+def status(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """Show the daemon's health, its journal and its record on the chain.
+
+    Example: proofward worker status --config worker.toml
+    """
+    from node.config import load
+    from node.status import status as collect
+
+    with reporting(as_json):
+        value = collect(load(config))
+        lines = [f"{part:8} {key:20} {value[part][key]}" for part in value for key in value[part]]
+        emit(as_json, value, lines)
+
+
+@app.command("list")
+def list_workers(chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOption = False) -> None:
+    """List the registered workers.
+
+    Example: proofward worker list
+    """
+    from proofward import inspection
+
+    with reporting(as_json):
+        workers = inspection.workers(chain)
+        lines = [
+            f"{one['account']}  {one['level']:9}  epoch {one['epoch']}  {one['open_claims']} claims  "
+            f"expires in {one['expires_in_seconds']} s"
+            for one in workers
+        ]
+        emit(as_json, workers, lines or ["no workers are registered"])

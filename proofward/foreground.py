@@ -1,0 +1,46 @@
+"""A chain in the foreground: ready, then until it ends by itself or a signal ends it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Protocol
+
+#: Seconds between two looks at the process.
+_LOOK = 0.5
+
+
+class Chain(Protocol):
+    """`proofward.chain.devnet`'s chains."""
+
+    @property
+    def running(self) -> bool: ...
+
+    def start(self) -> object: ...
+
+    def stop(self) -> None: ...
+
+    def wait(self) -> int: ...
+
+
+def serve(chain: Chain, ready: Callable[[], None]) -> int:
+    """Start a chain, call `ready`, and wait for SIGINT or SIGTERM (0) or for its end (its exit code, at
+    least 1)."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+    chain.start()
+    try:
+        ready()
+        while not stop.wait(_LOOK):
+            if not chain.running:
+                return chain.wait() or 1
+        return 0
+    finally:
+        chain.stop()
