@@ -52,7 +52,7 @@ def _export(
     mean: NDArray[np.float64],
     deviation: NDArray[np.float64],
 ) -> bytes:
-    """Write the MLP as ONNX, with the standardisation folded into the first layer so that it takes raw units."""
+    """Write the MLP as ONNX, its standardisation folded into the first layer so that it takes raw units."""
     first = weights[0] / deviation[:, None]
     first_bias = biases[0] - mean @ first
     tensors = {"w0": first, "b0": first_bias, "w1": weights[1], "b1": biases[1]}
