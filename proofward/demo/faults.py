@@ -1,4 +1,4 @@
-"""The demo's ten faults, committed for real: each must be refused where it should be, for the right reason."""
+"""The demo's ten faults, committed for real: each must be refused where it should be, for its reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job from end to end with real parts: chain, enclaves, quotes, proofs, contracts, and ten faults."""
+"""The main job from end to end with real parts: chain, enclaves, quotes, proofs, contracts, and faults."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class DemoFailed(Exception):
 def run(chain: str | None, out: Path, as_json: bool) -> int:
     """Run the whole demo and write `out`; `chain` is a development chain's ws:// address, None starts one.
 
-    Returns the exit code: 0, or 1 when a step did not do what it has to. Raises ChainError, ZkmlError, ClientError.
+    Returns the exit code: 0, or 1 when a step failed. Raises ChainError, ZkmlError, ClientError.
     """
     report = Report(None if as_json else sys.stdout)
     try:
@@ -120,7 +120,7 @@ class _Demo:
             accuracy = artifact.manifest.accuracy
             self.say(
                 "publisher",
-                f"{lane}: accuracy {accuracy.integer:.4f} in integers, {accuracy.float:.4f} in floats",
+                f"{lane}: accuracy {accuracy.integer:.4f} in integers, {accuracy.float_:.4f} in floats",
             )
 
     def _compiled(self, lane: str, path: Path) -> Artifact:
@@ -376,15 +376,15 @@ class _Demo:
                         "expires_at": record.expires_at,
                     }
                 )
-        for lane, record in self.published.items():
+        for lane, model in self.published.items():
             accuracy = self.artifacts[lane].manifest.accuracy
             self.report.models.append(
                 {
-                    "id": f"0x{record.id.hex()}",
-                    "name": record.name,
+                    "id": f"0x{model.id.hex()}",
+                    "name": model.name,
                     "lane": lane,
-                    "setup": record.setup.label,
-                    "accuracy_float": accuracy.float,
+                    "setup": model.setup.label,
+                    "accuracy_float": accuracy.float_,
                     "accuracy_integer": accuracy.integer,
                 }
             )
