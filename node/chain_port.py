@@ -310,15 +310,18 @@ def _job(record: JobRecord) -> JobView:
 
 def _model(record: ModelRecord) -> ModelView:
     return ModelView(
-        record.id,
-        record.name,
-        record.manifest_hash,
-        record.weights_digest,
-        record.vk_hash,
-        record.setup,
-        record.claim_blocks,
-        record.price,
-        record.retired,
+        model=record.id,
+        name=record.name,
+        publisher=record.publisher,
+        verifier=record.verifier,
+        code_hash=record.code_hash,
+        manifest_hash=record.manifest_hash,
+        weights_digest=record.weights_digest,
+        vk_hash=record.vk_hash,
+        setup=record.setup,
+        claim_blocks=record.claim_blocks,
+        price=record.price,
+        retired=record.retired,
     )
 
 

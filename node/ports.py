@@ -82,6 +82,9 @@ class ModelView:
 
     model: bytes
     name: str
+    publisher: bytes
+    verifier: bytes
+    code_hash: bytes
     manifest_hash: bytes
     weights_digest: bytes
     vk_hash: bytes

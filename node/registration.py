@@ -77,7 +77,9 @@ class Registration:
     async def _begin_epoch(
         self, record: WorkerView | None, status: dict[str, Any], head: Head, reason: str
     ) -> WorkerView:
-        epoch = max(record.epoch if record else 0, status.get("epoch") or 0) + 1
+        # an epoch that was begun and not registered is used again: a third one would erase the registered
+        # keys
+        epoch = max((record.epoch if record else 0) + 1, status.get("epoch") or 0)
         keys = await self.enclave.call(
             "begin_epoch",
             {

@@ -19,7 +19,20 @@ from node.ports import Call, ChainDown, Event, Head, JobState, JobView, ModelVie
 from proofward.protocol import DEV_SETUP, Level, sha256
 
 GENESIS, ACCOUNT, OTHER, CLIENT = (bytes([n]) * 32 for n in (1, 2, 3, 4))
-MODEL = ModelView(b"m" * 32, "mlp", b"f" * 32, b"w" * 32, b"v" * 32, DEV_SETUP, 60, 10, False)
+MODEL = ModelView(
+    model=b"m" * 32,
+    name="mlp",
+    publisher=b"p" * 32,
+    verifier=b"v" * 20,
+    code_hash=b"k" * 32,
+    manifest_hash=b"f" * 32,
+    weights_digest=b"w" * 32,
+    vk_hash=b"v" * 32,
+    setup=DEV_SETUP,
+    claim_blocks=60,
+    price=10,
+    retired=False,
+)
 LOADED = LoadedModel(MODEL.manifest_hash, MODEL.weights_digest, MODEL.vk_hash)
 WORKER = WorkerView(Level.SIMULATED, 1, b"h" * 32, b"r" * 32, b"x" * 32, 10**12, 0)
 

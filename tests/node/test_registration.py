@@ -1,0 +1,158 @@
+"""Keys, quote and record follow each other; a refused renewal never costs the registered keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.journal import Journal
+from node.ports import Call, Head, Sent, WorkerView
+from node.registration import Registration, RegistrationRefused
+from proofward.protocol import Level, sha256
+from tests.node.world import ACCOUNT, GENESIS, FakeChain, World
+
+HEAD = Head(100, b"b" * 32, 1_000_000)
+
+
+@dataclass
+class Registry(FakeChain):
+    """A chain that keeps one worker's record, and refuses what it is told to."""
+
+    record: WorkerView | None = None
+    missing: bool = False
+    refuse: list[str] = field(default_factory=list)
+    sent: list[Call] = field(default_factory=list)
+
+    async def worker(self) -> WorkerView | None:
+        return self.record
+
+    async def collateral_missing(self, quote: bytes) -> bool:
+        return self.missing
+
+    async def send(self, key: str, call: Call) -> Sent:
+        self.sent.append(call)
+        if self.refuse:
+            return Sent(1, self.refuse.pop(0))
+        if call.pallet == "Workers":
+            self.record = WorkerView(
+                level=Level.SIMULATED,
+                epoch=call.args["epoch"],
+                hpke_key=call.args["hpke_key"],
+                receipt_key=call.args["receipt_key"],
+                measurement=b"x" * 32,
+                expires_at_ms=HEAD.time_ms + 86_400_000,
+                open_claims=0,
+            )
+        return Sent(1, None)
+
+
+@dataclass
+class Keys:
+    """An enclave's epochs, as the real one keeps them: two, and the same number twice gives the same keys."""
+
+    epoch: int | None = None
+    generation: int = 1
+    up: bool = True
+    erased: list[int] = field(default_factory=list)
+    begun: list[int] = field(default_factory=list)
+
+    async def call(self, method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        if method == "status":
+            return {"epoch": self.epoch}
+        number = params["epoch"]
+        if number != self.epoch:
+            self.begun.append(number)
+            self.erased = self.begun[:-2]
+        self.epoch = number
+        name = b"%d" % number
+        return {
+            "hpke_key": sha256(b"h" + name),
+            "receipt_key": sha256(b"r" + name),
+            "quote": b"q" + name,
+            "collateral": b"c",
+        }
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    journal = Journal(tmp_path / "journal.sqlite", GENESIS + ACCOUNT)
+    yield journal
+    journal.close()
+
+
+async def _no_collateral(quote: bytes) -> bytes:
+    raise RegistrationRefused("no collateral anywhere")
+
+
+def _registration(chain: Registry, keys: Keys, journal: Journal) -> Registration:
+    return Registration(chain, keys, journal, "", 3600, 600, _no_collateral)
+
+
+def _names(chain: Registry) -> list[str]:
+    return [call.name for call in chain.sent]
+
+
+async def test_registers_once_and_then_rests(journal: Journal) -> None:
+    chain, keys = Registry(World(), missing=True), Keys()
+    registration = _registration(chain, keys, journal)
+    first = await registration.ensure(HEAD)
+    chain.missing = False
+    assert await registration.ensure(HEAD) == first
+    assert _names(chain) == ["refresh_collateral", "register"]
+
+
+@pytest.mark.parametrize(
+    ("why", "change"),
+    [
+        ("a new process", lambda chain, keys: setattr(keys, "epoch", None)),
+        (
+            "expires soon",
+            lambda chain, keys: setattr(
+                chain, "record", replace(chain.record, expires_at_ms=HEAD.time_ms + 500_000)
+            ),
+        ),
+        (
+            "other keys",
+            lambda chain, keys: setattr(chain, "record", replace(chain.record, receipt_key=b"z" * 32)),
+        ),
+    ],
+)
+async def test_renews_when(why: str, change: Any, journal: Journal) -> None:
+    chain, keys = Registry(World()), Keys()
+    registration = _registration(chain, keys, journal)
+    await registration.ensure(HEAD)
+    change(chain, keys)
+    after = await registration.ensure(HEAD)
+    assert _names(chain) == ["register", "renew"], why
+    assert after.epoch == 2
+
+
+async def test_rotates_when_the_epoch_is_over(journal: Journal) -> None:
+    chain, keys = Registry(World()), Keys()
+    registration = _registration(chain, keys, journal)
+    await registration.ensure(HEAD)
+    later = replace(HEAD, time_ms=HEAD.time_ms + 3_600_000)
+    assert (await registration.ensure(later)).epoch == 2
+
+
+async def test_refused_renewals_do_not_erase_the_registered_keys(journal: Journal) -> None:
+    chain, keys = Registry(World()), Keys()
+    registration = _registration(chain, keys, journal)
+    await registration.ensure(HEAD)
+    later = replace(HEAD, time_ms=HEAD.time_ms + 3_600_000)
+    for error in ("BlockTooOld", "TcbNotAllowed", "MeasurementNotAllowed"):
+        chain.refuse = [error]
+        with pytest.raises(RegistrationRefused, match=error):
+            await registration.ensure(later)
+    assert keys.erased == []
+    assert (await registration.ensure(later)).epoch == 2
+
+
+async def test_stale_collateral_is_refreshed_and_the_registration_tried_again(journal: Journal) -> None:
+    chain, keys = Registry(World(), refuse=["CollateralExpired"]), Keys()
+    assert (await _registration(chain, keys, journal).ensure(HEAD)).epoch == 1
+    assert _names(chain) == ["register", "refresh_collateral", "register"]
