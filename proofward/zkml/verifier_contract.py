@@ -18,6 +18,7 @@ from .lanes import Check, ContractSource, lane
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 COMPILE_SECONDS = 180
+MAX_CODE_BYTES = 24_576  # EIP-170
 
 # No metadata hash and no CBOR trailer: the code depends on the sources and the compiler alone.
 SETTINGS: dict[str, Any] = {
@@ -63,32 +64,56 @@ def expected_contract(public: PublicArtifact, cache: Path | None = None) -> Cont
 
 
 def compile_contract(source: ContractSource) -> Contract:
-    """Compile one contract with the pinned solc (npm). Raises ContractError with the compiler's first error."""
+    """Compile a lane's verifier. Raises ContractError, also when its code is larger than a contract may be."""
+    contract = compile_solidity(source.sources)[source.contract]
+    size = len(contract.runtime_code)
+    if size > MAX_CODE_BYTES:
+        raise ContractError(
+            f"the verifier's code is {size} bytes, a contract holds {MAX_CODE_BYTES}", code="too-large"
+        )
+    return contract
+
+
+def compile_solidity(sources: dict[str, str]) -> dict[str, Contract]:
+    """Compile file name -> text with the pinned solc (npm); contracts by name, interfaces left out. Raises
+    ContractError with the compiler's first error."""
     node = shutil.which("node")
     if node is None or not (CONTRACTS / "node_modules" / "solc").is_dir():
-        raise ContractError("compiling a verifier needs Node 20 and contracts/node_modules (npm ci in contracts/)",
-                            code="compiler-missing")  # fmt: skip
+        raise ContractError(
+            "compiling a verifier needs Node 20 and contracts/node_modules (npm ci in contracts/)",
+            code="compiler-missing",
+        )
+    outputs = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
     request = {
         "language": "Solidity",
-        "sources": {name: {"content": text} for name, text in source.sources.items()},
-        "settings": {**SETTINGS, "outputSelection": {source.file: {source.contract: [
-            "abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}}},
-    }  # fmt: skip
+        "sources": {name: {"content": text} for name, text in sources.items()},
+        "settings": {**SETTINGS, "outputSelection": {"*": {"*": outputs}}},
+    }
     try:
-        done = subprocess.run([node, str(CONTRACTS / "compile.mjs")], input=json.dumps(request).encode(),
-                              capture_output=True, timeout=COMPILE_SECONDS, check=True, cwd=CONTRACTS)  # fmt: skip
+        done = subprocess.run(
+            [node, str(CONTRACTS / "compile.mjs")],
+            input=json.dumps(request).encode(),
+            capture_output=True,
+            timeout=COMPILE_SECONDS,
+            check=True,
+            cwd=CONTRACTS,
+        )
         reply = json.loads(done.stdout)
     except (subprocess.SubprocessError, OSError, ValueError) as error:
         raise ContractError(f"the Solidity compiler failed: {error}", code="compiler-failed") from error
     errors = [entry["formattedMessage"] for entry in reply.get("errors", []) if entry["severity"] == "error"]
     if errors:
         raise ContractError(f"the verifier does not compile: {errors[0]}", code="compiler-failed")
-    built = reply["contracts"][source.file][source.contract]
-    return Contract(
-        built["abi"],
-        bytes.fromhex(built["evm"]["bytecode"]["object"]),
-        bytes.fromhex(built["evm"]["deployedBytecode"]["object"]),
-    )
+    return {
+        name: Contract(
+            built["abi"],
+            bytes.fromhex(built["evm"]["bytecode"]["object"]),
+            bytes.fromhex(built["evm"]["deployedBytecode"]["object"]),
+        )
+        for found in reply["contracts"].values()
+        for name, built in found.items()
+        if built["evm"]["bytecode"]["object"]
+    }
 
 
 def check_code(public: PublicArtifact, runtime_code: bytes, cache: Path | None = None) -> Check:

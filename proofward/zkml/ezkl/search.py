@@ -28,7 +28,11 @@ MAX_LEGS = 12
 UNUSABLE_ROWS = 8
 TIMED = 5
 BUDGET_SECONDS = 10.0
+# What the chain carries and what the contract may weigh (EIP-170: 24,576 bytes): generated source compiles to about
+# 0.22 bytes a character.
 MAX_PROOF_BYTES = 16 << 10
+MAX_SOLIDITY = 110_000
+MAX_BLOCKS = 6
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ def candidates(
                     if widest > usable or (srs_logrows is not None and logrows > srs_logrows):
                         continue
                     blocks, tables = -(-rows // usable), -(-base // usable)
-                    if blocks > 24 or tables > 2:
+                    if blocks * columns > MAX_BLOCKS or tables > 2:
                         continue
                     cost = (1 << logrows) * logrows * (6 + 3 * columns * blocks * (1 + 0.5 * tables))
                     yield Candidate(Parameters(**{**asdict(trial), "logrows": logrows}), cost)
@@ -195,6 +199,10 @@ def time_proof(
     work.circuit(parameters)
     setup_timeout = 600.0 if best is None else 30 + 20 * best
     path = work.keys(srs, parameters.logrows, setup_timeout)
+    generated = work.process.call("solidity", settings=work.path("settings.json"), vk=work.path("vk.bin"), srs=path,
+                                  output=work.path("verifier.sol"))  # fmt: skip
+    if len(generated) > MAX_SOLIDITY:
+        raise ProvingError("its verifier would be too large for a contract")
     timeout = 600.0 if best is None else 2 + 2 * best
     runs = []
     for _ in range(2):
