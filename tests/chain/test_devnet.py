@@ -1,0 +1,102 @@
+"""The embedded chain as a process: it keeps its data, ends with its owner, and says what is wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from proofward.chain import dev_keypair
+from proofward.chain.devnet import Devnet, DevnetError, free_port
+from proofward.chain.values import Call
+
+ALICE = dev_keypair("//Alice")
+
+
+def remark(data: bytes) -> Call:
+    return Call("System", "remark_with_event", {"remark": data})
+
+
+def test_the_data_directory_keeps_the_chain_across_a_kill(tmp_path: Path) -> None:
+    with Devnet(tmp_path / "chain") as first:
+        with first.connect() as client:
+            receipt = client.submit(remark(b"kept"), ALICE)
+            nonce = client.finalised_nonce(bytes(ALICE.public_key))
+        assert first._process is not None
+        os.killpg(first._process.pid, signal.SIGKILL)
+        first.wait()
+    with (tmp_path / "chain" / "blocks.jsonl").open("ab") as log:
+        log.write(b'{"number": 99, "ha')  # as a kill in the middle of a write leaves it
+    with Devnet(tmp_path / "chain") as second, second.connect() as client:
+        assert second.genesis == first.genesis
+        assert client.block_hash(receipt.block) == receipt.block_hash
+        (call,) = client.find_calls(receipt.block_hash, "System", "remark_with_event")
+        assert call.args["remark"] == b"kept"
+        assert client.finalised_nonce(bytes(ALICE.public_key)) == nonce
+        assert client.submit(remark(b"more"), ALICE).block > receipt.block
+
+
+def test_a_directory_in_use_and_one_of_another_chain_are_refused(tmp_path: Path) -> None:
+    with Devnet(tmp_path), pytest.raises(DevnetError, match="in use") as caught:
+        Devnet(tmp_path).start()
+    assert caught.value.code == "data-unusable"
+    (tmp_path / "blocks.jsonl").write_text('{"format":"proofward/devnet/v1","genesis":"0x00"}\n')
+    with pytest.raises(DevnetError, match="another chain"):
+        Devnet(tmp_path).start()
+
+
+def test_a_port_in_use_is_refused() -> None:
+    port = free_port()
+    with Devnet(port=port), pytest.raises(DevnetError) as caught:
+        Devnet(port=port).start()
+    assert caught.value.code == "port-in-use"
+
+
+def test_a_spec_that_is_none_is_refused(tmp_path: Path) -> None:
+    bad = tmp_path / "spec.json"
+    bad.write_text("{}")
+    with pytest.raises(DevnetError, match="no raw chain spec"):
+        Devnet(spec=bad).start()
+    with pytest.raises(DevnetError, match="missing"):
+        Devnet(spec=tmp_path / "none.json").start()
+
+
+def test_the_chain_ends_with_the_process_that_started_it() -> None:
+    code = (
+        "from proofward.chain.devnet import Devnet\n"
+        "import sys, time\n"
+        "chain = Devnet().start()\n"
+        "print(chain._process.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    chain = int(owner.stdout.readline())
+    owner.kill()
+    owner.wait()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{chain}").exists() and _state(chain) != "Z":
+        assert time.monotonic() < deadline, "the chain outlived its owner"
+        time.sleep(0.05)
+
+
+def _state(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "Z"
+
+
+def test_blocks_and_time_move_on_demand() -> None:
+    with Devnet(block_time_ms=600_000) as chain, chain.connect() as client:
+        height = client.finalised_head().number
+        chain.new_blocks(5)
+        assert client.finalised_head().number == height + 5
+        tomorrow = client.timestamp() + 86_400_000
+        chain.travel(tomorrow)
+        assert 0 <= client.timestamp() - tomorrow < 60_000

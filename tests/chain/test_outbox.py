@@ -1,0 +1,244 @@
+"""The outbox against a chain that drops, delays and loses, under a process that dies anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proofward.chain.client import Receipt
+from proofward.chain.errors import ChainError, ChainTimeout, DispatchError, ExtrinsicInvalid
+from proofward.chain.extrinsic import SignedExtrinsic
+from proofward.chain.outbox import Outbox, State
+from proofward.chain.values import Call
+
+SIGNER = SimpleNamespace(public_key=b"\x01" * 32, crypto_type=1)
+PERIOD = 4
+
+
+class Killed(BaseException):
+    """SIGKILL, at a place of the test's choosing."""
+
+
+class World:
+    """A chain with one account, whose node may forget what waits, and a client of it that may be killed."""
+
+    genesis = b"\x07" * 32
+
+    def __init__(self, luck: Callable[[str], bool]) -> None:
+        self.luck = luck
+        self.height = 1
+        self.pool: dict[bytes, SignedExtrinsic] = {}
+        self.bodies: dict[int, list[SignedExtrinsic]] = {}
+        self.effects: list[str] = []
+        self.signatures = 0
+        self.calls: dict[bytes, str] = {}
+        self.failing = False
+        self._lock = threading.Lock()
+
+    # ---- the chain
+
+    @property
+    def state_nonce(self) -> int:
+        return sum(len(body) for body in self.bodies.values())
+
+    def step(self) -> None:
+        """One block: what waits with the right nonce may be included, or forgotten."""
+        self.height += 1
+        for name, one in sorted(self.pool.items(), key=lambda item: item[1].nonce):
+            if one.last_block < self.height or one.nonce < self.state_nonce or self.luck("forget"):
+                del self.pool[name]
+            elif one.nonce == self.state_nonce and self.luck("include"):
+                del self.pool[name]
+                self.bodies.setdefault(self.height, []).append(one)
+                if not self.failing:
+                    self.effects.append(self.calls[name])
+
+    # ---- the client, as the outbox uses it
+
+    def signing(self, _: bytes) -> threading.Lock:
+        return self._lock
+
+    def nonce(self, _: bytes) -> int:
+        waiting = {one.nonce for one in self.pool.values()}
+        nonce = self.state_nonce
+        while nonce in waiting:
+            nonce += 1
+        return nonce
+
+    def sign(self, call: Call, signer: Any, *, nonce: int) -> SignedExtrinsic:
+        self.signatures += 1
+        data = f"{call.name} {nonce} {self.signatures}".encode()
+        name = hashlib.blake2b(data, digest_size=32).digest()
+        self.calls[name] = call.name
+        return SignedExtrinsic(data, name, signer.public_key, nonce, self.height, self.height + PERIOD - 1)
+
+    def broadcast(self, one: SignedExtrinsic) -> bytes:
+        self.perhaps_die("before the broadcast")
+        if one.last_block <= self.height:
+            raise ExtrinsicInvalid("bad-signature", "its era is over")
+        if one.nonce < self.state_nonce:
+            raise ExtrinsicInvalid("nonce-used", "used")
+        self.pool[one.hash] = one
+        self.perhaps_die("after the broadcast")
+        return one.hash
+
+    def block_hash(self, number: int) -> bytes:
+        return number.to_bytes(32, "big")
+
+    def receipt_in(self, block: bytes, name: bytes) -> Receipt | None:
+        number = int.from_bytes(block, "big")
+        for one in self.bodies.get(number, []):
+            if one.hash == name:
+                error = DispatchError("Jobs", "AlreadyClaimed") if self.failing else None
+                return Receipt(number, block, 1, name, (), error)
+        return None
+
+    def wait_finalised(self, one: SignedExtrinsic, timeout: float) -> Receipt:
+        for _ in range(2):
+            self.step()
+            self.perhaps_die("while it waits")
+            for number in range(one.first_block + 1, min(self.height, one.last_block) + 1):
+                if (found := self.receipt_in(self.block_hash(number), one.hash)) is not None:
+                    self.perhaps_die("before it writes the result")
+                    return found
+            if self.height >= one.last_block:
+                raise ExtrinsicInvalid("expired", "its era is over")
+            if self.state_nonce > one.nonce:
+                raise ExtrinsicInvalid("nonce-used", "used")
+        raise ChainTimeout("not finalised")
+
+    def perhaps_die(self, where: str) -> None:
+        if self.luck(f"killed {where}"):
+            raise Killed(where)
+
+
+def lucky(*happens: str) -> Callable[[str], bool]:
+    """A world in which exactly these things happen."""
+    return lambda what: what in happens
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.sqlite"
+
+
+def opened(path: Path, world: World) -> Outbox:
+    return Outbox(path, world)  # type: ignore[arg-type]
+
+
+def call(name: str) -> Call:
+    return Call("Jobs", name)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_an_act_happens_at_most_once_whenever_the_process_dies(data: st.DataObject) -> None:
+    odds = {"include": 0.6, "forget": 0.2}
+
+    def luck(what: str) -> bool:
+        return data.draw(st.floats(0, 1), label=what) < odds.get(what, 0.15)
+
+    with tempfile.TemporaryDirectory() as directory:
+        world, path = World(luck), Path(directory) / "outbox.sqlite"
+        keys = data.draw(st.lists(st.sampled_from(["claim", "complete", "renew"]), min_size=1, max_size=8))
+        outbox = opened(path, world)
+        for key in keys:
+            try:
+                outbox.send(key, call(key), SIGNER)
+            except (ChainError, Killed):
+                outbox.close()
+                outbox = opened(path, world)
+                try:
+                    outbox.reconcile()
+                except Killed:
+                    outbox.close()
+                    outbox = opened(path, world)
+        assert len(world.effects) == len(set(world.effects)), "an act happened twice"
+        for key in set(keys):
+            entry = outbox.get(key)
+            if entry is not None and entry.state is State.DONE:
+                assert key in world.effects, "an act is said to be done and is not"
+        outbox.close()
+
+
+def test_killed_before_the_broadcast_the_same_bytes_go_out_after_the_restart(path: Path) -> None:
+    world = World(lucky("include", "killed before the broadcast"))
+    with pytest.raises(Killed):
+        opened(path, world).send("job 1", call("claim"), SIGNER)
+    world.luck = lucky("include")
+    (entry,) = opened(path, world).reconcile()
+    assert entry.state is State.DONE
+    assert (world.signatures, world.effects) == (1, ["claim"])
+
+
+def test_killed_before_the_result_is_written_it_is_found_in_the_blocks(path: Path) -> None:
+    world = World(lucky("include", "killed before it writes the result"))
+    with pytest.raises(Killed):
+        opened(path, world).send("job 1", call("claim"), SIGNER)
+    world.luck = lucky("include")
+    receipt = opened(path, world).send("job 1", call("claim"), SIGNER)
+    assert receipt.block == 2
+    assert (world.signatures, world.effects) == (1, ["claim"])
+
+
+def test_done_once_it_gives_the_same_receipt_again(path: Path) -> None:
+    world = World(lucky("include"))
+    outbox = opened(path, world)
+    first = outbox.send("job 1", call("claim"), SIGNER)
+    assert outbox.send("job 1", call("claim"), SIGNER) == first
+    assert world.effects == ["claim"]
+
+
+def test_a_new_signature_is_made_only_after_the_era(path: Path) -> None:
+    world = World(lucky("forget"))
+    outbox = opened(path, world)
+    with pytest.raises(ChainTimeout):
+        outbox.send("job 1", call("claim"), SIGNER)
+    with pytest.raises(ExtrinsicInvalid, match="era"):
+        outbox.send("job 1", call("claim"), SIGNER)
+    assert world.signatures == 1
+    world.luck = lucky("include")
+    outbox.send("job 1", call("claim"), SIGNER)
+    assert (world.signatures, world.effects) == (2, ["claim"])
+
+
+def test_two_acts_on_their_way_never_share_a_nonce_and_leave_no_gap(path: Path) -> None:
+    world = World(lucky())
+    outbox = opened(path, world)
+    entries = [outbox.prepare(key, call("claim"), SIGNER) for key in ("a", "b", "c")]
+    assert [entry.extrinsic.nonce for entry in entries] == [0, 1, 2]
+    outbox._close(entries[1], State.DEAD)
+    assert outbox.prepare("d", call("claim"), SIGNER).extrinsic.nonce == 1
+
+
+def test_a_failure_on_the_chain_is_raised_and_may_be_tried_again(path: Path) -> None:
+    world = World(lucky("include"))
+    world.failing = True
+    outbox = opened(path, world)
+    with pytest.raises(DispatchError, match="AlreadyClaimed"):
+        outbox.send("job 1", call("claim"), SIGNER)
+    world.failing = False
+    outbox.send("job 1", call("claim"), SIGNER)
+    assert (world.signatures, world.effects) == (2, ["claim"])
+
+
+def test_a_file_of_another_chain_is_refused(path: Path) -> None:
+    opened(path, World(lucky())).close()
+    other = World(lucky())
+    other.genesis = b"\x08" * 32
+    with pytest.raises(ChainError, match="belongs to the chain"):
+        opened(path, other)
+
+
+def test_the_file_is_for_its_owner_only(path: Path) -> None:
+    opened(path, World(lucky()))
+    assert path.stat().st_mode & 0o777 == 0o600
