@@ -27,7 +27,7 @@ pub mod weights;
 #[cfg(test)]
 mod tests;
 
-use polkadot_sdk::{frame_support, frame_system, sp_core};
+use polkadot_sdk::{frame_support, sp_core};
 use sp_core::H256;
 
 pub use pallet::*;
@@ -39,7 +39,7 @@ pub mod pallet {
 	use super::*;
 	use crate::{submission::Submission, types::*, verdict::Delivery};
 	use frame_support::{pallet_prelude::*, traits::fungible, PalletId};
-	use frame_system::pallet_prelude::*;
+	use polkadot_sdk::frame_system::pallet_prelude::*;
 	use polkadot_sdk::sp_runtime::{traits::BlockNumberProvider, Permill};
 	use proofward_primitives::{Balance, Level, ModelRegistry, ProofVerifier, RejectReason, WorkerRegistry};
 
@@ -47,7 +47,9 @@ pub mod pallet {
 	pub struct Pallet<T>(_);
 
 	#[pallet::config]
-	pub trait Config: frame_system::Config<RuntimeEvent: From<Event<Self>>, Hash = H256> {
+	pub trait Config:
+		polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>, Hash = H256>
+	{
 		type RuntimeHoldReason: From<HoldReason>;
 		type Currency: fungible::MutateHold<
 			Self::AccountId,

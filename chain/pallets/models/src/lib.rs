@@ -14,7 +14,7 @@ pub mod weights;
 #[cfg(test)]
 mod tests;
 
-use polkadot_sdk::{frame_support, frame_system, sp_core, sp_io};
+use polkadot_sdk::{frame_support, sp_core};
 use proofward_primitives::{ModelRegistry, ModelView};
 use sp_core::H256;
 
@@ -27,7 +27,7 @@ pub mod pallet {
 	use super::*;
 	use crate::types::*;
 	use frame_support::pallet_prelude::*;
-	use frame_system::pallet_prelude::*;
+	use polkadot_sdk::frame_system::pallet_prelude::*;
 	use polkadot_sdk::sp_runtime::traits::BlockNumberProvider;
 	use proofward_primitives::{ids, Balance, ContractCode, Lane, QuoteVerifier, Setup};
 	use sp_core::H160;
@@ -36,7 +36,7 @@ pub mod pallet {
 	pub struct Pallet<T>(_);
 
 	#[pallet::config]
-	pub trait Config: frame_system::Config<RuntimeEvent: From<Event<Self>>> {
+	pub trait Config: polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>> {
 		/// Where verifier contracts live.
 		type Contracts: ContractCode;
 		/// Verifies the quotes of attested setups.
@@ -241,7 +241,7 @@ pub mod pallet {
 					ensure!(verified.report_data == bound, Error::<T>::SetupQuoteMismatch);
 					Ok((
 						Setup::Attested(verified.level),
-						Some(sp_io::hashing::sha2_256(quote).into()),
+						Some(polkadot_sdk::sp_io::hashing::sha2_256(quote).into()),
 					))
 				}
 			}

@@ -29,7 +29,7 @@ type Fault<Subject> = (&'static str, fn(&mut Subject), Error<Test>);
 
 #[test]
 fn faults_of_a_submission() {
-	let table: &[Fault<Order>] = &[
+	let table: [Fault<Order>; 9] = [
 		(
 			"unknown model",
 			|order| order.model = H256::zero(),
@@ -80,7 +80,7 @@ fn faults_of_a_submission() {
 		new_test_ext().execute_with(|| {
 			let mut order = Order::default();
 			spoil(&mut order);
-			refused(fault, || order.submit(), error.clone());
+			refused(fault, || order.submit(), error);
 		});
 	}
 }
@@ -233,7 +233,7 @@ fn arguments_too_large_do_not_decode() {
 
 #[test]
 fn faults_of_a_claim() {
-	let table: &[(&str, fn(), AccountId, Error<Test>)] = &[
+	let table: [(&str, fn(), AccountId, Error<Test>); 9] = [
 		("not a recipient", || (), worker(2), Error::NotRecipient),
 		("not a worker at all", || (), client(1), Error::NotRecipient),
 		(
@@ -286,10 +286,10 @@ fn faults_of_a_claim() {
 		new_test_ext().execute_with(|| {
 			let job = Order::default().placed();
 			prepare();
-			refused(fault, || claim(who, job), error.clone());
+			refused(fault, || claim(&who, job), error);
 			refused(
 				"unknown job",
-				|| claim(who, H256::zero()),
+				|| claim(&who, H256::zero()),
 				Error::<Test>::UnknownJob,
 			);
 		});
@@ -413,7 +413,7 @@ fn expire_before_the_deadline_has_passed() {
 /// Worker 0 holds the job since block 5; worker 1 is a recipient too; another job of worker 0's waits. Block 9.
 #[test]
 fn faults_of_a_result() {
-	let table: &[Fault<Outcome>] = &[
+	let table: [Fault<Outcome>; 23] = [
 		(
 			"unknown job",
 			|outcome| outcome.job = H256::zero(),
@@ -535,7 +535,7 @@ fn faults_of_a_result() {
 			at(9);
 			let mut outcome = Outcome::honest(&worker(0), job);
 			spoil(&mut outcome);
-			refused(fault, || outcome.deliver(), error.clone());
+			refused(fault, || outcome.deliver(), error);
 			assert_eq!(asked(), 0, "{fault}: the contract was asked");
 		});
 	}

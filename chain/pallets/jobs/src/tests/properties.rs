@@ -186,10 +186,10 @@ impl Ledger {
 }
 
 proptest! {
-	#![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+	#![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
 	#[test]
-	fn balance_is_conserved_and_every_invariant_holds(actions in vec(action(), 1..80)) {
+	fn balance_is_conserved_and_every_invariant_holds(actions in vec(action(), 1..64)) {
 		new_test_ext().execute_with(|| {
 			let issuance = Balances::total_issuance();
 			let mut ledger = Ledger::default();

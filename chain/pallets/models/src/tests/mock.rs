@@ -9,7 +9,7 @@ use polkadot_sdk::{
 };
 use proofward_primitives::{ids, messages, ContractCode, Lane, Level, QuoteVerifier, Verified};
 
-use crate::{self as pallet_models, types::*, SetupEvidence};
+use crate::{self as pallet_models, SetupEvidence};
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
 
