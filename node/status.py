@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 
 from node.chain_port import ChainPort
-from node.config import NodeConfig
+from node.config import ConfigError, NodeConfig
+from node.enclave_link import EnclaveDown, EnclaveLink, enclave_command
 from node.journal import HELD, JournalError, peek
 from node.ports import ChainDown
 
@@ -75,6 +76,35 @@ async def _chain(config: NodeConfig) -> dict[str, Any]:
         return {"error": str(error)}
     finally:
         await port.close()
+
+
+def enclave_measurement(config: NodeConfig) -> bytes:
+    """The measurement that the configured enclave will register with; an enclave is started for the
+    question if none runs.
+
+    Raises ConfigError: it does not start, or its measurement is only in its quotes (hardware).
+    """
+
+    async def ask() -> bytes | None:
+        command = enclave_command(config.socket, config.enclave.provider, config.enclave.models)
+        link = EnclaveLink(config.socket, command if config.enclave.spawn else None)
+        await link.start()
+        try:
+            found = (await link.status()).get("measurement")
+            return found if isinstance(found, bytes) else None
+        finally:
+            await link.stop()
+
+    try:
+        measurement = asyncio.run(ask())
+    except EnclaveDown as error:
+        raise ConfigError(f"the enclave cannot be asked for its measurement: {error}") from error
+    if measurement is None:
+        raise ConfigError(
+            f"a {config.enclave.provider} enclave's measurement is in its quotes; compute it from the "
+            "image and give it by hand"
+        )
+    return measurement
 
 
 def status(config: NodeConfig) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proofward.cli.output import DEFAULT_CHAIN, ChainOption, JsonOption, emit, reporting
+from proofward.cli.output import DEFAULT_CHAIN, ChainOption, JsonOption, SignerOption, emit, hex0x, reporting
 
 app = typer.Typer(no_args_is_help=True, help="Run a worker and look after it.")
 
@@ -58,3 +58,74 @@ def list_workers(chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOption = False
             for one in workers
         ]
         emit(as_json, workers, lines or ["no workers are registered"])
+
+
+MeasurementArgument = Annotated[
+    str | None, typer.Argument(help="0x and 64 hex digits; default: the enclave's of --config.")
+]
+OptionalConfig = Annotated[
+    Path | None, typer.Option("--config", help="Ask this worker's enclave for its measurement.")
+]
+
+
+@app.command("allow")
+def allow(
+    measurement: MeasurementArgument = None,
+    config: OptionalConfig = None,
+    label: Annotated[str, typer.Option(help="What readers of the list see.")] = "proofward",
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a measurement on the chain's allow-list, with the chain's sudo key.
+
+    Example: proofward worker allow --config worker.toml --signer //Alice
+    """
+    from proofward import governance
+
+    with reporting(as_json):
+        wanted = _measurement(measurement, config)
+        block = governance.allow_measurement(chain, signer, wanted, label)
+        emit(
+            as_json,
+            {"measurement": wanted, "block": block},
+            [f"{hex0x(wanted)} is allowed since block {block}"],
+        )
+
+
+@app.command("disallow")
+def disallow(
+    measurement: MeasurementArgument = None,
+    config: OptionalConfig = None,
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a measurement off the chain's allow-list, with the chain's sudo key.
+
+    Example: proofward worker disallow 0x5c… --signer //Alice
+    """
+    from proofward import governance
+
+    with reporting(as_json):
+        wanted = _measurement(measurement, config)
+        block = governance.disallow_measurement(chain, signer, wanted)
+        emit(
+            as_json,
+            {"measurement": wanted, "block": block},
+            [f"{hex0x(wanted)} is not allowed since block {block}"],
+        )
+
+
+def _measurement(text: str | None, config: Path | None) -> bytes:
+    if text is None and config is None:
+        raise typer.BadParameter("give a measurement, or --config to ask an enclave")
+    if text is not None:
+        from proofward.client.client import hash32
+
+        return hash32(text, "measurement")
+    from node.config import load
+    from node.status import enclave_measurement
+
+    assert config is not None
+    return enclave_measurement(load(config))

@@ -1,0 +1,176 @@
+"""Verbs, exit codes, JSON, and errors in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from proofward import bundle as bundles
+from proofward.bundle import save_bundle
+from proofward.cli import app
+from proofward.cli.output import reporting
+from proofward.client import JobTimeout, NotFound, OutputMismatch, Refused
+from tests.evidence import Evidence
+
+NOBODY = "ws://127.0.0.1:1"
+JOB = "0x" + "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROOFWARD_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(
+        "proofward.chain.client.SubstrateClient.connect.__func__.__kwdefaults__", {"patience": 0.1}
+    )
+
+
+def _run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def _verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    if hasattr(command, "commands"):
+        for name, inner in command.commands.items():
+            yield from _verbs(inner, (*path, name))
+    else:
+        yield " ".join(path), command
+
+
+VERBS = dict(_verbs(typer.main.get_command(app)))
+
+
+def test_the_verbs() -> None:
+    wanted = """devnet demo doctor compile prove verify
+        model publish,model list,model show,model audit
+        worker run,worker status,worker list,worker allow,worker disallow
+        job submit,job show,job watch,job open"""
+    names = {
+        name.strip()
+        for line in wanted.splitlines()
+        for name in (line.split(",") if "," in line else line.split())
+    }
+    assert set(VERBS) == names
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_has_an_example_and_json(verb: str) -> None:
+    command = VERBS[verb]
+    assert f"proofward {verb}" in " ".join((command.help or "").split())
+    assert verb == "worker run" or any("--json" in parameter.opts for parameter in command.params)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("model", "list"),
+        ("model", "show", "mlp"),
+        ("worker", "list"),
+        ("job", "show", JOB),
+        ("job", "watch", JOB),
+        ("job", "open", JOB),
+        ("verify", JOB),
+        ("worker", "allow", JOB),
+    ],
+)
+def test_without_a_chain_every_verb_exits_with_3(arguments: tuple[str, ...]) -> None:
+    code, out, err = _run(*arguments, "--chain", NOBODY, "--json")
+    assert code == 3
+    assert json.loads(out)["error"]["code"] == "chain-unreachable"
+    assert err.startswith("error: no node answers at ws://127.0.0.1:1")
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "arguments", "code"),
+    [
+        ("no-such-file", ("verify", "nothing.bundle"), 4),
+        ("no-such-onnx", ("compile", "no.onnx", "--calibration", "no.csv", "--out", "out"), 4),
+        ("no-such-artefact", ("prove", "nowhere", "--input", "no.csv", "--out", "p.json"), 1),
+        ("bad-measurement", ("worker", "allow", "0x12"), 2),
+        ("no-measurement", ("worker", "allow"), 2),
+        ("no-config", ("worker", "status", "--config", "no.toml"), 2),
+        ("no-config-run", ("worker", "run", "--config", "no.toml"), 2),
+        ("unknown-option", ("job", "show", JOB, "--nonsense"), 2),
+        ("bad-signer", ("worker", "allow", JOB, "--signer", "nokey", "--chain", NOBODY), 2),
+    ],
+)
+def test_exit_codes(
+    fault: str, arguments: tuple[str, ...], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, _, err = _run(*arguments)
+    assert found == code, (fault, err)
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Refused("no"), 1),
+        (OutputMismatch("no"), 1),
+        (NotFound("no"), 4),
+        (JobTimeout("no"), 5),
+        (Refused("no", code="usage"), 2),
+    ],
+)
+def test_errors_have_exit_codes(error: Exception, code: int) -> None:
+    with pytest.raises(typer.Exit) as caught, reporting(as_json=False):
+        raise error
+    assert caught.value.exit_code == code
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), reporting(as_json=False):
+        _ = 1 // 0
+
+
+def test_a_bundle_is_verified_offline(evidence: Evidence, tmp_path: Path) -> None:
+    path = tmp_path / "job.bundle"
+    save_bundle(evidence.bundle, path)
+    genesis = "0x" + evidence.bundle.chain.genesis.hex()
+    code, out, _ = _run("verify", str(path), "--dev", "--genesis", genesis, "--chain", NOBODY)
+    assert code == 0
+    assert out.strip().splitlines()[-1] == "accepted (simulated, setup: dev)"
+    code, out, _ = _run("verify", str(path), "--json")
+    value = json.loads(out)
+    assert code == 1
+    assert value["flags"] == ["simulated", "setup: dev"]
+    assert {check["name"] for check in value["checks"] if not check["ok"]} == {"quote", "setup", "level"}
+    assert bundles.load_bundle(path) == evidence.bundle
+
+
+def test_prove_and_verify_with_files_alone(evidence: Evidence, tmp_path: Path) -> None:
+    record, proof = tmp_path / "record.csv", tmp_path / "proof.json"
+    record.write_text("a,b,c\n0.25,-0.5,0.75\n")
+    folder = str(evidence.artifact.path)
+    code, out, err = _run("prove", folder, "--input", str(record), "--out", str(proof), "--json")
+    assert code == 0, err
+    assert (tmp_path / "proof.json.salts").stat().st_mode & 0o777 == 0o600
+    assert len(json.loads(out)["decisions"]) == 1
+    public = str(evidence.artifact.path / "public")
+    assert _run("verify", str(proof), "--artifact", public, "--dev")[0] == 0
+    assert _run("verify", str(proof), "--artifact", public)[0] == 1
+    fields = json.loads(proof.read_text())
+    fields["output_commitment"] = fields["input_commitment"]
+    proof.write_text(json.dumps(fields, indent=1))
+    assert _run("verify", str(proof), "--artifact", public, "--dev")[0] == 1
+
+
+def test_a_record_outside_the_models_range_is_refused(evidence: Evidence, tmp_path: Path) -> None:
+    record = tmp_path / "record.csv"
+    record.write_text("1e9,0,0\n")
+    code, _, err = _run(
+        "prove", str(evidence.artifact.path), "--input", str(record), "--out", str(tmp_path / "p.json")
+    )
+    assert code == 1
+    assert "outside" in err
+    assert not (tmp_path / "p.json").exists()

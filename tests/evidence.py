@@ -1,0 +1,158 @@
+"""One real job, without a chain: a compiled model, a simulated platform's quote, the enclave's own code,
+and the bundle of it all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from enclave_runtime.epochs import Epochs
+from enclave_runtime.models import ModelStore
+from enclave_runtime.providers.simulator import SimulatorProvider
+from enclave_runtime.request import JobRequest
+from enclave_runtime.work import JobRunner
+from proofward.attestation import parse_quote
+from proofward.bundle import Bundle, ChainPart, JobPart, ModelPart, QuotePart, ResultPart, WorkerPart
+from proofward.protocol import (
+    DEV_SETUP,
+    HpkePrivateKey,
+    HpkeSuite,
+    JobContext,
+    JobPayload,
+    Lane,
+    Level,
+    OutputContext,
+    RecipientKey,
+    job_id,
+    model_id,
+    seal_job,
+    sha256,
+    worker_report_data,
+)
+from proofward.zkml import Artifact, available_lanes, compile_model
+from proofward.zkml.verifier_contract import expected_contract
+from tests.zkml.onnx_models import Graph
+
+GENESIS, WORKER, CLIENT, PUBLISHER, BLOCK_HASH = (sha256(name) for name in (b"g", b"w", b"c", b"p", b"b"))
+VERIFIER = sha256(b"v")[:20]
+RECORD = np.array([[0.25, -0.5, 0.75]])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The bundle, and what the client keeps to itself."""
+
+    bundle: Bundle
+    artifact: Artifact
+    context: OutputContext
+    reply_key: HpkePrivateKey
+    cache: Path
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    graph = Graph((3,), seed=3)
+    graph.node("Gemm", graph.weights(4, 3), graph.weights(4), transB=1)
+    graph.node("Relu")
+    graph.node("Gemm", graph.weights(1, 4), graph.weights(1), transB=1)
+    out = tmp_path_factory.mktemp("models") / "tiny"
+    return compile_model(
+        graph.model(), graph.records(64), out, name="tiny", lane=available_lanes()[0], accuracy_bound=0.5
+    )
+
+
+@pytest.fixture(scope="session")
+def evidence(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    cache = tmp_path_factory.mktemp("contracts")
+    public, manifest = artifact.public, artifact.manifest
+    contract = expected_contract(public, cache)
+    facts = {
+        "publisher": PUBLISHER,
+        "weights_digest": bytes.fromhex(manifest.weights_digest),
+        "manifest_hash": public.manifest_hash,
+        "vk_hash": bytes.fromhex(manifest.vk_hash),
+        "verifier": VERIFIER,
+        "code_hash": contract.code_hash,
+    }
+    model, job = model_id(lane=Lane.from_label(manifest.lane), **facts), job_id(CLIENT, bytes(32))
+
+    epochs = Epochs()
+    epoch = epochs.begin(GENESIS, WORKER, 1)
+    binding = worker_report_data(
+        genesis=GENESIS,
+        account=WORKER,
+        hpke_key=epoch.hpke.public,
+        receipt_key=epoch.receipt.public,
+        epoch=1,
+        block_hash=BLOCK_HASH,
+    )
+    quoted = SimulatorProvider().quote(binding)
+    assert quoted.collateral is not None
+
+    reply_key = HpkePrivateKey.generate(HpkeSuite.X25519)
+    values, salt = public.quantize(RECORD), b"s" * 32
+    context = JobContext(GENESIS, job, CLIENT, model, public.commit_input(values, salt))
+    payload = JobPayload(1, tuple(int(one) for one in values.reshape(-1)), salt, reply_key.public)
+    envelope = seal_job(context, payload, [RecipientKey(WORKER, 1, epoch.hpke.public)])
+    store = ModelStore(artifact.path.parent)
+    store.load(artifact.path.name)
+    request = JobRequest(
+        context=context,
+        worker=WORKER,
+        manifest_hash=public.manifest_hash,
+        weights_digest=facts["weights_digest"],
+        publisher=PUBLISHER,
+        verifier=VERIFIER,
+        code_hash=contract.code_hash,
+        setup=DEV_SETUP,
+        level=Level.SIMULATED,
+    )
+    done = JobRunner(epochs, store, simulated=True).work(request, envelope, 7)
+    bundle = Bundle(
+        chain=ChainPart(genesis=GENESIS, name="Test", type="Development"),
+        job=JobPart(
+            id=job,
+            client=CLIENT,
+            model=model,
+            input_commitment=context.input_commitment,
+            min_level="simulated",
+            allow_dev_setup=True,
+            deadline=100,
+            submitted_at=5,
+        ),
+        result=ResultPart(
+            worker=WORKER,
+            level="simulated",
+            setup=DEV_SETUP.encode(),
+            output_commitment=done["output_commitment"],
+            proof=done["proof"],
+            sealed_output=done["sealed_output"],
+            receipt_block=7,
+            receipt_signature=done["receipt_signature"],
+            block=9,
+        ),
+        model=ModelPart(
+            name="tiny",
+            lane=manifest.lane,
+            circuit_digest=bytes.fromhex(manifest.circuit_digest),
+            contract_code=contract.runtime_code,
+            files={"public/manifest.json": manifest.canonical(), **public.files},
+            **facts,
+        ),
+        worker=WorkerPart(
+            level="simulated",
+            measurement=parse_quote(quoted.quote).measurement,
+            hpke_key=epoch.hpke.public,
+            receipt_key=epoch.receipt.public,
+            epoch=1,
+            quote_hash=sha256(quoted.quote),
+            block_hash=BLOCK_HASH,
+            attestation=QuotePart(quote=quoted.quote, collateral=quoted.collateral, time=int(time.time())),
+        ),
+    )
+    output = OutputContext(GENESIS, job, model, WORKER, context.input_commitment, done["output_commitment"])
+    return Evidence(bundle, artifact, output, reply_key, cache)
