@@ -69,10 +69,10 @@ async def _run(arguments: argparse.Namespace) -> None:
         async with await Server(service).start(arguments.socket):
             log.info("ready", provider=provider.name, simulated=provider.simulated, hpke=arguments.hpke)
             await stop.wait()
+            arguments.socket.unlink(missing_ok=True)
     finally:
         service.close()
-        arguments.socket.unlink(missing_ok=True)
-        log.info("stopped")
+    log.info("stopped")
 
 
 def main() -> int:

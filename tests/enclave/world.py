@@ -102,21 +102,22 @@ def enclave(
     path = models.parent / "e.sock"
     store = ModelStore(models, fake_loader)  # type: ignore[arg-type]
     service = Service(provider or SimulatorProvider(), store, Epochs(suite))
-    loop = asyncio.new_event_loop()
     ready, stop = threading.Event(), asyncio.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
         async with await Server(service).start(path):
             ready.set()
             await stop.wait()
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     assert ready.wait(20)
     try:
         yield Host(path), service
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        loops[0].call_soon_threadsafe(stop.set)
         thread.join(20)
         service.close()
 
