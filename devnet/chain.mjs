@@ -1,17 +1,22 @@
-// Block production over chopsticks' executor. A block is built as soon as an extrinsic waits, and when a slot has passed
-// without one, so that deadlines move; its time is the wall clock's.
+// Block production over chopsticks' executor. A block is built as soon as an extrinsic waits, and when a slot has
+// passed without one, so that deadlines move; its time is the wall clock's.
 import { EventEmitter } from 'node:events'
 import { Api, Block, Blockchain, BuildBlockMode, runTask } from '@acala-network/chopsticks-core'
 import { GenericExtrinsic } from '@polkadot/types'
-import { hexToU8a, u8aToHex } from '@polkadot/util'
-import { blake2AsHex, xxhashAsHex } from '@polkadot/util-crypto'
+import { hexToU8a, u8aConcat, u8aToHex } from '@polkadot/util'
+import { blake2AsHex, blake2AsU8a, decodeAddress, encodeAddress, xxhashAsHex } from '@polkadot/util-crypto'
 import { encodeHeader, genesisBlock, genesisProvider, UNKNOWN_ROOT } from './genesis.mjs'
 import { Ledger } from './ledger.mjs'
-import { EXHAUSTS, FUTURE, Pool, PoolError, validityError } from './pool.mjs'
+import { EXHAUSTS, FUTURE, Pool, validityError } from './pool.mjs'
 import { Overlay, VersionedState } from './state.mjs'
 
+const SS58_PREFIX = 42
 const CODE = '0x3a636f6465'
-const NOW = xxhashAsHex('Timestamp', 128) + xxhashAsHex('Now', 128).slice(2)
+const storagePrefix = (pallet, item) => xxhashAsHex(pallet, 128) + xxhashAsHex(item, 128).slice(2)
+const NOW = storagePrefix('Timestamp', 'Now')
+const EVENTS = storagePrefix('System', 'Events')
+const ACCOUNT = storagePrefix('System', 'Account')
+const FINALISE = ['BlockBuilder_finalize_block', []]
 // Extrinsics that one block takes: more wait for the next.
 const BLOCK_CAPACITY = 64
 // Blocks kept as objects; older ones are made again from the ledger when asked for.
@@ -54,7 +59,7 @@ export class DevChain extends Blockchain {
   #building = Promise.resolve()
   #blockTime
   #offset = 0
-  #lastBuilt = 0
+  #nextIdle = 0
   #wanted = false
   #wake = () => {}
   #stopped = false
@@ -109,8 +114,8 @@ export class DevChain extends Blockchain {
     return record && this.#block(record)
   }
 
-  // Run runtime calls one after the other over `overlay`, in one instance of the runtime. Gives the last one's result and
-  // what they all changed.
+  // Run runtime calls one after the other over `overlay`, in one instance of the runtime. Gives the last one's result
+  // and what they all changed.
   async #task(overlay, calls) {
     const task = {
       wasm: overlay.read(CODE),
@@ -134,25 +139,39 @@ export class DevChain extends Blockchain {
 
   // ---- extrinsics ---------------------------------------------------------------------------
 
+  // Take an extrinsic, and answer when it is in a block, or is known to wait for the ones before it. Rejects with
+  // a PoolError when it is invalid: building the block is the validation, which saves a second run of the runtime.
   async submitExtrinsic(bytes) {
-    const args = `0x02${bytes.slice(2)}${this.head.hash.slice(2)}` // 2 = TransactionSource::External
-    const validity = hexToU8a((await this.head.call('TaggedTransactionQueue_validate_transaction', [args])).result)
-    if (validity[0] !== 0) throw new PoolError(validityError(validity, 1))
     const hash = blake2AsHex(hexToU8a(bytes), 256)
-    this.#pool.add({ hash, bytes, ...(await this.#signerOf(bytes)) })
+    const tried = this.#pool.add({ hash, bytes, ...(await this.#signerOf(bytes)) })
     this.#wanted = true
     this.#wake()
+    await tried
     return hash
   }
 
   async #signerOf(bytes) {
     const registry = await this.head.registry
     try {
-      const extrinsic = registry.createType('GenericExtrinsic', bytes)
-      return extrinsic.isSigned ? { signer: extrinsic.signer.toString(), nonce: extrinsic.nonce.toNumber() } : {}
+      const { isSigned, signer, nonce } = registry.createType('GenericExtrinsic', bytes)
+      return isSigned ? { signer: encodeAddress(signer.toString(), SS58_PREFIX), nonce: nonce.toNumber() } : {}
     } catch {
       return {} // a format that polkadot.js cannot read
     }
+  }
+
+  // The next nonce of an account (SS58), behind those that wait here without a gap.
+  nextNonce(address) {
+    const signer = encodeAddress(address, SS58_PREFIX)
+    return this.#pool.nextNonce(signer, this.#nonce(signer))
+  }
+
+  // An account's next nonce in the state of the head: the first field of its record.
+  #nonce(signer) {
+    const account = decodeAddress(signer)
+    const key = u8aToHex(u8aConcat(hexToU8a(ACCOUNT), blake2AsU8a(account, 128), account))
+    const stored = this.state.read(key, this.head.number)
+    return stored ? new DataView(hexToU8a(stored).buffer).getUint32(0, true) : 0
   }
 
   // ---- blocks -------------------------------------------------------------------------------
@@ -171,17 +190,53 @@ export class DevChain extends Blockchain {
 
   async #build() {
     this.#wanted = false
-    this.#lastBuilt = Date.now()
+    const started = Date.now()
     const parent = this.head
     const inherent = await this.#inherent(parent)
-    const overlay = new Overlay(this.state, parent.number)
-    // calls of one task share one instance of the runtime, which is half the cost of a call: so these wait for the next
-    let ahead = [
+    const opening = [
       ['Core_initialize_block', [this.#draft(parent)]],
       ['BlockBuilder_apply_extrinsic', [inherent]],
     ]
+    const waiting = this.#pool.ready(BLOCK_CAPACITY, (signer) => this.#nonce(signer))
+    const { overlay, header, included } =
+      (await this.#together(parent, opening, waiting)) ?? (await this.#oneByOne(parent, opening, waiting))
+    const extrinsics = [inherent, ...included.map(({ bytes }) => bytes)]
+    const record = { number: parent.number + 1, hash: blake2AsHex(header, 256), header, extrinsics }
+    const block = await this.#import(record, overlay.changes, included)
+    // an idle chain takes a quarter of one core at most, however slow the machine is
+    this.#nextIdle = Math.max(started + this.#blockTime, Date.now() + 3 * (Date.now() - started))
+    return block
+  }
+
+  // The whole block in one task: starting the interpreter is most of a task's cost. Only the last call's result comes
+  // back, so the events tell whether every extrinsic was applied; undefined when one was not.
+  async #together(parent, opening, waiting) {
+    const overlay = new Overlay(this.state, parent.number)
+    const apply = waiting.map(({ bytes }) => ['BlockBuilder_apply_extrinsic', [bytes]])
+    let answer
+    try {
+      answer = await this.#task(overlay, [...opening, ...apply, FINALISE])
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || waiting.length === 0) throw error
+      return undefined
+    }
+    overlay.apply(answer.storageDiff)
+    if (waiting.length > 0 && (await this.#applied(parent, overlay)) !== waiting.length + 1) return undefined
+    return { overlay, header: answer.result, included: waiting }
+  }
+
+  // How many extrinsics the runtime counts as applied, whether they failed or not.
+  async #applied(parent, overlay) {
+    const events = (await parent.registry).createType('Vec<EventRecord>', hexToU8a(overlay.read(EVENTS)))
+    const ends = ['system.ExtrinsicSuccess', 'system.ExtrinsicFailed']
+    return events.filter(({ event }) => ends.includes(`${event.section}.${event.method}`)).length
+  }
+
+  async #oneByOne(parent, opening, waiting) {
+    const overlay = new Overlay(this.state, parent.number)
+    let ahead = opening
     const included = []
-    for (const entry of this.#pool.take(BLOCK_CAPACITY)) {
+    for (const entry of waiting) {
       const answer = await this.#apply(overlay, ahead, entry)
       if (answer === 'full' && included.length > 0) break
       if (answer === 'included') {
@@ -189,10 +244,8 @@ export class DevChain extends Blockchain {
         included.push(entry)
       }
     }
-    const { result: header } = await this.run(overlay, [...ahead, ['BlockBuilder_finalize_block', []]])
-    const extrinsics = [inherent, ...included.map(({ bytes }) => bytes)]
-    const record = { number: parent.number + 1, hash: blake2AsHex(header, 256), header, extrinsics }
-    return this.#import(record, overlay.changes, included)
+    const { result: header } = await this.run(overlay, [...ahead, FINALISE])
+    return { overlay, header, included }
   }
 
   // Try one extrinsic on top of the block so far; only a success leaves anything behind.
@@ -212,7 +265,7 @@ export class DevChain extends Blockchain {
     }
     if (refusal.invalid === EXHAUSTS && ahead.length === 0) return 'full'
     if (refusal.invalid === FUTURE && this.#pool.retry(hash)) return 'later'
-    this.#pool.remove(hash)
+    this.#pool.settle(hash, refusal)
     this.#log('dropped', { extrinsic: hash, reason: refusal.data })
     this.events.emit(hash, { dropped: refusal })
     return 'dropped'
@@ -221,7 +274,7 @@ export class DevChain extends Blockchain {
   async #import(record, changes, included) {
     this.#ledger.append({ ...record, changes: [...changes] })
     this.state.commit(record.number, changes)
-    for (const { hash } of included) this.#pool.remove(hash)
+    for (const { hash } of included) this.#pool.settle(hash)
     const block = this.#block(record)
     await this.setHead(block)
     for (const { hash } of included) this.events.emit(hash, { block: block.hash })
@@ -250,7 +303,7 @@ export class DevChain extends Blockchain {
   // Build blocks until `close`.
   async produce() {
     while (!this.#stopped) {
-      const rest = this.#lastBuilt + this.#blockTime - Date.now()
+      const rest = this.#nextIdle - Date.now()
       if (!this.#wanted && rest > 0) {
         await this.#sleep(rest)
         continue

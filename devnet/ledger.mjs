@@ -1,5 +1,6 @@
 // The blocks of the chain, in memory and, with --data, in a log that only grows: one JSON line per block.
-import { closeSync, createReadStream, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, createReadStream, existsSync, fsyncSync, ftruncateSync, mkdirSync } from 'node:fs'
+import { openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
@@ -78,7 +79,8 @@ export class Ledger {
 
   #check(header, directory) {
     if (header.format === 'proofward/devnet/v1' && header.genesis === this.#blocks[0].hash) return
-    throw new LedgerError(`${directory} holds another chain (genesis ${header.genesis}): choose another --data, or delete it`)
+    const other = `${directory} holds another chain (genesis ${header.genesis})`
+    throw new LedgerError(`${other}: choose another --data, or delete it`)
   }
 
   // The changes are the state's to keep.

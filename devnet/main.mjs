@@ -26,7 +26,7 @@ function options() {
   const [port, blockTime] = [Number(values.port), Number(values['block-time'])]
   if (!values.spec) throw new UsageError('--spec FILE is missing')
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new UsageError(`--port ${values.port} is no port`)
-  if (!Number.isInteger(blockTime) || blockTime < 50) throw new UsageError('--block-time takes milliseconds, 50 or more')
+  if (!Number.isInteger(blockTime) || blockTime < 50) throw new UsageError('--block-time takes 50 ms or more')
   return { ...values, port, blockTime, followStdin: values['follow-stdin'] }
 }
 
@@ -67,9 +67,19 @@ async function main() {
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, stop)
   if (followStdin) process.stdin.on('close', stop).on('end', stop).resume()
   const { specName, specVersion } = await chain.head.runtimeVersion
-  const ready = { event: 'ready', url: `ws://${host}:${server.port}`, genesis: (await chain.getBlockAt(0)).hash }
-  process.stdout.write(`${JSON.stringify({ ...ready, spec: specName, version: specVersion, block: chain.head.number })}\n`)
+  const ready = {
+    event: 'ready',
+    url: `ws://${host}:${server.port}`,
+    genesis: (await chain.getBlockAt(0)).hash,
+    spec: specName,
+    version: specVersion,
+    block: chain.head.number,
+  }
+  process.stdout.write(`${JSON.stringify(ready)}\n`)
   await chain.produce()
 }
 
-main().catch((error) => refuse(codeOf(error), codeOf(error) === 'failed' ? String(error?.stack ?? error) : error.message))
+main().catch((error) => {
+  const code = codeOf(error)
+  refuse(code, code === 'failed' ? String(error?.stack ?? error) : error.message)
+})

@@ -1,4 +1,5 @@
-// The JSON-RPC methods: chopsticks' handlers for reading, our own where blocks are made or a client needs another spelling.
+// The JSON-RPC methods: chopsticks' handlers for reading, our own where blocks are made or a client needs another
+// spelling.
 import { allHandlers, ResponseError } from '@acala-network/chopsticks-core'
 import { hexToU8a, isHex } from '@polkadot/util'
 import { blake2AsHex } from '@polkadot/util-crypto'
@@ -6,7 +7,14 @@ import { blake2AsHex } from '@polkadot/util-crypto'
 // Blocks that one dev_newBlock may ask for.
 const MOST_BLOCKS = 1000
 // Handlers of chopsticks that change state behind the ledger's back.
-const LEFT_OUT = ['dev_setHead', 'dev_setStorage', 'dev_setBlockBuildMode', 'dev_runBlock', 'dev_getReadProof', 'state_getReadProof']
+const LEFT_OUT = [
+  'dev_getReadProof',
+  'dev_runBlock',
+  'dev_setBlockBuildMode',
+  'dev_setHead',
+  'dev_setStorage',
+  'state_getReadProof',
+]
 
 function extrinsicOf(value) {
   if (!isHex(value) || value.length < 10) throw new ResponseError(-32602, 'the extrinsic must be a hex string')
@@ -40,10 +48,7 @@ async function author_submitAndWatchExtrinsic({ chain }, [extrinsic], { subscrib
 }
 
 async function system_accountNextIndex({ chain }, [address]) {
-  const account = (await chain.head.registry).createType('AccountId', address)
-  const { result } = await chain.head.call('AccountNonceApi_account_nonce', [account.toHex()])
-  const nonce = new DataView(hexToU8a(result).buffer).getUint32(0, true)
-  return chain.txPool.nextNonce(account.toString(), nonce)
+  return chain.nextNonce(address)
 }
 
 async function dev_newBlock({ chain }, [options]) {

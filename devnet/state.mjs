@@ -1,7 +1,8 @@
-// The chain's storage at every height, in memory: one list of versions per key, so that a read costs the same at block
-// ten and at block ten thousand (chopsticks' own layers grow by one per block).
+// The chain's storage at every height, in memory: one list of versions per key, so that a read costs the same at
+// block ten and at block ten thousand (chopsticks' own layers grow by one per block).
 
-// Child tries live beside the main trie under this prefix, as chopsticks' executor names them: ":child_storage:default:".
+// Child tries live beside the main trie under this prefix, as chopsticks' executor names them:
+// ":child_storage:default:".
 const CHILD_PREFIX = '0x3a6368696c645f73746f726167653a64656661756c743a'
 // A child trie's own part of such a key: the prefix and a 32-byte trie id.
 const CHILD_LENGTH = CHILD_PREFIX.length + 64

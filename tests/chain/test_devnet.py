@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from proofward.chain import dev_keypair
-from proofward.chain.devnet import Devnet, DevnetError, free_port
+from proofward.chain.devnet import LAUNCHER, Devnet, DevnetError, free_port
 from proofward.chain.values import Call
 
 ALICE = dev_keypair("//Alice")
@@ -100,3 +100,10 @@ def test_blocks_and_time_move_on_demand() -> None:
         tomorrow = client.timestamp() + 86_400_000
         chain.travel(tomorrow)
         assert 0 <= client.timestamp() - tomorrow < 60_000
+
+
+def test_the_launchers_own_tests_pass() -> None:
+    done = subprocess.run(
+        ["node", "--test", str(LAUNCHER.parent)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout
