@@ -12,18 +12,21 @@ from functools import cache
 from pathlib import Path
 
 import enclave_runtime
-import proofward
+import proofward.protocol
+import proofward.zkml
 
-ROOMS = ("enclave_runtime", "proofward/protocol", "proofward/zkml")
+_PACKAGES = {
+    "enclave_runtime": enclave_runtime.__path__,
+    "proofward/protocol": proofward.protocol.__path__,
+    "proofward/zkml": proofward.zkml.__path__,
+}
 
 
 def _sources() -> list[tuple[str, Path]]:
-    """(name, path) of every Python file of the rooms, sorted by name, as slash-separated import paths."""
-    roots = {"enclave_runtime": enclave_runtime.__path__, "proofward": proofward.__path__}
+    """(name, path) of every Python file of the rooms, sorted by name (with slashes)."""
     found = []
-    for room in ROOMS:
-        package, _, inner = room.partition("/")
-        folder = Path(next(iter(roots[package]))) / inner
+    for room, paths in _PACKAGES.items():
+        folder = Path(paths[0])
         found += [(f"{room}/{path.relative_to(folder).as_posix()}", path) for path in folder.rglob("*.py")]
     return sorted(found)
 
