@@ -7,9 +7,9 @@ use proofward_primitives::Balance;
 use proptest::{collection::vec, prelude::*};
 
 use super::{invariants, mock::*};
-use crate::{escrow::pot, Event, Jobs as Records};
+use crate::{escrow::pot, Event, Jobs as Records, Status};
 
-/// What somebody does. `job` counts the jobs submitted so far and wraps around; so do the accounts.
+/// What somebody does. `job` counts the jobs submitted so far and wraps around; `worker` is read by [`actor`].
 #[derive(Clone, Debug)]
 enum Action {
 	Submit {
@@ -49,21 +49,21 @@ enum Action {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-	let (job, worker) = (0..6u8, 0..4u8);
+	let (job, worker) = (0..6u8, 0..12u8);
 	prop_oneof![
-		3 => (0..3u8, any::<bool>(), 0..16u8, 900..3_000u128, 0..60u32, 0..400u16).prop_map(
+		3 => (0..3u8, any::<bool>(), 0..16u8, 950..3_000u128, 0..90u32, 0..400u16).prop_map(
 			|(client, model, recipients, price, lifetime, sealed)| Action::Submit {
 				client, model, recipients, price, lifetime, sealed
 			}
 		),
-		6 => (job.clone(), worker.clone()).prop_map(|(job, worker)| Action::Claim { job, worker }),
+		8 => (job.clone(), worker.clone()).prop_map(|(job, worker)| Action::Claim { job, worker }),
 		2 => (job.clone(), worker.clone()).prop_map(|(job, worker)| Action::Release { job, worker }),
 		2 => job.clone().prop_map(|job| Action::Lapse { job }),
-		6 => (job.clone(), worker.clone(), any::<bool>(), prop::bool::weighted(0.9)).prop_map(
+		6 => (job.clone(), worker.clone(), prop::bool::weighted(0.6), prop::bool::weighted(0.9)).prop_map(
 			|(job, worker, good_proof, good_receipt)| Action::Complete { job, worker, good_proof, good_receipt }
 		),
 		2 => job.prop_map(|job| Action::Expire { job }),
-		1 => worker.prop_map(|worker| Action::Renew { worker }),
+		1 => (0..4u8).prop_map(|worker| Action::Renew { worker }),
 		3 => (1..15u32).prop_map(|blocks| Action::Advance { blocks }),
 	]
 }
@@ -74,6 +74,17 @@ fn hand(n: u8) -> AccountId {
 		client(0)
 	} else {
 		worker(n)
+	}
+}
+
+/// Below 4 anybody, rightly or not; above, whoever holds the job, else one of its recipients.
+fn actor(n: u8, job: H256) -> AccountId {
+	match Records::<Test>::get(job) {
+		Some(record) if n >= 4 => match record.status {
+			Status::Claimed { worker, .. } => worker,
+			_ => record.recipients[n as usize % record.recipients.len()].clone(),
+		},
+		_ => hand(n % 4),
 	}
 }
 
@@ -113,8 +124,8 @@ fn perform(action: &Action, orders: &mut Vec<Order>) {
 			}
 			result
 		}
-		Action::Claim { job, worker: who } => claim(&hand(who), pick(job)),
-		Action::Release { job, worker: who } => release(&hand(who), pick(job)),
+		Action::Claim { job, worker: who } => claim(&actor(who, pick(job)), pick(job)),
+		Action::Release { job, worker: who } => release(&actor(who, pick(job)), pick(job)),
 		Action::Lapse { job } => lapse(&client(0), pick(job)),
 		Action::Complete {
 			job,
@@ -123,9 +134,9 @@ fn perform(action: &Action, orders: &mut Vec<Order>) {
 			good_receipt,
 		} if !ids.is_empty() => {
 			let mut outcome = if good_proof {
-				Outcome::honest(&hand(who), pick(job))
+				Outcome::honest(&actor(who, pick(job)), pick(job))
 			} else {
-				Outcome::with_bad_proof(&hand(who), pick(job))
+				Outcome::with_bad_proof(&actor(who, pick(job)), pick(job))
 			};
 			outcome.receipt.level = if good_receipt {
 				outcome.receipt.level
