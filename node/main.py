@@ -33,6 +33,10 @@ log = structlog.get_logger("node")
 MODELS_EVERY_BLOCKS = 20
 #: Pause after the chain or the enclave refused the registration.
 REFUSED_PAUSE_SECONDS = 15.0
+#: How long a start waits for the enclave before it hands back the claims that need one, and how often it
+#: looks.
+ENCLAVE_SECONDS = 15.0
+ENCLAVE_LOOK_SECONDS = 0.1
 #: After the time for finishing is over: how long handing the claim back may take.
 HAND_BACK_SECONDS = 10.0
 
@@ -217,7 +221,7 @@ class Node:
 
     async def _rounds(self, stop: asyncio.Event) -> None:
         pause = self.config.chain.retry_seconds
-        if await _until(self._begin, self.metrics, pause, stop) is None:
+        if await _until(lambda: self._begin(stop), self.metrics, pause, stop) is None:
             return
         seen: Head | None = None
         while not stop.is_set():
@@ -234,10 +238,14 @@ class Node:
             else:
                 await _pause(stop, self.config.chain.block_seconds / 4)
 
-    async def _begin(self) -> bool:
+    async def _begin(self, stop: asyncio.Event) -> bool:
         await self.chain.reconcile()
         self.jobs.reopen()
         await self.jobs.adopt()
+        for _ in range(round(ENCLAVE_SECONDS / ENCLAVE_LOOK_SECONDS)):
+            if self.enclave.up or stop.is_set():
+                break
+            await _pause(stop, ENCLAVE_LOOK_SECONDS)
         return True
 
     async def _round(self, head: Head, stop: asyncio.Event) -> None:

@@ -23,6 +23,8 @@ log = structlog.get_logger("node.worker")
 
 #: Jobs looked at in one queue and one round.
 QUEUE_SCAN = 64
+#: Jobs of others that are remembered, so that they are not fetched again each block.
+NOT_OURS = 4096
 #: Blocks that the next recipient of a job leaves to each one named before it, so that they do not all pay
 #: for one claim.
 STAGGER_BLOCKS = 2
@@ -76,6 +78,7 @@ class Jobs:
     on_outcome: Callable[[str], None] = lambda outcome: None
     on_seconds: Callable[[str, float], None] = lambda stage, seconds: None
     models: dict[bytes, ModelView] = field(default_factory=dict)
+    _not_ours: dict[bytes, None] = field(default_factory=dict)
 
     # finding work ---------------------------------------------------------------------------------
 
@@ -112,11 +115,17 @@ class Jobs:
                 if self._known(job):
                     continue
                 record = await self.chain.job(job)
-                if record is not None and self.chain.account in record.recipients:
+                if record is None or self.chain.account not in record.recipients:
+                    self._not_ours[job] = None
+                    if len(self._not_ours) > NOT_OURS:
+                        del self._not_ours[next(iter(self._not_ours))]
+                else:
                     self.journal.see(job, model)
                     log.info("job-seen", job=job.hex(), model=model.hex(), deadline=record.deadline)
 
     def _known(self, job: bytes) -> bool:
+        if job in self._not_ours:
+            return True
         entry = self.journal.get(job)
         return entry is not None and entry.outcome != HANDED_BACK
 
@@ -149,7 +158,10 @@ class Jobs:
             if record is None or self._ended(record) is not None:
                 self._finish(entry.job, "unknown" if record is None else str(self._ended(record)))
             elif self._worth(record, worker, head):
-                return await self._drive(entry.job, worker, stop)
+                if await self._drive(entry.job, worker, stop):
+                    return True
+                if self.held() is not None:
+                    return False
         return False
 
     async def _drive(self, job: bytes, worker: WorkerView, stop: asyncio.Event) -> bool:

@@ -197,3 +197,12 @@ async def test_a_silent_chain_leaves_the_journal_where_it_was(journal: Journal) 
     entry = journal.get(record.job)
     assert entry is not None
     assert entry.state is State.SEEN
+
+
+async def test_a_job_that_must_wait_does_not_hold_up_the_others(journal: Journal) -> None:
+    world = World()
+    first, second = world.add(job(1)), world.add(job(2))
+    enclave = FakeEnclave(world, busy_with={first.job})
+    jobs = await _jobs(world, journal, enclave=enclave)
+    await _round(jobs)
+    assert [call.args["job"] for call in world.applied] == [second.job, second.job]

@@ -197,6 +197,7 @@ class FakeEnclave:
     up: bool = True
     has_keys: bool = True
     refuse: dict[str, str] = field(default_factory=dict)
+    busy_with: set[bytes] = field(default_factory=set)
 
     async def call(self, method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         self.world.fuse.burn()
@@ -204,6 +205,8 @@ class FakeEnclave:
             raise EnclaveError("unknown-epoch", "the envelope is sealed to keys of another process")
         if method in self.refuse:
             raise EnclaveError(self.refuse[method], "told to refuse")
+        if params["job"]["job"] in self.busy_with:
+            raise EnclaveError("busy", "later")
         if method != "work":
             return {"records": 1}
         key = params["job"]["job"]
