@@ -13,6 +13,6 @@ pub mod types;
 
 pub use traits::{
 	ContractCode, Decision, ModelRegistry, ModelView, ProofVerifier, QuoteVerifier, RejectReason, Verdict, Verified,
-	VerifierContract, WorkerRegistry, WorkerView,
+	TrustList, VerifierContract, WorkerRegistry, WorkerView,
 };
 pub use types::{Balance, Lane, Level, Moment, Setup};

@@ -32,6 +32,13 @@ pub trait QuoteVerifier {
 	fn verify_quote_weight() -> Weight;
 }
 
+/// The attestation pallet's present trust, for what was verified earlier.
+pub trait TrustList {
+	/// Whether a quote under this root and with this measurement would still be taken. When a root or a measurement
+	/// is struck off, everything that rested on it falls at once.
+	fn trusted(root: &H256, measurement: &H256) -> bool;
+}
+
 /// A worker whose registration stands now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerView {

@@ -1,0 +1,5 @@
+//! Real quotes at their date, the development root's, and what must be refused.
+
+mod collateral;
+mod mock;
+mod verdicts;

@@ -1,0 +1,201 @@
+//! A chain with clock, balances, the real attestation pallet and this one, at block 10 of the fixtures' chain.
+
+use polkadot_sdk::{
+	frame_support::{
+		self, assert_ok, derive_impl,
+		dispatch::DispatchResult,
+		parameter_types,
+		traits::{ConstU128, ConstU64},
+	},
+	sp_core::H256,
+	sp_io::TestExternalities,
+	sp_runtime::{AccountId32, BuildStorage},
+	*,
+};
+use proofward_fixtures as fixtures;
+use proofward_primitives::Level;
+
+use crate::{self as pallet_workers, types::*};
+
+type Block = frame_system::mocking::MockBlockU32<Test>;
+
+pub const ALICE: AccountId32 = AccountId32::new([1; 32]);
+pub const BOB: AccountId32 = AccountId32::new([2; 32]);
+pub const STAKE: u128 = 100;
+pub const LIFETIME: u64 = 24 * 3_600 * 1_000;
+/// The block that the fixtures' quotes name.
+pub const NAMED_BLOCK: u32 = 5;
+
+#[frame_support::runtime]
+mod runtime {
+	#[runtime::runtime]
+	#[runtime::derive(RuntimeCall, RuntimeEvent, RuntimeError, RuntimeOrigin, RuntimeHoldReason, RuntimeTask)]
+	pub struct Test;
+
+	#[runtime::pallet_index(0)]
+	pub type System = frame_system;
+	#[runtime::pallet_index(1)]
+	pub type Timestamp = pallet_timestamp;
+	#[runtime::pallet_index(2)]
+	pub type Balances = pallet_balances;
+	#[runtime::pallet_index(3)]
+	pub type Attestation = pallet_attestation;
+	#[runtime::pallet_index(4)]
+	pub type Workers = pallet_workers;
+}
+
+parameter_types! {
+	pub static Stake: u128 = STAKE;
+}
+
+#[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
+impl frame_system::Config for Test {
+	type Block = Block;
+	type AccountId = AccountId32;
+	type Lookup = sp_runtime::traits::IdentityLookup<AccountId32>;
+	type AccountData = pallet_balances::AccountData<u128>;
+}
+
+impl pallet_timestamp::Config for Test {
+	type Moment = u64;
+	type OnTimestampSet = ();
+	type MinimumPeriod = ConstU64<0>;
+	type WeightInfo = ();
+}
+
+#[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
+impl pallet_balances::Config for Test {
+	type Balance = u128;
+	type ExistentialDeposit = ConstU128<1>;
+	type AccountStore = System;
+}
+
+impl pallet_attestation::Config for Test {
+	type Time = Timestamp;
+	type WeightInfo = ();
+}
+
+impl pallet_workers::Config for Test {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type Quotes = Attestation;
+	type Trust = Attestation;
+	type Time = Timestamp;
+	type Stake = Stake;
+	type Lifetime = ConstU64<LIFETIME>;
+	type WeightInfo = ();
+}
+
+/// The registers' digest of the fixtures' quotes (`0x11`), or of the one with other software (`0x22`).
+pub fn measurement(mrtd: u8) -> H256 {
+	let zero = [0; 48];
+	proofward_primitives::ids::measurement(&proofward_primitives::ids::TdRegisters {
+		mrtd: &[mrtd; 48],
+		rtmr: [&zero; 4],
+		mr_config_id: &zero,
+		mr_owner: &zero,
+		mr_owner_config: &zero,
+	})
+}
+
+pub fn allow(mrtd: u8) {
+	assert_ok!(Attestation::allow_measurement(RuntimeOrigin::root(), measurement(mrtd), Default::default()));
+}
+
+pub fn chain() -> TestExternalities {
+	let config = RuntimeGenesisConfig {
+		attestation: pallet_attestation::GenesisConfig {
+			roots: vec![(Level::Simulated, hex_root())],
+			..Default::default()
+		},
+		balances: pallet_balances::GenesisConfig {
+			balances: vec![(ALICE, 1_000), (BOB, 1_000)],
+			..Default::default()
+		},
+		..Default::default()
+	};
+	let mut chain = TestExternalities::new(config.build_storage().unwrap());
+	chain.execute_with(|| {
+		frame_system::BlockHash::<Test>::insert(0, H256(fixtures::GENESIS));
+		for block in 1..10 {
+			frame_system::BlockHash::<Test>::insert(block, H256(fixtures::block_hash(block as u8)));
+		}
+		System::set_block_number(10);
+		at(fixtures::now());
+		let (quote, collateral) = (fixtures::quote("alice"), fixtures::collateral("up_to_date"));
+		let anyone = RuntimeOrigin::signed(BOB);
+		assert_ok!(Attestation::refresh_collateral(
+			anyone,
+			quote.try_into().unwrap(),
+			collateral.try_into().unwrap()
+		));
+		allow(0x11);
+	});
+	chain
+}
+
+fn hex_root() -> String {
+	fixtures::DEV_ROOT.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub fn at(now: u64) {
+	pallet_timestamp::Now::<Test>::put(now);
+}
+
+/// The arguments of `register` and `renew`, as the fixtures' quotes bind them.
+#[derive(Clone)]
+pub struct Arguments {
+	pub quote: Vec<u8>,
+	pub hpke_key: Vec<u8>,
+	pub receipt_key: [u8; 32],
+	pub epoch: u32,
+	pub block: u32,
+}
+
+impl Arguments {
+	fn of(quote: &str, receipt_key: u8, epoch: u32) -> Self {
+		Self {
+			quote: fixtures::quote(quote),
+			hpke_key: vec![0x77; 32],
+			receipt_key: [receipt_key; 32],
+			epoch,
+			block: NAMED_BLOCK,
+		}
+	}
+
+	pub fn alice() -> Self {
+		Self::of("alice", 0x51, 1)
+	}
+
+	pub fn alice_epoch_2() -> Self {
+		Self::of("alice_epoch_2", 0x52, 2)
+	}
+
+	pub fn alice_other_software() -> Self {
+		Self::of("alice_epoch_2_other_software", 0x52, 2)
+	}
+
+	pub fn bob() -> Self {
+		Self::of("bob", 0x53, 1)
+	}
+
+	pub fn bob_with_alices_receipt_key() -> Self {
+		Self::of("bob_with_alices_receipt_key", 0x51, 1)
+	}
+}
+
+pub fn register(who: AccountId32, a: Arguments) -> DispatchResult {
+	let (quote, key) = (a.quote.try_into().unwrap(), a.hpke_key.try_into().unwrap());
+	let endpoint = Endpoint::default();
+	Workers::register(RuntimeOrigin::signed(who), quote, key, a.receipt_key, a.epoch, a.block, endpoint)
+}
+
+pub fn renew(who: AccountId32, a: Arguments) -> DispatchResult {
+	let (quote, key) = (a.quote.try_into().unwrap(), a.hpke_key.try_into().unwrap());
+	let endpoint = Endpoint::default();
+	Workers::renew(RuntimeOrigin::signed(who), quote, key, a.receipt_key, a.epoch, a.block, endpoint)
+}
+
+pub fn retire(who: AccountId32) -> DispatchResult {
+	Workers::retire(RuntimeOrigin::signed(who))
+}

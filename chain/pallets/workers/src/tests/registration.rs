@@ -1,0 +1,172 @@
+//! Register, renew, retire; and what a quote must bind.
+
+use polkadot_sdk::{
+	frame_support::{assert_noop, assert_ok, traits::fungible::InspectHold},
+	frame_system,
+	sp_core::H256,
+	sp_io::hashing::sha2_256,
+	sp_runtime::{DispatchError, TokenError},
+};
+use proofward_fixtures as fixtures;
+use proofward_primitives::{Level, WorkerRegistry};
+
+use super::mock::*;
+use crate::{types::PreviousEpoch, Error, Event, HoldReason, ReceiptKeys, Workers as Records};
+
+fn held(who: &polkadot_sdk::sp_runtime::AccountId32) -> u128 {
+	Balances::balance_on_hold(&HoldReason::Stake.into(), who)
+}
+
+#[test]
+fn a_bound_quote_registers_and_its_root_decides_the_level() {
+	chain().execute_with(|| {
+		assert_ok!(register(ALICE, Arguments::alice()));
+		let worker = Records::<Test>::get(ALICE).unwrap();
+		assert_eq!(worker.level, Level::Simulated);
+		assert_eq!(worker.measurement, measurement(0x11));
+		assert_eq!(worker.quote_hash, H256(sha2_256(&fixtures::quote("alice"))));
+		assert_eq!((worker.registered_at, worker.epoch, worker.open_claims), (10, 1, 0));
+		assert_eq!(worker.expires_at, fixtures::now() + LIFETIME);
+		assert_eq!((held(&ALICE), Balances::free_balance(ALICE)), (STAKE, 900));
+		System::assert_last_event(
+			Event::Registered {
+				worker: ALICE,
+				level: Level::Simulated,
+				measurement: measurement(0x11),
+				epoch: 1,
+				expires_at: worker.expires_at,
+			}
+			.into(),
+		);
+	});
+}
+
+#[test]
+fn a_quote_that_binds_anything_else_is_refused() {
+	let alice = Arguments::alice;
+	let table = [
+		("another account's quote", BOB, alice()),
+		("another receipt key", ALICE, Arguments { receipt_key: [0x54; 32], ..alice() }),
+		("another HPKE key", ALICE, Arguments { hpke_key: vec![0x78; 32], ..alice() }),
+		("another epoch", ALICE, Arguments { epoch: 2, ..alice() }),
+		("another block", ALICE, Arguments { block: 6, ..alice() }),
+	];
+	chain().execute_with(|| {
+		for (fault, who, arguments) in table {
+			let attempt = register(who, arguments);
+			assert_noop!(attempt, Error::<Test>::ReportDataMismatch);
+			assert!(ReceiptKeys::<Test>::iter().next().is_none(), "{fault}");
+		}
+		frame_system::BlockHash::<Test>::insert(0, H256::repeat_byte(1));
+		assert_noop!(register(ALICE, alice()), Error::<Test>::ReportDataMismatch);
+	});
+}
+
+#[test]
+fn the_named_block_is_one_of_the_last_256() {
+	chain().execute_with(|| {
+		let naming = |block| register(ALICE, Arguments { block, ..Arguments::alice() });
+		assert_noop!(naming(10), Error::<Test>::UnknownBlock);
+		assert_noop!(naming(11), Error::<Test>::UnknownBlock);
+		assert_noop!(naming(u32::MAX), Error::<Test>::UnknownBlock);
+		System::set_block_number(NAMED_BLOCK + 257);
+		assert_noop!(naming(NAMED_BLOCK), Error::<Test>::BlockTooOld);
+		System::set_block_number(NAMED_BLOCK + 256);
+		assert_noop!(naming(NAMED_BLOCK + 100), Error::<Test>::UnknownBlock);
+		assert_ok!(naming(NAMED_BLOCK));
+	});
+}
+
+#[test]
+fn a_bad_quote_is_refused_by_the_attestation_pallets_name() {
+	chain().execute_with(|| {
+		let with = |quote: Vec<u8>| register(ALICE, Arguments { quote, ..Arguments::alice() });
+		let mut flipped = fixtures::quote("alice");
+		flipped[48 + 520] ^= 1;
+		let foreign = fixtures::quote("foreign_root");
+		assert_noop!(with(flipped), pallet_attestation::Error::<Test>::QuoteRejected);
+		assert_noop!(with(foreign), pallet_attestation::Error::<Test>::UnknownRoot);
+		assert_noop!(with(fixtures::quote("debug")), pallet_attestation::Error::<Test>::DebugTd);
+	});
+}
+
+#[test]
+fn keys_have_one_of_two_lengths_and_one_owner_for_ever() {
+	chain().execute_with(|| {
+		for length in [0, 31, 33, 1_215] {
+			let attempt = register(ALICE, Arguments { hpke_key: vec![0x77; length], ..Arguments::alice() });
+			assert_noop!(attempt, Error::<Test>::BadHpkeKey);
+		}
+		let hybrid = Arguments { hpke_key: vec![0x77; 1_216], ..Arguments::alice() };
+		assert_noop!(register(ALICE, hybrid), Error::<Test>::ReportDataMismatch);
+
+		assert_ok!(register(ALICE, Arguments::alice()));
+		let stolen = Arguments::bob_with_alices_receipt_key;
+		assert_noop!(register(BOB, stolen()), Error::<Test>::ReceiptKeyTaken);
+		assert_ok!(retire(ALICE));
+		assert_noop!(register(BOB, stolen()), Error::<Test>::ReceiptKeyTaken);
+		assert_ok!(register(BOB, Arguments::bob()));
+	});
+}
+
+#[test]
+fn a_worker_registers_once_and_only_with_the_stake() {
+	chain().execute_with(|| {
+		Stake::set(1_001);
+		assert_noop!(register(ALICE, Arguments::alice()), TokenError::FundsUnavailable);
+		Stake::set(STAKE);
+		assert_ok!(register(ALICE, Arguments::alice()));
+		assert_noop!(register(ALICE, Arguments::alice()), Error::<Test>::AlreadyRegistered);
+		assert_noop!(
+			crate::Pallet::<Test>::retire(RuntimeOrigin::root()),
+			DispatchError::BadOrigin
+		);
+	});
+}
+
+#[test]
+fn renewal_takes_a_greater_epoch_and_keeps_the_last_key() {
+	chain().execute_with(|| {
+		assert_noop!(renew(ALICE, Arguments::alice_epoch_2()), Error::<Test>::NotRegistered);
+		assert_ok!(register(ALICE, Arguments::alice()));
+		assert_noop!(renew(ALICE, Arguments::alice()), Error::<Test>::StaleEpoch);
+		let earlier = Arguments { epoch: 0, ..Arguments::alice_epoch_2() };
+		assert_noop!(renew(ALICE, earlier), Error::<Test>::StaleEpoch);
+
+		assert_ok!(Workers::claim_opened(&ALICE));
+		// The quote is still of a recent block; what is new about it are its keys.
+		at(fixtures::now() + LIFETIME);
+		assert_ok!(renew(ALICE, Arguments::alice_epoch_2()));
+		let worker = Records::<Test>::get(ALICE).unwrap();
+		assert_eq!((worker.epoch, worker.receipt_key), (2, [0x52; 32]));
+		assert_eq!(worker.previous, Some(PreviousEpoch { epoch: 1, receipt_key: [0x51; 32] }));
+		assert_eq!((worker.open_claims, worker.stake, held(&ALICE)), (1, STAKE, STAKE));
+		assert_eq!(worker.expires_at, fixtures::now() + 2 * LIFETIME);
+	});
+}
+
+#[test]
+fn other_software_does_not_inherit_the_last_key() {
+	chain().execute_with(|| {
+		allow(0x22);
+		assert_ok!(register(ALICE, Arguments::alice()));
+		assert_ok!(renew(ALICE, Arguments::alice_other_software()));
+		let worker = Records::<Test>::get(ALICE).unwrap();
+		assert_eq!((worker.measurement, worker.previous), (measurement(0x22), None));
+	});
+}
+
+#[test]
+fn the_stake_comes_back_when_no_claim_is_open() {
+	chain().execute_with(|| {
+		assert_noop!(retire(ALICE), Error::<Test>::NotRegistered);
+		assert_ok!(register(ALICE, Arguments::alice()));
+		assert_ok!(Workers::claim_opened(&ALICE));
+		assert_noop!(retire(ALICE), Error::<Test>::OpenClaims);
+		Workers::claim_closed(&ALICE);
+		assert_ok!(retire(ALICE));
+		assert_eq!((held(&ALICE), Balances::free_balance(ALICE)), (0, 1_000));
+		assert!(Records::<Test>::get(ALICE).is_none());
+		System::assert_last_event(Event::Retired { worker: ALICE }.into());
+	});
+}

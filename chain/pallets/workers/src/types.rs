@@ -1,0 +1,59 @@
+//! What the pallet stores about a worker.
+
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use polkadot_sdk::{
+	frame_support::{pallet_prelude::ConstU32, BoundedVec},
+	sp_core::H256,
+};
+use proofward_primitives::{Level, Moment};
+use scale_info::TypeInfo;
+
+/// Longest quote, in bytes.
+pub const MAX_QUOTE: u32 = 16 * 1024;
+/// Longest HPKE public key, in bytes: X25519 has 32, ML-KEM-768 with X25519 has 1,216.
+pub const MAX_HPKE_KEY: u32 = HYBRID_KEY as u32;
+/// Longest endpoint, in bytes.
+pub const MAX_ENDPOINT: u32 = 128;
+/// The block that a quote names is one of this many before the present one, so that a quote cannot be kept for later.
+pub const MAX_BLOCK_AGE: u32 = 256;
+
+pub(crate) const X25519_KEY: usize = 32;
+pub(crate) const HYBRID_KEY: usize = 1_216;
+
+pub type Quote = BoundedVec<u8, ConstU32<MAX_QUOTE>>;
+pub type HpkeKey = BoundedVec<u8, ConstU32<MAX_HPKE_KEY>>;
+pub type Endpoint = BoundedVec<u8, ConstU32<MAX_ENDPOINT>>;
+
+/// The keys of the epoch before: receipts made just before a renewal still count.
+#[derive(
+	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct PreviousEpoch {
+	pub epoch: u32,
+	/// Ed25519.
+	pub receipt_key: [u8; 32],
+}
+
+/// A registration. The quote itself stays in the extrinsic of block `registered_at`, where anyone can read it again.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Worker {
+	pub level: Level,
+	/// SHA-256 of the root's DER.
+	pub root: H256,
+	pub measurement: H256,
+	pub hpke_key: HpkeKey,
+	/// Ed25519.
+	pub receipt_key: [u8; 32],
+	pub epoch: u32,
+	pub previous: Option<PreviousEpoch>,
+	/// Where the operator can be reached; informative.
+	pub endpoint: Endpoint,
+	/// SHA-256 of the quote.
+	pub quote_hash: H256,
+	pub registered_at: u32,
+	/// Milliseconds since the Unix epoch.
+	pub expires_at: Moment,
+	pub stake: u128,
+	/// Claims that the worker holds now.
+	pub open_claims: u32,
+}

@@ -1,0 +1,78 @@
+//! What the presets trust and whom they fund.
+
+use polkadot_sdk::*;
+use proofward_primitives::Level;
+use sp_core::H256;
+use sp_io::{hashing::sha2_256, TestExternalities};
+use sp_runtime::BuildStorage;
+
+use crate::{
+	config::UNIT,
+	genesis::{preset, DEVELOPMENT},
+	AccountId, Balances, Runtime, RuntimeGenesisConfig, Sudo,
+};
+
+const INTEL_ROOT: &str = include_str!("../../../roots/intel_sgx_root.hex");
+const DEV_ROOT: &str = include_str!("../../../roots/dev_root.hex");
+
+fn hash(root: &str) -> H256 {
+	sha2_256(&hex::decode(root.trim()).unwrap()).into()
+}
+
+fn level(root: &str) -> Option<Level> {
+	pallet_attestation::Roots::<Runtime>::get(hash(root)).map(|root| root.level)
+}
+
+fn chain(config: RuntimeGenesisConfig) -> TestExternalities {
+	TestExternalities::new(config.build_storage().unwrap())
+}
+
+fn development() -> RuntimeGenesisConfig {
+	let patch: serde_json::Value = serde_json::from_slice(&preset(&DEVELOPMENT.into()).unwrap()).unwrap();
+	serde_json::from_value(patch).unwrap()
+}
+
+#[test]
+fn intels_root_is_in_every_genesis_and_the_simulators_in_development_only() {
+	chain(RuntimeGenesisConfig::default()).execute_with(|| {
+		assert_eq!(level(INTEL_ROOT), Some(Level::Hardware));
+		assert_eq!(level(DEV_ROOT), None);
+		assert_eq!(Balances::total_issuance(), 0);
+		assert_eq!(Sudo::key(), None);
+	});
+	chain(development()).execute_with(|| {
+		assert_eq!(level(INTEL_ROOT), Some(Level::Hardware));
+		assert_eq!(level(DEV_ROOT), Some(Level::Simulated));
+		assert_eq!(pallet_attestation::Roots::<Runtime>::count(), 2);
+	});
+	assert_eq!(preset(&"anything else".into()), None);
+}
+
+#[test]
+fn development_funds_the_published_keys() {
+	chain(development()).execute_with(|| {
+		let alith = "f24ff3a9cf04c71dbc94d0b566f7a27b94566caceeeeeeeeeeeeeeeeeeeeeeee";
+		let alice = "d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
+		for account in [alith, alice] {
+			let bytes: [u8; 32] = hex::decode(account).unwrap().try_into().unwrap();
+			assert_eq!(Balances::free_balance(AccountId::from(bytes)), 1_000_000 * UNIT);
+		}
+	});
+}
+
+#[test]
+fn hashes_that_a_quote_may_name_are_remembered() {
+	use frame_support::traits::Get;
+	let remembered = <<Runtime as frame_system::Config>::BlockHashCount as Get<u32>>::get();
+	assert!(remembered >= pallet_workers::types::MAX_BLOCK_AGE);
+}
+
+#[test]
+fn a_verdict_fits_in_a_block() {
+	use frame_support::dispatch::DispatchClass;
+	let weights = <<Runtime as frame_system::Config>::BlockWeights as frame_support::traits::Get<_>>::get();
+	let weights: frame_system::limits::BlockWeights = weights;
+	let most = weights.get(DispatchClass::Normal).max_extrinsic.unwrap();
+	let complete = <<Runtime as pallet_jobs::Config>::WeightInfo as pallet_jobs::WeightInfo>::complete(65_536, 16_384);
+	assert!(crate::verifier::VERDICT_LIMIT.saturating_add(complete).all_lt(most));
+}

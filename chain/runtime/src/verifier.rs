@@ -1,0 +1,106 @@
+//! How a model's contract is asked for a verdict: hostile until proven `true`.
+
+use alloc::vec::Vec;
+use frame_support::{
+	storage::{with_transaction, TransactionOutcome},
+	weights::Weight,
+};
+use pallet_revive::{AccountInfo, ExecConfig, TransactionLimits};
+use polkadot_sdk::*;
+use proofward_primitives::{ContractCode, Decision, ProofVerifier, RejectReason, Verdict, VerifierContract};
+use sp_core::{H160, H256};
+use sp_runtime::DispatchError;
+
+use crate::{AccountId, Revive, Runtime, RuntimeOrigin};
+
+/// The most that a verdict may use. Generated ezkl verifiers take some 50 ms of reference time.
+pub const VERDICT_LIMIT: Weight = Weight::from_parts(400_000_000_000, 3 * 1024 * 1024);
+
+/// keccak-256 of `verify(bytes32,bytes32,bytes)`, first four bytes.
+const SELECTOR: [u8; 4] = [0xde, 0x12, 0xc6, 0x40];
+const WORD: usize = 32;
+
+/// Who calls: an address that nobody has the key of and that owns nothing, so the contract gains nothing by it.
+fn caller() -> AccountId {
+	let mut account = [0xEE; 32];
+	account[..20].copy_from_slice(b"proofward/verdict/v1");
+	account.into()
+}
+
+fn word(number: usize) -> [u8; WORD] {
+	let mut word = [0; WORD];
+	word[WORD - 8..].copy_from_slice(&(number as u64).to_be_bytes());
+	word
+}
+
+/// `verify(bytes32,bytes32,bytes)` by the contract ABI (Solidity documentation, "Contract ABI Specification").
+fn calldata(input_commitment: &H256, output_commitment: &H256, proof: &[u8]) -> Vec<u8> {
+	let mut data = Vec::with_capacity(4 + 5 * WORD + proof.len());
+	data.extend_from_slice(&SELECTOR);
+	data.extend_from_slice(input_commitment.as_bytes());
+	data.extend_from_slice(output_commitment.as_bytes());
+	data.extend_from_slice(&word(3 * WORD));
+	data.extend_from_slice(&word(proof.len()));
+	data.extend_from_slice(proof);
+	data.resize(4 + (data.len() - 4).next_multiple_of(WORD), 0);
+	data
+}
+
+/// Only the two exact encodings of a boolean mean anything.
+fn decide(answer: &[u8]) -> Decision {
+	if answer == word(1) {
+		Decision::Accepted
+	} else if answer == word(0) {
+		Decision::Rejected(RejectReason::ProofInvalid)
+	} else {
+		Decision::Rejected(RejectReason::MalformedAnswer)
+	}
+}
+
+pub struct Contracts;
+
+impl ContractCode for Contracts {
+	fn code_hash(address: &H160) -> Option<H256> {
+		AccountInfo::<Runtime>::load_contract(address).map(|contract| contract.code_hash)
+	}
+}
+
+impl ProofVerifier for Contracts {
+	fn verify(
+		contract: &VerifierContract,
+		input_commitment: &H256,
+		output_commitment: &H256,
+		proof: &[u8],
+	) -> Verdict {
+		let rejected = |reason, weight| Verdict { decision: Decision::Rejected(reason), weight };
+		if Self::code_hash(&contract.address) != Some(contract.code_hash) {
+			return rejected(RejectReason::CodeChanged, Weight::zero());
+		}
+		let data = calldata(input_commitment, output_commitment, proof);
+		let call = || {
+			let result = Revive::bare_call(
+				RuntimeOrigin::signed(caller()),
+				contract.address,
+				0u32.into(),
+				TransactionLimits::WeightAndDeposit { weight_limit: VERDICT_LIMIT, deposit_limit: 0 },
+				data,
+				&ExecConfig::new_substrate_tx_without_bump(),
+			);
+			// Whatever the contract did is undone, its events included: a verdict is a question.
+			TransactionOutcome::Rollback(Ok::<_, DispatchError>(result))
+		};
+		let Ok(called) = with_transaction(call) else {
+			return rejected(RejectReason::CallFailed, Weight::zero());
+		};
+		let weight = called.weight_consumed.min(VERDICT_LIMIT);
+		match called.result {
+			Ok(answer) if answer.did_revert() => rejected(RejectReason::Reverted, weight),
+			Ok(answer) => Verdict { decision: decide(&answer.data), weight },
+			Err(_) => rejected(RejectReason::CallFailed, weight),
+		}
+	}
+
+	fn max_weight() -> Weight {
+		VERDICT_LIMIT
+	}
+}
