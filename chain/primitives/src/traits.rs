@@ -89,7 +89,9 @@ pub trait ModelRegistry {
 }
 
 /// A verifier contract, pinned by the hash of its runtime code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct VerifierContract {
 	pub address: H160,
 	/// keccak-256 of the runtime code.

@@ -12,8 +12,20 @@ pub type Balance = u128;
 
 /// What stands behind a quote: the root that verified it decides, the quote has no say.
 #[derive(
-	Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-	Serialize, Deserialize,
+	Clone,
+	Copy,
+	Debug,
+	PartialEq,
+	Eq,
+	PartialOrd,
+	Ord,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
+	Serialize,
+	Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -27,7 +39,17 @@ pub enum Level {
 
 /// Which proof system made a model's verifying key.
 #[derive(
-	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize,
+	Clone,
+	Copy,
+	Debug,
+	PartialEq,
+	Eq,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
+	Serialize,
 	Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
@@ -39,7 +61,9 @@ pub enum Lane {
 }
 
 /// Where a model's proving key comes from: who could forge proofs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub enum Setup {
 	/// One party made the key; whoever it was can prove anything.
 	#[codec(index = 0)]
@@ -80,7 +104,11 @@ mod tests {
 			(Setup::Ceremony, Level::Hardware, false, true),
 		];
 		for (setup, level, allow_dev, expected) in table {
-			assert_eq!(setup.acceptable(level, allow_dev), expected, "{setup:?} {level:?} {allow_dev}");
+			assert_eq!(
+				setup.acceptable(level, allow_dev),
+				expected,
+				"{setup:?} {level:?} {allow_dev}"
+			);
 		}
 	}
 

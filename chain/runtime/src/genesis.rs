@@ -68,7 +68,9 @@ fn development() -> RuntimeGenesisConfig {
 			roots: [(Level::Simulated, DEV_ROOT.into())].into(),
 			..Default::default()
 		},
-		sudo: SudoConfig { key: Some(Sr25519Keyring::Alice.to_account_id()) },
+		sudo: SudoConfig {
+			key: Some(Sr25519Keyring::Alice.to_account_id()),
+		},
 		..Default::default()
 	}
 }

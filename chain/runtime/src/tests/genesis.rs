@@ -73,6 +73,9 @@ fn a_verdict_fits_in_a_block() {
 	let weights = <<Runtime as frame_system::Config>::BlockWeights as frame_support::traits::Get<_>>::get();
 	let weights: frame_system::limits::BlockWeights = weights;
 	let most = weights.get(DispatchClass::Normal).max_extrinsic.unwrap();
-	let complete = <<Runtime as pallet_jobs::Config>::WeightInfo as pallet_jobs::WeightInfo>::complete(65_536, 16_384);
-	assert!(crate::verifier::VERDICT_LIMIT.saturating_add(complete).all_lt(most));
+	let complete =
+		<<Runtime as pallet_jobs::Config>::WeightInfo as pallet_jobs::WeightInfo>::complete(65_536, 16_384);
+	assert!(crate::verifier::VERDICT_LIMIT
+		.saturating_add(complete)
+		.all_lt(most));
 }

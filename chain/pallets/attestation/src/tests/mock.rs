@@ -4,13 +4,13 @@ use polkadot_sdk::{
 	frame_support::{self, assert_ok, derive_impl, traits::ConstU64},
 	sp_core::H256,
 	sp_io::{hashing::sha2_256, TestExternalities},
-	sp_runtime::{AccountId32, BuildStorage},
+	sp_runtime::{AccountId32, BuildStorage, DispatchError},
 	*,
 };
 use proofward_fixtures as fixtures;
 use proofward_primitives::{Level, QuoteVerifier, Verified};
 
-use crate::{self as pallet_attestation, types::*};
+use crate as pallet_attestation;
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
 
@@ -86,14 +86,21 @@ pub fn anyone() -> RuntimeOrigin {
 }
 
 pub fn refresh(quote: Vec<u8>, collateral: Vec<u8>) -> frame_support::dispatch::DispatchResult {
-	Attestation::refresh_collateral(anyone(), quote.try_into().unwrap(), collateral.try_into().unwrap())
+	Attestation::refresh_collateral(
+		anyone(),
+		quote.try_into().unwrap(),
+		collateral.try_into().unwrap(),
+	)
 }
 
 /// A chain on which the development quotes verify.
 pub fn ready() -> TestExternalities {
 	let mut chain = chain();
 	chain.execute_with(|| {
-		assert_ok!(refresh(fixtures::quote("alice"), fixtures::collateral("up_to_date")));
+		assert_ok!(refresh(
+			fixtures::quote("alice"),
+			fixtures::collateral("up_to_date")
+		));
 		allow(measurement(0x11));
 	});
 	chain
@@ -101,18 +108,17 @@ pub fn ready() -> TestExternalities {
 
 pub fn allow(measurement: H256) {
 	let label = b"test".to_vec().try_into().unwrap();
-	assert_ok!(Attestation::allow_measurement(RuntimeOrigin::root(), measurement, label));
+	assert_ok!(Attestation::allow_measurement(
+		RuntimeOrigin::root(),
+		measurement,
+		label
+	));
 }
 
-pub fn verify(quote: &[u8]) -> Result<Verified, crate::Error<Test>> {
-	Attestation::verify_quote(quote).map_err(|error| named(error))
+pub fn verify(quote: &[u8]) -> Result<Verified, DispatchError> {
+	Attestation::verify_quote(quote)
 }
 
-fn named(error: sp_runtime::DispatchError) -> crate::Error<Test> {
-	use codec::Decode;
-	let sp_runtime::DispatchError::Module(module) = error else { panic!("not a module error: {error:?}") };
-	match RuntimeError::decode(&mut &[&[module.index][..], &module.error[..]].concat()[..]) {
-		Ok(RuntimeError::Attestation(error)) => error,
-		other => panic!("not this pallet's error: {other:?}"),
-	}
+pub fn refused(error: crate::Error<Test>) -> Result<Verified, DispatchError> {
+	Err(error.into())
 }

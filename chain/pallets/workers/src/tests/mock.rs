@@ -21,7 +21,7 @@ type Block = frame_system::mocking::MockBlockU32<Test>;
 
 pub const ALICE: AccountId32 = AccountId32::new([1; 32]);
 pub const BOB: AccountId32 = AccountId32::new([2; 32]);
-pub const STAKE: u128 = 100;
+pub const USUAL_STAKE: u128 = 100;
 pub const LIFETIME: u64 = 24 * 3_600 * 1_000;
 /// The block that the fixtures' quotes name.
 pub const NAMED_BLOCK: u32 = 5;
@@ -29,7 +29,15 @@ pub const NAMED_BLOCK: u32 = 5;
 #[frame_support::runtime]
 mod runtime {
 	#[runtime::runtime]
-	#[runtime::derive(RuntimeCall, RuntimeEvent, RuntimeError, RuntimeOrigin, RuntimeHoldReason, RuntimeTask)]
+	#[runtime::derive(
+		RuntimeCall,
+		RuntimeEvent,
+		RuntimeError,
+		RuntimeOrigin,
+		RuntimeHoldReason,
+		RuntimeFreezeReason,
+		RuntimeTask
+	)]
 	pub struct Test;
 
 	#[runtime::pallet_index(0)]
@@ -45,7 +53,7 @@ mod runtime {
 }
 
 parameter_types! {
-	pub static Stake: u128 = STAKE;
+	pub static Stake: u128 = USUAL_STAKE;
 }
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
@@ -99,7 +107,11 @@ pub fn measurement(mrtd: u8) -> H256 {
 }
 
 pub fn allow(mrtd: u8) {
-	assert_ok!(Attestation::allow_measurement(RuntimeOrigin::root(), measurement(mrtd), Default::default()));
+	assert_ok!(Attestation::allow_measurement(
+		RuntimeOrigin::root(),
+		measurement(mrtd),
+		Default::default()
+	));
 }
 
 pub fn chain() -> TestExternalities {
@@ -135,7 +147,10 @@ pub fn chain() -> TestExternalities {
 }
 
 fn hex_root() -> String {
-	fixtures::DEV_ROOT.iter().map(|byte| format!("{byte:02x}")).collect()
+	fixtures::DEV_ROOT
+		.iter()
+		.map(|byte| format!("{byte:02x}"))
+		.collect()
 }
 
 pub fn at(now: u64) {
@@ -187,13 +202,29 @@ impl Arguments {
 pub fn register(who: AccountId32, a: Arguments) -> DispatchResult {
 	let (quote, key) = (a.quote.try_into().unwrap(), a.hpke_key.try_into().unwrap());
 	let endpoint = Endpoint::default();
-	Workers::register(RuntimeOrigin::signed(who), quote, key, a.receipt_key, a.epoch, a.block, endpoint)
+	Workers::register(
+		RuntimeOrigin::signed(who),
+		quote,
+		key,
+		a.receipt_key,
+		a.epoch,
+		a.block,
+		endpoint,
+	)
 }
 
 pub fn renew(who: AccountId32, a: Arguments) -> DispatchResult {
 	let (quote, key) = (a.quote.try_into().unwrap(), a.hpke_key.try_into().unwrap());
 	let endpoint = Endpoint::default();
-	Workers::renew(RuntimeOrigin::signed(who), quote, key, a.receipt_key, a.epoch, a.block, endpoint)
+	Workers::renew(
+		RuntimeOrigin::signed(who),
+		quote,
+		key,
+		a.receipt_key,
+		a.epoch,
+		a.block,
+		endpoint,
+	)
 }
 
 pub fn retire(who: AccountId32) -> DispatchResult {

@@ -1,5 +1,5 @@
 //! Registrations with quotes of the development root, verified by the attestation pallet itself.
 
 mod mock;
-mod registry;
 mod registration;
+mod registry;
