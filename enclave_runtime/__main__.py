@@ -81,7 +81,8 @@ def main() -> int:
     _log_to_stderr()
     log.info("hardening", **harden())
     try:
-        asyncio.run(_run(arguments))
+        # not asyncio.run, which would wait for a proof that nobody waits for
+        asyncio.new_event_loop().run_until_complete(_run(arguments))
     except (EnclaveError, OSError) as error:
         code = error.code if isinstance(error, EnclaveError) else "cannot-listen"
         log.error("cannot-start", code=code, message=str(error))
@@ -92,5 +93,5 @@ def main() -> int:
 if __name__ == "__main__":
     code = main()
     sys.stderr.flush()
-    # a thread may still prove for a caller that is gone, and a native prover may crash at interpreter exit
+    # threads may still prove, and native provers may crash at interpreter exit
     os._exit(code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from pathlib import Path
 from typing import Final
@@ -38,13 +37,11 @@ class Server:
         try:
             while self._connections <= MAX_CONNECTIONS and await self._exchange(reader, writer):
                 pass
-        except ConnectionError:
-            pass
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the peer is gone, or the enclave stops: either way nobody waits for a reply
         finally:
             self._connections -= 1
             writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its reply; False when the connection is to end."""

@@ -24,6 +24,8 @@ MAX_ONNX: Final = 2 * 1024 * 1024
 MAX_TABLE: Final = 2 * 1024 * 1024
 """Bytes of a calibration or evaluation table; a frame holds 4 MiB."""
 
+_LANES: Final = ("auto", "ezkl", "groth16")
+
 Compile = Callable[..., Artifact]
 
 
@@ -47,6 +49,8 @@ class SetupRunner:
         """
         onnx = params.blob("onnx", MAX_ONNX)
         name, lane = params.text("name", 64), params.text("lane", 16, "groth16")
+        if lane not in _LANES:
+            raise EnclaveError("malformed-request", f"lane must be one of {', '.join(_LANES)}")
         batch, features = params.u32("batch"), params.u32("features")
         calibration = _table(params.blob("calibration", MAX_TABLE), features)
         evaluation = None

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +17,6 @@ import numpy as np
 
 from enclave_runtime.epochs import Epochs
 from enclave_runtime.models import ModelStore
-from enclave_runtime.providers import QuoteProvider
 from enclave_runtime.providers.simulator import SimulatorProvider
 from enclave_runtime.server import Server
 from enclave_runtime.service import Service
@@ -39,7 +38,7 @@ from proofward.protocol import (
     seal_job,
     sha256,
 )
-from tests.enclave.fake_model import BATCH, FakePublic, fake_loader
+from tests.enclave.fake_model import FakePublic, fake_loader
 from tests.vectors.make import value
 
 GENESIS, ACCOUNT, CLIENT = value("genesis"), value("account"), value("client")
@@ -64,7 +63,7 @@ class Host:
 
     def connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(20)
+        connection.settimeout(120)
         connection.connect(str(self._path))
         return connection
 
@@ -96,12 +95,12 @@ def receive(connection: socket.socket) -> dict[str, Any] | None:
 
 @contextmanager
 def enclave(
-    models: Path, provider: QuoteProvider | None = None, suite: HpkeSuite = HpkeSuite.X25519
+    models: Path, suite: HpkeSuite = HpkeSuite.X25519, load: Callable[[Path], Any] = fake_loader
 ) -> Iterator[tuple[Host, Service]]:
     """Serve an enclave with fake models on models/../e.sock until the block ends."""
     path = models.parent / "e.sock"
-    store = ModelStore(models, fake_loader)  # type: ignore[arg-type]
-    service = Service(provider or SimulatorProvider(), store, Epochs(suite))
+    store = ModelStore(models, load)
+    service = Service(SimulatorProvider(), store, Epochs(suite))
     ready, stop = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -133,7 +132,7 @@ def add_model(models: Path, name: str, fault: str = "") -> FakePublic:
 class Job:
     """A client's job: what it sealed, what the chain holds, what it keeps."""
 
-    public: FakePublic
+    public: Any
     values: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
     records: int = 2
     nonce: bytes = value("nonce")
@@ -145,11 +144,8 @@ class Job:
 
     @property
     def context(self) -> JobContext:
-        commitment = (
-            self.public.commit_input(np.array(self.values, dtype=np.int64).reshape(BATCH, -1), self.salt)
-            if max(map(abs, self.values), default=0) <= 1000 and len(self.values) % BATCH == 0
-            else value("some commitment")
-        )
+        values = np.array(self.values, dtype=np.int64).reshape(self.public.manifest.batch, -1)
+        commitment = self.public.commit_input(values, self.salt)
         return JobContext(GENESIS, job_id(CLIENT, self.nonce), CLIENT, self.model, commitment)
 
     @property
@@ -167,6 +163,10 @@ class Job:
     def seal(self, hpke_key: bytes, epoch: int = 1, context: JobContext | None = None) -> bytes:
         payload = JobPayload(self.records, self.values, self.salt, self.reply_key or self.reply.public)
         return seal_job(context or self.context, payload, [RecipientKey(ACCOUNT, epoch, hpke_key)])
+
+    def seal_as(self, other: Job, keys: dict[str, Any]) -> bytes:
+        """This payload under another job's context, as a dishonest client may send it."""
+        return self.seal(keys["hpke_key"], context=other.context)
 
     def request(self, **changes: Any) -> dict[str, Any]:
         """The `job` map that an honest host sends, with changes."""
