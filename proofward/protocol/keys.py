@@ -157,7 +157,10 @@ class ReceiptKey:
         return self._key.sign(message).signature
 
     def erase(self) -> None:
-        """Overwrite the secret and let go of it. Copies that a library made on the way are out of reach."""
+        """Overwrite the secret and let go of it.
+
+        One copy is out of reach: libsodium's binding frees a buffer of its own uncleared when a key is made.
+        """
         if self._key is not None:
             wipe(self._key._signing_key)
             wipe(self._key._seed)

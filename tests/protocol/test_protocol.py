@@ -233,3 +233,20 @@ def test_a_receipt_by_another_key_is_refused() -> None:
         == "bad-receipt"
     )
     assert code_of(verify_receipt, receipt, signature, b"") == "bad-length"
+
+
+def test_an_erased_receipt_key_is_overwritten() -> None:
+    key = ReceiptKey.generate()
+    assert key._key is not None
+    seed, secret = key._key._seed, key._key._signing_key
+    assert any(seed)
+    assert any(secret)
+    key.erase()
+    assert (seed, secret) == (bytes(32), bytes(64))
+    assert code_of(key.sign, b"message") == "unknown-epoch"
+
+
+def test_erasing_a_receipt_key_leaves_the_caller_s_seed() -> None:
+    seed = make.value("seed")
+    ReceiptKey(seed).erase()
+    assert seed == make.value("seed")
