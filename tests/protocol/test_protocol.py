@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -58,6 +59,14 @@ def code_of(action: object, *args: object) -> str:
 
 def test_fixed_vectors_are_what_the_code_makes() -> None:
     assert {name: VECTORS[name] for name in make.fixed_part()} == json.loads(json.dumps(make.fixed_part()))
+
+
+def test_the_document_shows_the_same_vectors() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+    names = ("job_id", "model_id", "worker_report_data", "setup_report_data", "measurement")
+    shown = [case["output"] for name in names for case in VECTORS[name]]
+    shown += [VECTORS["record_salts"][0]["salts"][1], VECTORS["receipt"][0]["signature"]]
+    assert not [value for value in shown if value not in text]
 
 
 @pytest.mark.parametrize("case", VECTORS["sealing"], ids=lambda case: case["suite"])
