@@ -77,6 +77,7 @@ def test_roots_are_those_of_the_chain() -> None:
     assert bytes.fromhex((ROOTS / "dev_root.hex").read_text()) == DEV_ROOT.der
     assert dev_pki.load("root").certificate.public_bytes(Encoding.DER) == DEV_ROOT.der
     assert [root.level for root in DEVELOPMENT_ROOTS] == [Level.HARDWARE, Level.SIMULATED]
+    assert bytes.fromhex((ROOTS / "intel_sgx_root.hex").read_text()) == INTEL_ROOT.der
     assert DEV_ROOT not in PRODUCTION_ROOTS
 
 
