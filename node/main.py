@@ -30,7 +30,7 @@ from node.worker import Jobs, Policy
 log = structlog.get_logger("node")
 
 #: How often the published models are read again, in blocks.
-MODELS_EVERY_BLOCKS = 20
+MODELS_EVERY_BLOCKS = 3
 #: Pause after the chain or the enclave refused the registration.
 REFUSED_PAUSE_SECONDS = 15.0
 #: How long a start waits for the enclave before it hands back the claims that need one, and how often it

@@ -150,9 +150,7 @@ def _chain(url: str) -> list[Finding]:
                 ),
             ]
     except ChainError as error:
-        return [
-            Finding("chain", False, error.message, "start one with `proofward devnet`, or correct --chain")
-        ]
+        return [Finding("chain", False, error.message)]
 
 
 def _version(program: str) -> str | None:

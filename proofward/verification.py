@@ -8,7 +8,7 @@ unless the caller admits them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,6 +39,9 @@ from proofward.protocol import (
 )
 from proofward.zkml import PublicArtifact, ZkmlError, load_public
 from proofward.zkml.verifier_contract import expected_contract
+
+#: The attestation room's names of two checks, as a verdict calls them.
+_NAMES = {"report_data": "binding", "level": "quote level"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ def _worker(bundle: Bundle, policy: Policy) -> list[Check]:
         collateral = Collateral.decode(worker.attestation.collateral)
     except AttestationError as error:
         return [Check("quote", False, str(error))]
-    return verify_worker(
+    checks = verify_worker(
         record,
         worker.attestation.quote,
         collateral,
@@ -202,6 +205,7 @@ def _worker(bundle: Bundle, policy: Policy) -> list[Check]:
         roots=policy.roots,
         measurements=policy.measurements,
     )
+    return [replace(check, name=_NAMES.get(check.name.split(" (")[0], check.name)) for check in checks]
 
 
 def _receipt(bundle: Bundle) -> Check:

@@ -4,12 +4,14 @@ error, and the exit codes."""
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import Annotated, Any
 
+import structlog
 import typer
 
 from proofward.chain import ChainTimeout, ChainUnreachable
@@ -79,6 +81,10 @@ def note(as_json: bool, line: str) -> None:
 def reporting(as_json: bool) -> Iterator[None]:
     """Turn expected failures into one line and an exit code; anything else is a bug and keeps its
     traceback."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     try:
         yield
     except Exception as error:
