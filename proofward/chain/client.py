@@ -405,7 +405,12 @@ class SubstrateClient:
         """
         with self.signing(bytes(signer.public_key)):
             extrinsic = self.sign(call, signer, tip=tip)
-            self.broadcast(extrinsic)
+            try:
+                self.broadcast(extrinsic)
+            except ExtrinsicInvalid as error:
+                # after a lost connection the first try may have landed: the blocks tell
+                if error.code != "nonce-used":
+                    raise
         return self.wait_finalised(extrinsic, timeout).raise_for_error()
 
     def submit_bare(self, call: Call, timeout: float = 60.0) -> Receipt:

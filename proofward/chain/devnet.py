@@ -173,6 +173,11 @@ class Devnet(LocalChain):
         with self.connect() as client:
             client.rpc("dev_newBlock", {"count": count})
 
+    def skip_to(self, height: int) -> None:
+        """Build a block with this number, above the head's; the numbers between have no blocks."""
+        with self.connect() as client:
+            client.rpc("dev_newBlock", {"unsafeBlockHeight": height})
+
     def travel(self, milliseconds: int) -> None:
         """Build a block with this time (since 1970); time goes on from there."""
         with self.connect() as client:

@@ -58,7 +58,7 @@ class Transport:
         retrying = Retrying(
             retry=retry_if_exception_type(_LOST),
             stop=stop_after_delay(self._patience),
-            wait=wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.05),
+            wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.05),
             retry_error_callback=give_up,
         )
         return retrying(self._call, method, list(params))

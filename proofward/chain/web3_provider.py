@@ -14,6 +14,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, cast
 
+from eth_abi import decode
+from eth_abi.exceptions import DecodingError
 from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
@@ -29,6 +31,7 @@ from proofward.protocol.hashes import keccak256
 MOST_BLOCKS: Final = 2048
 """Blocks that one eth_getLogs may span."""
 _TAGS: Final = ("latest", "safe", "finalized", "pending")
+_ERROR_STRING: Final = keccak256(b"Error(string)")[:4]
 _REVERTED: Final = 3
 _INVALID: Final = -32602
 _FAILED: Final = -32000
@@ -238,7 +241,7 @@ class SubstrateProvider(BaseProvider):
         try:
             return action(self._client, self._transaction(fields), self._at(block))
         except revive.ContractReverted as error:
-            raise EthError(_REVERTED, "execution reverted", _hex(error.data)) from None
+            raise EthError(_REVERTED, _revert_message(error.data), _hex(error.data)) from None
         except revive.ContractFailed as error:
             raise EthError(_FAILED, error.message) from None
 
@@ -286,6 +289,16 @@ class SubstrateProvider(BaseProvider):
         for number in range(first, last + 1):
             found += [log for log in _logs_json(self._history.block(number)) if _matches(log, wanted)]
         return found
+
+
+def _revert_message(data: bytes) -> str:
+    """In geth's words: with the text of Solidity's `Error(string)`, when that is what it is."""
+    if data[:4] == _ERROR_STRING:
+        try:
+            return f"execution reverted: {decode(['string'], data[4:])[0]}"
+        except DecodingError:
+            pass
+    return "execution reverted"
 
 
 def _failure(code: int, message: str) -> RPCResponse:
