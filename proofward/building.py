@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from proofward.tables import read_table, split_truth
 from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, load_artifact
@@ -65,3 +65,48 @@ def artifact(
         srs=srs,
         progress=progress,
     )
+
+
+def setup_params(
+    calibration: Path, evaluation: Path | None, *, name: str, lane: str, batch: int
+) -> dict[str, Any]:
+    """The params of an enclave's `setup` besides the ONNX: tables as float64 LE bytes (docs/protocol.md).
+
+    Raises TableError.
+    """
+    table = read_table(calibration)
+    params = {
+        "name": name,
+        "lane": lane,
+        "batch": batch,
+        "features": table.shape[1],
+        "calibration": table.astype("<f8").tobytes(),
+    }
+    if evaluation is not None:
+        x, y = split_truth(read_table(evaluation))
+        params |= {"evaluation_x": x.astype("<f8").tobytes(), "evaluation_y": y.astype("<f8").tobytes()}
+    return params
+
+
+def setup_request(
+    source: Path, calibration: Path, evaluation: Path | None, *, name: str | None, lane: str, batch: int
+) -> dict[str, Any]:
+    """The parameters of the enclave's `setup`: the ONNX file and the tables as float64 LE. Raises
+    TableError, CompileError."""
+    try:
+        onnx = source.read_bytes()
+    except OSError as error:
+        raise CompileError(f"cannot read {source}: {error.strerror}", code="not-found") from error
+    table = read_table(calibration)
+    request: dict[str, Any] = {
+        "onnx": onnx,
+        "name": name or source.stem,
+        "lane": lane,
+        "batch": batch,
+        "features": table.shape[1],
+        "calibration": table.astype("<f8").tobytes(),
+    }
+    if evaluation is not None:
+        x, y = split_truth(read_table(evaluation))
+        request |= {"evaluation_x": x.astype("<f8").tobytes(), "evaluation_y": y.astype("<f8").tobytes()}
+    return request

@@ -57,7 +57,6 @@ def publish(
         float, typer.Option(help="Greatest loss of the integers against the floats.")
     ] = 0.005,
     srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
-    setup_quote: Annotated[Path | None, typer.Option(help="The quote of an attested setup.")] = None,
     price: Annotated[float, typer.Option(help="Least price of a job, in UNIT.")] = 1.0,
     claim_blocks: Annotated[int, typer.Option(help="Blocks after which a claim lapses, 5 to 600.")] = 60,
     signer: SignerOption = "//Alice",
@@ -89,7 +88,7 @@ def publish(
             artifact.public,
             price=round(price * 10**12),
             claim_blocks=claim_blocks,
-            setup_quote=setup_quote,
+            evidence=artifact.path,
             progress=lambda line: note(as_json, line),
         )
         accuracy, reason = artifact.manifest.accuracy, artifact.manifest.lane_params.get("lane_reason")
@@ -175,6 +174,82 @@ def compile_model(
                 f"setup    {manifest.setup}",
                 f"accuracy {accuracy.metric}: float {accuracy.float_:.4f}, integers {accuracy.integer:.4f}",
             ],
+        )
+
+
+@app.command("setup")
+def setup(
+    onnx: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The ONNX file.")],
+    calibration: Annotated[Path, typer.Option(help="Representative records: CSV or JSON, one a row.")],
+    enclave: Annotated[Path, typer.Option(help="The Unix socket of an enclave.")],
+    quote_out: Annotated[Path, typer.Option(dir_okay=False, help="Where to write the quote.")],
+    evaluation: EvaluationFile = None,
+    name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
+    lane: LaneOption = "groth16",
+    batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Have an enclave make a model's keys, with a quote for them. The artefact lands among the enclave's
+    models.
+
+    Example: proofward model setup mlp.onnx --calibration train.csv --enclave data/enclave.sock --quote-out
+    mlp.quote
+    """
+    from node.attested_setup import attested_setup
+    from proofward import building
+
+    with reporting(as_json):
+        params = building.setup_params(
+            calibration, evaluation, name=name or onnx.stem, lane=lane, batch=batch
+        )
+        done = attested_setup(enclave, onnx.read_bytes(), params)
+        quote_out.write_bytes(done.quote)
+        value = {
+            "artifact": done.path,
+            "manifest_hash": done.manifest_hash,
+            "circuit_digest": done.circuit_digest,
+            "vk_hash": done.vk_hash,
+            "quote": str(quote_out),
+        }
+        emit(
+            as_json,
+            value,
+            [
+                f"artefact {done.path}  (in the enclave's models)",
+                f"circuit  {hex0x(done.circuit_digest)}",
+                f"key      {hex0x(done.vk_hash)}",
+                f"quote    {quote_out}: publish the artefact's folder with --setup-quote {quote_out}",
+            ],
+        )
+
+
+@app.command("setup")
+def setup(
+    onnx: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The ONNX file.")],
+    calibration: Annotated[Path, typer.Option(help="Representative records: CSV or JSON, one a row.")],
+    config: Annotated[Path, typer.Option("--config", help="The worker whose enclave makes the keys.")],
+    evaluation: EvaluationFile = None,
+    name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
+    lane: LaneOption = "groth16",
+    batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a model's keys made inside an enclave: its setup is then `attested`, at the level of the
+    enclave's quote.
+
+    Example: proofward model setup mlp.onnx --calibration train.csv --config worker.toml
+    """
+    from node.config import load
+    from node.setup import attested_setup
+    from proofward import building
+
+    with reporting(as_json):
+        request = building.setup_request(onnx, calibration, evaluation, name=name, lane=lane, batch=batch)
+        folder = attested_setup(load(config), request)
+        emit(
+            as_json,
+            {"artifact": str(folder)},
+            [f"artefact {folder}; publish it with `proofward model publish {folder}`"],
         )
 
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from node.attested_setup import attested_setup
 from proofward.attestation import DEVELOPMENT_ROOTS, Collateral, verify_quote
-from proofward.protocol import HpkePrivateKey, HpkeSuite, setup_report_data, sha256
+from proofward.building import setup_params
+from proofward.protocol import HpkePrivateKey, HpkeSuite, setup_report_data
 from proofward.zkml import load_artifact, load_public
 from tests.enclave import world
 from tests.enclave.world import Refused, begin
@@ -39,23 +41,18 @@ def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
     model, rng = logistic(), np.random.default_rng(1)
     table = rng.normal(size=(40, 2))
     with world.enclave(models, load=load_artifact) as (host, _):
-        made = host.call(
-            "setup",
-            onnx=model,
-            name="logistic",
-            batch=2,
-            features=2,
-            calibration=table.astype("<f8").tobytes(),
-        )
-        assert made["weights_digest"] == sha256(model)
+        np.savetxt(tmp_path / "c.csv", table, delimiter=",")
+        params = setup_params(tmp_path / "c.csv", None, name="logistic", lane="groth16", batch=2)
+        made = attested_setup(host.path, model, params)
         now = int(dt.datetime.now(dt.UTC).timestamp())
-        collateral = Collateral.decode(made["collateral"])
-        verified = verify_quote(made["quote"], collateral, now=now, roots=DEVELOPMENT_ROOTS)
-        binding = setup_report_data(circuit_digest=made["circuit_digest"], vk_hash=made["vk_hash"])
+        collateral = Collateral.decode(made.collateral or b"")
+        assert load_public(models / made.path).manifest_hash == made.manifest_hash
+        verified = verify_quote(made.quote, collateral, now=now, roots=DEVELOPMENT_ROOTS)
+        binding = setup_report_data(circuit_digest=made.circuit_digest, vk_hash=made.vk_hash)
         assert verified.quote.report_data == binding
 
-        assert host.call("load_model", path=made["path"])["vk_hash"] == made["vk_hash"]
-        public = load_public(models / made["path"])
+        assert host.call("load_model", path=made.path)["vk_hash"] == made.vk_hash
+        public = load_public(models / made.path)
         assert public.manifest.setup == "attested"
         reply = HpkePrivateKey.from_bytes(HpkeSuite.X25519, value("reply"))
         values = public.pad(public.quantize(table[:1]))

@@ -59,12 +59,12 @@ class Host:
     """The node's end of the socket."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(120)
-        connection.connect(str(self._path))
+        connection.connect(str(self.path))
         return connection
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
