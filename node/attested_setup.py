@@ -1,23 +1,26 @@
-"""Ask an enclave to set up a model's keys, and check the quote that it gives for them."""
+"""Attested setup: the enclave of a configuration makes a model's keys, and its quote binds them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from node.enclave_link import EnclaveDown, EnclaveLink
+from node.config import NodeConfig
+from node.enclave_link import EnclaveDown, EnclaveLink, enclave_command
 from proofward.attestation import parse_quote
 from proofward.protocol import setup_report_data, sha256
 
-#: A setup searches, compiles and makes keys: minutes for a large model on a busy machine.
-SETUP_SECONDS = 1800.0
+#: A setup searches, compiles and makes keys: long for a large model on a busy machine.
+SETUP_SECONDS = 3600.0
+#: The quote and its collateral lie beside the artefact's two halves.
+QUOTE_FILE = "setup.quote"
+COLLATERAL_FILE = "setup.collateral"
 
 
 class SetupRefused(Exception):
-    """The enclave's answer is not a setup of this model."""
+    """No enclave answers, or what it answers is not a setup of this model."""
 
     code = "setup-refused"
 
@@ -28,42 +31,41 @@ class SetupRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AttestedSetup:
-    """What the enclave made.
+    """The artefact's folder, the file with the quote, and what the quote binds."""
 
-    `path`: the artefact's folder, relative to the enclave's models directory. `quote` binds circuit digest
-    and verifying key; `collateral` (SCALE) is there when the enclave's provider has it.
-    """
-
-    path: str
-    manifest_hash: bytes
+    folder: Path
+    quote: Path
     circuit_digest: bytes
     vk_hash: bytes
-    quote: bytes
-    collateral: bytes | None
 
 
-def attested_setup(socket: Path, onnx: bytes, params: Mapping[str, Any]) -> AttestedSetup:
-    """Run `setup` (docs/protocol.md) on the enclave behind `socket`.
+def attested_setup(config: NodeConfig, request: dict[str, Any]) -> AttestedSetup:
+    """Have a model compiled and set up inside the enclave; the quote is written into the artefact's folder.
 
-    Raises EnclaveError with the compiler's code, SetupRefused when the enclave is not there or its quote binds
-    something else. Whether the quote's root and measurement can be trusted is for the chain and the clients to judge.
+    `request` holds the params of the enclave's `setup` (docs/protocol.md); `proofward.building.setup_request`
+    makes them. Raises EnclaveError with the compiler's code, SetupRefused. Whether root and measurement of
+    the quote can be trusted is for the chain and the clients to judge.
     """
-    link = EnclaveLink(socket)
     try:
-        made = asyncio.run(link.call("setup", {"onnx": onnx, **params}, SETUP_SECONDS))
+        made = asyncio.run(_ask(config, request))
     except EnclaveDown as error:
         raise SetupRefused(f"no setup was made: {error}") from error
-    if made["weights_digest"] != sha256(onnx):
-        raise SetupRefused("the enclave set up another model: ask it again")
-    setup = AttestedSetup(
-        path=made["path"],
-        manifest_hash=made["manifest_hash"],
-        circuit_digest=made["circuit_digest"],
-        vk_hash=made["vk_hash"],
-        quote=made["quote"],
-        collateral=made["collateral"],
-    )
-    binding = setup_report_data(circuit_digest=setup.circuit_digest, vk_hash=setup.vk_hash)
-    if parse_quote(setup.quote).report_data != binding:
-        raise SetupRefused("the enclave's quote binds another circuit or verifying key: do not publish it")
-    return setup
+    binding = setup_report_data(circuit_digest=made["circuit_digest"], vk_hash=made["vk_hash"])
+    if made["weights_digest"] != sha256(request["onnx"]) or parse_quote(made["quote"]).report_data != binding:
+        raise SetupRefused("the enclave's quote does not bind a setup of this model: do not publish it")
+    folder = config.enclave.models / Path(made["path"]).name
+    (folder / QUOTE_FILE).write_bytes(made["quote"])
+    if made["collateral"] is not None:
+        (folder / COLLATERAL_FILE).write_bytes(made["collateral"])
+    return AttestedSetup(folder, folder / QUOTE_FILE, made["circuit_digest"], made["vk_hash"])
+
+
+async def _ask(config: NodeConfig, request: dict[str, Any]) -> dict[str, Any]:
+    """Connect to the worker's enclave, or start one for the time of the setup."""
+    command = enclave_command(config.socket, config.enclave.provider, config.enclave.models)
+    link = EnclaveLink(config.socket, command if config.enclave.spawn else None)
+    await link.start()
+    try:
+        return await link.call("setup", request, SETUP_SECONDS)
+    finally:
+        await link.stop()

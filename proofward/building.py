@@ -67,27 +67,6 @@ def artifact(
     )
 
 
-def setup_params(
-    calibration: Path, evaluation: Path | None, *, name: str, lane: str, batch: int
-) -> dict[str, Any]:
-    """The params of an enclave's `setup` besides the ONNX: tables as float64 LE bytes (docs/protocol.md).
-
-    Raises TableError.
-    """
-    table = read_table(calibration)
-    params = {
-        "name": name,
-        "lane": lane,
-        "batch": batch,
-        "features": table.shape[1],
-        "calibration": table.astype("<f8").tobytes(),
-    }
-    if evaluation is not None:
-        x, y = split_truth(read_table(evaluation))
-        params |= {"evaluation_x": x.astype("<f8").tobytes(), "evaluation_y": y.astype("<f8").tobytes()}
-    return params
-
-
 def setup_request(
     source: Path, calibration: Path, evaluation: Path | None, *, name: str | None, lane: str, batch: int
 ) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proofward.chain import Call, Outbox, SubstrateClient, accounts
-from proofward.chain.pallets import models
+from proofward.chain import Call, DispatchError, Outbox, SubstrateClient, accounts
+from proofward.chain.pallets import attestation, models
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.revive import contract_code
 from proofward.client.errors import NotFound, Refused
 from proofward.client.store import default_directory
-from proofward.protocol import Lane, keccak256, model_id
+from proofward.protocol import Lane, keccak256, model_id, sha256
 from proofward.zkml import PublicArtifact
 from proofward.zkml.verifier_contract import expected_contract
 
@@ -26,6 +26,11 @@ from proofward.zkml.verifier_contract import expected_contract
 DEPLOY_WEIGHT = {"ref_time": 900_000_000_000, "proof_size": 5_000_000}
 #: Most that a deployment may hold as its storage deposit, in the smallest unit (1,000 UNIT).
 DEPLOY_DEPOSIT = 1_000 * 10**12
+
+
+#: What `proofward model setup` leaves beside an artefact's two halves.
+QUOTE_FILE = "setup.quote"
+COLLATERAL_FILE = "setup.collateral"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +114,30 @@ def publish_at(
     *,
     price: int,
     claim_blocks: int,
-    setup_quote: Path | None = None,
+    evidence: Path | None = None,
     state: Path | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> Published:
     """`publish` on the chain at `url`, with its outbox in the client's state directory.
 
-    `signer` is `//Name` or a key file, `setup_quote` a file. Raises what `publish` raises, and AccountError.
+    `signer` is `//Name` or a key file; `evidence` the folder with an attested setup's `setup.quote` and,
+    for the chain to
+    store, `setup.collateral`. Raises what `publish` raises, and AccountError.
     """
     keypair = accounts.keypair_of(signer)
     directory = state or default_directory()
-    try:
-        quote = None if setup_quote is None else setup_quote.read_bytes()
-    except OSError as error:
-        raise NotFound(f"cannot read the setup's quote {setup_quote}: {error.strerror}") from error
+    attested = public.manifest.setup == "attested"
+    quote, collateral = _read(evidence, QUOTE_FILE), _read(evidence, COLLATERAL_FILE)
+    if attested and quote is None:
+        raise NotFound(
+            f"the artefact's setup is attested, and {evidence or 'its folder'} has no {QUOTE_FILE}"
+        )
     with SubstrateClient.connect(url) as client:
         folder = directory / client.genesis.hex()[:16]
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         outbox = Outbox(folder / "outbox.sqlite", client)
+        if attested and quote is not None and collateral is not None:
+            _store_collateral(outbox, keypair, quote, collateral)
         return publish(
             client,
             outbox,
@@ -134,10 +145,24 @@ def publish_at(
             public,
             price=price,
             claim_blocks=claim_blocks,
-            setup_quote=quote,
+            setup_quote=quote if attested else None,
             cache=directory / "contracts",
             progress=progress,
         )
+
+
+def _read(folder: Path | None, name: str) -> bytes | None:
+    path = folder / name if folder is not None else None
+    return path.read_bytes() if path is not None and path.is_file() else None
+
+
+def _store_collateral(outbox: Outbox, keypair: Any, quote: bytes, collateral: bytes) -> None:
+    call = attestation.refresh_collateral(quote, collateral)
+    try:
+        outbox.send(f"collateral:{sha256(quote + collateral).hex()}", call, keypair)
+    except DispatchError as error:
+        if error.name != "CollateralOlder":  # the chain has newer: so much the better
+            raise
 
 
 def _deployed(client: SubstrateClient, code_hash: bytes) -> bytes | None:

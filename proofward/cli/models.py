@@ -181,52 +181,6 @@ def compile_model(
 def setup(
     onnx: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The ONNX file.")],
     calibration: Annotated[Path, typer.Option(help="Representative records: CSV or JSON, one a row.")],
-    enclave: Annotated[Path, typer.Option(help="The Unix socket of an enclave.")],
-    quote_out: Annotated[Path, typer.Option(dir_okay=False, help="Where to write the quote.")],
-    evaluation: EvaluationFile = None,
-    name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
-    lane: LaneOption = "groth16",
-    batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
-    as_json: JsonOption = False,
-) -> None:
-    """Have an enclave make a model's keys, with a quote for them. The artefact lands among the enclave's
-    models.
-
-    Example: proofward model setup mlp.onnx --calibration train.csv --enclave data/enclave.sock --quote-out
-    mlp.quote
-    """
-    from node.attested_setup import attested_setup
-    from proofward import building
-
-    with reporting(as_json):
-        params = building.setup_params(
-            calibration, evaluation, name=name or onnx.stem, lane=lane, batch=batch
-        )
-        done = attested_setup(enclave, onnx.read_bytes(), params)
-        quote_out.write_bytes(done.quote)
-        value = {
-            "artifact": done.path,
-            "manifest_hash": done.manifest_hash,
-            "circuit_digest": done.circuit_digest,
-            "vk_hash": done.vk_hash,
-            "quote": str(quote_out),
-        }
-        emit(
-            as_json,
-            value,
-            [
-                f"artefact {done.path}  (in the enclave's models)",
-                f"circuit  {hex0x(done.circuit_digest)}",
-                f"key      {hex0x(done.vk_hash)}",
-                f"quote    {quote_out}: publish the artefact's folder with --setup-quote {quote_out}",
-            ],
-        )
-
-
-@app.command("setup")
-def setup(
-    onnx: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The ONNX file.")],
-    calibration: Annotated[Path, typer.Option(help="Representative records: CSV or JSON, one a row.")],
     config: Annotated[Path, typer.Option("--config", help="The worker whose enclave makes the keys.")],
     evaluation: EvaluationFile = None,
     name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
@@ -234,22 +188,31 @@ def setup(
     batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Have a model's keys made inside an enclave: its setup is then `attested`, at the level of the
-    enclave's quote.
+    """Have a model's keys made inside an enclave: `setup: attested`, at the level of the enclave's quote.
 
     Example: proofward model setup mlp.onnx --calibration train.csv --config worker.toml
     """
+    from node.attested_setup import attested_setup
     from node.config import load
-    from node.setup import attested_setup
     from proofward import building
 
     with reporting(as_json):
         request = building.setup_request(onnx, calibration, evaluation, name=name, lane=lane, batch=batch)
-        folder = attested_setup(load(config), request)
+        done = attested_setup(load(config), request)
         emit(
             as_json,
-            {"artifact": str(folder)},
-            [f"artefact {folder}; publish it with `proofward model publish {folder}`"],
+            {
+                "artifact": str(done.folder),
+                "quote": str(done.quote),
+                "circuit_digest": done.circuit_digest,
+                "vk_hash": done.vk_hash,
+            },
+            [
+                f"artefact {done.folder}",
+                f"circuit  {hex0x(done.circuit_digest)}",
+                f"key      {hex0x(done.vk_hash)}",
+                f"publish  proofward model publish {done.folder} --setup-quote {done.quote}",
+            ],
         )
 
 
