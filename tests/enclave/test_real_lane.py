@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from node.attested_setup import attested_setup
 from proofward.attestation import DEVELOPMENT_ROOTS, Collateral, verify_quote
-from proofward.building import setup_params
-from proofward.protocol import HpkePrivateKey, HpkeSuite, setup_report_data
+from proofward.building import setup_request
+from proofward.protocol import HpkePrivateKey, HpkeSuite, setup_report_data, sha256
 from proofward.zkml import load_artifact, load_public
 from tests.enclave import world
 from tests.enclave.world import Refused, begin
@@ -42,10 +42,14 @@ def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
     table = rng.normal(size=(40, 2))
     with world.enclave(models, load=load_artifact) as (host, _):
         np.savetxt(tmp_path / "c.csv", table, delimiter=",")
-        params = setup_params(tmp_path / "c.csv", None, name="logistic", lane="groth16", batch=2)
-        made = attested_setup(host.path, model, params)
+        (tmp_path / "m.onnx").write_bytes(model)
+        request = setup_request(
+            tmp_path / "m.onnx", tmp_path / "c.csv", None, name=None, lane="groth16", batch=2
+        )
+        made = SimpleNamespace(**host.call("setup", **request))
+        assert made.weights_digest == sha256(model)
         now = int(dt.datetime.now(dt.UTC).timestamp())
-        collateral = Collateral.decode(made.collateral or b"")
+        collateral = Collateral.decode(made.collateral)
         assert load_public(models / made.path).manifest_hash == made.manifest_hash
         verified = verify_quote(made.quote, collateral, now=now, roots=DEVELOPMENT_ROOTS)
         binding = setup_report_data(circuit_digest=made.circuit_digest, vk_hash=made.vk_hash)
