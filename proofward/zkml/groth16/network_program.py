@@ -131,10 +131,10 @@ def _rounded(rows: sparse.csr_array, bias: FloatArray, factor: FloatArray, wires
              ) -> tuple[Linear, IntArray, IntArray]:
     """Integer rows in program wires, and their static bounds."""
     row_of = np.repeat(np.arange(len(bias)), np.diff(rows.indptr))
-    steps = np.rint(rows.data * factor[row_of])
-    if len(steps) and float(np.abs(steps).max()) >= 2.0**60:
+    exact = rows.data * factor[row_of]
+    if len(exact) and float(np.abs(exact).max()) >= 2.0**60:
         raise CompileError(f"layer {label!r} has coefficients beyond 60 bits; scale the model's inputs")
-    coefficients = steps.astype(np.int64)
+    coefficients = _balanced(exact, row_of, len(bias), np.maximum(np.abs(wires.low), np.abs(wires.high))[rows.indices])
     kept = coefficients != 0
     number = wires.number[rows.indices[kept]]
     order = np.lexsort((number, row_of[kept]))
@@ -143,6 +143,27 @@ def _rounded(rows: sparse.csr_array, bias: FloatArray, factor: FloatArray, wires
     low[wires.number], high[wires.number] = wires.low, wires.high
     node = Linear(np.rint(bias * factor).astype(np.int64), starts, number[order], coefficients[kept][order], label)
     return node, *linear_bounds(node, low, high)
+
+
+def _balanced(exact: FloatArray, row_of: npt.NDArray[np.intp], rows: int, reach: IntArray) -> IntArray:
+    """Round each row's coefficients so that their errors cancel: a common level of the inputs keeps its effect.
+
+    To the nearest first; then, where a row's errors, weighted by the reach of their wires, add up to t, those nearest to
+    a half are rounded the other way until t is as small as it gets.
+    """
+    nearest = np.rint(exact)
+    error = exact - nearest
+    weight = reach.astype(np.float64)
+    total = np.zeros(rows)
+    np.add.at(total, row_of, error * weight)
+    helps = np.flatnonzero((np.sign(error) == np.sign(total)[row_of]) & (error != 0))
+    helps = helps[np.lexsort((helps, -np.abs(error[helps]), row_of[helps]))]
+    run = np.cumsum(weight[helps])
+    first = np.searchsorted(row_of[helps], np.arange(rows))
+    before = np.concatenate([np.zeros(1), run])[first]
+    flipped = helps[run - before[row_of[helps]] - weight[helps] / 2 < np.abs(total)[row_of[helps]]]
+    nearest[flipped] += np.sign(error[flipped])
+    return nearest.astype(np.int64)
 
 
 def _shifts(low: IntArray, high: IntArray, groups: npt.NDArray[np.intp], layer: LayerPlan) -> IntArray:

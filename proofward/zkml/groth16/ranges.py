@@ -28,7 +28,7 @@ def affine_quantiser(calibration: FloatArray, input_shape: tuple[int, ...], bits
     spread = np.where(high > low, high - low, np.maximum(np.abs(high), 1.0))
     margin = np.where(flags, 0.0, spread * (MARGIN_SHARED if shared else MARGIN))
     bottom = np.where((low >= 0) & ~flags, np.maximum(low - margin, 0.0), low - margin)
-    top = np.where((high <= 0) & ~flags, np.minimum(high + margin, 0.0), high + margin)
+    top = np.where((high <= 0) & (low < 0) & ~flags, np.minimum(high + margin, 0.0), high + margin)
     steps = np.where(flags, 1, (1 << bits) - 1)
     scale = steps / (top - bottom)
     return AffineQuantiser(scale=scale[groups].tolist(), offset=bottom[groups].tolist(), low=[0] * features,
