@@ -211,7 +211,7 @@ def setup(
                 f"artefact {done.folder}",
                 f"circuit  {hex0x(done.circuit_digest)}",
                 f"key      {hex0x(done.vk_hash)}",
-                f"publish  proofward model publish {done.folder} --setup-quote {done.quote}",
+                f"publish  proofward model publish {done.folder}",
             ],
         )
 
