@@ -1,7 +1,7 @@
 """Makes the raw chain spec from a runtime's wasm, or checks that the committed one is what the source gives.
 
-Standard library only, so that the check needs no virtual environment. Numbers of genesis go through Python because
-JavaScript would round balances above 2**53.
+Standard library only, so that the check needs no virtual environment. Numbers of genesis go through Python
+because JavaScript would round balances above 2**53.
 """
 
 from __future__ import annotations
@@ -86,18 +86,30 @@ def make(wasm: Path) -> tuple[str, str]:
 
 def difference(committed: str, made: str) -> str:
     """Say which lines of the hash file differ, and what that may mean."""
-    old, new = (dict(reversed(line.split("  ", 1)) for line in text.splitlines()) for text in (committed, made))
-    lines = [f"  {name}: committed {old.get(name)}, built {value}" for name, value in new.items() if old.get(name) != value]
+    old, new = (
+        dict(reversed(line.split("  ", 1)) for line in text.splitlines()) for text in (committed, made)
+    )
+    lines = [
+        f"  {name}: committed {old.get(name)}, built {value}"
+        for name, value in new.items()
+        if old.get(name) != value
+    ]
     if old.get("compiler") != new.get("compiler"):
-        lines.append("  the compilers differ: Debian moved it; rebuild without --check and commit the new spec")
+        lines.append(
+            "  the compilers differ: Debian moved it; rebuild without --check and commit the new spec"
+        )
     return "\n".join(lines)
 
 
 def main() -> int:
     """Write the spec, or compare with --check. Exit code 1 when it differs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("wasm", type=Path, help="the runtime, not compressed")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the committed spec differs")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if the committed spec differs"
+    )
     arguments = parser.parse_args()
     text, hashes = make(arguments.wasm)
     spec_path, hash_path = SPEC_FOLDER / f"{NAME}.json", SPEC_FOLDER / f"{NAME}.sha256"

@@ -28,16 +28,7 @@ pub fn model_id<AccountId: Encode>(
 	verifier: &H160,
 	code_hash: &H256,
 ) -> H256 {
-	let fields = (
-		publisher,
-		weights_digest,
-		manifest_hash,
-		lane,
-		vk_hash,
-		verifier,
-		code_hash,
-	)
-		.encode();
+	let fields = (publisher, weights_digest, manifest_hash, lane, vk_hash, verifier, code_hash).encode();
 	blake2_256(&[MODEL, &fields].concat()).into()
 }
 
@@ -55,10 +46,7 @@ pub fn measurement(registers: &TdRegisters) -> H256 {
 	let mut message: Vec<u8> = Vec::with_capacity(MEASUREMENT.len() + 8 * 48);
 	message.extend_from_slice(MEASUREMENT);
 	message.extend_from_slice(registers.mrtd);
-	registers
-		.rtmr
-		.iter()
-		.for_each(|rtmr| message.extend_from_slice(*rtmr));
+	registers.rtmr.iter().for_each(|rtmr| message.extend_from_slice(*rtmr));
 	message.extend_from_slice(registers.mr_config_id);
 	message.extend_from_slice(registers.mr_owner);
 	message.extend_from_slice(registers.mr_owner_config);

@@ -35,17 +35,7 @@ pub fn worker_report_data<AccountId: Encode>(
 	block_hash: &H256,
 ) -> [u8; 64] {
 	let (account, epoch) = (account.encode(), epoch.to_le_bytes());
-	bind(
-		WORKER,
-		&[
-			genesis.as_bytes(),
-			&account,
-			hpke_key,
-			receipt_key,
-			&epoch,
-			block_hash.as_bytes(),
-		],
-	)
+	bind(WORKER, &[genesis.as_bytes(), &account, hpke_key, receipt_key, &epoch, block_hash.as_bytes()])
 }
 
 /// `report_data` of the quote of an enclave that ran a trusted setup: this circuit's key was made in there.

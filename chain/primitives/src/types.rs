@@ -104,11 +104,7 @@ mod tests {
 			(Setup::Ceremony, Level::Hardware, false, true),
 		];
 		for (setup, level, allow_dev, expected) in table {
-			assert_eq!(
-				setup.acceptable(level, allow_dev),
-				expected,
-				"{setup:?} {level:?} {allow_dev}"
-			);
+			assert_eq!(setup.acceptable(level, allow_dev), expected, "{setup:?} {level:?} {allow_dev}");
 		}
 	}
 

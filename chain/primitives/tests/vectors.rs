@@ -46,10 +46,7 @@ fn setup(value: &Value) -> Setup {
 #[test]
 fn job_ids() {
 	for case in cases("job_id") {
-		assert_eq!(
-			job_id(&account(&case["client"]), &hash(&case["nonce"])),
-			hash(&case["output"])
-		);
+		assert_eq!(job_id(&account(&case["client"]), &hash(&case["nonce"])), hash(&case["output"]));
 	}
 }
 
@@ -130,10 +127,6 @@ fn receipts() {
 		let (key, signature) = (array(&case["receipt_key"]), array(&case["signature"]));
 		assert!(receipt.verify(&key, &signature));
 		assert!(!receipt.verify(&[7; 32], &signature));
-		assert!(!Receipt {
-			block: receipt.block + 1,
-			..receipt
-		}
-		.verify(&key, &signature));
+		assert!(!Receipt { block: receipt.block + 1, ..receipt }.verify(&key, &signature));
 	}
 }

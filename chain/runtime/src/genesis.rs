@@ -68,9 +68,7 @@ fn development() -> RuntimeGenesisConfig {
 			roots: [(Level::Simulated, DEV_ROOT.into())].into(),
 			..Default::default()
 		},
-		sudo: SudoConfig {
-			key: Some(Sr25519Keyring::Alice.to_account_id()),
-		},
+		sudo: SudoConfig { key: Some(Sr25519Keyring::Alice.to_account_id()) },
 		..Default::default()
 	}
 }

@@ -72,10 +72,7 @@ impl ProofVerifier for Contracts {
 		output_commitment: &H256,
 		proof: &[u8],
 	) -> Verdict {
-		let rejected = |reason, weight| Verdict {
-			decision: Decision::Rejected(reason),
-			weight,
-		};
+		let rejected = |reason, weight| Verdict { decision: Decision::Rejected(reason), weight };
 		if Self::code_hash(&contract.address) != Some(contract.code_hash) {
 			return rejected(RejectReason::CodeChanged, Weight::zero());
 		}
@@ -85,10 +82,7 @@ impl ProofVerifier for Contracts {
 				RuntimeOrigin::signed(caller()),
 				contract.address,
 				0u32.into(),
-				TransactionLimits::WeightAndDeposit {
-					weight_limit: VERDICT_LIMIT,
-					deposit_limit: 0,
-				},
+				TransactionLimits::WeightAndDeposit { weight_limit: VERDICT_LIMIT, deposit_limit: 0 },
 				data,
 				&ExecConfig::new_substrate_tx_without_bump(),
 			);
@@ -101,10 +95,7 @@ impl ProofVerifier for Contracts {
 		let weight = called.weight_consumed.min(VERDICT_LIMIT);
 		match called.result {
 			Ok(answer) if answer.did_revert() => rejected(RejectReason::Reverted, weight),
-			Ok(answer) => Verdict {
-				decision: decide(&answer.data),
-				weight,
-			},
+			Ok(answer) => Verdict { decision: decide(&answer.data), weight },
 			Err(_) => rejected(RejectReason::CallFailed, weight),
 		}
 	}

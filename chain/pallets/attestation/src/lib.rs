@@ -120,12 +120,7 @@ pub mod pallet {
 		/// The demands on platforms changed.
 		PolicySet { policy: TcbPolicy },
 		/// Newer (or the same) collateral is on the chain for a family of platforms.
-		CollateralRefreshed {
-			root: H256,
-			fmspc: [u8; 6],
-			authority: PckAuthority,
-			expires_at: Moment,
-		},
+		CollateralRefreshed { root: H256, fmspc: [u8; 6], authority: PckAuthority, expires_at: Moment },
 	}
 
 	#[pallet::error]
@@ -210,10 +205,7 @@ pub mod pallet {
 		pub fn allow_measurement(origin: OriginFor<T>, measurement: H256, label: Label) -> DispatchResult {
 			ensure_root(origin)?;
 			let room = Measurements::<T>::count() < MAX_MEASUREMENTS;
-			ensure!(
-				room || Measurements::<T>::contains_key(measurement),
-				Error::<T>::TooManyMeasurements
-			);
+			ensure!(room || Measurements::<T>::contains_key(measurement), Error::<T>::TooManyMeasurements);
 			Measurements::<T>::insert(measurement, &label);
 			Self::deposit_event(Event::MeasurementAllowed { measurement, label });
 			Ok(())
@@ -224,10 +216,7 @@ pub mod pallet {
 		#[pallet::weight(T::WeightInfo::disallow_measurement())]
 		pub fn disallow_measurement(origin: OriginFor<T>, measurement: H256) -> DispatchResult {
 			ensure_root(origin)?;
-			ensure!(
-				Measurements::<T>::take(measurement).is_some(),
-				Error::<T>::NoSuchMeasurement
-			);
+			ensure!(Measurements::<T>::take(measurement).is_some(), Error::<T>::NoSuchMeasurement);
 			Self::deposit_event(Event::MeasurementDisallowed { measurement });
 			Ok(())
 		}
@@ -255,33 +244,20 @@ pub mod pallet {
 			let quote = ParsedQuote::parse(&quote).map_err(Error::<T>::from)?;
 			let root = Roots::<T>::get(quote.claimed_root).ok_or(Error::<T>::UnknownRoot)?;
 			let decoded = quotes::decode_collateral(&collateral).map_err(Error::<T>::from)?;
-			let claims = quote
-				.verify(&root, &decoded, Self::seconds())
-				.map_err(Error::<T>::from)?;
+			let claims = quote.verify(&root, &decoded, Self::seconds()).map_err(Error::<T>::from)?;
 			let freshness = quotes::freshness(&decoded, &claims).map_err(Error::<T>::from)?;
 
 			let key = (quote.claimed_root, quote.fmspc, quote.authority);
 			match Collateral::<T>::get(key) {
-				Some(stored) => ensure!(
-					!freshness.older_than(&stored.freshness),
-					Error::<T>::CollateralOlder
-				),
-				None => ensure!(
-					Collateral::<T>::count() < MAX_PLATFORMS,
-					Error::<T>::TooManyPlatforms
-				),
+				Some(stored) => {
+					ensure!(!freshness.older_than(&stored.freshness), Error::<T>::CollateralOlder)
+				}
+				None => ensure!(Collateral::<T>::count() < MAX_PLATFORMS, Error::<T>::TooManyPlatforms),
 			}
 			let encoded = CollateralBytes::try_from(quotes::encode_collateral(&decoded))
 				.map_err(|_| Error::<T>::MalformedCollateral)?;
 			let expires_at = claims.earliest_expiration_date.saturating_mul(1_000);
-			Collateral::<T>::insert(
-				key,
-				StoredCollateral {
-					encoded,
-					freshness,
-					expires_at,
-				},
-			);
+			Collateral::<T>::insert(key, StoredCollateral { encoded, freshness, expires_at });
 			Self::deposit_event(Event::CollateralRefreshed {
 				root: quote.claimed_root,
 				fmspc: quote.fmspc,
@@ -310,10 +286,7 @@ pub mod pallet {
 			let claims = quote.verify(&root, &collateral, now / 1_000)?;
 			quotes::judge(&claims, &Policy::<T>::get(), now / 1_000)?;
 			let (measurement, report_data) = quotes::identity(&claims)?;
-			ensure!(
-				Measurements::<T>::contains_key(measurement),
-				Error::<T>::MeasurementNotAllowed
-			);
+			ensure!(Measurements::<T>::contains_key(measurement), Error::<T>::MeasurementNotAllowed);
 			Ok(Verified {
 				level: root.level,
 				root: quote.claimed_root,

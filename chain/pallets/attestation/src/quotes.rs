@@ -47,19 +47,12 @@ impl<'a> ParsedQuote<'a> {
 		}
 		let chain = intel::extract_cert_chain(&quote).map_err(|_| Refusal::MalformedQuote)?;
 		let (leaf, root) = chain.first().zip(chain.last()).ok_or(Refusal::MalformedQuote)?;
-		let fmspc = intel::parse_pck_extension(leaf)
-			.map_err(|_| Refusal::MalformedQuote)?
-			.fmspc;
+		let fmspc = intel::parse_pck_extension(leaf).map_err(|_| Refusal::MalformedQuote)?.fmspc;
 		let authority = match intel::pck_ca(leaf).map_err(|_| Refusal::MalformedQuote)? {
 			dcap_qvl::config::PckCa::Processor => PckAuthority::Processor,
 			dcap_qvl::config::PckCa::Platform => PckAuthority::Platform,
 		};
-		Ok(Self {
-			bytes,
-			claimed_root: sha2_256(root).into(),
-			fmspc,
-			authority,
-		})
+		Ok(Self { bytes, claimed_root: sha2_256(root).into(), fmspc, authority })
 	}
 
 	/// Verifies signatures, revocation and validity at `now` (seconds). The TCB status is not judged here.
@@ -100,20 +93,14 @@ pub fn freshness(collateral: &QuoteCollateralV3, claims: &QuoteClaims) -> Result
 		serde_json::from_str(&collateral.qe_identity).map_err(|_| Refusal::MalformedCollateral)?;
 	Ok(Freshness {
 		tcb_info: (tcb_info.tcb_evaluation_data_number, date(&tcb_info.issue_date)?),
-		qe_identity: (
-			qe_identity.tcb_evaluation_data_number,
-			date(&qe_identity.issue_date)?,
-		),
+		qe_identity: (qe_identity.tcb_evaluation_data_number, date(&qe_identity.issue_date)?),
 		crl_numbers: (claims.platform.root_ca_crl_num, claims.platform.pck_crl_num),
 	})
 }
 
 /// `2026-01-31T12:00:00Z`: dates of this one form compare as text.
 fn date(text: &str) -> Result<[u8; 20], Refusal> {
-	let bytes: [u8; 20] = text
-		.as_bytes()
-		.try_into()
-		.map_err(|_| Refusal::MalformedCollateral)?;
+	let bytes: [u8; 20] = text.as_bytes().try_into().map_err(|_| Refusal::MalformedCollateral)?;
 	let shape = b"dddd-dd-ddTdd:dd:ddZ";
 	let fits = bytes.iter().zip(shape).all(|(byte, form)| match form {
 		b'd' => byte.is_ascii_digit(),

@@ -142,9 +142,7 @@ impl TcbPolicy {
 			.allow_smt(self.allow_smt)
 			.allow_dynamic_platform(self.allow_dynamic_platform)
 			.allow_cached_keys(self.allow_cached_keys);
-		self.also_accepted
-			.iter()
-			.fold(policy, |policy, status| policy.allow_status((*status).into()))
+		self.also_accepted.iter().fold(policy, |policy, status| policy.allow_status((*status).into()))
 	}
 }
 

@@ -80,21 +80,9 @@ pub mod pallet {
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
 	pub enum Event<T: Config> {
 		/// A worker may take jobs.
-		Registered {
-			worker: T::AccountId,
-			level: Level,
-			measurement: H256,
-			epoch: u32,
-			expires_at: Moment,
-		},
+		Registered { worker: T::AccountId, level: Level, measurement: H256, epoch: u32, expires_at: Moment },
 		/// A worker has new keys, on the strength of a new quote.
-		Renewed {
-			worker: T::AccountId,
-			level: Level,
-			measurement: H256,
-			epoch: u32,
-			expires_at: Moment,
-		},
+		Renewed { worker: T::AccountId, level: Level, measurement: H256, epoch: u32, expires_at: Moment },
 		/// A worker left and has its stake back.
 		Retired { worker: T::AccountId },
 	}
@@ -159,13 +147,7 @@ pub mod pallet {
 			let (level, measurement, expires_at) = (worker.level, worker.measurement, worker.expires_at);
 			ReceiptKeys::<T>::insert(receipt_key, &who);
 			Workers::<T>::insert(&who, worker);
-			Self::deposit_event(Event::Registered {
-				worker: who,
-				level,
-				measurement,
-				epoch,
-				expires_at,
-			});
+			Self::deposit_event(Event::Registered { worker: who, level, measurement, epoch, expires_at });
 			Ok(())
 		}
 
@@ -189,10 +171,7 @@ pub mod pallet {
 
 			let same = (old.level, old.root, old.measurement)
 				== (verified.level, verified.root, verified.measurement);
-			let previous = PreviousEpoch {
-				epoch: old.epoch,
-				receipt_key: old.receipt_key,
-			};
+			let previous = PreviousEpoch { epoch: old.epoch, receipt_key: old.receipt_key };
 			let worker = Worker {
 				level: verified.level,
 				root: verified.root,
@@ -210,13 +189,7 @@ pub mod pallet {
 			let (level, measurement, expires_at) = (worker.level, worker.measurement, worker.expires_at);
 			ReceiptKeys::<T>::insert(receipt_key, &who);
 			Workers::<T>::insert(&who, worker);
-			Self::deposit_event(Event::Renewed {
-				worker: who,
-				level,
-				measurement,
-				epoch,
-				expires_at,
-			});
+			Self::deposit_event(Event::Renewed { worker: who, level, measurement, epoch, expires_at });
 			Ok(())
 		}
 
@@ -227,12 +200,7 @@ pub mod pallet {
 			let who = ensure_signed(origin)?;
 			let worker = Workers::<T>::get(&who).ok_or(Error::<T>::NotRegistered)?;
 			ensure!(worker.open_claims == 0, Error::<T>::OpenClaims);
-			T::Currency::release(
-				&HoldReason::Stake.into(),
-				&who,
-				worker.stake,
-				Precision::BestEffort,
-			)?;
+			T::Currency::release(&HoldReason::Stake.into(), &who, worker.stake, Precision::BestEffort)?;
 			Workers::<T>::remove(&who);
 			Self::deposit_event(Event::Retired { worker: who });
 			Ok(())
@@ -253,15 +221,9 @@ pub mod pallet {
 			epoch: u32,
 			block: u32,
 		) -> Result<Verified, DispatchError> {
-			ensure!(
-				[X25519_KEY, HYBRID_KEY].contains(&hpke_key.len()),
-				Error::<T>::BadHpkeKey
-			);
+			ensure!([X25519_KEY, HYBRID_KEY].contains(&hpke_key.len()), Error::<T>::BadHpkeKey);
 			let owner = ReceiptKeys::<T>::get(receipt_key);
-			ensure!(
-				owner.is_none_or(|owner| owner == *who),
-				Error::<T>::ReceiptKeyTaken
-			);
+			ensure!(owner.is_none_or(|owner| owner == *who), Error::<T>::ReceiptKeyTaken);
 			let block_hash = Self::recent_block(block)?;
 
 			let verified = T::Quotes::verify_quote(quote)?;
@@ -282,9 +244,7 @@ pub mod pallet {
 		}
 
 		fn expiry(verified: &Verified) -> Moment {
-			T::Time::now()
-				.saturating_add(T::Lifetime::get())
-				.min(verified.collateral_expires_at)
+			T::Time::now().saturating_add(T::Lifetime::get()).min(verified.collateral_expires_at)
 		}
 	}
 }

@@ -22,10 +22,7 @@ const YES: &str = "60015f5260205ff3";
 fn chain() -> TestExternalities {
 	let balances = vec![(Sr25519Keyring::Alice.to_account_id(), 1_000 * UNIT)];
 	let config = RuntimeGenesisConfig {
-		balances: BalancesConfig {
-			balances,
-			..Default::default()
-		},
+		balances: BalancesConfig { balances, ..Default::default() },
 		..Default::default()
 	};
 	let mut chain = TestExternalities::new(config.build_storage().unwrap());
@@ -37,30 +34,18 @@ fn chain() -> TestExternalities {
 fn deploy(code: &str) -> VerifierContract {
 	let code = hex::decode(code).unwrap();
 	let length = (code.len() as u16).to_be_bytes();
-	let init = [
-		&[
-			0x61, length[0], length[1], 0x80, 0x60, 0x0a, 0x5f, 0x39, 0x5f, 0xf3,
-		][..],
-		&code,
-	]
-	.concat();
+	let init = [&[0x61, length[0], length[1], 0x80, 0x60, 0x0a, 0x5f, 0x39, 0x5f, 0xf3][..], &code].concat();
 	let deployed = Revive::bare_instantiate(
 		RuntimeOrigin::signed(Sr25519Keyring::Alice.to_account_id()),
 		0u32.into(),
-		TransactionLimits::WeightAndDeposit {
-			weight_limit: VERDICT_LIMIT,
-			deposit_limit: UNIT * 100,
-		},
-		Code::Upload(init),
+		TransactionLimits::WeightAndDeposit { weight_limit: VERDICT_LIMIT, deposit_limit: UNIT * 100 },
+		Code::Upload(init.clone()),
 		vec![],
-		None,
+		Some(sp_io::hashing::keccak_256(&init)),
 		&ExecConfig::new_substrate_tx(),
 	);
 	let address = deployed.result.expect("the contract deploys").addr;
-	VerifierContract {
-		address,
-		code_hash: Contracts::code_hash(&address).expect("it has code"),
-	}
+	VerifierContract { address, code_hash: Contracts::code_hash(&address).expect("it has code") }
 }
 
 fn ask(contract: &VerifierContract) -> Verdict {
@@ -71,10 +56,7 @@ fn ask(contract: &VerifierContract) -> Verdict {
 fn the_code_hash_is_keccak_of_the_runtime_code() {
 	chain().execute_with(|| {
 		let contract = deploy(YES);
-		assert_eq!(
-			contract.code_hash.0,
-			sp_io::hashing::keccak_256(&hex::decode(YES).unwrap())
-		);
+		assert_eq!(contract.code_hash.0, sp_io::hashing::keccak_256(&hex::decode(YES).unwrap()));
 		assert_eq!(Contracts::code_hash(&H160::repeat_byte(9)), None, "nothing there");
 		assert_eq!(
 			Contracts::code_hash(&H160::from_low_u64_be(1)),
@@ -86,48 +68,21 @@ fn the_code_hash_is_keccak_of_the_runtime_code() {
 
 #[test]
 fn only_an_exact_true_accepts() {
-	let table: [(&str, &str, Decision); 13] = [
+	let table: [(&str, &str, Decision); 14] = [
 		("says yes", YES, Decision::Accepted),
 		("says no", "5f5f5260205ff3", Decision::Rejected(ProofInvalid)),
-		(
-			"says two",
-			"60025f5260205ff3",
-			Decision::Rejected(MalformedAnswer),
-		),
-		(
-			"says 2**256 - 1",
-			"5f195f5260205ff3",
-			Decision::Rejected(MalformedAnswer),
-		),
-		(
-			"says yes in 31 bytes",
-			"60015f52601f5ff3",
-			Decision::Rejected(MalformedAnswer),
-		),
-		(
-			"says yes in 64 bytes",
-			"60015f5260405ff3",
-			Decision::Rejected(MalformedAnswer),
-		),
+		("says two", "60025f5260205ff3", Decision::Rejected(MalformedAnswer)),
+		("says 2**256 - 1", "5f195f5260205ff3", Decision::Rejected(MalformedAnswer)),
+		("says yes in 31 bytes", "60015f52601f5ff3", Decision::Rejected(MalformedAnswer)),
+		("says yes in 64 bytes", "60015f5260405ff3", Decision::Rejected(MalformedAnswer)),
 		("says nothing", "00", Decision::Rejected(MalformedAnswer)),
 		("reverts", "5f5ffd", Decision::Rejected(Reverted)),
-		(
-			"reverts with a yes",
-			"60015f5260205ffd",
-			Decision::Rejected(Reverted),
-		),
+		("reverts with a yes", "60015f5260205ffd", Decision::Rejected(Reverted)),
 		("burns all gas", "5b5f56", Decision::Rejected(CallFailed)),
 		("invalid instruction", "fe", Decision::Rejected(CallFailed)),
-		(
-			"writes, then says yes",
-			"60015f5560015f5260205ff3",
-			Decision::Rejected(CallFailed),
-		),
-		(
-			"returns a megabyte",
-			"60015f52621000005ff3",
-			Decision::Rejected(MalformedAnswer),
-		),
+		("writes, then says yes", "60015f5560015f5260205ff3", Decision::Rejected(CallFailed)),
+		("returns 64 KiB", "60015f52620100005ff3", Decision::Rejected(MalformedAnswer)),
+		("returns a megabyte", "60015f52621000005ff3", Decision::Rejected(CallFailed)),
 	];
 	chain().execute_with(|| {
 		for (contract, code, expected) in table {
@@ -136,11 +91,7 @@ fn only_an_exact_true_accepts() {
 			let verdict = ask(&contract_at);
 			assert_eq!(verdict.decision, expected, "{contract}");
 			assert!(verdict.weight.all_lte(VERDICT_LIMIT), "{contract}");
-			assert_eq!(
-				(Balances::total_issuance(), System::event_count()),
-				before,
-				"{contract}"
-			);
+			assert_eq!((Balances::total_issuance(), System::event_count()), before, "{contract}");
 		}
 	});
 }
@@ -163,20 +114,8 @@ fn code_that_is_not_the_named_code_is_not_asked() {
 	chain().execute_with(|| {
 		let contract = deploy(YES);
 		let table: [(&str, VerifierContract); 2] = [
-			(
-				"another hash",
-				VerifierContract {
-					code_hash: H256::zero(),
-					..contract
-				},
-			),
-			(
-				"no contract",
-				VerifierContract {
-					address: H160::repeat_byte(9),
-					..contract
-				},
-			),
+			("another hash", VerifierContract { code_hash: H256::zero(), ..contract }),
+			("no contract", VerifierContract { address: H160::repeat_byte(9), ..contract }),
 		];
 		for (fault, contract) in table {
 			let expected = Decision::Rejected(CodeChanged);
@@ -194,10 +133,6 @@ fn whatever_a_contract_does_is_undone() {
 		let root = sp_io::storage::root(sp_runtime::StateVersion::V1);
 		assert_eq!(ask(&logs).decision, Decision::Accepted);
 		assert_eq!(System::event_count(), events, "its log is gone");
-		assert_eq!(
-			sp_io::storage::root(sp_runtime::StateVersion::V1),
-			root,
-			"state is as before"
-		);
+		assert_eq!(sp_io::storage::root(sp_runtime::StateVersion::V1), root, "state is as before");
 	});
 }

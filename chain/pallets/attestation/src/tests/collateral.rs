@@ -19,12 +19,7 @@ fn without_collateral_nothing_verifies() {
 #[test]
 fn no_part_of_stored_collateral_becomes_older() {
 	ready().execute_with(|| {
-		for name in [
-			"older_tcb_info",
-			"older_qe_identity",
-			"older_issue_date",
-			"older_revocations",
-		] {
+		for name in ["older_tcb_info", "older_qe_identity", "older_issue_date", "older_revocations"] {
 			let attempt = refresh(fixtures::quote("alice"), fixtures::collateral(name));
 			assert_noop!(attempt, Error::<Test>::CollateralOlder);
 		}
@@ -57,10 +52,7 @@ fn refreshing_is_open_to_anyone_and_shows() {
 			}
 			.into(),
 		);
-		assert_ok!(refresh(
-			fixtures::quote("alice"),
-			fixtures::collateral("up_to_date")
-		));
+		assert_ok!(refresh(fixtures::quote("alice"), fixtures::collateral("up_to_date")));
 		assert_eq!(Collateral::<Test>::count(), 1);
 	});
 }
@@ -68,28 +60,13 @@ fn refreshing_is_open_to_anyone_and_shows() {
 #[test]
 fn bad_collateral_is_refused_by_name() {
 	let mut flipped = fixtures::collateral("up_to_date");
-	let at = flipped
-		.windows(12)
-		.position(|window| window == b"\"TD_QE\",\"ver")
-		.unwrap();
+	let at = flipped.windows(12).position(|window| window == b"\"TD_QE\",\"ver").unwrap();
 	flipped[at + 2] ^= 1;
 	let with_tail = [fixtures::collateral("up_to_date"), vec![0]].concat();
 	let table = [
-		(
-			"a document with a bit flipped",
-			flipped,
-			Error::<Test>::QuoteRejected,
-		),
-		(
-			"another root's",
-			fixtures::collateral("foreign_root"),
-			Error::QuoteRejected,
-		),
-		(
-			"the platform's certificate revoked",
-			fixtures::collateral("revoked"),
-			Error::QuoteRejected,
-		),
+		("a document with a bit flipped", flipped, Error::<Test>::QuoteRejected),
+		("another root's", fixtures::collateral("foreign_root"), Error::QuoteRejected),
+		("the platform's certificate revoked", fixtures::collateral("revoked"), Error::QuoteRejected),
 		("bytes after the end", with_tail, Error::MalformedCollateral),
 		("nothing", vec![], Error::MalformedCollateral),
 	];
@@ -99,10 +76,7 @@ fn bad_collateral_is_refused_by_name() {
 			assert_eq!(attempt, Err(error.into()), "{fault}");
 			assert_eq!(Collateral::<Test>::count(), 0, "{fault}");
 		}
-		let unknown = refresh(
-			fixtures::quote("foreign_root"),
-			fixtures::collateral("foreign_root"),
-		);
+		let unknown = refresh(fixtures::quote("foreign_root"), fixtures::collateral("foreign_root"));
 		assert_noop!(unknown, Error::<Test>::UnknownRoot);
 	});
 }
@@ -113,10 +87,7 @@ fn collateral_expires() {
 		at(fixtures::now() + 29 * DAY);
 		assert_ok!(verify(&fixtures::quote("alice")));
 		at(fixtures::now() + 29 * DAY + 1);
-		assert_eq!(
-			verify(&fixtures::quote("alice")),
-			refused(Error::CollateralExpired)
-		);
+		assert_eq!(verify(&fixtures::quote("alice")), refused(Error::CollateralExpired));
 		let again = refresh(fixtures::quote("alice"), fixtures::collateral("up_to_date"));
 		assert_ok!(again);
 		at(fixtures::now() + 29 * DAY + 1_000);
@@ -133,13 +104,6 @@ fn a_platforms_own_certificates_in_collateral_are_dropped() {
 		let mut collateral = dcap_qvl::QuoteCollateralV3::decode(&mut &bytes[..]).unwrap();
 		collateral.pck_certificate_chain = Some("another platform's".into());
 		assert_ok!(refresh(fixtures::quote("alice"), collateral.encode()));
-		assert_eq!(
-			Collateral::<Test>::iter_values()
-				.next()
-				.unwrap()
-				.encoded
-				.into_inner(),
-			bytes
-		);
+		assert_eq!(Collateral::<Test>::iter_values().next().unwrap().encoded.into_inner(), bytes);
 	});
 }

@@ -86,21 +86,14 @@ pub fn anyone() -> RuntimeOrigin {
 }
 
 pub fn refresh(quote: Vec<u8>, collateral: Vec<u8>) -> frame_support::dispatch::DispatchResult {
-	Attestation::refresh_collateral(
-		anyone(),
-		quote.try_into().unwrap(),
-		collateral.try_into().unwrap(),
-	)
+	Attestation::refresh_collateral(anyone(), quote.try_into().unwrap(), collateral.try_into().unwrap())
 }
 
 /// A chain on which the development quotes verify.
 pub fn ready() -> TestExternalities {
 	let mut chain = chain();
 	chain.execute_with(|| {
-		assert_ok!(refresh(
-			fixtures::quote("alice"),
-			fixtures::collateral("up_to_date")
-		));
+		assert_ok!(refresh(fixtures::quote("alice"), fixtures::collateral("up_to_date")));
 		allow(measurement(0x11));
 	});
 	chain
@@ -108,11 +101,7 @@ pub fn ready() -> TestExternalities {
 
 pub fn allow(measurement: H256) {
 	let label = b"test".to_vec().try_into().unwrap();
-	assert_ok!(Attestation::allow_measurement(
-		RuntimeOrigin::root(),
-		measurement,
-		label
-	));
+	assert_ok!(Attestation::allow_measurement(RuntimeOrigin::root(), measurement, label));
 }
 
 pub fn verify(quote: &[u8]) -> Result<Verified, DispatchError> {

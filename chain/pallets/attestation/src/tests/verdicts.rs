@@ -25,11 +25,7 @@ fn intels_samples_verify_at_their_date_as_hardware() {
 			let sample = fixtures::sample(name, now);
 			at(sample.now);
 			assert_ok!(refresh(sample.quote.clone(), sample.collateral));
-			assert_eq!(
-				verify(&sample.quote),
-				refused(Error::MeasurementNotAllowed),
-				"{name}"
-			);
+			assert_eq!(verify(&sample.quote), refused(Error::MeasurementNotAllowed), "{name}");
 
 			let quote = dcap_qvl::quote::Quote::parse(&sample.quote).unwrap();
 			let report = quote.report.as_td10().unwrap();
@@ -61,45 +57,27 @@ fn intels_sample_of_a_platform_below_every_level_is_refused() {
 	chain().execute_with(|| {
 		let sample = fixtures::sample("tdx_quote_outdated", TDX_OUTDATED_NOW);
 		at(sample.now);
-		assert_noop!(
-			refresh(sample.quote, sample.collateral),
-			Error::<Test>::QuoteRejected
-		);
+		assert_noop!(refresh(sample.quote, sample.collateral), Error::<Test>::QuoteRejected);
 	});
 }
 
 #[test]
 fn an_out_of_date_platform_is_refused_until_the_policy_takes_it() {
 	ready().execute_with(|| {
-		assert_ok!(refresh(
-			fixtures::quote("alice"),
-			fixtures::collateral("out_of_date")
-		));
+		assert_ok!(refresh(fixtures::quote("alice"), fixtures::collateral("out_of_date")));
 		let verify = || verify(&fixtures::quote("alice"));
 		assert_eq!(verify(), refused(Error::TcbNotAllowed));
 
 		let also_accepted = vec![TcbStatus::OutOfDate].try_into().unwrap();
-		let without_grace = TcbPolicy {
-			also_accepted,
-			..Default::default()
-		};
-		assert_ok!(Attestation::set_policy(
-			RuntimeOrigin::root(),
-			without_grace.clone()
-		));
+		let without_grace = TcbPolicy { also_accepted, ..Default::default() };
+		assert_ok!(Attestation::set_policy(RuntimeOrigin::root(), without_grace.clone()));
 		assert_eq!(verify(), refused(Error::TcbNotAllowed), "no grace");
 
-		let policy = TcbPolicy {
-			grace_seconds: 2 * 24 * 3_600,
-			..without_grace
-		};
+		let policy = TcbPolicy { grace_seconds: 2 * 24 * 3_600, ..without_grace };
 		assert_ok!(Attestation::set_policy(RuntimeOrigin::root(), policy.clone()));
 		assert_ok!(verify());
 
-		let policy = TcbPolicy {
-			min_evaluation_number: 18,
-			..policy
-		};
+		let policy = TcbPolicy { min_evaluation_number: 18, ..policy };
 		assert_ok!(Attestation::set_policy(RuntimeOrigin::root(), policy));
 		assert_eq!(verify(), refused(Error::TcbNotAllowed), "evaluated too long ago");
 	});
@@ -108,10 +86,7 @@ fn an_out_of_date_platform_is_refused_until_the_policy_takes_it() {
 #[test]
 fn flags_of_the_platform_may_be_refused() {
 	ready().execute_with(|| {
-		let policy = TcbPolicy {
-			allow_dynamic_platform: false,
-			..Default::default()
-		};
+		let policy = TcbPolicy { allow_dynamic_platform: false, ..Default::default() };
 		assert_ok!(Attestation::set_policy(RuntimeOrigin::root(), policy));
 		assert_eq!(verify(&fixtures::quote("alice")), refused(Error::TcbNotAllowed));
 	});
@@ -138,35 +113,19 @@ fn every_kind_of_bad_quote_is_refused_by_name() {
 	};
 	let sgx = fixtures::sample("sgx_quote", 0).quote;
 	let table = [
-		(
-			"bit of report_data flipped",
-			flipped(48 + 520),
-			Error::QuoteRejected,
-		),
+		("bit of report_data flipped", flipped(48 + 520), Error::QuoteRejected),
 		("bit of MRTD flipped", flipped(48 + 136), Error::QuoteRejected),
-		(
-			"bit of the signature flipped",
-			flipped(48 + 584 + 4),
-			Error::QuoteRejected,
-		),
+		("bit of the signature flipped", flipped(48 + 584 + 4), Error::QuoteRejected),
 		("bit of the header flipped", flipped(30), Error::QuoteRejected),
 		("debug trust domain", fixtures::quote("debug"), Error::DebugTd),
-		(
-			"foreign root",
-			fixtures::quote("foreign_root"),
-			Error::UnknownRoot,
-		),
+		("foreign root", fixtures::quote("foreign_root"), Error::UnknownRoot),
 		("SGX enclave", sgx, Error::NotTdx),
 		(
 			"software not on the list",
 			fixtures::quote("alice_epoch_2_other_software"),
 			Error::MeasurementNotAllowed,
 		),
-		(
-			"truncated",
-			fixtures::quote("alice")[..1_000].to_vec(),
-			Error::MalformedQuote,
-		),
+		("truncated", fixtures::quote("alice")[..1_000].to_vec(), Error::MalformedQuote),
 		("empty", vec![], Error::MalformedQuote),
 		("too long", vec![0; MAX_QUOTE as usize + 1], Error::MalformedQuote),
 	];
@@ -184,10 +143,7 @@ fn a_foreign_chain_that_ends_in_our_root_is_rejected() {
 		let (ours, foreign) = (fixtures::quote("alice"), fixtures::quote("foreign_root"));
 		let end = |quote: &[u8]| {
 			let text = b"-----BEGIN CERTIFICATE-----";
-			(0..quote.len())
-				.rev()
-				.find(|at| quote[*at..].starts_with(text))
-				.unwrap()
+			(0..quote.len()).rev().find(|at| quote[*at..].starts_with(text)).unwrap()
 		};
 		let (from, to) = (end(&ours), end(&foreign));
 		let mut forged = [&foreign[..to], &ours[from..]].concat();
@@ -207,15 +163,9 @@ fn trust_ends_when_root_or_measurement_is_struck_off() {
 	ready().execute_with(|| {
 		let measurement = measurement(0x11);
 		assert!(Attestation::trusted(&dev_root(), &measurement));
-		assert_ok!(Attestation::disallow_measurement(
-			RuntimeOrigin::root(),
-			measurement
-		));
+		assert_ok!(Attestation::disallow_measurement(RuntimeOrigin::root(), measurement));
 		assert!(!Attestation::trusted(&dev_root(), &measurement));
-		assert_eq!(
-			verify(&fixtures::quote("alice")),
-			refused(Error::MeasurementNotAllowed)
-		);
+		assert_eq!(verify(&fixtures::quote("alice")), refused(Error::MeasurementNotAllowed));
 
 		allow(measurement);
 		assert_ok!(Attestation::remove_root(RuntimeOrigin::root(), dev_root()));
@@ -231,35 +181,19 @@ fn only_governance_changes_what_is_trusted() {
 		let (bad, hash) = (DispatchError::BadOrigin, H256::zero());
 		assert_noop!(Attestation::add_root(anyone(), der.clone(), Level::Hardware), bad);
 		assert_noop!(Attestation::remove_root(anyone(), dev_root()), bad);
-		assert_noop!(
-			Attestation::allow_measurement(anyone(), hash, Default::default()),
-			bad
-		);
+		assert_noop!(Attestation::allow_measurement(anyone(), hash, Default::default()), bad);
 		assert_noop!(Attestation::disallow_measurement(anyone(), hash), bad);
 		assert_noop!(Attestation::set_policy(anyone(), Default::default()), bad);
 
 		let root = RuntimeOrigin::root;
-		assert_noop!(
-			Attestation::add_root(root(), der, Level::Hardware),
-			Error::<Test>::RootExists
-		);
+		assert_noop!(Attestation::add_root(root(), der, Level::Hardware), Error::<Test>::RootExists);
 		assert_noop!(Attestation::remove_root(root(), hash), Error::<Test>::NoSuchRoot);
-		assert_noop!(
-			Attestation::disallow_measurement(root(), hash),
-			Error::<Test>::NoSuchMeasurement
-		);
+		assert_noop!(Attestation::disallow_measurement(root(), hash), Error::<Test>::NoSuchMeasurement);
 		for byte in 0..2 {
-			assert_ok!(Attestation::add_root(
-				root(),
-				vec![byte].try_into().unwrap(),
-				Level::Hardware
-			));
+			assert_ok!(Attestation::add_root(root(), vec![byte].try_into().unwrap(), Level::Hardware));
 		}
 		let fifth = vec![7].try_into().unwrap();
-		assert_noop!(
-			Attestation::add_root(root(), fifth, Level::Hardware),
-			Error::<Test>::TooManyRoots
-		);
+		assert_noop!(Attestation::add_root(root(), fifth, Level::Hardware), Error::<Test>::TooManyRoots);
 		System::assert_has_event(
 			Event::RootAdded {
 				root: polkadot_sdk::sp_io::hashing::sha2_256(&[0]).into(),

@@ -107,11 +107,7 @@ pub fn measurement(mrtd: u8) -> H256 {
 }
 
 pub fn allow(mrtd: u8) {
-	assert_ok!(Attestation::allow_measurement(
-		RuntimeOrigin::root(),
-		measurement(mrtd),
-		Default::default()
-	));
+	assert_ok!(Attestation::allow_measurement(RuntimeOrigin::root(), measurement(mrtd), Default::default()));
 }
 
 pub fn chain() -> TestExternalities {
@@ -147,10 +143,7 @@ pub fn chain() -> TestExternalities {
 }
 
 fn hex_root() -> String {
-	fixtures::DEV_ROOT
-		.iter()
-		.map(|byte| format!("{byte:02x}"))
-		.collect()
+	fixtures::DEV_ROOT.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub fn at(now: u64) {
@@ -202,29 +195,13 @@ impl Arguments {
 pub fn register(who: AccountId32, a: Arguments) -> DispatchResult {
 	let (quote, key) = (a.quote.try_into().unwrap(), a.hpke_key.try_into().unwrap());
 	let endpoint = Endpoint::default();
-	Workers::register(
-		RuntimeOrigin::signed(who),
-		quote,
-		key,
-		a.receipt_key,
-		a.epoch,
-		a.block,
-		endpoint,
-	)
+	Workers::register(RuntimeOrigin::signed(who), quote, key, a.receipt_key, a.epoch, a.block, endpoint)
 }
 
 pub fn renew(who: AccountId32, a: Arguments) -> DispatchResult {
 	let (quote, key) = (a.quote.try_into().unwrap(), a.hpke_key.try_into().unwrap());
 	let endpoint = Endpoint::default();
-	Workers::renew(
-		RuntimeOrigin::signed(who),
-		quote,
-		key,
-		a.receipt_key,
-		a.epoch,
-		a.block,
-		endpoint,
-	)
+	Workers::renew(RuntimeOrigin::signed(who), quote, key, a.receipt_key, a.epoch, a.block, endpoint)
 }
 
 pub fn retire(who: AccountId32) -> DispatchResult {

@@ -25,10 +25,7 @@ fn a_bound_quote_registers_and_its_root_decides_the_level() {
 		assert_eq!(worker.level, Level::Simulated);
 		assert_eq!(worker.measurement, measurement(0x11));
 		assert_eq!(worker.quote_hash, H256(sha2_256(&fixtures::quote("alice"))));
-		assert_eq!(
-			(worker.registered_at, worker.epoch, worker.open_claims),
-			(10, 1, 0)
-		);
+		assert_eq!((worker.registered_at, worker.epoch, worker.open_claims), (10, 1, 0));
 		assert_eq!(worker.expires_at, fixtures::now() + LIFETIME);
 		assert_eq!((held(&ALICE), Balances::free_balance(ALICE)), (USUAL_STAKE, 900));
 		System::assert_last_event(
@@ -49,22 +46,8 @@ fn a_quote_that_binds_anything_else_is_refused() {
 	let alice = Arguments::alice;
 	let table = [
 		("another account's quote", BOB, alice()),
-		(
-			"another receipt key",
-			ALICE,
-			Arguments {
-				receipt_key: [0x54; 32],
-				..alice()
-			},
-		),
-		(
-			"another HPKE key",
-			ALICE,
-			Arguments {
-				hpke_key: vec![0x78; 32],
-				..alice()
-			},
-		),
+		("another receipt key", ALICE, Arguments { receipt_key: [0x54; 32], ..alice() }),
+		("another HPKE key", ALICE, Arguments { hpke_key: vec![0x78; 32], ..alice() }),
 		("another epoch", ALICE, Arguments { epoch: 2, ..alice() }),
 		("another block", ALICE, Arguments { block: 6, ..alice() }),
 	];
@@ -82,15 +65,7 @@ fn a_quote_that_binds_anything_else_is_refused() {
 #[test]
 fn the_named_block_is_one_of_the_last_256() {
 	chain().execute_with(|| {
-		let naming = |block| {
-			register(
-				ALICE,
-				Arguments {
-					block,
-					..Arguments::alice()
-				},
-			)
-		};
+		let naming = |block| register(ALICE, Arguments { block, ..Arguments::alice() });
 		assert_noop!(naming(10), Error::<Test>::UnknownBlock);
 		assert_noop!(naming(11), Error::<Test>::UnknownBlock);
 		assert_noop!(naming(u32::MAX), Error::<Test>::UnknownBlock);
@@ -105,24 +80,13 @@ fn the_named_block_is_one_of_the_last_256() {
 #[test]
 fn a_bad_quote_is_refused_by_the_attestation_pallets_name() {
 	chain().execute_with(|| {
-		let with = |quote: Vec<u8>| {
-			register(
-				ALICE,
-				Arguments {
-					quote,
-					..Arguments::alice()
-				},
-			)
-		};
+		let with = |quote: Vec<u8>| register(ALICE, Arguments { quote, ..Arguments::alice() });
 		let mut flipped = fixtures::quote("alice");
 		flipped[48 + 520] ^= 1;
 		let foreign = fixtures::quote("foreign_root");
 		assert_noop!(with(flipped), pallet_attestation::Error::<Test>::QuoteRejected);
 		assert_noop!(with(foreign), pallet_attestation::Error::<Test>::UnknownRoot);
-		assert_noop!(
-			with(fixtures::quote("debug")),
-			pallet_attestation::Error::<Test>::DebugTd
-		);
+		assert_noop!(with(fixtures::quote("debug")), pallet_attestation::Error::<Test>::DebugTd);
 	});
 }
 
@@ -130,19 +94,10 @@ fn a_bad_quote_is_refused_by_the_attestation_pallets_name() {
 fn keys_have_one_of_two_lengths_and_one_owner_for_ever() {
 	chain().execute_with(|| {
 		for length in [0, 31, 33, 1_215] {
-			let attempt = register(
-				ALICE,
-				Arguments {
-					hpke_key: vec![0x77; length],
-					..Arguments::alice()
-				},
-			);
+			let attempt = register(ALICE, Arguments { hpke_key: vec![0x77; length], ..Arguments::alice() });
 			assert_noop!(attempt, Error::<Test>::BadHpkeKey);
 		}
-		let hybrid = Arguments {
-			hpke_key: vec![0x77; 1_216],
-			..Arguments::alice()
-		};
+		let hybrid = Arguments { hpke_key: vec![0x77; 1_216], ..Arguments::alice() };
 		assert_noop!(register(ALICE, hybrid), Error::<Test>::ReportDataMismatch);
 
 		assert_ok!(register(ALICE, Arguments::alice()));
@@ -161,30 +116,18 @@ fn a_worker_registers_once_and_only_with_the_stake() {
 		assert_noop!(register(ALICE, Arguments::alice()), TokenError::FundsUnavailable);
 		Stake::set(USUAL_STAKE);
 		assert_ok!(register(ALICE, Arguments::alice()));
-		assert_noop!(
-			register(ALICE, Arguments::alice()),
-			Error::<Test>::AlreadyRegistered
-		);
-		assert_noop!(
-			crate::Pallet::<Test>::retire(RuntimeOrigin::root()),
-			DispatchError::BadOrigin
-		);
+		assert_noop!(register(ALICE, Arguments::alice()), Error::<Test>::AlreadyRegistered);
+		assert_noop!(crate::Pallet::<Test>::retire(RuntimeOrigin::root()), DispatchError::BadOrigin);
 	});
 }
 
 #[test]
 fn renewal_takes_a_greater_epoch_and_keeps_the_last_key() {
 	chain().execute_with(|| {
-		assert_noop!(
-			renew(ALICE, Arguments::alice_epoch_2()),
-			Error::<Test>::NotRegistered
-		);
+		assert_noop!(renew(ALICE, Arguments::alice_epoch_2()), Error::<Test>::NotRegistered);
 		assert_ok!(register(ALICE, Arguments::alice()));
 		assert_noop!(renew(ALICE, Arguments::alice()), Error::<Test>::StaleEpoch);
-		let earlier = Arguments {
-			epoch: 0,
-			..Arguments::alice_epoch_2()
-		};
+		let earlier = Arguments { epoch: 0, ..Arguments::alice_epoch_2() };
 		assert_noop!(renew(ALICE, earlier), Error::<Test>::StaleEpoch);
 
 		assert_ok!(Workers::claim_opened(&ALICE));
@@ -193,17 +136,8 @@ fn renewal_takes_a_greater_epoch_and_keeps_the_last_key() {
 		assert_ok!(renew(ALICE, Arguments::alice_epoch_2()));
 		let worker = Records::<Test>::get(ALICE).unwrap();
 		assert_eq!((worker.epoch, worker.receipt_key), (2, [0x52; 32]));
-		assert_eq!(
-			worker.previous,
-			Some(PreviousEpoch {
-				epoch: 1,
-				receipt_key: [0x51; 32]
-			})
-		);
-		assert_eq!(
-			(worker.open_claims, worker.stake, held(&ALICE)),
-			(1, USUAL_STAKE, USUAL_STAKE)
-		);
+		assert_eq!(worker.previous, Some(PreviousEpoch { epoch: 1, receipt_key: [0x51; 32] }));
+		assert_eq!((worker.open_claims, worker.stake, held(&ALICE)), (1, USUAL_STAKE, USUAL_STAKE));
 		assert_eq!(worker.expires_at, fixtures::now() + 2 * LIFETIME);
 	});
 }

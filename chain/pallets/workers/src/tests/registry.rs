@@ -26,10 +26,7 @@ fn a_registration_stands_until_it_expires() {
 		assert_eq!(Workers::active(&ALICE), None);
 		assert_ok!(renew(ALICE, Arguments::alice_epoch_2()));
 		let view = Workers::active(&ALICE).unwrap();
-		assert_eq!(
-			view.receipt_keys().collect::<Vec<_>>(),
-			[&[0x52; 32], &[0x51; 32]]
-		);
+		assert_eq!(view.receipt_keys().collect::<Vec<_>>(), [&[0x52; 32], &[0x51; 32]]);
 	});
 }
 
@@ -47,10 +44,7 @@ fn a_registration_does_not_outlive_its_collateral() {
 fn a_worker_falls_with_its_measurement_or_root_and_keeps_its_stake() {
 	chain().execute_with(|| {
 		assert_ok!(register(ALICE, Arguments::alice()));
-		assert_ok!(Attestation::disallow_measurement(
-			RuntimeOrigin::root(),
-			measurement(0x11)
-		));
+		assert_ok!(Attestation::disallow_measurement(RuntimeOrigin::root(), measurement(0x11)));
 		assert_eq!(Workers::active(&ALICE), None);
 		allow(0x11);
 		let root = crate::Workers::<Test>::get(ALICE).unwrap().root;

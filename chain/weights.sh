@@ -1,0 +1,6 @@
+#!/bin/bash
+# Measures what the pallets' calls cost and writes pallets/*/src/weights.rs. Leave the machine alone meanwhile.
+set -euo pipefail
+cd "$(dirname "$0")"
+cargo run --locked --quiet --profile weights -p proofward-weights
+cargo fmt -p pallet-attestation -p pallet-workers -p pallet-models -p pallet-jobs

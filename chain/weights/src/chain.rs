@@ -1,0 +1,177 @@
+//! A chain with our four pallets. Contracts and their verdicts cost nothing here: the runtime charges what the
+//! contract really used on top.
+
+use polkadot_sdk::{
+	frame_support::{
+		self, derive_impl, parameter_types,
+		traits::{ConstU128, ConstU32, ConstU64},
+		weights::Weight,
+		PalletId,
+	},
+	sp_core::{H160, H256},
+	sp_io::TestExternalities,
+	sp_runtime::{traits::IdentityLookup, AccountId32, BuildStorage, Permill},
+	*,
+};
+use proofward_fixtures as fixtures;
+use proofward_primitives::{ContractCode, Decision, Level, ProofVerifier, Verdict, VerifierContract};
+
+type Block = frame_system::mocking::MockBlockU32<Chain>;
+
+pub const ALICE: AccountId32 = AccountId32::new([1; 32]);
+pub const CLIENT: AccountId32 = AccountId32::new([9; 32]);
+pub const CODE_HASH: H256 = H256([0xc0; 32]);
+
+#[frame_support::runtime]
+mod runtime {
+	#[runtime::runtime]
+	#[runtime::derive(
+		RuntimeCall,
+		RuntimeEvent,
+		RuntimeError,
+		RuntimeOrigin,
+		RuntimeHoldReason,
+		RuntimeFreezeReason,
+		RuntimeTask
+	)]
+	pub struct Chain;
+
+	#[runtime::pallet_index(0)]
+	pub type System = frame_system;
+	#[runtime::pallet_index(1)]
+	pub type Timestamp = pallet_timestamp;
+	#[runtime::pallet_index(2)]
+	pub type Balances = pallet_balances;
+	#[runtime::pallet_index(7)]
+	pub type Attestation = pallet_attestation;
+	#[runtime::pallet_index(8)]
+	pub type Workers = pallet_workers;
+	#[runtime::pallet_index(9)]
+	pub type Models = pallet_models;
+	#[runtime::pallet_index(10)]
+	pub type Jobs = pallet_jobs;
+}
+
+parameter_types! {
+	pub const JobsPalletId: PalletId = PalletId(*b"pw/jobs_");
+	pub const BondShare: Permill = Permill::from_percent(50);
+}
+
+#[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
+impl frame_system::Config for Chain {
+	type Block = Block;
+	type AccountId = AccountId32;
+	type Lookup = IdentityLookup<AccountId32>;
+	type AccountData = pallet_balances::AccountData<u128>;
+}
+
+impl pallet_timestamp::Config for Chain {
+	type Moment = u64;
+	type OnTimestampSet = ();
+	type MinimumPeriod = ConstU64<0>;
+	type WeightInfo = ();
+}
+
+#[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
+impl pallet_balances::Config for Chain {
+	type Balance = u128;
+	type ExistentialDeposit = ConstU128<1>;
+	type AccountStore = System;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type RuntimeFreezeReason = RuntimeFreezeReason;
+}
+
+impl pallet_attestation::Config for Chain {
+	type Time = Timestamp;
+	type WeightInfo = ();
+}
+
+impl pallet_workers::Config for Chain {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type Quotes = Attestation;
+	type Trust = Attestation;
+	type Time = Timestamp;
+	type Stake = ConstU128<100>;
+	type Lifetime = ConstU64<86_400_000>;
+	type WeightInfo = ();
+}
+
+impl pallet_models::Config for Chain {
+	type Contracts = Contracts;
+	type Quotes = Attestation;
+	type BlockNumberProvider = System;
+	type WeightInfo = ();
+}
+
+impl pallet_jobs::Config for Chain {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type BlockNumberProvider = System;
+	type Models = Models;
+	type Workers = Workers;
+	type Verifier = Contracts;
+	type PalletId = JobsPalletId;
+	type MaxDeadline = ConstU32<28_800>;
+	type DepositBase = ConstU128<10>;
+	type DepositPerByte = ConstU128<1>;
+	type BondShare = BondShare;
+	type MinBond = ConstU128<10>;
+	type WeightInfo = ();
+}
+
+/// One contract everywhere, which accepts everything.
+pub struct Contracts;
+
+impl ContractCode for Contracts {
+	fn code_hash(_: &H160) -> Option<H256> {
+		Some(CODE_HASH)
+	}
+}
+
+impl ProofVerifier for Contracts {
+	fn verify(_: &VerifierContract, _: &H256, _: &H256, _: &[u8]) -> Verdict {
+		Verdict { decision: Decision::Accepted, weight: Weight::zero() }
+	}
+
+	fn max_weight() -> Weight {
+		Weight::zero()
+	}
+}
+
+/// Block 10 of the fixtures' chain, at the time of their quotes, with funds and the development root.
+pub fn fresh() -> TestExternalities {
+	let config = RuntimeGenesisConfig {
+		attestation: pallet_attestation::GenesisConfig {
+			roots: vec![(Level::Simulated, include_str!("../../roots/dev_root.hex").into())],
+			..Default::default()
+		},
+		balances: pallet_balances::GenesisConfig {
+			balances: vec![(ALICE, 1_000_000), (CLIENT, 1_000_000)],
+			..Default::default()
+		},
+		..Default::default()
+	};
+	let mut chain = TestExternalities::new(config.build_storage().expect("genesis builds"));
+	chain.execute_with(|| {
+		frame_system::BlockHash::<Chain>::insert(0, H256(fixtures::GENESIS));
+		for block in 1..10u32 {
+			frame_system::BlockHash::<Chain>::insert(block, H256(fixtures::block_hash(block as u8)));
+		}
+		System::set_block_number(10);
+		pallet_timestamp::Now::<Chain>::put(fixtures::now());
+	});
+	chain
+}
+
+/// Keys that are read and written in every block, whatever is in it.
+pub fn per_block_keys() -> Vec<Vec<u8>> {
+	let item =
+		|pallet: &str, name: &str| frame_support::storage::storage_prefix(pallet.as_bytes(), name.as_bytes());
+	["Number", "ExecutionPhase", "EventCount", "Events", "BlockWeight"]
+		.map(|name| item("System", name))
+		.into_iter()
+		.chain([item("Timestamp", "Now")])
+		.map(|key| key.to_vec())
+		.collect()
+}
