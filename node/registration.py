@@ -22,6 +22,8 @@ log = structlog.get_logger("node.registration")
 
 #: How long the TEE may take for keys and a quote.
 EPOCH_TIMEOUT_SECONDS = 60.0
+#: After a refused renewal, while the old registration stands: milliseconds on the chain's clock.
+RETRY_MS = 15_000
 #: Refusals after which fresh collateral may help.
 _COLLATERAL_ERRORS = frozenset({"NoCollateral", "CollateralExpired", "QuoteRejected"})
 
@@ -47,9 +49,13 @@ class Registration:
     epoch_seconds: int
     renew_before_seconds: int
     fetch_collateral: Callable[[bytes], Awaitable[bytes]]
+    _keys_in: int | None = None
+    _retry_at_ms: int = 0
 
     async def ensure(self, head: Head) -> WorkerView:
-        """The worker's record, after registering or renewing when that is due.
+        """The worker's record, after registering or renewing when that is due. A renewal that is refused
+        does not end a registration
+        that still stands.
 
         Raises:
             RegistrationRefused: with the chain's or the enclave's reason. ChainDown, EnclaveDown,
@@ -60,13 +66,28 @@ class Registration:
         reason = self._due(record, status, head)
         if record is not None and reason is None:
             return record
-        return await self._begin_epoch(record, status, head, reason or "not registered")
+        if record is not None and self._usable(record, head) and head.time_ms < self._retry_at_ms:
+            return record
+        try:
+            return await self._begin_epoch(record, status, head, reason or "not registered")
+        except RegistrationRefused as error:
+            if record is None or not self._usable(record, head):
+                raise
+            self._retry_at_ms = head.time_ms + RETRY_MS
+            log.error("renewal-refused", message=str(error), retry_ms=RETRY_MS)
+            return record
+
+    def _usable(self, record: WorkerView, head: Head) -> bool:
+        """Whether the registration stands and this enclave process still holds its keys: it keeps two
+        epochs."""
+        return record.expires_at_ms > head.time_ms and self._keys_in == self.enclave.generation
 
     def _due(self, record: WorkerView | None, status: dict[str, Any], head: Head) -> str | None:
         if record is None:
             return "not registered"
         if status.get("epoch") != record.epoch or self.journal.get_meta("receipt_key") != record.receipt_key:
             return "the enclave holds other keys than the chain"
+        self._keys_in = self.enclave.generation
         if record.expires_at_ms - head.time_ms <= self.renew_before_seconds * 1000:
             return "it expires soon"
         started = self.journal.get_meta("epoch_started_ms")
@@ -111,6 +132,7 @@ class Registration:
                 f"the chain refuses to {name} this worker in epoch {epoch}: {sent.error}; see "
                 "docs/operators.md, 'Refused registrations'"
             )
+        self._keys_in = self.enclave.generation
         self.journal.set_meta("receipt_key", receipt_key)
         self.journal.set_meta("epoch_started_ms", str(head.time_ms).encode())
         after = await self.chain.worker()

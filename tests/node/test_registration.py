@@ -139,17 +139,29 @@ async def test_rotates_when_the_epoch_is_over(journal: Journal) -> None:
     assert (await registration.ensure(later)).epoch == 2
 
 
-async def test_refused_renewals_do_not_erase_the_registered_keys(journal: Journal) -> None:
+async def test_a_refused_renewal_costs_neither_the_registration_nor_its_keys(journal: Journal) -> None:
+    chain, keys = Registry(World()), Keys()
+    registration = _registration(chain, keys, journal)
+    first = await registration.ensure(HEAD)
+    for attempt, error in enumerate(("BlockTooOld", "TcbNotAllowed", "MeasurementNotAllowed"), start=1):
+        chain.refuse = [error]
+        later = replace(HEAD, time_ms=HEAD.time_ms + 3_600_000 + attempt * 20_000)
+        assert await registration.ensure(later) == first
+        sent = len(chain.sent)
+        assert await registration.ensure(later) == first
+        assert len(chain.sent) == sent
+    assert keys.erased == []
+    assert (await registration.ensure(replace(later, time_ms=later.time_ms + 20_000))).epoch == 2
+
+
+async def test_a_new_process_without_a_registration_of_its_own_gets_no_jobs(journal: Journal) -> None:
     chain, keys = Registry(World()), Keys()
     registration = _registration(chain, keys, journal)
     await registration.ensure(HEAD)
-    later = replace(HEAD, time_ms=HEAD.time_ms + 3_600_000)
-    for error in ("BlockTooOld", "TcbNotAllowed", "MeasurementNotAllowed"):
-        chain.refuse = [error]
-        with pytest.raises(RegistrationRefused, match=error):
-            await registration.ensure(later)
-    assert keys.erased == []
-    assert (await registration.ensure(later)).epoch == 2
+    keys.epoch, keys.generation = None, 2
+    chain.refuse = ["MeasurementNotAllowed"]
+    with pytest.raises(RegistrationRefused, match="MeasurementNotAllowed"):
+        await registration.ensure(HEAD)
 
 
 async def test_stale_collateral_is_refreshed_and_the_registration_tried_again(journal: Journal) -> None:
