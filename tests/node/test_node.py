@@ -1,0 +1,185 @@
+"""The daemon as a whole, over a table-made chain and enclave: it works, it stops in time, and it says how
+it is."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import aiohttp
+import pytest
+
+from node.chain_port import ChainPort
+from node.config import load
+from node.enclave_link import EnclaveLink, LoadedModel
+from node.journal import Journal, peek
+from node.main import Node
+from node.metrics import HttpServer, Metrics
+from node.ports import JobState
+from tests.node.world import ACCOUNT, GENESIS, LOADED, WORKER, FakeChain, FakeEnclave, World, job
+
+CONFIG = """
+[chain]
+block_seconds = 0.02
+retry_seconds = 0.02
+[worker]
+dev_account = "//Alice"
+data_dir = "data"
+shutdown_seconds = 1
+expected_seconds = 0.02
+[enclave]
+provider = "simulator"
+models = "models"
+"""
+
+
+class Chain(FakeChain):
+    """FakeChain with the rest of ChainPort."""
+
+    async def reconcile(self) -> None:  # type: ignore[override]
+        super().reconcile()
+
+    async def fetch_collateral(self, quote: bytes, url: str | None) -> bytes:
+        return b""
+
+
+@dataclass
+class Enclave(FakeEnclave):
+    """FakeEnclave with the rest of EnclaveLink; with `hang` its work never ends."""
+
+    hang: bool = False
+    working: asyncio.Event = field(default_factory=asyncio.Event)
+    restarts: int = 0
+    stopped: bool = False
+
+    async def start(self) -> None: ...
+
+    async def supervise(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+    async def status(self) -> dict[str, Any]:
+        return {"models": [LOADED.manifest_hash]}
+
+    async def load_models(self, folders: list[Path]) -> list[LoadedModel]:
+        return [LOADED]
+
+    async def call(self, method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        if method == "status":
+            return {"epoch": WORKER.epoch, "models": [LOADED.manifest_hash]}
+        if method == "work":
+            self.working.set()
+            if self.hang:
+                await asyncio.Event().wait()
+        return await super().call(method, params, timeout_seconds)
+
+
+def _node(folder: Path, world: World, enclave: Enclave) -> Node:
+    (folder / "worker.toml").write_text(CONFIG)
+    (folder / "models" / "mlp" / "public").mkdir(parents=True)
+    (folder / "models" / "mlp" / "public" / "manifest.json").touch()
+    config = load(folder / "worker.toml")
+    journal = Journal(config.journal, GENESIS + ACCOUNT)
+    journal.set_meta("receipt_key", WORKER.receipt_key)
+    journal.set_meta("epoch_started_ms", b"0")
+    return Node(config, cast(ChainPort, Chain(world)), journal, cast(EnclaveLink, enclave), Metrics())
+
+
+async def _until(condition: Any) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_jobs_are_done_while_it_runs_and_the_metrics_say_so(tmp_path: Path) -> None:
+    world, stop = World(), asyncio.Event()
+    enclave = Enclave(world)
+    records = [world.add(job(number)) for number in range(3)]
+    node = _node(tmp_path, world, enclave)
+    running = asyncio.create_task(node.run(stop))
+    await _until(lambda: all(world.jobs[record.job].state is JobState.ACCEPTED for record in records))
+    stop.set()
+    await running
+    assert enclave.stopped
+    assert node.metrics.registry.get_sample_value("proofward_jobs_total", {"outcome": "accepted"}) == 3
+    assert node.metrics.health() == {"chain": True, "enclave": True, "registered": True}
+
+
+async def test_sigterm_lets_the_job_finish(tmp_path: Path) -> None:
+    world, stop = World(), asyncio.Event()
+    enclave = Enclave(world)
+    record = world.add(job())
+    running = asyncio.create_task(_node(tmp_path, world, enclave).run(stop))
+    await asyncio.wait_for(enclave.working.wait(), 20)
+    stop.set()
+    await running
+    assert world.jobs[record.job].state is JobState.ACCEPTED
+
+
+async def test_sigterm_hands_back_what_does_not_finish_in_time(tmp_path: Path) -> None:
+    world, stop = World(), asyncio.Event()
+    enclave = Enclave(world, hang=True)
+    record = world.add(job())
+    running = asyncio.create_task(_node(tmp_path, world, enclave).run(stop))
+    await asyncio.wait_for(enclave.working.wait(), 20)
+    stop.set()
+    await asyncio.wait_for(running, 20)
+    assert [call.name for call in world.applied] == ["claim", "release"]
+    assert world.jobs[record.job].state is JobState.QUEUED
+    (entry,) = peek(tmp_path / "data" / "journal.sqlite")
+    assert entry.outcome == "handed-back"
+
+
+async def test_a_silent_chain_is_asked_again(tmp_path: Path) -> None:
+    world, stop = World(down=True), asyncio.Event()
+    record = world.add(job())
+    node = _node(tmp_path, world, Enclave(world))
+    running = asyncio.create_task(node.run(stop))
+    await _until(lambda: (node.metrics.registry.get_sample_value("proofward_chain_errors_total") or 0) > 2)
+    assert not node.metrics.health()["chain"]
+    world.down = False
+    await _until(lambda: world.jobs[record.job].state is JobState.ACCEPTED)
+    stop.set()
+    await running
+
+
+async def test_metrics_and_health_over_http() -> None:
+    metrics = Metrics()
+    server = HttpServer(metrics, "127.0.0.1", 0)
+    port = await server.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            async with session.get("/healthz") as reply:
+                assert reply.status == 503
+                assert (await reply.json())["status"] == "degraded"
+            metrics.saw_head(7)
+            metrics.enclave_up.set(1)
+            metrics.registered.set(1)
+            async with session.get("/healthz") as reply:
+                assert reply.status == 200
+            async with session.get("/metrics") as reply:
+                assert "proofward_finalised_block 7.0" in await reply.text()
+    finally:
+        await server.stop()
+
+
+def test_a_chain_that_stands_still_is_unhealthy() -> None:
+    now = [0.0]
+    metrics = Metrics(clock=lambda: now[0])
+    metrics.saw_head(7)
+    now[0] = 59.0
+    assert metrics.health()["chain"]
+    now[0] = 61.0
+    metrics.saw_head(7)
+    assert not metrics.health()["chain"]
+
+
+@pytest.mark.parametrize("outcome", ["refused:wrong-binding", "failed:prover-failed"])
+def test_an_outcomes_detail_makes_no_label(outcome: str) -> None:
+    metrics = Metrics()
+    metrics.outcome(outcome)
+    assert metrics.registry.get_sample_value("proofward_jobs_total", {"outcome": outcome.split(":")[0]}) == 1
