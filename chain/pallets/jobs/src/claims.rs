@@ -24,12 +24,7 @@ pub fn claim<T: Config>(worker: T::AccountId, id: H256) -> DispatchResult {
 	let model = T::Models::model(&job.model).ok_or(Error::<T>::UnknownModel)?;
 
 	match &job.status {
-		Status::Claimed {
-			worker: holder,
-			lapses_at,
-			bond,
-			..
-		} => {
+		Status::Claimed { worker: holder, lapses_at, bond, .. } => {
 			ensure!(now > *lapses_at, Error::<T>::AlreadyClaimed);
 			forfeit::<T>(id, holder, *bond)?;
 		}
@@ -40,19 +35,10 @@ pub fn claim<T: Config>(worker: T::AccountId, id: H256) -> DispatchResult {
 	T::Workers::claim_opened(&worker)?;
 	// A result after the deadline counts for nothing, so no claim outlives it.
 	let lapses_at = now.saturating_add(model.claim_blocks).min(job.deadline);
-	job.status = Status::Claimed {
-		worker: worker.clone(),
-		claimed_at: now,
-		lapses_at,
-		bond,
-	};
+	job.status = Status::Claimed { worker: worker.clone(), claimed_at: now, lapses_at, bond };
 	job.attempts = job.attempts.saturating_add(1);
 	Jobs::<T>::insert(id, job);
-	Pallet::<T>::deposit_event(Event::Claimed {
-		job: id,
-		worker,
-		lapses_at,
-	});
+	Pallet::<T>::deposit_event(Event::Claimed { job: id, worker, lapses_at });
 	Ok(())
 }
 
@@ -73,11 +59,7 @@ pub fn release<T: Config>(caller: T::AccountId, id: H256) -> DispatchResult {
 	};
 	T::Workers::claim_closed(&caller);
 	requeue::<T>(id, job)?;
-	Pallet::<T>::deposit_event(Event::Released {
-		job: id,
-		worker: caller,
-		bond_cut,
-	});
+	Pallet::<T>::deposit_event(Event::Released { job: id, worker: caller, bond_cut });
 	Ok(())
 }
 
@@ -85,12 +67,7 @@ pub fn lapse<T: Config>(id: H256) -> DispatchResult {
 	let job = Pallet::<T>::job(id)?;
 	ensure!(job.is_open(), Error::<T>::NotOpen);
 	match &job.status {
-		Status::Claimed {
-			worker,
-			lapses_at,
-			bond,
-			..
-		} if Pallet::<T>::now() > *lapses_at => {
+		Status::Claimed { worker, lapses_at, bond, .. } if Pallet::<T>::now() > *lapses_at => {
 			forfeit::<T>(id, worker, *bond)?;
 			requeue::<T>(id, job)
 		}
@@ -102,10 +79,7 @@ pub fn expire<T: Config>(id: H256) -> DispatchResult {
 	let mut job = Pallet::<T>::job(id)?;
 	let now = Pallet::<T>::now();
 	ensure!(job.is_open(), Error::<T>::NotOpen);
-	ensure!(
-		now > job.deadline || job.is_exhausted(),
-		Error::<T>::DeadlineNotPassed
-	);
+	ensure!(now > job.deadline || job.is_exhausted(), Error::<T>::DeadlineNotPassed);
 
 	match &job.status {
 		Status::Claimed { worker, bond, .. } => forfeit::<T>(id, worker, *bond)?,
@@ -116,11 +90,7 @@ pub fn expire<T: Config>(id: H256) -> DispatchResult {
 	let (client, amount) = (job.client.clone(), job.price);
 	job.status = Status::Refunded { block: now };
 	Jobs::<T>::insert(id, job);
-	Pallet::<T>::deposit_event(Event::Refunded {
-		job: id,
-		client,
-		amount,
-	});
+	Pallet::<T>::deposit_event(Event::Refunded { job: id, client, amount });
 	Ok(())
 }
 
@@ -134,16 +104,9 @@ pub struct Held {
 /// `caller`'s claim on the job: `NotOpen` when the job has ended, `NotClaimant` when it holds none.
 pub fn held<T: Config>(job: &Job<T::AccountId>, caller: &T::AccountId) -> Result<Held, Error<T>> {
 	match &job.status {
-		Status::Claimed {
-			worker,
-			claimed_at,
-			lapses_at,
-			bond,
-		} if worker == caller => Ok(Held {
-			claimed_at: *claimed_at,
-			lapses_at: *lapses_at,
-			bond: *bond,
-		}),
+		Status::Claimed { worker, claimed_at, lapses_at, bond } if worker == caller => {
+			Ok(Held { claimed_at: *claimed_at, lapses_at: *lapses_at, bond: *bond })
+		}
 		Status::Queued | Status::Claimed { .. } => Err(Error::<T>::NotClaimant),
 		Status::Accepted { .. } | Status::Refunded { .. } => Err(Error::<T>::NotOpen),
 	}
@@ -161,10 +124,6 @@ pub fn requeue<T: Config>(id: H256, mut job: Job<T::AccountId>) -> DispatchResul
 fn forfeit<T: Config>(id: H256, worker: &T::AccountId, bond: Balance) -> DispatchResult {
 	escrow::cut_bond::<T>(worker, bond)?;
 	T::Workers::claim_closed(worker);
-	Pallet::<T>::deposit_event(Event::Lapsed {
-		job: id,
-		worker: worker.clone(),
-		bond_cut: bond,
-	});
+	Pallet::<T>::deposit_event(Event::Lapsed { job: id, worker: worker.clone(), bond_cut: bond });
 	Ok(())
 }

@@ -34,6 +34,8 @@ pub use pallet::*;
 pub use types::{Job, Link, Queue, Status};
 pub use weights::WeightInfo;
 
+// A call's arguments are its wire format: bundling them would only hide them.
+#[allow(clippy::too_many_arguments)]
 #[frame_support::pallet]
 pub mod pallet {
 	use super::*;
@@ -115,50 +117,19 @@ pub mod pallet {
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
 	pub enum Event<T: Config> {
 		/// A job entered its model's queue; price and deposit are held from the client.
-		Submitted {
-			job: H256,
-			model: H256,
-			client: T::AccountId,
-		},
+		Submitted { job: H256, model: H256, client: T::AccountId },
 		/// A worker took a job on bond and has until `lapses_at`.
-		Claimed {
-			job: H256,
-			worker: T::AccountId,
-			lapses_at: u32,
-		},
+		Claimed { job: H256, worker: T::AccountId, lapses_at: u32 },
 		/// A worker handed a job back. The first time is free, later `bond_cut` goes to the pot.
-		Released {
-			job: H256,
-			worker: T::AccountId,
-			bond_cut: Balance,
-		},
+		Released { job: H256, worker: T::AccountId, bond_cut: Balance },
 		/// A worker let its claim run out and lost its bond.
-		Lapsed {
-			job: H256,
-			worker: T::AccountId,
-			bond_cut: Balance,
-		},
+		Lapsed { job: H256, worker: T::AccountId, bond_cut: Balance },
 		/// The contract accepted the proof; the worker was paid.
-		Accepted {
-			job: H256,
-			worker: T::AccountId,
-			paid: Balance,
-			output_commitment: H256,
-			proof_hash: H256,
-		},
+		Accepted { job: H256, worker: T::AccountId, paid: Balance, output_commitment: H256, proof_hash: H256 },
 		/// The contract did not accept the proof; the worker lost its bond and the job is in the queue again.
-		Rejected {
-			job: H256,
-			worker: T::AccountId,
-			reason: RejectReason,
-			bond_cut: Balance,
-		},
+		Rejected { job: H256, worker: T::AccountId, reason: RejectReason, bond_cut: Balance },
 		/// A job ended without a result; the client has price and deposit back.
-		Refunded {
-			job: H256,
-			client: T::AccountId,
-			amount: Balance,
-		},
+		Refunded { job: H256, client: T::AccountId, amount: Balance },
 	}
 
 	#[pallet::error]
@@ -236,10 +207,7 @@ pub mod pallet {
 	impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
 		fn integrity_test() {
 			let existential = <T::Currency as fungible::Inspect<T::AccountId>>::minimum_balance();
-			assert!(
-				T::MinBond::get() >= existential,
-				"a cut bond must be able to open the pot"
-			);
+			assert!(T::MinBond::get() >= existential, "a cut bond must be able to open the pot");
 			assert!(T::MaxDeadline::get() > 0, "a job needs time");
 		}
 	}
@@ -258,7 +226,6 @@ pub mod pallet {
 		/// - `allow_dev_setup`: whether a proving key made by one party will do.
 		#[pallet::call_index(0)]
 		#[pallet::weight(T::WeightInfo::submit(sealed.len() as u32))]
-		#[allow(clippy::too_many_arguments)]
 		pub fn submit(
 			origin: OriginFor<T>,
 			model: H256,
@@ -336,13 +303,7 @@ pub mod pallet {
 			verdict::complete::<T>(
 				worker,
 				job,
-				Delivery {
-					sealed_output,
-					output_commitment,
-					proof,
-					receipt_block,
-					receipt_signature,
-				},
+				Delivery { sealed_output, output_commitment, proof, receipt_block, receipt_signature },
 			)
 		}
 

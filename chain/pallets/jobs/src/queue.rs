@@ -19,13 +19,7 @@ pub fn push<T: Config>(model: H256, job: H256) -> DispatchResult {
 			Some(tail) => relink::<T>(tail, |link| link.next = Some(job))?,
 			None => queue.head = Some(job),
 		}
-		Links::<T>::insert(
-			job,
-			Link {
-				prev: queue.tail,
-				next: None,
-			},
-		);
+		Links::<T>::insert(job, Link { prev: queue.tail, next: None });
 		queue.tail = Some(job);
 		queue.len = queue.len.checked_add(1).ok_or(DispatchError::Corruption)?;
 		Ok(())
@@ -54,7 +48,5 @@ pub fn remove<T: Config>(model: H256, job: H256) -> DispatchResult {
 }
 
 fn relink<T: Config>(job: H256, change: impl FnOnce(&mut Link)) -> DispatchResult {
-	Links::<T>::try_mutate(job, |link| {
-		link.as_mut().map(change).ok_or(DispatchError::Corruption)
-	})
+	Links::<T>::try_mutate(job, |link| link.as_mut().map(change).ok_or(DispatchError::Corruption))
 }

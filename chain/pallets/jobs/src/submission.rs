@@ -31,10 +31,7 @@ pub fn submit<T: Config>(client: T::AccountId, wanted: Submission<T::AccountId>)
 	let id = ids::job_id(&client, &wanted.nonce);
 	ensure!(!Jobs::<T>::contains_key(id), Error::<T>::DuplicateJob);
 	ensure!(wanted.deadline > now, Error::<T>::DeadlinePassed);
-	ensure!(
-		wanted.deadline - now <= T::MaxDeadline::get(),
-		Error::<T>::DeadlineTooFar
-	);
+	ensure!(wanted.deadline - now <= T::MaxDeadline::get(), Error::<T>::DeadlineTooFar);
 	ensure!(!wanted.recipients.is_empty(), Error::<T>::NoRecipients);
 	ensure!(all_different(&wanted.recipients), Error::<T>::DuplicateRecipient);
 
@@ -65,18 +62,11 @@ pub fn submit<T: Config>(client: T::AccountId, wanted: Submission<T::AccountId>)
 	queue::push::<T>(job.model, id)?;
 	Jobs::<T>::insert(id, job);
 	Sealed::<T>::insert(id, wanted.sealed);
-	Pallet::<T>::deposit_event(Event::Submitted {
-		job: id,
-		model: wanted.model,
-		client,
-	});
+	Pallet::<T>::deposit_event(Event::Submitted { job: id, model: wanted.model, client });
 	Ok(())
 }
 
 /// At most eight accounts, so comparing each pair beats sorting.
 fn all_different<AccountId: PartialEq>(accounts: &[AccountId]) -> bool {
-	accounts
-		.iter()
-		.enumerate()
-		.all(|(index, account)| !accounts[..index].contains(account))
+	accounts.iter().enumerate().all(|(index, account)| !accounts[..index].contains(account))
 }

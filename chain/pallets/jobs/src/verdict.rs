@@ -63,19 +63,14 @@ fn check<T: Config>(
 	let claim = claims::held::<T>(&job, worker)?;
 	ensure!(now <= job.deadline, Error::<T>::DeadlinePassed);
 	ensure!(now <= claim.lapses_at, Error::<T>::ClaimLapsed);
-	ensure!(
-		(claim.claimed_at..=now).contains(&delivery.receipt_block),
-		Error::<T>::ReceiptBlock
-	);
+	ensure!((claim.claimed_at..=now).contains(&delivery.receipt_block), Error::<T>::ReceiptBlock);
 	// A worker may have expired or been renewed at another level since it claimed.
 	let view = T::Workers::active(worker).ok_or(Error::<T>::WorkerInactive)?;
 	ensure!(view.level >= job.min_level, Error::<T>::LevelTooLow);
 	let model = T::Models::model(&job.model).ok_or(Error::<T>::UnknownModel)?;
 
-	let (proof_hash, sealed_output_hash) = (
-		sha2_256(&delivery.proof).into(),
-		sha2_256(&delivery.sealed_output).into(),
-	);
+	let (proof_hash, sealed_output_hash) =
+		(sha2_256(&delivery.proof).into(), sha2_256(&delivery.sealed_output).into());
 	let receipt = Receipt {
 		genesis: frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero()),
 		job: id,
@@ -90,18 +85,9 @@ fn check<T: Config>(
 		setup: model.setup,
 		block: delivery.receipt_block,
 	};
-	let signed = view
-		.receipt_keys()
-		.any(|key| receipt.verify(key, &delivery.receipt_signature));
+	let signed = view.receipt_keys().any(|key| receipt.verify(key, &delivery.receipt_signature));
 	ensure!(signed, Error::<T>::BadReceipt);
-	Ok(Checked {
-		job,
-		model,
-		level: view.level,
-		bond: claim.bond,
-		proof_hash,
-		sealed_output_hash,
-	})
+	Ok(Checked { job, model, level: view.level, bond: claim.bond, proof_hash, sealed_output_hash })
 }
 
 /// Asks the model's contract, with the job's own input commitment. Whatever runs inside is rolled back, the mark that
@@ -125,14 +111,7 @@ fn accept<T: Config>(
 	output_commitment: H256,
 	checked: Checked<T::AccountId>,
 ) -> DispatchResult {
-	let Checked {
-		mut job,
-		model,
-		level,
-		bond,
-		proof_hash,
-		sealed_output_hash,
-	} = checked;
+	let Checked { mut job, model, level, bond, proof_hash, sealed_output_hash } = checked;
 	escrow::return_bond::<T>(&worker, bond)?;
 	escrow::pay::<T>(&job, &worker)?;
 	T::Workers::claim_closed(&worker);
@@ -148,13 +127,7 @@ fn accept<T: Config>(
 		block: Pallet::<T>::now(),
 	};
 	Jobs::<T>::insert(id, job);
-	Pallet::<T>::deposit_event(Event::Accepted {
-		job: id,
-		worker,
-		paid,
-		output_commitment,
-		proof_hash,
-	});
+	Pallet::<T>::deposit_event(Event::Accepted { job: id, worker, paid, output_commitment, proof_hash });
 	Ok(())
 }
 
@@ -170,11 +143,6 @@ fn reject<T: Config>(
 	// Recipients are the only claimants, each is rejected once, and the list is as long as theirs: there is room.
 	let _ = job.rejected_by.try_push(worker.clone());
 	claims::requeue::<T>(id, job)?;
-	Pallet::<T>::deposit_event(Event::Rejected {
-		job: id,
-		worker,
-		reason,
-		bond_cut: bond,
-	});
+	Pallet::<T>::deposit_event(Event::Rejected { job: id, worker, reason, bond_cut: bond });
 	Ok(())
 }

@@ -1,6 +1,17 @@
-//! What the pallet's calls cost. The runtime brings measured numbers; `()` is for unit tests.
+//! What the jobs pallet's calls cost. Made by `make weights` (the crate `proofward-weights`): do not edit.
+//!
+//! Time: median of 100 runs of native, optimised code over an in-memory state, times 3 for wasm. Reads and
+//! writes: distinct keys, at the runtime's database weights. Proof size: the values read and 2,560 bytes of trie each.
 
-use polkadot_sdk::frame_support::weights::Weight;
+use core::marker::PhantomData;
+
+use polkadot_sdk::{
+	frame_support::{
+		traits::Get,
+		weights::{constants::RocksDbWeight, Weight},
+	},
+	frame_system,
+};
 
 pub trait WeightInfo {
 	/// `sealed`: length of the sealed input in bytes. Recipients: the most there may be.
@@ -15,24 +26,58 @@ pub trait WeightInfo {
 	fn expire() -> Weight;
 }
 
-/// Distinct numbers, so that a test sees which one was charged.
-impl WeightInfo for () {
+/// The measured weights, with the chain's own database weights.
+pub struct Measured<T>(PhantomData<T>);
+
+impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(1_000_000 + u64::from(sealed), 0)
+		Weight::from_parts(283_161_000, 23_611)
+			.saturating_add(Weight::from_parts(8_970, 0).saturating_mul(u64::from(sealed)))
+			.saturating_add(T::DbWeight::get().reads_writes(9, 8))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(2_000_000, 0)
+		Weight::from_parts(561_603_000, 35_059).saturating_add(T::DbWeight::get().reads_writes(13, 9))
 	}
 	fn release() -> Weight {
-		Weight::from_parts(3_000_000, 0)
+		Weight::from_parts(264_795_000, 24_140).saturating_add(T::DbWeight::get().reads_writes(9, 8))
 	}
 	fn lapse() -> Weight {
-		Weight::from_parts(4_000_000, 0)
+		Weight::from_parts(389_772_000, 26_702).saturating_add(T::DbWeight::get().reads_writes(10, 9))
 	}
 	fn complete(sealed_output: u32, proof: u32) -> Weight {
-		Weight::from_parts(5_000_000 + u64::from(sealed_output) + u64::from(proof), 0)
+		Weight::from_parts(1_122_606_000, 32_200)
+			.saturating_add(Weight::from_parts(4_454, 0).saturating_mul(u64::from(sealed_output)))
+			.saturating_add(Weight::from_parts(0, 0).saturating_mul(u64::from(proof)))
+			.saturating_add(T::DbWeight::get().reads_writes(12, 9))
 	}
 	fn expire() -> Weight {
-		Weight::from_parts(6_000_000, 0)
+		Weight::from_parts(591_597_000, 24_153).saturating_add(T::DbWeight::get().reads_writes(9, 9))
+	}
+}
+
+/// The same with RocksDB's, for tests.
+impl WeightInfo for () {
+	fn submit(sealed: u32) -> Weight {
+		Weight::from_parts(283_161_000, 23_611)
+			.saturating_add(Weight::from_parts(8_970, 0).saturating_mul(u64::from(sealed)))
+			.saturating_add(RocksDbWeight::get().reads_writes(9, 8))
+	}
+	fn claim() -> Weight {
+		Weight::from_parts(561_603_000, 35_059).saturating_add(RocksDbWeight::get().reads_writes(13, 9))
+	}
+	fn release() -> Weight {
+		Weight::from_parts(264_795_000, 24_140).saturating_add(RocksDbWeight::get().reads_writes(9, 8))
+	}
+	fn lapse() -> Weight {
+		Weight::from_parts(389_772_000, 26_702).saturating_add(RocksDbWeight::get().reads_writes(10, 9))
+	}
+	fn complete(sealed_output: u32, proof: u32) -> Weight {
+		Weight::from_parts(1_122_606_000, 32_200)
+			.saturating_add(Weight::from_parts(4_454, 0).saturating_mul(u64::from(sealed_output)))
+			.saturating_add(Weight::from_parts(0, 0).saturating_mul(u64::from(proof)))
+			.saturating_add(RocksDbWeight::get().reads_writes(12, 9))
+	}
+	fn expire() -> Weight {
+		Weight::from_parts(591_597_000, 24_153).saturating_add(RocksDbWeight::get().reads_writes(9, 9))
 	}
 }

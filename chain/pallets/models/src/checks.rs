@@ -12,9 +12,7 @@ pub fn features(shape: &InputShape) -> Option<u32> {
 	if shape.is_empty() {
 		return None;
 	}
-	let features = shape
-		.iter()
-		.try_fold(1u32, |product, dimension| product.checked_mul(*dimension))?;
+	let features = shape.iter().try_fold(1u32, |product, dimension| product.checked_mul(*dimension))?;
 	(1..=MAX_FEATURES).contains(&features).then_some(features)
 }
 

@@ -22,6 +22,8 @@ pub use pallet::*;
 pub use types::{Model, SetupEvidence};
 pub use weights::WeightInfo;
 
+// A call's arguments are its wire format: bundling them would only hide them.
+#[allow(clippy::too_many_arguments, clippy::large_enum_variant)]
 #[frame_support::pallet]
 pub mod pallet {
 	use super::*;
@@ -53,13 +55,7 @@ pub mod pallet {
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
 	pub enum Event<T: Config> {
 		/// A model takes jobs from now on.
-		Published {
-			model: H256,
-			publisher: T::AccountId,
-			lane: Lane,
-			setup: Setup,
-			verifier: H160,
-		},
+		Published { model: H256, publisher: T::AccountId, lane: Lane, setup: Setup, verifier: H160 },
 		/// A model takes no new jobs.
 		Retired { model: H256 },
 		/// Governance certified the ceremony that made a model's proving key.
@@ -116,7 +112,6 @@ pub mod pallet {
 		/// `circuit_digest` and `vk_hash`; the model is then marked as attested, at the level of the quote's root.
 		#[pallet::call_index(0)]
 		#[pallet::weight(Pallet::<T>::publish_weight(evidence))]
-		#[allow(clippy::too_many_arguments)]
 		pub fn publish(
 			origin: OriginFor<T>,
 			name: Name,
@@ -175,13 +170,7 @@ pub mod pallet {
 					retired: false,
 				},
 			);
-			Self::deposit_event(Event::Published {
-				model: id,
-				publisher,
-				lane,
-				setup,
-				verifier,
-			});
+			Self::deposit_event(Event::Published { model: id, publisher, lane, setup, verifier });
 			Ok(())
 		}
 
@@ -209,10 +198,7 @@ pub mod pallet {
 				let record = record.as_mut().ok_or(Error::<T>::UnknownModel)?;
 				record.setup = Setup::Ceremony;
 				record.evidence_hash = Some(transcript_hash);
-				Self::deposit_event(Event::CeremonyCertified {
-					model,
-					transcript_hash,
-				});
+				Self::deposit_event(Event::CeremonyCertified { model, transcript_hash });
 				Ok(())
 			})
 		}

@@ -89,10 +89,7 @@ impl<AccountId> Model<AccountId> {
 			weights_digest: self.weights_digest,
 			lane: self.lane,
 			setup: self.setup,
-			verifier: VerifierContract {
-				address: self.verifier,
-				code_hash: self.code_hash,
-			},
+			verifier: VerifierContract { address: self.verifier, code_hash: self.code_hash },
 			price: self.price,
 			claim_blocks: self.claim_blocks,
 			retired: self.retired,

@@ -17,11 +17,7 @@ use crate::{types, Call, Error, Jobs as Records, Status};
 fn refused(fault: &str, attempt: impl FnOnce() -> DispatchResult, error: impl Into<DispatchError>) {
 	let before = sp_io::storage::root(StateVersion::V1);
 	assert_eq!(attempt(), Err(error.into()), "{fault}");
-	assert_eq!(
-		before,
-		sp_io::storage::root(StateVersion::V1),
-		"{fault}: left a trace"
-	);
+	assert_eq!(before, sp_io::storage::root(StateVersion::V1), "{fault}: left a trace");
 	invariants::hold();
 }
 
@@ -30,51 +26,19 @@ type Fault<Subject> = (&'static str, fn(&mut Subject), Error<Test>);
 #[test]
 fn faults_of_a_submission() {
 	let table: [Fault<Order>; 9] = [
-		(
-			"unknown model",
-			|order| order.model = H256::zero(),
-			Error::UnknownModel,
-		),
-		(
-			"price below the model's",
-			|order| order.price = PRICE - 1,
-			Error::PriceTooLow,
-		),
-		(
-			"deadline in the past",
-			|order| order.deadline = 0,
-			Error::DeadlinePassed,
-		),
-		(
-			"deadline in this very block",
-			|order| order.deadline = 1,
-			Error::DeadlinePassed,
-		),
-		(
-			"deadline too far",
-			|order| order.deadline = 1 + MaxDeadline::get() + 1,
-			Error::DeadlineTooFar,
-		),
-		(
-			"deadline at the end of time",
-			|order| order.deadline = u32::MAX,
-			Error::DeadlineTooFar,
-		),
-		(
-			"no recipients",
-			|order| order.recipients.clear(),
-			Error::NoRecipients,
-		),
+		("unknown model", |order| order.model = H256::zero(), Error::UnknownModel),
+		("price below the model's", |order| order.price = PRICE - 1, Error::PriceTooLow),
+		("deadline in the past", |order| order.deadline = 0, Error::DeadlinePassed),
+		("deadline in this very block", |order| order.deadline = 1, Error::DeadlinePassed),
+		("deadline too far", |order| order.deadline = 1 + MaxDeadline::get() + 1, Error::DeadlineTooFar),
+		("deadline at the end of time", |order| order.deadline = u32::MAX, Error::DeadlineTooFar),
+		("no recipients", |order| order.recipients.clear(), Error::NoRecipients),
 		(
 			"a recipient named twice",
 			|order| order.recipients = vec![worker(0), worker(1), worker(0)],
 			Error::DuplicateRecipient,
 		),
-		(
-			"dev setup when refused",
-			|order| order.allow_dev_setup = false,
-			Error::DevSetupRefused,
-		),
+		("dev setup when refused", |order| order.allow_dev_setup = false, Error::DevSetupRefused),
 	];
 	for (fault, spoil, error) in table {
 		new_test_ext().execute_with(|| {
@@ -90,27 +54,12 @@ fn duplicate_nonce_while_open_and_after_the_end() {
 	new_test_ext().execute_with(|| {
 		let order = Order::default();
 		order.placed();
-		refused(
-			"nonce used by an open job",
-			|| order.submit(),
-			Error::<Test>::DuplicateJob,
-		);
+		refused("nonce used by an open job", || order.submit(), Error::<Test>::DuplicateJob);
 		at(102);
 		assert_ok!(expire(&client(0), order.id()));
-		let again = Order {
-			deadline: 150,
-			..order.clone()
-		};
-		refused(
-			"nonce used by an ended job",
-			|| again.submit(),
-			Error::<Test>::DuplicateJob,
-		);
-		assert_ok!(Order {
-			client: client(1),
-			..again
-		}
-		.submit());
+		let again = Order { deadline: 150, ..order.clone() };
+		refused("nonce used by an ended job", || again.submit(), Error::<Test>::DuplicateJob);
+		assert_ok!(Order { client: client(1), ..again }.submit());
 	});
 }
 
@@ -119,11 +68,7 @@ fn retired_model_takes_no_new_job_but_finishes_the_old() {
 	new_test_ext().execute_with(|| {
 		let job = Order::default().placed();
 		amend_model(|model| model.retired = true);
-		refused(
-			"retired model",
-			|| Order::numbered(2).submit(),
-			Error::<Test>::ModelRetired,
-		);
+		refused("retired model", || Order::numbered(2).submit(), Error::<Test>::ModelRetired);
 		assert_ok!(claim(&worker(0), job));
 		assert_ok!(Outcome::honest(&worker(0), job).deliver());
 	});
@@ -132,166 +77,81 @@ fn retired_model_takes_no_new_job_but_finishes_the_old() {
 #[test]
 fn setup_attested_below_the_demanded_level_counts_as_dev() {
 	new_test_ext().execute_with(|| {
-		let strict = Order {
-			allow_dev_setup: false,
-			..Order::default()
-		};
+		let strict = Order { allow_dev_setup: false, ..Order::default() };
 		amend_model(|model| model.setup = Setup::Attested(Level::Simulated));
-		refused(
-			"simulated setup",
-			|| strict.submit(),
-			Error::<Test>::DevSetupRefused,
-		);
-		assert_ok!(Order {
-			min_level: Level::Simulated,
-			..strict.clone()
-		}
-		.submit());
+		refused("simulated setup", || strict.submit(), Error::<Test>::DevSetupRefused);
+		assert_ok!(Order { min_level: Level::Simulated, ..strict.clone() }.submit());
 		amend_model(|model| model.setup = Setup::Attested(Level::Hardware));
-		assert_ok!(Order {
-			nonce: H256::repeat_byte(2),
-			..strict.clone()
-		}
-		.submit());
+		assert_ok!(Order { nonce: H256::repeat_byte(2), ..strict.clone() }.submit());
 		amend_model(|model| model.setup = Setup::Ceremony);
-		assert_ok!(Order {
-			nonce: H256::repeat_byte(3),
-			..strict
-		}
-		.submit());
+		assert_ok!(Order { nonce: H256::repeat_byte(3), ..strict }.submit());
 	});
 }
 
 #[test]
 fn a_client_that_cannot_pay() {
 	new_test_ext().execute_with(|| {
-		let order = Order {
-			price: ENDOWMENT - EXISTENTIAL,
-			..Order::default()
-		};
-		refused(
-			"price affordable, deposit not",
-			|| order.submit(),
-			TokenError::FundsUnavailable,
-		);
-		let order = Order {
-			price: Balance::MAX,
-			..Order::default()
-		};
-		refused(
-			"price beyond all money",
-			|| order.submit(),
-			TokenError::FundsUnavailable,
-		);
+		let order = Order { price: ENDOWMENT - EXISTENTIAL, ..Order::default() };
+		refused("price affordable, deposit not", || order.submit(), TokenError::FundsUnavailable);
+		let order = Order { price: Balance::MAX, ..Order::default() };
+		refused("price beyond all money", || order.submit(), TokenError::FundsUnavailable);
 	});
 }
 
 #[test]
 fn arguments_too_large_do_not_decode() {
 	fn call_with(sealed: usize, proof: usize, recipients: usize) -> [Vec<u8>; 2] {
-		let submit = (
-			0u8,
-			MODEL,
-			H256::zero(),
-			vec![0u8; sealed],
-			INPUT,
-			vec![worker(0); recipients],
-		);
+		let submit = (0u8, MODEL, H256::zero(), vec![0u8; sealed], INPUT, vec![worker(0); recipients]);
 		let rest = (PRICE, 9u32, Level::Hardware, true);
-		let complete = (
-			4u8,
-			H256::zero(),
-			vec![0u8; sealed],
-			OUTPUT,
-			vec![0u8; proof],
-			1u32,
-			[0u8; 64],
-		);
+		let complete = (4u8, H256::zero(), vec![0u8; sealed], OUTPUT, vec![0u8; proof], 1u32, [0u8; 64]);
 		[(submit, rest).encode(), complete.encode()]
 	}
 	let decodes = |bytes: &[u8]| Call::<Test>::decode(&mut &bytes[..]).is_ok();
-	let (sealed, proof, recipients) = (
-		types::MAX_SEALED as usize,
-		types::MAX_PROOF as usize,
-		types::MAX_RECIPIENTS as usize,
-	);
-	assert!(call_with(sealed, proof, recipients)
-		.iter()
-		.all(|bytes| decodes(bytes)));
+	let (sealed, proof, recipients) =
+		(types::MAX_SEALED as usize, types::MAX_PROOF as usize, types::MAX_RECIPIENTS as usize);
+	assert!(call_with(sealed, proof, recipients).iter().all(|bytes| decodes(bytes)));
 	let [submit, complete] = call_with(sealed + 1, proof, recipients);
 	assert!(!decodes(&submit), "envelope too large");
 	assert!(!decodes(&complete), "sealed output too large");
-	assert!(
-		!decodes(&call_with(sealed, proof + 1, recipients)[1]),
-		"proof too large"
-	);
-	assert!(
-		!decodes(&call_with(sealed, proof, recipients + 1)[0]),
-		"too many recipients"
-	);
+	assert!(!decodes(&call_with(sealed, proof + 1, recipients)[1]), "proof too large");
+	assert!(!decodes(&call_with(sealed, proof, recipients + 1)[0]), "too many recipients");
 }
 
 #[test]
 fn faults_of_a_claim() {
-	let table: [(&str, fn(), AccountId, Error<Test>); 9] = [
-		("not a recipient", || (), worker(2), Error::NotRecipient),
-		("not a worker at all", || (), client(1), Error::NotRecipient),
-		(
-			"expired worker record",
-			|| amend(&worker(0), |entry| entry.expired = true),
-			worker(0),
-			Error::WorkerInactive,
-		),
-		(
-			"retired worker",
-			|| Registered::remove(worker(0)),
-			worker(0),
-			Error::WorkerInactive,
-		),
+	let table: [Fault<AccountId>; 9] = [
+		("not a recipient", |who| *who = worker(2), Error::NotRecipient),
+		("not a worker at all", |who| *who = client(1), Error::NotRecipient),
+		("expired worker record", |who| amend(who, |entry| entry.expired = true), Error::WorkerInactive),
+		("retired worker", |who| Registered::remove(who), Error::WorkerInactive),
 		(
 			"simulated worker for a hardware job",
-			|| amend(&worker(0), |entry| entry.level = Level::Simulated),
-			worker(0),
+			|who| amend(who, |entry| entry.level = Level::Simulated),
 			Error::LevelTooLow,
 		),
 		(
 			"claim while claimed",
-			|| claim(&worker(1), Order::default().id()).expect("free"),
-			worker(0),
+			|_| claim(&worker(1), Order::default().id()).expect("free"),
 			Error::AlreadyClaimed,
 		),
-		(
-			"claim twice",
-			|| claim(&worker(0), Order::default().id()).expect("free"),
-			worker(0),
-			Error::AlreadyClaimed,
-		),
-		(
-			"claim after the deadline",
-			|| at(102),
-			worker(0),
-			Error::DeadlinePassed,
-		),
+		("claim twice", |who| claim(who, Order::default().id()).expect("free"), Error::AlreadyClaimed),
+		("claim after the deadline", |_| at(102), Error::DeadlinePassed),
 		(
 			"claim of a refunded job",
-			|| {
+			|_| {
 				at(102);
 				expire(&client(0), Order::default().id()).expect("due");
 			},
-			worker(0),
 			Error::NotOpen,
 		),
 	];
-	for (fault, prepare, who, error) in table {
+	for (fault, prepare, error) in table {
 		new_test_ext().execute_with(|| {
 			let job = Order::default().placed();
-			prepare();
+			let mut who = worker(0);
+			prepare(&mut who);
 			refused(fault, || claim(&who, job), error);
-			refused(
-				"unknown job",
-				|| claim(&who, H256::zero()),
-				Error::<Test>::UnknownJob,
-			);
+			refused("unknown job", || claim(&who, H256::zero()), Error::<Test>::UnknownJob);
 		});
 	}
 }
@@ -299,25 +159,12 @@ fn faults_of_a_claim() {
 #[test]
 fn a_worker_that_cannot_put_down_the_bond() {
 	new_test_ext().execute_with(|| {
-		let job = Order {
-			client: client(1),
-			price: ENDOWMENT / 2,
-			..Order::default()
-		}
-		.placed();
+		let job = Order { client: client(1), price: ENDOWMENT / 2, ..Order::default() }.placed();
 		let poor = AccountId::new([0x77; 32]);
 		let entry = Registered::get(worker(0)).expect("registered");
 		Registered::insert(&poor, entry);
-		let job_for_poor = Order {
-			recipients: vec![poor.clone()],
-			..Order::numbered(2)
-		}
-		.placed();
-		refused(
-			"no money",
-			|| claim(&poor, job_for_poor),
-			TokenError::FundsUnavailable,
-		);
+		let job_for_poor = Order { recipients: vec![poor.clone()], ..Order::numbered(2) }.placed();
+		refused("no money", || claim(&poor, job_for_poor), TokenError::FundsUnavailable);
 		assert_ok!(claim(&worker(0), job));
 	});
 }
@@ -327,11 +174,7 @@ fn claim_after_the_own_proof_was_rejected() {
 	new_test_ext().execute_with(|| {
 		let job = Order::default().claimed_by(&worker(0));
 		assert_ok!(Outcome::with_bad_proof(&worker(0), job).deliver());
-		refused(
-			"rejected before",
-			|| claim(&worker(0), job),
-			Error::<Test>::WasRejected,
-		);
+		refused("rejected before", || claim(&worker(0), job), Error::<Test>::WasRejected);
 	});
 }
 
@@ -339,54 +182,22 @@ fn claim_after_the_own_proof_was_rejected() {
 fn faults_of_a_release_or_lapse() {
 	new_test_ext().execute_with(|| {
 		let job = Order::default().placed();
-		refused(
-			"release unclaimed",
-			|| release(&worker(0), job),
-			Error::<Test>::NotClaimant,
-		);
-		refused(
-			"lapse unclaimed",
-			|| lapse(&worker(0), job),
-			Error::<Test>::NotLapsed,
-		);
+		refused("release unclaimed", || release(&worker(0), job), Error::<Test>::NotClaimant);
+		refused("lapse unclaimed", || lapse(&worker(0), job), Error::<Test>::NotLapsed);
 		assert_ok!(claim(&worker(0), job));
-		refused(
-			"release of another's claim",
-			|| release(&worker(1), job),
-			Error::<Test>::NotClaimant,
-		);
+		refused("release of another's claim", || release(&worker(1), job), Error::<Test>::NotClaimant);
 		at(1 + CLAIM_BLOCKS);
-		refused(
-			"lapse in the claim's last block",
-			|| lapse(&worker(1), job),
-			Error::<Test>::NotLapsed,
-		);
+		refused("lapse in the claim's last block", || lapse(&worker(1), job), Error::<Test>::NotLapsed);
 		at(1 + CLAIM_BLOCKS + 1);
-		refused(
-			"release after the lapse",
-			|| release(&worker(0), job),
-			Error::<Test>::ClaimLapsed,
-		);
+		refused("release after the lapse", || release(&worker(0), job), Error::<Test>::ClaimLapsed);
 		assert_ok!(lapse(&worker(1), job));
 		refused("lapse twice", || lapse(&worker(1), job), Error::<Test>::NotLapsed);
 		at(102);
 		assert_ok!(expire(&worker(1), job));
-		refused(
-			"release after the end",
-			|| release(&worker(0), job),
-			Error::<Test>::NotOpen,
-		);
-		refused(
-			"lapse after the end",
-			|| lapse(&worker(0), job),
-			Error::<Test>::NotOpen,
-		);
+		refused("release after the end", || release(&worker(0), job), Error::<Test>::NotOpen);
+		refused("lapse after the end", || lapse(&worker(0), job), Error::<Test>::NotOpen);
 		refused("expire twice", || expire(&worker(0), job), Error::<Test>::NotOpen);
-		refused(
-			"unknown job",
-			|| lapse(&worker(0), H256::zero()),
-			Error::<Test>::UnknownJob,
-		);
+		refused("unknown job", || lapse(&worker(0), H256::zero()), Error::<Test>::UnknownJob);
 	});
 }
 
@@ -395,18 +206,10 @@ fn expire_before_the_deadline_has_passed() {
 	new_test_ext().execute_with(|| {
 		let job = Order::default().placed();
 		at(101);
-		refused(
-			"deadline's own block",
-			|| expire(&client(0), job),
-			Error::<Test>::DeadlineNotPassed,
-		);
+		refused("deadline's own block", || expire(&client(0), job), Error::<Test>::DeadlineNotPassed);
 		assert_ok!(claim(&worker(0), job));
 		assert_ok!(Outcome::with_bad_proof(&worker(0), job).deliver());
-		refused(
-			"a recipient is left",
-			|| expire(&client(0), job),
-			Error::<Test>::DeadlineNotPassed,
-		);
+		refused("a recipient is left", || expire(&client(0), job), Error::<Test>::DeadlineNotPassed);
 	});
 }
 
@@ -414,26 +217,10 @@ fn expire_before_the_deadline_has_passed() {
 #[test]
 fn faults_of_a_result() {
 	let table: [Fault<Outcome>; 23] = [
-		(
-			"unknown job",
-			|outcome| outcome.job = H256::zero(),
-			Error::UnknownJob,
-		),
-		(
-			"job that nobody holds",
-			|outcome| outcome.job = Order::numbered(2).id(),
-			Error::NotClaimant,
-		),
-		(
-			"result of another worker",
-			|outcome| outcome.worker = worker(1),
-			Error::NotClaimant,
-		),
-		(
-			"result after the claim lapsed",
-			|_| at(5 + CLAIM_BLOCKS + 1),
-			Error::ClaimLapsed,
-		),
+		("unknown job", |outcome| outcome.job = H256::zero(), Error::UnknownJob),
+		("job that nobody holds", |outcome| outcome.job = Order::numbered(2).id(), Error::NotClaimant),
+		("result of another worker", |outcome| outcome.worker = worker(1), Error::NotClaimant),
+		("result after the claim lapsed", |_| at(5 + CLAIM_BLOCKS + 1), Error::ClaimLapsed),
 		("result after the deadline", |_| at(102), Error::DeadlinePassed),
 		(
 			"worker expired meanwhile",
@@ -445,16 +232,8 @@ fn faults_of_a_result() {
 			|_| amend(&worker(0), |entry| entry.level = Level::Simulated),
 			Error::LevelTooLow,
 		),
-		(
-			"receipt from before the claim",
-			|outcome| outcome.receipt.block = 4,
-			Error::ReceiptBlock,
-		),
-		(
-			"receipt from the future",
-			|outcome| outcome.receipt.block = 10,
-			Error::ReceiptBlock,
-		),
+		("receipt from before the claim", |outcome| outcome.receipt.block = 4, Error::ReceiptBlock),
+		("receipt from the future", |outcome| outcome.receipt.block = 10, Error::ReceiptBlock),
 		(
 			"receipt signed by another key",
 			|outcome| outcome.signer = receipt_pair(&worker(1), 1),
@@ -465,61 +244,29 @@ fn faults_of_a_result() {
 			|outcome| outcome.signer = receipt_pair(&worker(0), 2),
 			Error::BadReceipt,
 		),
-		(
-			"receipt for another chain",
-			|outcome| outcome.receipt.genesis = H256::zero(),
-			Error::BadReceipt,
-		),
+		("receipt for another chain", |outcome| outcome.receipt.genesis = H256::zero(), Error::BadReceipt),
 		(
 			"receipt for another job",
 			|outcome| outcome.receipt.job = Order::numbered(2).id(),
 			Error::BadReceipt,
 		),
-		(
-			"receipt for another model",
-			|outcome| outcome.receipt.model = OTHER_MODEL,
-			Error::BadReceipt,
-		),
-		(
-			"receipt for another worker",
-			|outcome| outcome.receipt.worker = worker(1),
-			Error::BadReceipt,
-		),
+		("receipt for another model", |outcome| outcome.receipt.model = OTHER_MODEL, Error::BadReceipt),
+		("receipt for another worker", |outcome| outcome.receipt.worker = worker(1), Error::BadReceipt),
 		(
 			"receipt for other weights",
 			|outcome| outcome.receipt.weights_digest = H256::zero(),
 			Error::BadReceipt,
 		),
-		(
-			"receipt for another input",
-			|outcome| outcome.receipt.input_commitment = OUTPUT,
-			Error::BadReceipt,
-		),
+		("receipt for another input", |outcome| outcome.receipt.input_commitment = OUTPUT, Error::BadReceipt),
 		(
 			"receipt for another output",
 			|outcome| outcome.receipt.output_commitment = INPUT,
 			Error::BadReceipt,
 		),
-		(
-			"receipt for another sealed output",
-			|outcome| outcome.sealed_output[0] ^= 1,
-			Error::BadReceipt,
-		),
-		(
-			"receipt for another proof",
-			|outcome| outcome.proof[0] ^= 1,
-			Error::BadReceipt,
-		),
-		(
-			"receipt for another level",
-			|outcome| outcome.receipt.level = Level::Simulated,
-			Error::BadReceipt,
-		),
-		(
-			"receipt for another setup",
-			|outcome| outcome.receipt.setup = Setup::Ceremony,
-			Error::BadReceipt,
-		),
+		("receipt for another sealed output", |outcome| outcome.sealed_output[0] ^= 1, Error::BadReceipt),
+		("receipt for another proof", |outcome| outcome.proof[0] ^= 1, Error::BadReceipt),
+		("receipt for another level", |outcome| outcome.receipt.level = Level::Simulated, Error::BadReceipt),
+		("receipt for another setup", |outcome| outcome.receipt.setup = Setup::Ceremony, Error::BadReceipt),
 		(
 			"output commitment swapped under the receipt",
 			|outcome| outcome.output_commitment = INPUT,
@@ -546,12 +293,7 @@ fn every_bit_of_the_signature_counts() {
 	new_test_ext().execute_with(|| {
 		let job = Order::default().claimed_by(&worker(0));
 		let Call::complete {
-			sealed_output,
-			output_commitment,
-			proof,
-			receipt_block,
-			receipt_signature,
-			..
+			sealed_output, output_commitment, proof, receipt_block, receipt_signature, ..
 		} = Outcome::honest(&worker(0), job).call()
 		else {
 			unreachable!()
@@ -568,11 +310,7 @@ fn every_bit_of_the_signature_counts() {
 				receipt_block,
 				receipt_signature,
 			};
-			assert_eq!(
-				dispatch(&worker(0), call),
-				Err(Error::<Test>::BadReceipt.into()),
-				"bit {bit}"
-			);
+			assert_eq!(dispatch(&worker(0), call), Err(Error::<Test>::BadReceipt.into()), "bit {bit}");
 		}
 		assert_ok!(Outcome::honest(&worker(0), job).deliver());
 	});
@@ -584,22 +322,10 @@ fn double_complete() {
 		let job = Order::default().claimed_by(&worker(0));
 		let outcome = Outcome::honest(&worker(0), job);
 		assert_ok!(outcome.deliver());
-		refused(
-			"the same result again",
-			|| outcome.deliver(),
-			Error::<Test>::NotOpen,
-		);
-		refused(
-			"claim of an accepted job",
-			|| claim(&worker(1), job),
-			Error::<Test>::NotOpen,
-		);
+		refused("the same result again", || outcome.deliver(), Error::<Test>::NotOpen);
+		refused("claim of an accepted job", || claim(&worker(1), job), Error::<Test>::NotOpen);
 		at(102);
-		refused(
-			"refund of an accepted job",
-			|| expire(&client(0), job),
-			Error::<Test>::NotOpen,
-		);
+		refused("refund of an accepted job", || expire(&client(0), job), Error::<Test>::NotOpen);
 		assert_eq!(asked(), 1);
 	});
 }
@@ -613,29 +339,19 @@ fn a_replayed_receipt_after_a_second_claim() {
 		assert_ok!(release(&worker(0), job));
 		at(5);
 		assert_ok!(claim(&worker(0), job));
-		refused(
-			"receipt of the first claim",
-			|| stale.deliver(),
-			Error::<Test>::ReceiptBlock,
-		);
+		refused("receipt of the first claim", || stale.deliver(), Error::<Test>::ReceiptBlock);
 	});
 }
 
 #[test]
 fn previous_epochs_receipt_key_counts_for_exactly_one_epoch() {
 	new_test_ext().execute_with(|| {
-		let jobs: Vec<H256> = (1..=2)
-			.map(|n| Order::numbered(n).claimed_by(&worker(0)))
-			.collect();
+		let jobs: Vec<H256> = (1..=2).map(|n| Order::numbered(n).claimed_by(&worker(0))).collect();
 		let [first, second] = [jobs[0], jobs[1]].map(|job| Outcome::honest(&worker(0), job));
 		renew(&worker(0));
 		assert_ok!(first.deliver());
 		renew(&worker(0));
-		refused(
-			"key two epochs old",
-			|| second.deliver(),
-			Error::<Test>::BadReceipt,
-		);
+		refused("key two epochs old", || second.deliver(), Error::<Test>::BadReceipt);
 		assert_ok!(Outcome::honest(&worker(0), jobs[1]).deliver());
 	});
 }
@@ -662,9 +378,6 @@ fn calls_without_a_signature() {
 				);
 			}
 		}
-		assert!(matches!(
-			Records::<Test>::get(job).expect("kept").status,
-			Status::Claimed { .. }
-		));
+		assert!(matches!(Records::<Test>::get(job).expect("kept").status, Status::Claimed { .. }));
 	});
 }

@@ -22,10 +22,7 @@ pub fn hold() {
 }
 
 fn everyone() -> impl Iterator<Item = AccountId> {
-	(0..3)
-		.map(client)
-		.chain((0..4).map(worker))
-		.chain([pot::<Test>()])
+	(0..3).map(client).chain((0..4).map(worker)).chain([pot::<Test>()])
 }
 
 fn holds_are_those_of_open_jobs() {
@@ -42,10 +39,7 @@ fn holds_are_those_of_open_jobs() {
 	}
 	for who in everyone() {
 		for reason in [HoldReason::Escrow, HoldReason::Deposit, HoldReason::Bond] {
-			let owed = expected
-				.get(&(reason as u8, who.clone()))
-				.copied()
-				.unwrap_or_default();
+			let owed = expected.get(&(reason as u8, who.clone())).copied().unwrap_or_default();
 			assert_eq!(on_hold::<Test>(reason, &who), owed, "{reason:?} of {who}");
 		}
 	}
@@ -67,23 +61,15 @@ fn queues_are_the_queued_jobs() {
 		}
 		assert_eq!((queue.tail, queue.len), (previous, steps));
 	}
-	let queued: BTreeSet<H256> = Records::<Test>::iter()
-		.filter(|(_, job)| job.status == Status::Queued)
-		.map(|(id, _)| id)
-		.collect();
+	let queued: BTreeSet<H256> =
+		Records::<Test>::iter().filter(|(_, job)| job.status == Status::Queued).map(|(id, _)| id).collect();
 	assert_eq!(linked, queued, "queues hold the queued jobs");
-	assert_eq!(
-		Links::<Test>::iter_keys().collect::<BTreeSet<_>>(),
-		queued,
-		"links are those of queued jobs"
-	);
+	assert_eq!(Links::<Test>::iter_keys().collect::<BTreeSet<_>>(), queued, "links are those of queued jobs");
 }
 
 fn ciphertext_is_that_of_open_jobs() {
-	let open: BTreeSet<H256> = Records::<Test>::iter()
-		.filter(|(_, job)| job.is_open())
-		.map(|(id, _)| id)
-		.collect();
+	let open: BTreeSet<H256> =
+		Records::<Test>::iter().filter(|(_, job)| job.is_open()).map(|(id, _)| id).collect();
 	assert_eq!(Sealed::<Test>::iter_keys().collect::<BTreeSet<_>>(), open);
 }
 
@@ -95,10 +81,6 @@ fn open_claims_are_the_claimed_jobs() {
 		}
 	}
 	for (who, entry) in Registered::iter() {
-		assert_eq!(
-			entry.open_claims,
-			claims.get(&who).copied().unwrap_or_default(),
-			"open claims of {who}"
-		);
+		assert_eq!(entry.open_claims, claims.get(&who).copied().unwrap_or_default(), "open claims of {who}");
 	}
 }

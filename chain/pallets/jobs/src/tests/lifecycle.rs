@@ -48,19 +48,12 @@ fn an_accepted_result_pays_the_worker_once_and_frees_the_state() {
 	new_test_ext().execute_with(|| {
 		let job = Order::default().placed();
 		assert_eq!(free(&client(0)), ENDOWMENT - PRICE - DEPOSIT);
-		assert_eq!(
-			Sealed::<Test>::get(job).expect("open").into_inner(),
-			b"ciphertext"
-		);
+		assert_eq!(Sealed::<Test>::get(job).expect("open").into_inner(), b"ciphertext");
 
 		at(5);
 		assert_ok!(claim(&worker(0), job));
-		let claimed = Status::Claimed {
-			worker: worker(0),
-			claimed_at: 5,
-			lapses_at: 5 + CLAIM_BLOCKS,
-			bond: BOND,
-		};
+		let claimed =
+			Status::Claimed { worker: worker(0), claimed_at: 5, lapses_at: 5 + CLAIM_BLOCKS, bond: BOND };
 		assert_eq!(status(job), claimed);
 		assert_eq!(free(&worker(0)), ENDOWMENT - BOND);
 		assert!(queue(MODEL).is_empty());
@@ -82,20 +75,11 @@ fn an_accepted_result_pays_the_worker_once_and_frees_the_state() {
 				block: 9,
 			}
 		);
-		assert_eq!(
-			(free(&client(0)), free(&worker(0))),
-			(ENDOWMENT - PRICE, ENDOWMENT + PRICE)
-		);
+		assert_eq!((free(&client(0)), free(&worker(0))), (ENDOWMENT - PRICE, ENDOWMENT + PRICE));
 		assert_eq!(Sealed::<Test>::get(job), None);
 		System::assert_last_event(
-			Event::Accepted {
-				job,
-				worker: worker(0),
-				paid: PRICE,
-				output_commitment: OUTPUT,
-				proof_hash,
-			}
-			.into(),
+			Event::Accepted { job, worker: worker(0), paid: PRICE, output_commitment: OUTPUT, proof_hash }
+				.into(),
 		);
 		invariants::hold();
 	});
@@ -107,13 +91,8 @@ fn a_rejected_proof_costs_the_bond_and_another_recipient_finishes_the_job() {
 		let job = Order::default().claimed_by(&worker(0));
 		assert_ok!(Outcome::with_bad_proof(&worker(0), job).deliver());
 		System::assert_last_event(
-			Event::Rejected {
-				job,
-				worker: worker(0),
-				reason: RejectReason::ProofInvalid,
-				bond_cut: BOND,
-			}
-			.into(),
+			Event::Rejected { job, worker: worker(0), reason: RejectReason::ProofInvalid, bond_cut: BOND }
+				.into(),
 		);
 		assert_eq!((free(&worker(0)), free(&pot::<Test>())), (ENDOWMENT - BOND, BOND));
 		assert_eq!(queue(MODEL), [job]);
@@ -141,13 +120,7 @@ fn every_reason_of_a_rejection_is_told_and_none_pays() {
 			answer(Decision::Rejected(reason));
 			assert_ok!(Outcome::honest(&worker(0), job).deliver());
 			System::assert_last_event(
-				Event::Rejected {
-					job,
-					worker: worker(0),
-					reason,
-					bond_cut: BOND,
-				}
-				.into(),
+				Event::Rejected { job, worker: worker(0), reason, bond_cut: BOND }.into(),
 			);
 			assert_eq!(status(job), Status::Queued);
 			invariants::hold();
@@ -160,26 +133,12 @@ fn the_first_hand_back_is_free_and_the_second_costs_the_bond() {
 	new_test_ext().execute_with(|| {
 		let job = Order::default().claimed_by(&worker(0));
 		assert_ok!(release(&worker(0), job));
-		System::assert_last_event(
-			Event::Released {
-				job,
-				worker: worker(0),
-				bond_cut: 0,
-			}
-			.into(),
-		);
+		System::assert_last_event(Event::Released { job, worker: worker(0), bond_cut: 0 }.into());
 		assert_eq!((free(&worker(0)), queue(MODEL)), (ENDOWMENT, vec![job]));
 
 		assert_ok!(claim(&worker(0), job));
 		assert_ok!(release(&worker(0), job));
-		System::assert_last_event(
-			Event::Released {
-				job,
-				worker: worker(0),
-				bond_cut: BOND,
-			}
-			.into(),
-		);
+		System::assert_last_event(Event::Released { job, worker: worker(0), bond_cut: BOND }.into());
 		assert_eq!((free(&worker(0)), free(&pot::<Test>())), (ENDOWMENT - BOND, BOND));
 		invariants::hold();
 	});
@@ -191,14 +150,7 @@ fn a_dead_workers_claim_lapses_by_anyones_hand() {
 		let job = Order::default().claimed_by(&worker(0));
 		at(1 + CLAIM_BLOCKS + 1);
 		assert_ok!(lapse(&client(2), job));
-		System::assert_last_event(
-			Event::Lapsed {
-				job,
-				worker: worker(0),
-				bond_cut: BOND,
-			}
-			.into(),
-		);
+		System::assert_last_event(Event::Lapsed { job, worker: worker(0), bond_cut: BOND }.into());
 		assert_eq!((queue(MODEL), free(&pot::<Test>())), (vec![job], BOND));
 		invariants::hold();
 	});
@@ -210,14 +162,7 @@ fn a_lapsed_claim_is_claimed_over_and_the_job_finished() {
 		let job = Order::default().claimed_by(&worker(0));
 		at(1 + CLAIM_BLOCKS + 1);
 		assert_ok!(claim(&worker(1), job));
-		System::assert_has_event(
-			Event::Lapsed {
-				job,
-				worker: worker(0),
-				bond_cut: BOND,
-			}
-			.into(),
-		);
+		System::assert_has_event(Event::Lapsed { job, worker: worker(0), bond_cut: BOND }.into());
 		assert_eq!(free(&worker(0)), ENDOWMENT - BOND);
 		invariants::hold();
 		assert_ok!(Outcome::honest(&worker(1), job).deliver());
@@ -232,18 +177,8 @@ fn a_job_that_nobody_does_is_refunded_whole() {
 		let job = Order::default().placed();
 		at(102);
 		assert_ok!(expire(&worker(3), job));
-		System::assert_last_event(
-			Event::Refunded {
-				job,
-				client: client(0),
-				amount: PRICE,
-			}
-			.into(),
-		);
-		assert_eq!(
-			(status(job), free(&client(0))),
-			(Status::Refunded { block: 102 }, ENDOWMENT)
-		);
+		System::assert_last_event(Event::Refunded { job, client: client(0), amount: PRICE }.into());
+		assert_eq!((status(job), free(&client(0))), (Status::Refunded { block: 102 }, ENDOWMENT));
 		assert_eq!((Sealed::<Test>::get(job), queue(MODEL)), (None, vec![]));
 		invariants::hold();
 	});
@@ -252,21 +187,11 @@ fn a_job_that_nobody_does_is_refunded_whole() {
 #[test]
 fn expiry_cuts_the_bond_of_the_worker_that_still_holds_the_job() {
 	new_test_ext().execute_with(|| {
-		let job = Order {
-			deadline: 10,
-			..Order::default()
-		}
-		.claimed_by(&worker(0));
-		assert!(
-			matches!(status(job), Status::Claimed { lapses_at: 10, .. }),
-			"a claim ends with its job"
-		);
+		let job = Order { deadline: 10, ..Order::default() }.claimed_by(&worker(0));
+		assert!(matches!(status(job), Status::Claimed { lapses_at: 10, .. }), "a claim ends with its job");
 		at(11);
 		assert_ok!(expire(&client(0), job));
-		assert_eq!(
-			(free(&client(0)), free(&worker(0))),
-			(ENDOWMENT, ENDOWMENT - BOND)
-		);
+		assert_eq!((free(&client(0)), free(&worker(0))), (ENDOWMENT, ENDOWMENT - BOND));
 		invariants::hold();
 	});
 }
@@ -274,11 +199,7 @@ fn expiry_cuts_the_bond_of_the_worker_that_still_holds_the_job() {
 #[test]
 fn a_job_that_every_recipient_failed_is_refunded_before_its_deadline() {
 	new_test_ext().execute_with(|| {
-		let job = Order {
-			recipients: vec![worker(0)],
-			..Order::default()
-		}
-		.claimed_by(&worker(0));
+		let job = Order { recipients: vec![worker(0)], ..Order::default() }.claimed_by(&worker(0));
 		assert_ok!(Outcome::with_bad_proof(&worker(0), job).deliver());
 		assert_ok!(expire(&client(0), job));
 		assert_eq!(free(&client(0)), ENDOWMENT);
@@ -292,11 +213,7 @@ fn a_result_counts_in_the_last_block_of_claim_and_deadline() {
 		let job = Order::default().claimed_by(&worker(0));
 		at(1 + CLAIM_BLOCKS);
 		assert_ok!(Outcome::honest(&worker(0), job).deliver());
-		let job = Order {
-			deadline: 30,
-			..Order::numbered(2)
-		}
-		.claimed_by(&worker(0));
+		let job = Order { deadline: 30, ..Order::numbered(2) }.claimed_by(&worker(0));
 		at(30);
 		assert_ok!(Outcome::honest(&worker(0), job).deliver());
 		invariants::hold();
@@ -307,45 +224,26 @@ fn a_result_counts_in_the_last_block_of_claim_and_deadline() {
 fn jobs_leave_their_queue_from_the_head_the_middle_and_the_tail() {
 	new_test_ext().execute_with(|| {
 		let jobs: Vec<H256> = (1..=5).map(|n| Order::numbered(n).placed()).collect();
-		let elsewhere = Order {
-			model: OTHER_MODEL,
-			..Order::numbered(9)
-		}
-		.placed();
+		let elsewhere = Order { model: OTHER_MODEL, ..Order::numbered(9) }.placed();
 		assert_eq!(queue(MODEL), jobs);
-		for (taken, left) in [
-			(2, vec![0, 1, 3, 4]),
-			(0, vec![1, 3, 4]),
-			(4, vec![1, 3]),
-			(3, vec![1]),
-			(1, vec![]),
-		] {
+		for (taken, left) in
+			[(2, vec![0, 1, 3, 4]), (0, vec![1, 3, 4]), (4, vec![1, 3]), (3, vec![1]), (1, vec![])]
+		{
 			assert_ok!(claim(&worker(0), jobs[taken]));
-			assert_eq!(
-				queue(MODEL),
-				left.into_iter().map(|n| jobs[n]).collect::<Vec<_>>()
-			);
+			assert_eq!(queue(MODEL), left.into_iter().map(|n| jobs[n]).collect::<Vec<_>>());
 			invariants::hold();
 		}
 		assert_eq!(queue(OTHER_MODEL), [elsewhere]);
 		assert_ok!(release(&worker(0), jobs[3]));
 		assert_ok!(release(&worker(0), jobs[0]));
-		assert_eq!(
-			queue(MODEL),
-			[jobs[3], jobs[0]],
-			"a job handed back waits behind the others"
-		);
+		assert_eq!(queue(MODEL), [jobs[3], jobs[0]], "a job handed back waits behind the others");
 	});
 }
 
 #[test]
 fn a_client_may_be_its_own_worker() {
 	new_test_ext().execute_with(|| {
-		let job = Order {
-			client: worker(0),
-			..Order::default()
-		}
-		.claimed_by(&worker(0));
+		let job = Order { client: worker(0), ..Order::default() }.claimed_by(&worker(0));
 		assert_ok!(Outcome::honest(&worker(0), job).deliver());
 		assert_eq!(free(&worker(0)), ENDOWMENT);
 		invariants::hold();
@@ -356,22 +254,11 @@ fn a_client_may_be_its_own_worker() {
 fn a_free_model_needs_a_bond_all_the_same() {
 	new_test_ext().execute_with(|| {
 		amend_model(|model| model.price = 0);
-		let job = Order {
-			price: 0,
-			..Order::default()
-		}
-		.claimed_by(&worker(0));
-		assert_eq!(
-			Balances::balance_on_hold(&HoldReason::Bond.into(), &worker(0)),
-			MinBond::get()
-		);
+		let job = Order { price: 0, ..Order::default() }.claimed_by(&worker(0));
+		assert_eq!(Balances::balance_on_hold(&HoldReason::Bond.into(), &worker(0)), MinBond::get());
 		assert_ok!(Outcome::honest(&worker(0), job).deliver());
 		invariants::hold();
-		let job = Order {
-			price: 0,
-			..Order::numbered(2)
-		}
-		.placed();
+		let job = Order { price: 0, ..Order::numbered(2) }.placed();
 		at(102);
 		assert_ok!(expire(&client(0), job));
 		assert_eq!(free(&client(0)), ENDOWMENT);
@@ -394,10 +281,7 @@ fn a_verdicts_weight_is_declared_at_its_most_and_charged_as_used() {
 		let outcome = Outcome::honest(&worker(0), job);
 		let own =
 			<() as WeightInfo>::complete(outcome.sealed_output.len() as u32, outcome.proof.len() as u32);
-		assert_eq!(
-			outcome.call().get_dispatch_info().call_weight,
-			own.saturating_add(MAX_VERDICT_WEIGHT)
-		);
+		assert_eq!(outcome.call().get_dispatch_info().call_weight, own.saturating_add(MAX_VERDICT_WEIGHT));
 
 		let actual = |outcome: &Outcome| -> Option<Weight> {
 			let origin = RawOrigin::Signed(outcome.worker.clone()).into();
@@ -409,11 +293,7 @@ fn a_verdicts_weight_is_declared_at_its_most_and_charged_as_used() {
 		};
 		let mut refused = outcome.clone();
 		refused.receipt.block = 0;
-		assert_eq!(
-			actual(&refused),
-			Some(own),
-			"a refusal before the verdict does not pay for one"
-		);
+		assert_eq!(actual(&refused), Some(own), "a refusal before the verdict does not pay for one");
 		assert_eq!(actual(&outcome), Some(own.saturating_add(VERDICT_WEIGHT)));
 	});
 }

@@ -127,20 +127,14 @@ impl WorkerRegistry<AccountId> for Workers {
 	}
 	fn claim_opened(worker: &AccountId) -> DispatchResult {
 		Registered::try_mutate(worker, |entry| {
-			entry
-				.as_mut()
-				.ok_or(DispatchError::Other("NotRegistered"))?
-				.open_claims += 1;
+			entry.as_mut().ok_or(DispatchError::Other("NotRegistered"))?.open_claims += 1;
 			Ok(())
 		})
 	}
 	fn claim_closed(worker: &AccountId) {
 		Registered::mutate(worker, |entry| {
 			if let Some(entry) = entry {
-				entry.open_claims = entry
-					.open_claims
-					.checked_sub(1)
-					.expect("closed more often than opened");
+				entry.open_claims = entry.open_claims.checked_sub(1).expect("closed more often than opened");
 			}
 		});
 	}
@@ -173,12 +167,8 @@ thread_local! {
 pub struct Models;
 impl ModelRegistry for Models {
 	fn model(id: &H256) -> Option<ModelView> {
-		MODELS.with_borrow(|models| {
-			models
-				.iter()
-				.find(|(known, _)| known == id)
-				.map(|(_, view)| view.clone())
-		})
+		MODELS
+			.with_borrow(|models| models.iter().find(|(known, _)| known == id).map(|(_, view)| view.clone()))
 	}
 }
 
@@ -206,10 +196,7 @@ impl ProofVerifier for Verifier {
 		} else {
 			Decision::Rejected(RejectReason::ProofInvalid)
 		};
-		Verdict {
-			decision: ANSWER.get().unwrap_or(honest),
-			weight: VERDICT_WEIGHT,
-		}
+		Verdict { decision: ANSWER.get().unwrap_or(honest), weight: VERDICT_WEIGHT }
 	}
 	fn max_weight() -> Weight {
 		MAX_VERDICT_WEIGHT
@@ -237,10 +224,8 @@ pub fn asked() -> u32 {
 
 pub const MODEL: H256 = H256::repeat_byte(0xa1);
 pub const OTHER_MODEL: H256 = H256::repeat_byte(0xa2);
-pub const CONTRACT: VerifierContract = VerifierContract {
-	address: H160::repeat_byte(0xc0),
-	code_hash: H256::repeat_byte(0xcd),
-};
+pub const CONTRACT: VerifierContract =
+	VerifierContract { address: H160::repeat_byte(0xc0), code_hash: H256::repeat_byte(0xcd) };
 pub const GENESIS: H256 = H256::repeat_byte(0x9e);
 pub const PRICE: Balance = 1_000;
 pub const CLAIM_BLOCKS: u32 = 20;
@@ -274,10 +259,7 @@ pub fn new_test_ext() -> TestExternalities {
 	let accounts = (0..3).map(client).chain((0..4).map(worker));
 	let balances = accounts.map(|account| (account, ENDOWMENT)).collect();
 	let storage = RuntimeGenesisConfig {
-		balances: pallet_balances::GenesisConfig {
-			balances,
-			..Default::default()
-		},
+		balances: pallet_balances::GenesisConfig { balances, ..Default::default() },
 		..Default::default()
 	}
 	.build_storage()
@@ -358,10 +340,7 @@ pub const OUTPUT: H256 = H256::repeat_byte(0x52);
 
 impl Order {
 	pub fn numbered(n: u8) -> Self {
-		Self {
-			nonce: H256::repeat_byte(n),
-			..Self::default()
-		}
+		Self { nonce: H256::repeat_byte(n), ..Self::default() }
 	}
 
 	pub fn id(&self) -> H256 {
@@ -434,15 +413,7 @@ impl Outcome {
 			block: System::block_number(),
 		};
 		let signer = receipt_pair(worker, entry.epoch);
-		Self {
-			worker: worker.clone(),
-			job,
-			sealed_output,
-			output_commitment: OUTPUT,
-			proof,
-			signer,
-			receipt,
-		}
+		Self { worker: worker.clone(), job, sealed_output, output_commitment: OUTPUT, proof, signer, receipt }
 	}
 
 	/// With a proof that the contract will not accept, honestly signed.

@@ -12,40 +12,14 @@ use crate::{escrow::pot, Event, Jobs as Records, Status};
 /// What somebody does. `job` counts the jobs submitted so far and wraps around; `worker` is read by [`actor`].
 #[derive(Clone, Debug)]
 enum Action {
-	Submit {
-		client: u8,
-		model: bool,
-		recipients: u8,
-		price: Balance,
-		lifetime: u32,
-		sealed: u16,
-	},
-	Claim {
-		job: u8,
-		worker: u8,
-	},
-	Release {
-		job: u8,
-		worker: u8,
-	},
-	Lapse {
-		job: u8,
-	},
-	Complete {
-		job: u8,
-		worker: u8,
-		good_proof: bool,
-		good_receipt: bool,
-	},
-	Expire {
-		job: u8,
-	},
-	Renew {
-		worker: u8,
-	},
-	Advance {
-		blocks: u32,
-	},
+	Submit { client: u8, model: bool, recipients: u8, price: Balance, lifetime: u32, sealed: u16 },
+	Claim { job: u8, worker: u8 },
+	Release { job: u8, worker: u8 },
+	Lapse { job: u8 },
+	Complete { job: u8, worker: u8, good_proof: bool, good_receipt: bool },
+	Expire { job: u8 },
+	Renew { worker: u8 },
+	Advance { blocks: u32 },
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -91,29 +65,15 @@ fn actor(n: u8, job: H256) -> AccountId {
 /// Performs the action; whether it succeeds is the pallet's business.
 fn perform(action: &Action, orders: &mut Vec<Order>) {
 	let ids: Vec<H256> = orders.iter().map(Order::id).collect();
-	let pick = |job: u8| {
-		ids.get(job as usize % ids.len().max(1))
-			.copied()
-			.unwrap_or_default()
-	};
+	let pick = |job: u8| ids.get(job as usize % ids.len().max(1)).copied().unwrap_or_default();
 	let _ = match action.clone() {
-		Action::Submit {
-			client: who,
-			model,
-			recipients,
-			price,
-			lifetime,
-			sealed,
-		} => {
+		Action::Submit { client: who, model, recipients, price, lifetime, sealed } => {
 			let order = Order {
 				client: client(who),
 				model: if model { MODEL } else { OTHER_MODEL },
 				nonce: H256::from_low_u64_be(orders.len() as u64),
 				sealed: vec![7; sealed.into()],
-				recipients: (0..4)
-					.filter(|bit| recipients >> bit & 1 == 1)
-					.map(hand)
-					.collect(),
+				recipients: (0..4).filter(|bit| recipients >> bit & 1 == 1).map(hand).collect(),
 				price,
 				deadline: System::block_number() + lifetime,
 				..Order::default()
@@ -127,22 +87,14 @@ fn perform(action: &Action, orders: &mut Vec<Order>) {
 		Action::Claim { job, worker: who } => claim(&actor(who, pick(job)), pick(job)),
 		Action::Release { job, worker: who } => release(&actor(who, pick(job)), pick(job)),
 		Action::Lapse { job } => lapse(&client(0), pick(job)),
-		Action::Complete {
-			job,
-			worker: who,
-			good_proof,
-			good_receipt,
-		} if !ids.is_empty() => {
+		Action::Complete { job, worker: who, good_proof, good_receipt } if !ids.is_empty() => {
 			let mut outcome = if good_proof {
 				Outcome::honest(&actor(who, pick(job)), pick(job))
 			} else {
 				Outcome::with_bad_proof(&actor(who, pick(job)), pick(job))
 			};
-			outcome.receipt.level = if good_receipt {
-				outcome.receipt.level
-			} else {
-				proofward_primitives::Level::Simulated
-			};
+			outcome.receipt.level =
+				if good_receipt { outcome.receipt.level } else { proofward_primitives::Level::Simulated };
 			outcome.deliver()
 		}
 		Action::Complete { .. } => Ok(()),
@@ -177,9 +129,7 @@ impl Ledger {
 
 	fn read(&mut self, event: Event<Test>) {
 		match event {
-			Event::Accepted {
-				job, worker, paid, ..
-			} => {
+			Event::Accepted { job, worker, paid, .. } => {
 				let client = Records::<Test>::get(job).expect("kept").client;
 				self.shift(&client, &worker, paid);
 				self.end(job, "accepted");

@@ -47,10 +47,7 @@ fn every_call_back_is_refused_and_the_verdict_stands() {
 
 			assert_eq!(asked(), 1, "no verdict within a verdict");
 			assert_eq!(results.borrow().len(), 27);
-			assert!(results
-				.borrow()
-				.iter()
-				.all(|result| *result == Err(Error::<Test>::Reentered.into())));
+			assert!(results.borrow().iter().all(|result| *result == Err(Error::<Test>::Reentered.into())));
 			let second = Records::<Test>::get(second.id()).expect("kept");
 			assert!(matches!(second.status, Status::Claimed { .. }));
 			assert!(!Records::<Test>::contains_key(Order::numbered(9).id()));
@@ -72,29 +69,16 @@ fn money_moved_and_events_sent_by_the_contract_are_undone() {
 				500,
 				false
 			));
-			System::deposit_event(Event::<Test>::Lapsed {
-				job: MODEL,
-				worker: worker(0),
-				bond_cut: 1,
-			});
-			amend(&worker(0), |entry| {
-				entry.level = proofward_primitives::Level::Simulated
-			});
+			System::deposit_event(Event::<Test>::Lapsed { job: MODEL, worker: worker(0), bond_cut: 1 });
+			amend(&worker(0), |entry| entry.level = proofward_primitives::Level::Simulated);
 		});
 		System::reset_events();
 		assert_ok!(Outcome::honest(&worker(0), job).deliver());
 
-		assert_eq!(
-			(Balances::total_issuance(), Balances::balance(&client(1))),
-			(issuance, before)
-		);
+		assert_eq!((Balances::total_issuance(), Balances::balance(&client(1))), (issuance, before));
 		assert_eq!(Balances::balance(&pot::<Test>()), 0);
-		let forged: RuntimeEvent = Event::<Test>::Lapsed {
-			job: MODEL,
-			worker: worker(0),
-			bond_cut: 1,
-		}
-		.into();
+		let forged: RuntimeEvent =
+			Event::<Test>::Lapsed { job: MODEL, worker: worker(0), bond_cut: 1 }.into();
 		assert!(System::events().iter().all(|record| record.event != forged));
 		invariants::hold();
 	});

@@ -15,114 +15,38 @@ use crate::{types::*, Error, Models as Records, SetupEvidence};
 fn bad_offers_are_refused() {
 	let good = Offer::default;
 	let table: Vec<(&str, Offer, DispatchError)> = vec![
-		(
-			"no name",
-			Offer {
-				name: vec![],
-				..good()
-			},
-			Error::<Test>::BadName.into(),
-		),
-		(
-			"name is not UTF-8",
-			Offer {
-				name: vec![0xff],
-				..good()
-			},
-			Error::<Test>::BadName.into(),
-		),
+		("no name", Offer { name: vec![], ..good() }, Error::<Test>::BadName.into()),
+		("name is not UTF-8", Offer { name: vec![0xff], ..good() }, Error::<Test>::BadName.into()),
 		(
 			"escape sequence in the name",
-			Offer {
-				name: b"\x1b[2J".to_vec(),
-				..good()
-			},
+			Offer { name: b"\x1b[2J".to_vec(), ..good() },
 			Error::<Test>::BadName.into(),
 		),
-		(
-			"no dimensions",
-			Offer {
-				input_shape: vec![],
-				..good()
-			},
-			Error::<Test>::BadShape.into(),
-		),
-		(
-			"a dimension of zero",
-			Offer {
-				input_shape: vec![3, 0],
-				..good()
-			},
-			Error::<Test>::BadShape.into(),
-		),
+		("no dimensions", Offer { input_shape: vec![], ..good() }, Error::<Test>::BadShape.into()),
+		("a dimension of zero", Offer { input_shape: vec![3, 0], ..good() }, Error::<Test>::BadShape.into()),
 		(
 			"shape overflows",
-			Offer {
-				input_shape: vec![u32::MAX, 3],
-				..good()
-			},
+			Offer { input_shape: vec![u32::MAX, 3], ..good() },
 			Error::<Test>::BadShape.into(),
 		),
 		(
 			"shape beyond an envelope",
-			Offer {
-				input_shape: vec![MAX_FEATURES + 1],
-				..good()
-			},
+			Offer { input_shape: vec![MAX_FEATURES + 1], ..good() },
 			Error::<Test>::BadShape.into(),
 		),
-		(
-			"no records",
-			Offer { batch: 0, ..good() },
-			Error::<Test>::BadBatch.into(),
-		),
-		(
-			"too many records",
-			Offer {
-				batch: MAX_BATCH + 1,
-				..good()
-			},
-			Error::<Test>::BadBatch.into(),
-		),
+		("no records", Offer { batch: 0, ..good() }, Error::<Test>::BadBatch.into()),
+		("too many records", Offer { batch: MAX_BATCH + 1, ..good() }, Error::<Test>::BadBatch.into()),
 		(
 			"batch beyond an envelope",
-			Offer {
-				input_shape: vec![MAX_FEATURES / 2 + 1],
-				batch: 2,
-				..good()
-			},
+			Offer { input_shape: vec![MAX_FEATURES / 2 + 1], batch: 2, ..good() },
 			Error::<Test>::BadBatch.into(),
 		),
-		(
-			"claim too short",
-			Offer {
-				claim_blocks: 4,
-				..good()
-			},
-			Error::<Test>::BadClaimBlocks.into(),
-		),
-		(
-			"claim too long",
-			Offer {
-				claim_blocks: 601,
-				..good()
-			},
-			Error::<Test>::BadClaimBlocks.into(),
-		),
-		(
-			"no contract",
-			Offer {
-				verifier: EMPTY_ADDRESS,
-				..good()
-			},
-			Error::<Test>::NoContract.into(),
-		),
+		("claim too short", Offer { claim_blocks: 4, ..good() }, Error::<Test>::BadClaimBlocks.into()),
+		("claim too long", Offer { claim_blocks: 601, ..good() }, Error::<Test>::BadClaimBlocks.into()),
+		("no contract", Offer { verifier: EMPTY_ADDRESS, ..good() }, Error::<Test>::NoContract.into()),
 		(
 			"other code at the address",
-			Offer {
-				code_hash: H256::zero(),
-				..good()
-			},
+			Offer { code_hash: H256::zero(), ..good() },
 			Error::<Test>::CodeHashMismatch.into(),
 		),
 		(
@@ -137,10 +61,7 @@ fn bad_offers_are_refused() {
 		),
 		(
 			"quote refused by the attestation pallet",
-			Offer {
-				evidence: SetupEvidence::Attested(vec![9; 65].try_into().expect("short")),
-				..good()
-			},
+			Offer { evidence: SetupEvidence::Attested(vec![9; 65].try_into().expect("short")), ..good() },
 			DispatchError::Other("QuoteRejected"),
 		),
 	];
@@ -189,14 +110,8 @@ fn a_publisher_cannot_certify_its_own_ceremony() {
 	new_test_ext().execute_with(|| {
 		let id = published();
 		let certify = |origin: RawOrigin<u64>, id| Models::certify_ceremony(origin.into(), id, H256::zero());
-		assert_noop!(
-			certify(RawOrigin::Signed(PUBLISHER), id),
-			DispatchError::BadOrigin
-		);
-		assert_noop!(
-			certify(RawOrigin::Root, H256::zero()),
-			Error::<Test>::UnknownModel
-		);
+		assert_noop!(certify(RawOrigin::Signed(PUBLISHER), id), DispatchError::BadOrigin);
+		assert_noop!(certify(RawOrigin::Root, H256::zero()), Error::<Test>::UnknownModel);
 		assert_eq!(Records::<Test>::get(id).expect("kept").setup, Setup::Dev);
 	});
 }

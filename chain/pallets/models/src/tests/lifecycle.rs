@@ -16,17 +16,11 @@ fn a_published_model_is_what_jobs_see() {
 	new_test_ext().execute_with(|| {
 		let id = published();
 		let record = Records::<Test>::get(id).expect("published");
-		assert_eq!(
-			(record.publisher, record.published_at, record.evidence_hash),
-			(PUBLISHER, 7, None)
-		);
+		assert_eq!((record.publisher, record.published_at, record.evidence_hash), (PUBLISHER, 7, None));
 		let view = Models::model(&id).expect("published");
 		assert_eq!(view, record.view());
 		assert_eq!((view.verifier.address, view.verifier.code_hash), (VERIFIER, CODE));
-		assert_eq!(
-			(view.setup, view.price, view.claim_blocks, view.retired),
-			(Setup::Dev, 1_000, 20, false)
-		);
+		assert_eq!((view.setup, view.price, view.claim_blocks, view.retired), (Setup::Dev, 1_000, 20, false));
 		System::assert_last_event(
 			Event::Published {
 				model: id,
@@ -48,9 +42,7 @@ fn an_attested_setup_has_the_level_of_its_quotes_root() {
 			let offer = plain.clone().attested(level, plain.circuit_digest, plain.vk_hash);
 			assert_ok!(offer.publish());
 			let record = Records::<Test>::get(offer.id()).expect("published");
-			let SetupEvidence::Attested(quote) = &offer.evidence else {
-				unreachable!()
-			};
+			let SetupEvidence::Attested(quote) = &offer.evidence else { unreachable!() };
 			assert_eq!(record.setup, Setup::Attested(level));
 			assert_eq!(record.evidence_hash, Some(sha2_256(quote).into()));
 		});
@@ -72,23 +64,10 @@ fn root_certifies_a_ceremony() {
 	new_test_ext().execute_with(|| {
 		let id = published();
 		let transcript_hash = H256::repeat_byte(0x77);
-		assert_ok!(Models::certify_ceremony(
-			RawOrigin::Root.into(),
-			id,
-			transcript_hash
-		));
+		assert_ok!(Models::certify_ceremony(RawOrigin::Root.into(), id, transcript_hash));
 		let record = Records::<Test>::get(id).expect("kept");
-		assert_eq!(
-			(record.setup, record.evidence_hash),
-			(Setup::Ceremony, Some(transcript_hash))
-		);
-		System::assert_last_event(
-			Event::CeremonyCertified {
-				model: id,
-				transcript_hash,
-			}
-			.into(),
-		);
+		assert_eq!((record.setup, record.evidence_hash), (Setup::Ceremony, Some(transcript_hash)));
+		System::assert_last_event(Event::CeremonyCertified { model: id, transcript_hash }.into());
 	});
 }
 

@@ -67,9 +67,7 @@ impl QuoteVerifier for Quotes {
 			level,
 			root: H256::repeat_byte(1),
 			measurement: H256::repeat_byte(2),
-			report_data: report_data
-				.try_into()
-				.map_err(|_| DispatchError::Other("MalformedQuote"))?,
+			report_data: report_data.try_into().map_err(|_| DispatchError::Other("MalformedQuote"))?,
 			collateral_expires_at: u64::MAX,
 		})
 	}
@@ -157,17 +155,12 @@ impl Offer {
 	pub fn attested(self, level: Level, circuit_digest: H256, vk_hash: H256) -> Self {
 		let mut quote = vec![level as u8];
 		quote.extend(messages::setup_report_data(&circuit_digest, &vk_hash));
-		Self {
-			evidence: SetupEvidence::Attested(quote.try_into().expect("short")),
-			..self
-		}
+		Self { evidence: SetupEvidence::Attested(quote.try_into().expect("short")), ..self }
 	}
 }
 
 pub fn new_test_ext() -> TestExternalities {
-	let storage = frame_system::GenesisConfig::<Test>::default()
-		.build_storage()
-		.expect("no genesis");
+	let storage = frame_system::GenesisConfig::<Test>::default().build_storage().expect("no genesis");
 	let mut ext = TestExternalities::new(storage);
 	ext.execute_with(|| System::set_block_number(7));
 	ext
