@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from proofward.chain.pallets import models as chain_models
 from proofward.chain.pallets import workers as chain_workers
 from proofward.chain.revive import contract_code
 from proofward.client import Client, NotFound, Policy, Refused, Verdict, verify_bundle
-from proofward.client.client import hash32
+from proofward.client.ids import hash32
 from proofward.client.store import default_directory
 from proofward.protocol import Level, ProtocolError, Setup
 from proofward.zkml import ArtifactError, load_public
@@ -125,10 +125,12 @@ def verify(
         bundle = client.bundle(target, artifact=artifact)
         if export is not None:
             save_bundle(bundle, export)
-        pinned = "0x" + client.chain.genesis.hex() if genesis is None else genesis
-        policy = client.policy() if not measurements else _policy(development, pinned, measurements)
-        if genesis is not None and hash32(genesis, "genesis") != client.chain.genesis:
-            policy = _policy(development, genesis, measurements)
+        asked, policy = _policy(development, genesis, measurements), client.policy()
+        policy = replace(
+            policy,
+            genesis=asked.genesis or policy.genesis,
+            measurements=asked.measurements or policy.measurements,
+        )
         return verify_bundle(bundle, policy, cache=default_directory() / "contracts")
 
 
@@ -156,20 +158,16 @@ def _verify_file(path: Path, artifact: Path | None, policy: Policy) -> Verdict:
 
 
 def _verify_proof(path: Path, artifact: Path, policy: Policy) -> Verdict:
-    """A proof by itself: no worker, so no level; the manifest's word on the setup."""
+    """A proof by itself: no worker, so no level; and nobody but the manifest vouches for the setup."""
     proof, public = files.load(path), load_public(artifact)
-    setup = public.manifest.setup
-    dev = setup == "dev"
+    setup, lane = public.manifest.setup, public.manifest.lane
+    dev = "one party made the keys and could forge proofs"
+    told = dev if setup == "dev" else "only the manifest says so; a job on a chain has the evidence"
     checks = (
         Check(
-            "proof",
-            proof.verify(public),
-            f"{len(proof.proof)} bytes, {public.manifest.lane}, model {public.manifest.name!r}",
+            "proof", proof.verify(public), f"{len(proof.proof)} bytes, {lane}, model {public.manifest.name!r}"
         ),
-        Check(
-            "setup",
-            not dev or policy.allow_dev_setup,
-            setup + (": one party made the keys and could forge proofs" if dev else ""),
-        ),
+        Check("setup", policy.allow_dev_setup, f"{setup}: {told}"),
     )
-    return Verdict(b"", all(check.ok for check in checks), ("setup: dev",) if dev else (), checks)
+    flag = f"setup: {setup}" if setup == "dev" else f"setup: {setup}, unverified"
+    return Verdict(b"", all(check.ok for check in checks), (flag,), checks)

@@ -121,7 +121,7 @@ def _measurement(text: str | None, config: Path | None) -> bytes:
     if text is None and config is None:
         raise typer.BadParameter("give a measurement, or --config to ask an enclave")
     if text is not None:
-        from proofward.client.client import hash32
+        from proofward.client.ids import hash32
 
         return hash32(text, "measurement")
     from node.config import load

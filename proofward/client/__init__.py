@@ -1,7 +1,8 @@
 """What a dApp uses: submit a sealed job, wait for its verdict, open the answer, verify all of it."""
 
 from proofward.client.aio import AsyncClient
-from proofward.client.client import Answer, Client, Job, Outcome, open_answer
+from proofward.client.answer import Answer, open_answer
+from proofward.client.client import Client, Job, Outcome
 from proofward.client.errors import (
     ClientError,
     JobRefunded,

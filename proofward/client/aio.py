@@ -9,7 +9,8 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from proofward.bundle import Bundle
-from proofward.client.client import Answer, Client, Job, Outcome
+from proofward.client.answer import Answer
+from proofward.client.client import Client, Job, Outcome
 from proofward.verification import Verdict
 
 

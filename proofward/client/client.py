@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
 from proofward.bundle import Bundle, save_bundle
@@ -20,9 +20,11 @@ from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.chain.revive import contract_code
+from proofward.client.answer import Answer, open_answer
 from proofward.client.artifacts import Artifacts, require_match
 from proofward.client.collect import accepted_job, collect, delivered
-from proofward.client.errors import JobTimeout, NotFound, OutputMismatch, Refused
+from proofward.client.errors import JobTimeout, NotFound, Refused
+from proofward.client.ids import hash32
 from proofward.client.store import JobSecrets, JobStore, default_directory
 from proofward.client.workers import choose, recheck
 from proofward.protocol import (
@@ -33,12 +35,10 @@ from proofward.protocol import (
     JobPayload,
     Level,
     OutputContext,
-    ProtocolError,
     RecipientKey,
     Setup,
     SetupKind,
     job_id,
-    open_output,
     seal_job,
 )
 from proofward.verification import Policy, Verdict, verify_bundle
@@ -84,17 +84,6 @@ class Outcome:
     def ended(self) -> bool:
         """Whether nothing will change any more."""
         return self.state in ("accepted", "refunded")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Answer:
-    """An opened output. `values`: float64 [records, length]; `outputs`: the proven integers; `decisions`:
-    labels or values."""
-
-    job: bytes
-    values: NDArray[np.float64]
-    outputs: NDArray[np.int64]
-    decisions: list[str] | list[float]
 
 
 class Client:
@@ -456,49 +445,6 @@ class Client:
         receipt = self._outbox.send(key, call, signer)
         receipt.raise_for_error()
         return receipt
-
-
-def open_answer(
-    public: PublicArtifact, context: OutputContext, sealed: bytes, key: HpkePrivateKey, records: int
-) -> Answer:
-    """Unseal an output and check it against the commitment in `context`; the first `records` rows are real.
-
-    Raises:
-        OutputMismatch: it does not open, has another shape, or opens another commitment.
-    """
-    shape = (public.manifest.batch, public.manifest.output.length)
-    try:
-        payload = open_output(context, sealed, key)
-    except ProtocolError as error:
-        raise OutputMismatch(
-            f"job 0x{context.job.hex()}: the sealed output does not open ({error.message})"
-        ) from error
-    if len(payload.values) != shape[0] * shape[1] or payload.records != records:
-        raise OutputMismatch(
-            f"job 0x{context.job.hex()}: the output has not the shape {list(shape)} of this model"
-        )
-    outputs = np.array(payload.values, dtype=np.int64).reshape(shape)
-    if public.commit_output(outputs, payload.output_salt) != context.output_commitment:
-        raise OutputMismatch(
-            f"job 0x{context.job.hex()}: the output does not open the proven commitment "
-            f"0x{context.output_commitment.hex()}; "
-            "do not use it, and keep the bundle as evidence against the worker"
-        )
-    real = outputs[:records]
-    return Answer(context.job, public.dequantize(real), real, public.decide(real))
-
-
-def hash32(text: str | bytes, what: str) -> bytes:
-    """32 bytes from bytes or (0x) hex. Raises Refused."""
-    raw = text
-    if isinstance(text, str):
-        try:
-            raw = bytes.fromhex(text.removeprefix("0x"))
-        except ValueError:
-            raise Refused(f"{text!r} is no {what} id: give 0x and 64 hex digits", code="usage") from None
-    if len(raw) != 32:
-        raise Refused(f"a {what} id has 32 bytes, not {len(raw)}", code="usage")
-    return bytes(raw)  # type: ignore[arg-type]
 
 
 def job_bytes(job: Job | str | bytes) -> bytes:

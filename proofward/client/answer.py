@@ -1,0 +1,53 @@
+"""The answer of a job: unsealed, checked against the proven commitment, read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proofward.client.errors import OutputMismatch
+from proofward.protocol import HpkePrivateKey, OutputContext, ProtocolError, open_output
+from proofward.zkml import PublicArtifact
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """An opened output. `values`: float64 [records, length]; `outputs`: the proven integers; `decisions`:
+    labels or values."""
+
+    job: bytes
+    values: NDArray[np.float64]
+    outputs: NDArray[np.int64]
+    decisions: list[str] | list[float]
+
+
+def open_answer(
+    public: PublicArtifact, context: OutputContext, sealed: bytes, key: HpkePrivateKey, records: int
+) -> Answer:
+    """Unseal an output and check it against the commitment in `context`; the first `records` rows are real.
+
+    Raises:
+        OutputMismatch: it does not open, has another shape, or opens another commitment.
+    """
+    shape = (public.manifest.batch, public.manifest.output.length)
+    try:
+        payload = open_output(context, sealed, key)
+    except ProtocolError as error:
+        raise OutputMismatch(
+            f"job 0x{context.job.hex()}: the sealed output does not open ({error.message})"
+        ) from error
+    if len(payload.values) != shape[0] * shape[1] or payload.records != records:
+        raise OutputMismatch(
+            f"job 0x{context.job.hex()}: the output has not the shape {list(shape)} of this model"
+        )
+    outputs = np.array(payload.values, dtype=np.int64).reshape(shape)
+    if public.commit_output(outputs, payload.output_salt) != context.output_commitment:
+        raise OutputMismatch(
+            f"job 0x{context.job.hex()}: the output does not open the proven commitment "
+            f"0x{context.output_commitment.hex()}; "
+            "do not use it, and keep the bundle as evidence against the worker"
+        )
+    real = outputs[:records]
+    return Answer(context.job, public.dequantize(real), real, public.decide(real))
