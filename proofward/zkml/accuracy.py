@@ -15,14 +15,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Held-out records: x of shape [n, features], y of shape [n] (class indices, or targets of a regression)."""
+    """Held-out records: x of shape [n, features], y of shape [n] (class indices, or targets of a
+    regression)."""
 
     x: Floats
     y: NDArray[np.float64] | NDArray[np.int64]
 
 
 def decide(decision: Decision, scores: Floats) -> NDArray[np.int64] | Floats:
-    """Scores [n, length] (logits for sigmoid and softmax) to class indices [n], or values [n] for a regression."""
+    """Scores [n, length] (logits for sigmoid and softmax) to class indices [n], or values [n] for a
+    regression."""
     if decision == "sigmoid":
         return np.asarray(scores[:, 0] > 0, dtype=np.int64)
     if decision == "value":
@@ -42,12 +44,12 @@ def measure(
     if n == 0 or len(theirs) != n or (y is not None and len(y) != n):
         raise CompileError("evaluation needs at least one record and one label for each")
     if decision == "value":
-        truth = np.asarray(y if y is not None else theirs, dtype=np.float64).reshape(-1)
+        target: Floats = np.asarray(y if y is not None else theirs, dtype=np.float64).reshape(-1)
         return Accuracy(
             metric="r2",
             records=n,
-            float=_r2(truth, float_scores[:, 0]),
-            integer=_r2(truth, integer_scores[:, 0]),
+            float=_r2(target, float_scores[:, 0]),
+            integer=_r2(target, integer_scores[:, 0]),
         )
     if y is None:
         return Accuracy(metric="agreement", records=n, float=1.0, integer=float(np.mean(ours == theirs)))
@@ -61,12 +63,13 @@ def measure(
 
 
 def require(accuracy: Accuracy, bound: float) -> None:
-    """Raise AccuracyError when the integers lose more than `bound` (0.005 is half a point) to the float model."""
+    """Raise AccuracyError when the integers lose more than `bound` (0.005 is half a point) to the float
+    model."""
     if accuracy.loss > bound + 1e-12:
         raise AccuracyError(
-            f"the integer model scores {accuracy.integer:.4f} ({accuracy.metric}, {accuracy.records} records) and the "
-            f"float model {accuracy.float_:.4f}; a loss above {bound:g} is refused. Give more calibration data, or a "
-            "larger accuracy bound if that is acceptable"
+            f"the integer model scores {accuracy.integer:.4f} ({accuracy.metric}, {accuracy.records} "
+            f"records) and the float model {accuracy.float_:.4f}; a loss above {bound:g} is refused. Give "
+            "more calibration data, or a larger accuracy bound if that is acceptable"
         )
 
 

@@ -61,7 +61,8 @@ class PublicArtifact:
         return outputs.astype(np.float64) / self.manifest.output.scale
 
     def decide(self, outputs: Integers) -> list[str] | list[float]:
-        """Output integers [n, length] to n labels (class indices as text when the model names none) or n values."""
+        """Output integers [n, length] to n labels (class indices as text when the model names none) or n
+        values."""
         decided = decide(self.manifest.output.decision, self.dequantize(outputs))
         if self.manifest.output.decision == "value":
             return [float(value) for value in decided]
@@ -177,7 +178,8 @@ def load_artifact(path: Path) -> Artifact:
 
 @contextmanager
 def fresh_directory(out: Path) -> Iterator[Path]:
-    """A staging directory beside `out`, renamed to it on success and removed on failure. `out` must not exist."""
+    """A staging directory beside `out`, renamed to it on success and removed on failure. `out` must not
+    exist."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ArtifactError(f"{out} exists already; give a new directory, or remove it first")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -35,9 +35,9 @@ def compile_model(
 ) -> Artifact:
     """Compile, run the key setup and write the artifact to `out` (new, or empty).
 
-    calibration: float64 [n, features], representative records; evaluation: held-out ones. setup "attested" is for an
-    enclave; `srs` a real universal SRS (ezkl). Raises UnsupportedModel (operator and node named), AccuracyError,
-    CompileError, LaneUnavailable. The artifact's lane_reason says why its lane was chosen.
+    calibration: float64 [n, features], representative records; evaluation: held-out ones. setup "attested" is
+    for an enclave; `srs` a real universal SRS (ezkl). Raises UnsupportedModel (operator and node named),
+    AccuracyError, CompileError, LaneUnavailable. The artifact's lane_reason says why its lane was chosen.
     """
     if not 0 < len(onnx) <= MAX_ONNX_BYTES:
         raise CompileError(f"the ONNX file must be 1 to {MAX_ONNX_BYTES} bytes, got {len(onnx)}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 
 class ZkmlError(Exception):
-    """Base of every expected failure here. `code` is stable; the message says what, to what, and what to do."""
+    """Base of every expected failure here. `code` is stable; the message says what, to what, and what to
+    do."""
 
     code = "zkml-error"
 

@@ -1,5 +1,5 @@
-"""What a proving lane is, and the registry of lanes. A lane is imported only when it is asked for, so that a machine
-without the Rust prover still has ezkl, and the reverse."""
+"""What a proving lane is, and the registry of lanes. A lane is imported only when it is asked for, so that a
+machine without the Rust prover still has ezkl, and the reverse."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Proof:
 
 @dataclass(frozen=True)
 class CompileRequest:
-    """What compile_model hands a lane. calibration is float64 [n, features]; setup is what the caller asks for
-    ("attested" when an enclave runs it); srs only matters to lanes with a universal setup."""
+    """What compile_model hands a lane. calibration is float64 [n, features]; setup is what the caller asks
+    for ("attested" when an enclave runs it); srs only matters to lanes with a universal setup."""
 
     onnx: bytes
     name: str
@@ -86,7 +86,8 @@ class Check:
 
 
 class LanePublic(Protocol):
-    """The verifier's and client's side, from public files alone. values int64 [batch, n]; salts are 32 bytes."""
+    """The verifier's and client's side, from public files alone. values int64 [batch, n]; salts are 32
+    bytes."""
 
     def commit_input(self, values: Integers, salt: bytes) -> bytes: ...
 
@@ -96,8 +97,8 @@ class LanePublic(Protocol):
 
 
 class LaneProver(Protocol):
-    """The worker's side. prove() verifies what it returns; a failed attempt raises ProvingError and leaves the
-    prover usable."""
+    """The worker's side. prove() verifies what it returns; a failed attempt raises ProvingError and leaves
+    the prover usable."""
 
     def infer(self, values: Integers) -> Integers: ...
 
@@ -107,7 +108,8 @@ class LaneProver(Protocol):
 
 
 class Lane(Protocol):
-    """One proving system. `files` maps "public/NAME" to bytes already checked against the manifest's hashes."""
+    """One proving system. `files` maps "public/NAME" to bytes already checked against the manifest's
+    hashes."""
 
     name: LaneName
 

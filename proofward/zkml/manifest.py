@@ -1,4 +1,5 @@
-"""The artifact's manifest: what a model's public files are, bound by hash. Canonical JSON, strict on reading."""
+"""The artifact's manifest: what a model's public files are, bound by hash. Canonical JSON, strict on
+reading."""
 
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ class OutputSpec(_Strict):
 
 
 class Accuracy(_Strict):
-    """Measured on `records` held-out records, on the circuit's own integers. Higher is better for each metric:
-    accuracy (share correct), agreement (share of decisions equal to the float model's), r2."""
+    """Measured on `records` held-out records, on the circuit's own integers. Higher is better for each
+    metric: accuracy (share correct), agreement (share of decisions equal to the float model's), r2."""
 
     metric: Literal["accuracy", "agreement", "r2"]
     records: int = Field(ge=0)

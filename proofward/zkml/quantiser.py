@@ -1,8 +1,8 @@
 """Floats to the integers that a circuit takes, and back. Exact, total and refusing: never clamps.
 
 Two kinds. *Affine*: q = rint((x - offset) * scale) per feature, half to even, in float64; low <= q <= high.
-*Thresholds*: q = number of thresholds strictly below float32(x), so that x <= t[j] exactly when q <= j; this is
-how tree ensembles see their input (ONNX `BRANCH_LEQ` compares in float32), hence no accuracy is lost.
+*Thresholds*: q = number of thresholds strictly below float32(x), so that x <= t[j] exactly when q <= j; this
+is how tree ensembles see their input (ONNX `BRANCH_LEQ` compares in float32), hence no accuracy is lost.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class _Strict(BaseModel):
 
 
 class AffineQuantiser(_Strict):
-    """Per-feature affine map. `scale` is steps per unit (> 0); `low` and `high` are inclusive integer bounds."""
+    """Per-feature affine map. `scale` is steps per unit (> 0); `low` and `high` are inclusive integer
+    bounds."""
 
     kind: Literal["affine"] = "affine"
     scale: list[float] = Field(min_length=1, max_length=MAX_FEATURES)

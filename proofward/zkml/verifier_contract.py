@@ -1,4 +1,5 @@
-"""A model's verifier contract, rebuilt from its published files: what must stand on the chain, byte for byte."""
+"""A model's verifier contract, rebuilt from its published files: what must stand on the chain, byte for
+byte."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from .errors import ContractError
 from .lanes import Check, ContractSource, lane
 
 CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
-COMPILE_SECONDS = 180
+COMPILE_SECONDS = 600
 MAX_CODE_BYTES = 24_576  # EIP-170
 
 # No metadata hash and no CBOR trailer: the code depends on the sources and the compiler alone.
@@ -30,7 +31,8 @@ SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Contract:
-    """abi (JSON), bytecode (init code to deploy; no constructor arguments), runtime_code and its keccak256."""
+    """abi (JSON), bytecode (init code to deploy; no constructor arguments), runtime_code and its
+    keccak256."""
 
     abi: list[dict[str, Any]]
     bytecode: bytes
@@ -42,8 +44,9 @@ class Contract:
 
 
 def expected_contract(public: PublicArtifact, cache: Path | None = None) -> Contract:
-    """The contract that this artifact's verifying key demands. Needs Node and contracts/node_modules; `cache` keeps
-    compiled code by the digest of artifact and compiler. Raises ContractError, LaneUnavailable, ArtifactError."""
+    """The contract that this artifact's verifying key demands. Needs Node and contracts/node_modules; `cache`
+    keeps compiled code by the digest of artifact and compiler. Raises ContractError, LaneUnavailable,
+    ArtifactError."""
     key = _cache_key(public)
     stored = cache / f"contract-{key}.json" if cache else None
     if stored is not None and stored.is_file():
@@ -64,7 +67,8 @@ def expected_contract(public: PublicArtifact, cache: Path | None = None) -> Cont
 
 
 def compile_contract(source: ContractSource) -> Contract:
-    """Compile a lane's verifier. Raises ContractError, also when its code is larger than a contract may be."""
+    """Compile a lane's verifier. Raises ContractError, also when its code is larger than a contract may
+    be."""
     contract = compile_solidity(source.sources)[source.contract]
     size = len(contract.runtime_code)
     if size > MAX_CODE_BYTES:
@@ -129,7 +133,8 @@ def check_code(public: PublicArtifact, runtime_code: bytes, cache: Path | None =
 def audit(
     onnx: bytes, public: PublicArtifact, runtime_code: bytes | None = None, cache: Path | None = None
 ) -> list[Check]:
-    """Everything an auditor with the ONNX file can recompute: weights digest, circuit, verifying key, contract."""
+    """Everything an auditor with the ONNX file can recompute: weights digest, circuit, verifying key,
+    contract."""
     manifest = public.manifest
     found = hashlib.sha256(onnx).hexdigest()
     checks = [Check("weights digest", found == manifest.weights_digest, f"SHA-256 {found}")]

@@ -34,8 +34,9 @@ def scalars(w: World) -> range:
     sources = lane("ezkl").contract_source(w.artifact.manifest, w.artifact.public.files).sources
     constants = dict(
         line.removeprefix("uint256 constant ").rstrip(";").split(" = ")
-        for line in sources["Layout.sol"].splitlines() if line.startswith("uint256")
-    )  # fmt: skip
+        for line in sources["Layout.sol"].splitlines()
+        if line.startswith("uint256")
+    )
     return range(int(constants["SCALARS_START"]) // WORD, int(constants["SCALARS_END"]) // WORD)
 
 
@@ -85,9 +86,15 @@ def test_faults_are_refused_without_a_revert(w: World, contract: Deployed) -> No
         "commitments swapped": (p.output_commitment, p.input_commitment, p.proof),
         "another job's proof": (p.input_commitment, p.output_commitment, other.proof),
         "input point of this, rest of another": (
-            p.input_commitment, other.output_commitment, p.proof[:64] + other.proof[64:]),
+            p.input_commitment,
+            other.output_commitment,
+            p.proof[:64] + other.proof[64:],
+        ),
         "output point of this, rest of another": (
-            other.input_commitment, p.output_commitment, other.proof[:128] + p.proof[128:192] + other.proof[192:]),
+            other.input_commitment,
+            p.output_commitment,
+            other.proof[:128] + p.proof[128:192] + other.proof[192:],
+        ),
         "truncated by a byte": (p.input_commitment, p.output_commitment, p.proof[:-1]),
         "truncated by a word": (p.input_commitment, p.output_commitment, p.proof[:-32]),
         "padded by a byte": (p.input_commitment, p.output_commitment, p.proof + b"\0"),
@@ -96,7 +103,7 @@ def test_faults_are_refused_without_a_revert(w: World, contract: Deployed) -> No
         "all zero": (keccak256(bytes(64)), keccak256(bytes(64)), bytes(len(p.proof))),
         "all ones": (keccak256(b"\xff" * 64), keccak256(b"\xff" * 64), b"\xff" * len(p.proof)),
         "input point at infinity": (keccak256(bytes(64)), p.output_commitment, bytes(64) + p.proof[64:]),
-    }  # fmt: skip
+    }
     for name, arguments in faults.items():
         assert contract.verify(*arguments).refused, name
 
@@ -104,8 +111,10 @@ def test_faults_are_refused_without_a_revert(w: World, contract: Deployed) -> No
 def test_out_of_gas_inside_is_a_refusal_and_below_that_never_a_yes(w: World, contract: Deployed) -> None:
     p = w.proof
     needed = contract.verify(p.input_commitment, p.output_commitment, p.proof).gas
-    answers = [contract.verify(p.input_commitment, p.output_commitment, p.proof, gas)
-               for gas in range(60_000, needed, 30_000)]  # fmt: skip
+    answers = [
+        contract.verify(p.input_commitment, p.output_commitment, p.proof, gas)
+        for gas in range(60_000, needed, 30_000)
+    ]
     assert not any(answer.accepted for answer in answers)
     assert any(answer.refused for answer in answers)
 
@@ -117,10 +126,15 @@ def test_malformed_calldata_never_counts_as_yes(w: World, contract: Deployed) ->
     far = good[:64] + (2**255).to_bytes(32, "big") + good[96:]
     long = good[:96] + (2**64).to_bytes(32, "big") + good[128:]
     for name, calldata in {
-        "no arguments": SELECTOR, "head only": SELECTOR + good[:96], "cut tail": SELECTOR + good[:-200],
-        "offset out of range": SELECTOR + far, "length out of range": SELECTOR + long,
-        "the inner call's arguments": SELECTOR + inner, "no selector": good, "empty": b"",
-    }.items():  # fmt: skip
+        "no arguments": SELECTOR,
+        "head only": SELECTOR + good[:96],
+        "cut tail": SELECTOR + good[:-200],
+        "offset out of range": SELECTOR + far,
+        "length out of range": SELECTOR + long,
+        "the inner call's arguments": SELECTOR + inner,
+        "no selector": good,
+        "empty": b"",
+    }.items():
         assert not contract.call(calldata).accepted, name
 
 

@@ -102,11 +102,16 @@ def test_manifest_is_canonical_and_nothing_else_is_read() -> None:
         Manifest.parse(b" " * (2 << 20))
 
 
+def _write_half(out: Path) -> None:
+    with fresh_directory(out) as staging:
+        (staging / "public" / "half").write_bytes(b"x")
+        raise OSError("disk full")
+
+
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(RuntimeError), fresh_directory(out) as staging:
-        (staging / "public" / "half").write_bytes(b"x")
-        raise RuntimeError
+    with pytest.raises(OSError, match="full"):
+        _write_half(out)
     assert list(tmp_path.iterdir()) == []
     out.mkdir()
     (out / "mine").touch()
@@ -132,7 +137,7 @@ def test_affine_quantiser_is_within_half_a_step_or_refuses(
         assert (np.abs(np.rint((x - offset) * scale)) > 2**20).any()
         return
     check_range(quantiser, q)
-    assert (np.abs((q - (x - offset) * scale)) <= 0.5 + 1e-6).all()
+    assert (np.abs(q - (x - offset) * scale) <= 0.5 + 1e-6).all()
 
 
 @given(

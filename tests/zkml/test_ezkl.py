@@ -46,7 +46,8 @@ def test_integers_follow_the_float_model() -> None:
 
 
 def test_every_input_in_range_is_taken() -> None:
-    """The corners of the input box, where a decomposition would overflow first: no refusal, no wrap-around."""
+    """The corners of the input box, where a decomposition would overflow first: no refusal, no
+    wrap-around."""
     w = world()
     low, high = w.artifact.manifest.input.quantiser.bounds()
     weights = graph.fold(graph.read(w.onnx), *_affine()).core.graph.initializer

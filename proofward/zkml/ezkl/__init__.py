@@ -1,4 +1,5 @@
-"""The ezkl lane (Halo2 over BN254 with KZG, by ezkl in child processes): for models that groth16 does not take."""
+"""The ezkl lane (Halo2 over BN254 with KZG, by ezkl in child processes): for models that groth16 does not
+take."""
 
 from .lane import EzklLane
 

@@ -1,7 +1,8 @@
 """The process in which ezkl runs: `python -m proofward.zkml.ezkl.child`, one JSON request and reply per line.
 
-ezkl can crash its interpreter, prints as it likes and reads its inputs from files. Here a crash ends one attempt,
-prints go to stderr, and inputs, witnesses and proofs live in anonymous memory (memfd), never on a disk.
+ezkl can crash its interpreter, prints as it likes and reads its inputs from files. Here a crash ends one
+attempt, prints go to stderr, and inputs, witnesses and proofs live in anonymous memory (memfd), never on a
+disk.
 """
 
 from __future__ import annotations
@@ -59,14 +60,15 @@ def settings(ezkl: Any, model: str, output: str, run_args: dict[str, Any]) -> di
 
 def calibrate(ezkl: Any, model: str, output: str, records: list[list[list[float]]]) -> dict[str, Any]:
     """calibrate_settings("resources") over records, each a list of input tensors."""
-    tensors = [sum((record[i] for record in records), []) for i in range(len(records[0]))]
+    tensors = [[value for record in records for value in record[i]] for i in range(len(records[0]))]
     with _memory("calibration", json.dumps({"input_data": tensors}).encode()) as data:
         ezkl.calibrate_settings(data, model, output, "resources")
     return _normal(output)
 
 
 def _normal(path: str) -> dict[str, Any]:
-    """Settings without the time stamp, and with its sets in order, so that equal circuits give equal files."""
+    """Settings without the time stamp, and with its sets in order, so that equal circuits give equal
+    files."""
     found: dict[str, Any] = json.loads(Path(path).read_text())
     found["timestamp"] = 0
     for name in ("required_lookups", "required_range_checks"):
@@ -104,11 +106,11 @@ def prove(
 ) -> dict[str, Any]:
     """Witness, proof, and verification of that proof."""
     with _memory("input", _inputs(tensors)) as data, _memory("witness") as witness, _memory("proof") as proof:
-        t0 = time.perf_counter()
+        t0, cpu = time.perf_counter(), time.process_time()
         found = ezkl.gen_witness(data, compiled, witness, vk, srs)
         t1 = time.perf_counter()
         ezkl.prove(witness, compiled, pk, proof, srs)
-        t2 = time.perf_counter()
+        t2, cpu = time.perf_counter(), time.process_time() - cpu
         valid = bool(ezkl.verify(proof, settings, vk, srs, False))
         t3 = time.perf_counter()
         body = json.loads(Path(proof).read_bytes())["hex_proof"].removeprefix("0x")
@@ -116,16 +118,23 @@ def prove(
         "valid": valid,
         "proof": body,
         "outputs": [_integer(felt) for felt in found["outputs"][0]],
+        "cpu": cpu,
         "seconds": {"infer": t1 - t0, "prove": t2 - t1, "verify_local": t3 - t2},
     }
 
 
 def verify(ezkl: Any, settings: str, vk: str, srs: str, proof: str) -> bool:
     """Whether the proof (hex) is valid; malformed bytes are an invalid proof."""
-    document = {
-        "protocol": None, "instances": [[]], "proof": list(bytes.fromhex(proof)), "hex_proof": "0x" + proof,
-        "split": None, "pretty_public_inputs": None, "timestamp": None, "version": None,
-    }  # fmt: skip
+    document: dict[str, Any] = {
+        "protocol": None,
+        "instances": [[]],
+        "proof": list(bytes.fromhex(proof)),
+        "hex_proof": "0x" + proof,
+        "split": None,
+        "pretty_public_inputs": None,
+        "timestamp": None,
+        "version": None,
+    }
     with _memory("proof", json.dumps(document).encode()) as path:
         try:
             return bool(ezkl.verify(path, settings, vk, srs, False))
@@ -145,7 +154,8 @@ def commit(ezkl: Any, settings: str, vk: str, srs: str, messages: list[list[int]
 
 
 def solidity(ezkl: Any, settings: str, vk: str, srs: str, output: str) -> str:
-    """The generated verifier. ezkl writes the source, then fails for want of a compiler, which is not wanted here."""
+    """The generated verifier. ezkl writes the source, then fails for want of a compiler, which is not wanted
+    here."""
 
     async def generate() -> None:
         await ezkl.create_evm_verifier(vk, settings, output, output + ".abi", srs, False)
@@ -162,6 +172,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     operation.__name__: operation
     for operation in (settings, calibrate, compile, srs, setup, infer, prove, verify, commit, solidity)
 }
+
+SECRET = {"infer", "prove", "commit"}
 
 
 def main() -> None:
@@ -181,7 +193,9 @@ def main() -> None:
         try:
             reply = {"result": OPERATIONS[request["op"]](ezkl, **request["args"])}
         except Exception as error:  # noqa: BLE001 - whatever ezkl raises is the parent's to report
-            reply = {"error": f"{type(error).__name__}: {error}"[:2000]}
+            # ezkl's messages quote values of the witness, and an error ends up in somebody's log.
+            told = type(error).__name__ if request["op"] in SECRET else f"{type(error).__name__}: {error}"
+            reply = {"error": told[:2000]}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
     os._exit(0)

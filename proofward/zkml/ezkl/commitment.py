@@ -1,8 +1,9 @@
 """The ezkl lane's commitments, without ezkl: KZG over BN254, in the basis that the artifact publishes.
 
-ezkl commits to a tensor as one advice column: sum m_i * [L_i(tau)] + [B], where L_i are the Lagrange polynomials
-over the circuit's rows and B is the column's constant filling of the unusable rows. basis.bin holds B and the first
-L_i, so a client multiplies a few dozen points and needs neither the SRS nor a proving key.
+ezkl commits to a tensor as one advice column: sum m_i * [L_i(tau)] + [B], where L_i are the Lagrange
+polynomials over the circuit's rows and B is the column's constant filling of the unusable rows. basis.bin
+holds B and the first L_i, so a client multiplies a few dozen points and needs neither the SRS nor a proving
+key.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 import hashlib
 import secrets
 
-from py_ecc import optimized_bn128 as bn
-
 from proofward.protocol import keccak256
 from proofward.zkml.errors import ArtifactError
+
+from . import curve as bn
 
 SALT_LIMBS = 3
 LIMB_BITS = 86
@@ -34,7 +35,8 @@ def encode(x: int, y: int) -> bytes:
 
 
 def decode(data: bytes) -> Point:
-    """The reverse. Raises ArtifactError when off the curve, at infinity or not canonical (G1 has cofactor 1)."""
+    """The reverse. Raises ArtifactError when off the curve, at infinity or not canonical (G1 has cofactor
+    1)."""
     x, y = int.from_bytes(data[:32], "big"), int.from_bytes(data[32:], "big")
     if len(data) != POINT_BYTES or x >= bn.field_modulus or y >= bn.field_modulus:
         raise ArtifactError("a commitment point is not two field elements")
@@ -87,11 +89,12 @@ class Basis:
         return keccak256(point_bytes(point))
 
     def follows(self, tau_g2: bytes, logrows: int) -> bool:
-        """Whether the L_i are the Lagrange basis of [tau]_2 (x_re, x_im, y_re, y_im, 32 bytes big-endian each).
+        """Whether the L_i are the Lagrange basis of [tau]_2 (x_re, x_im, y_re, y_im, 32 bytes big-endian
+        each).
 
-        L_i (tau w^-i - 1) = (tau^n - 1)/n is the same for all i, so (w^-i L_i - L_0) tau = L_i - L_0; checked at once
-        with random 128-bit factors, by one pairing equation. w is of order 2^logrows, from the generator 7 as in
-        halo2. A publisher who swaps points for ones that do not hide is caught here."""
+        L_i (tau w^-i - 1) = (tau^n - 1)/n is the same for all i, so (w^-i L_i - L_0) tau = L_i - L_0; checked
+        at once with random 128-bit factors, by one pairing equation. w is of order 2^logrows, from the
+        generator 7 as in halo2. A publisher who swaps points for ones that do not hide is caught here."""
         root = pow(7, (bn.curve_order - 1) >> logrows, bn.curve_order)
         if pow(root, 1 << (logrows - 1), bn.curve_order) != bn.curve_order - 1:
             raise ArtifactError("no evaluation domain of that size")

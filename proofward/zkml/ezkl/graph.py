@@ -1,8 +1,9 @@
 """ONNX surgery: a publisher's model to the graph that ezkl compiles.
 
-The circuit's graph takes `pf_x` [1, features + 3] (the record, then the input salt's limbs, which it drops) and `pf_t` [1, 4]
-(the output salt's limbs, which it appends to the output, and a blinding limb, which it drops). ezkl commits to each
-tensor, so the input and output commitments hide by 256 bits of salt, and the commitment to `pf_t` by its own blinding.
+The circuit's graph takes `pf_x` [1, features + 3] (the record, then the input salt's limbs, which it drops)
+and `pf_t` [1, 4] (the output salt's limbs, which it appends to the output, and a blinding limb, which it
+drops). ezkl commits to each tensor, so the input and output commitments hide by 256 bits of salt, and the
+commitment to `pf_t` by its own blinding.
 """
 
 from __future__ import annotations
@@ -23,15 +24,54 @@ from .commitment import SALT_LIMBS
 Floats = NDArray[np.float64]
 
 MONOTONE = {
-    "Add", "AveragePool", "BatchNormalization", "Concat", "Constant", "Conv", "Flatten", "Gemm", "GlobalAveragePool",
-    "Identity", "LeakyRelu", "MatMul", "MaxPool", "Mul", "Relu", "Reshape", "Squeeze", "Sub", "Transpose", "Unsqueeze",
-}  # fmt: skip
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Concat",
+    "Constant",
+    "Conv",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "Identity",
+    "LeakyRelu",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "Relu",
+    "Reshape",
+    "Squeeze",
+    "Sub",
+    "Transpose",
+    "Unsqueeze",
+}
 """Operators bounded by the same graph over absolute values, see bounds.py."""
 
 CALIBRATED = {
-    "Abs", "Clip", "Div", "Dropout", "Elu", "Erf", "Exp", "Gelu", "HardSigmoid", "HardSwish", "Log", "Neg", "Pad", "Pow",
-    "ReduceMean", "ReduceSum", "Sigmoid", "Slice", "Softmax", "Softplus", "Sqrt", "Tanh", "Where",
-}  # fmt: skip
+    "Abs",
+    "Clip",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "Log",
+    "Neg",
+    "Pad",
+    "Pow",
+    "ReduceMean",
+    "ReduceSum",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Sqrt",
+    "Tanh",
+    "Where",
+}
 """Operators that ezkl takes as well; what flows through them is bounded by calibration data only."""
 
 _SHAPE_ONLY = {"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
@@ -40,7 +80,8 @@ OPSET = 17
 
 @dataclass(frozen=True)
 class Model:
-    """A model cut before its final Sigmoid or Softmax: `core` takes `shape` (one record), gives `length` scores."""
+    """A model cut before its final Sigmoid or Softmax: `core` takes `shape` (one record), gives `length`
+    scores."""
 
     core: onnx.ModelProto
     input: str
@@ -89,7 +130,8 @@ def read(data: bytes) -> Model:
 
 
 def _cut(proto: onnx.ModelProto, name: str, shape: list[int]) -> Model:
-    """Drop a final Sigmoid or Softmax (the logit is proven, the decision is the same) and fix the batch at one."""
+    """Drop a final Sigmoid or Softmax (the logit is proven, the decision is the same) and fix the batch at
+    one."""
     nodes = list(proto.graph.node)
     output = proto.graph.output[0].name
     decision: Decision | None = None
@@ -123,8 +165,8 @@ def _cut(proto: onnx.ModelProto, name: str, shape: list[int]) -> Model:
 
 
 def standardisation(model: Model, calibration: Floats) -> tuple[Floats, Floats]:
-    """(centre, steps) per feature for fold(): z = (x - centre) * steps. Per feature before a Gemm or MatMul, one
-    factor before a Conv (a shift would meet its padding), none otherwise."""
+    """(centre, steps) per feature for fold(): z = (x - centre) * steps. Per feature before a Gemm or MatMul,
+    one factor before a Conv (a shift would meet its padding), none otherwise."""
     features = calibration.shape[1]
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.core.graph.initializer}
     node = _first_linear(model.core, model.input, weights)
@@ -138,8 +180,8 @@ def standardisation(model: Model, calibration: Floats) -> tuple[Floats, Floats]:
 
 
 def fold(model: Model, centre: Floats, steps: Floats) -> Model:
-    """The model over z = (x - centre) * steps, with that affine map inside its first layer. Exact inverse of scaling
-    by a power of two, so the same quantiser always gives the same weights."""
+    """The model over z = (x - centre) * steps, with that affine map inside its first layer. Exact inverse of
+    scaling by a power of two, so the same quantiser always gives the same weights."""
     core = onnx.ModelProto()
     core.CopyFrom(model.core)
     weights = {
@@ -165,7 +207,7 @@ def _first_linear(
         users = [node for node in core.graph.node if name in node.input]
         if len(users) != 1:
             return None
-        node = users[0]
+        node: onnx.NodeProto = users[0]
         if node.op_type in _SHAPE_ONLY:
             name = node.output[0]
             continue
@@ -214,9 +256,13 @@ def circuit(model: Model) -> bytes:
     """The graph that ezkl compiles, salts included; deterministic bytes."""
     features = int(np.prod(model.shape))
     integers = {
-        "pf_zero": [0], "pf_features": [features], "pf_axis": [1], "pf_limbs": [SALT_LIMBS],
-        "pf_shape": [1, *model.shape], "pf_flat": [1, model.length],
-    }  # fmt: skip
+        "pf_zero": [0],
+        "pf_features": [features],
+        "pf_axis": [1],
+        "pf_limbs": [SALT_LIMBS],
+        "pf_shape": [1, *model.shape],
+        "pf_flat": [1, model.length],
+    }
     nodes = [
         helper.make_node("Slice", ["pf_x", "pf_zero", "pf_features", "pf_axis"], ["pf_record"]),
         helper.make_node("Reshape", ["pf_record", "pf_shape"], [model.input]),

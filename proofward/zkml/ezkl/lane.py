@@ -75,8 +75,15 @@ class EzklPublic:
                 (folder / name).write_bytes(self._files[f"public/{name}"])
             self._verifier = EzklProcess(), folder
         process, folder = self._verifier
-        return bool(process.call("verify", settings=str(folder / "settings.json"), vk=str(folder / "vk.bin"),
-                                 srs=str(folder / "srs.bin"), proof=proof.hex()))  # fmt: skip
+        return bool(
+            process.call(
+                "verify",
+                settings=str(folder / "settings.json"),
+                vk=str(folder / "vk.bin"),
+                srs=str(folder / "srs.bin"),
+                proof=proof.hex(),
+            )
+        )
 
 
 class EzklProver:
@@ -84,8 +91,13 @@ class EzklProver:
 
     def __init__(self, manifest: Manifest, files: Mapping[str, bytes], private: Path) -> None:
         public = private.parent / "public"
-        self._paths = {"compiled": private / "circuit.bin", "pk": private / "pk.bin", "vk": public / "vk.bin",
-                       "srs": public / "srs.bin", "settings": public / "settings.json"}  # fmt: skip
+        self._paths = {
+            "compiled": private / "circuit.bin",
+            "pk": private / "pk.bin",
+            "vk": public / "vk.bin",
+            "srs": public / "srs.bin",
+            "settings": public / "settings.json",
+        }
         self._length = manifest.output.length
         self._timeout = max(30.0, 30 * float(manifest.lane_params["prove_seconds"]))
         self._public = EzklPublic(manifest, files)
@@ -171,8 +183,10 @@ class _Compilation:
         self.request = request
         original = graph.read(request.onnx)
         if request.calibration.shape[1] != int(np.prod(original.shape)):
-            raise CompileError(f"calibration records have {request.calibration.shape[1]} features, "
-                               f"the model takes {int(np.prod(original.shape))}")  # fmt: skip
+            raise CompileError(
+                f"calibration records have {request.calibration.shape[1]} features, "
+                f"the model takes {int(np.prod(original.shape))}"
+            )
         self.centre, self.steps = graph.standardisation(original, request.calibration)
         self.model = graph.fold(original, self.centre, self.steps)
         self.circuit = graph.circuit(self.model)
@@ -208,8 +222,10 @@ class _Compilation:
         if not made["valid"]:
             raise CompileError("the first proof of this circuit does not verify")
         length = self.model.length
-        factors = {out // limb if out % limb == 0 else 0
-                   for out, limb in zip(made["outputs"][length:], tensors[1], strict=False)}  # fmt: skip
+        factors = {
+            out // limb if out % limb == 0 else 0
+            for out, limb in zip(made["outputs"][length:], tensors[1], strict=False)
+        }
         if len(factors) != 1 or min(factors) < 1:
             raise CompileError("the output salt does not come out of the circuit as it went in")
         vk, published = Path(work.path("vk.bin")).read_bytes(), Path(work.path("settings.json")).read_bytes()
@@ -228,17 +244,24 @@ class _Compilation:
             output=OutputSpec(length=length, scale=scale, decision=self.model.decision),
             accuracy=measured,
             lane_params={
-                **asdict(parameters), "lookup_range": list(parameters.lookup_range), "salt_factor": factors.pop(),
-                "proof_bytes": len(made["proof"]) // 2, "rows": settings["num_rows"],
+                **asdict(parameters),
+                "lookup_range": list(parameters.lookup_range),
+                "salt_factor": factors.pop(),
+                "proof_bytes": len(made["proof"]) // 2,
+                "rows": settings["num_rows"],
                 "prove_seconds": round(seconds["infer"] + seconds["prove"], 3),
                 "range": "exact" if self.model.exact else "calibrated",
             },
             versions={"ezkl": version("ezkl"), "onnx": version("onnx")},
-        )  # fmt: skip
+        )
 
     def _parameters(self) -> Parameters:
-        key = digest(self.circuit, json.dumps([self.low.tolist(), self.high.tolist(), self.request.accuracy_bound,
-                                               version("ezkl")]).encode()).hex()  # fmt: skip
+        key = digest(
+            self.circuit,
+            json.dumps(
+                [self.low.tolist(), self.high.tolist(), self.request.accuracy_bound, version("ezkl")]
+            ).encode(),
+        ).hex()
         cached = (
             self.request.cache / f"ezkl-{key}.json" if self.request.cache and not self.request.srs else None
         )
@@ -260,7 +283,7 @@ class _Compilation:
         limit = _srs_logrows(request.srs) if request.srs else None
         found = list(search.candidates(work, scales, self.magnitudes, widest, limit))
         request.progress(f"ezkl: {len(found)} circuits to choose from, timing the likeliest")
-        return search.fastest(work, found, tensors, request.srs, progress=request.progress)[0]
+        return search.fastest(work, found, tensors, request.srs, request.progress).parameters
 
     def _acceptable(self, parameters: Parameters) -> bool:
         try:
@@ -273,26 +296,32 @@ class _Compilation:
     def _quantiser(self, parameters: Parameters) -> AffineQuantiser:
         one = 2.0**parameters.input_scale
         return AffineQuantiser(
-            scale=(self.steps * one).tolist(), offset=self.centre.tolist(),
-            low=[int(v) for v in np.floor(self.low * one)], high=[int(v) for v in np.ceil(self.high * one)])  # fmt: skip
+            scale=(self.steps * one).tolist(),
+            offset=self.centre.tolist(),
+            low=[int(v) for v in np.floor(self.low * one)],
+            high=[int(v) for v in np.ceil(self.high * one)],
+        )
 
     def _sample(self, quantiser: AffineQuantiser) -> list[list[int]]:
         record = quantiser.quantize(self.request.calibration[:1])[0]
         return [[int(v) for v in record] + limbs(bytes(range(1, 33))), [*limbs(bytes(range(33, 65))), 1]]
 
     def _measure(self, parameters: Parameters, scale: float) -> Accuracy:
-        """Both accuracies on the same records. A record out of the quantiser's range would be refused: it counts as
-        wrong for the integers."""
+        """Both accuracies on the same records. A record out of the quantiser's range would be refused: it
+        counts as wrong for the integers."""
         quantiser = self._quantiser(parameters)
         inside = np.array([_in_range(quantiser, record) for record in self.x])
-        records = [[[int(v) for v in record] + [0] * SALT_LIMBS, [0] * (SALT_LIMBS + 1)]
-                   for record in quantiser.quantize(self.x[inside])]  # fmt: skip
+        records = [
+            [[int(v) for v in record] + [0] * SALT_LIMBS, [0] * (SALT_LIMBS + 1)]
+            for record in quantiser.quantize(self.x[inside])
+        ]
         outputs = self.process.call("infer", 300.0, compiled=self.work.path("circuit.bin"), records=records)
         integers = np.full(self.scores.shape, np.nan)
         integers[inside] = np.array(outputs, dtype=np.float64)[:, : self.model.length] / scale
         y = self.y
-        part = accuracy.measure(self.model.decision, self.scores[inside], integers[inside],
-                                None if y is None else y[inside])  # fmt: skip
+        part = accuracy.measure(
+            self.model.decision, self.scores[inside], integers[inside], None if y is None else y[inside]
+        )
         if part.metric == "r2" or inside.all():
             return part
         whole = accuracy.measure(self.model.decision, self.scores, self.scores, y)
@@ -317,8 +346,14 @@ def _in_range(quantiser: AffineQuantiser, record: Floats) -> bool:
 def _basis(work: Workspace, srs: str, widest: int) -> bytes:
     """basis.bin from ezkl's own commitments to zero and to each unit vector."""
     messages = [[0]] + [[0] * i + [1] for i in range(widest)]
-    found = work.process.call("commit", 600.0, settings=work.path("settings.json"), vk=work.path("vk.bin"), srs=srs,
-                              messages=messages)  # fmt: skip
+    found = work.process.call(
+        "commit",
+        600.0,
+        settings=work.path("settings.json"),
+        vk=work.path("vk.bin"),
+        srs=srs,
+        messages=messages,
+    )
     points = [encode(int(x, 16), int(y, 16)) for x, y in found]
     return Basis.from_commitments(points)
 
@@ -374,8 +409,10 @@ def _audit(
     remade = _basis(work, work.path("srs.bin"), len(basis) // POINT - 1)
     recomputed = digest(circuit, files["public/settings.json"]).hex()
     tau = solidity.tau_g2(files["public/srs.bin"])
-    origin = {"dev": "a test SRS made by the publisher, who could forge proofs: for development only",
-              "ceremony": "the SRS that the publisher names; compare its hash with the ceremony's"}  # fmt: skip
+    origin = {
+        "dev": "a test SRS made by the publisher, who could forge proofs: for development only",
+        "ceremony": "the SRS that the publisher names; compare its hash with the ceremony's",
+    }
     srs_hash = hashlib.sha256(files["public/srs.bin"]).hexdigest()
     return [
         Check("circuit settings", same, "regenerated from the ONNX file and the manifest's parameters"),

@@ -1,7 +1,9 @@
-"""The parent's side of an ezkl child process: one call at a time, each with a limit on time, all with one on memory."""
+"""The parent's side of an ezkl child process: one call at a time, each with a limit on time, all with one on
+memory."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -18,7 +20,7 @@ from proofward.zkml.errors import ProvingError
 
 MEMORY_LIMIT = 12 << 30
 MAX_REPLY = 64 << 20
-DEFAULT_TIMEOUT = 120.0
+DEFAULT_TIMEOUT = 300.0
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,8 +34,9 @@ class EzklProcess:
         self._lock = threading.Lock()
 
     def call(self, op: str, timeout: float = DEFAULT_TIMEOUT, **args: Any) -> Any:
-        """Run one operation of child.py. Raises ProvingError: code prover-failed when ezkl refused, prover-timeout
-        after `timeout` seconds, prover-crashed when the child died. The next call gets a child that works."""
+        """Run one operation of child.py. Raises ProvingError: code prover-failed when ezkl refused,
+        prover-timeout after `timeout` seconds, prover-crashed when the child died. The next call gets a child
+        that works."""
         with self._lock:
             child = self._running()
             request = json.dumps({"op": op, "args": args}).encode() + b"\n"
@@ -120,10 +123,8 @@ def _exchange(child: subprocess.Popen[bytes], request: bytes, deadline: float) -
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
     if child.poll() is None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     child.wait()
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:

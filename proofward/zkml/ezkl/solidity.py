@@ -7,12 +7,12 @@ import struct
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-
-from py_ecc import optimized_bn128 as bn
+from typing import Any
 
 from proofward.zkml.errors import ContractError
 from proofward.zkml.lanes import ContractSource
 
+from . import curve as bn
 from .process import EzklProcess
 
 CONTRACTS = Path(__file__).resolve().parents[3] / "contracts" / "src"
@@ -23,7 +23,7 @@ _MONTGOMERY = pow(1 << 256, -1, bn.field_modulus)
 def source(process: EzklProcess, files: Mapping[str, bytes]) -> ContractSource:
     """Regenerate the verifier's sources from the public files alone."""
     with tempfile.TemporaryDirectory(prefix="proofward-solidity-") as folder:
-        paths = {}
+        paths: dict[str, Any] = {}
         for name in ("settings.json", "vk.bin", "srs.bin"):
             path = Path(folder) / name
             path.write_bytes(files[f"public/{name}"])
@@ -47,7 +47,8 @@ def layout(generated: str) -> str:
     A proof is points, then evaluations (scalars), then the two opening points W and W'."""
     length = re.findall(r"eq\((0x[0-9a-f]+), proof\.length\)", generated)
     regions = re.findall(
-        r"proof_cptr_end := add\(proof_cptr, (0x[0-9a-f]+)\) \}\s*lt\(proof_cptr, proof_cptr_end\)\s*\{\}\s*\{\s*(\S+)",
+        r"proof_cptr_end := add\(proof_cptr, (0x[0-9a-f]+)\) \}"
+        r"\s*lt\(proof_cptr, proof_cptr_end\)\s*\{\}\s*\{\s*(\S+)",
         generated,
     )
     scalars = [int(size, 16) for size, reading in regions if reading == "let"]
