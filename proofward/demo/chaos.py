@@ -50,6 +50,7 @@ class FrozenEnclave:
                     self.frozen.set()
                     continue
                 upstream.sendall(_HEADER.pack(len(frame)) + frame)
+            upstream.shutdown(socket.SHUT_RDWR)  # wakes the copying thread; a close alone would not
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:

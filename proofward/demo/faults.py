@@ -51,7 +51,7 @@ class Faults:
         make = self.attacker.registration
         attacks = (
             ("a quote with a flipped bit", "QuoteRejected", make(flip=True)),
-            ("a quote under a foreign root", "QuoteRejected", make(foreign=True)),
+            ("a quote under a foreign root", "UnknownRoot", make(foreign=True)),
             ("a quote with another account's report_data", "ReportDataMismatch", make(account=somebody_else)),
             ("a quote bound to a block that is too old", "BlockTooOld", make(block=old_block)),
         )

@@ -23,6 +23,8 @@ url = "{url}"
 dev_account = "{account}"
 data_dir = "{data}"
 endpoint = "demo"
+expected_seconds = 2
+margin_blocks = 3
 
 [enclave]
 provider = "simulator"
@@ -103,6 +105,11 @@ class Worker:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(15)
         self.kill()
+
+    @property
+    def node_pid(self) -> int:
+        """The node's process; its enclave is another."""
+        return self._processes[-1].pid
 
     @property
     def running(self) -> bool:

@@ -22,6 +22,7 @@ from proofward.chain.pallets.models import ModelRecord
 from proofward.client import Client, Job, Outcome
 from proofward.demo.attacker import Attacker
 from proofward.demo.data import DemoModel, train
+from proofward.demo.enclave_measurement import this_checkout
 from proofward.demo.faults import DEADLINE_BLOCKS, Faults, NotRefused
 from proofward.demo.processes import Worker
 from proofward.demo.report import Report
@@ -30,7 +31,7 @@ from proofward.publishing import publish
 from proofward.zkml import Artifact, Evaluation, available_lanes, compile_model, load_artifact
 
 #: Blocks after which a claim lapses: short, since the demo kills a worker and waits for it.
-CLAIM_BLOCKS = 8
+CLAIM_BLOCKS = 12
 PRICE = 2 * 10**12
 #: Blocks of age that the chain is given first, so that one of them is too old for a quote.
 AGE_BLOCKS = 260
@@ -68,10 +69,10 @@ def run(chain: str | None, out: Path, as_json: bool) -> int:
 class _Demo:
     def __init__(self, url: str | None, build: Path, report: Report, stack: ExitStack) -> None:
         self.url = url
-        self.build = build
+        self.build = build.resolve()
         self.report = report
         self.stack = stack
-        self.folder = build / "demo"
+        self.folder = self.build / "demo"
         self.model: DemoModel
         self.artifacts: dict[str, Artifact] = {}
         self.published: dict[str, ModelRecord] = {}
@@ -194,18 +195,7 @@ class _Demo:
         return chain
 
     def start_workers(self, chain: SubstrateClient) -> tuple[Worker, Worker]:
-        from enclave_runtime.measure import code_digest
-        from enclave_runtime.providers.dev_platform import TdIdentity
-        from proofward.protocol import measurement
-
-        td = TdIdentity(mrtd=code_digest())
-        digest = measurement(
-            mrtd=td.mrtd,
-            rtmrs=td.rtmrs,
-            mr_config_id=td.mr_config_id,
-            mr_owner=td.mr_owner,
-            mr_owner_config=td.mr_owner_config,
-        )
+        digest = this_checkout()
         allow = attestation.sudo(attestation.allow_measurement(digest, "this checkout's enclave"))
         receipt = chain.submit(allow, accounts.dev_keypair(SUDO))
         self.say("chain", f"measurement {digest.hex()[:8]}… of this checkout allowed by sudo", receipt.block)

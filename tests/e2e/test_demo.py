@@ -1,0 +1,71 @@
+"""The README's first command, as its user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proofward.zkml import available_lanes
+
+BUILD = Path(__file__).resolve().parents[2] / "build" / "e2e"
+FAULTS = {
+    "a proof with a flipped bit": ("contract", "Jobs.Rejected"),
+    "a proof of another job": ("contract", "Jobs.Rejected"),
+    "a receipt signed by another key": ("pallet", "Jobs.BadReceipt"),
+    "a quote with a flipped bit": ("pallet", "Attestation.QuoteRejected"),
+    "a quote under a foreign root": ("pallet", "Attestation.UnknownRoot"),
+    "a quote with another account's report_data": ("pallet", "Workers.ReportDataMismatch"),
+    "a quote bound to a block that is too old": ("pallet", "Workers.BlockTooOld"),
+    "a result after the deadline": ("pallet", "Jobs.DeadlinePassed"),
+    "an output that does not open its commitment": ("client", "OutputMismatch"),
+    "a simulated worker on a job that demands hardware": ("pallet", "Jobs.LevelTooLow"),
+}
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, object]:
+    out = BUILD / "demo.json"
+    out.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "proofward.cli", "demo", "--out", str(out), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, env=os.environ)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert json.loads(done.stdout) == json.loads(out.read_text())
+    return dict(json.loads(done.stdout))
+
+
+def test_three_jobs_are_accepted_and_the_hopeless_one_is_refunded(report: dict) -> None:
+    accepted = [job for job in report["jobs"] if job["verdict"] == "accepted"]
+    refunded = [job for job in report["jobs"] if job["verdict"] == "refunded"]
+    assert (len(accepted), len(refunded)) == (3, 1)
+    assert {job["worker"] for job in accepted} == {"second"}  # the first was killed with a claim in hand
+    assert all(job["paid"] > 0 and job["proof_bytes"] > 0 for job in accepted)
+    assert refunded[0]["paid"] == 0
+    assert all(all(check["ok"] for check in job["checks"]) for job in accepted)
+    assert {job["lane"] for job in accepted} == set(available_lanes())
+
+
+def test_answers_are_those_of_the_float_model(report: dict) -> None:
+    for job in report["jobs"]:
+        if job["verdict"] == "accepted":
+            assert (job["answer"] > 0.5) == (job["float_answer"] > 0.5)
+            assert abs(job["answer"] - job["float_answer"]) < 0.2
+            assert {"seal", "open", "infer", "prove", "verify_local", "verdict"} <= set(job["seconds"])
+
+
+def test_every_fault_is_refused_where_it_should_be(report: dict) -> None:
+    refused = {entry["fault"]: entry for entry in report["refused"]}
+    assert refused.keys() == FAULTS.keys()
+    for fault, (where, error) in FAULTS.items():
+        assert refused[fault]["where"] == where, fault
+        assert refused[fault]["error"].startswith(error), fault
+
+
+def test_the_report_says_what_is_simulated_and_who_set_it_up(report: dict) -> None:
+    assert {worker["level"] for worker in report["workers"]} == {"simulated"}
+    assert {job["setup"] for job in report["jobs"]} == {"dev"}
+    assert len(report["chain"]["runtime_sha256"]) == 64
