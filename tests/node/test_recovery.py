@@ -1,0 +1,143 @@
+"""A real worker on a real chain, killed with SIGKILL while it holds a claim: the next process finishes the
+same claim."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from proofward.chain import Outbox, dev_keypair
+from proofward.chain.devnet import Devnet
+from proofward.chain.pallets import attestation, workers
+from proofward.client import Client
+from proofward.publishing import publish
+from proofward.zkml import Artifact
+from tests.evidence import RECORD
+
+SECONDS = 180.0
+CONFIG = """
+[chain]
+url = "{url}"
+[worker]
+dev_account = "//Bob"
+data_dir = "{folder}/data"
+[enclave]
+provider = "simulator"
+spawn = false
+socket = "{socket}"
+models = "{models}"
+[http]
+port = 0
+"""
+
+
+@dataclass
+class Process:
+    """A process of ours and its log of JSON lines."""
+
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def events(self, name: str) -> list[dict[str, object]]:
+        lines = self.log.read_text().splitlines()
+        return [
+            entry
+            for entry in map(json.loads, filter(lambda line: line.startswith("{"), lines))
+            if entry["event"] == name
+        ]
+
+    def kill(self) -> None:
+        os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+
+@contextmanager
+def _process(log: Path, *command: str) -> Iterator[Process]:
+    with log.open("wb") as sink:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", *command], stdout=sink, stderr=sink, start_new_session=True
+        )
+    process = Process(popen, log)
+    try:
+        yield process
+    finally:
+        if popen.poll() is None:
+            process.kill()
+
+
+def _until(condition: Callable[[], object], process: Process) -> None:
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert process.popen.poll() is None, process.log.read_text()[-2000:]
+        assert time.monotonic() < end, process.log.read_text()[-2000:]
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("moment", ["claimed", "proved"])
+def test_killed_with_a_claim_in_hand(
+    moment: str, artifact: Artifact, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    sockets = tmp_path_factory.mktemp("s")
+    socket, models = sockets / "e", artifact.path.parent
+    enclave = _process(
+        tmp_path / "enclave.log",
+        "enclave_runtime",
+        "--socket",
+        str(socket),
+        "--provider",
+        "simulator",
+        "--models",
+        str(models),
+    )
+    with (
+        Devnet() as chain,
+        enclave as enclave_process,
+        Client(chain.url, "//Charlie", development=True, state=tmp_path / "state") as client,
+    ):
+        _until(socket.exists, enclave_process)
+        config = tmp_path / "worker.toml"
+        config.write_text(CONFIG.format(url=chain.url, folder=tmp_path, socket=socket, models=models))
+        allow = ("proofward.cli", "worker", "allow", "--config", str(config), "--chain", chain.url)
+        subprocess.run([sys.executable, "-m", *allow], check=True, capture_output=True, timeout=SECONDS)
+        assert attestation.measurements(client.chain)
+        outbox = Outbox(tmp_path / "publisher.sqlite", client.chain)
+        first = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, price=10**12)
+        again = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, price=10**12)
+        assert (first.deployed, first.published, again.deployed, again.published) == (
+            True,
+            True,
+            False,
+            False,
+        )
+
+        run = ("proofward.cli", "worker", "run", "--config", str(config))
+        with _process(tmp_path / "node-1.log", *run) as node:
+            _until(lambda: workers.all(client.chain), node)
+            job = client.submit(first.model, RECORD, artifact=artifact.path, verify_workers=True)
+            _until(lambda: node.events(moment), node)
+            node.kill()
+        with _process(tmp_path / "node-2.log", *run) as node:
+            outcome = client.wait(job, timeout=SECONDS)
+            node.popen.terminate()
+            assert node.popen.wait(60) == 0
+        assert outcome.state == "accepted"
+        assert outcome.record.attempts == 1, "it was claimed twice"
+        assert len(client.open(job).decisions) == 1
+        assert client.verify(job).word == "accepted (simulated, setup: dev)"
+        works = [
+            entry
+            for entry in enclave_process.events("request")
+            if entry["method"] == "work" and entry["code"] == "ok"
+        ]
+        if moment == "proved":
+            assert len(works) == 1, "a proof that was on the disk was computed again"
