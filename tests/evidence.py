@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from enclave_runtime.epochs import Epochs
 from enclave_runtime.models import ModelStore
@@ -53,21 +54,35 @@ class Evidence:
     cache: Path
 
 
-@pytest.fixture(scope="session")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+def compile_tiny(out: Path, batch: int = 1) -> Artifact:
+    """A 3-4-1 network, on the lane that this machine prefers."""
     graph = Graph((3,), seed=3)
     graph.node("Gemm", graph.weights(4, 3), graph.weights(4), transB=1)
     graph.node("Relu")
     graph.node("Gemm", graph.weights(1, 4), graph.weights(1), transB=1)
-    out = tmp_path_factory.mktemp("models") / "tiny"
     return compile_model(
-        graph.model(), graph.records(64), out, name="tiny", lane=available_lanes()[0], accuracy_bound=0.5
+        graph.model(),
+        graph.records(64),
+        out,
+        name="tiny",
+        lane=available_lanes()[0],
+        batch=batch,
+        accuracy_bound=0.5,
     )
 
 
 @pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return compile_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
 def evidence(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    cache = tmp_path_factory.mktemp("contracts")
+    return make_evidence(artifact, RECORD, tmp_path_factory.mktemp("contracts"))
+
+
+def make_evidence(artifact: Artifact, records: NDArray[np.float64], cache: Path) -> Evidence:
+    """Do a job on `records` [n, 3] with the enclave's own code, and bundle what came of it."""
     public, manifest = artifact.public, artifact.manifest
     contract = expected_contract(public, cache)
     facts = {
@@ -94,9 +109,9 @@ def evidence(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Ev
     assert quoted.collateral is not None
 
     reply_key = HpkePrivateKey.generate(HpkeSuite.X25519)
-    values, salt = public.quantize(RECORD), b"s" * 32
+    values, salt = public.pad(public.quantize(records)), b"s" * 32
     context = JobContext(GENESIS, job, CLIENT, model, public.commit_input(values, salt))
-    payload = JobPayload(1, tuple(int(one) for one in values.reshape(-1)), salt, reply_key.public)
+    payload = JobPayload(len(records), tuple(int(one) for one in values.reshape(-1)), salt, reply_key.public)
     envelope = seal_job(context, payload, [RecipientKey(WORKER, 1, epoch.hpke.public)])
     store = ModelStore(artifact.path.parent)
     store.load(artifact.path.name)

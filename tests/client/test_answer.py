@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from proofward.client import OutputMismatch, open_answer
+from proofward.client import OutputMismatch, Policy, open_answer, verify_bundle
 from proofward.protocol import HpkePrivateKey, HpkeSuite, OutputPayload, seal_output
-from tests.evidence import RECORD, Evidence
+from tests.evidence import RECORD, Evidence, compile_tiny, make_evidence
 
 
 def test_the_answer_is_the_integer_models(evidence: Evidence) -> None:
@@ -46,3 +47,16 @@ def test_another_key_or_context_does_not_open(evidence: Evidence) -> None:
         open_answer(public, evidence.context, sealed, HpkePrivateKey.generate(HpkeSuite.X25519), 1)
     with pytest.raises(OutputMismatch):
         open_answer(public, replace(evidence.context, worker=b"w" * 32), sealed, evidence.reply_key, 1)
+
+
+def test_several_records_make_one_proof(tmp_path: Path) -> None:
+    records = np.array([[0.25, -0.5, 0.75], [-0.5, 0.5, 0.0]])
+    artifact = compile_tiny(tmp_path / "models" / "batch", batch=3)
+    batch = make_evidence(artifact, records, tmp_path / "contracts")
+    assert verify_bundle(batch.bundle, Policy.for_development(), cache=batch.cache).accepted
+    answer = open_answer(
+        artifact.public, batch.context, batch.bundle.result.sealed_output, batch.reply_key, 2
+    )
+    each = artifact.infer(artifact.public.pad(artifact.public.quantize(records)))[:2]
+    assert np.array_equal(answer.outputs, each)
+    assert len(answer.decisions) == 2
