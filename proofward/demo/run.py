@@ -30,8 +30,8 @@ from proofward.protocol import sha256, weights_digest
 from proofward.publishing import publish
 from proofward.zkml import Artifact, Evaluation, available_lanes, compile_model, load_artifact
 
-#: Blocks after which a claim lapses: short, since the demo kills a worker and waits for it.
-CLAIM_BLOCKS = 12
+#: Blocks after which a claim lapses: short for the lane in which the demo kills a worker and waits for it.
+CLAIM_BLOCKS = {"groth16": 12, "ezkl": 40}
 PRICE = 2 * 10**12
 #: Blocks of age that the chain is given first, so that one of them is too old for a quote.
 AGE_BLOCKS = 260
@@ -90,7 +90,9 @@ class _Demo:
 
         main = self.main_lane
         killed = self.job_of_a_killed_worker(main, first, second)
-        hopeless = self.submit(main, 3, "only the killed worker could do this one", [self.account(first)])
+        hopeless = self.submit(
+            main, 3, "only the killed worker could do this one", [self.account(first)], DEADLINE_BLOCKS
+        )
         plain = self.submit(main, 1, "sealed to the living worker", [self.account(second)])
         other = self.submit("ezkl", 2, "the same question to the ezkl lane", [self.account(second)])
         self.commit_faults(chain, main)
@@ -152,7 +154,7 @@ class _Demo:
                 signer,
                 artifact.public,
                 price=PRICE,
-                claim_blocks=CLAIM_BLOCKS,
+                claim_blocks=CLAIM_BLOCKS[lane],
                 cache=self.build / "cache",
             )
             self.published[lane] = result.record
@@ -247,7 +249,7 @@ class _Demo:
             self.published[lane].id,
             self.model.records[index],
             recipients=recipients,
-            deadline=deadline or DEADLINE_BLOCKS,
+            deadline=deadline,
         )
         self.say("hospital", f"submitted job {str(job)[:10]}… ({lane}): {what}", job.block)
         return job
@@ -256,7 +258,7 @@ class _Demo:
         """Both may open the envelope; the first claims it and dies with the claim in hand."""
         second.pause()
         job = self.submit(
-            lane, 0, "sealed to both workers", [self.account(first), self.account(second)], deadline=90
+            lane, 0, "sealed to both workers", [self.account(first), self.account(second)], deadline=120
         )
         assert first.frozen is not None
         if not first.frozen.frozen.wait(WAIT_SECONDS):
@@ -298,9 +300,10 @@ class _Demo:
         if not verdict.accepted:
             failed = "; ".join(f"{check.name}: {check.detail}" for check in verdict if not check.ok)
             raise DemoFailed(f"job {job} fails its own verification: {failed}")
+        decided = LABELS[int(answer.decisions[0])]
         self.say(
             "hospital",
-            f"opened it: {answer.decisions[0]}; verified {len(list(verdict))} checks, {verdict.word}",
+            f"opened it: {decided}; verified {len(verdict.checks)} checks, {verdict.word}",
         )
         logit = float(answer.values[0, 0])
         entry = self._entry(job, index, lane, outcome)

@@ -1,4 +1,4 @@
-"""The host never sees plaintext: a canary in a job's input is looked for everywhere but in client and enclave."""
+"""The host never sees plaintext: a canary in a job is hunted for everywhere but in client and enclave."""
 
 from __future__ import annotations
 
