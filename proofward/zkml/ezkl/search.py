@@ -209,7 +209,7 @@ def fastest(
     progress: Callable[[str], None],
     budget: float = BUDGET_SECONDS,
 ) -> Timing:
-    """Time the likeliest candidate of each circuit size with real, verified proofs, the likeliest sizes first,
+    """Time the likeliest candidate of each circuit size with real, verified proofs, likeliest sizes first,
     until the budget is spent (two at least). Returns the fastest; of near equals, the shortest proof."""
     started = time.monotonic()
     timed: list[Timing] = []
