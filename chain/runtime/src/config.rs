@@ -131,7 +131,7 @@ parameter_types! {
 
 impl pallet_attestation::Config for Runtime {
 	type Time = Timestamp;
-	type WeightInfo = ();
+	type WeightInfo = pallet_attestation::weights::Measured<Runtime>;
 }
 
 impl pallet_workers::Config for Runtime {
@@ -142,7 +142,7 @@ impl pallet_workers::Config for Runtime {
 	type Time = Timestamp;
 	type Stake = WorkerStake;
 	type Lifetime = RegistrationLifetime;
-	type WeightInfo = ();
+	type WeightInfo = pallet_workers::weights::Measured<Runtime>;
 }
 
 parameter_types! {
@@ -162,7 +162,7 @@ impl pallet_models::Config for Runtime {
 	type Contracts = Contracts;
 	type Quotes = Attestation;
 	type BlockNumberProvider = System;
-	type WeightInfo = ();
+	type WeightInfo = pallet_models::weights::Measured<Runtime>;
 }
 
 impl pallet_jobs::Config for Runtime {
@@ -178,5 +178,5 @@ impl pallet_jobs::Config for Runtime {
 	type DepositPerByte = SealedDepositPerByte;
 	type BondShare = BondShare;
 	type MinBond = MinBond;
-	type WeightInfo = ();
+	type WeightInfo = pallet_jobs::weights::Measured<Runtime>;
 }

@@ -10,7 +10,7 @@ use std::{
 use polkadot_sdk::{
 	frame_support::storage::{with_transaction, TransactionOutcome},
 	sp_core::hexdisplay::HexDisplay,
-	sp_io::TestExternalities,
+	sp_io::{hashing::sha2_256, TestExternalities},
 	sp_runtime::{DispatchError, DispatchResult},
 };
 use tracing::{
@@ -46,6 +46,17 @@ pub fn cost(prepare: impl FnOnce(), call: impl Fn() -> DispatchResult) -> Cost {
 	let accesses = recorded(&mut chain, &call);
 	let proof = accesses.read.values().map(|length| length + PROOF_PER_KEY).sum();
 	Cost { nanoseconds, reads: accesses.read.len() as u64, writes: accesses.written.len() as u64, proof }
+}
+
+/// Nanoseconds of SHA-256 over so many bytes, median.
+pub fn hashing(length: u32) -> u64 {
+	let bytes = vec![0xa5; length as usize];
+	let run = || {
+		let start = Instant::now();
+		std::hint::black_box(sha2_256(std::hint::black_box(&bytes)));
+		start.elapsed().as_nanos() as u64
+	};
+	chain::fresh().execute_with(|| median((0..RUNS).map(|_| run()).collect()))
 }
 
 fn timed(call: &impl Fn() -> DispatchResult) -> u64 {

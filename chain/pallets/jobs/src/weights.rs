@@ -31,53 +31,53 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(283_161_000, 23_611)
-			.saturating_add(Weight::from_parts(8_970, 0).saturating_mul(u64::from(sealed)))
+		Weight::from_parts(493_467_000, 23_611)
+			.saturating_add(Weight::from_parts(6_857, 0).saturating_mul(u64::from(sealed)))
 			.saturating_add(T::DbWeight::get().reads_writes(9, 8))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(561_603_000, 35_059).saturating_add(T::DbWeight::get().reads_writes(13, 9))
+		Weight::from_parts(657_030_000, 35_059).saturating_add(T::DbWeight::get().reads_writes(13, 9))
 	}
 	fn release() -> Weight {
-		Weight::from_parts(264_795_000, 24_140).saturating_add(T::DbWeight::get().reads_writes(9, 8))
+		Weight::from_parts(315_894_000, 24_140).saturating_add(T::DbWeight::get().reads_writes(9, 8))
 	}
 	fn lapse() -> Weight {
-		Weight::from_parts(389_772_000, 26_702).saturating_add(T::DbWeight::get().reads_writes(10, 9))
+		Weight::from_parts(391_272_000, 26_702).saturating_add(T::DbWeight::get().reads_writes(10, 9))
 	}
 	fn complete(sealed_output: u32, proof: u32) -> Weight {
-		Weight::from_parts(1_122_606_000, 32_200)
-			.saturating_add(Weight::from_parts(4_454, 0).saturating_mul(u64::from(sealed_output)))
-			.saturating_add(Weight::from_parts(0, 0).saturating_mul(u64::from(proof)))
+		Weight::from_parts(1_058_436_000, 32_200)
+			.saturating_add(Weight::from_parts(1_995, 0).saturating_mul(u64::from(sealed_output)))
+			.saturating_add(Weight::from_parts(2_255, 0).saturating_mul(u64::from(proof)))
 			.saturating_add(T::DbWeight::get().reads_writes(12, 9))
 	}
 	fn expire() -> Weight {
-		Weight::from_parts(591_597_000, 24_153).saturating_add(T::DbWeight::get().reads_writes(9, 9))
+		Weight::from_parts(371_619_000, 24_153).saturating_add(T::DbWeight::get().reads_writes(9, 9))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(283_161_000, 23_611)
-			.saturating_add(Weight::from_parts(8_970, 0).saturating_mul(u64::from(sealed)))
+		Weight::from_parts(493_467_000, 23_611)
+			.saturating_add(Weight::from_parts(6_857, 0).saturating_mul(u64::from(sealed)))
 			.saturating_add(RocksDbWeight::get().reads_writes(9, 8))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(561_603_000, 35_059).saturating_add(RocksDbWeight::get().reads_writes(13, 9))
+		Weight::from_parts(657_030_000, 35_059).saturating_add(RocksDbWeight::get().reads_writes(13, 9))
 	}
 	fn release() -> Weight {
-		Weight::from_parts(264_795_000, 24_140).saturating_add(RocksDbWeight::get().reads_writes(9, 8))
+		Weight::from_parts(315_894_000, 24_140).saturating_add(RocksDbWeight::get().reads_writes(9, 8))
 	}
 	fn lapse() -> Weight {
-		Weight::from_parts(389_772_000, 26_702).saturating_add(RocksDbWeight::get().reads_writes(10, 9))
+		Weight::from_parts(391_272_000, 26_702).saturating_add(RocksDbWeight::get().reads_writes(10, 9))
 	}
 	fn complete(sealed_output: u32, proof: u32) -> Weight {
-		Weight::from_parts(1_122_606_000, 32_200)
-			.saturating_add(Weight::from_parts(4_454, 0).saturating_mul(u64::from(sealed_output)))
-			.saturating_add(Weight::from_parts(0, 0).saturating_mul(u64::from(proof)))
+		Weight::from_parts(1_058_436_000, 32_200)
+			.saturating_add(Weight::from_parts(1_995, 0).saturating_mul(u64::from(sealed_output)))
+			.saturating_add(Weight::from_parts(2_255, 0).saturating_mul(u64::from(proof)))
 			.saturating_add(RocksDbWeight::get().reads_writes(12, 9))
 	}
 	fn expire() -> Weight {
-		Weight::from_parts(591_597_000, 24_153).saturating_add(RocksDbWeight::get().reads_writes(9, 9))
+		Weight::from_parts(371_619_000, 24_153).saturating_add(RocksDbWeight::get().reads_writes(9, 9))
 	}
 }

@@ -26,29 +26,29 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn publish(quote: u32) -> Weight {
-		Weight::from_parts(32_973_000, 5_124)
-			.saturating_add(Weight::from_parts(2_099, 0).saturating_mul(u64::from(quote)))
+		Weight::from_parts(54_162_000, 5_124)
+			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(quote)))
 			.saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(33_753_000, 5_452).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(57_378_000, 5_452).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn certify_ceremony() -> Weight {
-		Weight::from_parts(33_873_000, 5_452).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(56_235_000, 5_452).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn publish(quote: u32) -> Weight {
-		Weight::from_parts(32_973_000, 5_124)
-			.saturating_add(Weight::from_parts(2_099, 0).saturating_mul(u64::from(quote)))
+		Weight::from_parts(54_162_000, 5_124)
+			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(quote)))
 			.saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(33_753_000, 5_452).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(57_378_000, 5_452).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn certify_ceremony() -> Weight {
-		Weight::from_parts(33_873_000, 5_452).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(56_235_000, 5_452).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 }
