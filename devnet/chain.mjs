@@ -1,28 +1,25 @@
-// Block production over chopsticks' executor. A block is built as soon as an extrinsic waits, and when a slot has
-// passed without one, so that deadlines move; its time is the wall clock's.
+// Block production. A block is built as soon as an extrinsic waits, and when a slot has passed without one, so that
+// deadlines move; its time is the wall clock's. Chopsticks gives the rest: blocks, decoded metadata, RPC handlers.
 import { EventEmitter } from 'node:events'
-import { Api, Block, Blockchain, BuildBlockMode, runTask } from '@acala-network/chopsticks-core'
+import { Api, Block, Blockchain, BuildBlockMode } from '@acala-network/chopsticks-core'
 import { GenericExtrinsic } from '@polkadot/types'
 import { hexToU8a, u8aConcat, u8aToHex } from '@polkadot/util'
 import { blake2AsHex, blake2AsU8a, decodeAddress, encodeAddress, xxhashAsHex } from '@polkadot/util-crypto'
+import { execute, RuntimeError, runtimeVersion } from './executor.mjs'
 import { encodeHeader, genesisBlock, genesisProvider, UNKNOWN_ROOT } from './genesis.mjs'
 import { Ledger } from './ledger.mjs'
-import { EXHAUSTS, FUTURE, Pool, validityError } from './pool.mjs'
+import { EXHAUSTS, FUTURE, Pool, PoolError, validityError } from './pool.mjs'
 import { Overlay, VersionedState } from './state.mjs'
 
 const SS58_PREFIX = 42
 const CODE = '0x3a636f6465'
 const storagePrefix = (pallet, item) => xxhashAsHex(pallet, 128) + xxhashAsHex(item, 128).slice(2)
 const NOW = storagePrefix('Timestamp', 'Now')
-const EVENTS = storagePrefix('System', 'Events')
 const ACCOUNT = storagePrefix('System', 'Account')
-const FINALISE = ['BlockBuilder_finalize_block', []]
 // Extrinsics that one block takes: more wait for the next.
 const BLOCK_CAPACITY = 64
 // Blocks kept as objects; older ones are made again from the ledger when asked for.
 const RECENT = 256
-
-export class RuntimeError extends Error {}
 
 class DevBlock extends Block {
   #chain
@@ -45,8 +42,12 @@ class DevBlock extends Block {
   }
 
   async call(method, args) {
-    const overlay = new Overlay(this.#chain.state, this.number)
-    return this.#chain.run(overlay, [[method, args]])
+    const input = `0x${args.map((argument) => argument.slice(2)).join('')}`
+    return { result: this.#chain.run(new Overlay(this.#chain.state, this.number), method, input) }
+  }
+
+  get runtimeVersion() {
+    return this.wasm.then(runtimeVersion)
   }
 }
 
@@ -59,14 +60,14 @@ export class DevChain extends Blockchain {
   #building = Promise.resolve()
   #blockTime
   #offset = 0
-  #nextIdle = 0
+  #lastBuilt = 0
   #wanted = false
   #wake = () => {}
   #stopped = false
   #log
 
   static async open(spec, { directory, blockTime, log }) {
-    const genesis = await genesisBlock(spec)
+    const genesis = genesisBlock(spec)
     const api = new Api(genesisProvider(spec, genesis))
     await api.isReady
     const chain = new DevChain({
@@ -114,39 +115,24 @@ export class DevChain extends Blockchain {
     return record && this.#block(record)
   }
 
-  // Run runtime calls one after the other over `overlay`, in one instance of the runtime. Gives the last one's result
-  // and what they all changed.
-  async #task(overlay, calls) {
-    const task = {
-      wasm: overlay.read(CODE),
-      calls,
-      mockSignatureHost: false,
-      allowUnresolvedImports: false,
-      runtimeLogLevel: this.runtimeLogLevel,
-    }
-    const answer = await runTask(task, overlay.handler())
-    if (!answer.Call) throw new RuntimeError(answer.Error ?? 'the executor gave no answer')
-    for (const line of answer.Call.runtimeLogs ?? []) this.#log('runtime', { line })
-    return answer.Call
-  }
-
-  // The same, and keep the changes in `overlay`.
-  async run(overlay, calls) {
-    const answer = await this.#task(overlay, calls)
-    overlay.apply(answer.storageDiff)
-    return answer
+  // Run one function of the runtime over `overlay`, keeping what it changes there. Throws a RuntimeError when it traps.
+  run(overlay, name, input) {
+    const log = (line) => this.#log('runtime', { line })
+    return execute(overlay.read(CODE), name, input, overlay, { log, level: this.runtimeLogLevel })
   }
 
   // ---- extrinsics ---------------------------------------------------------------------------
 
-  // Take an extrinsic, and answer when it is in a block, or is known to wait for the ones before it. Rejects with
-  // a PoolError when it is invalid: building the block is the validation, which saves a second run of the runtime.
+  // Put a valid extrinsic into the pool; gives its hash. Rejects with a PoolError.
   async submitExtrinsic(bytes) {
+    const source = '0x02' // TransactionSource::External
+    const answer = await this.head.call('TaggedTransactionQueue_validate_transaction', [source, bytes, this.head.hash])
+    const validity = hexToU8a(answer.result)
+    if (validity[0] !== 0) throw new PoolError(validityError(validity, 1))
     const hash = blake2AsHex(hexToU8a(bytes), 256)
-    const tried = this.#pool.add({ hash, bytes, ...(await this.#signerOf(bytes)) })
+    this.#pool.add({ hash, bytes, ...(await this.#signerOf(bytes)) })
     this.#wanted = true
     this.#wake()
-    await tried
     return hash
   }
 
@@ -190,72 +176,32 @@ export class DevChain extends Blockchain {
 
   async #build() {
     this.#wanted = false
-    const started = Date.now()
+    this.#lastBuilt = Date.now()
     const parent = this.head
     const inherent = await this.#inherent(parent)
-    const opening = [
-      ['Core_initialize_block', [this.#draft(parent)]],
-      ['BlockBuilder_apply_extrinsic', [inherent]],
-    ]
-    const waiting = this.#pool.ready(BLOCK_CAPACITY, (signer) => this.#nonce(signer))
-    const { overlay, header, included } =
-      (await this.#together(parent, opening, waiting)) ?? (await this.#oneByOne(parent, opening, waiting))
+    const overlay = new Overlay(this.state, parent.number)
+    this.run(overlay, 'Core_initialize_block', this.#draft(parent))
+    this.run(overlay, 'BlockBuilder_apply_extrinsic', inherent)
+    const included = []
+    for (const entry of this.#pool.take(BLOCK_CAPACITY)) {
+      const answer = this.#apply(overlay, entry, included.length === 0)
+      if (answer === 'full') break
+      if (answer === 'included') included.push(entry)
+    }
+    const header = this.run(overlay, 'BlockBuilder_finalize_block', '0x')
     const extrinsics = [inherent, ...included.map(({ bytes }) => bytes)]
     const record = { number: parent.number + 1, hash: blake2AsHex(header, 256), header, extrinsics }
-    const block = await this.#import(record, overlay.changes, included)
-    // an idle chain takes a quarter of one core at most, however slow the machine is
-    this.#nextIdle = Math.max(started + this.#blockTime, Date.now() + 3 * (Date.now() - started))
-    return block
-  }
-
-  // The whole block in one task: starting the interpreter is most of a task's cost. Only the last call's result comes
-  // back, so the events tell whether every extrinsic was applied; undefined when one was not.
-  async #together(parent, opening, waiting) {
-    const overlay = new Overlay(this.state, parent.number)
-    const apply = waiting.map(({ bytes }) => ['BlockBuilder_apply_extrinsic', [bytes]])
-    let answer
-    try {
-      answer = await this.#task(overlay, [...opening, ...apply, FINALISE])
-    } catch (error) {
-      if (!(error instanceof RuntimeError) || waiting.length === 0) throw error
-      return undefined
-    }
-    overlay.apply(answer.storageDiff)
-    if (waiting.length > 0 && (await this.#applied(parent, overlay)) !== waiting.length + 1) return undefined
-    return { overlay, header: answer.result, included: waiting }
-  }
-
-  // How many extrinsics the runtime counts as applied, whether they failed or not.
-  async #applied(parent, overlay) {
-    const events = (await parent.registry).createType('Vec<EventRecord>', hexToU8a(overlay.read(EVENTS)))
-    const ends = ['system.ExtrinsicSuccess', 'system.ExtrinsicFailed']
-    return events.filter(({ event }) => ends.includes(`${event.section}.${event.method}`)).length
-  }
-
-  async #oneByOne(parent, opening, waiting) {
-    const overlay = new Overlay(this.state, parent.number)
-    let ahead = opening
-    const included = []
-    for (const entry of waiting) {
-      const answer = await this.#apply(overlay, ahead, entry)
-      if (answer === 'full' && included.length > 0) break
-      if (answer === 'included') {
-        ahead = []
-        included.push(entry)
-      }
-    }
-    const { result: header } = await this.run(overlay, [...ahead, FINALISE])
-    return { overlay, header, included }
+    return this.#import(record, overlay.changes, included)
   }
 
   // Try one extrinsic on top of the block so far; only a success leaves anything behind.
-  async #apply(overlay, ahead, { hash, bytes }) {
+  #apply(overlay, { hash, bytes }, first) {
     let refusal
+    overlay.start()
     try {
-      const answer = await this.#task(overlay, [...ahead, ['BlockBuilder_apply_extrinsic', [bytes]]])
-      const result = hexToU8a(answer.result) // ApplyExtrinsicResult
+      const result = hexToU8a(this.run(overlay, 'BlockBuilder_apply_extrinsic', bytes)) // ApplyExtrinsicResult
       if (result[0] === 0) {
-        overlay.apply(answer.storageDiff)
+        overlay.commit()
         return 'included'
       }
       refusal = validityError(result, 1)
@@ -263,9 +209,10 @@ export class DevChain extends Blockchain {
       if (!(error instanceof RuntimeError)) throw error
       refusal = { code: 1010, message: 'Invalid Transaction', data: error.message }
     }
-    if (refusal.invalid === EXHAUSTS && ahead.length === 0) return 'full'
+    overlay.rollback()
+    if (refusal.invalid === EXHAUSTS && !first) return 'full'
     if (refusal.invalid === FUTURE && this.#pool.retry(hash)) return 'later'
-    this.#pool.settle(hash, refusal)
+    this.#pool.remove(hash)
     this.#log('dropped', { extrinsic: hash, reason: refusal.data })
     this.events.emit(hash, { dropped: refusal })
     return 'dropped'
@@ -274,7 +221,9 @@ export class DevChain extends Blockchain {
   async #import(record, changes, included) {
     this.#ledger.append({ ...record, changes: [...changes] })
     this.state.commit(record.number, changes)
-    for (const { hash } of included) this.#pool.settle(hash)
+    for (const { hash } of included) this.#pool.remove(hash)
+    // what waits may wait for these
+    this.#wanted ||= included.length > 0 && this.#pool.pendingExtrinsics.length > 0
     const block = this.#block(record)
     await this.setHead(block)
     for (const { hash } of included) this.events.emit(hash, { block: block.hash })
@@ -303,7 +252,7 @@ export class DevChain extends Blockchain {
   // Build blocks until `close`.
   async produce() {
     while (!this.#stopped) {
-      const rest = this.#nextIdle - Date.now()
+      const rest = this.#lastBuilt + this.#blockTime - Date.now()
       if (!this.#wanted && rest > 0) {
         await this.#sleep(rest)
         continue

@@ -2,7 +2,7 @@
 // Prints one JSON line on standard output when it serves, and logs JSON lines on standard error.
 process.env.LOG_LEVEL ??= 'fatal' // chopsticks' own log goes to standard output
 const { parseArgs } = await import('node:util')
-const { destroyWorker } = await import('@acala-network/chopsticks-core')
+const { cryptoWaitReady } = await import('@polkadot/util-crypto')
 const { DevChain } = await import('./chain.mjs')
 const { SpecError, readSpec } = await import('./genesis.mjs')
 const { LedgerError } = await import('./ledger.mjs')
@@ -47,6 +47,7 @@ async function main() {
   const log = (event, fields) => {
     if (verbose || event !== 'runtime') process.stderr.write(`${JSON.stringify({ event, ...fields })}\n`)
   }
+  await cryptoWaitReady()
   const spec = readSpec(path)
   const chain = await DevChain.open(spec, { directory: data, blockTime, log })
   if (verbose) chain.runtimeLogLevel = 3
@@ -54,7 +55,6 @@ async function main() {
   const stop = async () => {
     server?.close()
     await chain.close()
-    await destroyWorker()
     process.exit(0)
   }
   try {

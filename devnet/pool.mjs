@@ -19,7 +19,6 @@ const INVALID = [
   'The implicit data was unable to be calculated',
 ]
 export const FUTURE = 2
-const STALE = 3
 const CUSTOM = 7
 export const EXHAUSTS = 6
 
@@ -45,9 +44,8 @@ export class PoolError extends Error {
 }
 
 export class Pool {
-  #waiting = new Map() // hash -> { hash, bytes, signer, nonce, seen, resolve, reject }
+  #waiting = new Map() // hash -> { hash, bytes, signer, nonce, seen }
 
-  // Gives a promise that ends with the first attempt to include the extrinsic.
   add(entry) {
     if (this.#waiting.has(entry.hash)) {
       throw new PoolError({ code: 1013, message: 'Transaction Already Imported', data: entry.hash })
@@ -55,42 +53,22 @@ export class Pool {
     if (this.#waiting.size >= CAPACITY) {
       throw new PoolError({ code: 1016, message: 'Immediately Dropped', data: 'the pool is full' })
     }
-    return new Promise((resolve, reject) => this.#waiting.set(entry.hash, { ...entry, seen: 0, resolve, reject }))
+    this.#waiting.set(entry.hash, { ...entry, seen: 0 })
   }
 
-  // Up to `count` extrinsics whose nonce is next, in order. `nonceOf` gives an account's next nonce in the state. One
-  // that is too early waits, one that is too late is refused, both without running it.
-  ready(count, nonceOf) {
-    const next = new Map()
-    const chosen = []
-    const entries = [...this.#waiting.values()].sort((one, other) => (one.nonce ?? 0) - (other.nonce ?? 0))
-    for (const entry of entries) {
-      if (chosen.length === count) break
-      if (entry.signer !== undefined) {
-        const due = next.get(entry.signer) ?? nonceOf(entry.signer)
-        if (entry.nonce < due) this.settle(entry.hash, validityError([0, STALE], 0))
-        else if (entry.nonce > due && !this.retry(entry.hash)) this.settle(entry.hash, validityError([0, FUTURE], 0))
-        if (entry.nonce !== due) continue
-        next.set(entry.signer, due + 1)
-      }
-      chosen.push(entry)
-    }
-    return chosen
+  // Up to `count` extrinsics, an account's in the order of their nonces.
+  take(count) {
+    return [...this.#waiting.values()].sort((one, other) => (one.nonce ?? 0) - (other.nonce ?? 0)).slice(0, count)
   }
 
-  // It is in a block, or was refused.
-  settle(hash, refusal) {
-    const entry = this.#waiting.get(hash)
+  remove(hash) {
     this.#waiting.delete(hash)
-    if (refusal) entry?.reject(new PoolError(refusal))
-    else entry?.resolve()
   }
 
   // Keep one for a later block; false when it has waited long enough.
   retry(hash) {
     const entry = this.#waiting.get(hash)
     entry.seen += 1
-    entry.resolve()
     return entry.seen < PATIENCE
   }
 

@@ -3,9 +3,9 @@
 
 // Child tries live beside the main trie under this prefix, as chopsticks' executor names them:
 // ":child_storage:default:".
-const CHILD_PREFIX = '0x3a6368696c645f73746f726167653a64656661756c743a'
-// A child trie's own part of such a key: the prefix and a 32-byte trie id.
-const CHILD_LENGTH = CHILD_PREFIX.length + 64
+export const CHILD_PREFIX = '0x3a6368696c645f73746f726167653a64656661756c743a'
+// Hexadecimal digits of a child trie's id, in pallet-revive.
+const CHILD_ID = 64
 
 // The position of the first of `list` that is not below `value`.
 function lowerBound(list, value) {
@@ -113,12 +113,14 @@ class StateView {
   }
 }
 
-// What the block in production has changed so far, over the state of its parent.
+// What the block in production has changed so far, over the state of its parent: the storage that a runtime call sees,
+// with transactions that can be nested.
 export class Overlay {
   #state
   #height
   #changes = new Map()
-  #keys = []
+  #keys = [] // of the changes, sorted
+  #undo = [] // per open transaction, the keys it changed first and what they were: [key, value | undefined]
 
   constructor(state, height) {
     this.#state = state
@@ -129,45 +131,60 @@ export class Overlay {
     return this.#changes
   }
 
-  // Take the storage diff of a runtime call: pairs of key and value, where null or undefined deletes.
-  apply(diff) {
-    for (const [key, value] of diff) {
-      if (!this.#changes.has(key)) this.#keys.splice(lowerBound(this.#keys, key), 0, key)
-      this.#changes.set(key, value ?? null)
-    }
-  }
-
   read(key) {
-    return this.#changes.has(key) ? this.#changes.get(key) : this.#state.read(key, this.#height)
+    const value = this.#changes.get(key)
+    return value === undefined ? this.#state.read(key, this.#height) : value
   }
 
-  // What chopsticks' executor asks for while a runtime call runs.
-  handler() {
-    const refuse = async () => {
-      throw new Error('the development chain runs no offchain workers')
-    }
-    return {
-      getStorage: async (key) => this.read(key) ?? undefined,
-      getNextKey: async (prefix, key) => this.#next(prefix, key),
-      offchainGetStorage: refuse,
-      offchainTimestamp: refuse,
-      offchainRandomSeed: refuse,
-      offchainSubmitTransaction: refuse,
-    }
+  // Set a key; null removes it.
+  write(key, value) {
+    this.#undo.at(-1)?.push([key, this.#changes.get(key)])
+    this.#put(key, value)
   }
 
-  #next(prefix, key) {
-    const child = key.startsWith(CHILD_PREFIX) && key.length >= CHILD_LENGTH ? key.slice(0, CHILD_LENGTH) : undefined
-    const within = child && !prefix.startsWith(child) ? child : prefix
-    let after = key
-    for (;;) {
-      const found = this.#first(within, after)
-      if (found === undefined) return undefined
-      if (child) return `0x${found.slice(CHILD_LENGTH)}`
-      // a walk over the main trie does not see the children's own keys
-      if (!found.startsWith(CHILD_PREFIX) || found.length <= CHILD_LENGTH) return found
-      after = found
+  #put(key, value) {
+    if (!this.#changes.has(key)) this.#keys.splice(lowerBound(this.#keys, key), 0, key)
+    this.#changes.set(key, value)
+  }
+
+  #forget(key) {
+    this.#changes.delete(key)
+    this.#keys.splice(lowerBound(this.#keys, key), 1)
+  }
+
+  start() {
+    this.#undo.push([])
+  }
+
+  commit() {
+    const done = this.#undo.pop()
+    this.#undo.at(-1)?.push(...done)
+  }
+
+  rollback() {
+    for (const [key, value] of this.#undo.pop().reverse()) value === undefined ? this.#forget(key) : this.#put(key, value)
+  }
+
+  // Remove the keys below a prefix: all that are only here, and at most `limit` of those in the parent's state. Gives how
+  // many of the latter were seen, and whether none is left.
+  clear(prefix, limit) {
+    const here = []
+    for (let at = lowerBound(this.#keys, prefix); this.#keys[at]?.startsWith(prefix); at += 1) here.push(this.#keys[at])
+    for (const key of here) this.write(key, null)
+    let removed = 0
+    let key = this.#state.nextKey(prefix, '', this.#height)
+    for (; key !== undefined && removed < limit; removed += 1) {
+      this.write(key, null)
+      key = this.#state.nextKey(prefix, key, this.#height)
     }
+    return { removed, all: key === undefined }
+  }
+
+  // The first key behind `key`; a walk over the main trie does not see the keys of child tries.
+  next(key) {
+    let found = this.#first('', key)
+    while (found?.startsWith(CHILD_PREFIX) && found.length > CHILD_PREFIX.length + CHILD_ID) found = this.#first('', found)
+    return found
   }
 
   #first(prefix, after) {

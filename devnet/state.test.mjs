@@ -8,7 +8,7 @@ function random(seed) {
   let state = seed
   return (limit) => {
     state = (state * 1103515245 + 12345) % 2147483648
-    return state % limit
+    return Math.floor(state / 65536) % limit // the low bits of such a sequence repeat soon
   }
 }
 
@@ -19,7 +19,7 @@ function nextIn(model, prefix, after) {
   return [...model.keys()].sort().find((key) => key > after && key.startsWith(prefix))
 }
 
-test('state at every height, and an overlay on it, read and walk as plain maps do', async () => {
+test('state at every height, and transactions on it, read and walk as plain maps do', async () => {
   const draw = random(7)
   for (let round = 0; round < 12; round += 1) {
     const state = new VersionedState()
@@ -46,54 +46,68 @@ test('state at every height, and an overlay on it, read and walk as plain maps d
     }
     const base = draw(6)
     const overlay = new Overlay(state, base)
-    const expected = new Map(models[base])
-    for (let i = 0; i < 8; i += 1) {
-      const [key, value] = [KEYS[draw(24)], draw(2) ? `0xf${i}` : undefined]
-      overlay.apply([[key, value]])
-      value === undefined ? expected.delete(key) : expected.set(key, value)
-    }
-    const { getStorage, getNextKey } = overlay.handler()
-    for (const key of KEYS) {
-      assert.equal(await getStorage(key), expected.get(key))
-      for (const prefix of PREFIXES) assert.equal(await getNextKey(prefix, key), nextIn(expected, prefix, key))
+    let expected = new Map(models[base])
+    const saved = []
+    for (let i = 0; i < 30; i += 1) {
+      const key = KEYS[draw(24)]
+      const act = draw(8)
+      if (act < 4) {
+        overlay.write(key, act < 2 ? null : `0xf${i}`)
+        act < 2 ? expected.delete(key) : expected.set(key, `0xf${i}`)
+      } else if (act === 4) {
+        overlay.start()
+        saved.push(new Map(expected))
+      } else if (act === 5 && saved.length > 0) {
+        overlay.commit()
+        saved.pop()
+      } else if (act === 6 && saved.length > 0) {
+        overlay.rollback()
+        expected = saved.pop()
+      } else if (act === 7 && draw(3) === 0) {
+        const prefix = PREFIXES[draw(6)]
+        assert.equal(overlay.clear(prefix, Infinity).all, true)
+        for (const one of [...expected.keys()]) if (one.startsWith(prefix)) expected.delete(one)
+      }
+      for (const one of KEYS) {
+        assert.equal(overlay.read(one), expected.get(one) ?? null)
+        assert.equal(overlay.next(one), nextIn(expected, '0x', one))
+      }
     }
   }
 })
 
-test('a walk over the main trie does not enter a child trie, and one over a child stays in it', async () => {
+test('a prefix is cleared up to the limit, which counts the keys of the state alone', () => {
+  const state = new VersionedState()
+  state.commit(0, ['0x01', '0x02', '0x03'].map((key) => [key, '0xaa']))
+  const overlay = new Overlay(state, 0)
+  overlay.write('0x04', '0xbb')
+  assert.deepEqual(overlay.clear('0x0', 2), { removed: 2, all: false })
+  assert.deepEqual([...overlay.changes], [['0x04', null], ['0x01', null], ['0x02', null]])
+  assert.equal(overlay.next('0x'), '0x03')
+  assert.deepEqual(overlay.clear('0x0', 5), { removed: 3, all: true })
+})
+
+test('a walk over the main trie does not enter a child trie', () => {
   const child = `0x3a6368696c645f73746f726167653a64656661756c743a${'ab'.repeat(32)}`
   const state = new VersionedState()
   state.commit(0, [['0x3a', '0x01'], [`${child}01`, '0x02'], [`${child}02`, '0x03'], ['0x3b', '0x04']])
-  const { getNextKey } = new Overlay(state, 0).handler()
-  assert.equal(await getNextKey('0x', '0x3a'), '0x3b')
-  assert.equal(await getNextKey(child, child), '0x01')
-  assert.equal(await getNextKey(child, `${child}01`), '0x02')
-  assert.equal(await getNextKey(child, `${child}02`), undefined)
+  const overlay = new Overlay(state, 0)
+  assert.equal(overlay.next('0x3a'), '0x3b')
+  assert.deepEqual(overlay.clear(child, 1), { removed: 1, all: false })
+  assert.deepEqual([...overlay.changes.keys()], [`${child}01`])
 })
 
-test('the pool gives nonces in order, keeps what is early and refuses what is late', async () => {
+test('the pool gives nonces in order, and keeps each extrinsic once', () => {
   const pool = new Pool()
-  const results = {}
-  const add = (hash, signer, nonce) => {
-    results[hash] = 'waits'
-    pool.add({ hash, bytes: hash, signer, nonce }).then(
-      () => (results[hash] = 'taken'),
-      (error) => (results[hash] = error.data),
-    )
-  }
+  const add = (hash, signer, nonce) => pool.add({ hash, bytes: hash, signer, nonce })
   add('third', 'alice', 7)
   add('first', 'alice', 5)
-  add('stale', 'alice', 4)
   add('second', 'alice', 6)
-  add('early', 'bob', 9)
+  add('late', 'alice', 9)
   add('free', undefined, undefined)
   assert.equal(pool.nextNonce('alice', 5), 8)
-  const ready = pool.ready(10, (signer) => (signer === 'alice' ? 5 : 0)).map(({ hash }) => hash)
-  assert.deepEqual(ready, ['free', 'first', 'second', 'third'])
-  for (const hash of ready) pool.settle(hash)
-  await new Promise(setImmediate)
-  assert.equal(results.stale, 'Transaction is outdated')
-  assert.equal(results.early, 'taken')
-  assert.deepEqual(pool.pendingExtrinsics, ['early'])
-  assert.throws(() => pool.add({ hash: 'early' }), { code: 1013 })
+  assert.deepEqual(pool.take(4).map(({ hash }) => hash), ['free', 'first', 'second', 'third'])
+  assert.throws(() => add('late'), { code: 1013 })
+  pool.remove('late')
+  add('late', 'alice', 9)
 })

@@ -43,6 +43,7 @@ class LocalChain:
     def __init__(self) -> None:
         self.url = ""
         self.genesis = b""
+        self.data: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -55,6 +56,13 @@ class LocalChain:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The chain's process. Raises DevnetError when it was not started."""
+        if self._process is None:
+            raise DevnetError("devnet-not-started", "the chain was not started")
+        return self._process.pid
 
     @property
     def running(self) -> bool:
@@ -174,9 +182,11 @@ class Devnet(LocalChain):
             client.rpc("dev_newBlock", {"count": count})
 
     def skip_to(self, height: int) -> None:
-        """Build a block with this number, above the head's; the numbers between have no blocks."""
+        """Build blocks until the chain is `height` blocks old."""
         with self.connect() as client:
-            client.rpc("dev_newBlock", {"unsafeBlockHeight": height})
+            missing = height - client.finalised_head().number
+            if missing > 0:
+                client.rpc("dev_newBlock", {"count": missing})
 
     def travel(self, milliseconds: int) -> None:
         """Build a block with this time (since 1970); time goes on from there."""

@@ -1,0 +1,335 @@
+// Runs a runtime's functions in Node's own WebAssembly engine, compiled once: chopsticks' executor interprets it, and
+// compiles it anew for every task. devnet/executor.test.mjs holds the two against each other.
+//
+// Host functions after the Polkadot specification, appendix B ("Polkadot host API"); only those that polkadot-sdk 2609
+// runtimes import. A pointer and a length travel as one 64-bit integer: the length in the high half.
+import { secp256k1 } from '@noble/curves/secp256k1'
+import { u8aToHex } from '@polkadot/util'
+import { blake2AsU8a, ed25519Verify, keccakAsU8a, sha256AsU8a } from '@polkadot/util-crypto'
+import { sr25519Verify, xxhashAsU8a } from '@polkadot/util-crypto'
+import { decompress } from 'fzstd'
+import { compact } from './scale.mjs'
+import { CHILD_PREFIX } from './state.mjs'
+import { orderedRoot } from './trie.mjs'
+
+// sp_maybe_compressed_blob's mark in front of a compressed runtime, and the most it may grow to.
+const COMPRESSED = [0x52, 0xbc, 0x53, 0x76, 0x46, 0xdb, 0x8e, 0x05]
+const MOST_CODE = 64 * 1024 * 1024
+const PAGE = 65536
+// Enough for a runtime's own data; the heap grows behind them.
+const FIRST_PAGES = 256
+const MOST_PAGES = 2048
+const VERSION_SECTION = 'runtime_version'
+
+export class RuntimeError extends Error {}
+
+function uncompressed(code) {
+  if (!COMPRESSED.every((byte, at) => code[at] === byte)) return code
+  const plain = decompress(code.subarray(COMPRESSED.length))
+  if (plain.length > MOST_CODE) throw new RuntimeError(`a runtime of ${plain.length} bytes is above the bound`)
+  return plain
+}
+
+const modules = new Map() // code as hexadecimal -> WebAssembly.Module
+
+function moduleOf(code) {
+  let module = modules.get(code)
+  if (!module) {
+    module = new WebAssembly.Module(uncompressed(Buffer.from(code.slice(2), 'hex')))
+    modules.set(code, module)
+    if (modules.size > 4) modules.delete(modules.keys().next().value)
+  }
+  return module
+}
+
+// The memory of one instance and the allocator in it: blocks of powers of two, freed ones kept for their size.
+class Heap {
+  #free = new Map()
+  #next
+
+  constructor(memory) {
+    this.memory = memory
+  }
+
+  // Where the runtime's own data end; nothing is allocated before this is known.
+  set base(address) {
+    this.#next = (address + 7) & ~7
+  }
+
+  allocate(size) {
+    const order = Math.max(3, 32 - Math.clz32(Math.max(size, 1) - 1))
+    const freed = this.#free.get(order)
+    if (freed?.length) return freed.pop()
+    const at = this.#next + 8 // eight bytes in front hold the block's order
+    const end = at + 2 ** order
+    const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE)
+    if (missing > 0) this.memory.grow(missing)
+    this.#next = end
+    new DataView(this.memory.buffer).setUint32(at - 8, order, true)
+    return at
+  }
+
+  free(at) {
+    const order = new DataView(this.memory.buffer).getUint32(at - 8, true)
+    if (order < 3 || order > 31) throw new RuntimeError('the runtime freed what it never allocated')
+    if (!this.#free.has(order)) this.#free.set(order, [])
+    this.#free.get(order).push(at)
+  }
+
+  view(at, length) {
+    return new Uint8Array(this.memory.buffer, at >>> 0, length)
+  }
+
+  copy(at, length) {
+    return this.view(at, length).slice()
+  }
+
+  span(packed) {
+    return this.copy(Number(packed & 0xffffffffn), Number((packed >> 32n) & 0xffffffffn))
+  }
+
+  put(bytes) {
+    const at = this.allocate(bytes.length)
+    this.view(at, bytes.length).set(bytes)
+    return at
+  }
+
+  putSpan(bytes) {
+    return (BigInt(bytes.length) << 32n) | BigInt(this.put(bytes))
+  }
+}
+
+const some = (bytes) => concat(Uint8Array.of(1), compact(bytes.length), bytes)
+const NONE = Uint8Array.of(0)
+
+function concat(...parts) {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
+
+const u32 = (value) => Uint8Array.of(value & 255, (value >>> 8) & 255, (value >>> 16) & 255, value >>> 24)
+
+// A SCALE compact length: its value and how many bytes it took.
+function readCompact(bytes, at = 0) {
+  const mode = bytes[at] & 3
+  if (mode === 0) return [bytes[at] >>> 2, 1]
+  if (mode === 1) return [(bytes[at] | (bytes[at + 1] << 8)) >>> 2, 2]
+  const word = bytes[at] + bytes[at + 1] * 2 ** 8 + bytes[at + 2] * 2 ** 16 + bytes[at + 3] * 2 ** 24
+  if (mode === 2) return [Math.floor(word / 4), 4]
+  return [bytes[at + 1] + bytes[at + 2] * 2 ** 8 + bytes[at + 3] * 2 ** 16 + bytes[at + 4] * 2 ** 24, 5]
+}
+
+function readByteVectors(bytes) {
+  let [count, at] = readCompact(bytes)
+  const vectors = []
+  for (; count > 0; count -= 1) {
+    const [length, width] = readCompact(bytes, at)
+    vectors.push(bytes.slice(at + width, at + width + length))
+    at += width + length
+  }
+  return vectors
+}
+
+// `item` behind the elements of the SCALE vector in `stored`.
+function appended(stored, item) {
+  if (!stored) return concat(compact(1), item)
+  const [count, width] = readCompact(stored)
+  return concat(compact(count + 1), stored.subarray(width), item)
+}
+
+function optionalLimit(bytes) {
+  return bytes[0] === 1 ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(1, true) : Infinity
+}
+
+// sp_io's KillStorageResult.
+const killed = ({ removed, all }) => concat(Uint8Array.of(all ? 0 : 1), u32(removed))
+
+const childPrefix = (id) => CHILD_PREFIX + u8aToHex(id).slice(2)
+
+// Result<key, EcdsaVerifyError>, as SCALE.
+function recoverKey(signature, message, compressed) {
+  const failed = (code) => Uint8Array.of(1, code)
+  const recovery = signature[64] > 26 ? signature[64] - 27 : signature[64]
+  if (recovery > 3) return failed(1)
+  let parsed
+  try {
+    parsed = secp256k1.Signature.fromCompact(signature.subarray(0, 64)).addRecoveryBit(recovery)
+  } catch {
+    return failed(0)
+  }
+  try {
+    const key = parsed.recoverPublicKey(message).toRawBytes(compressed)
+    return concat(Uint8Array.of(0), compressed ? key : key.subarray(1))
+  } catch {
+    return failed(2)
+  }
+}
+
+function verified(check) {
+  try {
+    return check() ? 1 : 0
+  } catch {
+    return 0 // a key or signature that is none
+  }
+}
+
+function hostFunctions(heap, storage, { log, level }) {
+  const stored = (key) => {
+    const value = storage.read(key)
+    return value === null ? undefined : Buffer.from(value.slice(2), 'hex')
+  }
+  const main = (key) => u8aToHex(heap.span(key))
+  const child = (id, key) => childPrefix(heap.span(id)) + u8aToHex(heap.span(key)).slice(2)
+  const optional = (value) => heap.putSpan(value ? some(value) : NONE)
+  const hashing = (digest) => (data) => heap.put(digest(heap.span(data)))
+  const twox = (bits) => hashing((data) => xxhashAsU8a(data, bits))
+  return {
+    ext_allocator_malloc_version_1: (size) => heap.allocate(size >>> 0),
+    ext_allocator_free_version_1: (at) => heap.free(at >>> 0),
+
+    ext_hashing_blake2_128_version_1: hashing((data) => blake2AsU8a(data, 128)),
+    ext_hashing_blake2_256_version_1: hashing((data) => blake2AsU8a(data, 256)),
+    ext_hashing_keccak_256_version_1: hashing((data) => keccakAsU8a(data)),
+    ext_hashing_sha2_256_version_1: hashing((data) => sha256AsU8a(data)),
+    ext_hashing_twox_64_version_1: twox(64),
+    ext_hashing_twox_128_version_1: twox(128),
+
+    ext_crypto_ed25519_verify_version_1: (signature, message, key) =>
+      verified(() => ed25519Verify(heap.span(message), heap.copy(signature, 64), heap.copy(key, 32))),
+    ext_crypto_sr25519_verify_version_2: (signature, message, key) =>
+      verified(() => sr25519Verify(heap.span(message), heap.copy(signature, 64), heap.copy(key, 32))),
+    ext_crypto_secp256k1_ecdsa_recover_version_2: (signature, message) =>
+      heap.putSpan(recoverKey(heap.copy(signature, 65), heap.copy(message, 32), false)),
+    ext_crypto_secp256k1_ecdsa_recover_compressed_version_2: (signature, message) =>
+      heap.putSpan(recoverKey(heap.copy(signature, 65), heap.copy(message, 32), true)),
+
+    ext_storage_get_version_1: (key) => optional(stored(main(key))),
+    ext_storage_set_version_1: (key, value) => storage.write(main(key), u8aToHex(heap.span(value))),
+    ext_storage_clear_version_1: (key) => storage.write(main(key), null),
+    ext_storage_exists_version_1: (key) => (storage.read(main(key)) === null ? 0 : 1),
+    ext_storage_append_version_1: (key, value) => {
+      const name = main(key)
+      storage.write(name, u8aToHex(appended(stored(name), heap.span(value))))
+    },
+    ext_storage_clear_prefix_version_2: (prefix, limit) =>
+      heap.putSpan(killed(storage.clear(main(prefix), optionalLimit(heap.span(limit))))),
+    ext_storage_next_key_version_1: (key) => {
+      const next = storage.next(main(key))
+      return optional(next && Buffer.from(next.slice(2), 'hex'))
+    },
+    // no state root is computed: nobody proves anything about the state of a development chain
+    ext_storage_root_version_2: () => heap.putSpan(new Uint8Array(32)),
+    ext_storage_start_transaction_version_1: () => storage.start(),
+    ext_storage_commit_transaction_version_1: () => storage.commit(),
+    ext_storage_rollback_transaction_version_1: () => storage.rollback(),
+
+    ext_default_child_storage_get_version_1: (id, key) => optional(stored(child(id, key))),
+    ext_default_child_storage_set_version_1: (id, key, value) =>
+      storage.write(child(id, key), u8aToHex(heap.span(value))),
+    ext_default_child_storage_clear_version_1: (id, key) => storage.write(child(id, key), null),
+    ext_default_child_storage_read_version_1: (id, key, out, offset) => {
+      const value = stored(child(id, key))
+      if (!value) return heap.putSpan(NONE)
+      const rest = value.subarray(Math.min(offset >>> 0, value.length))
+      const room = Number((out >> 32n) & 0xffffffffn)
+      const part = rest.subarray(0, room)
+      heap.view(Number(out & 0xffffffffn), part.length).set(part)
+      return heap.putSpan(concat(Uint8Array.of(1), u32(rest.length)))
+    },
+    ext_default_child_storage_storage_kill_version_3: (id, limit) =>
+      heap.putSpan(killed(storage.clear(childPrefix(heap.span(id)), optionalLimit(heap.span(limit))))),
+
+    ext_trie_blake2_256_ordered_root_version_2: (values, version) =>
+      heap.put(orderedRoot(readByteVectors(heap.span(values)), version)),
+
+    ext_misc_runtime_version_version_1: (code) => {
+      try {
+        const [section] = WebAssembly.Module.customSections(
+          new WebAssembly.Module(uncompressed(heap.span(code))),
+          VERSION_SECTION,
+        )
+        return optional(section && new Uint8Array(section))
+      } catch {
+        return heap.putSpan(NONE)
+      }
+    },
+    ext_misc_print_utf8_version_1: (data) => log(Buffer.from(heap.span(data)).toString()),
+    ext_misc_print_hex_version_1: (data) => log(u8aToHex(heap.span(data))),
+    ext_logging_max_level_version_1: () => level,
+    ext_logging_log_version_1: (_level, target, message) =>
+      log(`${Buffer.from(heap.span(target))}: ${Buffer.from(heap.span(message))}`),
+  }
+}
+
+function instantiate(module, storage, logging) {
+  const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MOST_PAGES })
+  const heap = new Heap(memory)
+  const host = hostFunctions(heap, storage, logging)
+  for (const { name, kind } of WebAssembly.Module.imports(module)) {
+    if (kind === 'function' && !Object.hasOwn(host, name)) throw new RuntimeError(`the runtime imports ${name}`)
+  }
+  const { exports } = new WebAssembly.Instance(module, { env: { ...host, memory } })
+  heap.base = exports.__heap_base.value
+  return { heap, exports }
+}
+
+// Run one function of a runtime over `storage` (an Overlay). `code` and `input` are hexadecimal, and so is the result.
+// Throws a RuntimeError when the runtime traps; then nothing in the storage has changed.
+export function execute(code, name, input, storage, { log = () => {}, level = 0 } = {}) {
+  const lines = []
+  const logging = { level, log: (line) => lines.push(line) && log(line) }
+  storage.start()
+  try {
+    const { heap, exports } = instantiate(moduleOf(code), storage, logging)
+    if (!exports[name]) throw new RuntimeError(`the runtime has no function ${name}`)
+    const bytes = Buffer.from(input.slice(2), 'hex')
+    const result = u8aToHex(heap.span(exports[name](heap.put(bytes), bytes.length)))
+    storage.commit()
+    return result
+  } catch (error) {
+    storage.rollback()
+    if (error instanceof RuntimeError) throw error
+    throw new RuntimeError(`${name} trapped: ${lines.at(-1) ?? error.message}`)
+  }
+}
+
+// A runtime's version, in the shape of state_getRuntimeVersion.
+export function runtimeVersion(code) {
+  let version = versions.get(code)
+  if (!version) {
+    const storage = { start() {}, commit() {}, rollback() {} }
+    version = readVersion(Buffer.from(execute(code, 'Core_version', '0x', storage).slice(2), 'hex'))
+    versions.set(code, version)
+  }
+  return version
+}
+
+const versions = new Map()
+
+// sp_version::RuntimeVersion.
+function readVersion(bytes) {
+  let at = 0
+  const take = (length) => bytes.subarray(at, (at += length))
+  const number = () => take(4).readUInt32LE()
+  const count = () => {
+    const [value, width] = readCompact(bytes, at)
+    at += width
+    return value
+  }
+  const text = () => take(count()).toString()
+  const version = {
+    specName: text(),
+    implName: text(),
+    authoringVersion: number(),
+    specVersion: number(),
+    implVersion: number(),
+    apis: Array.from({ length: count() }, () => [u8aToHex(take(8)), number()]),
+    transactionVersion: number(),
+  }
+  return { ...version, stateVersion: bytes[at], systemVersion: bytes[at] }
+}
