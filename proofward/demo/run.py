@@ -184,7 +184,7 @@ class _Demo:
         chain = self.stack.enter_context(SubstrateClient.connect(url))
         self.say("chain", f"{chain.node}, genesis 0x{chain.genesis.hex()[:8]}… at {url}")
         if devnet is not None:
-            devnet.new_blocks(AGE_BLOCKS)
+            devnet.skip_to(AGE_BLOCKS)
         else:
             self.say("chain", f"waiting for block {AGE_BLOCKS}, so that one block is too old for a quote")
             chain.wait_block(AGE_BLOCKS, timeout=600)
