@@ -169,7 +169,8 @@ export class DevChain extends Blockchain {
 
   // Build one block of what waits. Blocks are built one at a time.
   newBlock() {
-    const built = this.#building.then(() => this.#build())
+    // between two blocks the server gets its turn
+    const built = this.#building.then(() => new Promise(setImmediate)).then(() => this.#build())
     this.#building = built.catch(() => {})
     return built
   }

@@ -88,7 +88,10 @@ class Transport:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        return connect(self.url, max_size=MAX_MESSAGE, open_timeout=10, close_timeout=1, proxy=None)
+        # no pings: a node busy with a block answers late, and a dead one is found by the next call
+        return connect(
+            self.url, max_size=MAX_MESSAGE, open_timeout=10, close_timeout=1, ping_interval=None, proxy=None
+        )
 
     def _give_back(self, connection: ClientConnection) -> None:
         with self._lock:
