@@ -48,6 +48,8 @@ KEEP_DONE = 10_000
 class JournalError(Exception):
     """The journal cannot be used, or a step was asked for that the state machine does not have."""
 
+    code = "journal"
+
 
 class State(StrEnum):
     """Where a job stands, from this node's side. `claiming`, `completing` and `releasing` are intents: the

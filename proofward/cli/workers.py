@@ -42,6 +42,20 @@ def status(config: ConfigOption, as_json: JsonOption = False) -> None:
         emit(as_json, value, lines)
 
 
+@app.command("retire")
+def retire(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """End the worker's registration and take its stake back; stop the daemon first.
+
+    Example: proofward worker retire --config worker.toml
+    """
+    from node.config import load
+    from node.retire import retire as leave
+
+    with reporting(as_json):
+        block = leave(load(config))
+        emit(as_json, {"block": block}, [f"retired in block {block}"])
+
+
 @app.command("list")
 def list_workers(chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOption = False) -> None:
     """List the registered workers.

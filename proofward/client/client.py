@@ -337,11 +337,7 @@ class Client:
             last = key
             if outcome.ended:
                 return outcome
-            if (
-                expire
-                and self._keypair is not None
-                and self.chain.finalised_head().number > outcome.record.deadline
-            ):
+            if expire and self._keypair is not None and self._over(outcome.record):
                 self._expire(name)
                 continue
             if end is not None and time.monotonic() > end:
@@ -350,6 +346,11 @@ class Client:
                     f"block {outcome.record.deadline}"
                 )
             time.sleep(POLL_SECONDS)
+
+    def _over(self, record: JobRecord) -> bool:
+        """Whether nobody can deliver any more: the deadline has passed, or every recipient was rejected."""
+        exhausted = set(record.recipients) <= set(record.rejected_by)
+        return exhausted or self.chain.finalised_head().number > record.deadline
 
     def _expire(self, job: bytes) -> None:
         try:

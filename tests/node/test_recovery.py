@@ -24,7 +24,7 @@ from proofward.publishing import publish
 from proofward.zkml import Artifact
 from tests.evidence import RECORD
 
-SECONDS = 180.0
+SECONDS = 300.0
 CONFIG = """
 [chain]
 url = "{url}"
@@ -111,8 +111,9 @@ def test_killed_with_a_claim_in_hand(
         subprocess.run([sys.executable, "-m", *allow], check=True, capture_output=True, timeout=SECONDS)
         assert attestation.measurements(client.chain)
         outbox = Outbox(tmp_path / "publisher.sqlite", client.chain)
-        first = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, price=10**12)
-        again = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, price=10**12)
+        terms = {"price": 10**12, "claim_blocks": 600}  # no claim lapses, however slow this machine is
+        first = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, **terms)
+        again = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, **terms)
         assert (first.deployed, first.published, again.deployed, again.published) == (
             True,
             True,
@@ -123,13 +124,18 @@ def test_killed_with_a_claim_in_hand(
         run = ("proofward.cli", "worker", "run", "--config", str(config))
         with _process(tmp_path / "node-1.log", *run) as node:
             _until(lambda: workers.all(client.chain), node)
-            job = client.submit(first.model, RECORD, artifact=artifact.path, verify_workers=True)
+            job = client.submit(
+                first.model, RECORD, artifact=artifact.path, deadline=600, verify_workers=True
+            )
             _until(lambda: node.events(moment), node)
             node.kill()
         with _process(tmp_path / "node-2.log", *run) as node:
             outcome = client.wait(job, timeout=SECONDS)
             node.popen.terminate()
             assert node.popen.wait(60) == 0
+        leave = ("proofward.cli", "worker", "retire", "--config", str(config))
+        subprocess.run([sys.executable, "-m", *leave], check=True, capture_output=True, timeout=SECONDS)
+        assert workers.all(client.chain) == []
         assert outcome.state == "accepted"
         assert outcome.record.attempts == 1, "it was claimed twice"
         assert len(client.open(job).decisions) == 1
