@@ -48,6 +48,16 @@ fn network(inputs: usize, bits: u32, weight: i64, shift: u32, layers: &[(usize, 
     nodes
 }
 
+/// CPU milliseconds of all threads of this process (Linux): what a busy machine does not blur.
+fn cpu_ms() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+    let nanoseconds = |task: std::fs::DirEntry| -> Option<f64> {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok()
+    };
+    tasks.flatten().filter_map(nanoseconds).sum::<f64>() / 1e6
+}
+
 fn main() {
     let models = [
         ("mlp 30-16-1", network(30, 6, 15, 0, &[(16, 30), (1, 16)]), 1),
@@ -72,31 +82,27 @@ fn main() {
         let values: Vec<i64> = (0..batch).flat_map(|_| bounds.iter().map(|b| rng.gen_range(b.lo..=b.hi)).collect::<Vec<_>>()).collect();
         for threads in [1, 2] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
-            let (mut witness_ms, mut prove_ms) = (Vec::new(), Vec::new());
+            let mut times = [Vec::new(), Vec::new(), Vec::new()];
             for _ in 0..rounds {
-                let start = Instant::now();
+                let (start, cpu) = (Instant::now(), cpu_ms());
                 let (witness, _) = circuit.witness(&values, &[1; 32], &[2; 32]).expect("witness");
-                witness_ms.push(start.elapsed().as_secs_f64() * 1e3);
-                let start = Instant::now();
+                times[0].push(start.elapsed().as_secs_f64() * 1e3);
                 pool.install(|| groth16::prove(&key, &witness)).expect("proof");
-                prove_ms.push(start.elapsed().as_secs_f64() * 1e3);
+                times[1].push(start.elapsed().as_secs_f64() * 1e3);
+                times[2].push(cpu_ms() - cpu);
             }
-            let median = |times: &mut Vec<f64>| {
+            let [witness, total, cpu] = times.map(|mut times| {
                 times.sort_by(f64::total_cmp);
-                times[times.len() / 2]
-            };
-            println!(
-                "{name} x{batch}: {} rows, domain {}, key {:.1} MB, setup {:.2?}, load {:.0?}; {threads} thread(s): witness {:.2} ms, prove {:.2} ms (least {:.2})",
-                circuit.constraints,
-                key.domain.size,
-                size as f64 / 1e6,
-                set_up,
-                loaded,
-                median(&mut witness_ms),
-                median(&mut prove_ms),
-                prove_ms[0],
-            );
+                format!("{:.2} ({:.2})", times[times.len() / 2], times[0])
+            });
+            println!("{name} x{batch}, {threads} thread(s): median (least) ms: witness {witness}, witness and proof {total}, CPU {cpu}");
         }
+        println!(
+            "  {} rows, domain {}, key {:.1} MB, setup {set_up:.2?}, load {loaded:.0?}",
+            circuit.constraints,
+            key.domain.size,
+            size as f64 / 1e6,
+        );
         let s = &key.sections;
         for (name, section) in [("a", &s.a), ("b1", &s.b1), ("l", &s.l), ("b2", &s.b2), ("h", &s.h)] {
             println!("  {name}: window {}, {} variables", section.window, section.variables.len());

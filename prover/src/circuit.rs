@@ -2,6 +2,8 @@
 //!
 //! Statement, for public `C_in` and `C_out`: I know records x, salts s and t with commit(x, s) = C_in and commit(Program(x), t) = C_out.
 
+use std::collections::BTreeMap;
+
 use ark_bn254::Fr;
 use ark_serialize::CanonicalSerialize;
 use sha2::{Digest, Sha256};
@@ -111,11 +113,11 @@ pub fn synthesize<B: Backend>(program: &Program, batch: usize, cs: &mut B) -> Ve
 }
 
 /// All wires of one record.
-fn run<B: Backend>(program: &Program, record: usize, cs: &mut B) -> Vec<B::Int> {
+pub fn run<B: Backend>(program: &Program, record: usize, cs: &mut B) -> Vec<B::Int> {
     let mut wires: Vec<B::Int> = Vec::with_capacity(program.bounds.len());
     let bounds = &program.bounds;
-    // Inputs whose range check is still to come from a Thermometer hold their honest value until then.
-    let mut open = program.ranked.clone();
+    // Steps of the inputs that a Thermometer range-checks; every such Thermometer on the same input shares them.
+    let mut ranks: BTreeMap<u32, Vec<B::Int>> = BTreeMap::new();
     let at = |w: u32| w as usize;
     for (index, node) in program.nodes.iter().enumerate() {
         cs.layer(index);
@@ -123,7 +125,14 @@ fn run<B: Backend>(program: &Program, record: usize, cs: &mut B) -> Vec<B::Int> 
             Op::Input(declared) => {
                 for (i, &declared) in declared.iter().enumerate() {
                     let honest = cs.input(record, i);
-                    wires.push(if open[i] { honest } else { gadgets::range(cs, &honest, declared) });
+                    let x = if program.ranked[i] {
+                        let (steps, rank) = gadgets::thermometer(cs, &honest, declared.hi as u32);
+                        ranks.insert(i as u32, steps);
+                        rank
+                    } else {
+                        gadgets::range(cs, &honest, declared)
+                    };
+                    wires.push(x);
                 }
             }
             Op::Linear(rows) => {
@@ -146,14 +155,14 @@ fn run<B: Backend>(program: &Program, record: usize, cs: &mut B) -> Vec<B::Int> 
                 }
             }
             Op::Thermometer { wire, k } => {
-                let (steps, rank) = gadgets::thermometer(cs, &wires[at(*wire)], *k);
-                match open.get_mut(at(*wire)) {
-                    Some(open) if *open => {
-                        *open = false;
-                        wires[at(*wire)] = rank;
+                let steps = match ranks.get(wire) {
+                    Some(steps) if steps.len() == *k as usize => steps.clone(),
+                    _ => {
+                        let (steps, rank) = gadgets::thermometer(cs, &wires[at(*wire)], *k);
+                        gadgets::equal(cs, &rank, &wires[at(*wire)]);
+                        steps
                     }
-                    _ => gadgets::equal(cs, &rank, &wires[at(*wire)]),
-                }
+                };
                 wires.extend(steps);
             }
             Op::Mux(muxes) => {
