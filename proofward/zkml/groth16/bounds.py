@@ -115,7 +115,7 @@ def _node(node: Node, low: IntArray, high: IntArray, ranked: set[int]) -> tuple[
             bits = bit_length(node.high - node.low)
             covered = np.isin(np.arange(len(bits)), list(ranked))
             top = np.where(covered, node.high, node.low + (np.int64(1) << bits) - 1)
-            return node.low, top, int(bits[~covered].sum())
+            return node.low, top, int(np.where(covered, node.high + 1, bits).sum())
         case Linear():
             return *linear_bounds(node, low, high), 0
         case Shift():
@@ -129,7 +129,9 @@ def _node(node: Node, low: IntArray, high: IntArray, ranked: set[int]) -> tuple[
             return new_low, new_high, int(relu_constraints(at_low, at_high, node.shift).sum())
         case Thermometer():
             ones = np.ones(node.ranks, dtype=np.int64)
-            return 0 * ones, ones, node.ranks + (1 if node.wire in ranked else 2)
+            # The thermometers of an input's whole range are its range check, paid for by the input.
+            paid = node.wire in ranked and node.ranks == int(high[node.wire])
+            return 0 * ones, ones, 0 if paid else node.ranks + 2
         case Mux():
             new_low = np.minimum(low[node.high], low[node.low])
             constant = (low[node.high] == high[node.high]) & (low[node.low] == high[node.low])

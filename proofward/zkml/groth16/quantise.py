@@ -3,13 +3,14 @@
 Cost is the program's constraint count, known from static bounds alone. A plan is taken if, measured on its integers,
 (1) the loss against the float model on the held-out records is within the bound, and (2) its decisions on the
 calibration records, which are many more, agree with the float model's often enough that (1) is no accident.
-First one width for all layers is found, cheapest first; then single layers are narrowed for as long as any can be.
+First one width for all layers is found, cheapest first (more bits do not always lose less, so there is no bisection);
+then the input and single layers are narrowed, most constraints saved first, for as long as any can be.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import product
 from typing import cast
 
 import numpy as np
@@ -24,11 +25,12 @@ from proofward.zkml.lanes import Progress
 from proofward.zkml.manifest import Accuracy, Decision
 from proofward.zkml.quantiser import AffineQuantiser
 
-INPUT_BITS = range(1, 11)
-LAYER_BITS = range(5, 20)
-ACTIVATION_BITS = range(2, 10)
+MAX_INPUT_BITS = 10
+MIN_LAYER_BITS, MAX_LAYER_BITS = 4, 19
+ACTIVATION_BITS = (5, 6, 4, 7, 8, 3, 9, 2)  # the likeliest first
 AGREEMENT_SLACK = 4.0
 MAX_RECORDS = 512
+GLANCE_RECORDS, GLANCE_SLACK = 64, 0.1
 MAX_TRIALS = 1500
 
 
@@ -78,10 +80,10 @@ class _Search:
         cost, quantiser, lowered = self._lower(bits, plan)
         if cost is None or lowered is None:
             return None
-        _, agreement = self._measure(quantiser, lowered, self.calibration[:MAX_RECORDS], None)
-        spread = AGREEMENT_SLACK * self.bound
-        if agreement.loss > spread:
-            return None
+        for records, slack in ((GLANCE_RECORDS, GLANCE_SLACK), (MAX_RECORDS, 0.0)):
+            _, agreement = self._measure(quantiser, lowered, self.calibration[:records], None)
+            if agreement.loss > AGREEMENT_SLACK * self.bound + slack:
+                return None
         if self.evaluation is None:
             refused, accuracy = 0, agreement
         else:
@@ -106,8 +108,7 @@ def search(network: Network, calibration: FloatArray, evaluation: Evaluation | N
            progress: Progress) -> Quantised:
     """Find a plan. Raises AccuracyError where none within the search's widths is accurate enough."""
     state = _Search(network, calibration, evaluation, bound)
-    best = _uniform(state, progress)
-    best = _narrow(state, best, progress)
+    best = _narrow(state, _uniform(state, progress), progress)
     progress(f"quantised: input {_input_bits(best)} bits, layers "
              f"{[(layer.bits, layer.activation) for layer in best.plan.layers]}, {best.cost} constraints before the "
              f"commitments, {state.trials} candidates measured")
@@ -115,34 +116,33 @@ def search(network: Network, calibration: FloatArray, evaluation: Evaluation | N
 
 
 def _uniform(state: _Search, progress: Progress) -> Quantised:
-    """The cheapest candidate with one width for all layers."""
+    """The cheapest candidate with one width for all layers; if the widest does not serve, none is looked for."""
     layers = len(state.network.blocks)
-    grid = product(INPUT_BITS, LAYER_BITS, ACTIVATION_BITS) if layers else ((b, 8, 8) for b in INPUT_BITS)
-    best: Quantised | None = None
+    best = next((found for activation in ACTIVATION_BITS
+                 if (found := state.attempt(MAX_INPUT_BITS, _plan(layers, MAX_LAYER_BITS, activation)))), None)
+    if best is None:
+        raise AccuracyError(
+            f"no quantisation up to {MAX_INPUT_BITS} input bits and {MAX_LAYER_BITS} bits a layer keeps the loss "
+            f"within {state.bound:g}; give more calibration and held-out data, a larger bound, or use --lane ezkl")
     features, wires = int(np.prod(state.network.input_shape)), sum(b.affine.size for b in state.network.blocks)
-    # Ordered by what a candidate costs at most; among equals the finer activation first.
-    order = sorted(grid, key=lambda g: (g[0] * features + (g[1] + 2) * wires, -g[2]))
-    for bits, width, activation in order:
-        if activation > width or (best is not None and _floor(bits, width, features, wires) >= best.cost):
-            continue
-        plan = Plan(layers=(LayerPlan(bits=width, activation=activation),) * layers)
-        found = state.attempt(bits, plan)
-        if found is not None and (best is None or found.cost < best.cost):
+    widths = range(MIN_LAYER_BITS, MAX_LAYER_BITS) if layers else (MAX_LAYER_BITS,)
+    grid = sorted((bits * features + (width + 2) * wires, bits, width, activation)
+                  for bits in range(1, MAX_INPUT_BITS + 1) for width in widths
+                  for activation in (ACTIVATION_BITS if layers else ACTIVATION_BITS[:1]) if activation <= width)
+    for most, bits, width, activation in grid:
+        # No candidate costs much less than this, and the rest of the grid costs more.
+        if 0.8 * most >= best.cost or state.trials > MAX_TRIALS // 2:
+            break
+        found = state.attempt(bits, _plan(layers, width, activation))
+        if found is not None and found.cost < best.cost:
             best = found
             progress(f"input {bits} bits, layers {width}/{activation}: {found.cost} constraints, "
                      f"loss {found.accuracy.loss:+.4f}")
-            if state.trials > MAX_TRIALS // 2:
-                break
-    if best is None:
-        raise AccuracyError(
-            f"no quantisation up to {max(INPUT_BITS)} input bits and {max(LAYER_BITS)} bits a layer keeps the loss "
-            f"within {state.bound:g}; give more calibration and held-out data, a larger bound, or use --lane ezkl")
     return best
 
 
-def _floor(bits: int, width: int, features: int, wires: int) -> float:
-    """Less than a candidate can cost: not every wire crosses zero, and flags take one bit."""
-    return 0.8 * (bits * features + (width + 2) * wires)
+def _plan(layers: int, width: int, activation: int) -> Plan:
+    return Plan(layers=(LayerPlan(bits=width, activation=activation),) * layers)
 
 
 def _narrow(state: _Search, best: Quantised, progress: Progress) -> Quantised:
@@ -159,23 +159,28 @@ def _narrow(state: _Search, best: Quantised, progress: Progress) -> Quantised:
 
 
 def _moves(state: _Search, best: Quantised) -> list[tuple[int, int, Plan]]:
+    """(cost, input bits, plan) with one bit less in one place, and the activations around it moved a little."""
     bits, layers = _input_bits(best), best.plan.layers
-    plans: list[tuple[int, Plan]] = []
-    tweaks = [layers] + [(*layers[:i], LayerPlan(bits=layer.bits, activation=layer.activation + step), *layers[i + 1:])
-                         for i, layer in enumerate(layers) for step in (-1, 1)
-                         if 1 <= layer.activation + step <= layer.bits]
-    for base in tweaks:
-        if bits > min(INPUT_BITS):
-            plans.append((bits - 1, Plan(layers=base)))
-        for i, layer in enumerate(base):
-            if layer.bits > 3:
-                narrow = LayerPlan(bits=layer.bits - 1, activation=min(layer.activation, layer.bits - 1))
-                plans.append((bits, Plan(layers=(*base[:i], narrow, *base[i + 1:]))))
-    costed = ((state.cost(b, plan), b, plan) for b, plan in plans)
+    plans: set[tuple[int, Plan]] = set()
+    if bits > 1:
+        plans.update((bits - 1, Plan(layers=varied)) for varied in _variants(layers, [0]))
+    for i, layer in enumerate(layers):
+        if layer.bits > 2:
+            narrow = LayerPlan(bits=layer.bits - 1, activation=min(layer.activation, layer.bits - 1))
+            varied_at = [i - 1, i] if i else [i]
+            plans.update((bits, Plan(layers=varied))
+                         for varied in _variants((*layers[:i], narrow, *layers[i + 1:]), varied_at))
+    costed = ((state.cost(b, plan), b, plan) for b, plan in sorted(plans, key=repr) if (b, plan) not in state.seen)
     return [(cost, b, plan) for cost, b, plan in costed if cost is not None]
+
+
+def _variants(layers: tuple[LayerPlan, ...], at: list[int]) -> Iterator[tuple[LayerPlan, ...]]:
+    yield layers
+    for i in at if layers else []:
+        for step in (-1, 1):
+            if 1 <= (activation := layers[i].activation + step) <= layers[i].bits:
+                yield (*layers[:i], LayerPlan(bits=layers[i].bits, activation=activation), *layers[i + 1:])
 
 
 def _input_bits(quantised: Quantised) -> int:
     return max(int(h).bit_length() for h in quantised.quantiser.high)
-
-

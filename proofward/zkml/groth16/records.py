@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from prover import ProverError
 from prover import check_record as _check
 from prover import open_record as _open
 
-from proofward.zkml.errors import ArtifactError, InputRangeError
+from proofward.zkml.errors import InputRangeError
 from proofward.zkml.manifest import Manifest
 from proofward.zkml.groth16.params import input_bounds, output_bounds
 from proofward.zkml.quantiser import Integers
@@ -42,7 +43,7 @@ def check_record(manifest: Manifest, side: Side, opened: OpenedRecord, commitmen
     try:
         return _check(_bounds(manifest, side), manifest.batch, opened.index, list(opened.values), opened.salt,
                       list(opened.path), commitment)
-    except (ValueError, OverflowError, ArtifactError):
+    except (ProverError, ValueError, OverflowError):
         return False
 
 
