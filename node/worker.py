@@ -210,12 +210,12 @@ class Jobs:
     def _worth(self, record: JobView, worker: WorkerView, head: Head) -> bool:
         """Whether a claim in the next block can succeed, pays enough and leaves time for the work."""
         account, model = self.chain.account, self.models.get(record.model)
-        if (
-            model is None
-            or account not in record.recipients
-            or account in record.rejected
-            or account in record.released
-        ):
+        if model is None or account not in record.recipients or account in record.rejected:
+            return False
+        # a second hand-back costs the bond: only a job that we ourselves handed back on the way out is
+        # tried again
+        entry = self.journal.get(record.job)
+        if account in record.released and (entry is None or entry.attempt == 0):
             return False
         if record.price < self.policy.min_price or worker.level < record.min_level:
             return False
