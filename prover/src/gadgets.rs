@@ -64,13 +64,15 @@ pub fn round<B: Backend>(cs: &mut B, relu: bool, s: u32, x: &B::Int, bounds: Bou
     }
 }
 
-/// Wires `t[1..=k]` with `t[j] = (x >= j)`, and their sum, which is `x`. `k + 1` rows.
+/// Wires `t[1..=k]` with `t[j] = (x >= j)`, and their sum, which is `x`. `k + 1` rows, or one if `k` is 1.
 ///
 /// The differences `1 - t[1], t[1] - t[2], .., t[k]` are boolean and add up to 1, so exactly one of them is 1: the wires are `x` ones, then zeros.
 pub fn thermometer<B: Backend>(cs: &mut B, honest: &B::Int, k: u32) -> (Vec<B::Int>, B::Int) {
     let steps: Vec<B::Int> = (1..=i64::from(k)).map(|j| cs.hint_bit(honest, |x| x >= j)).collect();
-    let first = cs.linear(1, &[(-1, &steps[0])]);
-    boolean(cs, &first);
+    if k > 1 {
+        let first = cs.linear(1, &[(-1, &steps[0])]);
+        boolean(cs, &first);
+    }
     for pair in steps.windows(2) {
         let difference = cs.linear(0, &[(1, &pair[0]), (-1, &pair[1])]);
         boolean(cs, &difference);

@@ -47,7 +47,7 @@ fn small_programs() -> Vec<(&'static str, Vec<Node>)> {
             "shift of a sum",
             vec![input(&[(-2, 1), (0, 3)]), linear(&[(1, &[(0, 3), (1, -2)])]), shift(1, &[2]), output(&[3])],
         ),
-        ("relu", vec![input(&[(-4, 3)]), relu(0, &[0]), output(&[1])]),
+        ("relu", vec![input(&[(-4, 3)]), linear(&[(1, &[(0, 1)])]), relu(0, &[1]), output(&[2])]),
         ("relu of a large positive range", vec![input(&[(-2, 13)]), relu(1, &[0]), output(&[1])]),
         ("relu of a large negative range", vec![input(&[(-13, 2)]), relu(1, &[0]), output(&[1])]),
         (
