@@ -173,6 +173,17 @@ def test_a_crash_and_a_refusal_are_told_apart(tmp_path: Path) -> None:
     process.close()
 
 
+def test_operators_beyond_the_exact_ones_are_bounded_by_calibration() -> None:
+    proto = onnx.load_from_string(mlp())
+    proto.graph.node[1].op_type = "Tanh"
+    model, x = graph.read(proto.SerializeToString()), records()
+    folded = graph.fold(model, *graph.standardisation(model, x))
+    assert not folded.exact
+    found = bounds.magnitudes(folded, np.ones(x.shape[1]), np.zeros((1, x.shape[1])))
+    assert found.looked_up == {"h"}
+    assert found.lookup(7) >= 2 * 2**7 * found.peak["h"]
+
+
 def test_unsupported_operators_are_named() -> None:
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])
     out = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])

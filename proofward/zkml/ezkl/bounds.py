@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from .graph import Model
+from .graph import CALIBRATED, Model
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +28,12 @@ class Magnitudes:
     peak: dict[str, float]
     depth: dict[str, int]
     decomposed: set[str]
+    looked_up: set[str]
+
+    def lookup(self, input_scale: int) -> int:
+        """The largest integer that meets a lookup table, where every product is divided back to input_scale."""
+        peaks = [self.peak[name] for name in self.looked_up if name in self.peak]
+        return max(128, int(np.ceil(2 * max(peaks, default=0.0) * 2.0**input_scale)))
 
     def bits(self, input_scale: int, param_scale: int, multiplier: int) -> int:
         """log2 of the largest integer that is decomposed, rounded up, one bit of slack for weight rounding.
@@ -67,7 +73,9 @@ def magnitudes(model: Model, limits: Floats, calibration: Floats) -> Magnitudes:
     decomposed = {
         name for node in nodes if node.op_type in _DECOMPOSES or not model.exact for name in node.input
     }
-    return Magnitudes({name: value for name, value in peak.items() if name in depth}, depth, decomposed)
+    looked_up = {name for node in nodes if node.op_type in CALIBRATED for name in node.input}
+    known = {name: value for name, value in peak.items() if name in depth}
+    return Magnitudes(known, depth, decomposed, looked_up)
 
 
 def evaluate(model: Model, z: Floats) -> Floats:

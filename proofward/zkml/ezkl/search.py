@@ -136,7 +136,8 @@ def choose_scales(magnitudes: Magnitudes, acceptable: Callable[[Parameters], boo
         bits = magnitudes.bits(input_scale, param_scale, 1)
         if bits > MAX_LEGS * 10:
             break
-        trial = Parameters(input_scale, param_scale, 1, 1024, max(2, -(-bits // 10)), 17, 2)
+        reach = magnitudes.lookup(input_scale)
+        trial = Parameters(input_scale, param_scale, 1, 1024, max(2, -(-bits // 10)), 17, 2, (-reach, reach))
         if acceptable(trial):
             return trial
     raise CompileError(
@@ -149,7 +150,8 @@ def candidates(
 ) -> Iterator[Candidate]:
     """Every sensible combination with its cost. `widest` is the longest committed tensor: it must fit one
     column."""
-    for multiplier in MULTIPLIERS:
+    # Lookup tables would grow with every rescaling that is left out.
+    for multiplier in (1,) if magnitudes.looked_up else MULTIPLIERS:
         bits = magnitudes.bits(scales.input_scale, scales.param_scale, multiplier)
         by_legs: dict[int, int] = {}
         for base in BASES:
@@ -176,7 +178,8 @@ def candidates(
                     usable = (1 << logrows) - UNUSABLE_ROWS
                     if widest > usable or (srs_logrows is not None and logrows > srs_logrows):
                         continue
-                    blocks, tables = -(-rows // usable), -(-base // usable)
+                    looked_up = 2 * scales.lookup_range[1] if magnitudes.looked_up else 0
+                    blocks, tables = -(-rows // usable), -(-max(base, looked_up) // usable)
                     if blocks * columns > MAX_BLOCKS or tables > 2:
                         continue
                     cost = (1 << logrows) * logrows * (6 + 3 * columns * blocks * (1 + 0.5 * tables))
