@@ -31,7 +31,7 @@ class Magnitudes:
     looked_up: set[str]
 
     def lookup(self, input_scale: int) -> int:
-        """The largest integer that meets a lookup table, where every product is divided back to input_scale."""
+        """The largest integer that meets a lookup table, when every product is divided back at once."""
         peaks = [self.peak[name] for name in self.looked_up if name in self.peak]
         return max(128, int(np.ceil(2 * max(peaks, default=0.0) * 2.0**input_scale)))
 
