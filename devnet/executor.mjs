@@ -7,14 +7,15 @@ import { secp256k1 } from '@noble/curves/secp256k1'
 import { u8aToHex } from '@polkadot/util'
 import { blake2AsU8a, ed25519Verify, keccakAsU8a, sha256AsU8a } from '@polkadot/util-crypto'
 import { sr25519Verify, xxhashAsU8a } from '@polkadot/util-crypto'
-import { decompress } from 'fzstd'
+import { ZSTDDecoder } from 'zstddec'
 import { compact } from './scale.mjs'
 import { CHILD_PREFIX } from './state.mjs'
 import { orderedRoot } from './trie.mjs'
 
 // sp_maybe_compressed_blob's mark in front of a compressed runtime, and the most it may grow to.
 const COMPRESSED = [0x52, 0xbc, 0x53, 0x76, 0x46, 0xdb, 0x8e, 0x05]
-const MOST_CODE = 64 * 1024 * 1024
+const MOST_CODE = 32 * 1024 * 1024
+const MAGIC = [0x00, 0x61, 0x73, 0x6d] // of a WebAssembly module
 const PAGE = 65536
 // Enough for a runtime's own data; the heap grows behind them.
 const FIRST_PAGES = 256
@@ -25,10 +26,13 @@ export class RuntimeError extends Error {}
 
 function uncompressed(code) {
   if (!COMPRESSED.every((byte, at) => code[at] === byte)) return code
-  const plain = decompress(code.subarray(COMPRESSED.length))
-  if (plain.length > MOST_CODE) throw new RuntimeError(`a runtime of ${plain.length} bytes is above the bound`)
+  const plain = zstd.decode(code.subarray(COMPRESSED.length), MOST_CODE)
+  if (!MAGIC.every((byte, at) => plain[at] === byte)) throw new RuntimeError('the runtime cannot be unpacked')
   return plain
 }
+
+const zstd = new ZSTDDecoder()
+await zstd.init()
 
 const modules = new Map() // code as hexadecimal -> WebAssembly.Module
 

@@ -56,7 +56,7 @@ def w3(request: pytest.FixtureRequest, chain: LocalChain) -> Iterator[Web3]:
     port = free_port()
     with tempfile.TemporaryDirectory() as scratch:
         command = [str(find_binary("eth-rpc")), "--node-rpc-url", chain.url, "--rpc-port", str(port)]
-        command += ["--base-path", scratch, "--no-prometheus", "--allow-unprotected-txs"]
+        command += ["--base-path", scratch, "--no-prometheus"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             web3 = Web3(HTTPProvider(f"http://127.0.0.1:{port}"))
