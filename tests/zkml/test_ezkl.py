@@ -155,8 +155,9 @@ def test_a_killed_or_slow_prover_costs_one_attempt() -> None:
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     assert (w.artifact.infer(values) == expected).all()
+    os.kill(prover._process._child.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
     with pytest.raises(ProvingError) as caught:
-        prover._process.call("setup", 0.001, compiled="x", vk="x", pk="x", srs="x")  # type: ignore[attr-defined]
+        prover._process.call("srs", 0.1, path="/dev/null", logrows=4)  # type: ignore[attr-defined]
     assert caught.value.code == "prover-timeout"
     assert (w.artifact.infer(values) == expected).all()
 
