@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from eth_abi import decode
+from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint, RPCResponse
