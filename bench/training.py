@@ -1,4 +1,5 @@
-"""Small convolutional networks trained by numpy, and written as ONNX: enough for the bench, and no framework."""
+"""Small convolutional networks trained by numpy, and written as ONNX: enough for the bench, and no
+framework."""
 
 from __future__ import annotations
 
@@ -57,7 +58,9 @@ class _Layer:
         (kh, kw), (sh, sw) = self.spec.kernel, self.spec.stride
         for i in range(kh):
             for j in range(kw):
-                d_input[:, :, i:i + sh * h:sh, j:j + sw * w:sw] += taps[:, :, :, :, i, j].transpose(0, 3, 1, 2)
+                d_input[:, :, i : i + sh * h : sh, j : j + sw * w : sw] += taps[:, :, :, :, i, j].transpose(
+                    0, 3, 1, 2
+                )
         return d_input, [d_weights, flat.sum(axis=0)]
 
 
@@ -76,8 +79,19 @@ class ConvNet:
         return x.reshape(len(x), -1) @ self.weights + self.bias
 
 
-def train(split: Split, shape: tuple[int, int], convs: Sequence[Conv], classes: int, *, epochs: int = 60,
-          rate: float = 2e-3, decay: float = 1e-3, noise: float = 0.0, batch: int = 64, seed: int = 0) -> ConvNet:
+def train(
+    split: Split,
+    shape: tuple[int, int],
+    convs: Sequence[Conv],
+    classes: int,
+    *,
+    epochs: int = 60,
+    rate: float = 2e-3,
+    decay: float = 1e-3,
+    noise: float = 0.0,
+    batch: int = 64,
+    seed: int = 0,
+) -> ConvNet:
     """Adam on the cross entropy, with weight decay and input noise; the learning rate falls to zero."""
     rng = np.random.default_rng(seed)
     net = _fresh(rng, shape, convs, classes)
@@ -89,7 +103,7 @@ def train(split: Split, shape: tuple[int, int], convs: Sequence[Conv], classes: 
         order = rng.permutation(len(x))
         for start in range(0, len(x) - batch + 1, batch):
             step += 1
-            chosen = order[start:start + batch]
+            chosen = order[start : start + batch]
             seen = x[chosen] + noise * rng.standard_normal(x[chosen].shape, dtype=np.float32)
             grads, params = _gradients(net, seen, split.train_y[chosen])
             moments = moments or [[np.zeros_like(p), np.zeros_like(p)] for p in params]
@@ -106,7 +120,9 @@ def _fresh(rng: np.random.Generator, shape: tuple[int, int], convs: Sequence[Con
     layers, channels, current = [], 1, (1, 1, *shape)
     for spec in convs:
         fan_in = channels * spec.kernel[0] * spec.kernel[1]
-        weights = rng.normal(0, np.sqrt(2 / fan_in), (spec.filters, channels, *spec.kernel)).astype(np.float32)
+        weights = rng.normal(0, np.sqrt(2 / fan_in), (spec.filters, channels, *spec.kernel)).astype(
+            np.float32
+        )
         layers.append(_Layer(spec, weights, np.zeros(spec.filters, dtype=np.float32)))
         channels, current = spec.filters, (1, spec.filters, *layers[-1].places(current))
     size = int(np.prod(current))
@@ -140,16 +156,24 @@ def to_onnx(net: ConvNet, one_dimensional: bool) -> bytes:
         weights = layer.weights[:, :, 0] if one_dimensional else layer.weights
         constants += [numpy_helper.from_array(weights, f"w{i}"), numpy_helper.from_array(layer.bias, f"b{i}")]
         stride = list(layer.spec.stride[1:] if one_dimensional else layer.spec.stride)
-        nodes.append(helper.make_node("Conv", [last, f"w{i}", f"b{i}"], [f"c{i}"], name=f"conv{i + 1}", strides=stride))
+        nodes.append(
+            helper.make_node("Conv", [last, f"w{i}", f"b{i}"], [f"c{i}"], name=f"conv{i + 1}", strides=stride)
+        )
         nodes.append(helper.make_node("Relu", [f"c{i}"], [f"r{i}"], name=f"relu{i + 1}"))
         last = f"r{i}"
     constants += [numpy_helper.from_array(net.weights, "w"), numpy_helper.from_array(net.bias, "b")]
-    nodes += [helper.make_node("Flatten", [last], ["flat"], name="flatten"),
-              helper.make_node("Gemm", ["flat", "w", "b"], ["logits"], name="fc"),
-              helper.make_node("Softmax", ["logits"], ["probabilities"], name="softmax", axis=1)]
+    nodes += [
+        helper.make_node("Flatten", [last], ["flat"], name="flatten"),
+        helper.make_node("Gemm", ["flat", "w", "b"], ["logits"], name="fc"),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], name="softmax", axis=1),
+    ]
     dims = ["batch", 1, *(net.shape[1:] if one_dimensional else net.shape)]
     graph = helper.make_graph(
-        nodes, "convnet", [helper.make_tensor_value_info("x", TensorProto.FLOAT, dims)],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(net.bias)])], constants)
+        nodes,
+        "convnet",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, dims)],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(net.bias)])],
+        constants,
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     return bytes(model.SerializeToString())

@@ -37,15 +37,26 @@ class Graph:
 
     def raw(self, op: str, names: Sequence[str], domain: str = "", **attributes: Any) -> str:
         self.last = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, list(names), [self.last], name=f"{op.lower()}_{len(self.nodes)}",
-                                           domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(
+                op,
+                list(names),
+                [self.last],
+                name=f"{op.lower()}_{len(self.nodes)}",
+                domain=domain,
+                **attributes,
+            )
+        )
         return self.last
 
     def model(self, opset: int = 17) -> bytes:
         graph = helper.make_graph(
-            self.nodes, "test",
+            self.nodes,
+            "test",
             [helper.make_tensor_value_info("x", FLOAT, [None, *self.shape])],
-            [helper.make_tensor_value_info(self.last, FLOAT, None)], self.constants)
+            [helper.make_tensor_value_info(self.last, FLOAT, None)],
+            self.constants,
+        )
         opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 3)]
         proto = helper.make_model(graph, opset_imports=opsets, ir_version=9)
         return bytes(onnx.shape_inference.infer_shapes(proto).SerializeToString())

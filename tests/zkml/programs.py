@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from proofward.zkml.groth16.program import Builder, Input, IntArray, Mux, Program, ReluShift, Shift, Thermometer, linear
+from proofward.zkml.groth16.program import (
+    Builder,
+    Input,
+    IntArray,
+    Mux,
+    Program,
+    ReluShift,
+    Shift,
+    Thermometer,
+    linear,
+)
 
 
 @st.composite
@@ -25,16 +35,23 @@ def programs(draw: st.DrawFn, max_layers: int = 5) -> Program:
         kind = draw(st.sampled_from(["linear", "shift", "relu", "mux"]))
         chosen = draw(st.lists(st.sampled_from(wires), min_size=1, max_size=4))
         if kind == "linear":
-            rows = [(draw(st.integers(-500, 500)), {w: draw(st.integers(-40, 40)) for w in set(chosen)})
-                    for _ in range(draw(st.integers(1, 3)))]
+            rows = [
+                (draw(st.integers(-500, 500)), {w: draw(st.integers(-40, 40)) for w in set(chosen)})
+                for _ in range(draw(st.integers(1, 3)))
+            ]
             wires += builder.add(linear(rows, f"l{layer}")).tolist()
         elif kind == "mux":
             bit = [draw(st.sampled_from(bits)) for _ in chosen]
             other = [draw(st.sampled_from(wires)) for _ in chosen]
-            wires += builder.add(Mux(*(np.array(c, dtype=np.int64) for c in (bit, chosen, other)), f"m{layer}")).tolist()
+            wires += builder.add(
+                Mux(*(np.array(c, dtype=np.int64) for c in (bit, chosen, other)), f"m{layer}")
+            ).tolist()
         else:
-            node = Shift(draw(st.integers(1, 9)), np.array(chosen, dtype=np.int64), f"s{layer}") if kind == "shift" else (
-                ReluShift(draw(st.integers(0, 9)), np.array(chosen, dtype=np.int64), f"r{layer}"))
+            node = (
+                Shift(draw(st.integers(1, 9)), np.array(chosen, dtype=np.int64), f"s{layer}")
+                if kind == "shift"
+                else (ReluShift(draw(st.integers(0, 9)), np.array(chosen, dtype=np.int64), f"r{layer}"))
+            )
             wires += builder.add(node).tolist()
     outputs = draw(st.lists(st.sampled_from(wires), min_size=1, max_size=4))
     return builder.finish(np.array(outputs, dtype=np.int64))
@@ -46,6 +63,13 @@ def records(draw: st.DrawFn, program: Program, count: int = 4) -> IntArray:
     first = program.input
     rows = [first.low, first.high]
     for _ in range(count):
-        rows.append(np.array([draw(st.sampled_from([int(a), int(b)]) | st.integers(int(a), int(b)))
-                              for a, b in zip(first.low, first.high, strict=True)], dtype=np.int64))
+        rows.append(
+            np.array(
+                [
+                    draw(st.sampled_from([int(a), int(b)]) | st.integers(int(a), int(b)))
+                    for a, b in zip(first.low, first.high, strict=True)
+                ],
+                dtype=np.int64,
+            )
+        )
     return np.stack(rows)

@@ -1,4 +1,5 @@
-"""Each supported operator, traced into affine maps and ReLUs, equals ONNX Runtime; the others are refused by name."""
+"""Each supported operator, traced into affine maps and ReLUs, equals ONNX Runtime; the others are refused by
+name."""
 
 from __future__ import annotations
 
@@ -6,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from tests.zkml.onnx_models import Graph, run
 
 from proofward.zkml.errors import UnsupportedModel
 from proofward.zkml.groth16.errors import UnsupportedOperator
 from proofward.zkml.groth16.onnx_frontend import trace
+from tests.zkml.onnx_models import Graph, run
 
 
 def gemm(g: Graph) -> None:
@@ -77,7 +78,12 @@ def pad_and_global_max(g: Graph) -> None:
 
 
 MODELS: list[tuple[Callable[[Graph], None], tuple[int, ...]]] = [
-    (gemm, (8,)), (conv1d, (2, 13)), (conv2d, (2, 7, 8)), (same_padding, (2, 5, 6)), (residual, (6,)), (shapes, (9,)),
+    (gemm, (8,)),
+    (conv1d, (2, 13)),
+    (conv2d, (2, 7, 8)),
+    (same_padding, (2, 5, 6)),
+    (residual, (6,)),
+    (shapes, (9,)),
     (pad_and_global_max, (2, 4, 5)),
 ]
 
@@ -104,12 +110,17 @@ def test_sigmoid_and_softmax_leave_the_logit() -> None:
         assert (network.decision, network.evaluate(graph.records(2)).shape) == (decision, (2, outputs))
 
 
-@pytest.mark.parametrize(("op", "attributes", "reason"), [
-    ("Tanh", {}, "no gadget"),
-    ("LayerNormalization", {}, "no gadget"),
-    ("MaxPool", {"kernel_shape": [2], "ceil_mode": 1}, "ceil_mode"),
-])
-def test_unsupported_operator_is_named_with_its_node_and_the_other_lane(op: str, attributes: dict, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("op", "attributes", "reason"),
+    [
+        ("Tanh", {}, "no gadget"),
+        ("LayerNormalization", {}, "no gadget"),
+        ("MaxPool", {"kernel_shape": [2], "ceil_mode": 1}, "ceil_mode"),
+    ],
+)
+def test_unsupported_operator_is_named_with_its_node_and_the_other_lane(
+    op: str, attributes: dict, reason: str
+) -> None:
     graph = Graph((2, 8))
     graph.node("Relu")
     inputs = [graph.weights(8)] if op == "LayerNormalization" else []

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from sklearn.ensemble import GradientBoostingClassifier
 from skl2onnx import to_onnx
+from sklearn.ensemble import GradientBoostingClassifier
 
 from proofward.zkml import (
     AccuracyError,
@@ -49,8 +49,16 @@ def _network() -> bytes:
 def network(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     folder = tmp_path_factory.mktemp("network")
     x, _ = _data(200, 4, 0)
-    return compile_model(_network(), x, folder / "model", name="network", batch=3, lane="groth16",
-                         accuracy_bound=0.02, cache=folder / "cache")
+    return compile_model(
+        _network(),
+        x,
+        folder / "model",
+        name="network",
+        batch=3,
+        lane="groth16",
+        accuracy_bound=0.02,
+        cache=folder / "cache",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +67,14 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     model = GradientBoostingClassifier(n_estimators=6, max_depth=3, random_state=0).fit(x, y)
     onnx_bytes = to_onnx(model, x[:1].astype(np.float32)).SerializeToString()
     held_x, held_y = _data(100, 5, 2)
-    return compile_model(onnx_bytes, x, tmp_path_factory.mktemp("trees") / "model", name="trees", lane="groth16",
-                         evaluation=Evaluation(held_x, held_y))
+    return compile_model(
+        onnx_bytes,
+        x,
+        tmp_path_factory.mktemp("trees") / "model",
+        name="trees",
+        lane="groth16",
+        evaluation=Evaluation(held_x, held_y),
+    )
 
 
 def test_a_batch_proof_holds_for_the_references_integers_and_no_others(network: Artifact) -> None:
@@ -126,7 +140,9 @@ def test_a_proof_of_one_model_does_not_pass_for_another(network: Artifact, trees
 
 
 @pytest.mark.parametrize("which", ["network", "trees"])
-def test_an_audit_recompiles_the_circuit_and_catches_other_weights(which: str, request: pytest.FixtureRequest) -> None:
+def test_an_audit_recompiles_the_circuit_and_catches_other_weights(
+    which: str, request: pytest.FixtureRequest
+) -> None:
     artifact: Artifact = request.getfixturevalue(which)
     room = lane("groth16")
     checks = room.audit(artifact.onnx, artifact.manifest, artifact.public.files)
@@ -134,9 +150,13 @@ def test_an_audit_recompiles_the_circuit_and_catches_other_weights(which: str, r
     model = onnx.load_model_from_string(artifact.onnx)
     if which == "network":
         weights = onnx.numpy_helper.to_array(model.graph.initializer[0]) * np.float32(0.75)
-        model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights.copy(), model.graph.initializer[0].name))
+        model.graph.initializer[0].CopyFrom(
+            onnx.numpy_helper.from_array(weights.copy(), model.graph.initializer[0].name)
+        )
         weights[0, 0] = 2.0
-        model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights, model.graph.initializer[0].name))
+        model.graph.initializer[0].CopyFrom(
+            onnx.numpy_helper.from_array(weights, model.graph.initializer[0].name)
+        )
     else:
         leaf = next(a for a in model.graph.node[0].attribute if a.name == "class_weights")
         leaf.floats[0] += 0.5
@@ -144,13 +164,23 @@ def test_an_audit_recompiles_the_circuit_and_catches_other_weights(which: str, r
     assert not {check.name: check.ok for check in checks}["circuit"]
 
 
-def test_cached_keys_serve_the_same_circuit_and_a_spoilt_one_is_not_used(network: Artifact, tmp_path: Path) -> None:
+def test_cached_keys_serve_the_same_circuit_and_a_spoilt_one_is_not_used(
+    network: Artifact, tmp_path: Path
+) -> None:
     cache = network.path.parent / "cache"
     x, _ = _data(200, 4, 0)
 
     def again(name: str) -> bytes:
-        made = compile_model(_network(), x, tmp_path / name, name="network", batch=3, lane="groth16",
-                             accuracy_bound=0.02, cache=cache)
+        made = compile_model(
+            _network(),
+            x,
+            tmp_path / name,
+            name="network",
+            batch=3,
+            lane="groth16",
+            accuracy_bound=0.02,
+            cache=cache,
+        )
         return made.public.vk
 
     assert again("first") == network.public.vk
@@ -161,7 +191,9 @@ def test_cached_keys_serve_the_same_circuit_and_a_spoilt_one_is_not_used(network
     assert again("second") != network.public.vk
 
 
-def test_a_swapped_program_or_key_is_refused_on_loading(network: Artifact, trees: Artifact, tmp_path: Path) -> None:
+def test_a_swapped_program_or_key_is_refused_on_loading(
+    network: Artifact, trees: Artifact, tmp_path: Path
+) -> None:
     for name in ("program.bin", "pk.bin"):
         copy = tmp_path / name
         for source in network.path.rglob("*"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import prover
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import prover
 from proofward.zkml.errors import CompileError, InputRangeError
 from proofward.zkml.groth16 import bounds, reference
 from proofward.zkml.groth16.program import Builder, Input, Program, ReluShift, Shift, linear
@@ -30,8 +30,10 @@ def test_bounds_and_constraints_are_the_circuits(data: st.DataObject) -> None:
     found = bounds.analyse(program)
     circuit = prover.Circuit(program.encode(), 1)
     outputs = program.output.wires
-    assert circuit.output_bounds == list(zip(found.low[outputs].tolist(), found.high[outputs].tolist(), strict=True))
-    layers = [count for _, count in circuit.constraints_by_layer][:len(program.nodes)]
+    assert circuit.output_bounds == list(
+        zip(found.low[outputs].tolist(), found.high[outputs].tolist(), strict=True)
+    )
+    layers = [count for _, count in circuit.constraints_by_layer][: len(program.nodes)]
     assert layers == [count for _, count in found.constraints]
 
 
@@ -51,9 +53,19 @@ def _single(low: int, high: int, shift: int, relu: bool) -> Program:
     return builder.finish(builder.add(ReluShift(shift, wires) if relu else Shift(shift, wires)))
 
 
-@pytest.mark.parametrize(("value", "shift", "rounded"), [
-    (5, 1, 3), (-5, 1, -2), (-6, 1, -3), (7, 2, 2), (6, 2, 2), (-2, 2, 0), (-3, 2, -1), (1 << 40, 30, 1024),
-])
+@pytest.mark.parametrize(
+    ("value", "shift", "rounded"),
+    [
+        (5, 1, 3),
+        (-5, 1, -2),
+        (-6, 1, -3),
+        (7, 2, 2),
+        (6, 2, 2),
+        (-2, 2, 0),
+        (-3, 2, -1),
+        (1 << 40, 30, 1024),
+    ],
+)
 def test_a_shift_rounds_half_up_and_relu_cuts_at_zero(value: int, shift: int, rounded: int) -> None:
     for relu in (False, True):
         program = _single(-(1 << 41), 1 << 41, shift, relu)

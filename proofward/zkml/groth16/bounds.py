@@ -61,18 +61,23 @@ def analyse(program: Program) -> Bounds:
 
 def bit_length(values: IntArray) -> IntArray:
     """``int.bit_length`` of non-negative values below 2**62."""
-    return np.frompyfunc(lambda v: int(v).bit_length(), 1, 1)(values).astype(np.int64)
+    return np.array([int(v).bit_length() for v in values.tolist()], dtype=np.int64)
 
 
 def linear_bounds(node: Linear, low: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
     """Interval arithmetic over each row. Raises CompileError where a partial sum may leave 62 bits."""
     reach = np.maximum(np.abs(low), np.abs(high))[node.wires]
     estimate = _row_sums(node, np.abs(node.coefficients).astype(np.float64) * reach.astype(np.float64))
-    if len(estimate) and float((estimate + np.abs(node.bias.astype(np.float64))).max()) >= float(SUM_BOUND) * 0.999999:
+    if (
+        len(estimate)
+        and float((estimate + np.abs(node.bias.astype(np.float64))).max()) >= float(SUM_BOUND) * 0.999999
+    ):
         raise CompileError(f"layer {node.label!r} may leave 62 bits; use a coarser quantisation")
     first, second = node.coefficients * low[node.wires], node.coefficients * high[node.wires]
-    return (node.bias + _row_sums(node, np.minimum(first, second)),
-            node.bias + _row_sums(node, np.maximum(first, second)))
+    return (
+        node.bias + _row_sums(node, np.minimum(first, second)),
+        node.bias + _row_sums(node, np.maximum(first, second)),
+    )
 
 
 def half_step(shift: int) -> int:
@@ -115,13 +120,16 @@ def _node(node: Node, low: IntArray, high: IntArray, ranked: set[int]) -> tuple[
             bits = bit_length(node.high - node.low)
             covered = np.isin(np.arange(len(bits)), list(ranked))
             top = np.where(covered, node.high, node.low + (np.int64(1) << bits) - 1)
-            return node.low, top, int(np.where(covered, node.high + 1, bits).sum())
+            return node.low, top, int(np.where(covered, node.high + (node.high > 1), bits).sum())
         case Linear():
             return *linear_bounds(node, low, high), 0
         case Shift():
             half, at_low, at_high = half_step(node.shift), low[node.wires], high[node.wires]
-            return ((at_low + half) >> node.shift, (at_high + half) >> node.shift,
-                    int(shift_constraints(at_low, at_high, node.shift).sum()))
+            return (
+                (at_low + half) >> node.shift,
+                (at_high + half) >> node.shift,
+                int(shift_constraints(at_low, at_high, node.shift).sum()),
+            )
         case ReluShift():
             half, at_low, at_high = half_step(node.shift), low[node.wires], high[node.wires]
             new_low = np.maximum((at_low + half) >> node.shift, 0)
@@ -131,7 +139,7 @@ def _node(node: Node, low: IntArray, high: IntArray, ranked: set[int]) -> tuple[
             ones = np.ones(node.ranks, dtype=np.int64)
             # The thermometers of an input's whole range are its range check, paid for by the input.
             paid = node.wire in ranked and node.ranks == int(high[node.wire])
-            return 0 * ones, ones, 0 if paid else node.ranks + 2
+            return 0 * ones, ones, 0 if paid else node.ranks + 1 + (node.ranks > 1)
         case Mux():
             new_low = np.minimum(low[node.high], low[node.low])
             constant = (low[node.high] == high[node.high]) & (low[node.low] == high[node.low])
@@ -143,6 +151,11 @@ def _node(node: Node, low: IntArray, high: IntArray, ranked: set[int]) -> tuple[
 def _ranked_inputs(program: Program) -> set[int]:
     """Inputs whose range check is a Thermometer that reads them whole."""
     first = program.input
-    return {node.wire for node in program.nodes
-            if isinstance(node, Thermometer) and node.wire < len(first.low)
-            and first.low[node.wire] == 0 and first.high[node.wire] == node.ranks}
+    return {
+        node.wire
+        for node in program.nodes
+        if isinstance(node, Thermometer)
+        and node.wire < len(first.low)
+        and first.low[node.wire] == 0
+        and first.high[node.wire] == node.ranks
+    }

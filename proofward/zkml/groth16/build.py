@@ -1,4 +1,5 @@
-"""The publisher's side of the lane: search, lower, check against ONNX Runtime, set up keys, write the files."""
+"""The publisher's side of the lane: search, lower, check against ONNX Runtime, set up keys, write the
+files."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import prover
 
+import prover
 from proofward.zkml.accuracy import Evaluation, decide, measure
 from proofward.zkml.errors import CompileError
 from proofward.zkml.groth16 import float_model, keys, quantise, reference
@@ -32,15 +33,18 @@ _TIE = 1e-5
 def build(request: CompileRequest, staging: Path) -> Compiled:
     """Compile the request into ``staging``. Raises UnsupportedModel, AccuracyError, CompileError."""
     if request.setup == "ceremony":
-        raise CompileError("a ceremony's keys are certified on the chain after publishing; set up with dev or attested")
+        raise CompileError(
+            "a ceremony's keys are certified on the chain after publishing; set up with dev or attested"
+        )
     traced = trace(request.onnx)
     _check_features(request, traced)
     evaluation = _indexed(request.evaluation, traced)
     plan = None
     if traced.network is not None:
         _check_trace(request, traced)
-        found = quantise.search(traced.network, request.calibration, evaluation, request.accuracy_bound,
-                                request.progress)
+        found = quantise.search(
+            traced.network, request.calibration, evaluation, request.accuracy_bound, request.progress
+        )
         plan, lowered = found.plan, Lowered(found.lowered.program, found.quantiser, found.lowered.scale)
     else:
         lowered = lower_ensemble(traced)
@@ -55,20 +59,31 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
     seconds = time.perf_counter() - started
     (staging / "private" / "program.bin").write_bytes(lowered.program.encode())
     (staging / "public" / "vk.bin").write_bytes(made.verifying_key)
-    params = LaneParams(output_bounds=circuit.output_bounds, plan=plan, refused=refused,
-                        rounding=lowered.max_deviation, deviation=deviation)
+    params = LaneParams(
+        output_bounds=circuit.output_bounds,
+        plan=plan,
+        refused=refused,
+        rounding=lowered.max_deviation,
+        deviation=deviation,
+    )
     request.progress(f"keys: {'cached' if made.cached else f'{seconds:.1f} s'}")
     return Compiled(
         setup=request.setup,
         circuit_digest=circuit.digest,
         input=InputSpec(shape=list(traced.input_shape), quantiser=lowered.quantiser),
-        output=OutputSpec(length=len(lowered.program.output.wires), scale=lowered.scale,
-                          decision=cast(Decision, traced.decision),
-                          labels=None if traced.labels is None else [str(label) for label in traced.labels]),
+        output=OutputSpec(
+            length=len(lowered.program.output.wires),
+            scale=lowered.scale,
+            decision=cast(Decision, traced.decision),
+            labels=None if traced.labels is None else [str(label) for label in traced.labels],
+        ),
         accuracy=accuracy,
         lane_params=params.model_dump(mode="json", exclude_none=True),
         constraints=_constraints(circuit),
-        versions={"prover": prover.__version__, **{name: version(name) for name in ("numpy", "scipy", "onnx")}},
+        versions={
+            "prover": prover.__version__,
+            **{name: version(name) for name in ("numpy", "scipy", "onnx")},
+        },
     )
 
 
@@ -76,15 +91,20 @@ def _constraints(circuit: prover.Circuit) -> dict[str, Any]:
     layers: Counter[str] = Counter()
     for label, count in circuit.constraints_by_layer:
         layers[label] += count
-    return {"total": circuit.constraints, "domain": circuit.domain,
-            "by_layer": [[label, count] for label, count in layers.items() if count],
-            "estimated_prove_ms": round(MS_FLOOR + MS_PER_CONSTRAINT * circuit.constraints, 1)}
+    return {
+        "total": circuit.constraints,
+        "domain": circuit.domain,
+        "by_layer": [[label, count] for label, count in layers.items() if count],
+        "estimated_prove_ms": round(MS_FLOOR + MS_PER_CONSTRAINT * circuit.constraints, 1),
+    }
 
 
 def _check_features(request: CompileRequest, traced: Traced) -> None:
     features = int(np.prod(traced.input_shape))
-    for what, table in (("calibration", request.calibration),
-                        ("evaluation", request.evaluation.x if request.evaluation else None)):
+    for what, table in (
+        ("calibration", request.calibration),
+        ("evaluation", request.evaluation.x if request.evaluation else None),
+    ):
         if table is not None and table.shape[1] != features:
             raise CompileError(f"the {what} data has {table.shape[1]} features and the model {features}")
 
@@ -97,8 +117,10 @@ def _check_trace(request: CompileRequest, traced: Traced) -> None:
     ours = _squash(traced.decision, traced.network.evaluate(sample))
     tolerance = 1e-3 * max(1.0, float(np.abs(theirs).max()))
     if theirs.shape != ours.shape or float(np.abs(theirs - ours).max()) > tolerance:
-        raise CompileError("the traced model does not agree with ONNX Runtime on the calibration data; "
-                           "this is a fault of the compiler: please report the model")
+        raise CompileError(
+            "the traced model does not agree with ONNX Runtime on the calibration data; "
+            "this is a fault of the compiler: please report the model"
+        )
 
 
 def _squash(decision: str, logits: FloatArray) -> FloatArray:
@@ -106,13 +128,15 @@ def _squash(decision: str, logits: FloatArray) -> FloatArray:
         return 1.0 / (1.0 + np.exp(-np.clip(logits, -700, 700))) - 0.5
     if decision == "softmax":
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return cast(FloatArray, powers / powers.sum(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
     return logits
 
 
-def _measure(request: CompileRequest, evaluation: Evaluation | None, traced: Traced, lowered: Lowered
-             ) -> tuple[Accuracy, Deviation, int]:
-    """Accuracy of the final integers beside ONNX Runtime's floats, on held-out records where there are any."""
+def _measure(
+    request: CompileRequest, evaluation: Evaluation | None, traced: Traced, lowered: Lowered
+) -> tuple[Accuracy, Deviation, int]:
+    """Accuracy of the final integers beside ONNX Runtime's floats, on held-out records where there are
+    any."""
     x, y = (request.calibration, None) if evaluation is None else (evaluation.x, evaluation.y)
     taken = np.ones(len(x), dtype=bool)
     if isinstance(lowered.quantiser, AffineQuantiser):
@@ -128,17 +152,22 @@ def _measure(request: CompileRequest, evaluation: Evaluation | None, traced: Tra
     if traced.ensemble is not None and decision != "value":
         wrong = decide(decision, theirs) != decide(decision, ours)
         if (wrong & (_margin(theirs) > _TIE)).any():
-            raise CompileError("the tree ensemble's integers decide otherwise than ONNX Runtime; "
-                               "this is a fault of the compiler: please report the model")
-    return (measure(decision, theirs, ours, y), Deviation(mean=float(gap.mean()), max=float(gap.max())),
-            int((~taken).sum()))
+            raise CompileError(
+                "the tree ensemble's integers decide otherwise than ONNX Runtime; "
+                "this is a fault of the compiler: please report the model"
+            )
+    return (
+        measure(decision, theirs, ours, y),
+        Deviation(mean=float(gap.mean()), max=float(gap.max())),
+        int((~taken).sum()),
+    )
 
 
 def _margin(scores: FloatArray) -> FloatArray:
     if scores.shape[1] == 1:
         return np.abs(scores[:, 0])
     ranked = np.sort(scores, axis=1)
-    return cast(FloatArray, ranked[:, -1] - ranked[:, -2])
+    return np.asarray(ranked[:, -1] - ranked[:, -2])
 
 
 def _indexed(evaluation: Evaluation | None, traced: Traced) -> Evaluation | None:
@@ -146,8 +175,10 @@ def _indexed(evaluation: Evaluation | None, traced: Traced) -> Evaluation | None
     if evaluation is None or traced.decision == "value" or traced.labels is None:
         return evaluation
     index = {str(label): i for i, label in enumerate(traced.labels)}
-    named = [str(int(v)) if isinstance(v, float) and v.is_integer() else str(v)
-             for v in np.asarray(evaluation.y).tolist()]
+    named = [
+        str(int(v)) if isinstance(v, float) and v.is_integer() else str(v)
+        for v in np.asarray(evaluation.y).tolist()
+    ]
     if not all(name in index for name in named):
         return evaluation
     return Evaluation(evaluation.x, np.array([index[name] for name in named], dtype=np.int64))

@@ -18,7 +18,8 @@ class Lowered:
     """An integer program with the meaning of its ends.
 
     Args:
-        scale: output steps per unit. max_deviation: bound on what rounding the leaves of trees changed (0: nothing).
+        scale: output steps per unit. max_deviation: bound on what rounding the leaves of trees changed (0:
+            nothing).
     """
 
     program: Program

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prover import solidity_verifier
-
 from proofward.zkml.lanes import ContractSource
+from prover import solidity_verifier
 
 CONTRACTS = Path(__file__).resolve().parents[3] / "contracts" / "src"
 

@@ -14,7 +14,8 @@ _CHUNK = 256
 
 
 def scores(model: bytes, traced: Traced, x: FloatArray) -> FloatArray:
-    """The proven output, float64 ``[n, length]``, for records ``[n, features]``; probabilities where the model has them.
+    """The proven output, float64 ``[n, length]``, for records ``[n, features]``; probabilities where the
+    model has them.
 
     Of a sigmoid's ``[1 - p, p]`` only p is returned, as ``p - 1/2``, so that its sign is the decision.
     """
@@ -25,10 +26,14 @@ def scores(model: bytes, traced: Traced, x: FloatArray) -> FloatArray:
     given = session.get_inputs()[0]
     size = 1 if isinstance(given.shape[0], int) and given.shape[0] > 0 else _CHUNK
     if isinstance(given.shape[0], int) and given.shape[0] > 1:
-        raise CompileError(f"the model's batch axis is fixed to {given.shape[0]}; export it with a batch of 1 or a free one")
+        raise CompileError(
+            f"the model's batch axis is fixed to {given.shape[0]}; export it with a batch of 1 or a free one"
+        )
     records = x.reshape(len(x), *traced.input_shape).astype(_TYPES[given.type])
-    parts = [_array(session.run([traced.output_name], {given.name: records[i:i + size]})[0])
-             for i in range(0, len(records), size)]
+    parts = [
+        _array(session.run([traced.output_name], {given.name: records[i : i + size]})[0])
+        for i in range(0, len(records), size)
+    ]
     found = np.concatenate(parts).reshape(len(x), -1)
     decision = traced.decision
     return found[:, -1:] - 0.5 if decision == "sigmoid" else found

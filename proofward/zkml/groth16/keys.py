@@ -1,4 +1,5 @@
-"""Setup and its cache. A cached key is named by its circuit's digest and used only if its own hash matches."""
+"""Setup and its cache. A cached key is named by its circuit's digest and used only if its own hash
+matches."""
 
 from __future__ import annotations
 
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import prover
-
 from proofward.zkml.lanes import Progress
 
 
@@ -50,7 +50,10 @@ def _cached(circuit: prover.Circuit, cache: Path, target: Path) -> bytes | None:
             if hashlib.file_digest(file, "sha256").hexdigest() != recorded["sha256"]:
                 return None
         verifying_key = bytes.fromhex(recorded["verifying_key"])
-        if prover.ProvingKey.load(key, circuit, bytes.fromhex(recorded["sha256"])).verifying_key != verifying_key:
+        if (
+            prover.ProvingKey.load(key, circuit, bytes.fromhex(recorded["sha256"])).verifying_key
+            != verifying_key
+        ):
             return None
     except (OSError, ValueError, KeyError, prover.ProverError):
         return None

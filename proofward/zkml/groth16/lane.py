@@ -1,4 +1,5 @@
-"""The Lane: compile, prove, verify, audit. The compiler is imported only where it is needed (not in an enclave)."""
+"""The Lane: compile, prove, verify, audit. The compiler is imported only where it is needed (not in an
+enclave)."""
 
 from __future__ import annotations
 
@@ -7,17 +8,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from prover import Circuit, ProverError, ProvingKey, commit, prove, verify
 
 from proofward.zkml.errors import ArtifactError, CompileError, InputRangeError, ProvingError, UnsupportedModel
 from proofward.zkml.groth16.params import input_bounds, lane_params, output_bounds
-from proofward.zkml.lanes import Check, Compiled, CompileRequest, ContractSource, LaneProver, LanePublic, Proof
-from proofward.zkml.manifest import LaneName, Manifest
+from proofward.zkml.lanes import (
+    Check,
+    Compiled,
+    CompileRequest,
+    ContractSource,
+    LaneProver,
+    LanePublic,
+    Proof,
+)
+from proofward.zkml.manifest import LaneName, Manifest, Setup
 from proofward.zkml.quantiser import Integers
+from prover import Circuit, ProverError, ProvingKey, commit, prove, verify
 
 VK = "public/vk.bin"
 PROGRAM = "private/program.bin"
 PROVING_KEY = "private/pk.bin"
+
+# A Groth16 key cannot be recomputed: its origin is a matter of who is believed, and an audit has to say so.
+_ORIGINS: dict[Setup, str] = {
+    "dev": "setup: dev - the publisher alone made the keys, and could have kept what forges proofs",
+    "attested": "setup: attested - rests on the quote over circuit digest and vk hash, and on its level",
+    "ceremony": "setup: ceremony - rests on one honest participant; see the transcript that the chain names",
+}
 
 
 class Groth16Public:
@@ -37,11 +53,14 @@ class Groth16Public:
         return self._commit(self._outputs, values, salt)
 
     def verify(self, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
-        """Whether the proof holds; False for anything malformed. Raises ArtifactError for a bad verifying key."""
+        """Whether the proof holds; False for anything malformed. Raises ArtifactError for a bad verifying
+        key."""
         try:
             return verify(self._vk, input_commitment, output_commitment, proof)
         except ProverError as error:
-            raise ArtifactError(f"the verifying key is unusable: {error}; fetch the artifact again") from error
+            raise ArtifactError(
+                f"the verifying key is unusable: {error}; fetch the artifact again"
+            ) from error
 
     def _commit(self, bounds: list[tuple[int, int]], values: Integers, salt: bytes) -> bytes:
         try:
@@ -58,11 +77,15 @@ class Groth16Prover:
         try:
             self._circuit = Circuit((private / "program.bin").read_bytes(), manifest.batch)
             if self._circuit.digest.hex() != manifest.circuit_digest:
-                raise ArtifactError("program.bin is not the circuit that the manifest names; compile the model again")
+                raise ArtifactError(
+                    "program.bin is not the circuit that the manifest names; compile the model again"
+                )
             pinned = bytes.fromhex(manifest.files[PROVING_KEY])
             self._key = ProvingKey.load(private / "pk.bin", self._circuit, pinned)
         except ProverError as error:
-            raise ArtifactError(f"the proving key or program is unusable: {error}; compile the model again") from error
+            raise ArtifactError(
+                f"the proving key or program is unusable: {error}; compile the model again"
+            ) from error
 
     def infer(self, values: Integers) -> Integers:
         """int64 ``[batch, features]`` to int64 ``[batch, length]``."""
@@ -138,14 +161,33 @@ class Groth16Lane:
             lowered = recompile(onnx, manifest.input.quantiser, params.plan)
             circuit = Circuit(lowered.program.encode(), manifest.batch)
         except (UnsupportedModel, CompileError, ArtifactError, ProverError) as error:
-            return [Check("circuit", False, f"the ONNX does not compile with the manifest's quantisation: {error}")]
-        checks.append(Check("circuit", circuit.digest.hex() == manifest.circuit_digest,
-                            f"recompiled from the ONNX: {circuit.digest.hex()}; manifest: {manifest.circuit_digest}"))
-        checks.append(Check("quantiser", lowered.quantiser == manifest.input.quantiser
-                            and lowered.scale == manifest.output.scale,
-                            "input quantiser and output scale are the recompiled circuit's"))
-        checks.append(Check("output bounds", circuit.output_bounds == params.output_bounds,
-                            "the bounds that clients open outputs with are the circuit's"))
+            return [
+                Check(
+                    "circuit", False, f"the ONNX does not compile with the manifest's quantisation: {error}"
+                )
+            ]
+        checks.append(
+            Check(
+                "circuit",
+                circuit.digest.hex() == manifest.circuit_digest,
+                f"recompiled from the ONNX: {circuit.digest.hex()}; manifest: {manifest.circuit_digest}",
+            )
+        )
+        checks.append(
+            Check(
+                "quantiser",
+                lowered.quantiser == manifest.input.quantiser and lowered.scale == manifest.output.scale,
+                "input quantiser and output scale are the recompiled circuit's",
+            )
+        )
+        checks.append(
+            Check(
+                "output bounds",
+                circuit.output_bounds == params.output_bounds,
+                "the bounds that clients open outputs with are the circuit's",
+            )
+        )
+        checks.append(Check("key origin", True, _ORIGINS[manifest.setup]))
         return checks
 
 

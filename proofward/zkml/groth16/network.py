@@ -1,10 +1,10 @@
 """The float model as the compiler sees it: affine maps between ReLUs, and nothing else.
 
-Over fixed weights a linear layer costs no constraint, so the only structure that matters is where the non-linearities
-sit. Every supported neural operator is therefore traced into one form: a list of *wires* (the inputs, then the outputs
-of each ReLU block, in order) and affine maps over all wires made so far. Convolutions, normalisations, poolings by
-average, residual additions and concatenations all melt into sparse rows; maxima, leaky ReLUs and clips are written with
-ReLU (``max(a, b) = a + relu(b - a)``).
+Over fixed weights a linear layer costs no constraint, so the only structure that matters is where the
+non-linearities sit. Every supported neural operator is therefore traced into one form: a list of *wires* (the
+inputs, then the outputs of each ReLU block, in order) and affine maps over all wires made so far.
+Convolutions, normalisations, poolings by average, residual additions and concatenations all melt into sparse
+rows; maxima, leaky ReLUs and clips are written with ReLU (``max(a, b) = a + relu(b - a)``).
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Affine:
         """``factor * self + offset``, element by element (arrays of the tensor's size)."""
         scale = np.broadcast_to(np.asarray(factor, dtype=np.float64), (self.size,))
         shift = np.broadcast_to(np.asarray(offset, dtype=np.float64), (self.size,))
-        return Affine(sparse.csr_array(sparse.diags_array(scale) @ self.rows), self.bias * scale + shift, self.shape)
+        return Affine(
+            sparse.csr_array(sparse.diags_array(scale) @ self.rows), self.bias * scale + shift, self.shape
+        )
 
     def plus(self, other: Affine) -> Affine:
         """The sum of two tensors of one shape."""
@@ -144,7 +146,8 @@ class Network:
         return Affine(rows, np.zeros(value.size), value.shape)
 
     def evaluate(self, x: FloatArray) -> FloatArray:
-        """Float64 logits ``[n, outputs]`` for ``x`` of ``[n, features]``; the compiler's own check against the ONNX."""
+        """Float64 logits ``[n, outputs]`` for ``x`` of ``[n, features]``; the compiler's own check against
+        the ONNX."""
         assert self.output is not None
         wires = np.asarray(x, dtype=np.float64).reshape(len(x), -1).T
         for block in self.blocks:

@@ -1,9 +1,9 @@
 """A network and a plan to an integer program.
 
-Every wire ``q`` stands for ``q * step + offset``. A block's rows are scaled as far as its bits allow, one factor for each
-group of wires (a channel), so that the static interval of the widest row in the group just fits ``-2**k .. 2**k``;
-coefficients and biases are then rounded to integers. No arithmetic here goes through BLAS or a random choice, so the
-same inputs give the same program.
+Every wire ``q`` stands for ``q * step + offset``. A block's rows are scaled as far as its bits allow, one
+factor for each group of wires (a channel), so that the static interval of the widest row in the group just
+fits ``-2**k .. 2**k``; coefficients and biases are then rounded to integers. No arithmetic here goes through
+BLAS or a random choice, so the same inputs give the same program.
 """
 
 from __future__ import annotations
@@ -49,8 +49,12 @@ class _Wires:
     high: IntArray
 
     def extend(self, other: _Wires) -> _Wires:
-        return _Wires(*(np.concatenate([getattr(self, name), getattr(other, name)])
-                        for name in ("number", "step", "offset", "low", "high")))
+        return _Wires(
+            *(
+                np.concatenate([getattr(self, name), getattr(other, name)])
+                for name in ("number", "step", "offset", "low", "high")
+            )
+        )
 
 
 def lower(network: Network, quantiser: AffineQuantiser, plan: Plan) -> NetworkProgram:
@@ -59,7 +63,9 @@ def lower(network: Network, quantiser: AffineQuantiser, plan: Plan) -> NetworkPr
         raise CompileError(f"the plan has {len(plan.layers)} layers and the model {len(network.blocks)}")
     low, high = quantiser.bounds()
     if len(low) != int(np.prod(network.input_shape)):
-        raise CompileError(f"the quantiser has {len(low)} features and the model {np.prod(network.input_shape)}")
+        raise CompileError(
+            f"the quantiser has {len(low)} features and the model {np.prod(network.input_shape)}"
+        )
     builder = Builder()
     numbers = builder.add(Input(low, high))
     top = low + (np.int64(1) << bit_length(high - low)) - 1
@@ -105,9 +111,11 @@ def _block(builder: Builder, wires: _Wires, block: ReluBlock, layer: LayerPlan) 
     return _Wires(number, step, np.zeros(len(made)), q_low, q_high)
 
 
-def _factors(rows: sparse.csr_array, bias: FloatArray, groups: npt.NDArray[np.intp], wires: _Wires, bits: int
-             ) -> FloatArray:
-    """Steps per unit for each group: exact where its coefficients share a common measure, else as large as fits."""
+def _factors(
+    rows: sparse.csr_array, bias: FloatArray, groups: npt.NDArray[np.intp], wires: _Wires, bits: int
+) -> FloatArray:
+    """Steps per unit for each group: exact where its coefficients share a common measure, else as large as
+    fits."""
     data, at = rows.data, rows.indices
     ends = np.stack([data * wires.low[at], data * wires.high[at]])
     sums = [_sum_rows(rows, part) + bias for part in (ends.min(axis=0), ends.max(axis=0))]
@@ -127,29 +135,38 @@ def _factors(rows: sparse.csr_array, bias: FloatArray, groups: npt.NDArray[np.in
     return np.where(exact, 1.0 / np.where(least > 0, least, 1.0), factor)
 
 
-def _rounded(rows: sparse.csr_array, bias: FloatArray, factor: FloatArray, wires: _Wires, label: str
-             ) -> tuple[Linear, IntArray, IntArray]:
+def _rounded(
+    rows: sparse.csr_array, bias: FloatArray, factor: FloatArray, wires: _Wires, label: str
+) -> tuple[Linear, IntArray, IntArray]:
     """Integer rows in program wires, and their static bounds."""
     row_of = np.repeat(np.arange(len(bias)), np.diff(rows.indptr))
     exact = rows.data * factor[row_of]
     if len(exact) and float(np.abs(exact).max()) >= 2.0**60:
         raise CompileError(f"layer {label!r} has coefficients beyond 60 bits; scale the model's inputs")
-    coefficients = _balanced(exact, row_of, len(bias), np.maximum(np.abs(wires.low), np.abs(wires.high))[rows.indices])
+    coefficients = _balanced(
+        exact, row_of, len(bias), np.maximum(np.abs(wires.low), np.abs(wires.high))[rows.indices]
+    )
     kept = coefficients != 0
     number = wires.number[rows.indices[kept]]
     order = np.lexsort((number, row_of[kept]))
     starts = np.searchsorted(row_of[kept], np.arange(len(bias) + 1)).astype(np.int64)
-    low, high = np.zeros(wires.number.max() + 1, dtype=np.int64), np.zeros(wires.number.max() + 1, dtype=np.int64)
+    low, high = (
+        np.zeros(wires.number.max() + 1, dtype=np.int64),
+        np.zeros(wires.number.max() + 1, dtype=np.int64),
+    )
     low[wires.number], high[wires.number] = wires.low, wires.high
-    node = Linear(np.rint(bias * factor).astype(np.int64), starts, number[order], coefficients[kept][order], label)
+    node = Linear(
+        np.rint(bias * factor).astype(np.int64), starts, number[order], coefficients[kept][order], label
+    )
     return node, *linear_bounds(node, low, high)
 
 
 def _balanced(exact: FloatArray, row_of: npt.NDArray[np.intp], rows: int, reach: IntArray) -> IntArray:
-    """Round each row's coefficients so that their errors cancel: a common level of the inputs keeps its effect.
+    """Round each row's coefficients so that their errors cancel: a common level of the inputs keeps its
+    effect.
 
-    To the nearest first; then, where a row's errors, weighted by the reach of their wires, add up to t, those nearest to
-    a half are rounded the other way until t is as small as it gets.
+    To the nearest first; then, where a row's errors, weighted by the reach of their wires, add up to t, those
+    nearest to a half are rounded the other way until t is as small as it gets.
     """
     nearest = np.rint(exact)
     error = exact - nearest
@@ -182,6 +199,6 @@ def _output(builder: Builder, wires: _Wires, affine: Affine, bits: int) -> tuple
 
 
 def _sum_rows(rows: sparse.csr_array, terms: FloatArray) -> FloatArray:
-    return np.asarray(sparse.csr_array((terms, rows.indices, rows.indptr), shape=rows.shape).sum(axis=1)).reshape(-1)
-
-
+    return np.asarray(
+        sparse.csr_array((terms, rows.indices, rows.indptr), shape=rows.shape).sum(axis=1)
+    ).reshape(-1)

@@ -10,7 +10,8 @@ from proofward.zkml.manifest import Manifest
 
 
 class Deviation(BaseModel):
-    """How far the integers' scores lie from the float model's, on the records that accuracy was measured on."""
+    """How far the integers' scores lie from the float model's, on the records that accuracy was measured
+    on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     mean: float
@@ -40,7 +41,9 @@ def lane_params(manifest: Manifest) -> LaneParams:
     try:
         found = LaneParams.model_validate(manifest.lane_params)
     except ValidationError as error:
-        raise ArtifactError(f"the manifest's lane_params are not groth16's: {error.errors()[0]['msg']}") from error
+        raise ArtifactError(
+            f"the manifest's lane_params are not groth16's: {error.errors()[0]['msg']}"
+        ) from error
     if len(found.output_bounds) != manifest.output.length:
         raise ArtifactError("the manifest's output_bounds do not match its output's length")
     return found

@@ -1,4 +1,5 @@
-"""What quantisation decided: everything an auditor needs, beside the ONNX file, to compile the same circuit again."""
+"""What quantisation decided: everything an auditor needs, beside the ONNX file, to compile the same circuit
+again."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ class LayerPlan(BaseModel):
 
 
 class Plan(BaseModel):
-    """A network's quantisation. The input's integers are the manifest's quantiser; a tree ensemble needs no plan."""
+    """A network's quantisation. The input's integers are the manifest's quantiser; a tree ensemble needs no
+    plan."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     layers: tuple[LayerPlan, ...] = Field(max_length=4096)

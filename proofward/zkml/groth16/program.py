@@ -44,7 +44,8 @@ class Linear:
 
     Args:
         bias: int64 ``[rows]``. starts: int64 ``[rows + 1]``, where each row's terms begin.
-        wires: int64 ``[terms]``, strictly increasing within a row. coefficients: int64 ``[terms]``, none of them 0.
+        wires: int64 ``[terms]``, strictly increasing within a row. coefficients: int64 ``[terms]``, none of
+            them 0.
     """
 
     bias: IntArray
@@ -142,11 +143,15 @@ class Program:
     def encode(self) -> bytes:
         """Canonical bytes. Raises CompileError where a limit of the format is passed."""
         if len(self.nodes) > MAX_NODES or sum(width(node) for node in self.nodes) > MAX_WIRES:
-            raise CompileError(f"the integer program passes {MAX_NODES} nodes or {MAX_WIRES} wires; use a smaller model")
+            raise CompileError(
+                f"the integer program passes {MAX_NODES} nodes or {MAX_WIRES} wires; use a smaller model"
+            )
         if len(self.input.low) > MAX_INPUTS or len(self.output.wires) > MAX_OUTPUTS:
             raise CompileError(f"the model has more than {MAX_INPUTS} inputs or {MAX_OUTPUTS} outputs")
         if sum(len(node.wires) for node in self.nodes if isinstance(node, Linear)) > MAX_TERMS:
-            raise CompileError(f"the integer program has more than {MAX_TERMS} linear terms; use a smaller model")
+            raise CompileError(
+                f"the integer program has more than {MAX_TERMS} linear terms; use a smaller model"
+            )
         data = MAGIC + struct.pack("<HI", VERSION, len(self.nodes)) + b"".join(map(_encode, self.nodes))
         if len(data) > MAX_BYTES:
             raise CompileError(f"the integer program takes {len(data)} bytes; the limit is {MAX_BYTES}")
@@ -214,7 +219,10 @@ def _encode(node: Node) -> bytes:
     head = struct.pack("<BB", _TAGS.index(type(node)), len(label)) + label
     match node:
         case Input():
-            body = struct.pack("<I", len(node.low)) + np.stack([node.low, node.high], axis=1).astype("<i8").tobytes()
+            body = (
+                struct.pack("<I", len(node.low))
+                + np.stack([node.low, node.high], axis=1).astype("<i8").tobytes()
+            )
         case Linear():
             body = _encode_linear(node)
         case Shift() | ReluShift():
@@ -233,7 +241,9 @@ def _encode_linear(node: Linear) -> bytes:
     terms = np.empty(len(node.wires), dtype=_TERM)
     terms["wire"], terms["coefficient"] = node.wires, node.coefficients
     parts = [struct.pack("<I", len(node.bias))]
-    for bias, start, end in zip(node.bias.tolist(), node.starts[:-1].tolist(), node.starts[1:].tolist(), strict=True):
+    for bias, start, end in zip(
+        node.bias.tolist(), node.starts[:-1].tolist(), node.starts[1:].tolist(), strict=True
+    ):
         parts.append(struct.pack("<qI", bias, end - start))
         parts.append(terms[start:end].tobytes())
     return b"".join(parts)
@@ -251,14 +261,18 @@ class _Reader:
         if count > self.left:
             raise ValueError("the program's bytes end early")
         self.at += count
-        return bytes(self.data[self.at - count:self.at])
+        return bytes(self.data[self.at - count : self.at])
 
     def number(self, form: str) -> int:
         return int(struct.unpack(form, self.take(struct.calcsize(form)))[0])
 
     def array(self, form: str, *shape: int) -> IntArray:
         dtype = np.dtype(form)
-        return np.frombuffer(self.take(int(np.prod(shape)) * dtype.itemsize), dtype).astype(np.int64).reshape(shape)
+        return (
+            np.frombuffer(self.take(int(np.prod(shape)) * dtype.itemsize), dtype)
+            .astype(np.int64)
+            .reshape(shape)
+        )
 
 
 def _decode(reader: _Reader) -> Node:
@@ -294,8 +308,13 @@ def _decode_linear(reader: _Reader, label: str) -> Linear:
         coefficients.append(terms["coefficient"].astype(np.int64))
         starts.append(starts[-1] + count)
     empty = [np.zeros(0, dtype=np.int64)]
-    return Linear(np.array(bias, dtype=np.int64), np.array(starts, dtype=np.int64),
-                  np.concatenate(wires or empty), np.concatenate(coefficients or empty), label)
+    return Linear(
+        np.array(bias, dtype=np.int64),
+        np.array(starts, dtype=np.int64),
+        np.concatenate(wires or empty),
+        np.concatenate(coefficients or empty),
+        label,
+    )
 
 
 def _detail(node: Node) -> str:

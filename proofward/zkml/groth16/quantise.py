@@ -1,10 +1,11 @@
 """The search for the cheapest integer program whose accuracy stays within the bound.
 
-Cost is the program's constraint count, known from static bounds alone. A plan is taken if, measured on its integers,
-(1) the loss against the float model on the held-out records is within the bound, and (2) its decisions on the
-calibration records, which are many more, agree with the float model's often enough that (1) is no accident.
-First one width for all layers is found, cheapest first (more bits do not always lose less, so there is no bisection);
-then the input and single layers are narrowed, most constraints saved first, for as long as any can be.
+Cost is the program's constraint count, known from static bounds alone. A plan is taken if, measured on its
+integers, (1) the loss against the float model on the held-out records is within the bound, and (2) its
+decisions on the calibration records, which are many more, agree with the float model's often enough that (1)
+is no accident. First one width for all layers is found, cheapest first (more bits do not always lose less, so
+there is no bisection); then the input and single layers are narrowed, most constraints saved first, for as
+long as any can be.
 """
 
 from __future__ import annotations
@@ -67,8 +68,9 @@ class _Search:
             self.seen[key] = self._attempt(bits, plan)
         return self.seen[key]
 
-    def _lower(self, bits: int, plan: Plan
-               ) -> tuple[int | None, AffineQuantiser, network_program.NetworkProgram | None]:
+    def _lower(
+        self, bits: int, plan: Plan
+    ) -> tuple[int | None, AffineQuantiser, network_program.NetworkProgram | None]:
         quantiser = affine_quantiser(self.calibration, self.network.input_shape, bits)
         try:
             lowered = network_program.lower(self.network, quantiser, plan)
@@ -92,43 +94,69 @@ class _Search:
             return None
         return Quantised(plan, quantiser, lowered, accuracy, cost, refused)
 
-    def _measure(self, quantiser: AffineQuantiser, lowered: network_program.NetworkProgram, x: FloatArray,
-                 y: np.ndarray | None) -> tuple[int, Accuracy]:
+    def _measure(
+        self,
+        quantiser: AffineQuantiser,
+        lowered: network_program.NetworkProgram,
+        x: FloatArray,
+        y: np.ndarray | None,
+    ) -> tuple[int, Accuracy]:
         taken = accepted(quantiser, x)
         if not taken.any():
-            raise AccuracyError("every held-out record lies outside the calibrated range; calibrate on such records")
+            raise AccuracyError(
+                "every held-out record lies outside the calibrated range; calibrate on such records"
+            )
         kept = x[taken]
         scores = reference.evaluate(lowered.program, quantiser.quantize(kept)) / lowered.scale
         decision = cast(Decision, self.network.decision)
-        return int((~taken).sum()), measure(decision, self.network.evaluate(kept), scores,
-                                            None if y is None else y[taken])
+        return int((~taken).sum()), measure(
+            decision, self.network.evaluate(kept), scores, None if y is None else y[taken]
+        )
 
 
-def search(network: Network, calibration: FloatArray, evaluation: Evaluation | None, bound: float,
-           progress: Progress) -> Quantised:
+def search(
+    network: Network, calibration: FloatArray, evaluation: Evaluation | None, bound: float, progress: Progress
+) -> Quantised:
     """Find a plan. Raises AccuracyError where none within the search's widths is accurate enough."""
     state = _Search(network, calibration, evaluation, bound)
     best = _narrow(state, _uniform(state, progress), progress)
-    progress(f"quantised: input {_input_bits(best)} bits, layers "
-             f"{[(layer.bits, layer.activation) for layer in best.plan.layers]}, {best.cost} constraints before the "
-             f"commitments, {state.trials} candidates measured")
+    progress(
+        f"quantised: input {_input_bits(best)} bits, layers "
+        f"{[(layer.bits, layer.activation) for layer in best.plan.layers]}, {best.cost} constraints without "
+        f"the commitments, {state.trials} candidates measured"
+    )
     return best
 
 
 def _uniform(state: _Search, progress: Progress) -> Quantised:
-    """The cheapest candidate with one width for all layers; if the widest does not serve, none is looked for."""
+    """The cheapest candidate with one width for all layers; if the widest does not serve, none is looked
+    for."""
     layers = len(state.network.blocks)
-    best = next((found for activation in ACTIVATION_BITS
-                 if (found := state.attempt(MAX_INPUT_BITS, _plan(layers, MAX_LAYER_BITS, activation)))), None)
+    best = next(
+        (
+            found
+            for activation in ACTIVATION_BITS
+            if (found := state.attempt(MAX_INPUT_BITS, _plan(layers, MAX_LAYER_BITS, activation)))
+        ),
+        None,
+    )
     if best is None:
         raise AccuracyError(
-            f"no quantisation up to {MAX_INPUT_BITS} input bits and {MAX_LAYER_BITS} bits a layer keeps the loss "
-            f"within {state.bound:g}; give more calibration and held-out data, a larger bound, or use --lane ezkl")
-    features, wires = int(np.prod(state.network.input_shape)), sum(b.affine.size for b in state.network.blocks)
+            f"no quantisation up to {MAX_INPUT_BITS} input bits and {MAX_LAYER_BITS} bits a layer keeps the "
+            f"loss within {state.bound:g}; give more data, a larger bound, or use --lane ezkl"
+        )
+    features, wires = (
+        int(np.prod(state.network.input_shape)),
+        sum(b.affine.size for b in state.network.blocks),
+    )
     widths = range(MIN_LAYER_BITS, MAX_LAYER_BITS) if layers else (MAX_LAYER_BITS,)
-    grid = sorted((bits * features + (width + 2) * wires, bits, width, activation)
-                  for bits in range(1, MAX_INPUT_BITS + 1) for width in widths
-                  for activation in (ACTIVATION_BITS if layers else ACTIVATION_BITS[:1]) if activation <= width)
+    grid = sorted(
+        (bits * features + (width + 2) * wires, bits, width, activation)
+        for bits in range(1, MAX_INPUT_BITS + 1)
+        for width in widths
+        for activation in (ACTIVATION_BITS if layers else ACTIVATION_BITS[:1])
+        if activation <= width
+    )
     for most, bits, width, activation in grid:
         # No candidate costs much less than this, and the rest of the grid costs more.
         if 0.8 * most >= best.cost or state.trials > MAX_TRIALS // 2:
@@ -136,8 +164,10 @@ def _uniform(state: _Search, progress: Progress) -> Quantised:
         found = state.attempt(bits, _plan(layers, width, activation))
         if found is not None and found.cost < best.cost:
             best = found
-            progress(f"input {bits} bits, layers {width}/{activation}: {found.cost} constraints, "
-                     f"loss {found.accuracy.loss:+.4f}")
+            progress(
+                f"input {bits} bits, layers {width}/{activation}: {found.cost} constraints, "
+                f"loss {found.accuracy.loss:+.4f}"
+            )
     return best
 
 
@@ -149,8 +179,16 @@ def _narrow(state: _Search, best: Quantised, progress: Progress) -> Quantised:
     """Narrow the input or one layer at a time, most constraints saved first, until nothing more can go."""
     while state.trials < MAX_TRIALS:
         moves = sorted(_moves(state, best), key=lambda move: move[0])
-        found = next((q for cost, bits, plan in moves if cost < best.cost and state.trials < MAX_TRIALS
-                      and (q := state.attempt(bits, plan)) is not None), None)
+        found = next(
+            (
+                q
+                for cost, bits, plan in moves
+                if cost < best.cost
+                and state.trials < MAX_TRIALS
+                and (q := state.attempt(bits, plan)) is not None
+            ),
+            None,
+        )
         if found is None:
             return best
         best = found
@@ -159,27 +197,32 @@ def _narrow(state: _Search, best: Quantised, progress: Progress) -> Quantised:
 
 
 def _moves(state: _Search, best: Quantised) -> list[tuple[int, int, Plan]]:
-    """(cost, input bits, plan) with one bit less in one place, and the activations around it moved a little."""
+    """(cost, input bits, plan) with one bit less in one place, and the activations around it moved a
+    little."""
     bits, layers = _input_bits(best), best.plan.layers
     plans: set[tuple[int, Plan]] = set()
     if bits > 1:
-        plans.update((bits - 1, Plan(layers=varied)) for varied in _variants(layers, [0]))
+        plans.update((bits - 1, Plan(layers=varied)) for varied in _variants(layers, (0,)))
     for i, layer in enumerate(layers):
         if layer.bits > 2:
             narrow = LayerPlan(bits=layer.bits - 1, activation=min(layer.activation, layer.bits - 1))
-            varied_at = [i - 1, i] if i else [i]
-            plans.update((bits, Plan(layers=varied))
-                         for varied in _variants((*layers[:i], narrow, *layers[i + 1:]), varied_at))
-    costed = ((state.cost(b, plan), b, plan) for b, plan in sorted(plans, key=repr) if (b, plan) not in state.seen)
+            varied_at = (i - 1, i) if i else (i,)
+            plans.update(
+                (bits, Plan(layers=varied))
+                for varied in _variants((*layers[:i], narrow, *layers[i + 1 :]), varied_at)
+            )
+    costed = (
+        (state.cost(b, plan), b, plan) for b, plan in sorted(plans, key=repr) if (b, plan) not in state.seen
+    )
     return [(cost, b, plan) for cost, b, plan in costed if cost is not None]
 
 
-def _variants(layers: tuple[LayerPlan, ...], at: list[int]) -> Iterator[tuple[LayerPlan, ...]]:
+def _variants(layers: tuple[LayerPlan, ...], at: tuple[int, ...]) -> Iterator[tuple[LayerPlan, ...]]:
     yield layers
-    for i in at if layers else []:
+    for i in at if layers else ():
         for step in (-1, 1):
             if 1 <= (activation := layers[i].activation + step) <= layers[i].bits:
-                yield (*layers[:i], LayerPlan(bits=layers[i].bits, activation=activation), *layers[i + 1:])
+                yield (*layers[:i], LayerPlan(bits=layers[i].bits, activation=activation), *layers[i + 1 :])
 
 
 def _input_bits(quantised: Quantised) -> int:

@@ -1,8 +1,9 @@
 """Input ranges from calibration data: what a client may send, and the step it is sent in.
 
-Each feature gets a range somewhat wider than what was seen (``MARGIN`` of the spread on either side; a feature that was
-never negative stays non-negative), cut into 2**bits - 1 steps. A feature that took two values only is a flag and gets
-those two. Features of a signal or an image (records of more than one axis) share one range for each channel.
+Each feature gets a range somewhat wider than what was seen (``MARGIN`` of the spread on either side; a
+feature that was never negative stays non-negative), cut into 2**bits - 1 steps. A feature that took two
+values only is a flag and gets those two. Features of a signal or an image (records of more than one axis)
+share one range for each channel.
 """
 
 from __future__ import annotations
@@ -31,14 +32,18 @@ def affine_quantiser(calibration: FloatArray, input_shape: tuple[int, ...], bits
     top = np.where((high <= 0) & (low < 0) & ~flags, np.minimum(high + margin, 0.0), high + margin)
     steps = np.where(flags, 1, (1 << bits) - 1)
     scale = steps / (top - bottom)
-    return AffineQuantiser(scale=scale[groups].tolist(), offset=bottom[groups].tolist(), low=[0] * features,
-                           high=steps[groups].tolist())
+    return AffineQuantiser(
+        scale=scale[groups].tolist(),
+        offset=bottom[groups].tolist(),
+        low=[0] * features,
+        high=steps[groups].tolist(),
+    )
 
 
 def _flags(calibration: FloatArray) -> np.ndarray:
     """Features with exactly two values."""
     low, high = calibration.min(axis=0), calibration.max(axis=0)
-    return (high > low) & np.all((calibration == low) | (calibration == high), axis=0)
+    return np.asarray((high > low) & np.all((calibration == low) | (calibration == high), axis=0))
 
 
 def accepted(quantiser: AffineQuantiser, x: FloatArray) -> np.ndarray:

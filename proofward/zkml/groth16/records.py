@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from proofward.zkml.errors import InputRangeError
+from proofward.zkml.groth16.params import input_bounds, output_bounds
+from proofward.zkml.manifest import Manifest
+from proofward.zkml.quantiser import Integers
 from prover import ProverError
 from prover import check_record as _check
 from prover import open_record as _open
-
-from proofward.zkml.errors import InputRangeError
-from proofward.zkml.manifest import Manifest
-from proofward.zkml.groth16.params import input_bounds, output_bounds
-from proofward.zkml.quantiser import Integers
 
 Side = Literal["input", "output"]
 
@@ -34,20 +33,27 @@ def open_record(manifest: Manifest, side: Side, values: Integers, salt: bytes, i
     """
     if not 0 <= index < manifest.batch or len(values) != manifest.batch:
         raise InputRangeError(f"record {index} of a batch of {manifest.batch} does not exist")
-    record_salt, path = _open(_bounds(manifest, side), manifest.batch, values.reshape(-1).tolist(), salt, index)
+    record_salt, path = _open(
+        _bounds(manifest, side), manifest.batch, values.reshape(-1).tolist(), salt, index
+    )
     return OpenedRecord(index, tuple(int(v) for v in values[index]), record_salt, tuple(path))
 
 
 def check_record(manifest: Manifest, side: Side, opened: OpenedRecord, commitment: bytes) -> bool:
     """Whether ``opened`` is that record of ``commitment``; False for anything malformed."""
     try:
-        return _check(_bounds(manifest, side), manifest.batch, opened.index, list(opened.values), opened.salt,
-                      list(opened.path), commitment)
+        return _check(
+            _bounds(manifest, side),
+            manifest.batch,
+            opened.index,
+            list(opened.values),
+            opened.salt,
+            list(opened.path),
+            commitment,
+        )
     except (ProverError, ValueError, OverflowError):
         return False
 
 
 def _bounds(manifest: Manifest, side: Side) -> list[tuple[int, int]]:
     return input_bounds(manifest) if side == "input" else output_bounds(manifest)
-
-

@@ -27,7 +27,9 @@ def evaluate(program: Program, values: IntArray) -> IntArray:
     """
     first = program.input
     if values.ndim != 2 or values.shape[1] != len(first.low):
-        raise InputRangeError(f"expected records of {len(first.low)} integers, got shape {list(values.shape)}")
+        raise InputRangeError(
+            f"expected records of {len(first.low)} integers, got shape {list(values.shape)}"
+        )
     if ((values < first.low) | (values > first.high)).any():
         raise InputRangeError("an input integer is outside the program's range")
     wires = np.empty((0, len(values)), dtype=np.int64)
@@ -41,16 +43,18 @@ def _node(node: Node, wires: IntArray, values: IntArray) -> IntArray:
         case Input():
             return np.ascontiguousarray(values.T)
         case Linear():
-            matrix = sparse.csr_array((node.coefficients, node.wires, node.starts), shape=(len(node.bias), len(wires)))
+            matrix = sparse.csr_array(
+                (node.coefficients, node.wires, node.starts), shape=(len(node.bias), len(wires))
+            )
             return np.asarray(matrix @ wires + node.bias[:, None])
         case Shift():
-            return (wires[node.wires] + (1 << (node.shift - 1))) >> node.shift
+            return np.asarray((wires[node.wires] + (1 << (node.shift - 1))) >> node.shift)
         case ReluShift():
             half = 1 << (node.shift - 1) if node.shift else 0
-            return np.maximum((wires[node.wires] + half) >> node.shift, 0)
+            return np.asarray(np.maximum((wires[node.wires] + half) >> node.shift, 0))
         case Thermometer():
             return (wires[node.wire][None, :] >= np.arange(1, node.ranks + 1)[:, None]).astype(np.int64)
         case Mux():
-            return np.where(wires[node.bit] == 1, wires[node.high], wires[node.low])
+            return np.asarray(np.where(wires[node.bit] == 1, wires[node.high], wires[node.low]))
         case Output():
             return wires[:0]

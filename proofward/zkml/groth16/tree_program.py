@@ -1,9 +1,10 @@
 """Tree ensembles to integer programs, exactly.
 
-A client hands in, per feature, the rank of its float32 value among the thresholds that the trees use; a Thermometer
-turns the rank into one bit a threshold. A tree then is a cascade of Muxes from its leaves to its root (a Mux between two
-constants is free, so a tree of depth d with one score pays for its upper d - 1 levels), or, where a leaf touches several
-scores, one indicator for each leaf; whichever is cheaper. Leaf values are float32 and become integers without loss.
+A client hands in, per feature, the rank of its float32 value among the thresholds that the trees use; a
+Thermometer turns the rank into one bit a threshold. A tree then is a cascade of Muxes from its leaves to its
+root (a Mux between two constants is free, so a tree of depth d with one score pays for its upper d - 1
+levels), or, where a leaf touches several scores, one indicator for each leaf; whichever is cheaper. Leaf
+values are float32 and become integers without loss.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def lower(ensemble: Ensemble, features: int) -> TreeProgram:
     bits: dict[tuple[int, float], int] = {}
     for feature, row in enumerate(thresholds):
         if len(row) > MAX_RANK:
-            raise UnsupportedOperator("TreeEnsemble", "", f"feature {feature} has {len(row)} thresholds (over {MAX_RANK})")
+            raise UnsupportedOperator(
+                "TreeEnsemble", "", f"feature {feature} has {len(row)} thresholds (over {MAX_RANK})"
+            )
         if row:
             wires = builder.add(Thermometer(feature, len(row), "thresholds"))
             bits.update({(feature, threshold): int(wire) for threshold, wire in zip(row, wires, strict=True)})
@@ -59,13 +62,15 @@ def lower(ensemble: Ensemble, features: int) -> TreeProgram:
     scores: list[tuple[int, dict[int, int]]] = [(lowering.integer(base), {}) for base in ensemble.base]
     trees = list(ensemble.trees)
     outputs = [sorted(_outputs(tree)) for tree in trees]
-    cheap = [len(o) * _inner(tree) <= max(0, _splits(tree) - 1) for tree, o in zip(trees, outputs, strict=True)]
+    cheap = [
+        len(o) * _inner(tree) <= max(0, _splits(tree) - 1) for tree, o in zip(trees, outputs, strict=True)
+    ]
     lowering.cascade([(t, o) for t, o, c in zip(trees, outputs, cheap, strict=True) if c], scores)
     lowering.indicators([t for t, c in zip(trees, cheap, strict=True) if not c], scores)
     if ensemble.complement:
-        bias, row = scores[0]
+        bias, terms = scores[0]
         one = lowering.integer(1.0)
-        scores = [(one - bias, {wire: -c for wire, c in row.items()}), (bias, row)]
+        scores = [(one - bias, {wire: -c for wire, c in terms.items()}), (bias, terms)]
     program = builder.finish(builder.add(linear(scores, "scores")))
     deviation = (len(trees) + 1) * 2.0 ** -(fraction + 1) / ensemble.divisor if rounded else 0.0
     return TreeProgram(program, thresholds, float(2.0**fraction * ensemble.divisor), deviation)
@@ -77,7 +82,7 @@ class _Lowering:
 
     def integer(self, value: float) -> int:
         """A leaf value in steps of 2**-fraction, half to even."""
-        return round(Fraction(value) * 2**self.fraction)
+        return round(Fraction(value) * Fraction(2) ** self.fraction)
 
     def cascade(self, trees: list[tuple[Tree, list[int]]], scores: list[tuple[int, dict[int, int]]]) -> None:
         """All trees at once, one Mux node per height: each subtree's value for each score it touches."""
@@ -98,12 +103,28 @@ class _Lowering:
                 done[key] = constants[self.integer(node.values.get(output, 0.0))]
                 del pending[key]
         while pending:
-            ready = [(key, node, output) for key, (node, output) in pending.items() if isinstance(node, Split)
-                     and (id(node.below), output) in done and (id(node.above), output) in done]
+            ready = [
+                (key, node, output)
+                for key, (node, output) in pending.items()
+                if isinstance(node, Split)
+                and (id(node.below), output) in done
+                and (id(node.above), output) in done
+            ]
             height += 1
-            columns = np.array([[self.bits[node.feature, node.threshold], done[id(node.above), output],
-                                 done[id(node.below), output]] for _, node, output in ready], dtype=np.int64)
-            made = self.builder.add(Mux(columns[:, 0], columns[:, 1], columns[:, 2], f"trees, height {height}"))
+            columns = np.array(
+                [
+                    [
+                        self.bits[node.feature, node.threshold],
+                        done[id(node.above), output],
+                        done[id(node.below), output],
+                    ]
+                    for _, node, output in ready
+                ],
+                dtype=np.int64,
+            )
+            made = self.builder.add(
+                Mux(columns[:, 0], columns[:, 1], columns[:, 2], f"trees, height {height}")
+            )
             for (key, _, _), wire in zip(ready, made.tolist(), strict=True):
                 done[key] = wire
                 del pending[key]
@@ -133,8 +154,14 @@ class _Lowering:
             above: list[tuple[int, dict[int, int]]] = [(0, {wire: 1}) for wire in bit]
             if inner:
                 paths = self.builder.add(linear([splits[i][1] for i in inner], "paths"))
-                made = self.builder.add(Mux(np.array([bit[i] for i in inner], dtype=np.int64), paths,
-                                            np.full(len(inner), zero, dtype=np.int64), f"trees, depth {depth}"))
+                made = self.builder.add(
+                    Mux(
+                        np.array([bit[i] for i in inner], dtype=np.int64),
+                        paths,
+                        np.full(len(inner), zero, dtype=np.int64),
+                        f"trees, depth {depth}",
+                    )
+                )
                 for i, wire in zip(inner, made.tolist(), strict=True):
                     above[i] = (0, {wire: 1})
             level = []
@@ -144,7 +171,9 @@ class _Lowering:
                     rest[wire] = rest.get(wire, 0) - coefficient
                 level += [(node.above, (0, taken)), (node.below, (bias, rest))]
 
-    def _add_leaf(self, leaf: Leaf, bias: int, terms: dict[int, int], scores: list[tuple[int, dict[int, int]]]) -> None:
+    def _add_leaf(
+        self, leaf: Leaf, bias: int, terms: dict[int, int], scores: list[tuple[int, dict[int, int]]]
+    ) -> None:
         for output, value in leaf.values.items():
             steps = self.integer(value)
             start, row = scores[output]
@@ -158,8 +187,14 @@ def _fraction(ensemble: Ensemble) -> tuple[int, bool]:
     values = [v for tree in ensemble.trees for leaf in _leaves(tree) for v in leaf.values.values()]
     values += list(ensemble.base)
     exact = max((Fraction(v).denominator.bit_length() - 1 for v in values), default=0)
-    reach = sum(max((abs(v) for leaf in _leaves(tree) for v in leaf.values.values()), default=0.0)
-                for tree in ensemble.trees) + max(map(abs, ensemble.base), default=0.0) + 1.0
+    reach = (
+        sum(
+            max((abs(v) for leaf in _leaves(tree) for v in leaf.values.values()), default=0.0)
+            for tree in ensemble.trees
+        )
+        + max(map(abs, ensemble.base), default=0.0)
+        + 1.0
+    )
     room = VALUE_BITS - int(np.ceil(np.log2(reach)))
     return (exact, False) if exact <= room else (max(0, room), True)
 
@@ -184,8 +219,10 @@ def _splits(tree: Tree) -> int:
 
 def _inner(tree: Tree) -> int:
     """Splits that have a split below them: the ones a cascade pays for."""
-    return sum(isinstance(node, Split) and (isinstance(node.below, Split) or isinstance(node.above, Split))
-               for node in _nodes(tree))
+    return sum(
+        isinstance(node, Split) and (isinstance(node.below, Split) or isinstance(node.above, Split))
+        for node in _nodes(tree)
+    )
 
 
 def _outputs(tree: Tree) -> set[int]:

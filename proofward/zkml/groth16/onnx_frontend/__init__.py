@@ -1,4 +1,5 @@
-"""ONNX models traced into the compiler's two forms: a :class:`Network` of affine maps and ReLUs, or a tree ensemble."""
+"""ONNX models traced into the compiler's two forms: a :class:`Network` of affine maps and ReLUs, or a tree
+ensemble."""
 
 from proofward.zkml.groth16.onnx_frontend.trace import Traced, trace
 

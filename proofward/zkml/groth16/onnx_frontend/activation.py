@@ -51,8 +51,11 @@ def clip(node: Node) -> Value:
 
 def _bound(node: Node, position: int, attribute: str, default: float) -> float:
     given = node.optional(position)
-    bound = float(np.asarray(given).reshape(-1)[0]) if given is not None else float(
-        node.attributes.get(attribute, default))
+    bound = (
+        float(np.asarray(given).reshape(-1)[0])
+        if given is not None
+        else float(node.attributes.get(attribute, default))
+    )
     return bound if abs(bound) < 1e30 else default
 
 
@@ -97,11 +100,13 @@ def _maximum(node: Node, values: list[Affine]) -> Affine:
         pairs = list(zip(values[0::2], values[1::2], strict=False))
         shape, size = values[0].shape, values[0].size
         layout = _by_channel(size, len(pairs), shape)
-        wires = node.network.relu(f"{node.name}.{level}" if level else node.name,
-                                  stacked([b.minus(a) for a, b in pairs], layout))
+        wires = node.network.relu(
+            f"{node.name}.{level}" if level else node.name, stacked([b.minus(a) for a, b in pairs], layout)
+        )
         place = np.argsort(layout.reshape(-1)).reshape(len(pairs), *shape)
         values = [a.plus(wires.take(where)) for (a, _), where in zip(pairs, place, strict=True)] + (
-            values[2 * len(pairs):])
+            values[2 * len(pairs) :]
+        )
         level += 1
     return values[0]
 

@@ -49,18 +49,24 @@ def windows(node: Node, spatial: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
     return Windows(np.ascontiguousarray(view), tuple(int(n) for n in view.shape[:rank]))
 
 
-def _pads(node: Node, spatial: tuple[int, ...], strides: tuple[int, ...], reach: tuple[int, ...]
-          ) -> tuple[list[int], list[int]]:
+def _pads(
+    node: Node, spatial: tuple[int, ...], strides: tuple[int, ...], reach: tuple[int, ...]
+) -> tuple[list[int], list[int]]:
     mode = node.attributes.get("auto_pad", b"NOTSET").decode()
     if mode in ("SAME_UPPER", "SAME_LOWER"):
-        total = [max(0, (-(-n // s) - 1) * s + r - n) for n, s, r in zip(spatial, strides, reach, strict=True)]
+        total = [
+            max(0, (-(-n // s) - 1) * s + r - n) for n, s, r in zip(spatial, strides, reach, strict=True)
+        ]
         small, large = [t // 2 for t in total], [t - t // 2 for t in total]
         return (small, large) if mode == "SAME_UPPER" else (large, small)
-    pads = [int(p) for p in node.attributes.get("pads", [0] * (2 * len(spatial)))] if mode == "NOTSET" else (
-        [0] * (2 * len(spatial)))
+    pads = (
+        [int(p) for p in node.attributes.get("pads", [0] * (2 * len(spatial)))]
+        if mode == "NOTSET"
+        else ([0] * (2 * len(spatial)))
+    )
     if any(p < 0 for p in pads):
         node.refuse("negative pads are not supported")
-    return pads[:len(spatial)], pads[len(spatial):]
+    return pads[: len(spatial)], pads[len(spatial) :]
 
 
 @operator("Conv")
@@ -76,15 +82,19 @@ def conv(node: Node) -> Value:
         node.refuse(f"{channels} channels in {groups} groups do not fit weights of shape {weights.shape}")
     window = windows(node, spatial, weights.shape[2:])
     area, taps, places = int(np.prod(spatial)), window.flat, int(np.prod(window.out))
-    out_channel, in_channel, place, tap = (axis.reshape(-1) for axis in np.indices(
-        (filters, per_group, places, taps.shape[1])))
+    out_channel, in_channel, place, tap = (
+        axis.reshape(-1) for axis in np.indices((filters, per_group, places, taps.shape[1]))
+    )
     source = taps[place, tap]
     group = out_channel // (filters // groups)
     kept = source >= 0
     matrix = sparse.csr_array(
-        (weights.reshape(filters, per_group, -1)[out_channel, in_channel, tap][kept],
-         ((out_channel * places + place)[kept], ((group * per_group + in_channel) * area + source)[kept])),
-        shape=(filters * places, channels * area))
+        (
+            weights.reshape(filters, per_group, -1)[out_channel, in_channel, tap][kept],
+            ((out_channel * places + place)[kept], ((group * per_group + in_channel) * area + source)[kept]),
+        ),
+        shape=(filters * places, channels * area),
+    )
     bias = node.optional(2)
     offsets = np.repeat(np.zeros(filters) if bias is None else bias.astype(np.float64), places)
     return value.mapped(matrix, offsets, (1, filters, *window.out))
@@ -98,10 +108,15 @@ def average_pool(node: Node) -> Value:
     window = windows(node, spatial, tuple(node.attributes["kernel_shape"]))
     taps = window.flat
     inside = taps >= 0
-    counts = np.full(len(taps), taps.shape[1]) if node.attributes.get("count_include_pad", 0) else inside.sum(axis=1)
+    counts = (
+        np.full(len(taps), taps.shape[1])
+        if node.attributes.get("count_include_pad", 0)
+        else inside.sum(axis=1)
+    )
     place, tap = np.nonzero(inside)
-    single = sparse.csr_array((1.0 / counts[place], (place, taps[place, tap])),
-                              shape=(len(taps), int(np.prod(spatial))))
+    single = sparse.csr_array(
+        (1.0 / counts[place], (place, taps[place, tap])), shape=(len(taps), int(np.prod(spatial)))
+    )
     matrix = sparse.csr_array(sparse.kron(sparse.eye_array(channels), single, format="csr"))
     return value.mapped(matrix, np.zeros(matrix.shape[0]), (1, channels, *window.out))
 
@@ -129,8 +144,12 @@ def reduce_mean(node: Node) -> Value:
     kept = [a for a in range(len(value.shape)) if a not in axes]
     index = value.index.transpose(*kept, *axes).reshape(-1, int(np.prod([value.shape[a] for a in axes])))
     matrix = sparse.csr_array(
-        (np.full(index.size, 1.0 / index.shape[1]), (np.repeat(np.arange(len(index)), index.shape[1]),
-                                                     index.reshape(-1))), shape=(len(index), value.size))
+        (
+            np.full(index.size, 1.0 / index.shape[1]),
+            (np.repeat(np.arange(len(index)), index.shape[1]), index.reshape(-1)),
+        ),
+        shape=(len(index), value.size),
+    )
     keep = node.attributes.get("keepdims", 1)
     shape = [1 if a in axes else n for a, n in enumerate(value.shape) if keep or a not in axes]
     return value.mapped(matrix, np.zeros(len(index)), shape)

@@ -52,7 +52,11 @@ def add(node: Node) -> Value:
 @operator("Sub")
 def sub(node: Node) -> Value:
     """Difference; ``1 - sigmoid(x)`` is understood as the other class's probability."""
-    if len(node.inputs) == 2 and isinstance(node.inputs[1], Squashed) and isinstance(node.inputs[0], np.ndarray):
+    if (
+        len(node.inputs) == 2
+        and isinstance(node.inputs[1], Squashed)
+        and isinstance(node.inputs[0], np.ndarray)
+    ):
         squashed = node.inputs[1]
         if squashed.decision == "sigmoid" and np.all(node.inputs[0] == 1.0) and not squashed.complement:
             return Squashed("sigmoid", squashed.logit, complement=True)
@@ -110,7 +114,8 @@ def batch_normalization(node: Node) -> Value:
     if len(value.shape) < 2 or value.shape[1] != factor.size:
         node.refuse(f"shape {value.shape} has no channel axis of {factor.size}")
     channel = np.broadcast_to(
-        np.arange(factor.size).reshape((1, -1) + (1,) * (len(value.shape) - 2)), value.shape).reshape(-1)
+        np.arange(factor.size).reshape((1, -1) + (1,) * (len(value.shape) - 2)), value.shape
+    ).reshape(-1)
     return value.scaled(factor[channel], (bias - mean * factor)[channel])
 
 
@@ -137,7 +142,9 @@ def linear_regressor(node: Node) -> Value:
 @operator("LinearClassifier", domain="ai.onnx.ml")
 def linear_classifier(node: Node) -> Value:
     """Scores of a linear model; the decision is exact on them."""
-    labels = len(node.attributes.get("classlabels_ints", ())) or len(node.attributes.get("classlabels_strings", ()))
+    labels = len(node.attributes.get("classlabels_ints", ())) or len(
+        node.attributes.get("classlabels_strings", ())
+    )
     scores = _linear_model(node, len(node.attributes["intercepts"]))
     transform = node.attributes.get("post_transform", b"NONE")
     if scores.size == labels == 2 and transform == b"LOGISTIC":
@@ -146,7 +153,9 @@ def linear_classifier(node: Node) -> Value:
             return Squashed("sigmoid", second)
     if scores.size == labels > 2 and transform in (b"SOFTMAX", b"NONE", b"LOGISTIC"):
         return Squashed("softmax" if transform == b"SOFTMAX" else "argmax", scores)
-    node.refuse(f"{scores.size} scores for {labels} labels with post_transform {transform.decode()} are not supported")
+    node.refuse(
+        f"{scores.size} scores for {labels} labels with post_transform {transform.decode()} are not supported"
+    )
 
 
 def _linear_model(node: Node, outputs: int) -> Affine:
@@ -159,7 +168,9 @@ def _linear_model(node: Node, outputs: int) -> Affine:
 
 def _broadcast(node: Node, value: Affine, constant: np.ndarray) -> tuple[Affine, np.ndarray]:
     shape = _common(node, value.shape, constant.shape)
-    return value.take(np.broadcast_to(value.index, shape)), np.broadcast_to(constant.astype(np.float64), shape)
+    return value.take(np.broadcast_to(value.index, shape)), np.broadcast_to(
+        constant.astype(np.float64), shape
+    )
 
 
 def _common(node: Node, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:

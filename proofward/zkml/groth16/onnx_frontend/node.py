@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
-from proofward.zkml.groth16.onnx_frontend.ensemble import Ensemble
 
 from proofward.zkml.groth16.errors import UnsupportedOperator
 from proofward.zkml.groth16.network import Affine, Network
+from proofward.zkml.groth16.onnx_frontend.ensemble import Ensemble
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,9 @@ def reshape(node: Node) -> Value:
     try:
         return value.reshaped(value.index.reshape(wanted).shape)
     except ValueError:
-        node.refuse(f"{value.shape} does not reshape to {wanted} (the batch axis must not be fixed to more than 1)")
+        node.refuse(
+            f"{value.shape} does not reshape to {wanted} (the batch axis must not be fixed to more than 1)"
+        )
 
 
 @operator("Squeeze", "Unsqueeze")
@@ -83,7 +85,9 @@ def concat(node: Node) -> Value:
     """Tensors one after another; ``[1 - p, p]`` of a sigmoid is the pair of its two classes."""
     if len(node.inputs) == 2 and all(isinstance(value, Squashed) for value in node.inputs):
         first, second = node.inputs
-        if first.complement and not second.complement and first.logit is second.logit:  # type: ignore[union-attr]
+        assert isinstance(first, Squashed)
+        assert isinstance(second, Squashed)
+        if first.complement and not second.complement and first.logit is second.logit:
             return second
     values = [node.affine(i) for i in range(len(node.inputs))]
     axis, starts = int(node.attributes["axis"]), np.cumsum([0] + [value.size for value in values])

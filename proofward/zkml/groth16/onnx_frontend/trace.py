@@ -1,4 +1,5 @@
-"""The walk over an ONNX graph: from the output that is proven back to the input, then each node once, in order."""
+"""The walk over an ONNX graph: from the output that is proven back to the input, then each node once, in
+order."""
 
 from __future__ import annotations
 
@@ -8,11 +9,18 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
-from proofward.zkml.groth16.onnx_frontend.ensemble import Ensemble
 
 from proofward.zkml.errors import UnsupportedModel
 from proofward.zkml.groth16.network import Affine, Network
-from proofward.zkml.groth16.onnx_frontend import activation, convolution, head, linear, shape, trees  # noqa: F401
+from proofward.zkml.groth16.onnx_frontend import (  # noqa: F401 (each registers its operators)
+    activation,
+    convolution,
+    head,
+    linear,
+    shape,
+    trees,
+)
+from proofward.zkml.groth16.onnx_frontend.ensemble import Ensemble
 from proofward.zkml.groth16.onnx_frontend.node import HANDLERS, Node, Squashed, Value
 
 _LABELS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.STRING, onnx.TensorProto.BOOL)
@@ -55,14 +63,18 @@ def trace(model: bytes) -> Traced:
         proto = onnx.load_model_from_string(model)
         onnx.checker.check_model(proto)
     except Exception as error:  # protobuf and checker raise types of their own, some undocumented
-        raise UnsupportedModel(f"the bytes are not a valid ONNX model: {str(error).splitlines()[0][:200]}") from error
+        raise UnsupportedModel(
+            f"the bytes are not a valid ONNX model: {str(error).splitlines()[0][:200]}"
+        ) from error
     graph = proto.graph
     constants: dict[str, np.ndarray] = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     input_name, input_shape = _input(graph, constants)
     network = Network(input_shape)
     values: dict[str, Value] = {**constants, input_name: network.input(), "": None}
-    opsets = {entry.domain.removeprefix("ai.onnx") if entry.domain == "ai.onnx" else entry.domain: entry.version
-              for entry in proto.opset_import}
+    opsets = {
+        entry.domain.removeprefix("ai.onnx") if entry.domain == "ai.onnx" else entry.domain: entry.version
+        for entry in proto.opset_import
+    }
     target = _output(graph)
     labels: tuple[int | str, ...] | None = None
     for node in _needed(graph, target):
@@ -85,12 +97,16 @@ def trace(model: bytes) -> Traced:
 _SECOND_OUTPUT = {"TreeEnsembleClassifier", "LinearClassifier"}
 
 
-def _evaluate(proto: onnx.NodeProto, values: dict[str, Value], opsets: dict[str, int], network: Network) -> Value:
+def _evaluate(
+    proto: onnx.NodeProto, values: dict[str, Value], opsets: dict[str, int], network: Network
+) -> Value:
     domain = "" if proto.domain == "ai.onnx" else proto.domain
     inputs = [values[name] for name in proto.input]
     name = proto.name or proto.output[0]
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
-    node = Node(proto.op_type, domain, name, attributes, inputs, len(proto.output), opsets.get(domain, 1), network)
+    node = Node(
+        proto.op_type, domain, name, attributes, inputs, len(proto.output), opsets.get(domain, 1), network
+    )
     if all(isinstance(value, np.ndarray) or value is None for value in inputs) and domain == "":
         return _fold(proto, node, values)
     handler = HANDLERS.get((domain, proto.op_type))
@@ -109,14 +125,17 @@ def _fold(proto: onnx.NodeProto, node: Node, values: dict[str, Value]) -> np.nda
     single = onnx.helper.make_graph(
         [proto],
         "fold",
-        [onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
-         for n, v in feeds.items() if isinstance(v, np.ndarray)],
+        [
+            onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
+            for n, v in feeds.items()
+            if isinstance(v, np.ndarray)
+        ],
         [onnx.helper.make_tensor_value_info(proto.output[0], onnx.TensorProto.UNDEFINED, None)],
     )
     try:
         model = onnx.helper.make_model(single, opset_imports=[onnx.helper.make_opsetid("", node.opset)])
-        return np.asarray(ReferenceEvaluator(model).run(None, feeds)[0])
-    except Exception as error:  # the evaluator raises whatever numpy or the operator raises
+        return np.asarray(next(iter(ReferenceEvaluator(model).run(None, feeds))))
+    except Exception as error:  # noqa: BLE001 - the evaluator raises whatever numpy or the operator raises
         node.refuse(f"it could not be evaluated as a constant: {error}")
 
 
@@ -130,10 +149,12 @@ def _input(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> tuple[st
     dims = [d.dim_value for d in tensor.shape.dim]
     if len(dims) < 2 or any(d <= 0 for d in dims[1:]):
         raise UnsupportedModel(
-            f"the input {inputs[0].name!r} has shape {dims}; it must be [batch, ...] with every axis but the first fixed"
+            f"the input {inputs[0].name!r} has shape {dims}; only its first axis (batch) may be free"
         )
     if int(np.prod(dims[1:])) > MAX_ELEMENTS:
-        raise UnsupportedModel(f"the input has {int(np.prod(dims[1:]))} features; up to {MAX_ELEMENTS} are supported")
+        raise UnsupportedModel(
+            f"the input has {int(np.prod(dims[1:]))} features; up to {MAX_ELEMENTS} are supported"
+        )
     return inputs[0].name, tuple(dims[1:])
 
 

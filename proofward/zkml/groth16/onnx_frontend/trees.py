@@ -1,8 +1,8 @@
 """``ai.onnx.ml`` tree ensembles, with ONNX Runtime's comparison and aggregation semantics.
 
 ONNX Runtime compares in float32. Every branching mode is turned into ``x > t`` with t a float32: ``x < t`` is
-``not (x > previous float32 before t)``, and equality is two comparisons. NaN is refused before quantising, so the
-direction of missing values does not matter.
+``not (x > previous float32 before t)``, and equality is two comparisons. NaN is refused before quantising, so
+the direction of missing values does not matter.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def classifier(node: Node) -> Value:
     """Class scores, summed over the trees."""
     attributes = node.attributes
     labels: Labels = tuple(int(v) for v in attributes.get("classlabels_int64s", ())) or tuple(
-        v.decode() for v in attributes.get("classlabels_strings", ()))
+        v.decode() for v in attributes.get("classlabels_strings", ())
+    )
     leaves = _leaf_values(node, "class")
     transform = attributes.get("post_transform", b"NONE").decode()
     if transform not in ("NONE", "LOGISTIC", "SOFTMAX"):
@@ -67,7 +68,9 @@ def regressor(node: Node) -> Value:
     divisor = len(trees) if how == "AVERAGE" else 1
     if divisor > 1 and any(base):
         node.refuse("base_values beside an AVERAGE are not supported")
-    return Ensemble(trees, targets, tuple(base), divisor, "sigmoid" if transform == "LOGISTIC" else "value", None)
+    return Ensemble(
+        trees, targets, tuple(base), divisor, "sigmoid" if transform == "LOGISTIC" else "value", None
+    )
 
 
 def _leaf_values(node: Node, kind: str) -> dict[tuple[int, int], dict[int, float]]:
@@ -86,7 +89,9 @@ def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple
     value = node.affine(0)
     features = int(np.prod(node.network.input_shape))
     if node.network.blocks or not _is_input(value, features):
-        node.refuse("it must read the model's input unchanged (fold a scaler into the thresholds, or leave it out)")
+        node.refuse(
+            "it must read the model's input unchanged (fold a scaler into the thresholds, or leave it out)"
+        )
     names = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
     table: dict[int, dict[int, tuple[Any, ...]]] = {}
     roots: dict[int, int] = {}
@@ -95,17 +100,30 @@ def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple
         roots.setdefault(int(tree), int(number))
     if sum(len(nodes) for nodes in table.values()) > MAX_NODES:
         node.refuse(f"it has more than {MAX_NODES} nodes")
-    return tuple(_build(node, tree, root, table[tree], leaves, features, MAX_DEPTH) for tree, root in roots.items())
+    return tuple(
+        _build(node, tree, root, table[tree], leaves, features, MAX_DEPTH) for tree, root in roots.items()
+    )
 
 
 def _is_input(value: Affine, features: int) -> bool:
     rows = value.rows
-    return (value.size == features == rows.shape[1] == rows.nnz and not value.bias.any()
-            and bool(np.all(rows.data == 1.0)) and np.array_equal(rows.indices, np.arange(features)))
+    return (
+        value.size == features == rows.shape[1] == rows.nnz
+        and not value.bias.any()
+        and bool(np.all(rows.data == 1.0))
+        and np.array_equal(rows.indices, np.arange(features))
+    )
 
 
-def _build(node: Node, tree: int, number: int, nodes: dict[int, tuple[Any, ...]],
-           leaves: dict[tuple[int, int], dict[int, float]], features: int, depth: int) -> Tree:
+def _build(
+    node: Node,
+    tree: int,
+    number: int,
+    nodes: dict[int, tuple[Any, ...]],
+    leaves: dict[tuple[int, int], dict[int, float]],
+    features: int,
+    depth: int,
+) -> Tree:
     if depth == 0 or number not in nodes:
         node.refuse(f"tree {tree} is deeper than {MAX_DEPTH} or names a node that does not exist")
     feature, threshold, mode, true, false = nodes[number]

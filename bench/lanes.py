@@ -1,0 +1,184 @@
+"""Interleaved rounds: every model is proven once by ezkl and a few times by groth16 in each round, and every
+proof checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.baseline import EzklBaseline
+from bench.models import Model
+from proofward.zkml import Artifact, Evaluation, compile_model
+from proofward.zkml.accuracy import decide
+from proofward.zkml.groth16.ranges import accepted
+from proofward.zkml.quantiser import AffineQuantiser
+
+PROOFS_A_ROUND = 5
+VERIFICATIONS_A_ROUND = 40
+BASELINE_RECORDS = 60
+
+
+@dataclass
+class Case:
+    """One model under measurement; seconds throughout."""
+
+    model: Model
+    artifact: Artifact
+    records: np.ndarray
+    baseline: EzklBaseline | None = None
+    proving: list[float] = field(default_factory=list)
+    verifying: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
+    proof_bytes: int = 0
+    baseline_bytes: int = 0
+
+
+def compiled(model: Model, folder: Path, batch: int = 1) -> Artifact:
+    """The groth16 artifact of a model, compiled anew."""
+    split = model.split
+    return compile_model(
+        model.onnx,
+        split.train_x,
+        folder / f"{model.name}-{batch}",
+        name=model.name,
+        lane="groth16",
+        batch=batch,
+        evaluation=Evaluation(split.test_x, split.test_y),
+    )
+
+
+def held_out(model: Model, artifact: Artifact) -> np.ndarray:
+    """Held-out records that the quantiser takes."""
+    quantiser = artifact.manifest.input.quantiser
+    x = model.split.test_x
+    return x[accepted(quantiser, x)] if isinstance(quantiser, AffineQuantiser) else x
+
+
+def run(models: list[Model], rounds: int, folder: Path, baseline: bool) -> dict[str, dict[str, Any]]:
+    """Measure; returns the report's ``models``."""
+    with ExitStack() as stack:
+        cases: list[Case] = []
+        for model in models:
+            say(f"{model.name}: compiling ({model.title})")
+            artifact = compiled(model, folder)
+            case = Case(model, artifact, held_out(model, artifact))
+            if baseline and model.name != "trees":
+                say(f"{model.name}: setting up ezkl")
+                case.baseline = stack.enter_context(EzklBaseline(model))
+                say(
+                    f"{model.name}: ezkl has logrows {case.baseline.facts['logrows']}, set up in "
+                    f"{case.baseline.facts['setup_s']:.0f} s, key {case.baseline.facts['pk_mb']:.0f} MB"
+                )
+            artifact.warm()
+            list(_prove(case, 2))
+            cases.append(case)
+        for case in cases:
+            case.proving.clear()
+            case.verifying.clear()
+        for number in range(rounds):
+            for case in cases:
+                _round(case, number)
+            say(
+                f"round {number + 1} of {rounds}: "
+                + ", ".join(
+                    f"{case.model.name} {1e3 * case.proving[-1]:.1f} ms"
+                    + (f" (ezkl {1e3 * case.theirs[-1]:.0f})" if case.theirs else "")
+                    for case in cases
+                )
+            )
+        return {case.model.name: _report(case) for case in cases}
+
+
+def _round(case: Case, number: int) -> None:
+    if case.baseline is not None:
+        found = case.baseline.prove(case.records[number % len(case.records)])
+        if not found["valid"]:
+            raise SystemExit(f"{case.model.name}: ezkl's own verifier refuses its proof")
+        case.theirs.append(found["prove_s"])
+        case.baseline_bytes = found["proof_bytes"]
+    list(_prove(case, PROOFS_A_ROUND, number))
+
+
+def _prove(case: Case, count: int, number: int = 0) -> Iterator[None]:
+    public = case.artifact.public
+    for i in range(count):
+        record = case.records[(number * count + i) % len(case.records)]
+        values = public.quantize(record[None, :])
+        salts = os.urandom(32), os.urandom(32)
+        started = time.perf_counter()
+        made = case.artifact.prove(values, *salts)
+        case.proving.append(time.perf_counter() - started)
+        case.proof_bytes = len(made.proof)
+        for _ in range(VERIFICATIONS_A_ROUND // count):
+            started = time.perf_counter()
+            valid = public.verify(made.input_commitment, made.output_commitment, made.proof)
+            case.verifying.append(time.perf_counter() - started)
+            if not valid:
+                raise SystemExit(f"{case.model.name}: a groth16 proof does not verify")
+        yield
+
+
+def _report(case: Case) -> dict[str, Any]:
+    manifest = case.artifact.manifest
+    prove_ms = 1e3 * statistics.median(case.proving)
+    baseline_ms = 1e3 * statistics.median(case.theirs) if case.theirs else None
+    constraints = manifest.constraints or {}
+    report: dict[str, Any] = {
+        "baseline_ms": baseline_ms,
+        "prove_ms": prove_ms,
+        "ratio": baseline_ms / prove_ms if baseline_ms else None,
+        "proof_bytes": case.proof_bytes,
+        "verify_ms_p95": 1e3 * float(np.quantile(case.verifying, 0.95)),
+        "accuracy_float": manifest.accuracy.float_,
+        "accuracy_integer": manifest.accuracy.integer,
+        "accuracy_records": manifest.accuracy.records,
+        "refused": manifest.lane_params.get("refused", 0),
+        "constraints": constraints["total"],
+        "domain": constraints["domain"],
+        "constraints_by_layer": constraints["by_layer"],
+        **_child("setup", case.artifact.path),
+        **_child("measure", case.artifact.path),
+    }
+    if case.baseline is not None:
+        report |= {
+            "baseline_proof_bytes": case.baseline_bytes,
+            "baseline_logrows": case.baseline.facts["logrows"],
+            "baseline_accuracy": _baseline_accuracy(case),
+        }
+    return report
+
+
+def _baseline_accuracy(case: Case) -> dict[str, float]:
+    """ezkl's integers on held-out records, and the float model on the same ones."""
+    from proofward.zkml.groth16.float_model import scores
+    from proofward.zkml.groth16.onnx_frontend import trace
+
+    assert case.baseline is not None
+    x, y = case.model.split.test_x[:BASELINE_RECORDS], case.model.split.test_y[:BASELINE_RECORDS]
+    decision = case.artifact.manifest.output.decision
+    theirs = decide(decision, case.baseline.infer(x))
+    floats = decide(decision, scores(case.model.onnx, trace(case.model.onnx), x))
+    return {"records": len(x), "float": float(np.mean(floats == y)), "integer": float(np.mean(theirs == y))}
+
+
+def _child(what: str, artifact: Path) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.child", what, str(artifact)], check=True, capture_output=True
+    )
+    return dict(json.loads(done.stdout))
+
+
+def say(text: str) -> None:
+    """Progress goes to standard error."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,36 @@
+"""The product's targets, and how a report stands against them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# (path into the report, least or greatest, bound, unit)
+TARGETS: tuple[tuple[tuple[str, ...], str, float, str], ...] = (
+    (("models", "mlp", "ratio"), ">=", 100.0, "x"),
+    (("models", "cnn1d", "ratio"), ">=", 12.0, "x"),
+    (("models", "cnn2d", "ratio"), ">=", 12.0, "x"),
+    (("models", "trees", "prove_ms"), "<=", 150.0, "ms"),
+    *((("models", name, "proof_bytes"), "<=", 256.0, "B") for name in ("mlp", "cnn1d", "cnn2d", "trees")),
+    *((("models", name, "verify_ms_p95"), "<=", 2.0, "ms") for name in ("mlp", "cnn1d", "cnn2d", "trees")),
+    *((("models", name, "setup_s"), "<=", 15.0, "s") for name in ("mlp", "cnn1d", "cnn2d", "trees")),
+    *((("models", name, "prover_rss_mb"), "<=", 150.0, "MB") for name in ("mlp", "cnn1d", "cnn2d", "trees")),
+    (("proven_per_second",), ">=", 60.0, "/s"),
+    (("batch_verify_ms",), "<=", 0.6, "ms"),
+    (("gas", "single"), "<=", 230_000.0, "gas"),
+    (("gas", "per_inference_at_16"), "<=", 16_000.0, "gas"),
+)
+
+
+def verdicts(report: dict[str, Any]) -> list[str]:
+    """One line a target: the figure, the bound, pass or by how much it is missed."""
+    lines = []
+    for path, sense, bound, unit in TARGETS:
+        found: Any = report
+        for step in path:
+            found = found.get(step) if isinstance(found, dict) else None
+        if found is None:
+            continue
+        passed = found >= bound if sense == ">=" else found <= bound
+        verdict = "pass" if passed else f"MISS by {abs(found / bound - 1):.0%}"
+        lines.append(f"{'.'.join(path):<32}{found:>12.2f} {unit:<4} {sense} {bound:<10g}{verdict}")
+    return lines
