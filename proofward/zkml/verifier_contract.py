@@ -14,6 +14,7 @@ from typing import Any
 from proofward.protocol import keccak256
 
 from .artifact import PublicArtifact
+from .cache import recall, remember
 from .errors import ContractError
 from .lanes import Check, ContractSource, lane
 
@@ -45,24 +46,16 @@ class Contract:
 
 def expected_contract(public: PublicArtifact, cache: Path | None = None) -> Contract:
     """The contract that this artifact's verifying key demands. Needs Node and contracts/node_modules; `cache`
-    keeps compiled code by the digest of artifact and compiler. Raises ContractError, LaneUnavailable,
-    ArtifactError."""
+    keeps compiled code by the digest of artifact and compiler (a folder that only this user writes). Raises
+    ContractError, LaneUnavailable, ArtifactError."""
     key = _cache_key(public)
     stored = cache / f"contract-{key}.json" if cache else None
-    if stored is not None and stored.is_file():
-        kept = json.loads(stored.read_text())
+    kept = recall(stored)
+    if kept is not None:
         return Contract(kept["abi"], bytes.fromhex(kept["bytecode"]), bytes.fromhex(kept["runtime_code"]))
     contract = compile_contract(lane(public.manifest.lane).contract_source(public.manifest, public.files))
-    if stored is not None:
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        fields = {
-            "abi": contract.abi,
-            "bytecode": contract.bytecode.hex(),
-            "runtime_code": contract.runtime_code.hex(),
-        }
-        partial = stored.with_suffix(".partial")
-        partial.write_text(json.dumps(fields))
-        partial.replace(stored)
+    code = {"bytecode": contract.bytecode.hex(), "runtime_code": contract.runtime_code.hex()}
+    remember(stored, {"abi": contract.abi, **code})
     return contract
 
 

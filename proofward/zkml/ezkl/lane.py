@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from proofward.protocol import keccak256
 from proofward.zkml import accuracy
+from proofward.zkml.cache import recall, remember
 from proofward.zkml.errors import ArtifactError, CompileError, InputRangeError, ProvingError, UnsupportedModel
 from proofward.zkml.lanes import (
     Check,
@@ -265,13 +266,11 @@ class _Compilation:
         cached = (
             self.request.cache / f"ezkl-{key}.json" if self.request.cache and not self.request.srs else None
         )
-        if cached is not None and cached.is_file():
-            stored = json.loads(cached.read_text())
+        stored = recall(cached)
+        if stored is not None and stored.keys() == Parameters.__dataclass_fields__.keys():
             return Parameters(**{**stored, "lookup_range": tuple(stored["lookup_range"])})
         chosen = self._search()
-        if cached is not None:
-            cached.parent.mkdir(parents=True, exist_ok=True)
-            cached.write_text(json.dumps(asdict(chosen)))
+        remember(cached, asdict(chosen))
         return chosen
 
     def _search(self) -> Parameters:
