@@ -1,4 +1,4 @@
-//! Time the prover on the shapes of the benchmark's models, with random weights: `cargo run --release --example profile`.
+//! Time the prover on the shapes of the benchmark's models, with random weights: `cargo run --release --example profile -- [ROUNDS [MODEL]]`.
 
 use std::time::Instant;
 
@@ -12,16 +12,22 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 fn node(label: &str, op: Op) -> Node {
-    Node {
-        label: label.into(),
-        op,
-    }
+    Node { label: label.into(), op }
 }
 
 /// Layers of (outputs, fan-in): a ReLU after each but the last.
 fn network(inputs: usize, bits: u32, weight: i64, shift: u32, layers: &[(usize, usize)]) -> Vec<Node> {
     let mut rng = StdRng::seed_from_u64(1);
-    let mut nodes = vec![node("input", Op::Input(vec![Bounds { lo: 0, hi: (1 << bits) - 1 }; inputs]))];
+    let mut nodes = vec![node(
+        "input",
+        Op::Input(vec![
+            Bounds {
+                lo: 0,
+                hi: (1 << bits) - 1
+            };
+            inputs
+        ]),
+    )];
     let (mut first, mut width, mut wires) = (0usize, inputs, inputs);
     for (i, &(outputs, fan)) in layers.iter().enumerate() {
         let rows = (0..outputs)
@@ -66,7 +72,11 @@ fn main() {
         ("cnn2d", network(784, 4, 15, 6, &[(4 * 196, 9), (8 * 49, 36), (2, 392)]), 1),
     ];
     let rounds: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(20);
+    let only = std::env::args().nth(2).unwrap_or_default();
     for (name, nodes, batch) in models {
+        if !format!("{name} x{batch}").ends_with(&only) {
+            continue;
+        }
         let circuit = Circuit::new(&encode(&nodes), batch).expect("the model fits");
         let path = std::env::temp_dir().join(format!("profile-{}.pk", std::process::id()));
         let start = Instant::now();
@@ -79,7 +89,9 @@ fn main() {
         std::fs::remove_file(&path).expect("remove");
         let mut rng = StdRng::seed_from_u64(2);
         let bounds = circuit.program.inputs();
-        let values: Vec<i64> = (0..batch).flat_map(|_| bounds.iter().map(|b| rng.gen_range(b.lo..=b.hi)).collect::<Vec<_>>()).collect();
+        let values: Vec<i64> = (0..batch)
+            .flat_map(|_| bounds.iter().map(|b| rng.gen_range(b.lo..=b.hi)).collect::<Vec<_>>())
+            .collect();
         for threads in [1, 2] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
             let mut times = [Vec::new(), Vec::new(), Vec::new()];

@@ -26,11 +26,7 @@ fn layout(bounds: &[Bounds]) -> Vec<Place> {
         if shift + b.bits() > CAPACITY {
             (element, shift) = (element + 1, 0);
         }
-        places.push(Place {
-            element,
-            shift,
-            lo: b.lo,
-        });
+        places.push(Place { element, shift, lo: b.lo });
         shift += b.bits();
     }
     places
@@ -130,7 +126,10 @@ pub fn check_values(bounds: &[Bounds], records: usize, values: &[i64]) -> Result
 
 fn check_shape(bounds: &[Bounds], batch: usize) -> Result<()> {
     if batch == 0 || batch > MAX_BATCH || bounds.len() > MAX_ENDS {
-        return refuse("over-limit", format!("1 to {MAX_BATCH} records of at most {MAX_ENDS} values are possible"));
+        return refuse(
+            "over-limit",
+            format!("1 to {MAX_BATCH} records of at most {MAX_ENDS} values are possible"),
+        );
     }
     if bounds.iter().any(|b| b.lo > b.hi || b.bits() > MAX_BITS) {
         return refuse("overflow", format!("a value needs more than {MAX_BITS} bits"));
@@ -153,13 +152,7 @@ pub fn commit(bounds: &[Bounds], batch: usize, values: &[i64], salt: &[u8; 32]) 
 }
 
 /// Salt and path that open record `index` alone: for each level its siblings, in order, from the leaves up.
-pub fn open_record(
-    bounds: &[Bounds],
-    batch: usize,
-    values: &[i64],
-    salt: &[u8; 32],
-    index: usize,
-) -> Result<([u8; 32], Vec<Fr>)> {
+pub fn open_record(bounds: &[Bounds], batch: usize, values: &[i64], salt: &[u8; 32], index: usize) -> Result<([u8; 32], Vec<Fr>)> {
     let mut level = leaves(bounds, batch, values, salt)?;
     if index >= batch {
         return refuse("input-length", format!("record {index} of {batch} does not exist"));

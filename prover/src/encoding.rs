@@ -103,7 +103,10 @@ pub fn verifying_key_to_bytes(key: &VerifyingKey<Bn254>) -> Vec<u8> {
 pub fn verifying_key_from_bytes(bytes: &[u8]) -> Result<VerifyingKey<Bn254>> {
     let code = "malformed-key";
     if bytes.len() != VERIFYING_KEY_BYTES {
-        return refuse(code, format!("a verifying key has {VERIFYING_KEY_BYTES} bytes, this one {}", bytes.len()));
+        return refuse(
+            code,
+            format!("a verifying key has {VERIFYING_KEY_BYTES} bytes, this one {}", bytes.len()),
+        );
     }
     let mut points = Points { bytes, code };
     Ok(VerifyingKey {

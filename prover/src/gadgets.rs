@@ -23,9 +23,7 @@ fn compose<B: Backend>(cs: &mut B, bias: i64, bits: &[B::Int]) -> B::Int {
 
 /// An input: `lo + sum(bits)`, so within `[lo, lo + 2^w - 1]` by construction. `w` rows.
 pub fn range<B: Backend>(cs: &mut B, honest: &B::Int, declared: Bounds) -> B::Int {
-    let bits: Vec<B::Int> = (0..declared.bits())
-        .map(|i| bit_of(cs, honest, -declared.lo, i))
-        .collect();
+    let bits: Vec<B::Int> = (0..declared.bits()).map(|i| bit_of(cs, honest, -declared.lo, i)).collect();
     compose(cs, declared.lo, &bits)
 }
 

@@ -40,7 +40,10 @@ pub fn prove(key: &ProvingKey, witness: &Witness) -> Result<Proof<Bn254>> {
     };
     match verify(&key.prepared, &witness.commitments, &proof) {
         true => Ok(proof),
-        false => refuse("unsatisfied", "the new proof does not verify: the proving key is not of this circuit"),
+        false => refuse(
+            "unsatisfied",
+            "the new proof does not verify: the proving key is not of this circuit",
+        ),
     }
 }
 

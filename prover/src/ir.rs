@@ -80,11 +80,7 @@ impl Program {
     pub fn decode(bytes: &[u8]) -> Result<Program> {
         let nodes = decode_nodes(bytes)?;
         let (bounds, ranked) = bound(&nodes)?;
-        Ok(Program {
-            nodes,
-            bounds,
-            ranked,
-        })
+        Ok(Program { nodes, bounds, ranked })
     }
 
     /// Declared bounds of the inputs.
@@ -185,20 +181,14 @@ fn bound(nodes: &[Node]) -> Result<(Vec<Bounds>, Vec<bool>)> {
                 for &w in wires {
                     let q = |x: i64| (x + half(*s)) >> s;
                     let x = bounds[w as usize];
-                    bounds.push(Bounds {
-                        lo: q(x.lo),
-                        hi: q(x.hi),
-                    });
+                    bounds.push(Bounds { lo: q(x.lo), hi: q(x.hi) });
                 }
             }
             Op::ReluShift { s, wires } => {
                 for &w in wires {
                     let q = |x: i64| ((x + half(*s)) >> s).max(0);
                     let x = bounds[w as usize];
-                    bounds.push(Bounds {
-                        lo: q(x.lo),
-                        hi: q(x.hi),
-                    });
+                    bounds.push(Bounds { lo: q(x.lo), hi: q(x.hi) });
                 }
             }
             Op::Thermometer { wire, k } => {
@@ -362,10 +352,7 @@ impl Reader<'_> {
         let length = self.byte()? as usize;
         let bytes = self.bytes.get(self.at..self.at + length).unwrap_or_default();
         if length > 63 || bytes.len() != length || !bytes.iter().all(|b| (0x20..=0x7e).contains(b)) {
-            return refuse(
-                "malformed-program",
-                "a label must be at most 63 bytes of printable ASCII",
-            );
+            return refuse("malformed-program", "a label must be at most 63 bytes of printable ASCII");
         }
         self.at += length;
         Ok(bytes.iter().map(|&b| char::from(b)).collect())

@@ -21,7 +21,13 @@ pub fn windows(width: u8, window: u8) -> usize {
 pub fn best_window(widths: impl Iterator<Item = u8> + Clone) -> u8 {
     let cost = |window: u8| {
         // Half of all single bits are 0.
-        let digits = |width: u8| if width == 1 { 1 } else { 2 * windows(width, window) };
+        let digits = |width: u8| {
+            if width == 1 {
+                1
+            } else {
+                2 * windows(width, window)
+            }
+        };
         let additions: usize = widths.clone().map(digits).sum();
         6 * additions + 2 * (12 << (window - 1))
     };
@@ -89,7 +95,7 @@ fn signed_digits(window: u8, scalars: impl Iterator<Item = (Scalar, u8)>) -> Vec
             }
             entry += 1;
         }
-        debug_assert!(carry == 0, "a scalar exceeds its width");
+        assert!(carry == 0, "a scalar exceeds its width");
     }
     digits
 }
@@ -299,7 +305,14 @@ mod tests {
                 _ => {
                     let value = if i % 8 == 3 { -Fr::from(1) } else { Fr::rand(&mut rng) };
                     let magnitude = value.into_bigint();
-                    (Scalar { magnitude, negative: false }, value, FULL_WIDTH)
+                    (
+                        Scalar {
+                            magnitude,
+                            negative: false,
+                        },
+                        value,
+                        FULL_WIDTH,
+                    )
                 }
             };
             expected += *base * value;

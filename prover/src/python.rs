@@ -233,7 +233,13 @@ fn evaluate(py: Python<'_>, program: &[u8], values: Vec<i64>) -> PyResult<Vec<i6
 }
 
 #[pyfunction(name = "commit")]
-fn commit_values<'py>(py: Python<'py>, bounds: Vec<(i64, i64)>, batch: usize, values: Vec<i64>, salt: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+fn commit_values<'py>(
+    py: Python<'py>,
+    bounds: Vec<(i64, i64)>,
+    batch: usize,
+    values: Vec<i64>,
+    salt: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
     let values = Zeroizing::new(values);
     let commitment = released(py, || commit::commit(&to_bounds(bounds), batch, &values, &*self::salt(salt)?))?;
     Ok(bytes(py, &field::to_bytes(&commitment)))
@@ -249,7 +255,9 @@ fn open_record<'py>(
     index: usize,
 ) -> PyResult<(Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>)> {
     let values = Zeroizing::new(values);
-    let (salt, path) = released(py, || commit::open_record(&to_bounds(bounds), batch, &values, &*self::salt(salt)?, index))?;
+    let (salt, path) = released(py, || {
+        commit::open_record(&to_bounds(bounds), batch, &values, &*self::salt(salt)?, index)
+    })?;
     let path = path.iter().map(|x| bytes(py, &field::to_bytes(x))).collect();
     Ok((bytes(py, &salt), path))
 }
@@ -298,7 +306,10 @@ fn batch_verify(py: Python<'_>, verifying_key: &[u8], items: Vec<(Vec<u8>, Vec<u
     released(py, || {
         threaded(threads, || {
             let key = prepare_verifying_key(&encoding::verifying_key_from_bytes(verifying_key)?);
-            let claims = items.par_iter().map(|(input, output, proof)| claim(input, output, proof)).collect::<Result<Vec<_>>>();
+            let claims = items
+                .par_iter()
+                .map(|(input, output, proof)| claim(input, output, proof))
+                .collect::<Result<Vec<_>>>();
             Ok(claims.is_ok_and(|claims| groth16::batch_verify(&key, &claims)))
         })
     })
@@ -306,7 +317,9 @@ fn batch_verify(py: Python<'_>, verifying_key: &[u8], items: Vec<(Vec<u8>, Vec<u
 
 #[pyfunction]
 fn verifying_key_json(py: Python<'_>, verifying_key: &[u8]) -> PyResult<String> {
-    released(py, || Ok(export::verifying_key_json(&encoding::verifying_key_from_bytes(verifying_key)?)))
+    released(py, || {
+        Ok(export::verifying_key_json(&encoding::verifying_key_from_bytes(verifying_key)?))
+    })
 }
 
 #[pyfunction]
@@ -319,7 +332,9 @@ fn proof_json(py: Python<'_>, input_commitment: &[u8], output_commitment: &[u8],
 
 #[pyfunction]
 fn solidity_verifier(py: Python<'_>, verifying_key: &[u8], template: &str) -> PyResult<String> {
-    released(py, || export::solidity(&encoding::verifying_key_from_bytes(verifying_key)?, template))
+    released(py, || {
+        export::solidity(&encoding::verifying_key_from_bytes(verifying_key)?, template)
+    })
 }
 
 #[pyfunction(name = "poseidon")]

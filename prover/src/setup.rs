@@ -10,7 +10,7 @@ use ark_bn254::{Fr, G1Projective, G2Projective};
 use ark_ec::scalar_mul::{BatchMulPreprocessing, ScalarMul};
 use ark_ec::short_weierstrass::{Projective, SWCurveConfig};
 use ark_ec::PrimeGroup;
-use ark_ff::{AdditiveGroup, Field, UniformRand, Zero};
+use ark_ff::{batch_inversion, AdditiveGroup, Field, UniformRand, Zero};
 use ark_groth16::VerifyingKey;
 use rand::rngs::OsRng;
 use rayon::prelude::*;
@@ -21,13 +21,12 @@ use crate::circuit::{record, Circuit};
 use crate::domain::Domain;
 use crate::encoding::{self, Coordinate};
 use crate::error::Result;
-use crate::field::power_of_two;
 use crate::keys::Writer;
 use crate::matrices::{Matrices, Sparse, Var};
-use crate::msm::{best_window, coordinates, windows, FULL_WIDTH};
+use crate::msm::{best_window, coordinates, windows, Point, FULL_WIDTH};
 
-/// Scalars whose multiples are computed before they are written.
-const CHUNK: usize = 1 << 14;
+/// Points whose multiples are computed together.
+const CHUNK: usize = 256;
 
 /// What nobody may keep.
 struct Toxic {
@@ -125,7 +124,10 @@ impl Columns {
         let [mut a, mut b, mut c] = [(); 3].map(|()| Zeroizing::new(vec![Fr::ZERO; total]));
         let mut rows = lagrange.iter();
         let mut next = || rows.next().expect("the domain has a point for each row");
-        fn add<C: Copy>(column: &mut [Fr], side: &Sparse<C>, at: &Fr, place: impl Fn(Var) -> usize) where Fr: From<C> {
+        fn add<C: Copy>(column: &mut [Fr], side: &Sparse<C>, at: &Fr, place: impl Fn(Var) -> usize)
+        where
+            Fr: From<C>,
+        {
             side.iter().for_each(|&(var, x)| column[place(var)] += Fr::from(x) * at);
         }
         for row in &matrices.int_rows {
@@ -146,7 +148,13 @@ impl Columns {
             assert!(c[i].is_zero(), "a public input is never a product");
         }
         let vanishing = toxic.tau.pow([domain.size as u64]) - Fr::ONE;
-        Columns { a, b, c, public, vanishing }
+        Columns {
+            a,
+            b,
+            c,
+            public,
+            vanishing,
+        }
     }
 
     fn combined(&self, i: usize, toxic: &Toxic) -> Fr {
@@ -182,23 +190,18 @@ where
     let variables: Vec<u32> = (0..scalars.len() as u32).filter(|&i| !scalars[i as usize].is_zero()).collect();
     let window = best_window(variables.iter().map(|&i| widths[i as usize]));
     writer.section_header(window, &variables)?;
-    let step = power_of_two(u32::from(window));
-    let mut multiples = Zeroizing::new(Vec::new());
-    for &i in &variables {
-        let mut scalar = scalars[i as usize];
-        for _ in 0..windows(widths[i as usize], window) {
-            multiples.push(scalar);
-            scalar *= step;
-        }
-    }
-    let fixed = BatchMulPreprocessing::new(base, multiples.len().min(CHUNK));
-    for chunk in multiples.chunks(CHUNK) {
-        let parts: Vec<Vec<u8>> = chunk
-            .par_chunks(CHUNK / 8)
+    let fixed = BatchMulPreprocessing::new(base, variables.len().max(32));
+    for many in variables.chunks(64 * CHUNK) {
+        let parts: Vec<Vec<u8>> = many
+            .par_chunks(CHUNK)
             .map(|part| {
+                let own = Zeroizing::new(part.iter().map(|&i| scalars[i as usize]).collect::<Vec<Fr>>());
+                let counts: Vec<usize> = part.iter().map(|&i| windows(widths[i as usize], window)).collect();
+                let bases = fixed.batch_mul(&own);
+                let bases = bases.iter().map(|p| coordinates(p).expect("the scalar is not 0")).collect();
                 let mut bytes = Vec::new();
-                for p in fixed.batch_mul(part) {
-                    encoding::write_point(&coordinates(&p).expect("the scalar is not 0"), &mut bytes);
+                for table in multiples::<P::BaseField>(bases, &counts, window) {
+                    table.iter().for_each(|p| encoding::write_point(p, &mut bytes));
                 }
                 bytes
             })
@@ -206,4 +209,30 @@ where
         parts.iter().try_for_each(|bytes| writer.put(bytes))?;
     }
     writer.pad()
+}
+
+/// For each point as many multiples by 2^(window * i) as its count says. Affine doublings of all points together share an inversion.
+fn multiples<F: Field>(mut points: Vec<Point<F>>, counts: &[usize], window: u8) -> Vec<Vec<Point<F>>> {
+    let mut tables: Vec<Vec<Point<F>>> = points.iter().map(|&p| vec![p]).collect();
+    let mut active: Vec<usize> = (0..points.len()).collect();
+    loop {
+        active.retain(|&i| tables[i].len() < counts[i]);
+        if active.is_empty() {
+            return tables;
+        }
+        for _ in 0..window {
+            // No point of prime order has y = 0.
+            let mut inverses: Vec<F> = active.iter().map(|&i| points[i].y.double()).collect();
+            batch_inversion(&mut inverses);
+            for (&i, inverse) in active.iter().zip(inverses) {
+                let p = points[i];
+                let square = p.x.square();
+                let slope = (square.double() + square) * inverse;
+                let x = slope.square() - p.x.double();
+                let y = slope * (p.x - x) - p.y;
+                points[i] = Point { x, y };
+            }
+        }
+        active.iter().for_each(|&i| tables[i].push(points[i]));
+    }
 }

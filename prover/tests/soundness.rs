@@ -14,10 +14,7 @@ use prover::ir::{Bounds, Node, Op, Program, Row as LinearRow};
 use prover::matrices::{Matrices, Row, Sparse, Var};
 
 fn node(op: Op) -> Node {
-    Node {
-        label: String::new(),
-        op,
-    }
+    Node { label: String::new(), op }
 }
 
 fn input(bounds: &[(i64, i64)]) -> Node {
@@ -45,22 +42,57 @@ fn small_programs() -> Vec<(&'static str, Vec<Node>)> {
         ("shift", vec![input(&[(-8, 7)]), shift(2, &[0]), output(&[1])]),
         (
             "shift of a sum",
-            vec![input(&[(-2, 1), (0, 3)]), linear(&[(1, &[(0, 3), (1, -2)])]), shift(1, &[2]), output(&[3])],
+            vec![
+                input(&[(-2, 1), (0, 3)]),
+                linear(&[(1, &[(0, 3), (1, -2)])]),
+                shift(1, &[2]),
+                output(&[3]),
+            ],
         ),
-        ("relu", vec![input(&[(-4, 3)]), linear(&[(1, &[(0, 1)])]), relu(0, &[1]), output(&[2])]),
-        ("relu of a large positive range", vec![input(&[(-2, 13)]), relu(1, &[0]), output(&[1])]),
-        ("relu of a large negative range", vec![input(&[(-13, 2)]), relu(1, &[0]), output(&[1])]),
+        (
+            "relu",
+            vec![input(&[(-4, 3)]), linear(&[(1, &[(0, 1)])]), relu(0, &[1]), output(&[2])],
+        ),
+        (
+            "relu of a large positive range",
+            vec![input(&[(-2, 13)]), relu(1, &[0]), output(&[1])],
+        ),
+        (
+            "relu of a large negative range",
+            vec![input(&[(-13, 2)]), relu(1, &[0]), output(&[1])],
+        ),
         (
             "two layers",
-            vec![input(&[(-2, 1)]), linear(&[(1, &[(0, 2)])]), relu(1, &[1]), linear(&[(-1, &[(0, -1), (2, 1)])]), relu(0, &[3]), output(&[4])],
+            vec![
+                input(&[(-2, 1)]),
+                linear(&[(1, &[(0, 2)])]),
+                relu(1, &[1]),
+                linear(&[(-1, &[(0, -1), (2, 1)])]),
+                relu(0, &[3]),
+                output(&[4]),
+            ],
         ),
-        ("thermometer on an input", vec![input(&[(0, 5)]), thermometer(0, 5), output(&[0, 1, 2, 3, 4, 5])]),
+        (
+            "thermometer on an input",
+            vec![input(&[(0, 5)]), thermometer(0, 5), output(&[0, 1, 2, 3, 4, 5])],
+        ),
         (
             "thermometer on a sum",
-            vec![input(&[(0, 1), (0, 1)]), linear(&[(0, &[(0, 1), (1, 2)])]), thermometer(2, 3), output(&[3, 4, 5])],
+            vec![
+                input(&[(0, 1), (0, 1)]),
+                linear(&[(0, &[(0, 1), (1, 2)])]),
+                thermometer(2, 3),
+                output(&[3, 4, 5]),
+            ],
         ),
-        ("second thermometer on an input", vec![input(&[(0, 2)]), thermometer(0, 2), thermometer(0, 2), output(&[1, 2, 3, 4])]),
-        ("mux", vec![input(&[(0, 1), (-2, 1), (0, 3)]), node(Op::Mux(vec![(0, 1, 2)])), output(&[3])]),
+        (
+            "second thermometer on an input",
+            vec![input(&[(0, 2)]), thermometer(0, 2), thermometer(0, 2), output(&[1, 2, 3, 4])],
+        ),
+        (
+            "mux",
+            vec![input(&[(0, 1), (-2, 1), (0, 3)]), node(Op::Mux(vec![(0, 1, 2)])), output(&[3])],
+        ),
         (
             "tree",
             vec![
@@ -183,7 +215,9 @@ impl System {
 
     fn contradicts(&self, values: &[Fr]) -> bool {
         let integers = |ends: &[Vec<(usize, Fr)>]| ends.iter().map(|end| small(dot(end, values))).collect::<Option<Vec<i64>>>();
-        let Some(inputs) = integers(&self.inputs) else { return true };
+        let Some(inputs) = integers(&self.inputs) else {
+            return true;
+        };
         let within = inputs.iter().zip(&self.program.bounds).all(|(x, b)| b.contains(*x));
         !within || integers(&self.outputs) != evaluate(&self.program, &inputs).ok()
     }
@@ -242,7 +276,8 @@ impl Full {
     where
         Fr: From<C>,
     {
-        side.iter().fold(Fr::ZERO, |sum, &(var, c)| sum + Fr::from(c) * self.value(var, changed))
+        side.iter()
+            .fold(Fr::ZERO, |sum, &(var, c)| sum + Fr::from(c) * self.value(var, changed))
     }
 
     /// Whether a row breaks when a variable changes (or with nothing changed).
@@ -321,10 +356,16 @@ fn programs() -> impl Strategy<Value = (Vec<Node>, Vec<i64>)> {
         let mut nodes = vec![
             node(Op::Input(bounds.clone())),
             node(Op::Linear(rows)),
-            node(Op::ReluShift { s: relu, wires: sums.clone() }),
+            node(Op::ReluShift {
+                s: relu,
+                wires: sums.clone(),
+            }),
             node(Op::Thermometer { wire: n - 1, k: 6 }),
             node(Op::Mux(vec![(steps + 2, n, relus[0]), (steps, 0, 1)])),
-            node(Op::Shift { s: shift, wires: vec![steps + 6, steps + 7] }),
+            node(Op::Shift {
+                s: shift,
+                wires: vec![steps + 6, steps + 7],
+            }),
         ];
         let mut ends = relus;
         ends.extend([steps + 8, steps + 9, 0, steps + 5]);
