@@ -138,6 +138,10 @@ class ChainPort:
         """The first `limit` queued jobs of a model, oldest first."""
         return await self._read(lambda: jobs.queue(self._open, model, limit))
 
+    async def open_jobs(self, limit: int) -> list[bytes]:
+        """Up to `limit` open jobs, queued or claimed, in no order."""
+        return await self._read(lambda: jobs.open_ids(self._open, limit))
+
     async def claims(self) -> list[bytes]:
         """Jobs under our claim."""
 

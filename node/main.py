@@ -261,7 +261,7 @@ class Node:
             if worker is None:
                 return
             self._show(worker, head)
-            await self.jobs.discover()
+            await self.jobs.discover(head)
             while await self.jobs.run(head, worker, stop) and not stop.is_set():
                 head = await self.chain.finalised()
         except (EnclaveDown, EnclaveError) as error:

@@ -23,6 +23,10 @@ log = structlog.get_logger("node.worker")
 
 #: Jobs looked at in one queue and one round.
 QUEUE_SCAN = 64
+#: Blocks between two looks at the jobs outside the queues: another worker claimed them, and may have died.
+CLAIMED_EVERY_BLOCKS = 5
+#: Open jobs that such a look takes in.
+OPEN_SCAN = 1024
 #: Jobs of others that are remembered, so that they are not fetched again each block.
 NOT_OURS = 4096
 #: Blocks that the next recipient of a job leaves to each one named before it, so that they do not all pay
@@ -79,17 +83,21 @@ class Jobs:
     on_seconds: Callable[[str, float], None] = lambda stage, seconds: None
     models: dict[bytes, ModelView] = field(default_factory=dict)
     _not_ours: dict[bytes, None] = field(default_factory=dict)
+    _looked_at: int | None = None
 
     # finding work ---------------------------------------------------------------------------------
 
     async def serve(self, loaded: list[LoadedModel]) -> None:
         """Find the published models whose artefacts the enclave has loaded."""
         ours = {(model.manifest_hash, model.weights_digest, model.vk_hash) for model in loaded}
+        known = self.models.keys()
         self.models = {
             model.model: model
             for model in await self.chain.models()
             if not model.retired and (model.manifest_hash, model.weights_digest, model.vk_hash) in ours
         }
+        if self.models.keys() != known:
+            self._not_ours.clear()  # jobs of a model that is served only now
 
     async def adopt(self) -> None:
         """Write down the claims that the chain holds for us and the journal does not know (a journal
@@ -108,20 +116,27 @@ class Jobs:
             self.journal.advance(job, State.RELEASING, lapses_at=record.lapses_at, outcome="unknown-claim")
             log.warning("claim-without-journal", job=job.hex())
 
-    async def discover(self) -> None:
-        """Write down the queued jobs of our models that name us."""
+    async def discover(self, head: Head) -> None:
+        """Write down the open jobs of our models that name us: queued, or claimed by a worker that may die."""
         for model in self.models:
             for job in await self.chain.queue(model, QUEUE_SCAN):
-                if self._known(job):
-                    continue
-                record = await self.chain.job(job)
-                if record is None or self.chain.account not in record.recipients:
-                    self._not_ours[job] = None
-                    if len(self._not_ours) > NOT_OURS:
-                        del self._not_ours[next(iter(self._not_ours))]
-                else:
-                    self.journal.see(job, model)
-                    log.info("job-seen", job=job.hex(), model=model.hex(), deadline=record.deadline)
+                await self._see(job)
+        if self._looked_at is None or head.number >= self._looked_at + CLAIMED_EVERY_BLOCKS:
+            self._looked_at = head.number
+            for job in await self.chain.open_jobs(OPEN_SCAN):
+                await self._see(job)
+
+    async def _see(self, job: bytes) -> None:
+        if self._known(job):
+            return
+        record = await self.chain.job(job)
+        if record is None or record.model not in self.models or self.chain.account not in record.recipients:
+            self._not_ours[job] = None
+            if len(self._not_ours) > NOT_OURS:
+                del self._not_ours[next(iter(self._not_ours))]
+        else:
+            self.journal.see(job, record.model)
+            log.info("job-seen", job=job.hex(), model=record.model.hex(), deadline=record.deadline)
 
     def _known(self, job: bytes) -> bool:
         if job in self._not_ours:

@@ -284,6 +284,19 @@ class SubstrateClient:
                 return
             last = names[-1]
 
+    def keys(self, pallet: str, item: str, *, limit: int, at: bytes | None = None) -> Iterator[Any]:
+        """Up to `limit` keys of a map at one block, without the values."""
+        runtime, block = self.runtime, _hex(at or self.finalised_head().hash)
+        prefix = _hex(runtime.storage_key(pallet, item))
+        last, left = prefix, limit
+        while left > 0:
+            names: list[str] = self.rpc("state_getKeysPaged", prefix, min(_PAGE, left), last, block)
+            if not names:
+                return
+            for name in names:
+                yield runtime.decode_key(pallet, item, _unhex(name))
+            last, left = names[-1], left - len(names)
+
     def constant(self, pallet: str, name: str) -> Any:
         return self.runtime.constant(pallet, name)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -50,6 +51,7 @@ def run(chain: str | None, out: Path, as_json: bool) -> int:
 
     Returns the exit code: 0, or 1 when a step failed. Raises ChainError, ZkmlError, ClientError.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no chain or worker is left behind
     report = Report(None if as_json else sys.stdout)
     try:
         with ExitStack() as stack:
@@ -91,14 +93,14 @@ class _Demo:
         main = self.main_lane
         killed = self.job_of_a_killed_worker(main, first, second)
         hopeless = self.submit(
-            main, 3, "only the killed worker could do this one", [self.account(first)], DEADLINE_BLOCKS
+            main, 0, "only the killed worker could do this one", [self.account(first)], DEADLINE_BLOCKS
         )
         plain = self.submit(main, 1, "sealed to the living worker", [self.account(second)])
         other = self.submit("ezkl", 2, "the same question to the ezkl lane", [self.account(second)])
         self.commit_faults(chain, main)
-        for job, index, lane in ((plain, 1, main), (other, 2, "ezkl"), (killed, 0, main)):
+        for job, index, lane in ((plain, 1, main), (other, 2, "ezkl"), (killed, 3, main)):
             self.finish(job, index, lane, second)
-        self.refund(hopeless, 3, main)
+        self.refund(hopeless, 0, main)
         self.describe(chain, (FIRST_WORKER, SECOND_WORKER))
 
     @property
@@ -258,7 +260,7 @@ class _Demo:
         """Both may open the envelope; the first claims it and dies with the claim in hand."""
         second.pause()
         job = self.submit(
-            lane, 0, "sealed to both workers", [self.account(first), self.account(second)], deadline=120
+            lane, 3, "sealed to both workers", [self.account(first), self.account(second)], deadline=120
         )
         assert first.frozen is not None
         if not first.frozen.frozen.wait(WAIT_SECONDS):

@@ -26,7 +26,7 @@ async def _one_life(path: Path, world: World, enclave: FakeEnclave, rounds: int)
         await jobs.adopt()
         await jobs.serve([LOADED])
         for _ in range(rounds):
-            await jobs.discover()
+            await jobs.discover(await chain.finalised())
             await jobs.run(await chain.finalised(), WORKER, asyncio.Event())
     finally:
         journal.close()

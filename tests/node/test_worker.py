@@ -42,7 +42,7 @@ async def _jobs(world: World, journal: Journal, **changes: Any) -> Jobs:
 
 
 async def _round(jobs: Jobs, worker: WorkerView = WORKER, stop: asyncio.Event | None = None) -> None:
-    await jobs.discover()
+    await jobs.discover(await jobs.chain.finalised())
     await jobs.run(await jobs.chain.finalised(), worker, stop or asyncio.Event())
 
 
@@ -121,11 +121,25 @@ async def test_a_claim_that_cannot_be_worked_is_handed_back(journal: Journal) ->
     assert world.jobs[record.job].state is JobState.QUEUED
 
 
+async def test_a_job_that_was_never_seen_queued_is_taken_over_when_its_claim_lapses(journal: Journal) -> None:
+    world = World()
+    claimed = replace(
+        job(recipients=(OTHER, ACCOUNT)), state=JobState.CLAIMED, worker=OTHER, claimed_at=1, lapses_at=30
+    )
+    world.add(claimed)
+    jobs = await _jobs(world, journal)
+    await _round(jobs)
+    assert _calls(world) == []
+    world.block += 40
+    await _round(jobs)
+    assert _calls(world) == ["claim", "complete"]
+
+
 async def test_a_lapsed_claim_of_another_is_taken_over(journal: Journal) -> None:
     world = World()
     world.add(job(recipients=(OTHER, ACCOUNT)))
     jobs = await _jobs(world, journal)
-    await jobs.discover()
+    await jobs.discover(await jobs.chain.finalised())
     record = next(iter(world.jobs.values()))
     world.jobs[record.job] = replace(
         record, state=JobState.CLAIMED, worker=OTHER, claimed_at=world.block, lapses_at=world.block + 20
@@ -188,7 +202,7 @@ async def test_a_silent_chain_leaves_the_journal_where_it_was(journal: Journal) 
     world = World()
     record = world.add(job())
     jobs = await _jobs(world, journal)
-    await jobs.discover()
+    await jobs.discover(await jobs.chain.finalised())
     head = await jobs.chain.finalised()
     world.down = True
     with pytest.raises(ChainDown):

@@ -146,6 +146,14 @@ class FakeChain:
         self._answer()
         return [key for key, record in self.world.jobs.items() if record.state is JobState.QUEUED][:limit]
 
+    async def open_jobs(self, limit: int) -> list[bytes]:
+        self._answer()
+        return [
+            key
+            for key, record in self.world.jobs.items()
+            if record.state in (JobState.QUEUED, JobState.CLAIMED)
+        ][:limit]
+
     async def claims(self) -> list[bytes]:
         self._answer()
         return [key for key, record in self.world.jobs.items() if record.claimed_by(ACCOUNT)]

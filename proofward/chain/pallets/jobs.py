@@ -156,6 +156,11 @@ def queue(
     return found
 
 
+def open_ids(client: SubstrateClient, limit: int, at: bytes | None = None) -> list[bytes]:
+    """Up to `limit` open jobs (queued or claimed), of all models, in no order: those with an envelope."""
+    return list(client.keys(PALLET, "Sealed", limit=limit, at=at))
+
+
 def sealed(client: SubstrateClient, job: bytes, at: bytes | None = None) -> bytes | None:
     """The envelope of an open job; None when the job has ended (see `submission`)."""
     value = client.query(PALLET, "Sealed", job, at=at)
