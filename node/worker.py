@@ -117,7 +117,7 @@ class Jobs:
             log.warning("claim-without-journal", job=job.hex())
 
     async def discover(self, head: Head) -> None:
-        """Write down the open jobs of our models that name us: queued, or claimed by a worker that may die."""
+        """Write down the open jobs of our models that name us: queued, or claimed by one that may die."""
         for model in self.models:
             for job in await self.chain.queue(model, QUEUE_SCAN):
                 await self._see(job)
