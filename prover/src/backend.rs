@@ -93,14 +93,19 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// `inputs`: all records, flat. `salts`: (input, output) of each record.
-    pub fn new(inputs: &[i64], salts: Vec<[Fr; 2]>) -> Witness {
+    /// `inputs`: all records, flat. `salts`: (input, output) of each record. `room`: integer and field variables, integer and field rows, if known: vectors
+    /// that do not grow leave no copies behind that nobody erases.
+    pub fn new(inputs: &[i64], salts: Vec<[Fr; 2]>, room: [usize; 4]) -> Witness {
         let mut witness = Witness::default();
         witness.inputs = inputs.to_vec();
         witness.inputs_per_record = inputs.len() / salts.len().max(1);
         witness.salts = salts;
-        witness.ints = vec![1];
-        witness.fields = vec![Fr::ZERO; 2];
+        witness.ints = Vec::with_capacity(room[0]);
+        witness.ints.push(1);
+        witness.fields = Vec::with_capacity(room[1]);
+        witness.fields.resize(2, Fr::ZERO);
+        witness.int_rows = Vec::with_capacity(room[2]);
+        witness.field_rows = Vec::with_capacity(room[3]);
         witness
     }
 }

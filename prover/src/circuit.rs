@@ -29,6 +29,8 @@ pub struct Circuit {
     pub constraints: usize,
     /// (label, rows) of each node, then of the commitments.
     pub layers: Vec<(String, usize)>,
+    /// Integer and field variables, integer and field rows.
+    room: [usize; 4],
 }
 
 impl Circuit {
@@ -51,6 +53,12 @@ impl Circuit {
         Ok(Circuit {
             digest: digest(program_bytes, batch, &matrices),
             constraints: matrices.rows() + PUBLIC_ROWS,
+            room: [
+                matrices.widths.len(),
+                matrices.fields as usize,
+                matrices.int_rows.len(),
+                matrices.field_rows.len(),
+            ],
             program,
             batch,
             layers,
@@ -72,7 +80,7 @@ impl Circuit {
         let salts = (0..self.batch)
             .map(|i| [input_salt, output_salt].map(|salt| field::salt(&commit::record_salt(salt, self.batch, i))))
             .collect();
-        let mut witness = Witness::new(values, salts);
+        let mut witness = Witness::new(values, salts, self.room);
         let outputs = synthesize(&self.program, self.batch, &mut witness);
         Ok((witness, outputs))
     }

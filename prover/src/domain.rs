@@ -50,8 +50,8 @@ impl Domain {
     }
 
     /// From values on the domain to values on `half_step * domain`.
-    pub fn to_coset(&self, values: &mut Vec<Fr>) {
-        let mut buffer = values.clone();
+    pub fn to_coset(&self, values: &mut [Fr]) {
+        let mut buffer = values.to_vec();
         self.transform(values, &mut buffer);
         // A transform's inverse is the transform read backwards, over the size; the powers of the shift join in.
         let shift = self.half_step();
@@ -66,7 +66,7 @@ impl Domain {
     }
 
     fn transform(&self, values: &mut [Fr], buffer: &mut [Fr]) {
-        if self.size % 3 == 0 {
+        if self.size.is_multiple_of(3) {
             self.radix_3(values, buffer, 1);
         } else {
             self.radix_2(values, 1);
@@ -76,7 +76,7 @@ impl Domain {
     /// Split by 3 while possible; `stride` takes `roots` to the roots of this length.
     fn radix_3(&self, values: &mut [Fr], buffer: &mut [Fr], stride: usize) {
         let n = values.len();
-        if n % 3 != 0 {
+        if !n.is_multiple_of(3) {
             return self.radix_2(values, stride);
         }
         let third = n / 3;

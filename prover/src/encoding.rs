@@ -54,18 +54,18 @@ impl Points<'_> {
         let (x, y) = (self.fq()?, self.fq()?);
         let p = G1Affine::new_unchecked(x, y);
         // BN254's G1 is the whole curve: cofactor 1.
-        match p.is_on_curve() {
+        match p.is_on_curve() && !p.is_zero() {
             true => Ok(p),
-            false => refuse(self.code, "a point is not on the curve"),
+            false => refuse(self.code, "a point is not on the curve, or is infinity"),
         }
     }
 
     fn g2(&mut self) -> Result<G2Affine> {
         let (x1, x0, y1, y0) = (self.fq()?, self.fq()?, self.fq()?, self.fq()?);
         let p = G2Affine::new_unchecked(Fq2::new(x0, x1), Fq2::new(y0, y1));
-        match p.is_on_curve() && p.is_in_correct_subgroup_assuming_on_curve() {
+        match p.is_on_curve() && !p.is_zero() && p.is_in_correct_subgroup_assuming_on_curve() {
             true => Ok(p),
-            false => refuse(self.code, "a point is not on the curve or not in its subgroup"),
+            false => refuse(self.code, "a point is not on the curve, not in its subgroup, or is infinity"),
         }
     }
 }

@@ -102,6 +102,7 @@ fn sum<T: Table>(table: &T, section: &Section, widths: &[u8], scalar: impl Fn(us
 where
     T::Curve: SWCurveConfig,
 {
+    let scalar = &scalar;
     let scalars = section.variables.iter().map(|&i| (scalar(i as usize), widths[i as usize]));
     msm::sum(table, section.window, scalars, parts)
 }

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use ark_bn254::{g1, g2, G1Affine};
 use ark_ec::short_weierstrass::{Affine, SWCurveConfig};
+use ark_ec::AffineRepr;
 use ark_groth16::{prepare_verifying_key, PreparedVerifyingKey, VerifyingKey};
 use memmap2::Mmap;
 use rayon::prelude::*;
@@ -81,6 +82,15 @@ where
     #[inline]
     fn get(&self, i: usize) -> Point<P::BaseField> {
         encoding::read_point(&self.bytes[i * 2 * P::BaseField::BYTES..])
+    }
+
+    #[inline]
+    fn prefetch(&self, i: usize) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(byte) = self.bytes.get(i * 2 * P::BaseField::BYTES) {
+            // SAFETY: a prefetch reads nothing and cannot fault; SSE is part of x86-64.
+            unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(byte).cast()) };
+        }
     }
 }
 
@@ -149,7 +159,7 @@ impl ProvingKey {
         if reader.at != map.len() || sections.b1.variables != sections.b2.variables {
             return malformed("its sections do not fit together");
         }
-        if !beta_g1.is_on_curve() || !delta_g1.is_on_curve() {
+        if [beta_g1, delta_g1].iter().any(|p| !p.is_on_curve() || p.is_zero()) {
             return malformed("a point is not on the curve");
         }
         Ok(ProvingKey {
@@ -241,7 +251,8 @@ impl<'a> Reader<'a> {
         let points = self.take(entries * size)?;
         let sound = points.par_chunks(size).all(|bytes| {
             let p = encoding::read_point::<P::BaseField>(bytes);
-            encoding::canonical(bytes) && Affine::<P>::new_unchecked(p.x, p.y).is_on_curve()
+            let p = Affine::<P>::new_unchecked(p.x, p.y);
+            encoding::canonical(bytes) && p.is_on_curve() && !p.is_zero()
         });
         if !sound {
             return malformed("a point is not on the curve");

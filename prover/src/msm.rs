@@ -10,7 +10,9 @@ use zeroize::Zeroize;
 /// Bits of a scalar that may be any field element.
 pub const FULL_WIDTH: u8 = 254;
 /// Pairs of points that share an inversion.
-const SHARED: usize = 1024;
+const SHARED: usize = 512;
+/// Entries by which memory is asked for in advance.
+const AHEAD: usize = 24;
 
 /// Windows of `window` bits that hold a scalar of `width` bits in signed digits.
 pub fn windows(width: u8, window: u8) -> usize {
@@ -60,28 +62,36 @@ pub struct Point<F> {
 pub trait Table: Sync {
     type Curve: SWCurveConfig;
     fn get(&self, i: usize) -> Point<<Self::Curve as CurveConfig>::BaseField>;
+    /// A hint that entry i is wanted soon.
+    fn prefetch(&self, _i: usize) {}
 }
 
 /// `sum(scalar[i] * point[i])`. `scalars` gives each scalar with its width, in the order of the table, which holds `windows(width, window)` entries for each.
-pub fn sum<T: Table>(table: &T, window: u8, scalars: impl Iterator<Item = (Scalar, u8)>, parts: usize) -> Projective<T::Curve> {
+pub fn sum<T: Table>(table: &T, window: u8, scalars: impl Iterator<Item = (Scalar, u8)> + Clone, parts: usize) -> Projective<T::Curve> {
     let mut digits = signed_digits(window, scalars);
     let buckets = (1 << (window - 1)) + 1;
     let (mut order, counts) = sort(&mut digits, buckets);
     digits.zeroize();
-    let get = |entry: u32| {
+    let get = |order: &[u32], i: usize| {
+        // Entries of a bucket are scattered over the table: waiting for memory would cost as much as adding.
+        if let Some(later) = order.get(i + AHEAD) {
+            table.prefetch((later >> 1) as usize);
+        }
+        let entry = order[i];
         let point = table.get((entry >> 1) as usize);
         let y = if entry & 1 == 1 { -point.y } else { point.y };
         Point { x: point.x, y }
     };
     let parts = split(&order, &counts, parts);
-    let sums: Vec<Vec<Option<Point<_>>>> = parts.par_iter().map(|(order, counts)| add_up(|i| get(order[i]), counts)).collect();
+    let sums: Vec<Vec<Option<Point<_>>>> = parts.par_iter().map(|(order, counts)| add_up(|i| get(order, i), counts)).collect();
     order.zeroize();
     weigh(&sums.concat(), u32::from(window))
 }
 
 /// `(bucket, entry * 2 + sign)` for each digit that is not 0.
-fn signed_digits(window: u8, scalars: impl Iterator<Item = (Scalar, u8)>) -> Vec<(u32, u32)> {
-    let mut digits = Vec::with_capacity(1024);
+fn signed_digits(window: u8, scalars: impl Iterator<Item = (Scalar, u8)> + Clone) -> Vec<(u32, u32)> {
+    // Room for all: a vector that grows would leave copies behind that nobody erases.
+    let mut digits = Vec::with_capacity(scalars.clone().map(|(_, width)| windows(width, window)).sum());
     let mut entry = 0u32;
     for (scalar, width) in scalars {
         let mut carry = 0i64;

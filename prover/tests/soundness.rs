@@ -394,7 +394,7 @@ proptest! {
     #[test]
     fn static_bounds_hold((nodes, values) in programs()) {
         let program = Program::decode(&encode(&nodes)).unwrap();
-        let mut witness = Witness::new(&values, vec![[Fr::ZERO; 2]]);
+        let mut witness = Witness::new(&values, vec![[Fr::ZERO; 2]], [0; 4]);
         let wires = circuit::run(&program, 0, &mut witness);
         for (wire, (x, b)) in wires.iter().zip(&program.bounds).enumerate() {
             prop_assert!(b.contains(*x), "wire {} is {}, beyond {:?}", wire, x, b);

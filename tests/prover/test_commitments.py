@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-import prover
 import pytest
+
+import prover
 
 from .conftest import SALTS, World, program
 
@@ -14,8 +15,14 @@ def test_client_and_proof_commit_alike(single: World, batched: World) -> None:
     for world in (single, batched):
         circuit, made = world.circuit, world.proof
         assert made.outputs == circuit.evaluate(world.values)
-        assert prover.commit(circuit.input_bounds, circuit.batch, world.values, SALTS[0]) == made.input_commitment
-        assert prover.commit(circuit.output_bounds, circuit.batch, made.outputs, SALTS[1]) == made.output_commitment
+        assert (
+            prover.commit(circuit.input_bounds, circuit.batch, world.values, SALTS[0])
+            == made.input_commitment
+        )
+        assert (
+            prover.commit(circuit.output_bounds, circuit.batch, made.outputs, SALTS[1])
+            == made.output_commitment
+        )
         assert prover.verify(world.verifying_key, made.input_commitment, made.output_commitment, made.proof)
 
 

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import eth_abi
-import prover
 import pytest
 
+import prover
 from proofward.zkml.lanes import ContractSource
 from proofward.zkml.verifier_contract import compile_contract
 from tests.contracts.evm import SELECTOR, Deployed
@@ -35,7 +35,8 @@ def bad_cases(world: World) -> dict[str, Case]:
     other = prover.prove(world.key, world.circuit, [0, 0, 0], bytes(32), bytes(32))
     y = int.from_bytes(proof[32:64], "big")
     cases = {
-        f"byte {i} flipped": (c_in, c_out, replaced(proof, i, bytes([proof[i] ^ 1 << i % 8]))) for i in range(256)
+        f"byte {i} flipped": (c_in, c_out, replaced(proof, i, bytes([proof[i] ^ 1 << i % 8])))
+        for i in range(256)
     }
     cases |= {
         "commitments swapped": (c_out, c_in, proof),
@@ -75,7 +76,9 @@ def contract(single: World, contracts: Path) -> Deployed:
     sources = contracts / "src"
     text = prover.solidity_verifier(single.verifying_key, (sources / "Groth16Verifier.sol.tmpl").read_text())
     files = {"Groth16Verifier.sol": text, "IProofVerifier.sol": (sources / "IProofVerifier.sol").read_text()}
-    return Deployed(compile_contract(ContractSource(files, "Groth16Verifier.sol", "Groth16Verifier")).bytecode)
+    return Deployed(
+        compile_contract(ContractSource(files, "Groth16Verifier.sol", "Groth16Verifier")).bytecode
+    )
 
 
 def snarkjs(world: World, cases: list[Case]) -> list[bool]:
@@ -88,7 +91,9 @@ def snarkjs(world: World, cases: list[Case]) -> list[bool]:
     listed = [{"proof": points(case[2]), "publics": p} for case, p in zip(cases, publics, strict=True)]
     request = json.dumps({"key": json.loads(prover.verifying_key_json(world.verifying_key)), "cases": listed})
     script = Path(__file__).with_name("snarkjs.mjs")
-    done = subprocess.run(["node", str(script)], input=request, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(
+        ["node", str(script)], input=request, capture_output=True, text=True, check=True, timeout=300
+    )
     verdicts: list[bool] = json.loads(done.stdout)
     return verdicts
 
@@ -120,7 +125,8 @@ def test_contract_takes_one_encoding_only(single: World, contract: Deployed) -> 
     calldata = SELECTOR + arguments
     assert contract.call(calldata).accepted
     long = eth_abi.encode(
-        ["bytes32", "bytes32", "bytes"], [made.input_commitment, made.output_commitment, made.proof + bytes(32)]
+        ["bytes32", "bytes32", "bytes"],
+        [made.input_commitment, made.output_commitment, made.proof + bytes(32)],
     )
     shifted = bytearray(calldata[:4] + arguments[:96] + bytes(32) + arguments[96:])
     shifted[4 + 95] = 0x80
@@ -139,7 +145,9 @@ def test_contract_takes_one_encoding_only(single: World, contract: Deployed) -> 
 def test_contract_answers_on_little_gas(single: World, contract: Deployed) -> None:
     made = single.proof
     for gas in (30_000, 60_000, 150_000):
-        assert not contract.verify(made.input_commitment, made.output_commitment, made.proof, gas=gas).accepted
+        assert not contract.verify(
+            made.input_commitment, made.output_commitment, made.proof, gas=gas
+        ).accepted
 
 
 def test_snarkjs_agrees(single: World, batched: World, contracts: Path) -> None:
@@ -156,7 +164,9 @@ def test_snarkjs_agrees(single: World, batched: World, contracts: Path) -> None:
 def test_exported_json_is_snarkjs_form(single: World) -> None:
     made = single.proof
     proof, publics = prover.proof_json(made.input_commitment, made.output_commitment, made.proof)
-    assert json.loads(publics) == [str(int.from_bytes(c, "big")) for c in (made.input_commitment, made.output_commitment)]
+    assert json.loads(publics) == [
+        str(int.from_bytes(c, "big")) for c in (made.input_commitment, made.output_commitment)
+    ]
     assert json.loads(proof)["pi_a"][0] == str(int.from_bytes(made.proof[:32], "big"))
     with pytest.raises(prover.ProverError) as refused:
         prover.proof_json(made.input_commitment, made.output_commitment, bytes(256))
@@ -173,7 +183,9 @@ def test_another_models_key_refuses(single: World, batched: World) -> None:
 
 
 def test_one_bad_proof_spoils_a_batch(single: World) -> None:
-    proofs = [prover.prove(single.key, single.circuit, [i - 8, i, i % 4], bytes(32), bytes(32)) for i in range(5)]
+    proofs = [
+        prover.prove(single.key, single.circuit, [i - 8, i, i % 4], bytes(32), bytes(32)) for i in range(5)
+    ]
     items = [(p.input_commitment, p.output_commitment, p.proof) for p in proofs]
     assert prover.batch_verify(single.verifying_key, items)
     assert prover.batch_verify(single.verifying_key, [])
