@@ -1,7 +1,7 @@
-"""Groth16 over BN254 for integer programs (see IR.md for their semantics and byte format).
+"""Groth16 over BN254 for integer programs (IR.md defines their semantics and bytes).
 
-Field elements, commitments and salts are 32 bytes. Values are signed 64-bit integers, flat, record after record.
-Every function releases the GIL while it computes, and raises ProverError for anything that it refuses.
+Field elements, commitments and salts are 32 bytes. Values are signed 64-bit integers, flat, record after
+record. Every function releases the GIL while it computes, and raises ProverError for all that it refuses.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ from typing import final
 __version__: str
 
 class ProverError(Exception):
-    """A refusal. `code` is one of: malformed-program, over-limit, overflow, input-length, input-out-of-range, bad-salt, malformed-key,
-    key-mismatch, malformed-proof, malformed-commitment, unsatisfied, io, setup-failed."""
+    """A refusal. `code` is one of: malformed-program, over-limit, overflow, input-length, input-out-of-range,
+    bad-salt, malformed-key, key-mismatch, malformed-proof, malformed-commitment, malformed-template,
+    unsatisfied, io."""
 
     code: str
 
@@ -33,7 +34,8 @@ class Circuit:
         """Size of the evaluation domain (rows rounded up to 2^k, 9*2^k or 3*2^k)."""
     @property
     def constraints_by_layer(self) -> list[tuple[str, int]]:
-        """(label, constraints) for each node in order, all records together; then the commitments and the public rows."""
+        """(label, constraints) of each node in order, all records together; then of the commitments and the
+        public rows."""
     @property
     def input_bounds(self) -> list[tuple[int, int]]:
         """Declared (lo, hi) of each input of one record."""
@@ -49,7 +51,10 @@ class ProvingKey:
 
     @staticmethod
     def load(path: str | PathLike[str], circuit: Circuit, sha256: bytes | None = None) -> ProvingKey:
-        """Map the file, compare its SHA-256 (if given) and the circuit's digest. Raises io, malformed-key, key-mismatch."""
+        """Map the file, compare its SHA-256 (if given) and the circuit's digest.
+
+        Raises io, malformed-key, key-mismatch.
+        """
     @property
     def verifying_key(self) -> bytes: ...
     @property
@@ -59,7 +64,7 @@ class ProvingKey:
 class Proof:
     @property
     def proof(self) -> bytes:
-        """256 bytes: A.x A.y B.x1 B.x0 B.y1 B.y0 C.x C.y, big-endian, as the EVM's pairing precompile reads them."""
+        """256 bytes: A.x A.y B.x1 B.x0 B.y1 B.y0 C.x C.y, big-endian, as the EVM's precompile reads them."""
     @property
     def input_commitment(self) -> bytes: ...
     @property
@@ -71,29 +76,47 @@ class Proof:
         """Wall time of `witness`, `prove` and `total`."""
 
 def setup(circuit: Circuit, path: str | PathLike[str], threads: int = 0) -> tuple[bytes, bytes]:
-    """Make keys from the operating system's randomness; write the proving key to `path` (atomically, mode 0600).
+    """Make keys from the operating system's randomness; write the proving key to `path` (atomic, mode 0600).
 
-    Returns (verifying key, SHA-256 of the proving key file). The randomness is erased before returning: whoever could read this process while it ran
-    can forge proofs under this key. threads = 0 means all cores.
+    Returns (verifying key, SHA-256 of the proving key file). The randomness is erased before returning:
+    whoever could read this process while it ran can forge proofs under this key. threads = 0 means all cores.
     """
 
 def prove(
-    key: ProvingKey, circuit: Circuit, values: Sequence[int], input_salt: bytes, output_salt: bytes, threads: int = 0
+    key: ProvingKey,
+    circuit: Circuit,
+    values: Sequence[int],
+    input_salt: bytes,
+    output_salt: bytes,
+    threads: int = 0,
 ) -> Proof:
-    """Evaluate, commit and prove; the proof is verified before it is returned. Salts are 32 random bytes. Raises input-length, input-out-of-range, bad-salt, key-mismatch, unsatisfied."""
+    """Evaluate, commit and prove; the proof is verified before it is returned. Salts are 32 random bytes.
+
+    Raises input-length, input-out-of-range, bad-salt, key-mismatch, unsatisfied.
+    """
 
 def evaluate(program: bytes, values: Sequence[int]) -> list[int]:
     """Outputs of the records in `values` (one or more), without building a circuit."""
 
 def commit(bounds: Sequence[tuple[int, int]], batch: int, values: Sequence[int], salt: bytes) -> bytes:
-    """Commitment to `batch` records with the given per-value bounds (Circuit.input_bounds or Circuit.output_bounds). Needs no key and no program.
-    Raises input-length, input-out-of-range, bad-salt."""
+    """Commitment to `batch` records with the bounds of each value (Circuit.input_bounds or .output_bounds).
 
-def open_record(bounds: Sequence[tuple[int, int]], batch: int, values: Sequence[int], salt: bytes, index: int) -> tuple[bytes, list[bytes]]:
-    """(record salt, path) that open record `index` of a commitment alone, without the other records' values or salts."""
+    Needs no key and no program. Raises input-length, input-out-of-range, bad-salt, over-limit, overflow.
+    """
+
+def open_record(
+    bounds: Sequence[tuple[int, int]], batch: int, values: Sequence[int], salt: bytes, index: int
+) -> tuple[bytes, list[bytes]]:
+    """(record salt, path) that open record `index` alone, without the others' values or salts."""
 
 def check_record(
-    bounds: Sequence[tuple[int, int]], batch: int, index: int, record: Sequence[int], record_salt: bytes, path: Sequence[bytes], commitment: bytes
+    bounds: Sequence[tuple[int, int]],
+    batch: int,
+    index: int,
+    record: Sequence[int],
+    record_salt: bytes,
+    path: Sequence[bytes],
+    commitment: bytes,
 ) -> bool:
     """Whether `record` is record `index` of `commitment`."""
 
@@ -101,7 +124,10 @@ def verify(verifying_key: bytes, input_commitment: bytes, output_commitment: byt
     """False for a wrong or malformed proof or commitment; raises malformed-key for a bad key."""
 
 def batch_verify(verifying_key: bytes, items: Sequence[tuple[bytes, bytes, bytes]], threads: int = 0) -> bool:
-    """True if every (input commitment, output commitment, proof) verifies; checked together under a random linear combination (error 2^-128)."""
+    """Whether every (input commitment, output commitment, proof) verifies, by a random linear combination.
+
+    The error is 2^-128 at most. False for anything malformed; raises malformed-key for a bad key.
+    """
 
 def verifying_key_json(verifying_key: bytes) -> str:
     """The key in snarkjs' JSON form."""

@@ -1,4 +1,5 @@
-//! Time the prover on the shapes of the benchmark's models, with random weights: `cargo run --release --example profile -- [ROUNDS [MODEL]]`.
+//! Time the prover on the shapes of the benchmark's models, with random weights: `cargo run --release
+//! --example profile -- [ROUNDS [MODEL]]`.
 
 use std::time::Instant;
 
@@ -12,7 +13,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 fn node(label: &str, op: Op) -> Node {
-    Node { label: label.into(), op }
+    Node {
+        label: label.into(),
+        op,
+    }
 }
 
 /// Layers of (outputs, fan-in): a ReLU after each but the last.
@@ -33,7 +37,12 @@ fn network(inputs: usize, bits: u32, weight: i64, shift: u32, layers: &[(usize, 
         let rows = (0..outputs)
             .map(|row| {
                 let start = row * width.saturating_sub(fan) / outputs;
-                let terms = (start..start + fan).map(|w| ((first + w) as u32, rng.gen_range(1..=weight) * if rng.gen() { 1 } else { -1 }));
+                let terms = (start..start + fan).map(|w| {
+                    (
+                        (first + w) as u32,
+                        rng.gen_range(1..=weight) * if rng.gen() { 1 } else { -1 },
+                    )
+                });
                 Row {
                     bias: 0,
                     terms: terms.collect(),
@@ -46,7 +55,13 @@ fn network(inputs: usize, bits: u32, weight: i64, shift: u32, layers: &[(usize, 
         if i + 1 == layers.len() {
             nodes.push(node("output", Op::Output(sums)));
         } else {
-            nodes.push(node(&format!("relu {i}"), Op::ReluShift { s: shift, wires: sums }));
+            nodes.push(node(
+                &format!("relu {i}"),
+                Op::ReluShift {
+                    s: shift,
+                    wires: sums,
+                },
+            ));
             (first, width) = (wires, outputs);
             wires += outputs;
         }
@@ -68,8 +83,16 @@ fn main() {
     let models = [
         ("mlp 30-16-1", network(30, 6, 15, 0, &[(16, 30), (1, 16)]), 1),
         ("mlp 30-16-1", network(30, 6, 15, 0, &[(16, 30), (1, 16)]), 16),
-        ("cnn1d", network(187, 6, 15, 6, &[(4 * 90, 5), (8 * 40, 20), (5, 320)]), 1),
-        ("cnn2d", network(784, 4, 15, 6, &[(4 * 196, 9), (8 * 49, 36), (2, 392)]), 1),
+        (
+            "cnn1d",
+            network(187, 6, 15, 6, &[(4 * 90, 5), (8 * 40, 20), (5, 320)]),
+            1,
+        ),
+        (
+            "cnn2d",
+            network(784, 4, 15, 6, &[(4 * 196, 9), (8 * 49, 36), (2, 392)]),
+            1,
+        ),
     ];
     let rounds: usize = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(20);
     let only = std::env::args().nth(2).unwrap_or_default();
@@ -90,9 +113,19 @@ fn main() {
         let mut rng = StdRng::seed_from_u64(2);
         let bounds = circuit.program.inputs();
         let values: Vec<i64> = (0..batch)
-            .flat_map(|_| bounds.iter().map(|b| rng.gen_range(b.lo..=b.hi)).collect::<Vec<_>>())
+            .flat_map(|_| {
+                bounds
+                    .iter()
+                    .map(|b| rng.gen_range(b.lo..=b.hi))
+                    .collect::<Vec<_>>()
+            })
             .collect();
-        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("pool");
+        let pool = |threads| {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("pool")
+        };
         // Both live to the end, so that no thread's CPU time goes missing.
         for (threads, pool) in [(1, &pool(1)), (2, &pool(2))] {
             let mut times = [Vec::new(), Vec::new(), Vec::new()];
@@ -108,7 +141,10 @@ fn main() {
                 times.sort_by(f64::total_cmp);
                 format!("{:.2} ({:.2})", times[times.len() / 2], times[0])
             });
-            println!("{name} x{batch}, {threads} thread(s): median (least) ms: witness {witness}, witness and proof {total}, CPU {cpu}");
+            println!(
+                "{name} x{batch}, {threads} thread(s), median (least) ms: \
+                 witness {witness}, with proof {total}, CPU {cpu}"
+            );
         }
         println!(
             "  {} rows, domain {}, key {:.1} MB, setup {set_up:.2?}, load {loaded:.0?}",
@@ -117,8 +153,18 @@ fn main() {
             size as f64 / 1e6,
         );
         let s = &key.sections;
-        for (name, section) in [("a", &s.a), ("b1", &s.b1), ("l", &s.l), ("b2", &s.b2), ("h", &s.h)] {
-            println!("  {name}: window {}, {} variables", section.window, section.variables.len());
+        for (name, section) in [
+            ("a", &s.a),
+            ("b1", &s.b1),
+            ("l", &s.l),
+            ("b2", &s.b2),
+            ("h", &s.h),
+        ] {
+            println!(
+                "  {name}: window {}, {} variables",
+                section.window,
+                section.variables.len()
+            );
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Where gadgets run. One gadget text serves three purposes, so that they cannot drift apart: `Native` computes hashes, `Witness` computes
-//! the assignment and both sides of every product, `crate::matrices::Matrices` records the constraints.
+//! Where gadgets run. One gadget text serves three purposes, so that they cannot drift apart: `Native`
+//! computes hashes, `Witness` computes the assignment and both sides of every product,
+//! `crate::matrices::Matrices` records the constraints.
 //!
-//! A constraint is `a * b = c`, with `a` and `b` linear combinations and `c` nothing or one variable. Integer rows speak about integers below 2^62
-//! in magnitude, so their truth in the field is their truth in the integers; field rows serve the hash.
+//! A constraint is `a * b = c`, with `a` and `b` linear combinations and `c` nothing or one variable. Integer
+//! rows speak about integers below 2^62 in magnitude, so their truth in the field is their truth in the
+//! integers; field rows serve the hash.
 
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field};
@@ -65,7 +67,9 @@ impl FieldBackend for Native {
     }
 
     fn combine(&mut self, constant: Fr, terms: &[(Fr, &Fr)]) -> Fr {
-        terms.iter().fold(constant, |sum, (coefficient, x)| sum + *coefficient * *x)
+        terms
+            .iter()
+            .fold(constant, |sum, (coefficient, x)| sum + *coefficient * *x)
     }
 
     fn multiply(&mut self, a: &Fr, b: &Fr) -> Fr {
@@ -93,8 +97,9 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// `inputs`: all records, flat. `salts`: (input, output) of each record. `room`: integer and field variables, integer and field rows, if known: vectors
-    /// that do not grow leave no copies behind that nobody erases.
+    /// `inputs`: all records, flat. `salts`: (input, output) of each record. `room`: integer and field
+    /// variables, integer and field rows, if known: vectors that do not grow leave no copies behind that
+    /// nobody erases.
     pub fn new(inputs: &[i64], salts: Vec<[Fr; 2]>, room: [usize; 4]) -> Witness {
         let mut witness = Witness::default();
         witness.inputs = inputs.to_vec();
@@ -144,7 +149,9 @@ impl Backend for Witness {
     type Int = i64;
 
     fn linear(&mut self, bias: i64, terms: &[(i64, &i64)]) -> i64 {
-        terms.iter().fold(bias, |sum, (coefficient, x)| sum + coefficient * *x)
+        terms
+            .iter()
+            .fold(bias, |sum, (coefficient, x)| sum + coefficient * *x)
     }
 
     fn hint_bit(&mut self, x: &i64, f: impl Fn(i64) -> bool) -> i64 {

@@ -1,6 +1,7 @@
 //! The circuit: `batch` copies of a program between two commitments.
 //!
-//! Statement, for public `C_in` and `C_out`: I know records x, salts s and t with commit(x, s) = C_in and commit(Program(x), t) = C_out.
+//! Statement, for public `C_in` and `C_out`: I know records x, salts s and t with commit(x, s) = C_in and
+//! commit(Program(x), t) = C_out.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +37,10 @@ pub struct Circuit {
 impl Circuit {
     pub fn new(program_bytes: &[u8], batch: usize) -> Result<Circuit> {
         if batch == 0 || batch > MAX_BATCH {
-            return refuse("over-limit", format!("a batch of {batch}: 1 to {MAX_BATCH} are possible"));
+            return refuse(
+                "over-limit",
+                format!("a batch of {batch}: 1 to {MAX_BATCH} are possible"),
+            );
         }
         let program = Program::decode(program_bytes)?;
         let matrices = record(&program, batch)?;
@@ -75,10 +79,17 @@ impl Circuit {
     }
 
     /// The assignment, with outputs. Salts are the job's; records derive theirs.
-    pub fn witness(&self, values: &[i64], input_salt: &[u8; 32], output_salt: &[u8; 32]) -> Result<(Witness, Vec<i64>)> {
+    pub fn witness(
+        &self,
+        values: &[i64],
+        input_salt: &[u8; 32],
+        output_salt: &[u8; 32],
+    ) -> Result<(Witness, Vec<i64>)> {
         commit::check_values(self.program.inputs(), self.batch, values)?;
         let salts = (0..self.batch)
-            .map(|i| [input_salt, output_salt].map(|salt| field::salt(&commit::record_salt(salt, self.batch, i))))
+            .map(|i| {
+                [input_salt, output_salt].map(|salt| field::salt(&commit::record_salt(salt, self.batch, i)))
+            })
             .collect();
         let mut witness = Witness::new(values, salts, self.room);
         let outputs = synthesize(&self.program, self.batch, &mut witness);
@@ -102,7 +113,11 @@ pub fn synthesize<B: Backend>(program: &Program, batch: usize, cs: &mut B) -> Ve
     for record in 0..batch {
         let wires = run(program, record, cs);
         let input = &wires[..program.inputs().len()];
-        let output: Vec<B::Int> = program.outputs().iter().map(|&w| wires[w as usize].clone()).collect();
+        let output: Vec<B::Int> = program
+            .outputs()
+            .iter()
+            .map(|&w| wires[w as usize].clone())
+            .collect();
         cs.layer(layer_in);
         let salt = cs.salt(record, Public::InputCommitment);
         input_leaves.push(commit::leaf(cs, program.inputs(), input, salt));
@@ -124,7 +139,8 @@ pub fn synthesize<B: Backend>(program: &Program, batch: usize, cs: &mut B) -> Ve
 pub fn run<B: Backend>(program: &Program, record: usize, cs: &mut B) -> Vec<B::Int> {
     let mut wires: Vec<B::Int> = Vec::with_capacity(program.bounds.len());
     let bounds = &program.bounds;
-    // Steps of the inputs that a Thermometer range-checks; every such Thermometer on the same input shares them.
+    // Steps of the inputs that a Thermometer range-checks; every such Thermometer on the same input shares
+    // them.
     let mut ranks: BTreeMap<u32, Vec<B::Int>> = BTreeMap::new();
     let at = |w: u32| w as usize;
     for (index, node) in program.nodes.iter().enumerate() {
@@ -145,7 +161,8 @@ pub fn run<B: Backend>(program: &Program, record: usize, cs: &mut B) -> Vec<B::I
             }
             Op::Linear(rows) => {
                 for row in rows {
-                    let terms: Vec<(i64, &B::Int)> = row.terms.iter().map(|&(w, c)| (c, &wires[at(w)])).collect();
+                    let terms: Vec<(i64, &B::Int)> =
+                        row.terms.iter().map(|&(w, c)| (c, &wires[at(w)])).collect();
                     let sum = cs.linear(row.bias, &terms);
                     wires.push(sum);
                 }
@@ -191,7 +208,10 @@ pub fn evaluate(program: &Program, values: &[i64]) -> Result<Vec<i64>> {
     let n = program.inputs().len();
     let records = (values.len() / n).max(1);
     commit::check_values(program.inputs(), records, values)?;
-    Ok(values.chunks(n).flat_map(|record| evaluate_record(program, record)).collect())
+    Ok(values
+        .chunks(n)
+        .flat_map(|record| evaluate_record(program, record))
+        .collect())
 }
 
 fn evaluate_record(program: &Program, record: &[i64]) -> Vec<i64> {
@@ -202,12 +222,19 @@ fn evaluate_record(program: &Program, record: &[i64]) -> Vec<i64> {
             Op::Input(_) => {}
             Op::Linear(rows) => {
                 for row in rows {
-                    let sum = row.terms.iter().fold(row.bias, |sum, &(w, c)| sum + c * x[w as usize]);
+                    let sum = row
+                        .terms
+                        .iter()
+                        .fold(row.bias, |sum, &(w, c)| sum + c * x[w as usize]);
                     x.push(sum);
                 }
             }
-            Op::Shift { s, wires } => wires.iter().for_each(|&w| x.push((x[w as usize] + half(*s)) >> s)),
-            Op::ReluShift { s, wires } => wires.iter().for_each(|&w| x.push(((x[w as usize] + half(*s)) >> s).max(0))),
+            Op::Shift { s, wires } => wires
+                .iter()
+                .for_each(|&w| x.push((x[w as usize] + half(*s)) >> s)),
+            Op::ReluShift { s, wires } => wires
+                .iter()
+                .for_each(|&w| x.push(((x[w as usize] + half(*s)) >> s).max(0))),
             Op::Thermometer { wire, k } => {
                 let rank = x[*wire as usize];
                 x.extend((1..=i64::from(*k)).map(|j| i64::from(rank >= j)));
@@ -241,11 +268,18 @@ fn digest(program: &[u8], batch: usize, matrices: &Matrices) -> [u8; 32] {
 
 fn field_bytes(x: &Fr) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(32);
-    x.serialize_compressed(&mut bytes).expect("a vector takes all bytes");
+    x.serialize_compressed(&mut bytes)
+        .expect("a vector takes all bytes");
     bytes
 }
 
-fn hash_row<C>(hasher: &mut Sha256, a: &Sparse<C>, b: &Sparse<C>, c: Option<Var>, bytes: impl Fn(&C) -> Vec<u8>) {
+fn hash_row<C>(
+    hasher: &mut Sha256,
+    a: &Sparse<C>,
+    b: &Sparse<C>,
+    c: Option<Var>,
+    bytes: impl Fn(&C) -> Vec<u8>,
+) {
     let name = |var: Var| match var {
         Var::Int(i) => u64::from(i).to_le_bytes(),
         Var::Field(i) => (1 << 32 | u64::from(i)).to_le_bytes(),

@@ -1,4 +1,5 @@
-//! Commitments: values packed into field elements, a salt, Poseidon; for batches a tree of arity 16 over the records' commitments. IR.md fixes the layout.
+//! Commitments: values packed into field elements, a salt, Poseidon; for batches a tree of arity 16 over the
+//! records' commitments. IR.md fixes the layout.
 
 use ark_bn254::Fr;
 use sha2::{Digest, Sha256};
@@ -26,13 +27,18 @@ fn layout(bounds: &[Bounds]) -> Vec<Place> {
         if shift + b.bits() > CAPACITY {
             (element, shift) = (element + 1, 0);
         }
-        places.push(Place { element, shift, lo: b.lo });
+        places.push(Place {
+            element,
+            shift,
+            lo: b.lo,
+        });
         shift += b.bits();
     }
     places
 }
 
-/// Commitment of one record, on a recording backend. Packing is injective on values within 2^bits of `lo`, which the callers' bounds guarantee.
+/// Commitment of one record, on a recording backend. Packing is injective on values within 2^bits of `lo`,
+/// which the callers' bounds guarantee.
 pub fn leaf<B: Backend>(cs: &mut B, bounds: &[Bounds], values: &[B::Int], salt: B::Field) -> B::Field {
     let places = layout(bounds);
     let count = places.last().map_or(1, |p| p.element + 1);
@@ -94,7 +100,10 @@ fn native_leaf(bounds: &[Bounds], record: &[i64], salt: &[u8; 32]) -> Result<Fr>
     let count = places.last().map_or(1, |p| p.element + 1);
     let mut elements: Vec<Fr> = (0..count)
         .map(|element| {
-            let placed = places.iter().zip(record).filter(|(place, _)| place.element == element);
+            let placed = places
+                .iter()
+                .zip(record)
+                .filter(|(place, _)| place.element == element);
             field::pack(placed.map(|(place, value)| (value.abs_diff(place.lo), place.shift)))
         })
         .collect();
@@ -107,7 +116,11 @@ pub fn check_values(bounds: &[Bounds], records: usize, values: &[i64]) -> Result
     if bounds.is_empty() || values.len() != bounds.len() * records {
         return refuse(
             "input-length",
-            format!("{} values given, {records} record(s) of {} expected", values.len(), bounds.len()),
+            format!(
+                "{} values given, {records} record(s) of {} expected",
+                values.len(),
+                bounds.len()
+            ),
         );
     }
     for (i, &x) in values.iter().enumerate() {
@@ -152,16 +165,37 @@ pub fn commit(bounds: &[Bounds], batch: usize, values: &[i64], salt: &[u8; 32]) 
 }
 
 /// Salt and path that open record `index` alone: for each level its siblings, in order, from the leaves up.
-pub fn open_record(bounds: &[Bounds], batch: usize, values: &[i64], salt: &[u8; 32], index: usize) -> Result<([u8; 32], Vec<Fr>)> {
+pub fn open_record(
+    bounds: &[Bounds],
+    batch: usize,
+    values: &[i64],
+    salt: &[u8; 32],
+    index: usize,
+) -> Result<([u8; 32], Vec<Fr>)> {
     let mut level = leaves(bounds, batch, values, salt)?;
     if index >= batch {
-        return refuse("input-length", format!("record {index} of {batch} does not exist"));
+        return refuse(
+            "input-length",
+            format!("record {index} of {batch} does not exist"),
+        );
     }
     let (mut path, mut at) = (Vec::new(), index);
     while level.len() > 1 {
-        let group = level.chunks(MAX_ARITY).nth(at / MAX_ARITY).expect("index is below the width");
-        path.extend(group.iter().enumerate().filter(|(i, _)| *i != at % MAX_ARITY).map(|(_, x)| *x));
-        level = level.chunks(MAX_ARITY).map(|group| parent(&mut Native, group)).collect();
+        let group = level
+            .chunks(MAX_ARITY)
+            .nth(at / MAX_ARITY)
+            .expect("index is below the width");
+        path.extend(
+            group
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| *i != at % MAX_ARITY)
+                .map(|(_, x)| *x),
+        );
+        level = level
+            .chunks(MAX_ARITY)
+            .map(|group| parent(&mut Native, group))
+            .collect();
         at /= MAX_ARITY;
     }
     Ok((record_salt(salt, batch, index), path))
@@ -179,7 +213,10 @@ pub fn check_record(
 ) -> Result<bool> {
     check_shape(bounds, batch)?;
     if index >= batch {
-        return refuse("input-length", format!("record {index} of {batch} does not exist"));
+        return refuse(
+            "input-length",
+            format!("record {index} of {batch} does not exist"),
+        );
     }
     let mut node = native_leaf(bounds, record, salt)?;
     let (mut rest, mut at, mut width) = (path, index, batch);

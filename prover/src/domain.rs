@@ -1,5 +1,5 @@
-//! Multiplicative subgroups of BN254's scalar field of size 2^k, 9 * 2^k and 3 * 2^k, and Fourier transforms on them. The finer grid of sizes keeps
-//! the prover's longest sum within 9/8 to 4/3 of the number of rows.
+//! Multiplicative subgroups of BN254's scalar field of size 2^k, 9 * 2^k and 3 * 2^k, and Fourier transforms
+//! on them. The finer grid of sizes keeps the prover's longest sum within 9/8 to 4/3 of the number of rows.
 
 use ark_bn254::Fr;
 use ark_ff::{FftField, Field};
@@ -15,7 +15,9 @@ pub struct Domain {
 impl Domain {
     /// The least size for this many rows.
     pub fn size_for(rows: usize) -> Result<usize> {
-        let candidates = [1usize, 9, 3].into_iter().flat_map(|odd| (3..=22).map(move |k| odd << k));
+        let candidates = [1usize, 9, 3]
+            .into_iter()
+            .flat_map(|odd| (3..=22).map(move |k| odd << k));
         match candidates.filter(|&size| size >= rows).min() {
             Some(size) => Ok(size),
             None => refuse("over-limit", format!("{rows} constraints are too many")),
@@ -53,9 +55,12 @@ impl Domain {
     pub fn to_coset(&self, values: &mut [Fr]) {
         let mut buffer = values.to_vec();
         self.transform(values, &mut buffer);
-        // A transform's inverse is the transform read backwards, over the size; the powers of the shift join in.
+        // A transform's inverse is the transform read backwards, over the size; the powers of the shift join
+        // in.
         let shift = self.half_step();
-        let mut scale = Fr::from(self.size as u64).inverse().expect("the size is below the modulus");
+        let mut scale = Fr::from(self.size as u64)
+            .inverse()
+            .expect("the size is below the modulus");
         values[1..].reverse();
         for x in values.iter_mut() {
             *x *= scale;
@@ -136,7 +141,11 @@ mod tests {
     fn moves_a_polynomial_to_the_coset() {
         for size in [8, 24, 72, 64, 96, 144] {
             let domain = Domain::new(size);
-            let at = |x: Fr| (0..size as u64).rev().fold(Fr::ZERO, |sum, i| sum * x + Fr::from(i * i + 3));
+            let at = |x: Fr| {
+                (0..size as u64)
+                    .rev()
+                    .fold(Fr::ZERO, |sum, i| sum * x + Fr::from(i * i + 3))
+            };
             let mut values: Vec<Fr> = domain.roots.iter().map(|&x| at(x)).collect();
             domain.to_coset(&mut values);
             let shift = domain.half_step();

@@ -1,4 +1,5 @@
-//! Encoding programs: the inverse of `ir::decode`, for tests and for tools. The compiler has its own encoder, in Python.
+//! Encoding programs: the inverse of `ir::decode`, for tests and for tools. The compiler has its own encoder,
+//! in Python.
 
 use crate::ir::{Node, Op};
 

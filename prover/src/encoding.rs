@@ -1,9 +1,11 @@
 //! Group elements as bytes, in two forms.
 //!
-//! *EVM form*, for everything that others read (proofs, verifying keys): big-endian coordinates below the modulus, G2 with the imaginary part
-//! first, as the precompiles have it (EIP-197). Decoding refuses what is not canonical, on the curve, in the subgroup and other than infinity.
+//! *EVM form*, for everything that others read (proofs, verifying keys): big-endian coordinates below the
+//! modulus, G2 with the imaginary part first, as the precompiles have it (EIP-197). Decoding refuses what is
+//! not canonical, on the curve, in the subgroup and other than infinity.
 //!
-//! *Table form*, for proving keys: Montgomery limbs, little-endian, read from a mapped file without conversion.
+//! *Table form*, for proving keys: Montgomery limbs, little-endian, read from a mapped file without
+//! conversion.
 
 use ark_bn254::{Fq, Fq2, Fr, G1Affine, G2Affine};
 use ark_ec::AffineRepr;
@@ -65,7 +67,10 @@ impl Points<'_> {
         let p = G2Affine::new_unchecked(Fq2::new(x0, x1), Fq2::new(y0, y1));
         match p.is_on_curve() && !p.is_zero() && p.is_in_correct_subgroup_assuming_on_curve() {
             true => Ok(p),
-            false => refuse(self.code, "a point is not on the curve, not in its subgroup, or is infinity"),
+            false => refuse(
+                self.code,
+                "a point is not on the curve, not in its subgroup, or is infinity",
+            ),
         }
     }
 }
@@ -82,7 +87,10 @@ pub fn proof_to_bytes(proof: &Proof<Bn254>) -> Vec<u8> {
 pub fn proof_from_bytes(bytes: &[u8]) -> Result<Proof<Bn254>> {
     let code = "malformed-proof";
     if bytes.len() != PROOF_BYTES {
-        return refuse(code, format!("a proof has {PROOF_BYTES} bytes, this one {}", bytes.len()));
+        return refuse(
+            code,
+            format!("a proof has {PROOF_BYTES} bytes, this one {}", bytes.len()),
+        );
     }
     let mut points = Points { bytes, code };
     let (a, b, c) = (points.g1()?, points.g2()?, points.g1()?);
@@ -105,7 +113,10 @@ pub fn verifying_key_from_bytes(bytes: &[u8]) -> Result<VerifyingKey<Bn254>> {
     if bytes.len() != VERIFYING_KEY_BYTES {
         return refuse(
             code,
-            format!("a verifying key has {VERIFYING_KEY_BYTES} bytes, this one {}", bytes.len()),
+            format!(
+                "a verifying key has {VERIFYING_KEY_BYTES} bytes, this one {}",
+                bytes.len()
+            ),
         );
     }
     let mut points = Points { bytes, code };

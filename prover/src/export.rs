@@ -32,7 +32,10 @@ fn g2(p: &G2Affine) -> String {
 pub fn verifying_key_json(key: &VerifyingKey<Bn254>) -> String {
     let ic: Vec<String> = key.gamma_abc_g1.iter().map(g1).collect();
     format!(
-        r#"{{"protocol":"groth16","curve":"bn128","nPublic":{},"vk_alpha_1":{},"vk_beta_2":{},"vk_gamma_2":{},"vk_delta_2":{},"IC":{}}}"#,
+        concat!(
+            r#"{{"protocol":"groth16","curve":"bn128","nPublic":{},"vk_alpha_1":{},"#,
+            r#""vk_beta_2":{},"vk_gamma_2":{},"vk_delta_2":{},"IC":{}}}"#,
+        ),
         ic.len() - 1,
         g1(&key.alpha_g1),
         g2(&key.beta_g2),
@@ -49,8 +52,8 @@ pub fn proof_json(commitments: &[Fr; 2], proof: &Proof<Bn254>) -> (String, Strin
     (json, list(&commitments.map(quoted)))
 }
 
-/// Fill the template's `{{NAME}}` places with the key's coordinates. beta, gamma and delta go in negated, so that the contract negates nothing.
-/// Refuses a template with a place that it does not know.
+/// Fill the template's `{{NAME}}` places with the key's coordinates. beta, gamma and delta go in negated, so
+/// that the contract negates nothing. Refuses a template with a place that it does not know.
 pub fn solidity(key: &VerifyingKey<Bn254>, template: &str) -> Result<String> {
     let mut source = template.to_owned();
     let mut fill = |name: &str, coordinates: &[&str], bytes: Vec<u8>| {
@@ -81,7 +84,10 @@ pub fn solidity(key: &VerifyingKey<Bn254>, template: &str) -> Result<String> {
         None => Ok(source),
         Some((_, rest)) => {
             let name: String = rest.chars().take(24).collect();
-            refuse("malformed-template", format!("unknown place in the template: {{{{{name}"))
+            refuse(
+                "malformed-template",
+                format!("unknown place in the template: {{{{{name}"),
+            )
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The gadgets of the integer program. Each comment gives the rows it costs and why no other assignment satisfies them; docs/proving.md has the long form.
+//! The gadgets of the integer program. Each comment gives the rows it costs and why no other assignment
+//! satisfies them; docs/proving.md has the long form.
 
 use crate::backend::Backend;
 use crate::ir::{bit_length, half, rounding, Bounds, Rounding};
@@ -23,14 +24,17 @@ fn compose<B: Backend>(cs: &mut B, bias: i64, bits: &[B::Int]) -> B::Int {
 
 /// An input: `lo + sum(bits)`, so within `[lo, lo + 2^w - 1]` by construction. `w` rows.
 pub fn range<B: Backend>(cs: &mut B, honest: &B::Int, declared: Bounds) -> B::Int {
-    let bits: Vec<B::Int> = (0..declared.bits()).map(|i| bit_of(cs, honest, -declared.lo, i)).collect();
+    let bits: Vec<B::Int> = (0..declared.bits())
+        .map(|i| bit_of(cs, honest, -declared.lo, i))
+        .collect();
     compose(cs, declared.lo, &bits)
 }
 
 /// The `n` bits of `x + offset`, lowest first. `n` rows.
 ///
-/// Bit 0 is no variable: it is `x + offset` minus the other bits, and being boolean closes the decomposition. Both sides of
-/// `x + offset = sum(bit[i] * 2^i)` are below 2^62 in magnitude, so the equation holds in the integers and the bits are unique.
+/// Bit 0 is no variable: it is `x + offset` minus the other bits, and being boolean closes the decomposition.
+/// Both sides of `x + offset = sum(bit[i] * 2^i)` are below 2^62 in magnitude, so the equation holds in the
+/// integers and the bits are unique.
 pub fn bits<B: Backend>(cs: &mut B, x: &B::Int, offset: i64, n: u32) -> Vec<B::Int> {
     let upper: Vec<B::Int> = (1..n).map(|i| bit_of(cs, x, offset, i)).collect();
     let mut terms: Vec<(i64, &B::Int)> = vec![(1, x)];
@@ -64,9 +68,12 @@ pub fn round<B: Backend>(cs: &mut B, relu: bool, s: u32, x: &B::Int, bounds: Bou
 
 /// Wires `t[1..=k]` with `t[j] = (x >= j)`, and their sum, which is `x`. `k + 1` rows, or one if `k` is 1.
 ///
-/// The differences `1 - t[1], t[1] - t[2], .., t[k]` are boolean and add up to 1, so exactly one of them is 1: the wires are `x` ones, then zeros.
+/// The differences `1 - t[1], t[1] - t[2], .., t[k]` are boolean and add up to 1, so exactly one of them is
+/// 1: the wires are `x` ones, then zeros.
 pub fn thermometer<B: Backend>(cs: &mut B, honest: &B::Int, k: u32) -> (Vec<B::Int>, B::Int) {
-    let steps: Vec<B::Int> = (1..=i64::from(k)).map(|j| cs.hint_bit(honest, |x| x >= j)).collect();
+    let steps: Vec<B::Int> = (1..=i64::from(k))
+        .map(|j| cs.hint_bit(honest, |x| x >= j))
+        .collect();
     if k > 1 {
         let first = cs.linear(1, &[(-1, &steps[0])]);
         boolean(cs, &first);
@@ -89,12 +96,20 @@ pub fn equal<B: Backend>(cs: &mut B, x: &B::Int, y: &B::Int) {
 }
 
 /// `bit * (a - b) + b`. One row, none if both are constants.
-pub fn mux<B: Backend>(cs: &mut B, bit: &B::Int, (a, a_bounds): (&B::Int, Bounds), (b, b_bounds): (&B::Int, Bounds)) -> B::Int {
+pub fn mux<B: Backend>(
+    cs: &mut B,
+    bit: &B::Int,
+    (a, a_bounds): (&B::Int, Bounds),
+    (b, b_bounds): (&B::Int, Bounds),
+) -> B::Int {
     if a_bounds.lo == a_bounds.hi && b_bounds.lo == b_bounds.hi {
         return cs.linear(b_bounds.lo, &[(a_bounds.lo - b_bounds.lo, bit)]);
     }
     let difference = cs.linear(0, &[(1, a), (-1, b)]);
-    let reach = a_bounds.hi.abs_diff(b_bounds.lo).max(b_bounds.hi.abs_diff(a_bounds.lo));
+    let reach = a_bounds
+        .hi
+        .abs_diff(b_bounds.lo)
+        .max(b_bounds.hi.abs_diff(a_bounds.lo));
     let chosen = cs.product(bit, &difference, bit_length(reach));
     cs.linear(0, &[(1, &chosen), (1, b)])
 }

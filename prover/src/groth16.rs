@@ -18,11 +18,18 @@ use crate::error::{refuse, Result};
 use crate::keys::{ProvingKey, Section};
 use crate::msm::{self, Scalar, Table};
 
-/// Prove that the witness's commitments open to a run of the program. The proof is verified before it is returned (`unsatisfied` otherwise).
+/// Prove that the witness's commitments open to a run of the program. The proof is verified before it is
+/// returned (`unsatisfied` otherwise).
 pub fn prove(key: &ProvingKey, witness: &Witness) -> Result<Proof<Bn254>> {
     let rows = witness.int_rows.len() + witness.field_rows.len() + PUBLIC_ROWS;
-    if rows > key.domain.size || witness.ints.len() != key.ints || witness.ints.len() + witness.fields.len() != key.widths.len() {
-        return refuse("key-mismatch", "the witness and the proving key are of different circuits");
+    if rows > key.domain.size
+        || witness.ints.len() != key.ints
+        || witness.ints.len() + witness.fields.len() != key.widths.len()
+    {
+        return refuse(
+            "key-mismatch",
+            "the witness and the proving key are of different circuits",
+        );
     }
     // Uniform blinding makes the proof independent of the witness.
     let blind = Zeroizing::new([Fr::rand(&mut OsRng), Fr::rand(&mut OsRng)]);
@@ -68,7 +75,13 @@ impl Sums {
         let (h, ((b2, l), (a, b1))) = rayon::join(
             || {
                 let quotient = Zeroizing::new(quotient(key, witness));
-                sum(&key.g1(&sections.h), &sections.h, &key.h_widths, |i| positive(quotient[i]), parts)
+                sum(
+                    &key.g1(&sections.h),
+                    &sections.h,
+                    &key.h_widths,
+                    |i| positive(quotient[i]),
+                    parts,
+                )
             },
             || {
                 rayon::join(
@@ -98,12 +111,21 @@ fn positive(magnitude: BigInt<4>) -> Scalar {
     }
 }
 
-fn sum<T: Table>(table: &T, section: &Section, widths: &[u8], scalar: impl Fn(usize) -> Scalar, parts: usize) -> Projective<T::Curve>
+fn sum<T: Table>(
+    table: &T,
+    section: &Section,
+    widths: &[u8],
+    scalar: impl Fn(usize) -> Scalar,
+    parts: usize,
+) -> Projective<T::Curve>
 where
     T::Curve: SWCurveConfig,
 {
     let scalar = &scalar;
-    let scalars = section.variables.iter().map(|&i| (scalar(i as usize), widths[i as usize]));
+    let scalars = section
+        .variables
+        .iter()
+        .map(|&i| (scalar(i as usize), widths[i as usize]));
     msm::sum(table, section.window, scalars, parts)
 }
 
@@ -123,7 +145,10 @@ fn quotient(key: &ProvingKey, witness: &Witness) -> Vec<BigInt<4>> {
         || side(|row| row.0, |row| row.0, [Fr::from(1), input, output]),
         || side(|row| row.1, |row| row.1, [Fr::ZERO; PUBLIC_ROWS]),
     );
-    a.iter().zip(b.iter()).map(|(a, b)| (*a * b).into_bigint()).collect()
+    a.iter()
+        .zip(b.iter())
+        .map(|(a, b)| (*a * b).into_bigint())
+        .collect()
 }
 
 pub fn verify(key: &PreparedVerifyingKey<Bn254>, commitments: &[Fr; 2], proof: &Proof<Bn254>) -> bool {
@@ -149,14 +174,26 @@ pub fn batch_verify(key: &PreparedVerifyingKey<Bn254>, items: &[([Fr; 2], Proof<
         .par_chunks(share)
         .zip(weights.par_chunks(share))
         .map(|(items, weights)| {
-            let a: Vec<_> = items.iter().zip(weights).map(|((_, proof), z)| proof.a * z).collect();
+            let a: Vec<_> = items
+                .iter()
+                .zip(weights)
+                .map(|((_, proof), z)| proof.a * z)
+                .collect();
             let a = G1Projective::normalize_batch(&a);
             Bn254::multi_miller_loop(a, items.iter().map(|(_, proof)| proof.b)).0
         })
         .product();
     let right = Bn254::multi_miller_loop(
-        [input.into_affine(), c.into_affine(), (key.vk.alpha_g1 * -total).into_affine()],
-        [key.gamma_g2_neg_pc.clone(), key.delta_g2_neg_pc.clone(), key.vk.beta_g2.into()],
+        [
+            input.into_affine(),
+            c.into_affine(),
+            (key.vk.alpha_g1 * -total).into_affine(),
+        ],
+        [
+            key.gamma_g2_neg_pc.clone(),
+            key.delta_g2_neg_pc.clone(),
+            key.vk.beta_g2.into(),
+        ],
     );
     let product = ark_ec::pairing::MillerLoopOutput::<Bn254>(left * right.0);
     Bn254::final_exponentiation(product).is_some_and(|output| output == ark_ec::pairing::PairingOutput::ZERO)

@@ -80,7 +80,11 @@ impl Program {
     pub fn decode(bytes: &[u8]) -> Result<Program> {
         let nodes = decode_nodes(bytes)?;
         let (bounds, ranked) = bound(&nodes)?;
-        Ok(Program { nodes, bounds, ranked })
+        Ok(Program {
+            nodes,
+            bounds,
+            ranked,
+        })
     }
 
     /// Declared bounds of the inputs.
@@ -181,14 +185,20 @@ fn bound(nodes: &[Node]) -> Result<(Vec<Bounds>, Vec<bool>)> {
                 for &w in wires {
                     let q = |x: i64| (x + half(*s)) >> s;
                     let x = bounds[w as usize];
-                    bounds.push(Bounds { lo: q(x.lo), hi: q(x.hi) });
+                    bounds.push(Bounds {
+                        lo: q(x.lo),
+                        hi: q(x.hi),
+                    });
                 }
             }
             Op::ReluShift { s, wires } => {
                 for &w in wires {
                     let q = |x: i64| ((x + half(*s)) >> s).max(0);
                     let x = bounds[w as usize];
-                    bounds.push(Bounds { lo: q(x.lo), hi: q(x.hi) });
+                    bounds.push(Bounds {
+                        lo: q(x.lo),
+                        hi: q(x.hi),
+                    });
                 }
             }
             Op::Thermometer { wire, k } => {
@@ -196,7 +206,7 @@ fn bound(nodes: &[Node]) -> Result<(Vec<Bounds>, Vec<bool>)> {
                     let label = &node.label;
                     return refuse(
                         "malformed-program",
-                        format!("node '{label}': Thermometer of {k} reads wire {wire}, whose bounds exceed 0..{k}"),
+                        format!("node '{label}': Thermometer of {k} reads wire {wire}, which exceeds 0..{k}"),
                     );
                 }
                 bounds.extend((0..*k).map(|_| Bounds { lo: 0, hi: 1 }));
@@ -271,22 +281,31 @@ fn too_wide<T>(node: &Node, wire: usize) -> Result<T> {
     let label = &node.label;
     refuse(
         "overflow",
-        format!("node '{label}': wire {wire} may need more than {MAX_BITS} bits; quantise with smaller scales"),
+        format!(
+            "node '{label}': wire {wire} may need more than {MAX_BITS} bits; quantise with smaller scales"
+        ),
     )
 }
 
-// --- bytes ---------------------------------------------------------------------------------------------------------
+// --- bytes
+// ---------------------------------------------------------------------------------------------------------
 
 const MAGIC: &[u8; 4] = b"PWIR";
 const VERSION: u16 = 1;
 
 fn decode_nodes(bytes: &[u8]) -> Result<Vec<Node>> {
     if bytes.len() > MAX_BYTES {
-        return refuse("over-limit", format!("the program has more than {MAX_BYTES} bytes"));
+        return refuse(
+            "over-limit",
+            format!("the program has more than {MAX_BYTES} bytes"),
+        );
     }
     let mut reader = Reader { bytes, at: 0 };
     if reader.take::<4>()? != *MAGIC || u16::from_le_bytes(reader.take()?) != VERSION {
-        return refuse("malformed-program", "the program does not begin with PWIR, version 1");
+        return refuse(
+            "malformed-program",
+            "the program does not begin with PWIR, version 1",
+        );
     }
     let count = reader.count("nodes", MAX_NODES)?;
     let mut nodes = Vec::new();
@@ -310,12 +329,18 @@ fn decode_nodes(bytes: &[u8]) -> Result<Vec<Node>> {
             Op::Output(_) => 0,
         };
         if wires > MAX_WIRES {
-            return refuse("over-limit", format!("the program has more than {MAX_WIRES} wires"));
+            return refuse(
+                "over-limit",
+                format!("the program has more than {MAX_WIRES} wires"),
+            );
         }
         nodes.push(Node { label, op });
     }
     if nodes.len() < 2 || reader.at != bytes.len() {
-        return refuse("malformed-program", "the program does not end after its Output node");
+        return refuse(
+            "malformed-program",
+            "the program does not end after its Output node",
+        );
     }
     Ok(nodes)
 }
@@ -327,12 +352,19 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
-        match self.bytes.get(self.at..self.at + N).and_then(|b| b.try_into().ok()) {
+        match self
+            .bytes
+            .get(self.at..self.at + N)
+            .and_then(|b| b.try_into().ok())
+        {
             Some(array) => {
                 self.at += N;
                 Ok(array)
             }
-            None => refuse("malformed-program", format!("the program ends early, at byte {}", self.at)),
+            None => refuse(
+                "malformed-program",
+                format!("the program ends early, at byte {}", self.at),
+            ),
         }
     }
 
@@ -352,7 +384,10 @@ impl Reader<'_> {
         let length = self.byte()? as usize;
         let bytes = self.bytes.get(self.at..self.at + length).unwrap_or_default();
         if length > 63 || bytes.len() != length || !bytes.iter().all(|b| (0x20..=0x7e).contains(b)) {
-            return refuse("malformed-program", "a label must be at most 63 bytes of printable ASCII");
+            return refuse(
+                "malformed-program",
+                "a label must be at most 63 bytes of printable ASCII",
+            );
         }
         self.at += length;
         Ok(bytes.iter().map(|&b| char::from(b)).collect())
@@ -360,7 +395,10 @@ impl Reader<'_> {
 
     fn count(&mut self, what: &str, limit: usize) -> Result<usize> {
         match self.u32()? as usize {
-            0 => refuse("malformed-program", format!("the number of {what} must be at least 1")),
+            0 => refuse(
+                "malformed-program",
+                format!("the number of {what} must be at least 1"),
+            ),
             n if n > limit => refuse("over-limit", format!("more than {limit} {what}")),
             n => Ok(n),
         }
@@ -369,7 +407,10 @@ impl Reader<'_> {
     fn wire(&mut self, wires: usize) -> Result<Wire> {
         match self.u32()? {
             w if (w as usize) < wires => Ok(w),
-            w => refuse("malformed-program", format!("wire {w} is read before it is written")),
+            w => refuse(
+                "malformed-program",
+                format!("wire {w} is read before it is written"),
+            ),
         }
     }
 
@@ -381,7 +422,10 @@ impl Reader<'_> {
     fn shift(&mut self, least: u32) -> Result<u32> {
         match u32::from(self.byte()?) {
             s if (least..=MAX_SHIFT).contains(&s) => Ok(s),
-            s => refuse("malformed-program", format!("a shift by {s}: {least} to {MAX_SHIFT} are possible")),
+            s => refuse(
+                "malformed-program",
+                format!("a shift by {s}: {least} to {MAX_SHIFT} are possible"),
+            ),
         }
     }
 
@@ -390,7 +434,10 @@ impl Reader<'_> {
         let n = self.u32()? as usize;
         *total = total.saturating_add(n);
         if *total > MAX_TERMS {
-            return refuse("over-limit", format!("the program has more than {MAX_TERMS} linear terms"));
+            return refuse(
+                "over-limit",
+                format!("the program has more than {MAX_TERMS} linear terms"),
+            );
         }
         let mut terms: Vec<(Wire, i64)> = Vec::new();
         for _ in 0..n {
@@ -414,7 +461,10 @@ impl Reader<'_> {
                 for _ in 0..n {
                     let (lo, hi) = (self.i64()?, self.i64()?);
                     if lo > hi {
-                        return refuse("malformed-program", format!("an input from {lo} to {hi} has no values"));
+                        return refuse(
+                            "malformed-program",
+                            format!("an input from {lo} to {hi} has no values"),
+                        );
                     }
                     bounds.push(Bounds { lo, hi });
                 }

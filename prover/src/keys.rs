@@ -1,13 +1,13 @@
 //! The proving key's file: a header, then five sections of points in table form, read where they are mapped.
 //!
-//! ```text
-//! "PWPK" version:u32(=1) circuit_digest:32 verifying_key:640 beta_g1:64 delta_g1:64 domain:u32 ints:u32 fields:u32 width:u8*ints pad
-//! section = window:u32 count:u32 variable:u32*count pad point*
+//! ```text "PWPK" version:u32(=1) circuit_digest:32 verifying_key:640 beta_g1:64 delta_g1:64 domain:u32
+//! ints:u32 fields:u32 width:u8*ints pad section = window:u32 count:u32 variable:u32*count pad point*
 //!
 //! ```
 //!
-//! Sections: A (G1), B (G1), L (G1), B (G2), H (G1); `pad` goes up to a multiple of 64 with zeros. A variable has `windows(width, window)` points, 2^(window*i)
-//! times its base. Integers are little-endian. Variables count the integers first, then the field variables; in H they are the coset's points, all of full width.
+//! Sections: A (G1), B (G1), L (G1), B (G2), H (G1); `pad` goes up to a multiple of 64 with zeros. A variable
+//! has `windows(width, window)` points, 2^(window*i) times its base. Integers are little-endian. Variables
+//! count the integers first, then the field variables; in H they are the coset's points, all of full width.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -89,7 +89,11 @@ where
         #[cfg(target_arch = "x86_64")]
         if let Some(byte) = self.bytes.get(i * 2 * P::BaseField::BYTES) {
             // SAFETY: a prefetch reads nothing and cannot fault; SSE is part of x86-64.
-            unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(byte).cast()) };
+            unsafe {
+                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+                    std::ptr::from_ref(byte).cast(),
+                )
+            };
         }
     }
 }
@@ -101,9 +105,15 @@ impl ProvingKey {
         let map = map(path)?;
         let actual: [u8; 32] = Sha256::digest(&map[..]).into();
         if sha256.is_some_and(|expected| *expected != actual) {
-            return refuse("key-mismatch", format!("{}: the SHA-256 is not the expected one", path.display()));
+            return refuse(
+                "key-mismatch",
+                format!("{}: the SHA-256 is not the expected one", path.display()),
+            );
         }
-        let mut cache = CACHE.get_or_init(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
+        let mut cache = CACHE
+            .get_or_init(Mutex::default)
+            .lock()
+            .unwrap_or_else(|e| e.into_inner());
         let key = match cache.get(path) {
             Some(key) if key.sha256 == actual => key.clone(),
             _ => {
@@ -114,7 +124,10 @@ impl ProvingKey {
         };
         match key.digest == *digest {
             true => Ok(key),
-            false => refuse("key-mismatch", format!("{}: the key belongs to another circuit", path.display())),
+            false => refuse(
+                "key-mismatch",
+                format!("{}: the key belongs to another circuit", path.display()),
+            ),
         }
     }
 
@@ -141,8 +154,16 @@ impl ProvingKey {
         let verifying_key = encoding::verifying_key_from_bytes(reader.take(VERIFYING_KEY_BYTES)?)?;
         let beta_g1 = affine(reader.take(64)?);
         let delta_g1 = affine(reader.take(64)?);
-        let (domain, ints, fields) = (reader.u32()? as usize, reader.u32()? as usize, reader.u32()? as usize);
-        if domain > 2 * MAX_ROWS || Domain::size_for(domain) != Ok(domain) || ints > MAX_ROWS || fields > MAX_ROWS {
+        let (domain, ints, fields) = (
+            reader.u32()? as usize,
+            reader.u32()? as usize,
+            reader.u32()? as usize,
+        );
+        if domain > 2 * MAX_ROWS
+            || Domain::size_for(domain) != Ok(domain)
+            || ints > MAX_ROWS
+            || fields > MAX_ROWS
+        {
             return malformed("its sizes are out of range");
         }
         let mut widths = reader.take(ints)?.to_vec();
@@ -159,7 +180,10 @@ impl ProvingKey {
         if reader.at != map.len() || sections.b1.variables != sections.b2.variables {
             return malformed("its sections do not fit together");
         }
-        if [beta_g1, delta_g1].iter().any(|p| !p.is_on_curve() || p.is_zero()) {
+        if [beta_g1, delta_g1]
+            .iter()
+            .any(|p| !p.is_on_curve() || p.is_zero())
+        {
             return malformed("a point is not on the curve");
         }
         Ok(ProvingKey {
@@ -189,7 +213,8 @@ fn map(path: &Path) -> Result<Mmap> {
         message: format!("{}: {e}", path.display()),
     };
     let file = File::open(path).map_err(io)?;
-    // SAFETY: the file is written once, by `write`, under a name that appears when it is complete; whoever may truncate it may as well kill this process.
+    // SAFETY: the file is written once, by `write`, under a name that appears when it is complete; whoever
+    // may truncate it may as well kill this process.
     unsafe { Mmap::map(&file) }.map_err(io)
 }
 
@@ -227,8 +252,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A section whose points are canonical and on the curve. (The subgroup of G2 is not checked: the SHA-256 vouches for the whole file, and a key that does
-    /// not fit shows itself when the new proof is verified.)
+    /// A section whose points are canonical and on the curve. (The subgroup of G2 is not checked: the SHA-256
+    /// vouches for the whole file, and a key that does not fit shows itself when the new proof is verified.)
     fn section<P: SWCurveConfig>(&mut self, widths: &[u8]) -> Result<Section>
     where
         P::BaseField: Coordinate,
@@ -240,12 +265,20 @@ impl<'a> Reader<'a> {
         }
         let window = window as u8;
         let list = self.take(4 * count)?;
-        let variables: Vec<u32> = list.chunks(4).map(|b| u32::from_le_bytes(b.try_into().expect("4 bytes"))).collect();
-        if !variables.is_sorted_by(|a, b| a < b) || variables.last().is_some_and(|&v| v as usize >= widths.len()) {
+        let variables: Vec<u32> = list
+            .chunks(4)
+            .map(|b| u32::from_le_bytes(b.try_into().expect("4 bytes")))
+            .collect();
+        if !variables.is_sorted_by(|a, b| a < b)
+            || variables.last().is_some_and(|&v| v as usize >= widths.len())
+        {
             return malformed("a section's variables are not in order");
         }
         self.pad()?;
-        let entries: usize = variables.iter().map(|&v| windows(widths[v as usize], window)).sum();
+        let entries: usize = variables
+            .iter()
+            .map(|&v| windows(widths[v as usize], window))
+            .sum();
         let size = 2 * P::BaseField::BYTES;
         let start = self.at;
         let points = self.take(entries * size)?;
@@ -307,7 +340,14 @@ impl Writer {
         self.put(&[0; ALIGN][..padding])
     }
 
-    pub fn header(&mut self, digest: &[u8; 32], verifying_key: &[u8], points: &[u8], sizes: [usize; 3], widths: &[u8]) -> Result<()> {
+    pub fn header(
+        &mut self,
+        digest: &[u8; 32],
+        verifying_key: &[u8],
+        points: &[u8],
+        sizes: [usize; 3],
+        widths: &[u8],
+    ) -> Result<()> {
         self.put(MAGIC)?;
         self.put(&VERSION.to_le_bytes())?;
         self.put(digest)?;
@@ -330,7 +370,10 @@ impl Writer {
 
     /// Give the file its name; its SHA-256.
     pub fn finish(mut self) -> Result<[u8; 32]> {
-        let done = self.file.sync_all().and_then(|()| std::fs::rename(&self.temporary, &self.path));
+        let done = self
+            .file
+            .sync_all()
+            .and_then(|()| std::fs::rename(&self.temporary, &self.path));
         match done {
             Ok(()) => Ok(std::mem::take(&mut self.hasher).finalize().into()),
             Err(e) => refuse("io", format!("{}: {e}", self.path.display())),

@@ -1,7 +1,9 @@
-//! Groth16 proofs of integer programs: ../IR.md says what a program means, ../../docs/proving.md why a proof proves it.
+//! Groth16 proofs of integer programs: ../IR.md says what a program means, ../../docs/proving.md why a proof
+//! proves it.
 //!
-//! Read in this order: `ir` (what is proved), `gadgets` and `poseidon` (how, in constraints), `commit` and `circuit` (the whole statement), `setup` and
-//! `groth16` (keys and proofs). `backend` and `matrices` are what gadgets run on; `domain` and `msm` are arithmetic; the rest is bytes.
+//! Read in this order: `ir` (what is proved), `gadgets` and `poseidon` (how, in constraints), `commit` and
+//! `circuit` (the whole statement), `setup` and `groth16` (keys and proofs). `backend` and `matrices` are
+//! what gadgets run on; `domain` and `msm` are arithmetic; the rest is bytes.
 
 pub mod backend;
 pub mod circuit;

@@ -60,10 +60,15 @@ impl Matrices {
     /// Refuses with over-limit or overflow what could not be recorded.
     pub fn check(&self) -> Result<()> {
         match self.failure {
-            Some("overflow") => refuse("overflow", "a product of linear layers has coefficients beyond 64 bits"),
+            Some("overflow") => refuse(
+                "overflow",
+                "a product of linear layers has coefficients beyond 64 bits",
+            ),
             Some(_) => refuse(
                 "over-limit",
-                format!("the circuit has more than {MAX_ROWS} constraints or {MAX_MATRIX_TERMS} matrix terms"),
+                format!(
+                    "the circuit has more than {MAX_ROWS} constraints or {MAX_MATRIX_TERMS} matrix terms"
+                ),
             ),
             None => Ok(()),
         }
@@ -108,7 +113,11 @@ impl Matrices {
     }
 
     /// Sum integer terms; coefficients beyond 64 bits are a failure of the whole.
-    fn sum_ints<'a>(&mut self, terms: impl Iterator<Item = (i64, &'a Sparse<i64>)>, bias: i64) -> Sparse<i64> {
+    fn sum_ints<'a>(
+        &mut self,
+        terms: impl Iterator<Item = (i64, &'a Sparse<i64>)>,
+        bias: i64,
+    ) -> Sparse<i64> {
         let mut all: Sparse<i64> = vec![(ONE, bias)];
         for (coefficient, x) in terms {
             self.work += x.len();

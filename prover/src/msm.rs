@@ -1,5 +1,6 @@
-//! Sums of many fixed points times scalars: Pippenger's buckets in one pass over a table of each point's window multiples, with affine additions that
-//! share one inversion among a thousand (Montgomery's trick). A scalar known to be short has few windows; a bit has one.
+//! Sums of many fixed points times scalars: Pippenger's buckets in one pass over a table of each point's
+//! window multiples, with affine additions that share one inversion among a thousand (Montgomery's trick). A
+//! scalar known to be short has few windows; a bit has one.
 
 use ark_ec::short_weierstrass::{Affine, Projective, SWCurveConfig};
 use ark_ec::{AffineRepr, CurveConfig};
@@ -19,7 +20,8 @@ pub fn windows(width: u8, window: u8) -> usize {
     (usize::from(width) + 1).div_ceil(usize::from(window))
 }
 
-/// Window size with the least work for scalars of these widths: six multiplications for an addition into a bucket, twelve to add up a bucket.
+/// Window size with the least work for scalars of these widths: six multiplications for an addition into a
+/// bucket, twelve to add up a bucket.
 pub fn best_window(widths: impl Iterator<Item = u8> + Clone) -> u8 {
     let cost = |window: u8| {
         // Half of all single bits are 0.
@@ -33,7 +35,9 @@ pub fn best_window(widths: impl Iterator<Item = u8> + Clone) -> u8 {
         let additions: usize = widths.clone().map(digits).sum();
         6 * additions + 2 * (12 << (window - 1))
     };
-    (3..=15).min_by_key(|&window| cost(window)).expect("the range is not empty")
+    (3..=15)
+        .min_by_key(|&window| cost(window))
+        .expect("the range is not empty")
 }
 
 /// A scalar, its magnitude and sign.
@@ -66,8 +70,14 @@ pub trait Table: Sync {
     fn prefetch(&self, _i: usize) {}
 }
 
-/// `sum(scalar[i] * point[i])`. `scalars` gives each scalar with its width, in the order of the table, which holds `windows(width, window)` entries for each.
-pub fn sum<T: Table>(table: &T, window: u8, scalars: impl Iterator<Item = (Scalar, u8)> + Clone, parts: usize) -> Projective<T::Curve> {
+/// `sum(scalar[i] * point[i])`. `scalars` gives each scalar with its width, in the order of the table, which
+/// holds `windows(width, window)` entries for each.
+pub fn sum<T: Table>(
+    table: &T,
+    window: u8,
+    scalars: impl Iterator<Item = (Scalar, u8)> + Clone,
+    parts: usize,
+) -> Projective<T::Curve> {
     let mut digits = signed_digits(window, scalars);
     let buckets = (1 << (window - 1)) + 1;
     let (mut order, counts) = sort(&mut digits, buckets);
@@ -83,7 +93,10 @@ pub fn sum<T: Table>(table: &T, window: u8, scalars: impl Iterator<Item = (Scala
         Point { x: point.x, y }
     };
     let parts = split(&order, &counts, parts);
-    let sums: Vec<Vec<Option<Point<_>>>> = parts.par_iter().map(|(order, counts)| add_up(|i| get(order, i), counts)).collect();
+    let sums: Vec<Vec<Option<Point<_>>>> = parts
+        .par_iter()
+        .map(|(order, counts)| add_up(|i| get(order, i), counts))
+        .collect();
     order.zeroize();
     weigh(&sums.concat(), u32::from(window))
 }
@@ -121,7 +134,9 @@ fn bits_at(x: &BigInt<4>, at: usize, count: u8) -> i64 {
 /// Entries in the order of their buckets, and how many each bucket has.
 fn sort(digits: &mut [(u32, u32)], buckets: usize) -> (Vec<u32>, Vec<u32>) {
     let mut counts = vec![0u32; buckets];
-    digits.iter().for_each(|&(bucket, _)| counts[bucket as usize] += 1);
+    digits
+        .iter()
+        .for_each(|&(bucket, _)| counts[bucket as usize] += 1);
     let mut next = vec![0u32; buckets];
     for i in 1..buckets {
         next[i] = next[i - 1] + counts[i - 1];
@@ -162,7 +177,10 @@ fn add_up<F: Field>(get: impl Fn(usize) -> Point<F>, counts: &[u32]) -> Vec<Opti
         std::mem::swap(&mut points, &mut spare);
     }
     let mut rest = points.into_iter();
-    counts.iter().map(|&n| if n == 1 { rest.next() } else { None }).collect()
+    counts
+        .iter()
+        .map(|&n| if n == 1 { rest.next() } else { None })
+        .collect()
 }
 
 /// One round: add neighbours within each bucket, carry the odd one over.
@@ -216,7 +234,11 @@ impl<F: Field> Batch<F> {
         for (_, _, p, q) in &self.pairs {
             let difference = q.x - p.x;
             // Equal abscissas: a doubling, or a cancellation (which leaves a 0 that inversion skips).
-            self.inverses.push(if difference.is_zero() { p.y + q.y } else { difference });
+            self.inverses.push(if difference.is_zero() {
+                p.y + q.y
+            } else {
+                difference
+            });
         }
         batch_inversion(&mut self.inverses);
         for ((place, bucket, p, q), inverse) in self.pairs.drain(..).zip(&self.inverses) {
@@ -235,7 +257,8 @@ impl<F: Field> Batch<F> {
     }
 }
 
-/// `sum(k * bucket[k])`: with k = high * 2^h + low, sums over equal high and over equal low parts leave two short ladders.
+/// `sum(k * bucket[k])`: with k = high * 2^h + low, sums over equal high and over equal low parts leave two
+/// short ladders.
 fn weigh<P: SWCurveConfig>(buckets: &[Option<Point<P::BaseField>>], window: u32) -> Projective<P> {
     let h = window / 2;
     let low = 1usize << h;
@@ -313,7 +336,11 @@ mod tests {
                 1 => (Scalar::from(-5 - i as i64), -Fr::from(5 + i as u64), 8),
                 2 => (Scalar::from(0), Fr::from(0), 20),
                 _ => {
-                    let value = if i % 8 == 3 { -Fr::from(1) } else { Fr::rand(&mut rng) };
+                    let value = if i % 8 == 3 {
+                        -Fr::from(1)
+                    } else {
+                        Fr::rand(&mut rng)
+                    };
                     let magnitude = value.into_bigint();
                     (
                         Scalar {

@@ -1,5 +1,6 @@
-//! Poseidon over BN254's scalar field, the instance of circomlib: x^5, 8 full rounds, `PARTIAL` partial rounds, width 2..17, capacity 0, the first
-//! lane as the digest. Constants come from the Grain LFSR of the Poseidon paper (eprint 2019/458, appendix F), so no table has to be trusted.
+//! Poseidon over BN254's scalar field, the instance of circomlib: x^5, 8 full rounds, `PARTIAL` partial
+//! rounds, width 2..17, capacity 0, the first lane as the digest. Constants come from the Grain LFSR of the
+//! Poseidon paper (eprint 2019/458, appendix F), so no table has to be trusted.
 
 use std::sync::OnceLock;
 
@@ -13,7 +14,8 @@ const FULL: usize = 8;
 /// Partial rounds by width, from 2 (circomlib's N_ROUNDS_P).
 const PARTIAL: [usize; MAX_ARITY] = [56, 57, 56, 60, 60, 63, 64, 63, 60, 66, 60, 65, 70, 60, 64, 68];
 
-/// Hash of 1 to 16 field elements. On a recording backend: three rows an S-box, less one S-box because the capacity is constant.
+/// Hash of 1 to 16 field elements. On a recording backend: three rows an S-box, less one S-box because the
+/// capacity is constant.
 pub fn hash<B: FieldBackend>(cs: &mut B, inputs: &[B::Field]) -> B::Field {
     let parameters = parameters(inputs.len() + 1);
     let width = parameters.width;
@@ -72,11 +74,16 @@ impl Parameters {
 
 fn parameters(width: usize) -> &'static Parameters {
     static CACHE: [OnceLock<Parameters>; MAX_ARITY] = [const { OnceLock::new() }; MAX_ARITY];
-    assert!((2..=MAX_ARITY + 1).contains(&width), "Poseidon takes 1 to 16 inputs");
+    assert!(
+        (2..=MAX_ARITY + 1).contains(&width),
+        "Poseidon takes 1 to 16 inputs"
+    );
     CACHE[width - 2].get_or_init(|| {
         let partial = PARTIAL[width - 2];
         let mut grain = Grain::new(width, partial);
-        let constants = (0..(FULL + partial) * width).map(|_| grain.below_modulus()).collect();
+        let constants = (0..(FULL + partial) * width)
+            .map(|_| grain.below_modulus())
+            .collect();
         // A Cauchy matrix: 1 / (x_i + y_j).
         let points: Vec<Fr> = (0..2 * width).map(|_| grain.modulo_modulus()).collect();
         let entry = |i: usize, j: usize| (points[i] + points[width + j]).inverse();
@@ -101,7 +108,8 @@ struct Grain {
 impl Grain {
     fn new(width: usize, partial: usize) -> Grain {
         let mut state = [true; 80];
-        // Prime field (2 bits), S-box x^alpha (4), field size (12), width (12), full rounds (10), partial rounds (10), then ones.
+        // Prime field (2 bits), S-box x^alpha (4), field size (12), width (12), full rounds (10), partial
+        // rounds (10), then ones.
         let seed = [(1, 2), (0, 4), (254, 12), (width, 12), (FULL, 10), (partial, 10)];
         let mut i = 0;
         for (value, bits) in seed {

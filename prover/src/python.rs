@@ -31,14 +31,18 @@ fn released<T: Send>(py: Python<'_>, f: impl FnOnce() -> Result<T> + Send) -> Py
 
 /// Run on `threads` threads (0: all cores).
 fn threaded<T: Send>(threads: usize, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    static POOLS: OnceLock<std::sync::Mutex<std::collections::HashMap<usize, Arc<rayon::ThreadPool>>>> = OnceLock::new();
+    static POOLS: OnceLock<std::sync::Mutex<std::collections::HashMap<usize, Arc<rayon::ThreadPool>>>> =
+        OnceLock::new();
     if threads == 0 {
         return f();
     }
     if threads > 256 {
         return refuse("over-limit", format!("{threads} threads: 0 to 256 are possible"));
     }
-    let mut pools = POOLS.get_or_init(Default::default).lock().unwrap_or_else(|e| e.into_inner());
+    let mut pools = POOLS
+        .get_or_init(Default::default)
+        .lock()
+        .unwrap_or_else(|e| e.into_inner());
     let pool = match pools.get(&threads) {
         Some(pool) => pool.clone(),
         None => match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
@@ -135,7 +139,9 @@ impl ProvingKey {
     #[pyo3(signature = (path, circuit, sha256 = None))]
     fn load(py: Python<'_>, path: PathBuf, circuit: &Circuit, sha256: Option<&[u8]>) -> PyResult<ProvingKey> {
         let key = released(py, || {
-            let sha256 = sha256.map(|bytes| array("key-mismatch", "a SHA-256", bytes)).transpose()?;
+            let sha256 = sha256
+                .map(|bytes| array("key-mismatch", "a SHA-256", bytes))
+                .transpose()?;
             keys::ProvingKey::load(&path, &circuit.0.digest, sha256.as_ref())
         })?;
         Ok(ProvingKey(key))
@@ -190,7 +196,12 @@ impl Proof {
 
 #[pyfunction]
 #[pyo3(signature = (circuit, path, threads = 0))]
-fn setup<'py>(py: Python<'py>, circuit: &Circuit, path: PathBuf, threads: usize) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+fn setup<'py>(
+    py: Python<'py>,
+    circuit: &Circuit,
+    path: PathBuf,
+    threads: usize,
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
     let (key, sha256) = released(py, || threaded(threads, || key_setup::setup(&circuit.0, &path)))?;
     Ok((bytes(py, &key), bytes(py, &sha256)))
 }
@@ -221,7 +232,11 @@ fn prove(
             proof: encoding::proof_to_bytes(&proof),
             commitments: witness.commitments.map(|c| field::to_bytes(&c)),
             outputs: Zeroizing::new(outputs),
-            seconds: [("witness", witnessed), ("prove", total - witnessed), ("total", total)],
+            seconds: [
+                ("witness", witnessed),
+                ("prove", total - witnessed),
+                ("total", total),
+            ],
         })
     })
 }
@@ -241,7 +256,9 @@ fn commit_values<'py>(
     salt: &[u8],
 ) -> PyResult<Bound<'py, PyBytes>> {
     let values = Zeroizing::new(values);
-    let commitment = released(py, || commit::commit(&to_bounds(bounds), batch, &values, &*self::salt(salt)?))?;
+    let commitment = released(py, || {
+        commit::commit(&to_bounds(bounds), batch, &values, &*self::salt(salt)?)
+    })?;
     Ok(bytes(py, &field::to_bytes(&commitment)))
 }
 
@@ -275,10 +292,19 @@ fn check_record(
     commitment: &[u8],
 ) -> PyResult<bool> {
     released(py, || {
-        let element = |bytes: &[u8]| encoding::commitment(&array("malformed-commitment", "a commitment", bytes)?);
+        let element =
+            |bytes: &[u8]| encoding::commitment(&array("malformed-commitment", "a commitment", bytes)?);
         let path = path.iter().map(|x| element(x)).collect::<Result<Vec<_>>>()?;
         let root = element(commitment)?;
-        commit::check_record(&to_bounds(bounds), batch, index, &record, &*salt(record_salt)?, &path, &root)
+        commit::check_record(
+            &to_bounds(bounds),
+            batch,
+            index,
+            &record,
+            &*salt(record_salt)?,
+            &path,
+            &root,
+        )
     })
 }
 
@@ -287,11 +313,20 @@ type Claim = ([ark_bn254::Fr; 2], ark_groth16::Proof<encoding::Bn254>);
 /// Refuses with malformed-commitment or malformed-proof.
 fn claim(input: &[u8], output: &[u8], proof: &[u8]) -> Result<Claim> {
     let element = |bytes: &[u8]| encoding::commitment(&array("malformed-commitment", "a commitment", bytes)?);
-    Ok(([element(input)?, element(output)?], encoding::proof_from_bytes(proof)?))
+    Ok((
+        [element(input)?, element(output)?],
+        encoding::proof_from_bytes(proof)?,
+    ))
 }
 
 #[pyfunction]
-fn verify(py: Python<'_>, verifying_key: &[u8], input_commitment: &[u8], output_commitment: &[u8], proof: &[u8]) -> PyResult<bool> {
+fn verify(
+    py: Python<'_>,
+    verifying_key: &[u8],
+    input_commitment: &[u8],
+    output_commitment: &[u8],
+    proof: &[u8],
+) -> PyResult<bool> {
     released(py, || {
         let key = prepare_verifying_key(&encoding::verifying_key_from_bytes(verifying_key)?);
         let claim = claim(input_commitment, output_commitment, proof);
@@ -301,7 +336,12 @@ fn verify(py: Python<'_>, verifying_key: &[u8], input_commitment: &[u8], output_
 
 #[pyfunction]
 #[pyo3(signature = (verifying_key, items, threads = 0))]
-fn batch_verify(py: Python<'_>, verifying_key: &[u8], items: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>, threads: usize) -> PyResult<bool> {
+fn batch_verify(
+    py: Python<'_>,
+    verifying_key: &[u8],
+    items: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
+    threads: usize,
+) -> PyResult<bool> {
     use rayon::prelude::*;
     released(py, || {
         threaded(threads, || {
@@ -318,12 +358,19 @@ fn batch_verify(py: Python<'_>, verifying_key: &[u8], items: Vec<(Vec<u8>, Vec<u
 #[pyfunction]
 fn verifying_key_json(py: Python<'_>, verifying_key: &[u8]) -> PyResult<String> {
     released(py, || {
-        Ok(export::verifying_key_json(&encoding::verifying_key_from_bytes(verifying_key)?))
+        Ok(export::verifying_key_json(&encoding::verifying_key_from_bytes(
+            verifying_key,
+        )?))
     })
 }
 
 #[pyfunction]
-fn proof_json(py: Python<'_>, input_commitment: &[u8], output_commitment: &[u8], proof: &[u8]) -> PyResult<(String, String)> {
+fn proof_json(
+    py: Python<'_>,
+    input_commitment: &[u8],
+    output_commitment: &[u8],
+    proof: &[u8],
+) -> PyResult<(String, String)> {
     released(py, || {
         let (commitments, proof) = claim(input_commitment, output_commitment, proof)?;
         Ok(export::proof_json(&commitments, &proof))
@@ -341,9 +388,13 @@ fn solidity_verifier(py: Python<'_>, verifying_key: &[u8], template: &str) -> Py
 fn poseidon_hash<'py>(py: Python<'py>, inputs: Vec<Vec<u8>>) -> PyResult<Bound<'py, PyBytes>> {
     let hash = released(py, || {
         if inputs.is_empty() || inputs.len() > poseidon::MAX_ARITY {
-            return refuse("input-length", format!("Poseidon takes 1 to {} inputs", poseidon::MAX_ARITY));
+            return refuse(
+                "input-length",
+                format!("Poseidon takes 1 to {} inputs", poseidon::MAX_ARITY),
+            );
         }
-        let element = |bytes: &Vec<u8>| encoding::commitment(&array("malformed-commitment", "a field element", bytes)?);
+        let element =
+            |bytes: &Vec<u8>| encoding::commitment(&array("malformed-commitment", "a field element", bytes)?);
         let inputs = inputs.iter().map(element).collect::<Result<Vec<_>>>()?;
         Ok(poseidon::hash(&mut crate::backend::Native, &inputs))
     })?;

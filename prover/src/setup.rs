@@ -1,8 +1,11 @@
-//! Groth16 key generation (Groth 2016, eprint 2016/260), over the domain and with the two changes to the prover's half that docs/proving.md proves harmless:
+//! Groth16 key generation (Groth 2016, eprint 2016/260), over the domain and with the two changes to the
+//! prover's half that docs/proving.md proves harmless:
 //!
-//! - The quotient h is given by its values on the coset g * domain with g^m = -1. There Z = -2, so h = (c - a*b) / 2; the sum over a*b uses points
+//! - The quotient h is given by its values on the coset g * domain with g^m = -1. There Z = -2, so h = (c -
+//!   a*b) / 2; the sum over a*b uses points
 //!   `H[j] = -1/2 * L'[j](tau) * Z(tau) / delta` (L' the coset's Lagrange polynomials), and
-//! - the sum over c, being linear in the witness, joins `L[i] = (beta*A[i] + alpha*B[i] + C[i] + C[i]*Z(tau)/2) / delta`.
+//! - the sum over c, being linear in the witness, joins `L[i] = (beta*A[i] + alpha*B[i] + C[i] +
+//!   C[i]*Z(tau)/2) / delta`.
 //!
 //! The verifying key is the textbook's.
 
@@ -58,13 +61,20 @@ impl Toxic {
 
 impl Drop for Toxic {
     fn drop(&mut self) {
-        for secret in [&mut self.alpha, &mut self.beta, &mut self.gamma, &mut self.delta, &mut self.tau] {
+        for secret in [
+            &mut self.alpha,
+            &mut self.beta,
+            &mut self.gamma,
+            &mut self.delta,
+            &mut self.tau,
+        ] {
             secret.zeroize();
         }
     }
 }
 
-/// Make keys for a circuit: write the proving key to `path`; the verifying key's bytes and the file's SHA-256.
+/// Make keys for a circuit: write the proving key to `path`; the verifying key's bytes and the file's
+/// SHA-256.
 pub fn setup(circuit: &Circuit, path: &Path) -> Result<(Vec<u8>, [u8; 32])> {
     let matrices = record(&circuit.program, circuit.batch)?;
     let domain = Domain::new(circuit.domain_size()?);
@@ -72,7 +82,9 @@ pub fn setup(circuit: &Circuit, path: &Path) -> Result<(Vec<u8>, [u8; 32])> {
     let columns = Columns::evaluate(&matrices, &domain, &toxic);
     let (g1, g2) = (G1Projective::generator(), G2Projective::generator());
     let gamma_inverse = toxic.gamma.inverse().expect("gamma is not 0");
-    let public = columns.public.map(|i| g1 * (columns.combined(i, &toxic) * gamma_inverse));
+    let public = columns
+        .public
+        .map(|i| g1 * (columns.combined(i, &toxic) * gamma_inverse));
     let verifying_key = VerifyingKey {
         alpha_g1: (g1 * toxic.alpha).into(),
         beta_g2: (g2 * toxic.beta).into(),
@@ -97,7 +109,12 @@ pub fn setup(circuit: &Circuit, path: &Path) -> Result<(Vec<u8>, [u8; 32])> {
     section(&mut writer, g1, &widths, &columns.b)?;
     section(&mut writer, g1, &widths, &columns.private(&toxic))?;
     section(&mut writer, g2, &widths, &columns.b)?;
-    section(&mut writer, g1, &vec![FULL_WIDTH; domain.size], &quotient_scalars(&domain, &toxic))?;
+    section(
+        &mut writer,
+        g1,
+        &vec![FULL_WIDTH; domain.size],
+        &quotient_scalars(&domain, &toxic),
+    )?;
     Ok((verifying_key, writer.finish()?))
 }
 
@@ -128,7 +145,8 @@ impl Columns {
         where
             Fr: From<C>,
         {
-            side.iter().for_each(|&(var, x)| column[place(var)] += Fr::from(x) * at);
+            side.iter()
+                .for_each(|&(var, x)| column[place(var)] += Fr::from(x) * at);
         }
         for row in &matrices.int_rows {
             let at = next();
@@ -182,12 +200,19 @@ fn quotient_scalars(domain: &Domain, toxic: &Toxic) -> Zeroizing<Vec<Fr>> {
 }
 
 /// Write the table of all variables whose scalar is not 0.
-fn section<P: SWCurveConfig<ScalarField = Fr>>(writer: &mut Writer, base: Projective<P>, widths: &[u8], scalars: &[Fr]) -> Result<()>
+fn section<P: SWCurveConfig<ScalarField = Fr>>(
+    writer: &mut Writer,
+    base: Projective<P>,
+    widths: &[u8],
+    scalars: &[Fr],
+) -> Result<()>
 where
     P::BaseField: Coordinate,
     Projective<P>: ScalarMul<MulBase = ark_ec::short_weierstrass::Affine<P>, ScalarField = Fr>,
 {
-    let variables: Vec<u32> = (0..scalars.len() as u32).filter(|&i| !scalars[i as usize].is_zero()).collect();
+    let variables: Vec<u32> = (0..scalars.len() as u32)
+        .filter(|&i| !scalars[i as usize].is_zero())
+        .collect();
     let window = best_window(variables.iter().map(|&i| widths[i as usize]));
     writer.section_header(window, &variables)?;
     let fixed = BatchMulPreprocessing::new(base, variables.len().max(32));
@@ -196,9 +221,15 @@ where
             .par_chunks(CHUNK)
             .map(|part| {
                 let own = Zeroizing::new(part.iter().map(|&i| scalars[i as usize]).collect::<Vec<Fr>>());
-                let counts: Vec<usize> = part.iter().map(|&i| windows(widths[i as usize], window)).collect();
+                let counts: Vec<usize> = part
+                    .iter()
+                    .map(|&i| windows(widths[i as usize], window))
+                    .collect();
                 let bases = fixed.batch_mul(&own);
-                let bases = bases.iter().map(|p| coordinates(p).expect("the scalar is not 0")).collect();
+                let bases = bases
+                    .iter()
+                    .map(|p| coordinates(p).expect("the scalar is not 0"))
+                    .collect();
                 let mut bytes = Vec::new();
                 for table in multiples::<P::BaseField>(bases, &counts, window) {
                     table.iter().for_each(|p| encoding::write_point(p, &mut bytes));
@@ -211,7 +242,8 @@ where
     writer.pad()
 }
 
-/// For each point as many multiples by 2^(window * i) as its count says. Affine doublings of all points together share an inversion.
+/// For each point as many multiples by 2^(window * i) as its count says. Affine doublings of all points
+/// together share an inversion.
 fn multiples<F: Field>(mut points: Vec<Point<F>>, counts: &[usize], window: u8) -> Vec<Vec<Point<F>>> {
     let mut tables: Vec<Vec<Point<F>>> = points.iter().map(|&p| vec![p]).collect();
     let mut active: Vec<usize> = (0..points.len()).collect();

@@ -1,8 +1,10 @@
 //! No assignment that satisfies the constraints says anything else than the program does.
 //!
-//! For small programs all of them are searched: `search` tries every value that could matter for each free variable, computes what products define, and
-//! reports a satisfying assignment whose inputs leave their range or whose outputs are not the program's. Its power is shown by leaving out each row in turn: for
-//! every one it finds such an assignment, so none of the rows is superfluous and a missing one would be noticed.
+//! For small programs all of them are searched: `search` tries every value that could matter for each free
+//! variable, computes what products define, and reports a satisfying assignment whose inputs leave their
+//! range or whose outputs are not the program's. Its power is shown by leaving out each row in turn: for
+//! every one it finds such an assignment, so none of the rows is superfluous and a missing one would be
+//! noticed.
 
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field, PrimeField};
@@ -14,11 +16,16 @@ use prover::ir::{Bounds, Node, Op, Program, Row as LinearRow};
 use prover::matrices::{Matrices, Row, Sparse, Var};
 
 fn node(op: Op) -> Node {
-    Node { label: String::new(), op }
+    Node {
+        label: String::new(),
+        op,
+    }
 }
 
 fn input(bounds: &[(i64, i64)]) -> Node {
-    node(Op::Input(bounds.iter().map(|&(lo, hi)| Bounds { lo, hi }).collect()))
+    node(Op::Input(
+        bounds.iter().map(|&(lo, hi)| Bounds { lo, hi }).collect(),
+    ))
 }
 
 fn linear(rows: &[(i64, &[(u32, i64)])]) -> Node {
@@ -34,8 +41,18 @@ fn output(wires: &[u32]) -> Node {
 }
 
 fn small_programs() -> Vec<(&'static str, Vec<Node>)> {
-    let shift = |s, wires: &[u32]| node(Op::Shift { s, wires: wires.to_vec() });
-    let relu = |s, wires: &[u32]| node(Op::ReluShift { s, wires: wires.to_vec() });
+    let shift = |s, wires: &[u32]| {
+        node(Op::Shift {
+            s,
+            wires: wires.to_vec(),
+        })
+    };
+    let relu = |s, wires: &[u32]| {
+        node(Op::ReluShift {
+            s,
+            wires: wires.to_vec(),
+        })
+    };
     let thermometer = |wire, k| node(Op::Thermometer { wire, k });
     vec![
         ("range", vec![input(&[(-3, 4), (5, 6)]), output(&[0, 1])]),
@@ -51,7 +68,12 @@ fn small_programs() -> Vec<(&'static str, Vec<Node>)> {
         ),
         (
             "relu",
-            vec![input(&[(-4, 3)]), linear(&[(1, &[(0, 1)])]), relu(0, &[1]), output(&[2])],
+            vec![
+                input(&[(-4, 3)]),
+                linear(&[(1, &[(0, 1)])]),
+                relu(0, &[1]),
+                output(&[2]),
+            ],
         ),
         (
             "relu of a large positive range",
@@ -87,11 +109,20 @@ fn small_programs() -> Vec<(&'static str, Vec<Node>)> {
         ),
         (
             "second thermometer on an input",
-            vec![input(&[(0, 2)]), thermometer(0, 2), thermometer(0, 2), output(&[1, 2, 3, 4])],
+            vec![
+                input(&[(0, 2)]),
+                thermometer(0, 2),
+                thermometer(0, 2),
+                output(&[1, 2, 3, 4]),
+            ],
         ),
         (
             "mux",
-            vec![input(&[(0, 1), (-2, 1), (0, 3)]), node(Op::Mux(vec![(0, 1, 2)])), output(&[3])],
+            vec![
+                input(&[(0, 1), (-2, 1), (0, 3)]),
+                node(Op::Mux(vec![(0, 1, 2)])),
+                output(&[3]),
+            ],
         ),
         (
             "tree",
@@ -127,7 +158,9 @@ impl Constraint {
 }
 
 fn dot(terms: &[(usize, Fr)], values: &[Fr]) -> Fr {
-    terms.iter().fold(Fr::ZERO, |sum, &(var, c)| sum + c * values[var])
+    terms
+        .iter()
+        .fold(Fr::ZERO, |sum, &(var, c)| sum + c * values[var])
 }
 
 fn numbered(side: &Sparse<i64>) -> Vec<(usize, Fr)> {
@@ -144,7 +177,8 @@ struct System {
     variables: usize,
     inputs: Vec<Vec<(usize, Fr)>>,
     outputs: Vec<Vec<(usize, Fr)>>,
-    /// What a free variable is tried with: fractions with denominators that the decompositions have, and one large number.
+    /// What a free variable is tried with: fractions with denominators that the decompositions have, and one
+    /// large number.
     candidates: Vec<Fr>,
 }
 
@@ -172,7 +206,11 @@ impl System {
             constraints: constraints.collect(),
             variables: matrices.widths.len(),
             inputs: wires[..program.inputs().len()].iter().map(numbered).collect(),
-            outputs: program.outputs().iter().map(|&w| numbered(&wires[w as usize])).collect(),
+            outputs: program
+                .outputs()
+                .iter()
+                .map(|&w| numbered(&wires[w as usize]))
+                .collect(),
             program,
             candidates,
         }
@@ -214,11 +252,18 @@ impl System {
     }
 
     fn contradicts(&self, values: &[Fr]) -> bool {
-        let integers = |ends: &[Vec<(usize, Fr)>]| ends.iter().map(|end| small(dot(end, values))).collect::<Option<Vec<i64>>>();
+        let integers = |ends: &[Vec<(usize, Fr)>]| {
+            ends.iter()
+                .map(|end| small(dot(end, values)))
+                .collect::<Option<Vec<i64>>>()
+        };
         let Some(inputs) = integers(&self.inputs) else {
             return true;
         };
-        let within = inputs.iter().zip(&self.program.bounds).all(|(x, b)| b.contains(*x));
+        let within = inputs
+            .iter()
+            .zip(&self.program.bounds)
+            .all(|(x, b)| b.contains(*x));
         !within || integers(&self.outputs) != evaluate(&self.program, &inputs).ok()
     }
 }
@@ -244,7 +289,10 @@ fn every_row_left_out_is_noticed() {
     for (name, nodes) in small_programs() {
         let rows = System::new(&nodes, None).constraints.len();
         for row in 0..rows {
-            assert!(System::new(&nodes, Some(row)).search().is_some(), "{name}: row {row} of {rows}");
+            assert!(
+                System::new(&nodes, Some(row)).search().is_some(),
+                "{name}: row {row} of {rows}"
+            );
         }
     }
 }
@@ -258,8 +306,13 @@ struct Full {
 impl Full {
     fn new(nodes: &[Node], batch: usize, values: &[i64]) -> Full {
         let circuit = Circuit::new(&encode(nodes), batch).expect("the program is well formed");
-        let (witness, outputs) = circuit.witness(values, &[7; 32], &[8; 32]).expect("the values are in range");
-        assert_eq!(outputs, circuit.evaluate(values).expect("the values are in range"));
+        let (witness, outputs) = circuit
+            .witness(values, &[7; 32], &[8; 32])
+            .expect("the values are in range");
+        assert_eq!(
+            outputs,
+            circuit.evaluate(values).expect("the values are in range")
+        );
         let matrices = circuit::record(&circuit.program, batch).expect("the circuit is small");
         Full { matrices, witness }
     }
@@ -276,23 +329,32 @@ impl Full {
     where
         Fr: From<C>,
     {
-        side.iter()
-            .fold(Fr::ZERO, |sum, &(var, c)| sum + Fr::from(c) * self.value(var, changed))
+        side.iter().fold(Fr::ZERO, |sum, &(var, c)| {
+            sum + Fr::from(c) * self.value(var, changed)
+        })
     }
 
     /// Whether a row breaks when a variable changes (or with nothing changed).
     fn breaks(&self, changed: Option<(Var, Fr)>) -> bool {
         let rows = self.matrices.int_rows.iter();
-        rows.clone().any(|row| self.row_breaks(row, changed)) || self.matrices.field_rows.iter().any(|row| self.row_breaks(row, changed))
+        rows.clone().any(|row| self.row_breaks(row, changed))
+            || self
+                .matrices
+                .field_rows
+                .iter()
+                .any(|row| self.row_breaks(row, changed))
     }
 
     fn row_breaks<C: Copy>(&self, row: &Row<C>, changed: Option<(Var, Fr)>) -> bool
     where
         Fr: From<C>,
     {
-        let touched = |(var, _): (Var, Fr)| row.c == Some(var) || row.a.iter().chain(&row.b).any(|(other, _)| *other == var);
+        let touched = |(var, _): (Var, Fr)| {
+            row.c == Some(var) || row.a.iter().chain(&row.b).any(|(other, _)| *other == var)
+        };
         let c = |var| self.value(var, changed);
-        changed.is_none_or(touched) && self.dot(&row.a, changed) * self.dot(&row.b, changed) != row.c.map_or(Fr::ZERO, c)
+        changed.is_none_or(touched)
+            && self.dot(&row.a, changed) * self.dot(&row.b, changed) != row.c.map_or(Fr::ZERO, c)
     }
 
     /// The witness backend computed the sides that the matrices define.
@@ -302,13 +364,19 @@ impl Full {
         assert_eq!(self.matrices.widths.len(), self.witness.ints.len());
         assert_eq!(self.matrices.fields as usize, self.witness.fields.len());
         for (row, &(a, b)) in self.matrices.int_rows.iter().zip(&self.witness.int_rows) {
-            assert_eq!((self.dot(&row.a, None), self.dot(&row.b, None)), (Fr::from(a), Fr::from(b)));
+            assert_eq!(
+                (self.dot(&row.a, None), self.dot(&row.b, None)),
+                (Fr::from(a), Fr::from(b))
+            );
         }
         for (row, &(a, b)) in self.matrices.field_rows.iter().zip(&self.witness.field_rows) {
             assert_eq!((self.dot(&row.a, None), self.dot(&row.b, None)), (a, b));
         }
         for (&width, &value) in self.matrices.widths.iter().zip(&self.witness.ints) {
-            assert!(value.unsigned_abs() >> width == 0, "{value} has more than {width} bits");
+            assert!(
+                value.unsigned_abs() >> width == 0,
+                "{value} has more than {width} bits"
+            );
         }
     }
 }
@@ -317,18 +385,27 @@ impl Full {
 #[test]
 fn every_changed_cell_breaks_a_row() {
     for (name, nodes) in small_programs() {
-        let Op::Input(bounds) = &nodes[0].op else { unreachable!() };
+        let Op::Input(bounds) = &nodes[0].op else {
+            unreachable!()
+        };
         let values: Vec<i64> = bounds.iter().map(|b| b.lo + (b.hi - b.lo) / 2).collect();
         let full = Full::new(&nodes, 1, &values);
         assert!(!full.breaks(None), "{name}");
         let ints = (1..full.witness.ints.len()).map(|i| Var::Int(i as u32));
         // The hashes are the same in all programs of one shape: look at them once.
-        let hashes = if name == "tree" { full.witness.fields.len() } else { 2 };
+        let hashes = if name == "tree" {
+            full.witness.fields.len()
+        } else {
+            2
+        };
         let fields = (0..hashes).map(|i| Var::Field(i as u32));
         for var in ints.chain(fields) {
             let honest = full.value(var, None);
             for other in [honest + Fr::ONE, Fr::ONE - honest, -honest, Fr::from(1u64 << 50)] {
-                assert!(other == honest || full.breaks(Some((var, other))), "{name}: {var:?} moved unseen");
+                assert!(
+                    other == honest || full.breaks(Some((var, other))),
+                    "{name}: {var:?} moved unseen"
+                );
             }
         }
     }
@@ -339,14 +416,23 @@ fn programs() -> impl Strategy<Value = (Vec<Node>, Vec<i64>)> {
     let bounds = prop::collection::vec((-40i64..40, 0u32..6), 2..6);
     let layer = prop::collection::vec((-90i64..90, prop::collection::vec(-9i64..9, 6)), 1..5);
     (bounds, layer, 0u32..5, 1u32..5, any::<u64>()).prop_map(|(bounds, layer, relu, shift, pick)| {
-        let mut bounds: Vec<Bounds> = bounds.iter().map(|&(lo, w)| Bounds { lo, hi: lo + (1 << w) - 1 }).collect();
+        let mut bounds: Vec<Bounds> = bounds
+            .iter()
+            .map(|&(lo, w)| Bounds {
+                lo,
+                hi: lo + (1 << w) - 1,
+            })
+            .collect();
         bounds.push(Bounds { lo: 0, hi: 6 });
         let n = bounds.len() as u32;
         let rows: Vec<LinearRow> = layer
             .iter()
             .map(|(bias, weights)| LinearRow {
                 bias: *bias,
-                terms: (0..n).zip(weights.iter().copied()).filter(|&(_, w)| w != 0).collect(),
+                terms: (0..n)
+                    .zip(weights.iter().copied())
+                    .filter(|&(_, w)| w != 0)
+                    .collect(),
             })
             .collect();
         let m = rows.len() as u32;
@@ -375,7 +461,11 @@ fn programs() -> impl Strategy<Value = (Vec<Node>, Vec<i64>)> {
             1 => b.hi,
             _ => b.lo + (pick >> (5 * i)) as i64 % (b.hi - b.lo + 1).max(1),
         };
-        let values = bounds.iter().enumerate().map(|(i, b)| value((i, b)).clamp(b.lo, b.hi)).collect();
+        let values = bounds
+            .iter()
+            .enumerate()
+            .map(|(i, b)| value((i, b)).clamp(b.lo, b.hi))
+            .collect();
         (nodes, values)
     })
 }

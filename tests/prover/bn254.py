@@ -26,7 +26,7 @@ def square_root(a: Fq2) -> Fq2 | None:
 
 
 def off_subgroup() -> bytes:
-    """A point on the twist y^2 = x^3 + 3/(9 + i), as the EVM has it; of the twist's points one in 2^254 is in the subgroup."""
+    """A point of the twist y^2 = x^3 + 3/(9 + i), as the EVM has it. One in 2^254 is in the subgroup."""
     inverse = pow(82, -1, Q)
     b = (27 * inverse % Q, -3 * inverse % Q)
     for x0 in range(1, 100):

@@ -1,4 +1,4 @@
-"""Three verifiers, one verdict: Rust, the contract in an EVM, and snarkjs, on good proofs and on every kind of bad one."""
+"""Three verifiers, one verdict: Rust, the contract in an EVM, and snarkjs, on good and bad proofs."""
 
 from __future__ import annotations
 
