@@ -16,7 +16,8 @@ demo: setup ## run one sealed job after another on the embedded chain; writes bu
 	@$(BIN)/proofward demo
 
 test: setup $(VENV)/.dev ## every test: Python, prover, pallets
-	@$(BIN)/python -m pytest
+	cd devnet && node --test --test-reporter=dot
+	$(BIN)/python -m pytest
 ifneq ($(CARGO),)
 	cd prover && cargo test --release --quiet
 	cd chain && cargo test --workspace --quiet
