@@ -1,9 +1,10 @@
 //! Proving and verifying (Groth 2016); setup.rs has the keys.
 
-use ark_bn254::{Fr, G1Projective, G2Projective};
+use ark_bn254::{g2, Fr, G1Projective, G2Projective};
 use ark_ec::pairing::Pairing;
+use ark_ec::scalar_mul::glv::GLVConfig;
 use ark_ec::short_weierstrass::{Projective, SWCurveConfig};
-use ark_ec::{CurveGroup, VariableBaseMSM};
+use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
 use ark_ff::{AdditiveGroup, BigInt, PrimeField, UniformRand};
 use ark_groth16::{Groth16, PreparedVerifyingKey, Proof};
 use rand::rngs::OsRng;
@@ -36,10 +37,12 @@ pub fn prove(key: &ProvingKey, witness: &Witness) -> Result<Proof<Bn254>> {
     let [r, s] = *blind;
     let sums = Sums::compute(key, witness);
     let (alpha, beta) = (key.verifying_key.alpha_g1, key.verifying_key.beta_g2);
-    let a = sums.a + alpha + key.delta_g1 * r;
-    let b1 = sums.b1 + key.beta_g1 + key.delta_g1 * s;
-    let b2 = sums.b2 + beta + key.verifying_key.delta_g2 * s;
-    let c = sums.l + sums.h + a * s + b1 * r - key.delta_g1 * (r * s);
+    // In projective form scalars are split by the curve's endomorphism.
+    let (delta_g1, delta_g2) = (key.delta_g1.into_group(), key.verifying_key.delta_g2.into_group());
+    let a = sums.a + alpha + delta_g1 * r;
+    let b1 = sums.b1 + key.beta_g1 + delta_g1 * s;
+    let b2 = sums.b2 + beta + g2::Config::glv_mul_projective(delta_g2, s);
+    let c = sums.l + sums.h + a * s + b1 * r - delta_g1 * (r * s);
     let proof = Proof {
         a: a.into_affine(),
         b: b2.into_affine(),
@@ -152,7 +155,9 @@ fn quotient(key: &ProvingKey, witness: &Witness) -> Vec<BigInt<4>> {
 }
 
 pub fn verify(key: &PreparedVerifyingKey<Bn254>, commitments: &[Fr; 2], proof: &Proof<Bn254>) -> bool {
-    Groth16::<Bn254>::verify_proof(key, proof, commitments).unwrap_or(false)
+    let points = &key.vk.gamma_abc_g1;
+    let input = points[1].into_group() * commitments[0] + points[2].into_group() * commitments[1] + points[0];
+    Groth16::<Bn254>::verify_proof_with_prepared_inputs(key, proof, &input).unwrap_or(false)
 }
 
 /// Whether all verify: a random combination of their equations, wrong with probability 2^-128 at most.

@@ -1,10 +1,11 @@
 //! The Python module; prover.pyi documents it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use ark_groth16::prepare_verifying_key;
+use ark_groth16::{prepare_verifying_key, PreparedVerifyingKey};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -31,8 +32,7 @@ fn released<T: Send>(py: Python<'_>, f: impl FnOnce() -> Result<T> + Send) -> Py
 
 /// Run on `threads` threads (0: all cores).
 fn threaded<T: Send>(threads: usize, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    static POOLS: OnceLock<std::sync::Mutex<std::collections::HashMap<usize, Arc<rayon::ThreadPool>>>> =
-        OnceLock::new();
+    static POOLS: OnceLock<Mutex<HashMap<usize, Arc<rayon::ThreadPool>>>> = OnceLock::new();
     if threads == 0 {
         return f();
     }
@@ -189,7 +189,7 @@ impl Proof {
     }
 
     #[getter]
-    fn seconds(&self) -> std::collections::HashMap<&'static str, f64> {
+    fn seconds(&self) -> HashMap<&'static str, f64> {
         self.seconds.into_iter().collect()
     }
 }
@@ -308,6 +308,28 @@ fn check_record(
     })
 }
 
+type PreparedKey = Arc<PreparedVerifyingKey<encoding::Bn254>>;
+
+/// Verifying keys that are kept ready.
+const KEYS: usize = 64;
+
+/// Decode a key and pair alpha with beta, once for each key in this process.
+fn prepared(bytes: &[u8]) -> Result<PreparedKey> {
+    static CACHE: OnceLock<Mutex<HashMap<Vec<u8>, PreparedKey>>> = OnceLock::new();
+    let cache = CACHE.get_or_init(Default::default);
+    let locked = || cache.lock().unwrap_or_else(|e| e.into_inner());
+    if let Some(key) = locked().get(bytes) {
+        return Ok(key.clone());
+    }
+    let key = Arc::new(prepare_verifying_key(&encoding::verifying_key_from_bytes(bytes)?));
+    let mut keys = locked();
+    if keys.len() == KEYS {
+        keys.clear();
+    }
+    keys.insert(bytes.to_vec(), key.clone());
+    Ok(key)
+}
+
 type Claim = ([ark_bn254::Fr; 2], ark_groth16::Proof<encoding::Bn254>);
 
 /// Refuses with malformed-commitment or malformed-proof.
@@ -328,7 +350,7 @@ fn verify(
     proof: &[u8],
 ) -> PyResult<bool> {
     released(py, || {
-        let key = prepare_verifying_key(&encoding::verifying_key_from_bytes(verifying_key)?);
+        let key = prepared(verifying_key)?;
         let claim = claim(input_commitment, output_commitment, proof);
         Ok(claim.is_ok_and(|(commitments, proof)| groth16::verify(&key, &commitments, &proof)))
     })
@@ -345,7 +367,7 @@ fn batch_verify(
     use rayon::prelude::*;
     released(py, || {
         threaded(threads, || {
-            let key = prepare_verifying_key(&encoding::verifying_key_from_bytes(verifying_key)?);
+            let key = prepared(verifying_key)?;
             let claims = items
                 .par_iter()
                 .map(|(input, output, proof)| claim(input, output, proof))
