@@ -16,7 +16,6 @@ demo: setup ## run one sealed job after another on the embedded chain; writes bu
 	@$(BIN)/proofward demo
 
 test: setup $(VENV)/.dev ## every test: Python, prover, pallets
-	cd devnet && node --test --test-reporter=dot
 	$(BIN)/python -m pytest
 ifneq ($(CARGO),)
 	cd prover && cargo test --release --quiet

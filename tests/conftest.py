@@ -1,5 +1,19 @@
 """Fixtures that several folders share."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
 from tests.evidence import artifact, evidence
 
 __all__ = ["artifact", "evidence"]
+
+
+@pytest.fixture(autouse=True)
+def _logging_of_one_test_ends_with_it() -> Iterator[None]:
+    """A command's logging holds the standard error that it was given, which pytest closes."""
+    yield
+    structlog.reset_defaults()
