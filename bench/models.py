@@ -35,7 +35,7 @@ def mlp() -> Model:
 def cnn1d() -> Model:
     """conv4, conv8, fc5 on 187 samples."""
     split = data.venous_pressure()
-    net = train(split, (1, 187), CONV_1D, 5, epochs=30, rate=5e-3, decay=1e-2)
+    net = train(split, (1, 187), CONV_1D, 5, epochs=30, rate=5e-3, decay=1e-2, noise=0.1)
     return Model("cnn1d", "venous pressure, 5 animals, 1-D CNN", to_onnx(net, True), split)
 
 
