@@ -111,7 +111,7 @@ fn every_kind_of_bad_quote_is_refused_by_name() {
 		quote[at] ^= 1;
 		quote
 	};
-	let sgx = fixtures::sample("sgx_quote", 0).quote;
+	let sgx = fixtures::sample_quote("sgx_quote");
 	let table = [
 		("bit of report_data flipped", flipped(48 + 520), Error::QuoteRejected),
 		("bit of MRTD flipped", flipped(48 + 136), Error::QuoteRejected),
