@@ -17,6 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -39,7 +40,7 @@ class DevnetError(ChainError):
     """A chain that cannot be started, or that stopped by itself."""
 
 
-class LocalChain:
+class LocalChain(ABC):
     """A node process: `start`, then `url`, then `stop`; or a `with` block."""
 
     def __init__(self) -> None:
@@ -49,9 +50,9 @@ class LocalChain:
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
+    @abstractmethod
     def start(self) -> Self:
         """Start the chain and wait until it serves. Raises DevnetError."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self.start()
