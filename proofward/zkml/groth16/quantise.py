@@ -28,7 +28,8 @@ from proofward.zkml.quantiser import AffineQuantiser
 
 MAX_INPUT_BITS = 10
 MIN_LAYER_BITS, MAX_LAYER_BITS = 4, 19
-ACTIVATION_BITS = (5, 6, 4, 7, 8, 3, 9, 2)  # the likeliest first
+ACTIVATION_BITS = (5, 6, 4, 7, 8, 3, 9, 10, 2)  # the likeliest first
+WIDEST_ACTIVATION = 12
 AGREEMENT_SLACK = 4.0
 MAX_RECORDS = 512
 GLANCE_RECORDS, GLANCE_SLACK = 64, 0.1
@@ -135,7 +136,7 @@ def _uniform(state: _Search, progress: Progress) -> Quantised:
     best = next(
         (
             found
-            for activation in ACTIVATION_BITS
+            for activation in (WIDEST_ACTIVATION, *ACTIVATION_BITS)
             if (found := state.attempt(MAX_INPUT_BITS, _plan(layers, MAX_LAYER_BITS, activation)))
         ),
         None,

@@ -53,7 +53,7 @@ def _node(node: Node, wires: IntArray, values: IntArray) -> IntArray:
             half = 1 << (node.shift - 1) if node.shift else 0
             return np.asarray(np.maximum((wires[node.wires] + half) >> node.shift, 0))
         case Thermometer():
-            return (wires[node.wire][None, :] >= np.arange(1, node.ranks + 1)[:, None]).astype(np.int64)
+            return np.asarray(wires[node.wire][None, :] >= np.arange(1, node.ranks + 1)[:, None], np.int64)
         case Mux():
             return np.asarray(np.where(wires[node.bit] == 1, wires[node.high], wires[node.low]))
         case Output():
