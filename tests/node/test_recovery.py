@@ -131,6 +131,7 @@ def test_killed_with_a_claim_in_hand(
             node.kill()
         with _process(tmp_path / "node-2.log", *run) as node:
             outcome = client.wait(job, timeout=SECONDS)
+            _until(lambda: node.events("http-listening"), node)  # the first process may have handed it in
             node.popen.terminate()
             assert node.popen.wait(60) == 0
         leave = ("proofward.cli", "worker", "retire", "--config", str(config))
