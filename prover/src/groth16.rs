@@ -1,15 +1,12 @@
-//! Proving and verifying (Groth 2016); setup.rs has the keys.
+//! Proving (Groth 2016); setup.rs has the keys, verify.rs the other side.
 
 use ark_bn254::{g2, Fr, G1Projective, G2Projective};
-use ark_ec::pairing::Pairing;
 use ark_ec::scalar_mul::glv::GLVConfig;
 use ark_ec::short_weierstrass::{Projective, SWCurveConfig};
-use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
+use ark_ec::{AffineRepr, CurveGroup};
 use ark_ff::{AdditiveGroup, BigInt, PrimeField, UniformRand};
-use ark_groth16::{Groth16, PreparedVerifyingKey, Proof};
+use ark_groth16::Proof;
 use rand::rngs::OsRng;
-use rand::RngCore;
-use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::backend::Witness;
@@ -48,7 +45,7 @@ pub fn prove(key: &ProvingKey, witness: &Witness) -> Result<Proof<Bn254>> {
         b: b2.into_affine(),
         c: c.into_affine(),
     };
-    match verify(&key.prepared, &witness.commitments, &proof) {
+    match key.verifier.verify(&witness.commitments, &proof) {
         true => Ok(proof),
         false => refuse(
             "unsatisfied",
@@ -152,60 +149,4 @@ fn quotient(key: &ProvingKey, witness: &Witness) -> Vec<BigInt<4>> {
         .zip(b.iter())
         .map(|(a, b)| (*a * b).into_bigint())
         .collect()
-}
-
-pub fn verify(key: &PreparedVerifyingKey<Bn254>, commitments: &[Fr; 2], proof: &Proof<Bn254>) -> bool {
-    let points = &key.vk.gamma_abc_g1;
-    let input = points[1].into_group() * commitments[0] + points[2].into_group() * commitments[1] + points[0];
-    Groth16::<Bn254>::verify_proof_with_prepared_inputs(key, proof, &input).unwrap_or(false)
-}
-
-/// Whether all verify: a random combination of their equations, wrong with probability 2^-128 at most.
-pub fn batch_verify(key: &PreparedVerifyingKey<Bn254>, items: &[([Fr; 2], Proof<Bn254>)]) -> bool {
-    if items.is_empty() {
-        return true;
-    }
-    // sum of z * (e(A, B) - e(alpha, beta) - e(I, gamma) - e(C, delta)) = 0, with each z of 128 random bits.
-    let weights: Vec<Fr> = items.iter().map(|_| random_weight()).collect();
-    let total: Fr = weights.iter().sum();
-    let inputs: [Fr; 2] = [0, 1].map(|i| items.iter().zip(&weights).map(|((c, _), z)| c[i] * z).sum());
-    let points = &key.vk.gamma_abc_g1;
-    let input = points[0] * total + points[1] * inputs[0] + points[2] * inputs[1];
-    let c: Vec<_> = items.iter().map(|(_, proof)| proof.c).collect();
-    let c = G1Projective::msm(&c, &weights).expect("as many weights as points");
-
-    let share = items.len().div_ceil(rayon::current_num_threads()).max(1);
-    let left: <Bn254 as Pairing>::TargetField = items
-        .par_chunks(share)
-        .zip(weights.par_chunks(share))
-        .map(|(items, weights)| {
-            let a: Vec<_> = items
-                .iter()
-                .zip(weights)
-                .map(|((_, proof), z)| proof.a * z)
-                .collect();
-            let a = G1Projective::normalize_batch(&a);
-            Bn254::multi_miller_loop(a, items.iter().map(|(_, proof)| proof.b)).0
-        })
-        .product();
-    let right = Bn254::multi_miller_loop(
-        [
-            input.into_affine(),
-            c.into_affine(),
-            (key.vk.alpha_g1 * -total).into_affine(),
-        ],
-        [
-            key.gamma_g2_neg_pc.clone(),
-            key.delta_g2_neg_pc.clone(),
-            key.vk.beta_g2.into(),
-        ],
-    );
-    let product = ark_ec::pairing::MillerLoopOutput::<Bn254>(left * right.0);
-    Bn254::final_exponentiation(product).is_some_and(|output| output == ark_ec::pairing::PairingOutput::ZERO)
-}
-
-fn random_weight() -> Fr {
-    let mut bytes = [0u8; 16];
-    OsRng.fill_bytes(&mut bytes);
-    Fr::from(u128::from_le_bytes(bytes))
 }

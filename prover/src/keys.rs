@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use ark_bn254::{g1, g2, G1Affine};
 use ark_ec::short_weierstrass::{Affine, SWCurveConfig};
 use ark_ec::AffineRepr;
-use ark_groth16::{prepare_verifying_key, PreparedVerifyingKey, VerifyingKey};
+use ark_groth16::VerifyingKey;
 use memmap2::Mmap;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -29,6 +29,7 @@ use crate::encoding::{self, Bn254, Coordinate, VERIFYING_KEY_BYTES};
 use crate::error::{refuse, Result};
 use crate::matrices::MAX_ROWS;
 use crate::msm::{windows, Point, Table, FULL_WIDTH};
+use crate::verify::Verifier;
 
 const MAGIC: &[u8; 4] = b"PWPK";
 const VERSION: u32 = 1;
@@ -55,7 +56,7 @@ pub struct ProvingKey {
     pub digest: [u8; 32],
     pub sha256: [u8; 32],
     pub verifying_key: VerifyingKey<Bn254>,
-    pub prepared: PreparedVerifyingKey<Bn254>,
+    pub verifier: Verifier,
     pub beta_g1: G1Affine,
     pub delta_g1: G1Affine,
     pub domain: Domain,
@@ -99,7 +100,7 @@ where
 }
 
 impl ProvingKey {
-    /// Map a key made by `groth16::setup`. Refuses io, malformed-key, key-mismatch.
+    /// Map a key made by `setup::setup`. Refuses io, malformed-key, key-mismatch.
     pub fn load(path: &Path, digest: &[u8; 32], sha256: Option<&[u8; 32]>) -> Result<Arc<ProvingKey>> {
         static CACHE: OnceLock<Mutex<HashMap<PathBuf, Arc<ProvingKey>>>> = OnceLock::new();
         let map = map(path)?;
@@ -189,7 +190,7 @@ impl ProvingKey {
         Ok(ProvingKey {
             digest,
             sha256,
-            prepared: prepare_verifying_key(&verifying_key),
+            verifier: Verifier::new(&verifying_key),
             verifying_key,
             beta_g1,
             delta_g1,

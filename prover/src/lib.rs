@@ -2,7 +2,7 @@
 //! proves it.
 //!
 //! Read in this order: `ir` (what is proved), `gadgets` and `poseidon` (how, in constraints), `commit` and
-//! `circuit` (the whole statement), `setup` and `groth16` (keys and proofs). `backend` and `matrices` are
+//! `circuit` (the whole statement), `setup`, `groth16` and `verify` (keys, proofs, verdicts). `backend` and `matrices` are
 //! what gadgets run on; `domain` and `msm` are arithmetic; the rest is bytes.
 
 pub mod backend;
@@ -24,3 +24,4 @@ pub mod poseidon;
 #[cfg(feature = "python")]
 mod python;
 pub mod setup;
+pub mod verify;

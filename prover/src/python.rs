@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-use ark_groth16::{prepare_verifying_key, PreparedVerifyingKey};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -13,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{refuse, Error, Result};
 use crate::ir::{Bounds, Program};
+use crate::verify::Verifier;
 use crate::{circuit, commit, encoding, export, field, groth16, keys, poseidon, setup as key_setup};
 
 pyo3::create_exception!(prover, ProverError, PyException);
@@ -308,20 +308,18 @@ fn check_record(
     })
 }
 
-type PreparedKey = Arc<PreparedVerifyingKey<encoding::Bn254>>;
-
 /// Verifying keys that are kept ready.
 const KEYS: usize = 64;
 
-/// Decode a key and pair alpha with beta, once for each key in this process.
-fn prepared(bytes: &[u8]) -> Result<PreparedKey> {
-    static CACHE: OnceLock<Mutex<HashMap<Vec<u8>, PreparedKey>>> = OnceLock::new();
+/// Decode a key and make it ready, once for each key in this process.
+fn verifier(bytes: &[u8]) -> Result<Arc<Verifier>> {
+    static CACHE: OnceLock<Mutex<HashMap<Vec<u8>, Arc<Verifier>>>> = OnceLock::new();
     let cache = CACHE.get_or_init(Default::default);
     let locked = || cache.lock().unwrap_or_else(|e| e.into_inner());
     if let Some(key) = locked().get(bytes) {
         return Ok(key.clone());
     }
-    let key = Arc::new(prepare_verifying_key(&encoding::verifying_key_from_bytes(bytes)?));
+    let key = Arc::new(Verifier::new(&encoding::verifying_key_from_bytes(bytes)?));
     let mut keys = locked();
     if keys.len() == KEYS {
         keys.clear();
@@ -350,9 +348,9 @@ fn verify(
     proof: &[u8],
 ) -> PyResult<bool> {
     released(py, || {
-        let key = prepared(verifying_key)?;
+        let key = verifier(verifying_key)?;
         let claim = claim(input_commitment, output_commitment, proof);
-        Ok(claim.is_ok_and(|(commitments, proof)| groth16::verify(&key, &commitments, &proof)))
+        Ok(claim.is_ok_and(|(commitments, proof)| key.verify(&commitments, &proof)))
     })
 }
 
@@ -367,12 +365,12 @@ fn batch_verify(
     use rayon::prelude::*;
     released(py, || {
         threaded(threads, || {
-            let key = prepared(verifying_key)?;
+            let key = verifier(verifying_key)?;
             let claims = items
                 .par_iter()
                 .map(|(input, output, proof)| claim(input, output, proof))
                 .collect::<Result<Vec<_>>>();
-            Ok(claims.is_ok_and(|claims| groth16::batch_verify(&key, &claims)))
+            Ok(claims.is_ok_and(|claims| key.batch_verify(&claims)))
         })
     })
 }
