@@ -1,6 +1,6 @@
 """``python -m bench`` measures everything; ``python -m bench accuracy`` only what the integers lose.
 
-python -m bench                          # make bench: five interleaved rounds, about ten minutes
+python -m bench                          # make bench: five interleaved rounds, about twenty minutes
 python -m bench --models mlp,trees --no-baseline
 python -m bench accuracy                 # a table of accuracies, in Markdown
 """
@@ -36,7 +36,7 @@ def bench(names: list[str], rounds: int, baseline: bool, out: Path) -> None:
         if "mlp" in names:
             model = models[names.index("mlp")]
             lanes.say("mlp: throughput, batch verification, gas")
-            single, batch = load_artifact(folder / "mlp-1"), lanes.compiled(model, folder, 16)
+            single, batch = load_artifact(folder / "mlp-groth16-1"), lanes.compiled(model, folder, 16)
             report |= extras.throughput(single, batch)
             report["batch_verify_ms"] = extras.batch_verification(single)
             report["gas"] = {"single": extras.gas(single), "per_inference_at_16": extras.gas(batch) / 16}
@@ -45,6 +45,8 @@ def bench(names: list[str], rounds: int, baseline: bool, out: Path) -> None:
     out.write_text(json.dumps(report, indent=1) + "\n")
     for name, found in report["models"].items():
         ratio = f", ezkl {found['baseline_ms']:.0f} ms, ratio {found['ratio']:.1f}" if found["ratio"] else ""
+        if lane := found.get("ezkl_lane"):
+            ratio += f"; our ezkl lane {lane['prove_ms']:.0f} ms, ratio {lane['ratio']:.1f}"
         print(
             f"{name}: {found['prove_ms']:.1f} ms, {found['constraints']} constraints, accuracy "
             f"{found['accuracy_integer']:.4f} (float {found['accuracy_float']:.4f}){ratio}"

@@ -227,13 +227,11 @@ class OmniNode(LocalChain):
                 "polkadot-omni-node is neither on PATH nor in build/bin: `make omni-node`",
             )
         self._scratch = tempfile.TemporaryDirectory(prefix="proofward-omni-")
-        spec = Path(self._scratch.name) / "spec.json"
-        spec.write_text(json.dumps(omni_spec(json.loads(self.spec.read_text()))))
         port = self.port or free_port()
         command: list[str | Path] = [
             self.binary,
             "--chain",
-            spec,
+            self.spec,
             "--dev-block-time",
             str(self.block_time_ms),
         ]
@@ -264,11 +262,6 @@ class OmniNode(LocalChain):
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
-
-
-def omni_spec(spec: dict[str, Any]) -> dict[str, Any]:
-    """A raw chain spec with the fields that polkadot-omni-node demands."""
-    return {**spec, "relay_chain": "dev", "para_id": 2000, "bootNodes": []}
 
 
 def find_binary(name: str) -> Path | None:
