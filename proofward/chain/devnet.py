@@ -227,16 +227,17 @@ class OmniNode(LocalChain):
                 "polkadot-omni-node is neither on PATH nor in build/bin: `make omni-node`",
             )
         self._scratch = tempfile.TemporaryDirectory(prefix="proofward-omni-")
+        if not self.spec.is_file():
+            raise DevnetError("spec-missing", f"the chain spec {self.spec} is missing: run `make chain`")
         port = self.port or free_port()
-        command: list[str | Path] = [
-            self.binary,
-            "--chain",
-            self.spec,
-            "--dev-block-time",
-            str(self.block_time_ms),
-        ]
+        if _in_use(port):  # the node itself would take another one without a word
+            raise DevnetError("port-in-use", f"something listens on port {port} already: give another --port")
+        setpriv = shutil.which("setpriv")
+        command: list[str | Path] = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+        command += [self.binary, "--chain", self.spec, "--dev-block-time", str(self.block_time_ms)]
         command += ["--base-path", self.data or Path(self._scratch.name) / "data", "--rpc-port", str(port)]
         command += ["--no-prometheus", "--no-telemetry", "--port", "0", "--rpc-max-request-size", "32"]
+        command += ["--log", "warn"]  # at its default it writes some 60 MB a day
         process = self._spawn(command, stdout=subprocess.DEVNULL)
         self.url = f"ws://127.0.0.1:{port}"
         try:
@@ -255,7 +256,8 @@ class OmniNode(LocalChain):
             ):
                 client.wait_block(1, timeout=30)
                 return client.genesis
-        raise DevnetError("omni-node-failed", f"polkadot-omni-node did not start: {self.log_tail()}")
+        reason = self.log_tail().split("━", 1)[0]  # what follows is its backtrace
+        raise DevnetError("omni-node-failed", f"polkadot-omni-node did not start: {' '.join(reason.split())}")
 
     def stop(self) -> None:
         super().stop()
@@ -278,6 +280,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _in_use(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
 
 
 def _node_binary() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,17 @@ import typer
 from proofward.cli.output import Exit, JsonOption, emit, hex0x, note, reporting
 
 
+class Node(StrEnum):
+    """What runs the development chain."""
+
+    EMBEDDED = "embedded"
+    OMNI_NODE = "omni-node"
+
+
 def devnet(
+    node: Annotated[
+        Node, typer.Option(help="The embedded chain, or polkadot-omni-node with the same spec.")
+    ] = Node.EMBEDDED,
     port: Annotated[int, typer.Option(help="0 takes a free port.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     data: Annotated[Path | None, typer.Option(help="Keep the chain in this folder across restarts.")] = None,
@@ -18,19 +29,35 @@ def devnet(
     spec: Annotated[Path | None, typer.Option(help="Another raw chain spec.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the embedded development chain in the foreground, until SIGINT or SIGTERM.
+    """Run a development chain in the foreground, until SIGINT or SIGTERM.
 
     Example: proofward devnet --data build/devnet
     """
-    from proofward.chain.devnet import Devnet
+    from proofward.chain.devnet import Devnet, LocalChain, OmniNode
     from proofward.foreground import serve
 
     with reporting(as_json):
-        chain = Devnet(data, port=port, host=host, block_time_ms=block_time, spec=spec)
+        chain: LocalChain
+        if node is Node.EMBEDDED:
+            chain = Devnet(data, port=port, host=host, block_time_ms=block_time, spec=spec)
+        elif host != "127.0.0.1":
+            raise typer.BadParameter("omni-node listens on 127.0.0.1 only", param_hint="--host")
+        else:
+            chain = OmniNode(data, port=port, block_time_ms=block_time, spec=spec)
 
         def ready() -> None:
-            value = {"event": "ready", "url": chain.url, "genesis": chain.genesis, "type": "Development"}
-            emit(as_json, value, [f"ready: development chain at {chain.url}, genesis {hex0x(chain.genesis)}"])
+            value = {
+                "event": "ready",
+                "node": node.value,
+                "url": chain.url,
+                "genesis": chain.genesis,
+                "type": "Development",
+            }
+            emit(
+                as_json,
+                value,
+                [f"ready: {node.value} development chain at {chain.url}, genesis {hex0x(chain.genesis)}"],
+            )
 
         code = serve(chain, ready)
     raise typer.Exit(code)

@@ -1,4 +1,7 @@
-"""The embedded chain as a process: it keeps its data, ends with its owner, and says what is wrong."""
+"""A chain as a process: it keeps its data, ends with its owner, and says what is wrong.
+
+The real node too, where its binary is.
+"""
 
 from __future__ import annotations
 
@@ -12,27 +15,31 @@ from pathlib import Path
 import pytest
 
 from proofward.chain import dev_keypair
-from proofward.chain.devnet import LAUNCHER, Devnet, DevnetError, free_port
+from proofward.chain.devnet import LAUNCHER, Devnet, DevnetError, LocalChain, OmniNode, free_port
 from proofward.chain.values import Call
+from tests.chain.conftest import NODES
 
 ALICE = dev_keypair("//Alice")
+KINDS = [{"devnet": Devnet, "omni-node": OmniNode}[name] for name in NODES]
 
 
 def remark(data: bytes) -> Call:
     return Call("System", "remark_with_event", {"remark": data})
 
 
-def test_the_data_directory_keeps_the_chain_across_a_kill(tmp_path: Path) -> None:
-    with Devnet(tmp_path / "chain") as first:
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_data_directory_keeps_the_chain_across_a_kill(kind: type[LocalChain], tmp_path: Path) -> None:
+    with kind(tmp_path / "chain") as first:
         with first.connect() as client:
             receipt = client.submit(remark(b"kept"), ALICE)
             nonce = client.finalised_nonce(bytes(ALICE.public_key))
         assert first._process is not None
         os.killpg(first._process.pid, signal.SIGKILL)
         first.wait()
-    with (tmp_path / "chain" / "blocks.jsonl").open("ab") as log:
-        log.write(b'{"number": 99, "ha')  # as a kill in the middle of a write leaves it
-    with Devnet(tmp_path / "chain") as second, second.connect() as client:
+    if kind is Devnet:
+        with (tmp_path / "chain" / "blocks.jsonl").open("ab") as log:
+            log.write(b'{"number": 99, "ha')  # as a kill in the middle of a write leaves it
+    with kind(tmp_path / "chain") as second, second.connect() as client:
         assert second.genesis == first.genesis
         assert client.block_hash(receipt.block) == receipt.block_hash
         (call,) = client.find_calls(receipt.block_hash, "System", "remark_with_event")
@@ -50,27 +57,36 @@ def test_a_directory_in_use_and_one_of_another_chain_are_refused(tmp_path: Path)
         Devnet(tmp_path).start()
 
 
-def test_a_port_in_use_is_refused() -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_port_in_use_is_refused(kind: type[Devnet | OmniNode]) -> None:
     port = free_port()
     with Devnet(port=port), pytest.raises(DevnetError) as caught:
-        Devnet(port=port).start()
+        kind(port=port).start()
     assert caught.value.code == "port-in-use"
 
 
-def test_a_spec_that_is_none_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spec_that_is_none_is_refused(kind: type[Devnet | OmniNode], tmp_path: Path) -> None:
     bad = tmp_path / "spec.json"
     bad.write_text("{}")
-    with pytest.raises(DevnetError, match="no raw chain spec"):
-        Devnet(spec=bad).start()
+    with pytest.raises(DevnetError, match=r"no raw chain spec|Error parsing spec file"):
+        kind(spec=bad).start()
     with pytest.raises(DevnetError, match="missing"):
-        Devnet(spec=tmp_path / "none.json").start()
+        kind(spec=tmp_path / "none.json").start()
 
 
-def test_the_chain_ends_with_the_process_that_started_it() -> None:
+@pytest.mark.skipif(len(KINDS) == 1, reason="polkadot-omni-node is not here: make omni-node")
+def test_both_nodes_make_the_same_genesis() -> None:
+    with Devnet() as embedded, OmniNode() as real:
+        assert embedded.genesis == real.genesis
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_chain_ends_with_the_process_that_started_it(kind: type[Devnet | OmniNode]) -> None:
     code = (
-        "from proofward.chain.devnet import Devnet\n"
+        f"from proofward.chain.devnet import {kind.__name__}\n"
         "import sys, time\n"
-        "chain = Devnet().start()\n"
+        f"chain = {kind.__name__}().start()\n"
         "print(chain._process.pid, flush=True)\n"
         "time.sleep(600)\n"
     )
