@@ -1,4 +1,4 @@
-"""The README's first command, as its user runs it."""
+"""The README's first command as its user runs it: on the embedded chain, and on the real node where it is."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from proofward.chain.devnet import OmniNode, find_binary
+from proofward.demo.run import AGE_BLOCKS
 from proofward.zkml import available_lanes
+
+NODES = ["devnet", *(["omni-node"] if find_binary("polkadot-omni-node") else [])]
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "e2e"
 FAULTS = {
@@ -27,11 +33,26 @@ FAULTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def report() -> dict[str, object]:
-    out = BUILD / "demo.json"
+@contextmanager
+def old_omni_node(data: Path) -> Iterator[OmniNode]:
+    """The real node at its usual pace, as old as the demo wants it."""
+    with OmniNode(data, block_time_ms=100) as hasty, hasty.connect() as client:
+        client.wait_block(AGE_BLOCKS, timeout=200)
+    with OmniNode(data) as node:
+        yield node
+
+
+@pytest.fixture(scope="module", params=NODES)
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    if request.param == "devnet":
+        return run_demo(BUILD / "demo.json")
+    with old_omni_node(tmp_path_factory.mktemp("omni")) as node:
+        return run_demo(BUILD / "omni-demo.json", "--chain", node.url)
+
+
+def run_demo(out: Path, *options: str) -> dict[str, object]:
     out.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "proofward.cli", "demo", "--out", str(out), "--json"]
+    command = [sys.executable, "-m", "proofward.cli", "demo", "--out", str(out), "--json", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr[-4000:]
     assert json.loads(done.stdout) == json.loads(out.read_text())
