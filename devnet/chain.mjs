@@ -7,7 +7,7 @@ import { hexToU8a, u8aConcat, u8aToHex } from '@polkadot/util'
 import { blake2AsHex, blake2AsU8a, decodeAddress, encodeAddress, xxhashAsHex } from '@polkadot/util-crypto'
 import { execute, RuntimeError, runtimeVersion } from './executor.mjs'
 import { encodeHeader, genesisBlock, genesisProvider, UNKNOWN_ROOT } from './genesis.mjs'
-import { Ledger } from './ledger.mjs'
+import { Ledger, LedgerError } from './ledger.mjs'
 import { EXHAUSTS, FUTURE, Pool, PoolError, validityError } from './pool.mjs'
 import { Overlay, VersionedState } from './state.mjs'
 
@@ -250,7 +250,7 @@ export class DevChain extends Blockchain {
     return new GenericExtrinsic(meta.registry, meta.tx.timestamp.set(now)).toHex()
   }
 
-  // Build blocks until `close`.
+  // Build blocks until `close`. Throws a LedgerError when one cannot be kept.
   async produce() {
     while (!this.#stopped) {
       const rest = this.#lastBuilt + this.#blockTime - Date.now()
@@ -261,6 +261,7 @@ export class DevChain extends Blockchain {
       try {
         await this.newBlock()
       } catch (error) {
+        if (error instanceof LedgerError) throw error
         this.#log('block failed', { error: String(error?.stack ?? error) })
         await this.#sleep(this.#blockTime)
       }

@@ -34,6 +34,8 @@ export class Ledger {
   #blocks = [] // index = height
   #byHash = new Map()
   #file
+  #size = 0 // bytes of whole lines
+  #directory
   #lock
 
   // Open the chain in `directory` (or only in memory), calling `onBlock` for every block it holds, in order.
@@ -73,7 +75,9 @@ export class Ledger {
       lines.close()
     }
     this.#file = openSync(path, 'a', 0o600)
-    if (existsSync(path) && statSync(path).size > kept) ftruncateSync(this.#file, kept)
+    this.#directory = directory
+    this.#size = kept
+    if (statSync(path).size > kept) ftruncateSync(this.#file, kept)
     if (kept === 0) this.#write({ format: 'proofward/devnet/v1', genesis: this.#blocks[0].hash })
   }
 
@@ -93,7 +97,13 @@ export class Ledger {
   #write(entry) {
     if (this.#file === undefined) return
     const line = Buffer.from(`${JSON.stringify(entry)}\n`)
-    for (let at = 0; at < line.length; ) at += writeSync(this.#file, line, at)
+    try {
+      for (let at = 0; at < line.length; ) at += writeSync(this.#file, line, at)
+    } catch (error) {
+      ftruncateSync(this.#file, this.#size) // half a line would hide all that follow
+      throw new LedgerError(`a block cannot be written to ${this.#directory} (${error.code}): make room and start again`)
+    }
+    this.#size += line.length
   }
 
   append(block) {

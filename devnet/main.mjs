@@ -1,5 +1,6 @@
 // node main.mjs --spec FILE [--host H] [--port N] [--data DIR] [--block-time MS] [--follow-stdin] [--verbose]
-// Prints one JSON line on standard output when it serves, and logs JSON lines on standard error.
+// Prints one JSON line on standard output when it serves, or when it ends by itself, and logs JSON lines on standard
+// error.
 process.env.LOG_LEVEL ??= 'fatal' // chopsticks' own log goes to standard output
 const { parseArgs } = await import('node:util')
 const { cryptoWaitReady } = await import('@polkadot/util-crypto')
@@ -30,8 +31,11 @@ function options() {
   return { ...values, port, blockTime, followStdin: values['follow-stdin'] }
 }
 
+// On standard output for who waits for the ready line, on standard error for who has read it.
 function refuse(code, message) {
-  process.stdout.write(`${JSON.stringify({ event: 'error', code, message })}\n`, () => process.exit(1))
+  const line = `${JSON.stringify({ event: 'error', code, message })}\n`
+  process.stderr.write(line)
+  process.stdout.write(line, () => process.exit(1))
 }
 
 function codeOf(error) {

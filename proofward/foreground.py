@@ -22,12 +22,14 @@ class Chain(Protocol):
 
     def stop(self) -> None: ...
 
-    def wait(self) -> int: ...
+    def failure(self) -> Exception: ...
 
 
-def serve(chain: Chain, ready: Callable[[], None]) -> int:
-    """Start a chain, call `ready`, and wait for SIGINT or SIGTERM (0) or for its end (its exit code, at
-    least 1)."""
+def serve(chain: Chain, ready: Callable[[], None]) -> None:
+    """Start a chain, call `ready`, and wait for SIGINT or SIGTERM.
+
+    Raises the chain's `failure` when it ends by itself.
+    """
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -40,7 +42,6 @@ def serve(chain: Chain, ready: Callable[[], None]) -> int:
         ready()
         while not stop.wait(_LOOK):
             if not chain.running:
-                return chain.wait() or 1
-        return 0
+                raise chain.failure()
     finally:
         chain.stop()

@@ -99,6 +99,10 @@ class LocalChain(ABC):
         end = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), size, max(0, end - size)).decode(errors="replace")
 
+    def failure(self) -> DevnetError:
+        """What to raise about a chain that ended by itself: the end of its log says why."""
+        return DevnetError("devnet-stopped", f"the chain stopped by itself: {_last_words(self.log_tail())}")
+
     def stop(self) -> None:
         """Stop the chain, and wait until it is gone. Does nothing when it is."""
         process, self._process = self._process, None
@@ -256,8 +260,9 @@ class OmniNode(LocalChain):
             ):
                 client.wait_block(1, timeout=30)
                 return client.genesis
-        reason = self.log_tail().split("━", 1)[0]  # what follows is its backtrace
-        raise DevnetError("omni-node-failed", f"polkadot-omni-node did not start: {' '.join(reason.split())}")
+        raise DevnetError(
+            "omni-node-failed", f"polkadot-omni-node did not start: {_last_words(self.log_tail())}"
+        )
 
     def stop(self) -> None:
         super().stop()
@@ -280,6 +285,13 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _last_words(log: str) -> str:
+    """A log's end as one line: our launcher's last message, or all of it without the node's backtrace."""
+    with contextlib.suppress(ValueError, IndexError, TypeError, KeyError):
+        return str(json.loads(log.splitlines()[-1])["message"])
+    return " ".join(log.split("━", 1)[0].split()) or "no message"
 
 
 def _in_use(port: int) -> bool:

@@ -59,8 +59,7 @@ def devnet(
                 [f"ready: {node.value} development chain at {chain.url}, genesis {hex0x(chain.genesis)}"],
             )
 
-        code = serve(chain, ready)
-    raise typer.Exit(code)
+        serve(chain, ready)
 
 
 def demo(

@@ -17,6 +17,7 @@ import pytest
 from proofward.chain import dev_keypair
 from proofward.chain.devnet import LAUNCHER, Devnet, DevnetError, LocalChain, OmniNode, free_port
 from proofward.chain.values import Call
+from proofward.foreground import serve
 from tests.chain.conftest import NODES
 
 ALICE = dev_keypair("//Alice")
@@ -99,6 +100,13 @@ def test_the_chain_ends_with_the_process_that_started_it(kind: type[Devnet | Omn
     while Path(f"/proc/{chain}").exists() and _state(chain) != "Z":
         assert time.monotonic() < deadline, "the chain outlived its owner"
         time.sleep(0.05)
+
+
+def test_a_chain_that_stops_by_itself_is_an_error() -> None:
+    chain = Devnet()
+    with pytest.raises(DevnetError, match="stopped by itself"):
+        serve(chain, lambda: os.killpg(chain.pid, signal.SIGKILL))
+    assert not chain.running
 
 
 def _state(process: int) -> str:
