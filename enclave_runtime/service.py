@@ -5,6 +5,7 @@ time.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
@@ -76,7 +77,9 @@ class Service:
                 "internal", f"{request.method} failed inside the enclave; see its log"
             ) from None
         finally:
-            log.info(
+            routine = request.method == "status" and code == "ok"  # the node asks at every block
+            log.log(
+                logging.DEBUG if routine else logging.INFO,
                 "request",
                 method=request.method,
                 job=_job_id(request.params),
