@@ -43,12 +43,14 @@ weights: ## measure the pallets' weights and write weights.rs
 omni-node: ## build polkadot-omni-node into build/bin: about 45 minutes on two cores, 5 GB, once
 	@dpkg -s protobuf-compiler clang libclang-dev >/dev/null 2>&1 || { echo "first: apt-get install protobuf-compiler clang libclang-dev" >&2; exit 1; }
 	$(INSTALL_NODE) polkadot-omni-node --version 0.24.0
+	strip build/bin/polkadot-omni-node
 
 eth-rpc: ## build the standard Ethereum RPC proxy into build/bin: about 20 minutes on two cores, once
 	$(INSTALL_NODE) pallet-revive-eth-rpc --version 0.24.0 --bin eth-rpc
+	strip build/bin/eth-rpc
 
 # Without SKIP_WASM_BUILD a test runtime in its tree fails the build; link-time optimisation would double the time.
-INSTALL_NODE := SKIP_WASM_BUILD=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=symbols \
+INSTALL_NODE := SKIP_WASM_BUILD=1 CARGO_PROFILE_RELEASE_LTO=off \
 	CARGO_TARGET_DIR=build/node-target cargo install --locked --root build
 
 # ---- what the targets above need -------------------------------------------------------------
