@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proofward.chain import ChainError, SubstrateClient
+from proofward.chain.devnet import find_binary
 from proofward.zkml import available_lanes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +43,8 @@ def examine(chain: str | None = None) -> list[Finding]:
         *_lanes(),
         _spec(),
         _tee(),
+        _binary("polkadot-omni-node", "the real node, instead of the embedded chain"),
+        _binary("eth-rpc", "the standard Ethereum proxy, for wallets"),
     ]
     return [*findings, *(_chain(chain) if chain else [])]
 
@@ -88,6 +91,13 @@ def _cargo() -> Finding:
         else "install rustup to build the Groth16 prover; without it every job takes the ezkl lane"
     )
     return Finding("cargo", version is not None, version or "not found", fix, needed=False)
+
+
+def _binary(name: str, purpose: str) -> Finding:
+    path = find_binary(name)
+    version = _version(str(path)) if path else None
+    fix = "" if version else f"{purpose}: `make {name.removeprefix('polkadot-')}`"
+    return Finding(name, version is not None, version or "not found", fix, needed=False)
 
 
 def _lanes() -> list[Finding]:

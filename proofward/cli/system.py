@@ -101,7 +101,7 @@ def doctor(
         lines = []
         for one in findings:
             mark = "ok     " if one.ok else ("MISSING" if one.needed else "absent ")
-            lines.append(f"{mark}  {one.name:16} {one.detail}" + (f": {one.fix}" if one.fix else ""))
+            lines.append(f"{mark}  {one.name:18} {one.detail}" + (f": {one.fix}" if one.fix else ""))
         emit(as_json, value, lines)
         if not good:
             note(as_json, "something that is needed is missing")
