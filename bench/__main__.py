@@ -1,6 +1,6 @@
 """``python -m bench`` measures everything; ``python -m bench accuracy`` only what the integers lose.
 
-python -m bench                          # make bench: five interleaved rounds, about twenty minutes
+python -m bench                          # make bench: five interleaved rounds, about twelve minutes
 python -m bench --models mlp,trees --no-baseline
 python -m bench accuracy                 # a table of accuracies, in Markdown
 """
