@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.baseline import EzklBaseline
 from bench.models import Model
-from proofward.zkml import Artifact, Evaluation, compile_model
+from proofward.zkml import Artifact, Evaluation, Proof, compile_model
 from proofward.zkml.accuracy import decide
 from proofward.zkml.groth16.ranges import accepted
 from proofward.zkml.quantiser import AffineQuantiser
@@ -127,26 +127,18 @@ def _round(case: Case, number: int) -> None:
 def _prove_ezkl(case: Case, number: int) -> None:
     """One proof of our ezkl lane, which includes the lane's own verification of it."""
     assert case.ezkl is not None
-    public = case.ezkl.public
-    values = public.quantize(case.records[number % len(case.records)][None, :])
-    salts = os.urandom(32), os.urandom(32)
-    started = time.perf_counter()
-    made = case.ezkl.prove(values, *salts)
-    case.ezkl_proving.append(time.perf_counter() - started)
+    made, seconds = _timed_proof(case.ezkl, case.records[number % len(case.records)])
+    case.ezkl_proving.append(seconds)
     case.ezkl_bytes = len(made.proof)
-    if not public.verify(made.input_commitment, made.output_commitment, made.proof):
+    if not case.ezkl.public.verify(made.input_commitment, made.output_commitment, made.proof):
         raise SystemExit(f"{case.model.name}: a proof of our ezkl lane does not verify")
 
 
 def _prove(case: Case, count: int, number: int = 0) -> Iterator[None]:
     public = case.artifact.public
     for i in range(count):
-        record = case.records[(number * count + i) % len(case.records)]
-        values = public.quantize(record[None, :])
-        salts = os.urandom(32), os.urandom(32)
-        started = time.perf_counter()
-        made = case.artifact.prove(values, *salts)
-        case.proving.append(time.perf_counter() - started)
+        made, seconds = _timed_proof(case.artifact, case.records[(number * count + i) % len(case.records)])
+        case.proving.append(seconds)
         case.proof_bytes = len(made.proof)
         for _ in range(VERIFICATIONS_A_ROUND // count):
             started = time.perf_counter()
@@ -155,6 +147,15 @@ def _prove(case: Case, count: int, number: int = 0) -> Iterator[None]:
             if not valid:
                 raise SystemExit(f"{case.model.name}: a groth16 proof does not verify")
         yield
+
+
+def _timed_proof(artifact: Artifact, record: np.ndarray) -> tuple[Proof, float]:
+    """A proof about one record, and the seconds that it took, without quantisation."""
+    values = artifact.public.quantize(record[None, :])
+    salts = os.urandom(32), os.urandom(32)
+    started = time.perf_counter()
+    made = artifact.prove(values, *salts)
+    return made, time.perf_counter() - started
 
 
 def _report(case: Case) -> dict[str, Any]:

@@ -11,7 +11,6 @@ A new process has new keys: `generation` counts the processes seen, and the regi
 from __future__ import annotations
 
 import asyncio
-import shutil
 import struct
 import sys
 from collections.abc import Sequence
@@ -21,6 +20,8 @@ from typing import Any
 
 import cbor2
 import structlog
+
+from proofward.chain.child_process import bound_to_parent
 
 log = structlog.get_logger("node.enclave")
 
@@ -160,7 +161,7 @@ class EnclaveLink:
         self.socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.socket.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
-            *_bound_to_parent(command), stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+            *bound_to_parent(command), stdin=asyncio.subprocess.DEVNULL, start_new_session=True
         )
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -279,13 +280,6 @@ def enclave_command(socket: Path, provider: str, models: Path) -> list[str]:
         sys.executable, "-m", "enclave_runtime",
         "--socket", str(socket), "--provider", provider, "--models", str(models),
     ]  # fmt: skip
-
-
-def _bound_to_parent(command: Sequence[str]) -> list[str]:
-    """Let the kernel end the enclave when the node dies, however it dies (prctl(2), PR_SET_PDEATHSIG,
-    through util-linux's setpriv)."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--", *command] if setpriv else list(command)
 
 
 def _result(reply: bytes, number: int, method: str) -> dict[str, Any]:

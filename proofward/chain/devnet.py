@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
+from proofward.chain.child_process import bound_to_parent
 from proofward.chain.client import SubstrateClient
 from proofward.chain.errors import ChainError, ChainUnreachable
 
@@ -43,7 +44,8 @@ class DevnetError(ChainError):
 class LocalChain(ABC):
     """A node process: `start`, then `url`, then `stop`; or a `with` block."""
 
-    def __init__(self) -> None:
+    def __init__(self, spec: Path | None) -> None:
+        self.spec = spec or SPEC
         self.url = ""
         self.genesis = b""
         self.data: Path | None = None
@@ -53,6 +55,10 @@ class LocalChain(ABC):
     @abstractmethod
     def start(self) -> Self:
         """Start the chain and wait until it serves. Raises DevnetError."""
+
+    def _require_spec(self) -> None:
+        if not self.spec.is_file():
+            raise DevnetError("spec-missing", f"the chain spec {self.spec} is missing: run `make chain`")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -139,12 +145,11 @@ class Devnet(LocalChain):
         """`data` keeps the chain across restarts; port 0 takes a free one; a block is built when an extrinsic
         waits, or after `block_time_ms` without one.
         """
-        super().__init__()
+        super().__init__(spec)
         self.data = data
         self.port = port
         self.host = host
         self.block_time_ms = block_time_ms
-        self.spec = spec or SPEC
         self.verbose = verbose
         self.ready: dict[str, Any] = {}
 
@@ -155,8 +160,7 @@ class Devnet(LocalChain):
                 "npm-packages-missing",
                 f"the embedded chain's packages are missing: `npm ci --ignore-scripts` in {LAUNCHER.parent}",
             )
-        if not self.spec.is_file():
-            raise DevnetError("spec-missing", f"the chain spec {self.spec} is missing: run `make chain`")
+        self._require_spec()
         command: list[str | Path] = [node, LAUNCHER, "--spec", self.spec, "--follow-stdin"]
         command += ["--host", self.host, "--port", str(self.port), "--block-time", str(self.block_time_ms)]
         if self.data is not None:
@@ -216,11 +220,10 @@ class OmniNode(LocalChain):
         spec: Path | None = None,
         binary: Path | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(spec)
         self.data = data
         self.port = port
         self.block_time_ms = block_time_ms
-        self.spec = spec or SPEC
         self.binary = binary or find_binary("polkadot-omni-node")
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
@@ -230,19 +233,22 @@ class OmniNode(LocalChain):
                 "omni-node-missing",
                 "polkadot-omni-node is neither on PATH nor in build/bin: `make omni-node`",
             )
-        self._scratch = tempfile.TemporaryDirectory(prefix="proofward-omni-")
-        if not self.spec.is_file():
-            raise DevnetError("spec-missing", f"the chain spec {self.spec} is missing: run `make chain`")
+        self._require_spec()
         port = self.port or free_port()
         if _in_use(port):  # the node itself would take another one without a word
             raise DevnetError("port-in-use", f"something listens on port {port} already: give another --port")
-        setpriv = shutil.which("setpriv")
-        command: list[str | Path] = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
-        command += [self.binary, "--chain", self.spec, "--dev-block-time", str(self.block_time_ms)]
+        self._scratch = tempfile.TemporaryDirectory(prefix="proofward-omni-")
+        command: list[str | Path] = [
+            self.binary,
+            "--chain",
+            self.spec,
+            "--dev-block-time",
+            str(self.block_time_ms),
+        ]
         command += ["--base-path", self.data or Path(self._scratch.name) / "data", "--rpc-port", str(port)]
         command += ["--no-prometheus", "--no-telemetry", "--port", "0", "--rpc-max-request-size", "32"]
         command += ["--log", "warn"]  # at its default it writes some 60 MB a day
-        process = self._spawn(command, stdout=subprocess.DEVNULL)
+        process = self._spawn(bound_to_parent(command), stdout=subprocess.DEVNULL)
         self.url = f"ws://127.0.0.1:{port}"
         try:
             self.genesis = self._wait_serving(process)

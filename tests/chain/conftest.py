@@ -7,14 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from proofward.chain.client import SubstrateClient
-from proofward.chain.devnet import Devnet, LocalChain, OmniNode, find_binary
+from proofward.chain.devnet import LocalChain
+from tests.nodes import KINDS
 
-NODES = ["devnet", *(["omni-node"] if find_binary("polkadot-omni-node") else [])]
 
-
-@pytest.fixture(scope="session", params=NODES)
+@pytest.fixture(scope="session", params=KINDS)
 def chain(request: pytest.FixtureRequest) -> Iterator[LocalChain]:
-    with Devnet() if request.param == "devnet" else OmniNode() as node:
+    with request.param() as node:
         yield node
 
 

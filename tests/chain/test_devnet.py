@@ -18,10 +18,9 @@ from proofward.chain import dev_keypair
 from proofward.chain.devnet import LAUNCHER, Devnet, DevnetError, LocalChain, OmniNode, free_port
 from proofward.chain.values import Call
 from proofward.foreground import serve
-from tests.chain.conftest import NODES
+from tests.nodes import KINDS
 
 ALICE = dev_keypair("//Alice")
-KINDS = [{"devnet": Devnet, "omni-node": OmniNode}[name] for name in NODES]
 
 
 def remark(data: bytes) -> Call:

@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from proofward.chain import accounts
-from proofward.chain.devnet import Devnet, LocalChain, OmniNode, find_binary
+from proofward.chain.devnet import LocalChain
 from proofward.chain.outbox import Outbox
 from proofward.chain.pallets import attestation, workers
 from proofward.client import Client
@@ -25,8 +25,8 @@ from proofward.demo.processes import Worker
 from proofward.publishing import publish
 from proofward.zkml import available_lanes, compile_model
 from tests.canary import Canary, in_files, in_memory, in_text
+from tests.nodes import KINDS
 
-NODES = ["devnet", *(["omni-node"] if find_binary("polkadot-omni-node") else [])]
 FEATURES = 32
 
 
@@ -50,10 +50,10 @@ def _model() -> bytes:
     return bytes(onnx.ModelProto.SerializeToString(model, deterministic=True))
 
 
-@pytest.fixture(scope="module", params=NODES)
+@pytest.fixture(scope="module", params=KINDS)
 def chain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalChain]:
     data = tmp_path_factory.mktemp("chain")
-    with Devnet(data) if request.param == "devnet" else OmniNode(data) as node:
+    with request.param(data) as node:
         yield node
 
 

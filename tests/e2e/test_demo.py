@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from proofward.chain.devnet import OmniNode, find_binary
+from proofward.chain.devnet import Devnet, OmniNode
 from proofward.demo.run import AGE_BLOCKS
 from proofward.zkml import available_lanes
-
-NODES = ["devnet", *(["omni-node"] if find_binary("polkadot-omni-node") else [])]
+from tests.nodes import KINDS
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "e2e"
 FAULTS = {
@@ -42,9 +41,9 @@ def old_omni_node(data: Path) -> Iterator[OmniNode]:
         yield node
 
 
-@pytest.fixture(scope="module", params=NODES)
+@pytest.fixture(scope="module", params=KINDS)
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    if request.param == "devnet":
+    if request.param is Devnet:
         return run_demo(BUILD / "demo.json")
     with old_omni_node(tmp_path_factory.mktemp("omni")) as node:
         return run_demo(BUILD / "omni-demo.json", "--chain", node.url)
