@@ -55,20 +55,24 @@ INSTALL_NODE := SKIP_WASM_BUILD=1 CARGO_PROFILE_RELEASE_LTO=off \
 
 # ---- what the targets above need -------------------------------------------------------------
 
-setup: $(VENV)/.ready devnet/node_modules/.ready contracts/node_modules/.ready $(VENV)/.prover
+setup: $(VENV)/.ready devnet/node_modules/.ready contracts/node_modules/.ready
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing (Debian: apt-get install python3.11 python3.11-venv)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.ready: pyproject.toml requirements.lock | $(VENV)/bin/python
+# Our own distributions, all in this checkout; pip takes everything else at the lock's versions.
+OURS := -e '.[ezkl,publish,web3]' -e node -e enclave_runtime -e demo
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock
+
+$(VENV)/.ready: pyproject.toml */pyproject.toml requirements.lock $(VENV)/.prover
 	@echo "installing Python packages (about a minute)"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[demo]'
+	$(PIP) $(OURS)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.ready
 	@echo "installing test tools"
-	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[demo,dev]'
+	$(PIP) $(OURS) -e '.[dev]'
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev
@@ -77,12 +81,12 @@ $(VENV)/.bench: $(VENV)/.dev
 
 PROVER_SOURCES := $(wildcard prover/src/*.rs prover/src/*/*.rs prover/Cargo.toml prover/Cargo.lock prover/pyproject.toml)
 
-$(VENV)/.prover: $(PROVER_SOURCES) $(VENV)/.ready
+$(VENV)/.prover: $(PROVER_SOURCES) | $(VENV)/bin/python
 ifneq ($(CARGO),)
 	@echo "building the Groth16 prover from Rust (about a minute)"
-	$(BIN)/pip install --quiet --disable-pip-version-check ./prover
+	$(PIP) ./prover
 else
-	@echo "cargo is missing: no Groth16 prover, every job takes the ezkl lane (rustup brings cargo)"
+	@echo "cargo is missing: the Groth16 prover cannot be built (install rustup's stable toolchain)" >&2; exit 1
 endif
 	@touch $@
 

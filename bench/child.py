@@ -29,7 +29,8 @@ def measure(artifact: Path) -> dict[str, float]:
 
 def set_up(artifact: Path) -> dict[str, float]:
     """Seconds of a key setup for the artifact's circuit."""
-    import prover
+    import proofward_prover as prover
+
     from proofward.zkml import load_artifact
 
     batch = load_artifact(artifact).manifest.batch

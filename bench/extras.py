@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import proofward_prover as prover
 
-import prover
 from proofward.zkml import Artifact
 from proofward.zkml.groth16.lane import PROVING_KEY
 from proofward.zkml.verifier_contract import expected_contract

@@ -21,7 +21,7 @@ from bench.baseline import EzklBaseline
 from bench.models import Model
 from proofward.zkml import Artifact, Evaluation, Proof, compile_model
 from proofward.zkml.accuracy import decide
-from proofward.zkml.groth16.ranges import accepted
+from proofward.zkml.groth16.compiler.ranges import accepted
 from proofward.zkml.quantiser import AffineQuantiser
 
 PROOFS_A_ROUND = 5
@@ -199,8 +199,8 @@ def _report(case: Case) -> dict[str, Any]:
 
 def _baseline_accuracy(case: Case) -> dict[str, float]:
     """ezkl's integers on held-out records, and the float model on the same ones."""
-    from proofward.zkml.groth16.float_model import scores
-    from proofward.zkml.groth16.onnx_frontend import trace
+    from proofward.zkml.groth16.compiler.float_model import scores
+    from proofward.zkml.groth16.compiler.onnx_frontend import trace
 
     assert case.baseline is not None
     x, y = case.model.split.test_x[:BASELINE_RECORDS], case.model.split.test_y[:BASELINE_RECORDS]

@@ -11,13 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from enclave_runtime.epochs import Epochs
-from enclave_runtime.models import ModelStore
-from enclave_runtime.providers.simulator import SimulatorProvider
-from enclave_runtime.request import JobRequest
-from enclave_runtime.work import JobRunner
 from proofward.attestation import parse_quote
-from proofward.bundle import Bundle, ChainPart, JobPart, ModelPart, QuotePart, ResultPart, WorkerPart
+from proofward.evidence.bundle import Bundle, ChainPart, JobPart, ModelPart, QuotePart, ResultPart, WorkerPart
 from proofward.protocol import (
     DEV_SETUP,
     HpkePrivateKey,
@@ -36,6 +31,11 @@ from proofward.protocol import (
 )
 from proofward.zkml import Artifact, available_lanes, compile_model
 from proofward.zkml.verifier_contract import expected_contract
+from proofward_enclave.epochs import Epochs
+from proofward_enclave.models import ModelStore
+from proofward_enclave.providers.simulator import SimulatorProvider
+from proofward_enclave.request import JobRequest
+from proofward_enclave.work import JobRunner
 from tests.zkml.onnx_models import Graph
 
 GENESIS, WORKER, CLIENT, PUBLISHER, BLOCK_HASH = (sha256(name) for name in (b"g", b"w", b"c", b"p", b"b"))

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from proofward.chain.devnet import Devnet, OmniNode, find_binary
+from proofward.devnet.chains import Devnet, OmniNode, find_binary
 
 KINDS: list[type[Devnet | OmniNode]] = [Devnet, *([OmniNode] if find_binary("polkadot-omni-node") else [])]

@@ -11,7 +11,7 @@ from proofward.attestation.roots import (
     TrustRoot,
 )
 from proofward.attestation.verify import TcbPolicy, VerifiedQuote, verify_quote
-from proofward.attestation.worker import Check, WorkerRecord, verify_worker
+from proofward.attestation.worker import WorkerRecord, verify_worker
 
 __all__ = [
     "DEVELOPMENT_ROOTS",
@@ -20,7 +20,6 @@ __all__ = [
     "INTEL_ROOT",
     "PRODUCTION_ROOTS",
     "AttestationError",
-    "Check",
     "Code",
     "Collateral",
     "Quote",

@@ -9,16 +9,8 @@ from proofward.attestation.collateral import Collateral
 from proofward.attestation.errors import AttestationError
 from proofward.attestation.roots import PRODUCTION_ROOTS, TrustRoot
 from proofward.attestation.verify import TcbPolicy, verify_quote
+from proofward.check import Check
 from proofward.protocol import Level, sha256, worker_report_data
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of a verification: what was compared, whether it held, and the values or the reason."""
-
-    name: str
-    ok: bool
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

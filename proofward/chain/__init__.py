@@ -1,7 +1,7 @@
 """The chain: client, typed pallets, outbox, local chains, web3 provider.
 
 `SubstrateClient` is the core; `proofward.chain.pallets` has records and calls; `Outbox` makes extrinsics
-happen once; `proofward.chain.devnet` starts chains on this machine; `proofward.chain.web3_provider` lets
+happen once; `proofward.devnet` starts chains on this machine; `proofward.chain.ethereum.provider` lets
 web3.py speak to the contracts.
 """
 

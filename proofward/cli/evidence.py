@@ -45,10 +45,10 @@ def verify(
 
               proofward verify proof.json --artifact build/models/mlp/public
     """
-    from proofward import inspection
+    from proofward.client import targets
 
     with reporting(as_json):
-        verdict = inspection.verify(
+        verdict = targets.verify(
             target,
             artifact=artifact,
             export=export,
@@ -79,17 +79,17 @@ def prove(
 
     Example: proofward prove build/models/mlp --input record.csv --out proof.json
     """
-    from proofward import files
+    from proofward.evidence import proof_file
     from proofward.tables import read_table
     from proofward.zkml import load_artifact
 
     with reporting(as_json):
         loaded = load_artifact(artifact)
         try:
-            proved = files.prove(loaded, read_table(records))
+            proved = proof_file.prove(loaded, read_table(records))
         finally:
             loaded.close()
-        salts = files.save(proved, out)
+        salts = proof_file.save(proved, out)
         note(as_json, f"salts in {salts}: who has them and guesses the input can confirm the guess")
         value = {
             "proof": str(out),

@@ -64,8 +64,9 @@ def submit(
     Example: proofward job submit breast-cancer-mlp --input record.csv --artifact build/models/mlp/public
     --dev --wait
     """
+    from proofward.chain import account
+    from proofward.cli.render import level
     from proofward.client import Client
-    from proofward.inspection import account, level
     from proofward.tables import read_table
 
     with reporting(as_json), Client(chain, signer, development=dev, state=state) as client:
@@ -106,8 +107,8 @@ def show(job: JobArgument, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOpti
 
     Example: proofward job show 0x1f… --chain ws://127.0.0.1:8000
     """
+    from proofward.cli.render import plain
     from proofward.client import Client
-    from proofward.inspection import plain
 
     with reporting(as_json), Client(chain) as client:
         outcome = client.show(job)
@@ -185,7 +186,7 @@ def _answer_lines(answer: Answer) -> list[str]:
 
 
 def _line(outcome: Outcome) -> str:
-    from proofward.inspection import address
+    from proofward.cli.render import address
 
     who = f" by {address(outcome.worker)}" if outcome.worker is not None else ""
     where = f" in block {outcome.block}" if outcome.block is not None else ""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import typer
 
+from proofward.check import Check
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -18,20 +19,6 @@ from proofward.cli.output import (
     note,
     reporting,
 )
-
-
-class CheckLike(Protocol):
-    """A named check of an audit or a verification."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def ok(self) -> bool: ...
-
-    @property
-    def detail(self) -> str: ...
-
 
 app = typer.Typer(no_args_is_help=True, help="Publish, list and audit models.")
 
@@ -67,7 +54,8 @@ def publish(
 
     Example: proofward model publish mlp.onnx --calibration train.csv --evaluation held.csv --signer //Alice
     """
-    from proofward import building, publishing
+    from proofward.publisher import build as building
+    from proofward.publisher import publish as publishing
 
     with reporting(as_json):
         artifact = building.artifact(
@@ -139,7 +127,7 @@ def compile_model(
 
     Example: proofward compile mlp.onnx --calibration train.csv --out build/models/mlp
     """
-    from proofward import building
+    from proofward.publisher import build as building
 
     with reporting(as_json):
         artifact = building.artifact(
@@ -177,45 +165,6 @@ def compile_model(
         )
 
 
-@app.command("setup")
-def setup(
-    onnx: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The ONNX file.")],
-    calibration: Annotated[Path, typer.Option(help="Representative records: CSV or JSON, one a row.")],
-    config: Annotated[Path, typer.Option("--config", help="The worker whose enclave makes the keys.")],
-    evaluation: EvaluationFile = None,
-    name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
-    lane: LaneOption = "groth16",
-    batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
-    as_json: JsonOption = False,
-) -> None:
-    """Have a model's keys made inside an enclave: `setup: attested`, at the level of the enclave's quote.
-
-    Example: proofward model setup mlp.onnx --calibration train.csv --config worker.toml
-    """
-    from node.attested_setup import attested_setup
-    from node.config import load
-    from proofward import building
-
-    with reporting(as_json):
-        request = building.setup_request(onnx, calibration, evaluation, name=name, lane=lane, batch=batch)
-        done = attested_setup(load(config), request)
-        emit(
-            as_json,
-            {
-                "artifact": str(done.folder),
-                "quote": str(done.quote),
-                "circuit_digest": done.circuit_digest,
-                "vk_hash": done.vk_hash,
-            },
-            [
-                f"artefact {done.folder}",
-                f"circuit  {hex0x(done.circuit_digest)}",
-                f"key      {hex0x(done.vk_hash)}",
-                f"publish  proofward model publish {done.folder}",
-            ],
-        )
-
-
 @app.command("list")
 def list_models(
     everything: Annotated[bool, typer.Option("--all", help="Retired models too.")] = False,
@@ -226,10 +175,10 @@ def list_models(
 
     Example: proofward model list --chain ws://127.0.0.1:8000
     """
-    from proofward import inspection
+    from proofward.cli import listings
 
     with reporting(as_json):
-        models = inspection.models(chain, everything)
+        models = listings.models(chain, everything)
         lines = [
             f"{model['id']}  {model['name']:24} {model['lane']:8} setup: {model['setup']:10} "
             f"{model['price'] / 10**12:g} UNIT" + ("  retired" if model["retired"] else "")
@@ -248,10 +197,10 @@ def show(
 
     Example: proofward model show breast-cancer-mlp
     """
-    from proofward import inspection
+    from proofward.cli import listings
 
     with reporting(as_json):
-        value = inspection.model(chain, model)
+        value = listings.model(chain, model)
         emit(as_json, value, [f"{key:16} {value[key]}" for key in value])
 
 
@@ -269,10 +218,10 @@ def audit(
 
     Example: proofward model audit mlp.onnx --artifact build/models/mlp/public --model breast-cancer-mlp
     """
-    from proofward import inspection
+    from proofward.publisher.audit import audit as recompute
 
     with reporting(as_json):
-        checks = inspection.audit(onnx, artifact, model, chain)
+        checks = recompute(onnx, artifact, model, chain)
         passed = all(check.ok for check in checks)
         emit(
             as_json,
@@ -282,11 +231,11 @@ def audit(
     raise typer.Exit(Exit.OK if passed else Exit.REFUSED)
 
 
-def line_of(check: CheckLike) -> str:
+def line_of(check: Check) -> str:
     """One line of a verification or an audit."""
     return f"{'ok     ' if check.ok else 'REFUSED'}  {check.name:<20} {check.detail}"
 
 
-def vars_of(check: CheckLike) -> dict[str, object]:
+def vars_of(check: Check) -> dict[str, object]:
     """A check as JSON."""
     return {"name": check.name, "ok": check.ok, "detail": check.detail}

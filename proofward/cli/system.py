@@ -1,4 +1,4 @@
-"""`proofward devnet`, `proofward demo` and `proofward doctor`."""
+"""`proofward devnet` and `proofward doctor`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def devnet(
 
     Example: proofward devnet --data build/devnet
     """
-    from proofward.chain.devnet import Devnet, LocalChain, OmniNode
-    from proofward.foreground import serve
+    from proofward.devnet.chains import Devnet, LocalChain, OmniNode
+    from proofward.devnet.foreground import serve
 
     with reporting(as_json):
         chain: LocalChain
@@ -62,22 +62,6 @@ def devnet(
         serve(chain, ready)
 
 
-def demo(
-    chain: Annotated[str | None, typer.Option(help="Use this chain instead of an embedded one.")] = None,
-    out: Annotated[Path, typer.Option(help="Where to write the results.")] = Path("build/demo.json"),
-    as_json: JsonOption = False,
-) -> None:
-    """Run one sealed job after another, faults included, on the embedded chain.
-
-    Example: proofward demo --out build/demo.json
-    """
-    from proofward.demo.run import run
-
-    with reporting(as_json):
-        code = run(chain=chain, out=out, as_json=as_json)
-    raise typer.Exit(code)
-
-
 def doctor(
     chain: Annotated[str | None, typer.Option(help="Look at this chain too.")] = None,
     as_json: JsonOption = False,
@@ -86,7 +70,7 @@ def doctor(
 
     Example: proofward doctor --chain ws://127.0.0.1:8000
     """
-    from proofward.doctor import examine
+    from proofward.cli.doctor import examine
 
     with reporting(as_json):
         findings = examine(chain)

@@ -11,7 +11,7 @@ from proofward.client.errors import (
     OutputMismatch,
     Refused,
 )
-from proofward.verification import Policy, Verdict, verify_bundle
+from proofward.evidence.verify import Policy, Verdict, verify_bundle
 
 __all__ = [
     "Answer",

@@ -8,10 +8,10 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from proofward.bundle import Bundle
 from proofward.client.answer import Answer
 from proofward.client.client import Client, Job, Outcome
-from proofward.verification import Verdict
+from proofward.evidence.bundle import Bundle
+from proofward.evidence.verify import Verdict
 
 
 class AsyncClient:

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
-from proofward.bundle import Bundle, save_bundle
 from proofward.chain import DispatchError, Outbox, SubstrateClient, accounts
+from proofward.chain.ethereum.revive import contract_code
 from proofward.chain.pallets import attestation as chain_attestation
 from proofward.chain.pallets import jobs, models
 from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
-from proofward.chain.revive import contract_code
 from proofward.client.answer import Answer, open_answer
 from proofward.client.artifacts import Artifacts, require_match
 from proofward.client.collect import accepted_job, collect, delivered
@@ -27,6 +26,8 @@ from proofward.client.errors import JobTimeout, NotFound, Refused
 from proofward.client.ids import hash32
 from proofward.client.store import JobSecrets, JobStore, default_directory
 from proofward.client.workers import choose, recheck
+from proofward.evidence.bundle import Bundle, save_bundle
+from proofward.evidence.verify import Policy, Verdict, verify_bundle
 from proofward.protocol import (
     SYSTEM_RANDOM,
     HpkePrivateKey,
@@ -41,7 +42,6 @@ from proofward.protocol import (
     job_id,
     seal_job,
 )
-from proofward.verification import Policy, Verdict, verify_bundle
 from proofward.zkml import PublicArtifact
 
 #: Blocks until the deadline when the caller gives none: two claims and some air.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from proofward.bundle import Bundle, ChainPart, JobPart, ModelPart, QuotePart, ResultPart, WorkerPart
 from proofward.chain import SubstrateClient, accounts
 from proofward.chain.pallets import jobs, models, workers
 from proofward.chain.pallets.jobs import Accepted, Delivery, JobRecord, Refunded
@@ -10,6 +9,7 @@ from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.errors import JobRefunded, NotFound, Refused
 from proofward.client.workers import collateral_of, registration
+from proofward.evidence.bundle import Bundle, ChainPart, JobPart, ModelPart, QuotePart, ResultPart, WorkerPart
 from proofward.protocol import ProtocolError, Receipt, SetupKind, sha256, verify_receipt
 from proofward.zkml import PublicArtifact
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proofward import attestation
-from proofward.attestation import Check, Collateral, TrustRoot, verify_worker
+from proofward.attestation import Collateral, TrustRoot, verify_worker
 from proofward.chain import SubstrateClient, accounts
 from proofward.chain.pallets import attestation as chain_attestation
 from proofward.chain.pallets import workers
 from proofward.chain.pallets.workers import WorkerRecord
+from proofward.check import Check
 from proofward.client.errors import NotFound, Refused
 from proofward.protocol import Level
 from proofward.protocol.bounds import MAX_RECIPIENTS

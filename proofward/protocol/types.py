@@ -73,6 +73,10 @@ class Setup:
         """`dev`, `attested` or `ceremony`."""
         return self.kind.label
 
+    def __str__(self) -> str:
+        """The label, with the level of an attested setup: `attested (hardware)`."""
+        return self.label if self.level is None else f"{self.label} ({self.level.label})"
+
     def scale_value(self) -> Any:
         """The value as a field of a SCALE record."""
         if self.level is not None:

@@ -1,9 +1,9 @@
 """Verifiable inference as a library that knows no chain: compile, commit, infer, prove, verify."""
 
-from .accuracy import Evaluation
-from .artifact import Artifact, PublicArtifact, load_artifact, load_public
-from .compile import compile_model
-from .errors import (
+from proofward.zkml.accuracy import Evaluation
+from proofward.zkml.artifact import Artifact, PublicArtifact, load_artifact, load_public
+from proofward.zkml.compile import compile_model
+from proofward.zkml.errors import (
     AccuracyError,
     ArtifactError,
     CompileError,
@@ -14,14 +14,13 @@ from .errors import (
     UnsupportedModel,
     ZkmlError,
 )
-from .lanes import Check, Proof, available_lanes
-from .manifest import Manifest
+from proofward.zkml.lanes import Proof, available_lanes
+from proofward.zkml.manifest import Manifest
 
 __all__ = [
     "AccuracyError",
     "Artifact",
     "ArtifactError",
-    "Check",
     "CompileError",
     "ContractError",
     "Evaluation",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import AccuracyError, CompileError
-from .manifest import Accuracy, Decision
+from proofward.zkml.errors import AccuracyError, CompileError
+from proofward.zkml.manifest import Accuracy, Decision
 
 Floats = NDArray[np.float64]
 

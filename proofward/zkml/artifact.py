@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from . import quantiser
-from .accuracy import decide
-from .errors import ArtifactError, InputRangeError
-from .lanes import SALT_BYTES, LaneProver, LanePublic, Proof, lane
-from .manifest import MAX_MANIFEST_BYTES, Manifest
+from proofward.zkml import quantiser
+from proofward.zkml.accuracy import decide
+from proofward.zkml.errors import ArtifactError, InputRangeError
+from proofward.zkml.lanes import SALT_BYTES, LaneProver, LanePublic, Proof, lane
+from proofward.zkml.manifest import MAX_MANIFEST_BYTES, Manifest
 
 MAX_PUBLIC_BYTES = 64 << 20
 MAX_PRIVATE_BYTES = 1 << 30

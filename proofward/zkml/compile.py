@@ -9,11 +9,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .accuracy import Evaluation, require
-from .artifact import Artifact, fresh_directory, hash_tree, load_artifact
-from .errors import CompileError, LaneUnavailable, UnsupportedModel
-from .lanes import _ROOMS, CompileRequest, Lane, Progress, lane
-from .manifest import MAX_BATCH, LaneName, Manifest, Setup
+from proofward.zkml.accuracy import Evaluation, require
+from proofward.zkml.artifact import Artifact, fresh_directory, hash_tree, load_artifact
+from proofward.zkml.errors import CompileError, LaneUnavailable, UnsupportedModel
+from proofward.zkml.lanes import _ROOMS, CompileRequest, Lane, Progress, lane
+from proofward.zkml.manifest import MAX_BATCH, LaneName, Manifest, Setup
 
 MAX_ONNX_BYTES = 64 << 20
 

@@ -12,9 +12,10 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .accuracy import Evaluation
-from .errors import LaneUnavailable
-from .manifest import Accuracy, InputSpec, LaneName, Manifest, OutputSpec, Setup
+from proofward.check import Check
+from proofward.zkml.accuracy import Evaluation
+from proofward.zkml.errors import LaneUnavailable
+from proofward.zkml.manifest import Accuracy, InputSpec, LaneName, Manifest, OutputSpec, Setup
 
 Integers = NDArray[np.int64]
 Progress = Callable[[str], None]
@@ -74,15 +75,6 @@ class ContractSource:
     sources: dict[str, str]
     file: str
     contract: str
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of an audit. `detail` says what was compared, or what the key's origin rests on."""
-
-    name: str
-    ok: bool
-    detail: str
 
 
 class LanePublic(Protocol):

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from .errors import ArtifactError
-from .quantiser import Quantiser
+from proofward.zkml.errors import ArtifactError
+from proofward.zkml.quantiser import Quantiser
 
 FORMAT: Literal["proofward/artifact/v1"] = "proofward/artifact/v1"
 MAX_MANIFEST_BYTES = 1 << 20

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .errors import InputRangeError
+from proofward.zkml.errors import InputRangeError
 
 MAX_FEATURES = 16_384
 INTEGER_BOUND = 2**40

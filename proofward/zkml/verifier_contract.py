@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from proofward import checkout
+from proofward.check import Check
 from proofward.protocol import keccak256
+from proofward.zkml.artifact import PublicArtifact
+from proofward.zkml.cache import recall, remember
+from proofward.zkml.errors import ContractError
+from proofward.zkml.lanes import ContractSource, lane
 
-from .artifact import PublicArtifact
-from .cache import recall, remember
-from .errors import ContractError
-from .lanes import Check, ContractSource, lane
-
-CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
+CONTRACTS = checkout.part("contracts")
 COMPILE_SECONDS = 600
 MAX_CODE_BYTES = 24_576  # EIP-170
 

@@ -422,7 +422,7 @@ fn poseidon_hash<'py>(py: Python<'py>, inputs: Vec<Vec<u8>>) -> PyResult<Bound<'
 }
 
 #[pymodule]
-fn prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
+fn proofward_prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("ProverError", module.py().get_type::<ProverError>())?;
     module.add_class::<Circuit>()?;

@@ -11,16 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enclave_runtime.measure import code_digest
-from enclave_runtime.providers import dev_pki
-from enclave_runtime.providers.dev_platform import FMSPC, DevPlatform, TdIdentity
 from proofward.attestation import (
     DEV_ROOT,
     DEVELOPMENT_ROOTS,
     INTEL_ROOT,
     PRODUCTION_ROOTS,
     AttestationError,
-    Check,
     Collateral,
     TcbPolicy,
     TrustRoot,
@@ -29,7 +25,11 @@ from proofward.attestation import (
     verify_quote,
     verify_worker,
 )
+from proofward.check import Check
 from proofward.protocol import Level, measurement, sha256, worker_report_data
+from proofward_enclave.measure import code_digest
+from proofward_enclave.providers import dev_pki
+from proofward_enclave.providers.dev_platform import FMSPC, DevPlatform, TdIdentity
 from tests.vectors.make import value
 
 SAMPLES = Path(__file__).parents[1] / "samples"

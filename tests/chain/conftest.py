@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from proofward.chain.client import SubstrateClient
-from proofward.chain.devnet import LocalChain
+from proofward.devnet.chains import LocalChain
 from tests.nodes import KINDS
 
 

@@ -12,7 +12,6 @@ import pytest
 from proofward.chain import AsyncSubstrateClient, dev_keypair
 from proofward.chain.accounts import account
 from proofward.chain.client import SubstrateClient
-from proofward.chain.devnet import LocalChain, free_port
 from proofward.chain.errors import (
     ChainError,
     ChainUnreachable,
@@ -22,6 +21,7 @@ from proofward.chain.errors import (
 )
 from proofward.chain.pallets import attestation, jobs, models, workers
 from proofward.chain.values import Call
+from proofward.devnet.chains import LocalChain, free_port
 from proofward.protocol.types import Level
 
 ALICE, BOB, CHARLIE = (dev_keypair(f"//{name}") for name in ("Alice", "Bob", "Charlie"))

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from proofward.chain import dev_keypair
-from proofward.chain.devnet import LAUNCHER, Devnet, DevnetError, LocalChain, OmniNode, free_port
 from proofward.chain.values import Call
-from proofward.foreground import serve
+from proofward.devnet.chains import LAUNCHER, Devnet, DevnetError, LocalChain, OmniNode, free_port
+from proofward.devnet.foreground import serve
 from tests.nodes import KINDS
 
 ALICE = dev_keypair("//Alice")
@@ -84,7 +84,7 @@ def test_both_nodes_make_the_same_genesis() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_chain_ends_with_the_process_that_started_it(kind: type[Devnet | OmniNode]) -> None:
     code = (
-        f"from proofward.chain.devnet import {kind.__name__}\n"
+        f"from proofward.devnet.chains import {kind.__name__}\n"
         "import sys, time\n"
         f"chain = {kind.__name__}().start()\n"
         "print(chain._process.pid, flush=True)\n"

@@ -14,8 +14,8 @@ from web3 import HTTPProvider, Web3
 from web3.exceptions import ContractCustomError, ContractLogicError, TransactionNotFound, Web3RPCError
 from web3.middleware import SignAndSendRawMiddlewareBuilder
 
-from proofward.chain.devnet import LocalChain, find_binary, free_port
-from proofward.chain.web3_provider import SubstrateProvider
+from proofward.chain.ethereum.provider import SubstrateProvider
+from proofward.devnet.chains import LocalChain, find_binary, free_port
 from proofward.zkml.verifier_contract import compile_solidity
 
 # Alith and Baltathar: their keys are published, the development preset funds them

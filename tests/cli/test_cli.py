@@ -11,11 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from proofward import bundle as bundles
-from proofward.bundle import save_bundle
 from proofward.cli import app
 from proofward.cli.output import reporting
 from proofward.client import JobTimeout, NotFound, OutputMismatch, Refused
+from proofward.evidence import bundle as bundles
+from proofward.evidence.bundle import save_bundle
 from tests.evidence import Evidence
 
 NOBODY = "ws://127.0.0.1:1"

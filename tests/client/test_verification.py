@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from proofward.attestation import parse_quote
-from proofward.bundle import Bundle, BundleError, load_bundle, save_bundle
+from proofward.evidence.bundle import Bundle, BundleError, load_bundle, save_bundle
+from proofward.evidence.verify import Policy, Verdict, verify_bundle
 from proofward.protocol import Level, sha256
-from proofward.verification import Policy, Verdict, verify_bundle
 from tests.evidence import Evidence
 
 DEV = Policy.for_development()

@@ -16,14 +16,14 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from proofward.chain import accounts
-from proofward.chain.devnet import LocalChain
 from proofward.chain.outbox import Outbox
 from proofward.chain.pallets import attestation, workers
 from proofward.client import Client
-from proofward.demo.enclave_measurement import this_checkout
-from proofward.demo.processes import Worker
-from proofward.publishing import publish
+from proofward.devnet.chains import LocalChain
+from proofward.publisher.publish import publish
 from proofward.zkml import available_lanes, compile_model
+from proofward_demo.enclave_measurement import this_checkout
+from proofward_demo.processes import Worker
 from tests.canary import Canary, in_files, in_memory, in_text
 from tests.nodes import KINDS
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from proofward.chain.devnet import Devnet, OmniNode
-from proofward.demo.run import AGE_BLOCKS
+from proofward.devnet.chains import Devnet, OmniNode
 from proofward.zkml import available_lanes
+from proofward_demo.run import AGE_BLOCKS
 from tests.nodes import KINDS
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "e2e"

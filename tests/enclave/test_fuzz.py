@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from enclave_runtime.wire import MAX_FRAME
+from proofward_enclave.wire import MAX_FRAME
 from tests.enclave import world
 from tests.enclave.world import Host, Job, begin
 

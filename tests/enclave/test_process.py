@@ -37,7 +37,7 @@ def process(tmp_path: Path) -> Iterator[Process]:
     (tmp_path / "models").mkdir(exist_ok=True)
     arguments = ["--socket", str(path), "--provider", "simulator", "--models", str(tmp_path / "models")]
     running = subprocess.Popen(
-        [sys.executable, "-m", "enclave_runtime", *arguments], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "proofward_enclave", *arguments], stderr=subprocess.PIPE, text=True
     )
     try:
         events = []

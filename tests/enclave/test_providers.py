@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from enclave_runtime.measure import code_digest
-from enclave_runtime.providers import make_provider
-from enclave_runtime.providers.base import ProviderError, quote_over
-from enclave_runtime.providers.dev_platform import DevPlatform, TdIdentity
-from enclave_runtime.providers.dstack import DstackProvider
-from enclave_runtime.providers.simulator import SimulatorProvider
-from enclave_runtime.providers.tsm import TsmProvider
 from proofward.attestation import parse_quote
+from proofward_enclave.measure import code_digest
+from proofward_enclave.providers import make_provider
+from proofward_enclave.providers.base import ProviderError, quote_over
+from proofward_enclave.providers.dev_platform import DevPlatform, TdIdentity
+from proofward_enclave.providers.dstack import DstackProvider
+from proofward_enclave.providers.simulator import SimulatorProvider
+from proofward_enclave.providers.tsm import TsmProvider
 from tests.vectors.make import value
 
 REPORT_DATA = value("report data", 64)
@@ -162,7 +162,7 @@ def test_the_simulator_measures_its_own_code() -> None:
 
 
 def test_an_unknown_provider_is_refused() -> None:
-    from enclave_runtime.errors import EnclaveError
+    from proofward_enclave.errors import EnclaveError
 
     with pytest.raises(EnclaveError, match="unknown-provider"):
         make_provider("sgx")

@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from proofward.attestation import DEVELOPMENT_ROOTS, Collateral, verify_quote
-from proofward.building import setup_request
 from proofward.protocol import HpkePrivateKey, HpkeSuite, setup_report_data, sha256
+from proofward.publisher.build import setup_request
 from proofward.zkml import load_artifact, load_public
 from tests.enclave import world
 from tests.enclave.world import Refused, begin

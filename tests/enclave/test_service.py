@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from enclave_runtime.service import MAX_WAITING, Service
 from proofward.attestation import DEVELOPMENT_ROOTS, Collateral, verify_quote
 from proofward.protocol import HpkePrivateKey, HpkeSuite, worker_report_data
 from proofward.protocol.receipt import verify_receipt
+from proofward_enclave.service import MAX_WAITING, Service
 from tests.enclave import world
 from tests.enclave.world import ACCOUNT, BLOCK_HASH, GENESIS, Host, Job, Refused, begin
 from tests.vectors.make import value

@@ -15,11 +15,6 @@ from typing import Any
 import cbor2
 import numpy as np
 
-from enclave_runtime.epochs import Epochs
-from enclave_runtime.models import ModelStore
-from enclave_runtime.providers.simulator import SimulatorProvider
-from enclave_runtime.server import Server
-from enclave_runtime.service import Service
 from proofward.protocol import (
     DEV_SETUP,
     HpkePrivateKey,
@@ -38,6 +33,11 @@ from proofward.protocol import (
     seal_job,
     sha256,
 )
+from proofward_enclave.epochs import Epochs
+from proofward_enclave.models import ModelStore
+from proofward_enclave.providers.simulator import SimulatorProvider
+from proofward_enclave.server import Server
+from proofward_enclave.service import Service
 from tests.enclave.fake_model import FakePublic, fake_loader
 from tests.vectors.make import value
 

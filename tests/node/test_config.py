@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from node.config import ConfigError, load
+from proofward_node.config import ConfigError, load
 
 GOOD = """
 [worker]

@@ -10,9 +10,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.journal import State
-from node.ports import JobState
-from node.worker import Jobs
+from proofward_node.jobs import Jobs
+from proofward_node.journal import State
+from proofward_node.ports import JobState
 from tests.node.world import LOADED, WORKER, Death, FakeChain, FakeEnclave, Fuse, World, fused_journal, job
 
 

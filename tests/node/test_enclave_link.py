@@ -12,7 +12,7 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from node.enclave_link import EnclaveDown, EnclaveError, EnclaveLink
+from proofward_node.enclave_link import EnclaveDown, EnclaveError, EnclaveLink
 
 Answer = Callable[[dict[str, object]], bytes]
 

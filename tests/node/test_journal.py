@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from node.journal import Journal, JournalError, Result, State, peek
+from proofward_node.journal import Journal, JournalError, Result, State, peek
 
 IDENTITY = bytes(64)
 JOB, MODEL = b"j" * 32, b"m" * 32

@@ -11,13 +11,13 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
-from node.chain_port import ChainPort
-from node.config import load
-from node.enclave_link import EnclaveLink, LoadedModel
-from node.journal import Journal, peek
-from node.main import Node
-from node.metrics import HttpServer, Metrics
-from node.ports import JobState
+from proofward_node.chain_port import ChainPort
+from proofward_node.config import load
+from proofward_node.daemon import Node
+from proofward_node.enclave_link import EnclaveLink, LoadedModel
+from proofward_node.journal import Journal, peek
+from proofward_node.metrics import HttpServer, Metrics
+from proofward_node.ports import JobState
 from tests.node.world import ACCOUNT, GENESIS, LOADED, WORKER, FakeChain, FakeEnclave, World, job
 
 CONFIG = """

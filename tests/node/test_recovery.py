@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 
 from proofward.chain import Outbox, dev_keypair
-from proofward.chain.devnet import Devnet
 from proofward.chain.pallets import attestation, workers
 from proofward.client import Client
-from proofward.publishing import publish
+from proofward.devnet.chains import Devnet
+from proofward.publisher.publish import publish
 from proofward.zkml import Artifact
 from tests.evidence import RECORD
 
@@ -91,7 +91,7 @@ def test_killed_with_a_claim_in_hand(
     socket, models = sockets / "e", artifact.path.parent
     enclave = _process(
         tmp_path / "enclave.log",
-        "enclave_runtime",
+        "proofward_enclave",
         "--socket",
         str(socket),
         "--provider",

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from node.journal import Journal
-from node.ports import Call, Head, Sent, WorkerView
-from node.registration import Registration, RegistrationRefused
 from proofward.protocol import Level, sha256
+from proofward_node.journal import Journal
+from proofward_node.ports import Call, Head, Sent, WorkerView
+from proofward_node.registration import Registration, RegistrationRefused
 from tests.node.world import ACCOUNT, GENESIS, FakeChain, World
 
 HEAD = Head(100, b"b" * 32, 1_000_000)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from node.journal import Journal, State
-from node.ports import ChainDown, JobState, WorkerView
-from node.worker import Jobs, Policy
 from proofward.protocol import Level
+from proofward_node.jobs import Jobs, Policy
+from proofward_node.journal import Journal, State
+from proofward_node.ports import ChainDown, JobState, WorkerView
 from tests.node.world import (
     ACCOUNT,
     GENESIS,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from node.enclave_link import EnclaveError, LoadedModel
-from node.journal import Journal
-from node.ports import Call, ChainDown, Event, Head, JobState, JobView, ModelView, Sent, WorkerView
 from proofward.protocol import DEV_SETUP, Level, sha256
+from proofward_node.enclave_link import EnclaveError, LoadedModel
+from proofward_node.journal import Journal
+from proofward_node.ports import Call, ChainDown, Event, Head, JobState, JobView, ModelView, Sent, WorkerView
 
 GENESIS, ACCOUNT, OTHER, CLIENT = (bytes([n]) * 32 for n in (1, 2, 3, 4))
 MODEL = ModelView(

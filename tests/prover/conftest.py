@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-prover = pytest.importorskip("prover", reason="the prover needs rustup: make setup builds it")
+prover = pytest.importorskip("proofward_prover", reason="the prover needs rustup: make setup builds it")
 
-from proofward.zkml.groth16.program import Builder, Input, ReluShift, Thermometer, linear  # noqa: E402
+from proofward.zkml.groth16.program.program import Builder, Input, ReluShift, Thermometer, linear  # noqa: E402
 
 SALTS = bytes(range(32)), bytes(range(100, 132))
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import proofward_prover as prover
 import pytest
-
-import prover
 
 from .conftest import SALTS, World, program
 

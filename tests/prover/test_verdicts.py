@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import eth_abi
+import proofward_prover as prover
 import pytest
 
-import prover
 from proofward.zkml.lanes import ContractSource
 from proofward.zkml.verifier_contract import compile_contract
 from tests.contracts.evm import SELECTOR, Deployed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from proofward.zkml.groth16.program import (
+from proofward.zkml.groth16.program.program import (
     Builder,
     Input,
     IntArray,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from proofward.zkml.errors import UnsupportedModel
+from proofward.zkml.groth16.compiler.onnx_frontend import trace
 from proofward.zkml.groth16.errors import UnsupportedOperator
-from proofward.zkml.groth16.onnx_frontend import trace
 from tests.zkml.onnx_models import Graph, run
 
 

@@ -22,8 +22,9 @@ from proofward.zkml import (
     compile_model,
     load_artifact,
 )
-from proofward.zkml.groth16 import check_record, open_record, reference
-from proofward.zkml.groth16.program import Program
+from proofward.zkml.groth16 import check_record, open_record
+from proofward.zkml.groth16.program import reference
+from proofward.zkml.groth16.program.program import Program
 from proofward.zkml.lanes import lane
 from tests.zkml.onnx_models import Graph
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import proofward_prover as prover
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import prover
 from proofward.zkml.errors import CompileError, InputRangeError
-from proofward.zkml.groth16 import bounds, reference
-from proofward.zkml.groth16.program import Builder, Input, Program, ReluShift, Shift, linear
+from proofward.zkml.groth16.program import bounds, reference
+from proofward.zkml.groth16.program.program import Builder, Input, Program, ReluShift, Shift, linear
 from tests.zkml.programs import programs, records
 
 

@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from .graph import CALIBRATED, Model
+from proofward.zkml.ezkl.graph import CALIBRATED, Model
 
 Floats = NDArray[np.float64]
 

@@ -13,8 +13,7 @@ import secrets
 
 from proofward.protocol import keccak256
 from proofward.zkml.errors import ArtifactError
-
-from . import curve as bn
+from proofward.zkml.ezkl import curve as bn
 
 SALT_LIMBS = 3
 LIMB_BITS = 86

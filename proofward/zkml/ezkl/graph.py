@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from proofward.zkml.errors import UnsupportedModel
+from proofward.zkml.ezkl.commitment import SALT_LIMBS
 from proofward.zkml.manifest import Decision
-
-from .commitment import SALT_LIMBS
 
 Floats = NDArray[np.float64]
 

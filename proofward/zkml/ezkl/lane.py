@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward.check import Check
 from proofward.protocol import keccak256
 from proofward.zkml import accuracy
 from proofward.zkml.cache import recall, remember
 from proofward.zkml.errors import ArtifactError, CompileError, InputRangeError, ProvingError, UnsupportedModel
+from proofward.zkml.ezkl import bounds, graph, search, solidity
+from proofward.zkml.ezkl.commitment import SALT_LIMBS, Basis, digest, encode, limbs
+from proofward.zkml.ezkl.process import EzklProcess
+from proofward.zkml.ezkl.search import Parameters, Workspace
 from proofward.zkml.lanes import (
-    Check,
     Compiled,
     CompileRequest,
     ContractSource,
@@ -33,11 +37,6 @@ from proofward.zkml.lanes import (
 )
 from proofward.zkml.manifest import Accuracy, InputSpec, LaneName, Manifest, OutputSpec
 from proofward.zkml.quantiser import AffineQuantiser
-
-from . import bounds, graph, search, solidity
-from .commitment import SALT_LIMBS, Basis, digest, encode, limbs
-from .process import EzklProcess
-from .search import Parameters, Workspace
 
 Floats = NDArray[np.float64]
 

@@ -13,16 +13,14 @@ import sys
 import threading
 import time
 import weakref
-from pathlib import Path
 from typing import Any
 
+from proofward import checkout
 from proofward.zkml.errors import ProvingError
 
 MEMORY_LIMIT = 12 << 30
 MAX_REPLY = 64 << 20
 DEFAULT_TIMEOUT = 300.0
-
-_ROOT = Path(__file__).resolve().parents[3]
 
 
 class EzklProcess:
@@ -75,7 +73,7 @@ class EzklProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                cwd=_ROOT,
+                cwd=checkout.ROOT,
                 env=_environment(),
                 start_new_session=True,
             )

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from proofward.zkml.errors import CompileError, ProvingError
-
-from .bounds import Magnitudes
-from .process import EzklProcess
+from proofward.zkml.ezkl.bounds import Magnitudes
+from proofward.zkml.ezkl.process import EzklProcess
 
 SCALES = ((7, 7), (8, 8), (10, 10), (12, 12), (13, 13))
 MULTIPLIERS = (10, 1)

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from proofward import checkout
 from proofward.zkml.errors import ContractError
+from proofward.zkml.ezkl import curve as bn
+from proofward.zkml.ezkl.process import EzklProcess
 from proofward.zkml.lanes import ContractSource
 
-from . import curve as bn
-from .process import EzklProcess
-
-CONTRACTS = Path(__file__).resolve().parents[3] / "contracts" / "src"
+CONTRACTS = checkout.part("contracts/src")
 OUTPUT_POINT = 128
 _MONTGOMERY = pow(1 << 256, -1, bn.field_modulus)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from proofward_prover import solidity_verifier
 
+from proofward import checkout
 from proofward.zkml.lanes import ContractSource
-from prover import solidity_verifier
 
-CONTRACTS = Path(__file__).resolve().parents[3] / "contracts" / "src"
+CONTRACTS = checkout.part("contracts/src")
 
 
 def source(verifying_key: bytes) -> ContractSource:

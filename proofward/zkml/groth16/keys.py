@@ -10,7 +10,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import prover
+import proofward_prover as prover
+
 from proofward.zkml.lanes import Progress
 
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from proofward_prover import Circuit, ProverError, ProvingKey, commit, prove, verify
 
+from proofward.check import Check
 from proofward.zkml.errors import ArtifactError, CompileError, InputRangeError, ProvingError, UnsupportedModel
 from proofward.zkml.groth16.params import input_bounds, lane_params, output_bounds
 from proofward.zkml.lanes import (
-    Check,
     Compiled,
     CompileRequest,
     ContractSource,
@@ -22,7 +23,6 @@ from proofward.zkml.lanes import (
 )
 from proofward.zkml.manifest import LaneName, Manifest, Setup
 from proofward.zkml.quantiser import Integers
-from prover import Circuit, ProverError, ProvingKey, commit, prove, verify
 
 VK = "public/vk.bin"
 PROGRAM = "private/program.bin"
@@ -123,7 +123,7 @@ class Groth16Lane:
 
     def refusal(self, onnx: bytes, batch: int) -> str | None:
         """Why this lane does not take the model, naming operator and node; None when it does."""
-        from proofward.zkml.groth16.onnx_frontend import trace
+        from proofward.zkml.groth16.compiler.onnx_frontend import trace
 
         try:
             trace(onnx)
@@ -133,7 +133,7 @@ class Groth16Lane:
 
     def compile(self, request: CompileRequest, staging: Path) -> Compiled:
         """Quantise, lower, set up keys, and write the artifact's files."""
-        from proofward.zkml.groth16.build import build
+        from proofward.zkml.groth16.compiler.build import build
 
         return build(request, staging)
 
@@ -153,7 +153,7 @@ class Groth16Lane:
 
     def audit(self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes]) -> list[Check]:
         """Compile the circuit again from the ONNX and the manifest's quantisation, and compare its digest."""
-        from proofward.zkml.groth16.compiler import recompile
+        from proofward.zkml.groth16.compiler.recompile import recompile
 
         checks: list[Check] = []
         try:

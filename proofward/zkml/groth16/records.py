@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from proofward_prover import ProverError
+from proofward_prover import check_record as _check
+from proofward_prover import open_record as _open
+
 from proofward.zkml.errors import InputRangeError
 from proofward.zkml.groth16.params import input_bounds, output_bounds
 from proofward.zkml.manifest import Manifest
 from proofward.zkml.quantiser import Integers
-from prover import ProverError
-from prover import check_record as _check
-from prover import open_record as _open
 
 Side = Literal["input", "output"]
 

@@ -1,0 +1,71 @@
+"""The artefacts that this enclave serves, by manifest hash."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from proofward.zkml import Artifact, ZkmlError, load_artifact
+from proofward_enclave.errors import EnclaveError
+
+MAX_MODELS: Final = 64
+
+
+class ModelStore:
+    """Loads artefacts from one directory and no other place; safe to use from several threads."""
+
+    def __init__(self, directory: Path, load: Callable[[Path], Artifact] = load_artifact) -> None:
+        self.directory = directory.resolve()
+        self._load = load
+        self._loaded: dict[bytes, Artifact] = {}
+        self._lock = threading.Lock()
+
+    def hashes(self) -> list[bytes]:
+        """Manifest hashes of what is loaded."""
+        return sorted(self._loaded)
+
+    def load(self, path: str) -> Artifact:
+        """Load an artefact, every hash checked, and warm its prover; loading it again is no error.
+
+        Raises EnclaveError: bad-path (outside the models' directory), too-many-models, or the artefact's
+        own code.
+        """
+        try:
+            folder = (self.directory / path).resolve()
+        except (OSError, ValueError):
+            folder = Path("/")
+        if not folder.is_relative_to(self.directory):
+            raise EnclaveError("bad-path", "artefacts are loaded from the directory given by --models only")
+        with self._lock:
+            try:
+                artifact = self._load(folder)
+                key = artifact.public.manifest_hash
+                if key in self._loaded:
+                    return self._loaded[key]
+                if len(self._loaded) >= MAX_MODELS:
+                    raise EnclaveError(
+                        "too-many-models", f"{MAX_MODELS} models are loaded: restart to drop some"
+                    )
+                artifact.warm()
+            except ZkmlError as error:
+                raise EnclaveError(error.code, error.message) from None
+            except OSError as error:
+                raise EnclaveError(
+                    "bad-artifact", f"{folder.name} cannot be read: {error.strerror}"
+                ) from None
+            self._loaded[key] = artifact
+            return artifact
+
+    def get(self, manifest_hash: bytes) -> Artifact:
+        """Raises EnclaveError(unknown-model)."""
+        artifact = self._loaded.get(manifest_hash)
+        if artifact is None:
+            raise EnclaveError("unknown-model", f"no artefact with manifest {manifest_hash.hex()} is loaded")
+        return artifact
+
+    def close(self) -> None:
+        """Stop every prover."""
+        for artifact in self._loaded.values():
+            artifact.close()

@@ -1,0 +1,96 @@
+"""Params taken apart with their types and bounds checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proofward.protocol import JobContext, Level, ProtocolError, Setup, bounds
+from proofward_enclave.errors import EnclaveError
+
+_HASHES: Final = ("genesis", "job", "client", "model", "input_commitment")
+_U32: Final = 1 << 32
+
+
+class Params:
+    """A map from the host. Every getter raises EnclaveError(malformed-request) on a wrong type or length."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._values = values
+
+    def _get(self, name: str, kind: type) -> Any:
+        value = self._values.get(name)
+        if type(value) is not kind:
+            raise EnclaveError("malformed-request", f"{name} must be {kind.__name__}")
+        return value
+
+    def has(self, name: str) -> bool:
+        """Whether it was given."""
+        return name in self._values
+
+    def raw(self, name: str, length: int = bounds.HASH_LENGTH) -> bytes:
+        """Exactly `length` bytes."""
+        value: bytes = self._get(name, bytes)
+        if len(value) != length:
+            raise EnclaveError("malformed-request", f"{name} must be {length} bytes, not {len(value)}")
+        return value
+
+    def blob(self, name: str, limit: int) -> bytes:
+        """At most `limit` bytes."""
+        value: bytes = self._get(name, bytes)
+        if len(value) > limit:
+            raise EnclaveError("oversize", f"{name} has {len(value)} bytes, at most {limit} are taken")
+        return value
+
+    def u32(self, name: str) -> int:
+        """0 to 2^32 - 1."""
+        value: int = self._get(name, int)
+        if not 0 <= value < _U32:
+            raise EnclaveError("malformed-request", f"{name} must fit 32 bits")
+        return value
+
+    def text(self, name: str, limit: int, default: str | None = None) -> str:
+        """At most `limit` characters."""
+        if default is not None and name not in self._values:
+            return default
+        value: str = self._get(name, str)
+        if len(value) > limit:
+            raise EnclaveError("malformed-request", f"{name} has more than {limit} characters")
+        return value
+
+    def map(self, name: str) -> Params:
+        """A nested map."""
+        return Params(self._get(name, dict))
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """A job as the host describes it; nothing of it is believed before the envelope opens under it."""
+
+    context: JobContext
+    worker: bytes
+    manifest_hash: bytes
+    weights_digest: bytes
+    publisher: bytes
+    verifier: bytes
+    code_hash: bytes
+    setup: Setup
+    level: Level
+
+    @classmethod
+    def parse(cls, job: Params) -> JobRequest:
+        """From the `job` map. Raises EnclaveError(malformed-request)."""
+        try:
+            return cls(
+                context=JobContext(**{name: job.raw(name) for name in _HASHES}),
+                worker=job.raw("worker"),
+                manifest_hash=job.raw("manifest_hash"),
+                weights_digest=job.raw("weights_digest"),
+                publisher=job.raw("publisher"),
+                verifier=job.raw("verifier", 20),
+                code_hash=job.raw("code_hash"),
+                setup=Setup.decode(job.blob("setup", 2)),
+                level=Level.from_label(job.text("level", 16)),
+            )
+        except ProtocolError as error:
+            raise EnclaveError("malformed-request", error.message) from None

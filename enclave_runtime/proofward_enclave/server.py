@@ -1,0 +1,77 @@
+"""The Unix socket. A connection's requests are served in turn; several connections at once."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from proofward_enclave.errors import EnclaveError
+from proofward_enclave.service import Service
+from proofward_enclave.wire import FrameError, Request, error_frame, parse_request, read_frame, result_frame
+
+log = structlog.get_logger("enclave")
+
+MAX_CONNECTIONS: Final = 32
+
+
+class Server:
+    """Serves until it is closed. Whatever a peer sends, only its own connection can end."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._connections = 0
+
+    async def start(self, path: Path) -> asyncio.Server:
+        """Listen on `path`, mode 0600. Raises EnclaveError(socket-in-use) when another process answers
+        there.
+        """
+        _remove_stale(path)
+        return await asyncio.start_unix_server(self._serve, path=str(path))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        try:
+            while self._connections <= MAX_CONNECTIONS and await self._exchange(reader, writer):
+                pass
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the peer is gone, or the enclave stops: either way nobody waits for a reply
+        finally:
+            self._connections -= 1
+            writer.close()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """One request and its reply; False when the connection is to end."""
+        number = None
+        try:
+            frame = await read_frame(reader)
+            if frame is None:
+                return False
+            request: Request = parse_request(frame)
+            number = request.id
+            reply = result_frame(number, await self._service.handle(request, reader.at_eof))
+        except EnclaveError as error:
+            writer.write(error_frame(number, error))
+            await writer.drain()
+            return not isinstance(error, FrameError)
+        writer.write(reply)
+        await writer.drain()
+        return True
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket of a process that is gone; leave anything else alone."""
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise EnclaveError("socket-in-use", f"{path} is there and no socket: give another path")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionError:
+            path.unlink(missing_ok=True)
+            return
+    raise EnclaveError("socket-in-use", f"another process answers on {path}: stop it, or give another path")

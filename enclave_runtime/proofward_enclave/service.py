@@ -1,0 +1,183 @@
+"""The enclave's methods. Proving and everything else that blocks runs off the event loop, one job at a
+time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from proofward.protocol import bounds, measurement, worker_report_data
+from proofward_enclave import VERSION
+from proofward_enclave.epochs import Epochs
+from proofward_enclave.errors import EnclaveError
+from proofward_enclave.measure import code_digest
+from proofward_enclave.models import ModelStore
+from proofward_enclave.providers import QuoteProvider
+from proofward_enclave.providers.base import quote_over
+from proofward_enclave.request import JobRequest, Params
+from proofward_enclave.setup import SetupRunner
+from proofward_enclave.wire import Request
+from proofward_enclave.work import JobRunner
+
+log = structlog.get_logger("enclave")
+
+MAX_WAITING: Final = 4
+"""Jobs that may wait for the one that runs; the next is refused as busy."""
+
+T = TypeVar("T")
+Abandoned = Callable[[], bool]
+
+
+class Service:
+    """Dispatches requests. `abandoned` tells whether the caller has hung up, so that no proof is made for
+    nobody.
+    """
+
+    def __init__(self, provider: QuoteProvider, models: ModelStore, epochs: Epochs) -> None:
+        self._provider = provider
+        self._models = models
+        self._epochs = epochs
+        self._jobs = JobRunner(epochs, models, simulated=provider.simulated)
+        self._setups = SetupRunner(provider, models)
+        self._bench = asyncio.Lock()
+        self._waiting = 0
+        self._methods: dict[str, Callable[[Params, Abandoned], Awaitable[dict[str, Any]]]] = {
+            "status": self._status,
+            "load_model": self._load_model,
+            "begin_epoch": self._begin_epoch,
+            "inspect": self._inspect,
+            "work": self._work,
+            "setup": self._setup,
+        }
+
+    async def handle(self, request: Request, abandoned: Abandoned) -> dict[str, Any]:
+        """The result of a request. Raises EnclaveError, and nothing else."""
+        method = self._methods.get(request.method)
+        if method is None:
+            names = ", ".join(self._methods)
+            raise EnclaveError("unknown-method", f"there is no such method: use one of {names}")
+        started = time.perf_counter()
+        code = "ok"
+        try:
+            return await method(Params(request.params), abandoned)
+        except EnclaveError as error:
+            code = error.code
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug in one job must not end the others
+            # neither text nor traceback: both can quote plaintext
+            code = "internal"
+            log.error("internal-error", method=request.method, kind=type(error).__name__, where=_where(error))
+            raise EnclaveError(
+                "internal", f"{request.method} failed inside the enclave; see its log"
+            ) from None
+        finally:
+            routine = request.method == "status" and code == "ok"  # the node asks at every block
+            log.log(
+                logging.DEBUG if routine else logging.INFO,
+                "request",
+                method=request.method,
+                job=_job_id(request.params),
+                code=code,
+                seconds=round(time.perf_counter() - started, 6),
+            )
+
+    async def _status(self, _: Params, __: Abandoned) -> dict[str, Any]:
+        return {
+            "provider": self._provider.name,
+            "measurement": self._measurement(),
+            "epoch": self._epochs.current,
+            "models": self._models.hashes(),
+            "version": VERSION,
+        }
+
+    def _measurement(self) -> bytes | None:
+        """What a simulated quote will say; a TEE's is in its quotes, not ours to tell."""
+        if not self._provider.simulated:
+            return None
+        empty = bytes(bounds.MEASUREMENT_REGISTER_LENGTH)
+        return measurement(
+            mrtd=code_digest(),
+            rtmrs=(empty,) * 4,
+            mr_config_id=empty,
+            mr_owner=empty,
+            mr_owner_config=empty,
+        )
+
+    async def _load_model(self, params: Params, _: Abandoned) -> dict[str, Any]:
+        artifact = await asyncio.to_thread(self._models.load, params.text("path", 4096))
+        return {
+            "manifest_hash": artifact.public.manifest_hash,
+            "weights_digest": bytes.fromhex(artifact.manifest.weights_digest),
+            "vk_hash": bytes.fromhex(artifact.manifest.vk_hash),
+        }
+
+    async def _begin_epoch(self, params: Params, _: Abandoned) -> dict[str, Any]:
+        genesis, account = params.raw("genesis"), params.raw("account")
+        block_hash, number = params.raw("block_hash"), params.u32("epoch")
+        epoch = self._epochs.begin(genesis, account, number)
+        binding = worker_report_data(
+            genesis=genesis,
+            account=account,
+            hpke_key=epoch.hpke.public,
+            receipt_key=epoch.receipt.public,
+            epoch=number,
+            block_hash=block_hash,
+        )
+        evidence = await asyncio.to_thread(quote_over, self._provider, binding)
+        return {
+            "hpke_key": epoch.hpke.public,
+            "receipt_key": epoch.receipt.public,
+            "quote": evidence.quote,
+            "collateral": evidence.collateral,
+        }
+
+    async def _inspect(self, params: Params, _: Abandoned) -> dict[str, Any]:
+        job, envelope = JobRequest.parse(params.map("job")), params.blob("envelope", bounds.MAX_ENVELOPE)
+        return await asyncio.to_thread(self._jobs.inspect, job, envelope)
+
+    async def _work(self, params: Params, abandoned: Abandoned) -> dict[str, Any]:
+        job, envelope = JobRequest.parse(params.map("job")), params.blob("envelope", bounds.MAX_ENVELOPE)
+        block = params.u32("block")
+        return await self._alone(lambda: self._jobs.work(job, envelope, block), abandoned)
+
+    async def _setup(self, params: Params, abandoned: Abandoned) -> dict[str, Any]:
+        run = self._setups.prepare(params)
+        return await self._alone(run, abandoned)
+
+    async def _alone(self, action: Callable[[], T], abandoned: Abandoned) -> T:
+        """Run in a thread, one at a time. Raises EnclaveError(busy) when too many wait."""
+        if self._waiting > MAX_WAITING:
+            raise EnclaveError("busy", f"{MAX_WAITING} jobs wait already: try again later")
+        self._waiting += 1
+        try:
+            async with self._bench:
+                if abandoned():
+                    raise EnclaveError("abandoned", "the caller hung up before the job began")
+                return await asyncio.to_thread(action)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Erase the keys and stop the provers."""
+        self._epochs.erase()
+        self._models.close()
+
+
+def _job_id(params: dict[str, Any]) -> str | None:
+    job = params.get("job")
+    found = job.get("job") if isinstance(job, dict) else None
+    return found.hex() if isinstance(found, bytes) and len(found) == bounds.HASH_LENGTH else None
+
+
+def _where(error: Exception) -> str:
+    """File and line of the innermost frame."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else ""

@@ -1,0 +1,238 @@
+"""One job inside the enclave: open, check, infer, prove, verify, seal, sign.
+
+What goes back to the host is ciphertext, a proof, commitments and codes. Messages about the payload never
+say more than the code does: which record or value was at fault is the client's secret.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proofward.protocol import (
+    SYSTEM_RANDOM,
+    JobPayload,
+    Lane,
+    Level,
+    OutputContext,
+    OutputPayload,
+    ProtocolError,
+    RandomSource,
+    Receipt,
+    bounds,
+    decode_envelope,
+    model_id,
+    open_envelope,
+    seal_output,
+    sha256,
+    sign_receipt,
+)
+from proofward.zkml import Artifact, InputRangeError, Proof, ProvingError
+from proofward_enclave.epochs import Epoch, Epochs
+from proofward_enclave.errors import EnclaveError
+from proofward_enclave.models import ModelStore
+from proofward_enclave.request import JobRequest
+
+Integers = NDArray[np.int64]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Opened:
+    """A job whose envelope opened and whose input is what the chain holds a commitment to."""
+
+    artifact: Artifact
+    epoch: Epoch
+    payload: JobPayload
+    values: Integers
+
+
+class JobRunner:
+    """Runs jobs with the enclave's keys and models. Blocking: call it off the event loop, one job at a
+    time.
+    """
+
+    def __init__(
+        self, epochs: Epochs, models: ModelStore, *, simulated: bool, random: RandomSource = SYSTEM_RANDOM
+    ) -> None:
+        self._epochs = epochs
+        self._models = models
+        self._simulated = simulated
+        self._random = random
+
+    def inspect(self, job: JobRequest, envelope: bytes) -> dict[str, Any]:
+        """Whether `work` would accept the job, before a bond is risked on it: {records}, the model's batch.
+
+        How many of the rows are real stays the client's secret. Raises EnclaveError as `work` does before
+        it proves.
+        """
+        opened = self._open(job, envelope)
+        self._check_reply_key(job, opened)
+        _clear(opened.values)
+        return {"records": opened.artifact.manifest.batch}
+
+    def work(self, job: JobRequest, envelope: bytes, block: int) -> dict[str, Any]:
+        """Do the job: {sealed_output, output_commitment, proof, receipt_signature, seconds}.
+
+        Raises EnclaveError: oversize, malformed-envelope, not-a-recipient, unknown-epoch, wrong-binding,
+        unknown-model, input-out-of-range, commitment-mismatch, prover-failed.
+        """
+        watch = _Stopwatch()
+        opened = watch.time("open", lambda: self._open(job, envelope))
+        try:
+            salt = self._random(bounds.SALT_LENGTH)
+            inferred = watch.time("infer", lambda: _infer(opened))
+            proof = watch.time("prove", lambda: _prove(opened, salt))
+            watch.time("verify_local", lambda: _check_proof(job, opened, inferred, proof))
+            sealed = watch.time("seal", lambda: self._seal(job, opened, proof, salt))
+        finally:
+            _clear(opened.values)
+        receipt = Receipt(
+            genesis=job.context.genesis,
+            job=job.context.job,
+            model=job.context.model,
+            worker=job.worker,
+            weights_digest=job.weights_digest,
+            input_commitment=job.context.input_commitment,
+            output_commitment=proof.output_commitment,
+            sealed_output_hash=sha256(sealed),
+            proof_hash=sha256(proof.proof),
+            level=job.level,
+            setup=job.setup,
+            block=block,
+        )
+        return {
+            "sealed_output": sealed,
+            "output_commitment": proof.output_commitment,
+            "proof": proof.proof,
+            "receipt_signature": _protocol(lambda: sign_receipt(receipt, opened.epoch.receipt)),
+            "seconds": watch.seconds,
+        }
+
+    def _open(self, job: JobRequest, envelope: bytes) -> _Opened:
+        epochs = self._epochs.of(job.context.genesis, job.worker)
+        if self._simulated and job.level is not Level.SIMULATED:
+            raise EnclaveError("wrong-binding", "a simulated enclave signs receipts of level simulated only")
+        artifact = self._models.get(job.manifest_hash)
+        _check_model(job, artifact)
+        taken = _protocol(lambda: decode_envelope(envelope))
+        keys = {number: epoch.hpke for number, epoch in epochs.items()}
+        payload = _protocol(lambda: open_envelope(job.context, taken, job.worker, keys))
+        values = _values(payload, artifact)
+        try:
+            commitment = artifact.public.commit_input(values, payload.input_salt)
+        except InputRangeError:
+            raise EnclaveError(
+                "input-out-of-range", "the input is outside of what the model's circuit takes"
+            ) from None
+        if commitment != job.context.input_commitment:
+            raise EnclaveError("commitment-mismatch", "the input does not open the job's commitment")
+        return _Opened(artifact, epochs[taken.recipient(job.worker).epoch], payload, values)
+
+    def _check_reply_key(self, job: JobRequest, opened: _Opened) -> None:
+        """A reply key that nothing can be sealed to would cost the worker a proof."""
+        context = _output_context(job, bytes(bounds.HASH_LENGTH))
+        empty = OutputPayload(0, (), bytes(bounds.SALT_LENGTH))
+        _protocol(lambda: seal_output(context, empty, opened.payload.reply_key))
+
+    def _seal(self, job: JobRequest, opened: _Opened, proof: Proof, salt: bytes) -> bytes:
+        flat = tuple(int(value) for value in proof.outputs.reshape(-1))
+        payload = OutputPayload(opened.payload.records, flat, salt)
+        context = _output_context(job, proof.output_commitment)
+        return _protocol(lambda: seal_output(context, payload, opened.payload.reply_key))
+
+
+def _check_model(job: JobRequest, artifact: Artifact) -> None:
+    """The model that the client sealed for is the one that is loaded: its id is recomputed from the
+    artefact.
+    """
+    manifest = artifact.manifest
+    weights = bytes.fromhex(manifest.weights_digest)
+    found = model_id(
+        publisher=job.publisher,
+        weights_digest=weights,
+        manifest_hash=artifact.public.manifest_hash,
+        lane=Lane.from_label(manifest.lane),
+        vk_hash=bytes.fromhex(manifest.vk_hash),
+        verifier=job.verifier,
+        code_hash=job.code_hash,
+    )
+    if found != job.context.model or weights != job.weights_digest:
+        raise EnclaveError("wrong-binding", "the job's model is not the loaded artefact with that manifest")
+
+
+def _values(payload: JobPayload, artifact: Artifact) -> Integers:
+    """The payload's integers as [batch, features]. Raises EnclaveError(malformed-envelope)."""
+    batch = artifact.manifest.batch
+    features = int(np.prod(artifact.manifest.input.shape))
+    if not 1 <= payload.records <= batch or len(payload.values) != batch * features:
+        raise EnclaveError("malformed-envelope", "the payload has not the shape that the model takes")
+    return np.array(payload.values, dtype=np.int64).reshape(batch, features)
+
+
+def _infer(opened: _Opened) -> Integers:
+    try:
+        return opened.artifact.infer(opened.values)
+    except (InputRangeError, ProvingError):
+        raise EnclaveError("prover-failed", "the model could not be run on this input") from None
+
+
+def _prove(opened: _Opened, salt: bytes) -> Proof:
+    try:
+        return opened.artifact.prove(opened.values, opened.payload.input_salt, salt)
+    except (InputRangeError, ProvingError) as error:
+        raise EnclaveError("prover-failed", f"no proof was made ({error.code})") from None
+
+
+def _check_proof(job: JobRequest, opened: _Opened, inferred: Integers, proof: Proof) -> None:
+    """Nothing is signed that the chain would reject."""
+    commitment = job.context.input_commitment
+    sound = (
+        proof.input_commitment == commitment
+        and len(proof.output_commitment) == bounds.HASH_LENGTH
+        and len(proof.proof) <= bounds.MAX_PROOF
+        and np.array_equal(proof.outputs, inferred)
+        and opened.artifact.public.verify(commitment, proof.output_commitment, proof.proof)
+    )
+    if not sound:
+        raise EnclaveError("prover-failed", "the proof does not verify here, so it was not handed out")
+
+
+def _output_context(job: JobRequest, output_commitment: bytes) -> OutputContext:
+    return OutputContext(
+        genesis=job.context.genesis,
+        job=job.context.job,
+        model=job.context.model,
+        worker=job.worker,
+        input_commitment=job.context.input_commitment,
+        output_commitment=output_commitment,
+    )
+
+
+def _protocol(action: Callable[[], T]) -> T:
+    try:
+        return action()
+    except ProtocolError as error:
+        raise EnclaveError(error.code, error.message) from None
+
+
+def _clear(values: Integers) -> None:
+    """Overwrite the plaintext in reach; Python's own integers and the libraries' copies are not."""
+    values.fill(0)
+
+
+class _Stopwatch:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def time(self, name: str, action: Callable[[], T]) -> T:
+        started = time.perf_counter()
+        try:
+            return action()
+        finally:
+            self.seconds[name] = time.perf_counter() - started

@@ -1,0 +1,334 @@
+"""The chain as the node uses it: `proofward.chain`'s client and outbox, each on a thread of its own.
+
+The threads are daemons: a call that hangs never keeps the process from leaving on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from proofward.attestation import INTEL_PCS_URL, AttestationError, fetch_collateral, parse_quote
+from proofward.chain import Call as ChainCall
+from proofward.chain import (
+    ChainError,
+    DispatchError,
+    Outbox,
+    Receipt,
+    SubstrateClient,
+    accounts,
+)
+from proofward.chain.pallets import attestation, jobs, models, workers
+from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
+from proofward.chain.pallets.models import ModelRecord
+from proofward_node.config import ConfigError
+from proofward_node.ports import (
+    Call,
+    ChainDown,
+    ChainMoved,
+    Event,
+    Head,
+    JobState,
+    JobView,
+    ModelView,
+    Sent,
+    WorkerView,
+)
+from proofward_node.registration import RegistrationRefused
+
+_T = TypeVar("_T")
+
+
+class ChainPort:
+    """The `proofward_node.ports.Chain` of a real chain.
+
+    Args:
+        url: ws:// address of a node.
+        signer: `//Name` (development chains only) or the path of a key file of mode 0600.
+        outbox: file of the signed extrinsics; None for a port that only reads.
+        genesis: the only chain to work on, as 0x and 64 hex digits, when given.
+    """
+
+    def __init__(self, url: str, signer: str, outbox: Path | None, genesis: str | None) -> None:
+        self._url, self._signer, self._outbox_path, self._pinned = url, signer, outbox, genesis
+        self._keypair = _keypair(signer)
+        self.account = bytes(self._keypair.public_key)
+        self._client: SubstrateClient | None = None
+        self._outbox: Outbox | None = None
+        self._reads, self._sends = _Thread("chain-reads"), _Thread("chain-sends")
+
+    @property
+    def genesis(self) -> bytes:
+        """Hash of the chain's first block."""
+        return self._open.genesis
+
+    @property
+    def _open(self) -> SubstrateClient:
+        if self._client is None:
+            raise ChainDown(f"not connected to {self._url}")
+        return self._client
+
+    async def connect(self) -> None:
+        """Connect and open the outbox.
+
+        Raises:
+            ChainDown: nobody answers. ChainMoved: another chain than the pinned one. ConfigError: a
+            development key elsewhere.
+        """
+        client = await self._read(lambda: SubstrateClient.connect(self._url))
+        if self._pinned is not None and client.genesis.hex() != self._pinned.removeprefix("0x"):
+            raise ChainMoved(
+                f"the chain at {self._url} has genesis 0x{client.genesis.hex()}, not the configured "
+                f"{self._pinned}; "
+                "correct chain.url or chain.genesis"
+            )
+        if accounts.is_dev_source(self._signer):
+            kind = await self._read(lambda: client.chain_type)
+            if kind != "Development":
+                raise ConfigError(
+                    f"worker.dev_account is for development chains, and {self._url} is {kind}; set "
+                    "worker.key_file"
+                )
+        try:
+            if (path := self._outbox_path) is not None:
+                self._outbox = await self._sends.run(lambda: Outbox(path, client))
+        except ChainError as error:
+            raise ChainMoved(error.message) from error
+        self._client = client
+
+    async def reconcile(self) -> None:
+        """Learn what came of extrinsics that an earlier process signed; what can still land goes out
+        again."""
+        outbox = self._outbox
+        if outbox is not None:
+            await self._send(lambda: outbox.reconcile())
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._client is not None:
+            with contextlib.suppress(ChainError, OSError):
+                self._client.close()
+
+    # reads ----------------------------------------------------------------------------------------
+
+    async def finalised(self) -> Head:
+        """The finalised head."""
+
+        def read() -> Head:
+            head = self._open.finalised_head()
+            return Head(head.number, head.hash, self._open.timestamp(head.hash))
+
+        return await self._read(read)
+
+    async def job(self, job: bytes) -> JobView | None:
+        """A job's record."""
+        record = await self._read(lambda: jobs.get(self._open, job))
+        return None if record is None else _job(record)
+
+    async def sealed(self, job: bytes) -> bytes | None:
+        """A job's envelope, while it is open."""
+        return await self._read(lambda: jobs.sealed(self._open, job))
+
+    async def queue(self, model: bytes, limit: int) -> list[bytes]:
+        """The first `limit` queued jobs of a model, oldest first."""
+        return await self._read(lambda: jobs.queue(self._open, model, limit))
+
+    async def open_jobs(self, limit: int) -> list[bytes]:
+        """Up to `limit` open jobs, queued or claimed, in no order."""
+        return await self._read(lambda: jobs.open_ids(self._open, limit))
+
+    async def claims(self) -> list[bytes]:
+        """Jobs under our claim."""
+
+        def read() -> list[bytes]:
+            worker = workers.get(self._open, self.account)
+            if worker is None or worker.open_claims == 0:
+                return []
+            return [
+                record.id
+                for _, record in jobs.all(self._open)
+                if isinstance(record.status, Claimed) and record.status.worker == self.account
+            ]
+
+        return await self._read(read)
+
+    async def models(self) -> list[ModelView]:
+        """Every published model."""
+        return [_model(record) for _, record in await self._read(lambda: models.all(self._open))]
+
+    async def worker(self) -> WorkerView | None:
+        """Our own record."""
+        record = await self._read(lambda: workers.get(self._open, self.account))
+        if record is None:
+            return None
+        return WorkerView(
+            record.level,
+            record.epoch,
+            record.hpke_key,
+            record.receipt_key,
+            record.measurement,
+            record.expires_at,
+            record.open_claims,
+        )
+
+    async def collateral_missing(self, quote: bytes) -> bool:
+        """Whether the chain holds no collateral for this quote's platform that is still good for a while."""
+        try:
+            parsed = parse_quote(quote)
+        except AttestationError as error:
+            raise RegistrationRefused(f"the enclave's quote cannot be read: {error}") from error
+
+        def read() -> bool:
+            now = self._open.timestamp()
+            return not any(
+                one.expires_at > now + _COLLATERAL_MARGIN_MS
+                for one in attestation.collateral(self._open, parsed.fmspc, parsed.ca)
+            )
+
+        return await self._read(read)
+
+    async def balance(self) -> int:
+        """Our free balance, in the smallest unit."""
+        return await self._read(lambda: self._open.balance(self.account))
+
+    async def fetch_collateral(self, quote: bytes, url: str | None) -> bytes:
+        """Collateral for a quote from a PCCS (default: Intel's), encoded for the chain. Raises
+        RegistrationRefused."""
+        try:
+            return (await fetch_collateral(url or INTEL_PCS_URL, quote)).encode()
+        except AttestationError as error:
+            raise RegistrationRefused(
+                f"no collateral for this platform: {error}; set enclave.pccs_url"
+            ) from error
+
+    # extrinsics -----------------------------------------------------------------------------------
+
+    async def send(self, key: str, call: Call) -> Sent:
+        """See `proofward_node.ports.Chain.send`."""
+        outbox = self._outbox
+        if outbox is None:
+            raise ChainDown(f"not connected to {self._url}")
+        chain_call = ChainCall(call.pallet, call.name, call.args)
+
+        def act() -> Sent:
+            try:
+                return _sent(outbox.send(key, chain_call, self._keypair))
+            except DispatchError as error:
+                entry = outbox.get(key)
+                return Sent((entry.block if entry is not None else None) or 0, error.name)
+
+        return await self._send(act)
+
+    async def _read(self, action: Callable[[], _T]) -> _T:
+        return await _translated(self._reads.run(action))
+
+    async def _send(self, action: Callable[[], _T]) -> _T:
+        return await _translated(self._sends.run(action))
+
+
+#: Collateral that ends sooner than this is renewed with the next registration.
+_COLLATERAL_MARGIN_MS = 24 * 3600 * 1000
+
+
+class _Thread:
+    """Runs functions one after the other on a daemon thread."""
+
+    def __init__(self, name: str) -> None:
+        self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        threading.Thread(target=self._loop, name=name, daemon=True).start()
+
+    def _loop(self) -> None:
+        while True:
+            self._tasks.get()()
+
+    def run(self, action: Callable[[], _T]) -> asyncio.Future[_T]:
+        """The result of `action`, as a future of the running loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[_T] = loop.create_future()
+
+        def deliver(setter: Callable[[Any], None], value: Any) -> None:
+            if not future.done():
+                setter(value)
+
+        def task() -> None:
+            try:
+                setter, value = future.set_result, action()
+            except Exception as error:  # noqa: BLE001 - handed to the awaiting coroutine
+                setter, value = future.set_exception, error  # type: ignore[assignment]
+            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+                loop.call_soon_threadsafe(deliver, setter, value)
+
+        self._tasks.put(task)
+        return future
+
+
+async def _translated(future: asyncio.Future[_T]) -> _T:
+    try:
+        return await future
+    except (ChainError, OSError) as error:
+        raise ChainDown(str(error)) from error
+
+
+def _keypair(source: str) -> Any:
+    try:
+        return accounts.keypair_of(source)
+    except accounts.AccountError as error:
+        raise ConfigError(f"the worker's key cannot be used: {error.message}") from error
+
+
+def _job(record: JobRecord) -> JobView:
+    status = record.status
+    view: dict[str, Any] = {"state": JobState.QUEUED}
+    if isinstance(status, Claimed):
+        view = {
+            "state": JobState.CLAIMED,
+            "worker": status.worker,
+            "claimed_at": status.claimed_at,
+            "lapses_at": status.lapses_at,
+        }
+    elif isinstance(status, Accepted):
+        view = {"state": JobState.ACCEPTED, "worker": status.worker}
+    elif isinstance(status, Refunded):
+        view = {"state": JobState.REFUNDED}
+    return JobView(
+        job=record.id,
+        model=record.model,
+        client=record.client,
+        input_commitment=record.input_commitment,
+        recipients=tuple(record.recipients),
+        price=record.price,
+        deadline=record.deadline,
+        min_level=record.min_level,
+        allow_dev_setup=record.allow_dev_setup,
+        submitted_at=record.submitted_at,
+        rejected=tuple(record.rejected_by),
+        released=tuple(record.released_by),
+        **view,
+    )
+
+
+def _model(record: ModelRecord) -> ModelView:
+    return ModelView(
+        model=record.id,
+        name=record.name,
+        publisher=record.publisher,
+        verifier=record.verifier,
+        code_hash=record.code_hash,
+        manifest_hash=record.manifest_hash,
+        weights_digest=record.weights_digest,
+        vk_hash=record.vk_hash,
+        setup=record.setup,
+        claim_blocks=record.claim_blocks,
+        price=record.price,
+        retired=record.retired,
+    )
+
+
+def _sent(receipt: Receipt) -> Sent:
+    events = tuple(Event(event.pallet, event.name, event.fields) for event in receipt.events)
+    return Sent(receipt.block, None, events)

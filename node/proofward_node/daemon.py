@@ -1,0 +1,315 @@
+"""`proofward worker run`: puts the parts together and keeps them going until SIGTERM or SIGINT.
+
+Exit codes: 0 stopped cleanly, 2 the configuration or the journal cannot be used. An unreachable chain and a
+dead enclave are reported and
+tried again for as long as it takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from proofward_node import log as node_log
+from proofward_node.chain_port import ChainPort
+from proofward_node.config import ConfigError, NodeConfig, load
+from proofward_node.enclave_link import (
+    EnclaveDown,
+    EnclaveError,
+    EnclaveLink,
+    LoadedModel,
+    artefacts,
+    enclave_command,
+)
+from proofward_node.jobs import Jobs, Policy
+from proofward_node.journal import Journal, JournalError
+from proofward_node.metrics import HttpServer, Metrics
+from proofward_node.ports import ChainDown, ChainMoved, Head, WorkerView
+from proofward_node.registration import Registration, RegistrationRefused
+
+log = structlog.get_logger("proofward_node")
+
+#: How often the published models are read again, in blocks.
+MODELS_EVERY_BLOCKS = 3
+#: Pause after the chain or the enclave refused the registration.
+REFUSED_PAUSE_SECONDS = 15.0
+#: How long a start waits for the enclave before it hands back the claims that need one, and how often it
+#: looks.
+ENCLAVE_SECONDS = 15.0
+ENCLAVE_LOOK_SECONDS = 0.1
+#: After the time for finishing is over: how long handing the claim back may take.
+HAND_BACK_SECONDS = 10.0
+
+
+def run(path: Path) -> int:
+    """Run the worker of a configuration file until a signal stops it; returns the exit code."""
+    try:
+        config = load(path)
+    except ConfigError as error:
+        node_log.configure()
+        log.error("config-refused", message=str(error))
+        return 2
+    node_log.configure(config.log.level)
+    try:
+        return asyncio.run(_main(config))
+    except (JournalError, ChainMoved, ConfigError) as error:
+        log.error("cannot-start", message=str(error))
+        return 2
+
+
+async def _main(config: NodeConfig) -> int:
+    chain = ChainPort(config.chain.url, config.signer, config.outbox, config.chain.genesis)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    metrics = Metrics()
+    http = HttpServer(metrics, config.http.host, config.http.port) if config.http.enabled else None
+    if http is not None:
+        try:
+            port = await http.start()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {config.http.host}:{config.http.port} ({error.strerror}); set "
+                "http.port, or 0 for a free one"
+            ) from error
+        log.info("http-listening", host=config.http.host, port=port)
+    config.worker.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    try:
+        node = await _connect(config, chain, metrics, stop)
+        if node is not None:
+            await node.run(stop)
+    finally:
+        await chain.close()
+        if http is not None:
+            await http.stop()
+    log.info("stopped")
+    return 0
+
+
+async def _connect(
+    config: NodeConfig, chain: ChainPort, metrics: Metrics, stop: asyncio.Event
+) -> Node | None:
+    async def connected() -> bool:
+        await chain.connect()
+        return True
+
+    if await _until(connected, metrics, config.chain.retry_seconds, stop) is None:
+        return None
+    journal = Journal(config.journal, chain.genesis + chain.account)
+    command = (
+        enclave_command(config.socket, config.enclave.provider, config.enclave.models)
+        if config.enclave.spawn
+        else None
+    )
+    enclave = EnclaveLink(config.socket, command, config.enclave.restart_backoff_seconds)
+    return Node(config, chain, journal, enclave, metrics)
+
+
+async def _until(
+    action: Callable[[], Awaitable[bool]], metrics: Metrics, pause: float, stop: asyncio.Event
+) -> bool | None:
+    """Try until it works or `stop` is set (then None)."""
+    while not stop.is_set():
+        try:
+            return await action()
+        except ChainDown as error:
+            metrics.lost_chain()
+            log.error("chain-failed", message=str(error), retry_seconds=pause)
+            await _pause(stop, pause)
+    return None
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+
+
+@dataclass
+class Node:
+    """The running worker."""
+
+    config: NodeConfig
+    chain: ChainPort
+    journal: Journal
+    enclave: EnclaveLink
+    metrics: Metrics
+    jobs: Jobs = field(init=False)
+    registration: Registration = field(init=False)
+    _generation: int = 0
+    _loaded: list[LoadedModel] = field(default_factory=list)
+    _folders: list[Path] = field(default_factory=list)
+    _models_at: int = -MODELS_EVERY_BLOCKS
+    _quiet_until: float = 0.0
+
+    def __post_init__(self) -> None:
+        worker, enclave = self.config.worker, self.config.enclave
+        self.jobs = Jobs(
+            self.chain,
+            self.enclave,
+            self.journal,
+            Policy(
+                worker.min_price,
+                self.config.chain.block_seconds,
+                worker.expected_seconds,
+                worker.margin_blocks,
+                enclave.work_timeout_seconds,
+            ),
+            on_outcome=self.metrics.outcome,
+            on_seconds=lambda stage, seconds: self.metrics.stage.labels(stage).observe(seconds),
+        )
+        self.registration = Registration(
+            self.chain,
+            self.enclave,
+            self.journal,
+            worker.endpoint,
+            worker.epoch_seconds,
+            worker.renew_before_seconds,
+            lambda quote: self.chain.fetch_collateral(quote, enclave.pccs_url),
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`, then finish or hand back the claim within `worker.shutdown_seconds`, and stop
+        the enclave."""
+        enclave_stop = asyncio.Event()
+        supervisor = asyncio.create_task(self._supervise(enclave_stop))
+        rounds = asyncio.create_task(self._rounds(stop))
+        try:
+            stopped = asyncio.create_task(stop.wait())
+            await asyncio.wait({rounds, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if not rounds.done():
+                log.info("stopping", within_seconds=self.config.worker.shutdown_seconds)
+                await asyncio.wait({rounds}, timeout=self.config.worker.shutdown_seconds)
+            if rounds.done():
+                rounds.result()
+            rounds.cancel()
+            await asyncio.wait({rounds})
+            await self._hand_back(stop)
+        finally:
+            enclave_stop.set()
+            rounds.cancel()
+            await asyncio.wait({supervisor, rounds})
+            await self.enclave.stop()
+            self.journal.close()
+
+    async def _supervise(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                await self.enclave.start()
+                break
+            except (EnclaveDown, OSError) as error:
+                log.error("enclave-start-failed", message=str(error))
+                await _pause(stop, self.config.enclave.restart_backoff_seconds)
+        await self.enclave.supervise(stop)
+
+    async def _hand_back(self, stop: asyncio.Event) -> None:
+        entry = self.jobs.hand_back()
+        if entry is None:
+            return
+        try:
+            async with asyncio.timeout(HAND_BACK_SECONDS):
+                worker = await self.chain.worker()
+                if worker is not None:
+                    await self.jobs.run(await self.chain.finalised(), worker, stop)
+        except (ChainDown, TimeoutError) as error:
+            log.error("hand-back-failed", job=entry.job.hex(), message=str(error) or "no answer in time")
+
+    # rounds ---------------------------------------------------------------------------------------
+
+    async def _rounds(self, stop: asyncio.Event) -> None:
+        pause = self.config.chain.retry_seconds
+        if await _until(lambda: self._begin(stop), self.metrics, pause, stop) is None:
+            return
+        seen: Head | None = None
+        while not stop.is_set():
+            try:
+                head = await self.chain.finalised()
+                self.metrics.saw_head(head.number)
+                if seen is None or head.number != seen.number:
+                    await self._round(head, stop)
+                    seen = head
+            except ChainDown as error:
+                self.metrics.lost_chain()
+                log.error("chain-failed", message=str(error), retry_seconds=pause)
+                await _pause(stop, pause)
+            else:
+                await _pause(stop, self.config.chain.block_seconds / 4)
+
+    async def _begin(self, stop: asyncio.Event) -> bool:
+        await self.chain.reconcile()
+        self.jobs.reopen()
+        await self.jobs.adopt()
+        for _ in range(round(ENCLAVE_SECONDS / ENCLAVE_LOOK_SECONDS)):
+            if self.enclave.up or stop.is_set():
+                break
+            await _pause(stop, ENCLAVE_LOOK_SECONDS)
+        return True
+
+    async def _round(self, head: Head, stop: asyncio.Event) -> None:
+        """One finalised block: look after a held claim first, then the registration, then new jobs."""
+        self._gauges()
+        if not self.enclave.up and self.jobs.held() is None:
+            return
+        try:
+            await self._refresh_models(head)
+            worker = await self.chain.worker() if self.jobs.held() is not None else None
+            if worker is None:
+                worker = await self._registered(head)
+            if worker is None:
+                return
+            self._show(worker, head)
+            await self.jobs.discover(head)
+            while await self.jobs.run(head, worker, stop) and not stop.is_set():
+                head = await self.chain.finalised()
+        except (EnclaveDown, EnclaveError) as error:
+            log.error("enclave-failed", message=str(error))
+
+    async def _registered(self, head: Head) -> WorkerView | None:
+        if time.monotonic() < self._quiet_until:
+            return None
+        try:
+            return await self.registration.ensure(head)
+        except RegistrationRefused as error:
+            self.metrics.registered.set(0)
+            self._quiet_until = time.monotonic() + REFUSED_PAUSE_SECONDS
+            log.error("registration-refused", message=str(error), retry_seconds=REFUSED_PAUSE_SECONDS)
+            return None
+
+    async def _refresh_models(self, head: Head) -> None:
+        if (
+            head.number - self._models_at < MODELS_EVERY_BLOCKS
+            and self.enclave.generation == self._generation
+        ):
+            return
+        if self.enclave.up:
+            folders = artefacts(self.config.enclave.models)
+            held = set((await self.enclave.status()).get("models", ()))
+            if folders != self._folders or not {model.manifest_hash for model in self._loaded} <= held:
+                self._loaded = await self.enclave.load_models(folders)
+                self._folders = folders
+            self._generation = self.enclave.generation
+        await self.jobs.serve(self._loaded)
+        self._models_at = head.number
+        self.metrics.balance.set(await self.chain.balance() / 10**12)
+
+    def _gauges(self) -> None:
+        self.metrics.enclave_up.set(int(self.enclave.up))
+        self.metrics.enclave_restarts.set(self.enclave.restarts)
+        self.metrics.claims.set(0 if self.jobs.held() is None else 1)
+        self.metrics.models.set(len(self.jobs.models))
+
+    def _show(self, worker: WorkerView, head: Head) -> None:
+        left = (worker.expires_at_ms - head.time_ms) / 1000
+        self.metrics.registered.set(int(left > 0))
+        self.metrics.expires.set(left)
+        self.metrics.epoch.set(worker.epoch)

@@ -1,0 +1,306 @@
+"""The node's end of the enclave socket, and the enclave process itself when the node starts it.
+
+Frames are a u32 big-endian length and that many bytes of CBOR, at most 4 MiB. A request is `{id, method,
+params}`, a reply `{id, result}` or
+`{id, error: {code, message}}`. One connection serves one request, so that a long `work` never blocks a
+`status`.
+
+A new process has new keys: `generation` counts the processes seen, and the registration follows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import structlog
+
+from proofward.processes import bound_to_parent
+
+log = structlog.get_logger("proofward_node.enclave")
+
+#: Largest frame on the socket, either way.
+FRAME_MAX = 4 * 1024 * 1024
+#: How long a health check may take, and how many must fail in a row before the process is replaced.
+HEALTH_SECONDS = 10.0
+HEALTH_FAILURES = 3
+HEALTH_EVERY_SECONDS = 5.0
+#: How long a new process has to answer its first `status`, and a stopped one to leave.
+START_SECONDS = 60.0
+STOP_SECONDS = 5.0
+#: Restarts back off up to this.
+BACKOFF_MAX_SECONDS = 60.0
+
+
+class EnclaveError(Exception):
+    """The enclave refused a request. `code` is its kebab-case code, the message is safe to log."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class EnclaveDown(Exception):
+    """The enclave does not answer: no socket, a cut connection, a frame out of bounds or a timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """An artefact the enclave serves: what identifies it on the chain."""
+
+    manifest_hash: bytes
+    weights_digest: bytes
+    vk_hash: bytes
+
+
+@dataclass
+class EnclaveLink:
+    """An asyncio client of the enclave.
+
+    Args:
+        socket: path of the Unix socket.
+        command: argv that starts the enclave, or None when it is started by somebody else.
+        backoff_seconds: first pause before a restart; it doubles up to a minute while the process keeps
+        failing.
+    """
+
+    socket: Path
+    command: Sequence[str] | None = None
+    backoff_seconds: float = 1.0
+    generation: int = 0
+    restarts: int = 0
+    up: bool = False
+    _process: asyncio.subprocess.Process | None = field(default=None, repr=False)
+    _requests: int = field(default=0, repr=False)
+    _busy: int = field(default=0, repr=False)
+
+    # requests -------------------------------------------------------------------------------------
+
+    async def call(self, method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        """One request and its reply.
+
+        Raises:
+            EnclaveError: the enclave refused.
+            EnclaveDown: no reply within `timeout_seconds`, or none that can be read.
+        """
+        self._requests += 1
+        number = self._requests
+        frame = cbor2.dumps({"id": number, "method": method, "params": params})
+        if len(frame) > FRAME_MAX:
+            raise EnclaveError(
+                "oversize", f"request {method} has {len(frame)} bytes, at most {FRAME_MAX} fit the socket"
+            )
+        self._busy += 1
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                reply = await self._exchange(frame)
+        except TimeoutError as error:
+            raise EnclaveDown(f"the enclave did not answer {method} within {timeout_seconds:g} s") from error
+        except (OSError, EOFError, asyncio.IncompleteReadError) as error:
+            raise EnclaveDown(
+                f"the enclave's socket {self.socket} does not serve {method}: {error or type(error).__name__}"
+            ) from error
+        finally:
+            self._busy -= 1
+        return _result(reply, number, method)
+
+    async def _exchange(self, frame: bytes) -> bytes:
+        reader, writer = await asyncio.open_unix_connection(str(self.socket))
+        try:
+            writer.write(struct.pack(">I", len(frame)) + frame)
+            await writer.drain()
+            (size,) = struct.unpack(">I", await reader.readexactly(4))
+            if size > FRAME_MAX:
+                raise EOFError(f"a frame of {size} bytes was announced, at most {FRAME_MAX} are allowed")
+            return await reader.readexactly(size)
+        finally:
+            writer.close()
+
+    async def status(self) -> dict[str, Any]:
+        """The enclave's `status`: provider, measurement, epoch, models, version."""
+        return await self.call("status", {}, HEALTH_SECONDS)
+
+    async def load_models(self, folders: Sequence[Path]) -> list[LoadedModel]:
+        """Load artefacts by their folders; a refused one is logged and left out."""
+        loaded = []
+        for folder in folders:
+            try:
+                found = await self.call("load_model", {"path": str(folder)}, START_SECONDS)
+            except EnclaveError as error:
+                log.warning("model-refused", path=str(folder), code=error.code, message=error.message)
+                continue
+            loaded.append(LoadedModel(found["manifest_hash"], found["weights_digest"], found["vk_hash"]))
+            log.info("model-loaded", path=str(folder), manifest=found["manifest_hash"].hex())
+        return loaded
+
+    # the process ----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect to the enclave, or start it and wait until it answers.
+
+        Raises:
+            EnclaveDown: it does not answer within a minute, or left before it did.
+        """
+        if await self._answers():
+            log.info("enclave-connected", socket=str(self.socket), started_by="somebody else")
+            return
+        if self.command is None:
+            raise EnclaveDown(
+                f"no enclave answers on {self.socket}, and enclave.spawn is false; start it first"
+            )
+        await self._spawn(self.command)
+
+    async def _spawn(self, command: Sequence[str]) -> None:
+        self.socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.socket.unlink(missing_ok=True)
+        self._process = await asyncio.create_subprocess_exec(
+            *bound_to_parent(command), stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await self._answers():
+                    if self._process.returncode is not None:
+                        raise EnclaveDown(
+                            f"the enclave left with code {self._process.returncode} before it answered; "
+                            "see its log"
+                        )
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            await self._kill()
+            raise EnclaveDown(
+                f"the enclave did not answer on {self.socket} within {START_SECONDS:g} s"
+            ) from error
+        log.info(
+            "enclave-started", pid=self._process.pid, socket=str(self.socket), generation=self.generation
+        )
+
+    async def _answers(self) -> bool:
+        if not self.socket.exists():
+            return False
+        try:
+            await self.status()
+        except (EnclaveDown, EnclaveError):
+            return False
+        if not self.up:
+            self.up = True
+            self.generation += 1
+        return True
+
+    async def supervise(self, stop: asyncio.Event) -> None:
+        """Watch the enclave until `stop`: check its health, replace it when it dies, backing off while it
+        keeps dying."""
+        pause, failures = self.backoff_seconds, 0
+        while not stop.is_set():
+            exited = await self._wait(stop, HEALTH_EVERY_SECONDS)
+            if stop.is_set():
+                return
+            if not exited and await self._healthy():
+                pause, failures = self.backoff_seconds, 0
+                continue
+            failures += 1
+            if not exited and failures < HEALTH_FAILURES:
+                continue
+            self.up = False
+            log.error("enclave-down", socket=str(self.socket), exited=exited, retry_seconds=pause)
+            await self._kill()
+            await _sleep(stop, pause)
+            pause = min(pause * 2, BACKOFF_MAX_SECONDS)
+            if stop.is_set():
+                return
+            try:
+                await self.start()
+                self.restarts += 1
+                failures = 0
+            except EnclaveDown as error:
+                log.error("enclave-start-failed", message=str(error))
+
+    async def _healthy(self) -> bool:
+        if self._process is None:
+            was_up, self.up = self.up, True
+            if await self._answers():
+                self.generation += not was_up
+                return True
+            self.up = False
+            return False
+        try:
+            await self.status()
+            return True
+        except EnclaveError:
+            return True
+        except EnclaveDown:
+            return self._busy > 0
+
+    async def _wait(self, stop: asyncio.Event, seconds: float) -> bool:
+        """Wait for `stop`, the process's end or `seconds`; true when the process has ended."""
+        if self._process is None:
+            await _sleep(stop, seconds)
+            return False
+        waits = [asyncio.create_task(stop.wait()), asyncio.create_task(self._process.wait())]
+        done, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        return waits[1] in done
+
+    async def stop(self) -> None:
+        """Stop the process if the node started it: SIGTERM, and SIGKILL when it does not leave."""
+        self.up = False
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def artefacts(directory: Path) -> list[Path]:
+    """The artefact folders in `directory`: those with a `public/manifest.json`."""
+    return sorted(path.parent.parent for path in directory.glob("*/public/manifest.json"))
+
+
+def enclave_command(socket: Path, provider: str, models: Path) -> list[str]:
+    """The argv that starts the product's enclave process."""
+    return [
+        sys.executable, "-m", "proofward_enclave",
+        "--socket", str(socket), "--provider", provider, "--models", str(models),
+    ]  # fmt: skip
+
+
+def _result(reply: bytes, number: int, method: str) -> dict[str, Any]:
+    try:
+        message = cbor2.loads(reply)
+    except (cbor2.CBORDecodeError, ValueError) as error:
+        raise EnclaveDown(f"the enclave's reply to {method} is not CBOR") from error
+    if not isinstance(message, dict) or message.get("id") != number:
+        raise EnclaveDown(f"the enclave's reply to {method} answers another request")
+    refusal = message.get("error")
+    if isinstance(refusal, dict):
+        raise EnclaveError(str(refusal.get("code", "unknown")), str(refusal.get("message", "")))
+    result = message.get("result")
+    if not isinstance(result, dict):
+        raise EnclaveDown(f"the enclave's reply to {method} has no result")
+    return result
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,435 @@
+"""One job at a time, from the queue to the verdict, as steps over the journal.
+
+`Jobs.step` reads the job's line and the chain's finalised record, does the one thing that follows, and
+writes down what came of it. A restart
+runs the same steps: there is no separate recovery path that could differ from the normal one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from proofward_node.enclave_link import EnclaveDown, EnclaveError, LoadedModel
+from proofward_node.journal import HELD, Entry, Journal, Result, State
+from proofward_node.ports import Call, Chain, Enclave, Head, JobState, JobView, ModelView, WorkerView
+
+log = structlog.get_logger("proofward_node.worker")
+
+#: Jobs looked at in one queue and one round.
+QUEUE_SCAN = 64
+#: Blocks between two looks at the jobs outside the queues: another worker claimed them, and may have died.
+CLAIMED_EVERY_BLOCKS = 5
+#: Open jobs that such a look takes in.
+OPEN_SCAN = 1024
+#: Jobs of others that are remembered, so that they are not fetched again each block.
+NOT_OURS = 4096
+#: Blocks that the next recipient of a job leaves to each one named before it, so that they do not all pay
+#: for one claim.
+STAGGER_BLOCKS = 2
+#: How long the enclave may take to look into an envelope.
+INSPECT_SECONDS = 30.0
+#: Weight of the newest measurement in the running mean of a model's working time.
+NEWEST = 0.3
+
+#: Refusals of a claim that no retry can change.
+_FINAL_CLAIM_ERRORS = frozenset(
+    {
+        "UnknownJob",
+        "NotRecipient",
+        "WasRejected",
+        "LevelTooLow",
+        "DevSetupRefused",
+        "DeadlinePassed",
+        "ModelRetired",
+        "NotOpen",
+    }
+)
+#: Enclave errors that say something about this process at this moment, not about the envelope.
+_PASSING_CODES = frozenset({"busy", "unknown-model", "no-epoch"})
+#: An outcome after which a later process may try the job again.
+HANDED_BACK = "handed-back"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator decides; see `proofward_node.config.WorkerConfig`."""
+
+    min_price: int = 0
+    block_seconds: float = 1.0
+    expected_seconds: float = 5.0
+    margin_blocks: int = 4
+    work_timeout_seconds: float = 300.0
+
+
+@dataclass
+class Jobs:
+    """The jobs of one worker.
+
+    Args:
+        on_outcome, on_seconds: told of each outcome and of each stage's seconds, for the metrics.
+    """
+
+    chain: Chain
+    enclave: Enclave
+    journal: Journal
+    policy: Policy = Policy()
+    on_outcome: Callable[[str], None] = lambda outcome: None
+    on_seconds: Callable[[str, float], None] = lambda stage, seconds: None
+    models: dict[bytes, ModelView] = field(default_factory=dict)
+    _not_ours: dict[bytes, None] = field(default_factory=dict)
+    _looked_at: int | None = None
+
+    # finding work ---------------------------------------------------------------------------------
+
+    async def serve(self, loaded: list[LoadedModel]) -> None:
+        """Find the published models whose artefacts the enclave has loaded."""
+        ours = {(model.manifest_hash, model.weights_digest, model.vk_hash) for model in loaded}
+        known = self.models.keys()
+        self.models = {
+            model.model: model
+            for model in await self.chain.models()
+            if not model.retired and (model.manifest_hash, model.weights_digest, model.vk_hash) in ours
+        }
+        if self.models.keys() != known:
+            self._not_ours.clear()  # jobs of a model that is served only now
+
+    async def adopt(self) -> None:
+        """Write down the claims that the chain holds for us and the journal does not know (a journal
+        restored or lost): they go back."""
+        for job in await self.chain.claims():
+            entry = self.journal.get(job)
+            if entry is not None and entry.state in HELD:
+                continue
+            record = await self.chain.job(job)
+            if record is None or not record.claimed_by(self.chain.account):
+                continue
+            if entry is None:
+                self.journal.see(job, record.model)
+            elif entry.state is State.DONE:
+                self.journal.advance(job, State.SEEN)
+            self.journal.advance(job, State.RELEASING, lapses_at=record.lapses_at, outcome="unknown-claim")
+            log.warning("claim-without-journal", job=job.hex())
+
+    async def discover(self, head: Head) -> None:
+        """Write down the open jobs of our models that name us: queued, or claimed by one that may die."""
+        for model in self.models:
+            for job in await self.chain.queue(model, QUEUE_SCAN):
+                await self._see(job)
+        if self._looked_at is None or head.number >= self._looked_at + CLAIMED_EVERY_BLOCKS:
+            self._looked_at = head.number
+            for job in await self.chain.open_jobs(OPEN_SCAN):
+                await self._see(job)
+
+    async def _see(self, job: bytes) -> None:
+        if self._known(job):
+            return
+        record = await self.chain.job(job)
+        if record is None or record.model not in self.models or self.chain.account not in record.recipients:
+            self._not_ours[job] = None
+            if len(self._not_ours) > NOT_OURS:
+                del self._not_ours[next(iter(self._not_ours))]
+        else:
+            self.journal.see(job, record.model)
+            log.info("job-seen", job=job.hex(), model=record.model.hex(), deadline=record.deadline)
+
+    def _known(self, job: bytes) -> bool:
+        if job in self._not_ours:
+            return True
+        entry = self.journal.get(job)
+        return entry is not None and entry.outcome != HANDED_BACK
+
+    def reopen(self) -> None:
+        """Let a new process try again what an earlier one handed back on its way out."""
+        for entry in self.journal.entries(State.DONE):
+            if entry.outcome == HANDED_BACK:
+                self.journal.advance(entry.job, State.SEEN)
+
+    def held(self) -> Entry | None:
+        """The job whose claim we hold or may hold, oldest first."""
+        entries = self.journal.entries(*HELD)
+        return entries[0] if entries else None
+
+    # one job --------------------------------------------------------------------------------------
+
+    async def run(self, head: Head, worker: WorkerView, stop: asyncio.Event) -> bool:
+        """Take one job as far as it goes: the held one first, else the first that can be claimed. True when
+        it came to its end.
+
+        With `stop` set nothing new is claimed. Raises ChainDown; the journal then says where to go on.
+        """
+        entry = self.held()
+        if entry is not None:
+            return await self._drive(entry.job, worker, stop)
+        for entry in self.journal.entries(State.SEEN, State.INSPECTED):
+            if stop.is_set():
+                return False
+            record = await self.chain.job(entry.job)
+            if record is None or self._ended(record) is not None:
+                self._finish(entry.job, "unknown" if record is None else str(self._ended(record)))
+            elif self._worth(record, worker, head):
+                if await self._drive(entry.job, worker, stop):
+                    return True
+                if self.held() is not None:
+                    return False
+        return False
+
+    async def _drive(self, job: bytes, worker: WorkerView, stop: asyncio.Event) -> bool:
+        with structlog.contextvars.bound_contextvars(job=job.hex()):
+            while await self.step(job, worker, stop):
+                pass
+        entry = self.journal.get(job)
+        return entry is not None and entry.state is State.DONE
+
+    async def step(self, job: bytes, worker: WorkerView, stop: asyncio.Event) -> bool:
+        """Do the next thing for a job. False when the job waits or is done."""
+        entry = self.journal.get(job)
+        assert entry is not None
+        if entry.state is State.DONE:
+            return False
+        record = await self.chain.job(job)
+        if record is None:
+            return self._finish(job, "unknown")
+        if (ended := self._ended(record)) is not None:
+            return self._finish(job, ended)
+        match entry.state:
+            case State.SEEN:
+                return await self._inspect(record, worker)
+            case State.INSPECTED:
+                return await self._intend_claim(record, worker, stop)
+            case State.CLAIMING:
+                return await self._claim(entry)
+        if not record.claimed_by(self.chain.account):
+            return self._lost(job)
+        match entry.state:
+            case State.CLAIMED:
+                self.journal.advance(job, State.WORKING)
+                return True
+            case State.WORKING:
+                return await self._work(entry, record, worker)
+            case State.PROVED:
+                self.journal.advance(job, State.COMPLETING)
+                return True
+            case State.COMPLETING:
+                return await self._complete(entry, record)
+            case _:
+                return await self._release(entry, record)
+
+    # before the claim -----------------------------------------------------------------------------
+
+    def _worth(self, record: JobView, worker: WorkerView, head: Head) -> bool:
+        """Whether a claim in the next block can succeed, pays enough and leaves time for the work."""
+        account, model = self.chain.account, self.models.get(record.model)
+        if model is None or account not in record.recipients or account in record.rejected:
+            return False
+        # a second hand-back costs the bond: only a job that we ourselves handed back on the way out is
+        # tried again
+        entry = self.journal.get(record.job)
+        if account in record.released and (entry is None or entry.attempt == 0):
+            return False
+        if record.price < self.policy.min_price or worker.level < record.min_level:
+            return False
+        if not _setup_allowed(model, record):
+            return False
+        free_since = record.submitted_at if record.state is JobState.QUEUED else (record.lapses_at or 0) + 1
+        turn = free_since + STAGGER_BLOCKS * record.recipients.index(account)
+        if not record.claimable(head.number + 1) or head.number < turn:
+            return False
+        need = self._blocks(record.model)
+        return head.number + need <= record.deadline and need <= model.claim_blocks
+
+    def _blocks(self, model: bytes) -> int:
+        """Blocks that a job of this model needs from claim to verdict, with the margin."""
+        return math.ceil(self.expected_seconds(model) / self.policy.block_seconds) + self.policy.margin_blocks
+
+    def expected_seconds(self, model: bytes) -> float:
+        """The running mean of the model's working time, or the configured guess."""
+        stored = self.journal.get_meta(f"seconds:{model.hex()}")
+        return float(stored) if stored else self.policy.expected_seconds
+
+    async def _inspect(self, record: JobView, worker: WorkerView) -> bool:
+        sealed = await self.chain.sealed(record.job)
+        if sealed is None:
+            return False
+        try:
+            await self.enclave.call(
+                "inspect", {"job": self._context(record, worker), "envelope": sealed}, INSPECT_SECONDS
+            )
+        except EnclaveDown as error:
+            log.warning("inspect-failed", message=str(error))
+            return False
+        except EnclaveError as error:
+            if error.code in _PASSING_CODES:
+                return False
+            log.warning("envelope-refused", code=error.code, message=error.message)
+            return self._finish(record.job, f"refused:{error.code}")
+        self.journal.advance(record.job, State.INSPECTED)
+        return True
+
+    async def _intend_claim(self, record: JobView, worker: WorkerView, stop: asyncio.Event) -> bool:
+        if stop.is_set() or not self._worth(record, worker, await self.chain.finalised()):
+            self.journal.advance(record.job, State.SEEN)
+            return False
+        self.journal.advance(record.job, State.CLAIMING)
+        return True
+
+    async def _claim(self, entry: Entry) -> bool:
+        sent = await self.chain.send(
+            f"claim:{entry.job.hex()}:{entry.attempt}", Call("Jobs", "claim", {"job": entry.job})
+        )
+        if sent.error is None:
+            after = await self.chain.job(entry.job)
+            if after is not None and after.claimed_by(self.chain.account):
+                self.journal.advance(entry.job, State.CLAIMED, lapses_at=after.lapses_at)
+                log.info("claimed", block=sent.block, lapses_at=after.lapses_at)
+                return True
+            return self._lost(entry.job)
+        log.info("claim-refused", error=sent.error)
+        if sent.error in _FINAL_CLAIM_ERRORS:
+            return self._finish(entry.job, f"refused:{sent.error}")
+        self.journal.advance(entry.job, State.SEEN)
+        return False
+
+    # under the claim ------------------------------------------------------------------------------
+
+    async def _work(self, entry: Entry, record: JobView, worker: WorkerView) -> bool:
+        head = await self.chain.finalised()
+        assert record.lapses_at is not None
+        left = (min(record.lapses_at, record.deadline) - head.number - 1) * self.policy.block_seconds
+        sealed = await self.chain.sealed(entry.job)
+        if sealed is None or left <= 0 or record.model not in self.models:
+            return self._give_back(entry.job, "too-late" if left <= 0 else "not-served")
+        params = {"job": self._context(record, worker), "envelope": sealed, "block": head.number}
+        started = asyncio.get_running_loop().time()
+        try:
+            reply = await self.enclave.call("work", params, min(left, self.policy.work_timeout_seconds))
+            result = Result(
+                reply["sealed_output"],
+                reply["output_commitment"],
+                reply["proof"],
+                head.number,
+                reply["receipt_signature"],
+            )
+        except EnclaveError as error:
+            log.error("work-failed", code=error.code, message=error.message)
+            return self._give_back(entry.job, f"failed:{error.code}")
+        except EnclaveDown as error:
+            log.error("enclave-lost", message=str(error))
+            return self._give_back(entry.job, "failed:enclave-down")
+        self.journal.proved(entry.job, result)
+        self._learn(record.model, asyncio.get_running_loop().time() - started, reply.get("seconds"))
+        log.info("proved", proof_bytes=len(result.proof), seconds=reply.get("seconds"))
+        return True
+
+    async def _complete(self, entry: Entry, record: JobView) -> bool:
+        result = entry.result
+        assert result is not None
+        args: dict[str, Any] = {
+            "job": entry.job,
+            "sealed_output": result.sealed_output,
+            "output_commitment": result.output_commitment,
+            "proof": result.proof,
+            "receipt_block": result.receipt_block,
+            "receipt_signature": result.receipt_signature,
+        }
+        sent = await self.chain.send(_claim_key("complete", record), Call("Jobs", "complete", args))
+        if sent.error is not None:
+            log.error("complete-refused", error=sent.error, block=sent.block)
+            return self._give_back(entry.job, f"refused:{sent.error}")
+        if sent.event("Jobs", "Accepted") is not None:
+            return self._finish(entry.job, "accepted")
+        rejected = sent.event("Jobs", "Rejected")
+        if rejected is not None:
+            log.error("proof-rejected", reason=str(rejected.fields.get("reason")), block=sent.block)
+            return self._finish(entry.job, "rejected")
+        return self._lost(entry.job)
+
+    async def _release(self, entry: Entry, record: JobView) -> bool:
+        sent = await self.chain.send(
+            _claim_key("release", record), Call("Jobs", "release", {"job": entry.job})
+        )
+        if sent.error is not None:
+            log.warning("release-refused", error=sent.error)
+            return self._lost(entry.job)
+        return self._finish(entry.job, entry.outcome or HANDED_BACK)
+
+    def hand_back(self) -> Entry | None:
+        """On the way out: turn a claim that has no proof yet into one to be released. A proof that exists
+        is kept for the restart."""
+        entry = self.held()
+        if entry is not None and entry.state in (State.CLAIMED, State.WORKING):
+            self.journal.advance(entry.job, State.RELEASING, outcome=HANDED_BACK)
+            return self.journal.get(entry.job)
+        return entry if entry is not None and entry.state is State.RELEASING else None
+
+    # endings --------------------------------------------------------------------------------------
+
+    def _ended(self, record: JobView) -> str | None:
+        if record.state is JobState.ACCEPTED:
+            return "accepted" if record.worker == self.chain.account else "lost"
+        return "refunded" if record.state is JobState.REFUNDED else None
+
+    def _give_back(self, job: bytes, outcome: str) -> bool:
+        self.journal.advance(job, State.RELEASING, outcome=outcome)
+        return True
+
+    def _lost(self, job: bytes) -> bool:
+        """Our claim is gone and no verdict came of it: it lapsed. The job is looked at again like any
+        other."""
+        self.journal.advance(job, State.SEEN)
+        self.on_outcome("lapsed")
+        log.warning("claim-lost", job=job.hex())
+        return False
+
+    def _finish(self, job: bytes, outcome: str) -> bool:
+        self.journal.advance(job, State.DONE, outcome=outcome)
+        self.on_outcome(outcome)
+        log.info("job-done", job=job.hex(), outcome=outcome)
+        return False
+
+    # helpers --------------------------------------------------------------------------------------
+
+    def _learn(self, model: bytes, seconds: float, stages: object) -> None:
+        mean = (1 - NEWEST) * self.expected_seconds(model) + NEWEST * seconds
+        self.journal.set_meta(f"seconds:{model.hex()}", repr(mean).encode())
+        if isinstance(stages, dict):
+            for stage, value in stages.items():
+                if isinstance(stage, str) and isinstance(value, int | float):
+                    self.on_seconds(stage, float(value))
+
+    def _context(self, record: JobView, worker: WorkerView) -> dict[str, Any]:
+        model = self.models[record.model]
+        return {
+            "genesis": self.chain.genesis,
+            "job": record.job,
+            "client": record.client,
+            "model": record.model,
+            "publisher": model.publisher,
+            "verifier": model.verifier,
+            "code_hash": model.code_hash,
+            "manifest_hash": model.manifest_hash,
+            "weights_digest": model.weights_digest,
+            "input_commitment": record.input_commitment,
+            "setup": model.setup.encode(),
+            "level": worker.level.label,
+            "worker": self.chain.account,
+        }
+
+
+def _setup_allowed(model: ModelView, record: JobView) -> bool:
+    """As the pallet counts it: a setup attested below the level that the job demands is a `dev` one."""
+    if record.allow_dev_setup:
+        return True
+    if model.setup.level is not None:
+        return model.setup.level >= record.min_level
+    return model.setup.label == "ceremony"
+
+
+def _claim_key(what: str, record: JobView) -> str:
+    """One key for one claim: what was sent under an earlier claim is never taken for this one's."""
+    return f"{what}:{record.job.hex()}:{record.claimed_at}"

@@ -1,0 +1,160 @@
+"""The worker's registration: keys per epoch, a quote over them, collateral for the quote, `register` or
+`renew`.
+
+Keys live in the enclave process. A new process has none of the old ones, so the registration follows the
+enclave's generation; besides, it is
+renewed before it expires and at least once an `epoch_seconds`. The old epoch's keys work for one epoch
+more, in the enclave and on the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from proofward_node.journal import Journal
+from proofward_node.ports import Call, Chain, Enclave, Head, Sent, WorkerView
+
+log = structlog.get_logger("proofward_node.registration")
+
+#: How long the TEE may take for keys and a quote.
+EPOCH_TIMEOUT_SECONDS = 60.0
+#: After a refused renewal, while the old registration stands: milliseconds on the chain's clock.
+RETRY_MS = 15_000
+#: Refusals after which fresh collateral may help.
+_COLLATERAL_ERRORS = frozenset({"NoCollateral", "CollateralExpired", "QuoteRejected"})
+
+
+class RegistrationRefused(Exception):
+    """The chain, or the enclave, does not accept this worker now. The message says why and what to do."""
+
+
+@dataclass
+class Registration:
+    """Keeps the worker registered.
+
+    Args:
+        fetch_collateral: brings collateral for a quote when its provider brought none; raises
+        RegistrationRefused.
+        epoch_seconds, renew_before_seconds: on the chain's clock.
+    """
+
+    chain: Chain
+    enclave: Enclave
+    journal: Journal
+    endpoint: str
+    epoch_seconds: int
+    renew_before_seconds: int
+    fetch_collateral: Callable[[bytes], Awaitable[bytes]]
+    _keys_in: int | None = None
+    _retry_at_ms: int = 0
+
+    async def ensure(self, head: Head) -> WorkerView:
+        """The worker's record, after registering or renewing when that is due. A renewal that is refused
+        does not end a registration
+        that still stands.
+
+        Raises:
+            RegistrationRefused: with the chain's or the enclave's reason. ChainDown, EnclaveDown,
+            EnclaveError pass through.
+        """
+        record = await self.chain.worker()
+        status = await self.enclave.call("status", {}, EPOCH_TIMEOUT_SECONDS)
+        reason = self._due(record, status, head)
+        if record is not None and reason is None:
+            return record
+        if record is not None and self._usable(record, head) and head.time_ms < self._retry_at_ms:
+            return record
+        try:
+            return await self._begin_epoch(record, status, head, reason or "not registered")
+        except RegistrationRefused as error:
+            if record is None or not self._usable(record, head):
+                raise
+            self._retry_at_ms = head.time_ms + RETRY_MS
+            log.error("renewal-refused", message=str(error), retry_ms=RETRY_MS)
+            return record
+
+    def _usable(self, record: WorkerView, head: Head) -> bool:
+        """Whether the registration stands and this enclave process still holds its keys: it keeps two
+        epochs."""
+        return record.expires_at_ms > head.time_ms and self._keys_in == self.enclave.generation
+
+    def _due(self, record: WorkerView | None, status: dict[str, Any], head: Head) -> str | None:
+        if record is None:
+            return "not registered"
+        if status.get("epoch") != record.epoch or self.journal.get_meta("receipt_key") != record.receipt_key:
+            return "the enclave holds other keys than the chain"
+        self._keys_in = self.enclave.generation
+        if record.expires_at_ms - head.time_ms <= self.renew_before_seconds * 1000:
+            return "it expires soon"
+        started = self.journal.get_meta("epoch_started_ms")
+        if started is None or head.time_ms - int(started) >= self.epoch_seconds * 1000:
+            return "the epoch is over"
+        return None
+
+    async def _begin_epoch(
+        self, record: WorkerView | None, status: dict[str, Any], head: Head, reason: str
+    ) -> WorkerView:
+        # an epoch that was begun and not registered is used again: a third one would erase the registered
+        # keys
+        epoch = max((record.epoch if record else 0) + 1, status.get("epoch") or 0)
+        keys = await self.enclave.call(
+            "begin_epoch",
+            {
+                "genesis": self.chain.genesis,
+                "account": self.chain.account,
+                "epoch": epoch,
+                "block_hash": head.hash,
+            },
+            EPOCH_TIMEOUT_SECONDS,
+        )
+        quote, receipt_key = keys["quote"], keys["receipt_key"]
+        if await self.chain.collateral_missing(quote):
+            await self._refresh(quote, keys.get("collateral"))
+        args = {
+            "quote": quote,
+            "hpke_key": keys["hpke_key"],
+            "receipt_key": receipt_key,
+            "epoch": epoch,
+            "block": head.number,
+            "endpoint": self.endpoint.encode(),
+        }
+        name = "register" if record is None else "renew"
+        sent = await self._send(f"{name}:{epoch}:{receipt_key.hex()}", name, args)
+        if sent.error in _COLLATERAL_ERRORS:
+            await self._refresh(quote, keys.get("collateral"))
+            sent = await self._send(f"{name}:{epoch}:{receipt_key.hex()}:again", name, args)
+        if sent.error is not None:
+            raise RegistrationRefused(
+                f"the chain refuses to {name} this worker in epoch {epoch}: {sent.error}; see "
+                "docs/operators.md, 'Refused registrations'"
+            )
+        self._keys_in = self.enclave.generation
+        self.journal.set_meta("receipt_key", receipt_key)
+        self.journal.set_meta("epoch_started_ms", str(head.time_ms).encode())
+        after = await self.chain.worker()
+        if after is None:
+            raise RegistrationRefused(
+                f"the chain holds no record after {name} in block {sent.block}; it is tried again"
+            )
+        log.info(
+            "registered", reason=reason, epoch=epoch, block=sent.block, level=after.level.label,
+            measurement=after.measurement.hex(), expires_at_ms=after.expires_at_ms,
+        )  # fmt: skip
+        return after
+
+    async def _send(self, key: str, name: str, args: dict[str, Any]) -> Sent:
+        return await self.chain.send(key, Call("Workers", name, args))
+
+    async def _refresh(self, quote: bytes, brought: bytes | None) -> None:
+        collateral = brought if brought is not None else await self.fetch_collateral(quote)
+        key = f"collateral:{(await self.chain.finalised()).number}"
+        sent = await self.chain.send(
+            key, Call("Attestation", "refresh_collateral", {"quote": quote, "collateral": collateral})
+        )
+        log.info("collateral-refreshed", block=sent.block, error=sent.error, bytes=len(collateral))
+        if sent.error not in (None, "CollateralOlder"):
+            raise RegistrationRefused(f"the chain refuses this platform's collateral: {sent.error}")

@@ -1,0 +1,117 @@
+"""What `proofward worker status` shows: the journal, the chain's record and the daemon's own health."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+
+from proofward_node.chain_port import ChainPort
+from proofward_node.config import ConfigError, NodeConfig
+from proofward_node.enclave_link import EnclaveDown, EnclaveLink, enclave_command
+from proofward_node.journal import HELD, JournalError, peek
+from proofward_node.ports import ChainDown
+
+#: Last jobs shown.
+RECENT = 10
+
+
+async def _health(config: NodeConfig) -> dict[str, Any]:
+    if not config.http.enabled or config.http.port == 0:
+        return {"status": "unknown"}
+    url = f"http://{config.http.host}:{config.http.port}/healthz"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
+            session.get(url) as reply,
+        ):
+            return dict(json.loads((await reply.content.read(4096)).decode()))
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return {"status": "not running"}
+
+
+def _journal(config: NodeConfig) -> dict[str, Any]:
+    try:
+        entries = peek(config.journal)
+    except JournalError as error:
+        return {"error": str(error)}
+    return {
+        "held": [entry.job.hex() for entry in entries if entry.state in HELD],
+        "recent": [
+            {
+                "job": entry.job.hex(),
+                "state": entry.state.value,
+                "outcome": entry.outcome,
+                "attempts": entry.attempt,
+            }
+            for entry in entries[-RECENT:]
+        ],
+        "jobs": len(entries),
+    }
+
+
+async def _chain(config: NodeConfig) -> dict[str, Any]:
+    port = ChainPort(config.chain.url, config.signer, None, config.chain.genesis)
+    try:
+        await port.connect()
+        record = await port.worker()
+        found: dict[str, Any] = {
+            "account": port.account.hex(),
+            "balance": await port.balance(),
+            "registered": record is not None,
+        }
+        if record is not None:
+            head = await port.finalised()
+            found |= {
+                "level": record.level.label,
+                "epoch": record.epoch,
+                "measurement": record.measurement.hex(),
+                "expires_in_seconds": (record.expires_at_ms - head.time_ms) // 1000,
+                "open_claims": record.open_claims,
+            }
+        return found
+    except ChainDown as error:
+        return {"error": str(error)}
+    finally:
+        await port.close()
+
+
+def enclave_measurement(config: NodeConfig) -> bytes:
+    """The measurement that the configured enclave will register with; an enclave is started for the
+    question if none runs.
+
+    Raises ConfigError: it does not start, or its measurement is only in its quotes (hardware).
+    """
+
+    async def ask() -> bytes | None:
+        command = enclave_command(config.socket, config.enclave.provider, config.enclave.models)
+        link = EnclaveLink(config.socket, command if config.enclave.spawn else None)
+        await link.start()
+        try:
+            found = (await link.status()).get("measurement")
+            return found if isinstance(found, bytes) else None
+        finally:
+            await link.stop()
+
+    try:
+        measurement = asyncio.run(ask())
+    except EnclaveDown as error:
+        raise ConfigError(f"the enclave cannot be asked for its measurement: {error}") from error
+    if measurement is None:
+        raise ConfigError(
+            f"a {config.enclave.provider} enclave's measurement is in its quotes; compute it from the "
+            "image and give it by hand"
+        )
+    return measurement
+
+
+def status(config: NodeConfig) -> dict[str, Any]:
+    """Everything, as JSON-ready values. Raises ChainMoved, ConfigError."""
+
+    async def collect() -> dict[str, Any]:
+        health, chain = await asyncio.gather(_health(config), _chain(config))
+        return {"daemon": health, "journal": _journal(config), "chain": chain}
+
+    return asyncio.run(collect())

@@ -1,0 +1,182 @@
+"""The operator's verbs: `proofward worker run|status|retire|allow|disallow` and `proofward model setup`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proofward.cli.models import EvaluationFile
+from proofward.cli.output import (
+    DEFAULT_CHAIN,
+    ChainOption,
+    JsonOption,
+    SignerOption,
+    emit,
+    hex0x,
+    reporting,
+)
+from proofward.cli.verbs import Groups
+
+
+def register(groups: Groups) -> None:
+    """The entry point of group `proofward.cli`."""
+    for name, verb in (
+        ("run", run),
+        ("status", status),
+        ("retire", retire),
+        ("allow", allow),
+        ("disallow", disallow),
+    ):
+        groups.worker.command(name)(verb)
+    groups.model.command("setup")(setup)
+
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", help="The worker's TOML file; docs/operators.md has its keys.")
+]
+
+
+def run(config: ConfigOption) -> None:
+    """Run the worker until SIGTERM; it logs JSON to standard error.
+
+    Example: proofward worker run --config worker.toml
+    """
+    from proofward_node.daemon import run as run_node
+
+    raise typer.Exit(run_node(config))
+
+
+def status(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """Show the daemon's health, its journal and its record on the chain.
+
+    Example: proofward worker status --config worker.toml
+    """
+    from proofward_node.config import load
+    from proofward_node.status import status as collect
+
+    with reporting(as_json):
+        value = collect(load(config))
+        lines = [f"{part:8} {key:20} {value[part][key]}" for part in value for key in value[part]]
+        emit(as_json, value, lines)
+
+
+def retire(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """End the worker's registration and take its stake back; stop the daemon first.
+
+    Example: proofward worker retire --config worker.toml
+    """
+    from proofward_node.config import load
+    from proofward_node.retire import retire as leave
+
+    with reporting(as_json):
+        block = leave(load(config))
+        emit(as_json, {"block": block}, [f"retired in block {block}"])
+
+
+MeasurementArgument = Annotated[
+    str | None, typer.Argument(help="0x and 64 hex digits; default: the enclave's of --config.")
+]
+OptionalConfig = Annotated[
+    Path | None, typer.Option("--config", help="Ask this worker's enclave for its measurement.")
+]
+
+
+def allow(
+    measurement: MeasurementArgument = None,
+    config: OptionalConfig = None,
+    label: Annotated[str, typer.Option(help="What readers of the list see.")] = "proofward",
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a measurement on the chain's allow-list, with the chain's sudo key.
+
+    Example: proofward worker allow --config worker.toml --signer //Alice
+    """
+    from proofward.chain import governance
+
+    with reporting(as_json):
+        wanted = _measurement(measurement, config)
+        block = governance.allow_measurement(chain, signer, wanted, label)
+        emit(
+            as_json,
+            {"measurement": wanted, "block": block},
+            [f"{hex0x(wanted)} is allowed since block {block}"],
+        )
+
+
+def disallow(
+    measurement: MeasurementArgument = None,
+    config: OptionalConfig = None,
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a measurement off the chain's allow-list, with the chain's sudo key.
+
+    Example: proofward worker disallow 0x5c… --signer //Alice
+    """
+    from proofward.chain import governance
+
+    with reporting(as_json):
+        wanted = _measurement(measurement, config)
+        block = governance.disallow_measurement(chain, signer, wanted)
+        emit(
+            as_json,
+            {"measurement": wanted, "block": block},
+            [f"{hex0x(wanted)} is not allowed since block {block}"],
+        )
+
+
+def _measurement(text: str | None, config: Path | None) -> bytes:
+    if text is None and config is None:
+        raise typer.BadParameter("give a measurement, or --config to ask an enclave")
+    if text is not None:
+        from proofward.client.ids import hash32
+
+        return hash32(text, "measurement")
+    from proofward_node.config import load
+    from proofward_node.status import enclave_measurement
+
+    assert config is not None
+    return enclave_measurement(load(config))
+
+
+def setup(
+    onnx: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The ONNX file.")],
+    calibration: Annotated[Path, typer.Option(help="Representative records: CSV or JSON, one a row.")],
+    config: Annotated[Path, typer.Option("--config", help="The worker whose enclave makes the keys.")],
+    evaluation: EvaluationFile = None,
+    name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
+    lane: Annotated[str, typer.Option(help="auto, groth16 or ezkl.")] = "groth16",
+    batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Have a model's keys made inside an enclave: `setup: attested`, at the level of the enclave's quote.
+
+    Example: proofward model setup mlp.onnx --calibration train.csv --config worker.toml
+    """
+    from proofward.publisher import build as building
+    from proofward_node.attested_setup import attested_setup
+    from proofward_node.config import load
+
+    with reporting(as_json):
+        request = building.setup_request(onnx, calibration, evaluation, name=name, lane=lane, batch=batch)
+        done = attested_setup(load(config), request)
+        emit(
+            as_json,
+            {
+                "artifact": str(done.folder),
+                "quote": str(done.quote),
+                "circuit_digest": done.circuit_digest,
+                "vk_hash": done.vk_hash,
+            },
+            [
+                f"artefact {done.folder}",
+                f"circuit  {hex0x(done.circuit_digest)}",
+                f"key      {hex0x(done.vk_hash)}",
+                f"publish  proofward model publish {done.folder}",
+            ],
+        )

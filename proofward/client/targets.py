@@ -1,0 +1,91 @@
+"""Verification by name: a job on the chain, a bundle, or a proof file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from proofward.check import Check
+from proofward.client.client import Client
+from proofward.client.errors import NotFound, Refused
+from proofward.client.ids import hash32
+from proofward.client.store import default_directory
+from proofward.evidence import proof_file
+from proofward.evidence.bundle import load_bundle, save_bundle
+from proofward.evidence.verify import Policy, Verdict, verify_bundle
+from proofward.zkml import ArtifactError, load_public
+
+_JOB_ID = re.compile(r"^(0x)?[0-9a-fA-F]{64}$")
+
+
+def verify(
+    target: str,
+    *,
+    artifact: Path | None,
+    export: Path | None,
+    genesis: str | None,
+    measurements: Sequence[str],
+    development: bool,
+    chain: str,
+) -> Verdict:
+    """Verify what `target` names: a job on the chain, or a bundle or proof file.
+
+    Raises Refused, NotFound, BundleError, ZkmlError, ChainError.
+    """
+    path = Path(target)
+    if path.exists() or not _JOB_ID.match(target):
+        if export is not None:
+            raise Refused("--export is for a job on the chain; a file is evidence already", code="usage")
+        return _verify_file(path, artifact, _policy(development, genesis, measurements))
+    with Client(chain, development=development) as client:
+        bundle = client.bundle(target, artifact=artifact)
+        if export is not None:
+            save_bundle(bundle, export)
+        asked, policy = _policy(development, genesis, measurements), client.policy()
+        policy = replace(
+            policy,
+            genesis=asked.genesis or policy.genesis,
+            measurements=asked.measurements or policy.measurements,
+        )
+        return verify_bundle(bundle, policy, cache=default_directory() / "contracts")
+
+
+def _policy(development: bool, genesis: str | None, measurements: Sequence[str]) -> Policy:
+    make = Policy.for_development if development else Policy
+    return make(
+        genesis=None if genesis is None else hash32(genesis, "genesis"),
+        measurements=frozenset(hash32(one, "measurement") for one in measurements) or None,
+    )
+
+
+def _verify_file(path: Path, artifact: Path | None, policy: Policy) -> Verdict:
+    if not path.exists():
+        raise NotFound(f"{path} is neither a job's id (0x and 64 hex digits) nor a file")
+    kind = proof_file.kind_of(path)
+    if kind == "bundle":
+        return verify_bundle(load_bundle(path), policy, cache=default_directory() / "contracts")
+    if kind != "proof":
+        raise Refused(f"{path} is neither a bundle nor a proof file")
+    if artifact is None:
+        raise ArtifactError(
+            "verifying a proof file needs the model's public artefact: give --artifact", code="usage"
+        )
+    return _verify_proof(path, artifact, policy)
+
+
+def _verify_proof(path: Path, artifact: Path, policy: Policy) -> Verdict:
+    """A proof by itself: no worker, so no level; and nobody but the manifest vouches for the setup."""
+    proof, public = proof_file.load(path), load_public(artifact)
+    setup, lane = public.manifest.setup, public.manifest.lane
+    dev = "one party made the keys and could forge proofs"
+    told = dev if setup == "dev" else "only the manifest says so; a job on a chain has the evidence"
+    checks = (
+        Check(
+            "proof", proof.verify(public), f"{len(proof.proof)} bytes, {lane}, model {public.manifest.name!r}"
+        ),
+        Check("setup", policy.allow_dev_setup, f"{setup}: {told}"),
+    )
+    flag = f"setup: {setup}" if setup == "dev" else f"setup: {setup}, unverified"
+    return Verdict(b"", all(check.ok for check in checks), (flag,), checks)

@@ -1,0 +1,340 @@
+"""Chains on this machine, for development, the demo and the tests.
+
+`Devnet` is the embedded one (devnet/: chopsticks' executor under Node.js, nothing to compile); `OmniNode`
+runs the same chain spec under `polkadot-omni-node`, with real finality, where that binary is there. Both
+end with the process that started them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, Final, Self
+
+from proofward import checkout
+from proofward.chain.client import SubstrateClient
+from proofward.chain.errors import ChainError, ChainUnreachable
+from proofward.processes import bound_to_parent
+
+SPEC: Final = checkout.part("chain/spec/proofward-dev.json")
+LAUNCHER: Final = checkout.part("devnet/main.mjs")
+START_TIMEOUT: Final = 120.0
+"""Seconds until a chain must serve; two, usually."""
+_STOP_TIMEOUT: Final = 10.0
+_LEAST_NODE: Final = 20
+_BLOCKS_AT_ONCE: Final = 20
+"""Blocks that one request asks for: a busy machine must not run into the client's patience."""
+
+
+class DevnetError(ChainError):
+    """A chain that cannot be started, or that stopped by itself."""
+
+
+class LocalChain(ABC):
+    """A node process: `start`, then `url`, then `stop`; or a `with` block."""
+
+    def __init__(self, spec: Path | None) -> None:
+        self.spec = spec or SPEC
+        self.url = ""
+        self.genesis = b""
+        self.data: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start the chain and wait until it serves. Raises DevnetError."""
+
+    def _require_spec(self) -> None:
+        if not self.spec.is_file():
+            raise DevnetError("spec-missing", f"the chain spec {self.spec} is missing: run `make chain`")
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The chain's process. Raises DevnetError when it was not started."""
+        if self._process is None:
+            raise DevnetError("devnet-not-started", "the chain was not started")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def connect(self) -> SubstrateClient:
+        """A client of this chain."""
+        return SubstrateClient.connect(self.url)
+
+    def wait(self) -> int:
+        """Wait until the chain stops; gives its exit code."""
+        if self._process is None:
+            raise DevnetError("devnet-not-started", "the chain was not started")
+        return self._process.wait()
+
+    def _spawn(self, command: Sequence[str | Path], *, stdout: int | IO[bytes]) -> subprocess.Popen[bytes]:
+        self._log = tempfile.TemporaryFile(prefix="proofward-devnet-")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.PIPE,  # closes with us, whatever happens to us
+            stdout=stdout if stdout == subprocess.PIPE else self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        return self._process
+
+    def log_tail(self, size: int = 4000) -> str:
+        """The end of what the process wrote as its log."""
+        if self._log is None:
+            return ""
+        end = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, max(0, end - size)).decode(errors="replace")
+
+    def failure(self) -> DevnetError:
+        """What to raise about a chain that ended by itself: the end of its log says why."""
+        return DevnetError("devnet-stopped", f"the chain stopped by itself: {_last_words(self.log_tail())}")
+
+    def stop(self) -> None:
+        """Stop the chain, and wait until it is gone. Does nothing when it is."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_TIMEOUT)
+                break
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+
+class Devnet(LocalChain):
+    """The embedded chain."""
+
+    def __init__(
+        self,
+        data: Path | None = None,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        block_time_ms: int = 1000,
+        spec: Path | None = None,
+        verbose: bool = False,
+    ) -> None:
+        """`data` keeps the chain across restarts; port 0 takes a free one; a block is built when an extrinsic
+        waits, or after `block_time_ms` without one.
+        """
+        super().__init__(spec)
+        self.data = data
+        self.port = port
+        self.host = host
+        self.block_time_ms = block_time_ms
+        self.verbose = verbose
+        self.ready: dict[str, Any] = {}
+
+    def start(self) -> Self:
+        node = _node_binary()
+        if not (LAUNCHER.parent / "node_modules" / "ws").is_dir():
+            raise DevnetError(
+                "npm-packages-missing",
+                f"the embedded chain's packages are missing: `npm ci --ignore-scripts` in {LAUNCHER.parent}",
+            )
+        self._require_spec()
+        command: list[str | Path] = [node, LAUNCHER, "--spec", self.spec, "--follow-stdin"]
+        command += ["--host", self.host, "--port", str(self.port), "--block-time", str(self.block_time_ms)]
+        if self.data is not None:
+            command += ["--data", self.data.resolve()]
+        if self.verbose:
+            command.append("--verbose")
+        process = self._spawn(command, stdout=subprocess.PIPE)
+        try:
+            self.ready = self._read_ready(process)
+        except BaseException:
+            self.stop()
+            raise
+        self.url = str(self.ready["url"])
+        self.genesis = bytes.fromhex(self.ready["genesis"][2:])
+        return self
+
+    def _read_ready(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        line = _first_line(process, START_TIMEOUT)
+        if line is None:
+            tail = self.log_tail()
+            raise DevnetError("devnet-failed", f"the embedded chain did not start: {tail or 'no message'}")
+        message = json.loads(line)
+        if message.get("event") != "ready":
+            raise DevnetError(str(message.get("code", "devnet-failed")), str(message.get("message")))
+        return dict(message)
+
+    def new_blocks(self, count: int = 1) -> None:
+        """Build at least `count` blocks at once."""
+        with self.connect() as client:
+            self._build_to(client, client.finalised_head().number + count)
+
+    def skip_to(self, height: int) -> None:
+        """Build blocks until the chain is `height` blocks old."""
+        with self.connect() as client:
+            self._build_to(client, height)
+
+    @staticmethod
+    def _build_to(client: SubstrateClient, height: int) -> None:
+        while (missing := height - client.finalised_head().number) > 0:
+            client.rpc("dev_newBlock", {"count": min(missing, _BLOCKS_AT_ONCE)})
+
+    def travel(self, milliseconds: int) -> None:
+        """Build a block with this time (since 1970); time goes on from there."""
+        with self.connect() as client:
+            client.rpc("dev_timeTravel", milliseconds)
+
+
+class OmniNode(LocalChain):
+    """`polkadot-omni-node` with the same chain spec: a block every `block_time_ms`, each finalised."""
+
+    def __init__(
+        self,
+        data: Path | None = None,
+        *,
+        port: int = 0,
+        block_time_ms: int = 1000,
+        spec: Path | None = None,
+        binary: Path | None = None,
+    ) -> None:
+        super().__init__(spec)
+        self.data = data
+        self.port = port
+        self.block_time_ms = block_time_ms
+        self.binary = binary or find_binary("polkadot-omni-node")
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    def start(self) -> Self:
+        if self.binary is None:
+            raise DevnetError(
+                "omni-node-missing",
+                "polkadot-omni-node is neither on PATH nor in build/bin: `make omni-node`",
+            )
+        self._require_spec()
+        port = self.port or free_port()
+        if _in_use(port):  # the node itself would take another one without a word
+            raise DevnetError("port-in-use", f"something listens on port {port} already: give another --port")
+        self._scratch = tempfile.TemporaryDirectory(prefix="proofward-omni-")
+        command: list[str | Path] = [
+            self.binary,
+            "--chain",
+            self.spec,
+            "--dev-block-time",
+            str(self.block_time_ms),
+        ]
+        command += ["--base-path", self.data or Path(self._scratch.name) / "data", "--rpc-port", str(port)]
+        command += ["--no-prometheus", "--no-telemetry", "--port", "0", "--rpc-max-request-size", "32"]
+        command += ["--log", "warn"]  # at its default it writes some 60 MB a day
+        process = self._spawn(bound_to_parent(command), stdout=subprocess.DEVNULL)
+        self.url = f"ws://127.0.0.1:{port}"
+        try:
+            self.genesis = self._wait_serving(process)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _wait_serving(self, process: subprocess.Popen[bytes]) -> bytes:
+        deadline = time.monotonic() + START_TIMEOUT
+        while process.poll() is None and time.monotonic() < deadline:
+            with (
+                contextlib.suppress(ChainUnreachable),
+                SubstrateClient.connect(self.url, patience=1) as client,
+            ):
+                client.wait_block(1, timeout=30)
+                return client.genesis
+        raise DevnetError(
+            "omni-node-failed", f"polkadot-omni-node did not start: {_last_words(self.log_tail())}"
+        )
+
+    def stop(self) -> None:
+        super().stop()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+
+def find_binary(name: str) -> Path | None:
+    """A program on PATH or in build/bin/."""
+    local = checkout.part("build/bin") / name
+    if os.access(local, os.X_OK):
+        return local
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+def free_port() -> int:
+    """A TCP port of this machine that was free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _last_words(log: str) -> str:
+    """A log's end as one line: our launcher's last message, or all of it without the node's backtrace."""
+    with contextlib.suppress(ValueError, IndexError, TypeError, KeyError):
+        return str(json.loads(log.splitlines()[-1])["message"])
+    return " ".join(log.split("━", 1)[0].split()) or "no message"
+
+
+def _in_use(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
+
+
+def _node_binary() -> str:
+    node = shutil.which("node")
+    if node is None:
+        raise DevnetError(
+            "node-missing", "the embedded chain needs Node.js 20 or newer (apt-get install nodejs)"
+        )
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    major = version.strip().lstrip("v").split(".")[0]
+    if not major.isdecimal() or int(major) < _LEAST_NODE:
+        raise DevnetError(
+            "node-too-old", f"the embedded chain needs Node.js 20 or newer, not {version.strip()}"
+        )
+    return node
+
+
+def _first_line(process: subprocess.Popen[bytes], timeout: float) -> bytes | None:
+    """The first line of the process's output; None when it ends or `timeout` seconds pass without one."""
+    assert process.stdout is not None
+    deadline, line = time.monotonic() + timeout, b""
+    while not line.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+            return None
+        piece = os.read(process.stdout.fileno(), 65_536)
+        if not piece:
+            return None
+        line += piece
+    return line.splitlines()[0]

@@ -1,0 +1,173 @@
+"""A job's evidence in one file, for somebody who was not there and has no chain at hand.
+
+JSON, bytes as hex. Nothing in it is believed: `proofward.evidence.verify` recomputes all of it. What a bundle
+cannot show by itself is that the
+chain holds it; pin the genesis hash, or verify against a chain.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+MAX_BUNDLE_BYTES = 96 << 20
+
+
+class BundleError(Exception):
+    """A bundle that cannot be read or written."""
+
+    code = "bad-bundle"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+def _unhex(value: Any) -> Any:
+    if isinstance(value, str):
+        try:
+            return bytes.fromhex(value)
+        except ValueError:
+            raise ValueError("is not hexadecimal") from None
+    return value
+
+
+_FROM_HEX, _TO_HEX = BeforeValidator(_unhex), PlainSerializer(bytes.hex, return_type=str)
+Hash = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(min_length=32, max_length=32)]
+Address = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(min_length=20, max_length=20)]
+Signature = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(min_length=64, max_length=64)]
+SetupBytes = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=2)]
+HpkeKey = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=1_216)]
+Short = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=16_384)]
+"""A proof or a quote."""
+Long = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=65_536)]
+"""A sealed output or collateral."""
+Code = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=1 << 20)]
+FileBytes = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=64 << 20)]
+LevelName = Annotated[str, Field(pattern="^(simulated|hardware)$")]
+LaneName = Annotated[str, Field(pattern="^(ezkl|groth16)$")]
+BlockNumber = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ChainPart(_Part):
+    """Which chain; `type` is what its node says of itself (`Development`, `Live`)."""
+
+    genesis: Hash
+    name: str = Field(max_length=128)
+    type: str = Field(max_length=32)
+
+
+class JobPart(_Part):
+    """The job as submitted."""
+
+    id: Hash
+    client: Hash
+    model: Hash
+    input_commitment: Hash
+    min_level: LevelName
+    allow_dev_setup: bool
+    deadline: BlockNumber
+    submitted_at: BlockNumber
+
+
+class ResultPart(_Part):
+    """The accepted `complete` extrinsic. `setup` is SCALE; `block` the one that includes it."""
+
+    worker: Hash
+    level: LevelName
+    setup: SetupBytes
+    output_commitment: Hash
+    proof: Short
+    sealed_output: Long
+    receipt_block: BlockNumber
+    receipt_signature: Signature
+    block: BlockNumber
+
+
+class ModelPart(_Part):
+    """The model's record, the public half of its artefact (`files`: manifest.json and public/...), and its
+    contract's runtime code."""
+
+    publisher: Hash
+    name: str = Field(max_length=64)
+    lane: LaneName
+    weights_digest: Hash
+    manifest_hash: Hash
+    vk_hash: Hash
+    circuit_digest: Hash
+    verifier: Address
+    code_hash: Hash
+    contract_code: Code
+    files: dict[str, FileBytes] = Field(max_length=33)
+
+
+class QuotePart(_Part):
+    """A quote, the collateral that the chain held for it (SCALE), and the chain's time when it was verified
+    (Unix seconds)."""
+
+    quote: Short
+    collateral: Long
+    time: int = Field(ge=0)
+
+
+class WorkerPart(_Part):
+    """The worker's registration: what the quote must bind. `block_hash` is of the block that the quote
+    names."""
+
+    level: LevelName
+    measurement: Hash
+    hpke_key: HpkeKey
+    receipt_key: Hash
+    epoch: BlockNumber
+    quote_hash: Hash
+    block_hash: Hash
+    attestation: QuotePart
+
+
+class Bundle(_Part):
+    """The whole file."""
+
+    format: Literal["proofward/bundle/v1"] = "proofward/bundle/v1"
+    chain: ChainPart
+    job: JobPart
+    result: ResultPart
+    model: ModelPart
+    worker: WorkerPart
+    setup_evidence: QuotePart | None = None
+    """The quote of an attested setup."""
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read a bundle, bounded and strict. Raises BundleError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BUNDLE_BYTES + 1)
+    except OSError as error:
+        raise BundleError(f"cannot read bundle {path}: {error.strerror}") from error
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise BundleError(f"bundle {path} is larger than {MAX_BUNDLE_BYTES} bytes")
+    try:
+        return Bundle.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "top"
+        raise BundleError(f"bundle {path} is not valid at {where}: {first['msg']}") from None
+
+
+def save_bundle(bundle: Bundle, path: Path) -> None:
+    """Write a bundle whole or not at all. Raises BundleError."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        temporary.write_text(bundle.model_dump_json(indent=1), encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BundleError(f"cannot write bundle {path}: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""What a model's owner does: build an artefact, publish it, audit what is published."""

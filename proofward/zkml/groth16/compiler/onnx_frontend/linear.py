@@ -1,0 +1,180 @@
+"""Linear operators over fixed weights: they cost no constraint, whatever their size."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from proofward.zkml.groth16.compiler.network import Affine
+from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Squashed, Value, operator
+
+
+def _times(value: Affine, weights: np.ndarray, bias: np.ndarray) -> Affine:
+    """``value[1, k] @ weights[k, n] + bias[n]``."""
+    matrix = sparse.csr_array(np.asarray(weights, dtype=np.float64).T)
+    return value.mapped(matrix, np.asarray(bias, dtype=np.float64), (1, weights.shape[1]))
+
+
+@operator("Gemm")
+def gemm(node: Node) -> Value:
+    """alpha * A' @ B' + beta * C with A the activations."""
+    value, weights = node.affine(0), node.constant(1).astype(np.float64)
+    if node.attributes.get("transA", 0):
+        node.refuse("transA is not supported: the batch axis must come first")
+    if node.attributes.get("transB", 0):
+        weights = weights.T
+    if len(value.shape) != 2 or weights.ndim != 2 or value.shape[1] != weights.shape[0]:
+        node.refuse(f"shapes {value.shape} and {weights.shape} do not multiply")
+    bias = np.zeros(weights.shape[1])
+    given = node.optional(2)
+    if given is not None:
+        bias = np.broadcast_to(given.astype(np.float64) * node.attributes.get("beta", 1.0), (1, len(bias)))[0]
+    return _times(value, weights * node.attributes.get("alpha", 1.0), bias)
+
+
+@operator("MatMul")
+def matmul(node: Node) -> Value:
+    """A @ B with constant B; leading axes of A are carried along."""
+    value, weights = node.affine(0), node.constant(1).astype(np.float64)
+    if weights.ndim != 2 or len(value.shape) < 2 or value.shape[-1] != weights.shape[0]:
+        node.refuse(f"shapes {value.shape} and {weights.shape} do not multiply")
+    lead = value.size // weights.shape[0]
+    matrix = sparse.csr_array(sparse.kron(sparse.eye_array(lead), sparse.csr_array(weights.T), format="csr"))
+    return value.mapped(matrix, np.zeros(lead * weights.shape[1]), (*value.shape[:-1], weights.shape[1]))
+
+
+@operator("Add", "Sum")
+def add(node: Node) -> Value:
+    """Sum of two activations, or of activations and a constant, with broadcasting."""
+    return _sum(node, 1.0)
+
+
+@operator("Sub")
+def sub(node: Node) -> Value:
+    """Difference; ``1 - sigmoid(x)`` is understood as the other class's probability."""
+    if (
+        len(node.inputs) == 2
+        and isinstance(node.inputs[1], Squashed)
+        and isinstance(node.inputs[0], np.ndarray)
+    ):
+        squashed = node.inputs[1]
+        if squashed.decision == "sigmoid" and np.all(node.inputs[0] == 1.0) and not squashed.complement:
+            return Squashed("sigmoid", squashed.logit, complement=True)
+    return _sum(node, -1.0)
+
+
+def _sum(node: Node, sign: float) -> Value:
+    if len(node.inputs) != 2:
+        node.refuse(f"it has {len(node.inputs)} inputs; two are supported")
+    a, b = node.inputs
+    if isinstance(a, np.ndarray):
+        right = node.affine(1).scaled(sign)
+        right, constant = _broadcast(node, right, a)
+        return right.scaled(1.0, constant.reshape(-1))
+    left = node.affine(0)
+    if isinstance(b, np.ndarray):
+        left, constant = _broadcast(node, left, b)
+        return left.scaled(1.0, sign * constant.reshape(-1))
+    right = node.affine(1).scaled(sign)
+    shape = _common(node, left.shape, right.shape)
+    return left.take(np.broadcast_to(left.index, shape)).plus(right.take(np.broadcast_to(right.index, shape)))
+
+
+@operator("Mul")
+def mul(node: Node) -> Value:
+    """Product with a constant."""
+    position = 1 if isinstance(node.inputs[0], np.ndarray) else 0
+    value, constant = _broadcast(node, node.affine(position), node.constant(1 - position))
+    return value.scaled(constant.reshape(-1))
+
+
+@operator("Div")
+def div(node: Node) -> Value:
+    """Quotient by a constant."""
+    value, constant = _broadcast(node, node.affine(0), node.constant(1))
+    if np.any(constant == 0):
+        node.refuse("it divides by zero")
+    return value.scaled(1.0 / constant.reshape(-1))
+
+
+@operator("Neg")
+def neg(node: Node) -> Value:
+    """Sign change."""
+    return node.affine(0).scaled(-1.0)
+
+
+@operator("BatchNormalization")
+def batch_normalization(node: Node) -> Value:
+    """Folded into the neighbouring affine maps: scale * (x - mean) / sqrt(var + eps) + bias, per channel."""
+    value = node.affine(0)
+    if node.attributes.get("training_mode", 0):
+        node.refuse("training_mode is set; export the model for inference")
+    scale, bias, mean, var = (node.constant(i).astype(np.float64) for i in range(1, 5))
+    factor = scale / np.sqrt(var + node.attributes.get("epsilon", 1e-5))
+    if len(value.shape) < 2 or value.shape[1] != factor.size:
+        node.refuse(f"shape {value.shape} has no channel axis of {factor.size}")
+    channel = np.broadcast_to(
+        np.arange(factor.size).reshape((1, -1) + (1,) * (len(value.shape) - 2)), value.shape
+    ).reshape(-1)
+    return value.scaled(factor[channel], (bias - mean * factor)[channel])
+
+
+@operator("Scaler", domain="ai.onnx.ml")
+def scaler(node: Node) -> Value:
+    """(x - offset) * scale, per feature."""
+    value = node.affine(0)
+    offset = np.asarray(node.attributes["offset"], dtype=np.float64)
+    scale = np.asarray(node.attributes["scale"], dtype=np.float64)
+    features = value.shape[-1]
+    scale = np.broadcast_to(np.broadcast_to(scale, (features,)), value.shape).reshape(-1)
+    offset = np.broadcast_to(np.broadcast_to(offset, (features,)), value.shape).reshape(-1)
+    return value.scaled(scale, -offset * scale)
+
+
+@operator("LinearRegressor", domain="ai.onnx.ml")
+def linear_regressor(node: Node) -> Value:
+    """x @ coefficients' + intercepts."""
+    if node.attributes.get("post_transform", b"NONE") != b"NONE":
+        node.refuse("its post_transform is not supported")
+    return _linear_model(node, int(node.attributes.get("targets", 1)))
+
+
+@operator("LinearClassifier", domain="ai.onnx.ml")
+def linear_classifier(node: Node) -> Value:
+    """Scores of a linear model; the decision is exact on them."""
+    labels = len(node.attributes.get("classlabels_ints", ())) or len(
+        node.attributes.get("classlabels_strings", ())
+    )
+    scores = _linear_model(node, len(node.attributes["intercepts"]))
+    transform = node.attributes.get("post_transform", b"NONE")
+    if scores.size == labels == 2 and transform == b"LOGISTIC":
+        first, second = scores.take(np.array([[0]])), scores.take(np.array([[1]]))
+        if np.array_equal(first.rows.toarray(), -second.rows.toarray()) and first.bias[0] == -second.bias[0]:
+            return Squashed("sigmoid", second)
+    if scores.size == labels > 2 and transform in (b"SOFTMAX", b"NONE", b"LOGISTIC"):
+        return Squashed("softmax" if transform == b"SOFTMAX" else "argmax", scores)
+    node.refuse(
+        f"{scores.size} scores for {labels} labels with post_transform {transform.decode()} are not supported"
+    )
+
+
+def _linear_model(node: Node, outputs: int) -> Affine:
+    value = node.affine(0)
+    weights = np.asarray(node.attributes["coefficients"], dtype=np.float64).reshape(outputs, -1)
+    if weights.shape[1] != value.size:
+        node.refuse(f"it takes {weights.shape[1]} features and gets {value.size}")
+    return _times(value, weights.T, np.asarray(node.attributes.get("intercepts", np.zeros(outputs))))
+
+
+def _broadcast(node: Node, value: Affine, constant: np.ndarray) -> tuple[Affine, np.ndarray]:
+    shape = _common(node, value.shape, constant.shape)
+    return value.take(np.broadcast_to(value.index, shape)), np.broadcast_to(
+        constant.astype(np.float64), shape
+    )
+
+
+def _common(node: Node, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError:
+        node.refuse(f"shapes {a} and {b} do not broadcast")

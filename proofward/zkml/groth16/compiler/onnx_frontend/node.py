@@ -1,0 +1,92 @@
+"""What an operator's module sees of one ONNX node, and the table it registers itself in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from proofward.zkml.groth16.compiler.network import Affine, Network
+from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
+from proofward.zkml.groth16.errors import UnsupportedOperator
+
+
+@dataclass(frozen=True)
+class Squashed:
+    """A tensor after the model's last, monotone function; the logit under it is what gets proven."""
+
+    decision: str
+    logit: Affine
+    complement: bool = False
+
+
+Value = Affine | Squashed | Ensemble | np.ndarray | None
+
+
+@dataclass
+class Node:
+    """One ONNX node with its values.
+
+    Args:
+        op: operator name. domain: ``""`` or ``ai.onnx.ml``.
+        name: the node's name, or its first output where it has none.
+        attributes: decoded attributes.
+        inputs: the values it reads (``None`` for an omitted optional one).
+        outputs: number of outputs that somebody named.
+        opset: version of its domain.
+        network: where new ReLU blocks go.
+    """
+
+    op: str
+    domain: str
+    name: str
+    attributes: dict[str, Any]
+    inputs: list[Value]
+    outputs: int
+    opset: int
+    network: Network
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Raise UnsupportedOperator naming this node."""
+        raise UnsupportedOperator(self.op, self.name, reason)
+
+    def affine(self, position: int) -> Affine:
+        """The input at ``position``, which must be a tensor that depends on the model's input linearly."""
+        value = self.inputs[position] if position < len(self.inputs) else None
+        if isinstance(value, Affine):
+            return value
+        if isinstance(value, Squashed):
+            self.refuse(f"it reads the result of a {value.decision}, which is supported at the output only")
+        if isinstance(value, Ensemble):
+            self.refuse("it reads the result of a tree ensemble, which is supported at the output only")
+        self.refuse(f"input {position} must depend on the model's input")
+
+    def constant(self, position: int) -> np.ndarray:
+        """The input at ``position``, which must be a constant."""
+        value = self.inputs[position] if position < len(self.inputs) else None
+        if not isinstance(value, np.ndarray):
+            self.refuse(f"input {position} must be a constant")
+        return value
+
+    def optional(self, position: int) -> np.ndarray | None:
+        """The constant at ``position``, or None where it is omitted."""
+        if position >= len(self.inputs) or self.inputs[position] is None:
+            return None
+        return self.constant(position)
+
+
+Handler = Callable[[Node], Value]
+HANDLERS: dict[tuple[str, str], Handler] = {}
+
+
+def operator(*names: str, domain: str = "") -> Callable[[Handler], Handler]:
+    """Register a handler for the operators named."""
+
+    def register(handler: Handler) -> Handler:
+        for name in names:
+            HANDLERS[(domain, name)] = handler
+        return handler
+
+    return register

@@ -1,0 +1,139 @@
+"""Operators that only move elements."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from proofward.zkml.groth16.compiler.network import Affine, stacked
+from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
+from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Squashed, Value, operator
+
+_FLOAT_TYPES = (1, 10, 11, 16)  # FLOAT, FLOAT16, DOUBLE, BFLOAT16
+
+
+@operator("Identity", "Dropout")
+def identity(node: Node) -> Value:
+    """The same value."""
+    return node.inputs[0]
+
+
+@operator("Cast")
+def cast(node: Node) -> Value:
+    """The same value; only casts between float types keep it."""
+    if node.attributes.get("to") not in _FLOAT_TYPES:
+        node.refuse("it casts activations to a type that is not float")
+    return node.inputs[0]
+
+
+@operator("Shape")
+def shape(node: Node) -> Value:
+    """A tensor's shape, as a constant (the batch axis counts 1)."""
+    return np.array(node.affine(0).shape, dtype=np.int64)
+
+
+@operator("Flatten")
+def flatten(node: Node) -> Value:
+    """Two axes, the batch first."""
+    value, axis = node.affine(0), int(node.attributes.get("axis", 1))
+    axis = axis + len(value.shape) if axis < 0 else axis
+    return value.reshaped((int(np.prod(value.shape[:axis])), int(np.prod(value.shape[axis:]))))
+
+
+@operator("Reshape")
+def reshape(node: Node) -> Value:
+    """Another shape of the same elements; 0 keeps an axis and -1 infers one."""
+    if isinstance(node.inputs[0], (Squashed, Ensemble)):
+        return node.inputs[0]
+    value, wanted = node.affine(0), [int(n) for n in node.constant(1).reshape(-1)]
+    if not node.attributes.get("allowzero", 0):
+        if any(n == 0 and i >= len(value.shape) for i, n in enumerate(wanted)):
+            node.refuse(f"{wanted} keeps an axis that its input lacks")
+        wanted = [value.shape[i] if n == 0 else n for i, n in enumerate(wanted)]
+    try:
+        return value.reshaped(value.index.reshape(wanted).shape)
+    except ValueError:
+        node.refuse(
+            f"{value.shape} does not reshape to {wanted} (the batch axis must not be fixed to more than 1)"
+        )
+
+
+@operator("Squeeze", "Unsqueeze")
+def squeeze(node: Node) -> Value:
+    """Drop or insert axes of length 1."""
+    value = node.affine(0)
+    given = node.attributes.get("axes", node.optional(1))
+    axes = None if given is None else tuple(int(a) for a in np.asarray(given).reshape(-1))
+    if node.op == "Unsqueeze":
+        if axes is None:
+            node.refuse("it has no axes")
+        return value.reshaped(np.expand_dims(value.index, axes).shape)
+    chosen = tuple(i for i, n in enumerate(value.shape) if i and n == 1) if axes is None else axes
+    if any(value.shape[a] != 1 for a in chosen):
+        node.refuse(f"axes {axes} of {value.shape} are not all 1")
+    return value.reshaped(np.squeeze(value.index, chosen).shape)
+
+
+@operator("Transpose")
+def transpose(node: Node) -> Value:
+    """Axes in another order."""
+    value = node.affine(0)
+    return value.take(np.transpose(value.index, node.attributes.get("perm")))
+
+
+@operator("Concat")
+def concat(node: Node) -> Value:
+    """Tensors one after another; ``[1 - p, p]`` of a sigmoid is the pair of its two classes."""
+    if len(node.inputs) == 2 and all(isinstance(value, Squashed) for value in node.inputs):
+        first, second = node.inputs
+        assert isinstance(first, Squashed)
+        assert isinstance(second, Squashed)
+        if first.complement and not second.complement and first.logit is second.logit:
+            return second
+    values = [node.affine(i) for i in range(len(node.inputs))]
+    axis, starts = int(node.attributes["axis"]), np.cumsum([0] + [value.size for value in values])
+    try:
+        index = np.concatenate([v.index + s for v, s in zip(values, starts, strict=False)], axis=axis)
+    except ValueError:
+        node.refuse(f"shapes {[value.shape for value in values]} do not concatenate on axis {axis}")
+    return stacked(values, index)
+
+
+@operator("Slice")
+def slice_(node: Node) -> Value:
+    """Constant ranges of axes."""
+    value = node.affine(0)
+    starts, ends = node.constant(1).reshape(-1), node.constant(2).reshape(-1)
+    axes, steps = node.optional(3), node.optional(4)
+    chosen = np.arange(len(starts)) if axes is None else axes.reshape(-1)
+    stride = np.ones(len(starts), dtype=np.int64) if steps is None else steps.reshape(-1)
+    cuts = [slice(None)] * len(value.shape)
+    for start, end, axis, step in zip(starts, ends, chosen, stride, strict=True):
+        if step < 1:
+            node.refuse("negative steps are not supported")
+        cuts[int(axis)] = slice(int(start), int(end), int(step))
+    return value.take(value.index[tuple(cuts)])
+
+
+@operator("Gather")
+def gather(node: Node) -> Value:
+    """Constant indices of one axis."""
+    value = node.affine(0)
+    return value.take(np.take(value.index, node.constant(1), axis=int(node.attributes.get("axis", 0))))
+
+
+@operator("Pad")
+def pad(node: Node) -> Value:
+    """Zeros around a tensor."""
+    value: Affine = node.affine(0)
+    if node.attributes.get("mode", b"constant") != b"constant":
+        node.refuse("only constant padding is supported")
+    given, axes = node.optional(1), node.optional(3)
+    amounts = np.asarray(node.attributes["pads"] if given is None else given).reshape(2, -1)
+    fill = node.optional(2)
+    if axes is not None or (amounts < 0).any() or (fill is not None and np.any(fill != 0)):
+        node.refuse("only padding of every axis by non-negative amounts of zeros is supported")
+    index = np.pad(value.index, [(int(a), int(b)) for a, b in amounts.T], constant_values=value.size)
+    zero = Affine(value.rows[:0].copy(), np.zeros(0), (0,))
+    width = value.rows.shape[1]
+    blank = Affine(type(value.rows)((1, width)), np.zeros(1), (1,))
+    return stacked([value, zero, blank], index)

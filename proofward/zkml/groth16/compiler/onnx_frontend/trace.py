@@ -1,0 +1,188 @@
+"""The walk over an ONNX graph: from the output that is proven back to the input, then each node once, in
+order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from proofward.zkml.errors import UnsupportedModel
+from proofward.zkml.groth16.compiler.network import Affine, Network
+from proofward.zkml.groth16.compiler.onnx_frontend import (  # noqa: F401 (each registers its operators)
+    activation,
+    convolution,
+    head,
+    linear,
+    shape,
+    trees,
+)
+from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
+from proofward.zkml.groth16.compiler.onnx_frontend.node import HANDLERS, Node, Squashed, Value
+
+_LABELS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.STRING, onnx.TensorProto.BOOL)
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
+MAX_ELEMENTS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What the front end found: exactly one of ``network`` and ``ensemble`` is set.
+
+    Args:
+        input_shape: shape of one record.
+        output_name: the ONNX tensor that carries the decision's value (probabilities, scores, a regression).
+        labels: class labels where the model names them.
+    """
+
+    input_shape: tuple[int, ...]
+    output_name: str
+    network: Network | None
+    ensemble: Ensemble | None
+    labels: tuple[int | str, ...] | None
+
+    @property
+    def decision(self) -> str:
+        """How a client reads the scores: ``value``, ``sigmoid``, ``softmax`` or ``argmax``."""
+        found = self.network or self.ensemble
+        assert found is not None
+        return found.decision
+
+
+def trace(model: bytes) -> Traced:
+    """Trace ONNX bytes.
+
+    Raises:
+        UnsupportedModel: not an ONNX model, or one whose inputs or outputs do not fit.
+        UnsupportedOperator: an operator that the groth16 lane does not take; names operator and node.
+    """
+    try:
+        proto = onnx.load_model_from_string(model)
+        onnx.checker.check_model(proto)
+    except Exception as error:  # protobuf and checker raise types of their own, some undocumented
+        raise UnsupportedModel(
+            f"the bytes are not a valid ONNX model: {str(error).splitlines()[0][:200]}"
+        ) from error
+    graph = proto.graph
+    constants: dict[str, np.ndarray] = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    input_name, input_shape = _input(graph, constants)
+    network = Network(input_shape)
+    values: dict[str, Value] = {**constants, input_name: network.input(), "": None}
+    opsets = {
+        entry.domain.removeprefix("ai.onnx") if entry.domain == "ai.onnx" else entry.domain: entry.version
+        for entry in proto.opset_import
+    }
+    target = _output(graph)
+    labels: tuple[int | str, ...] | None = None
+    for node in _needed(graph, target):
+        value = _evaluate(node, values, opsets, network)
+        values[node.output[0] if node.op_type not in _SECOND_OUTPUT else node.output[1]] = value
+        labels = _labels(node) or labels
+    result = values.get(target)
+    if isinstance(result, Ensemble):
+        return Traced(input_shape, target, None, result, result.labels or labels)
+    if isinstance(result, Squashed) and not result.complement:
+        network.output, network.decision = result.logit, result.decision
+    elif isinstance(result, Affine):
+        network.output = result
+    else:
+        raise UnsupportedModel(f"the output {target!r} does not depend on the model's input")
+    network.output_name = target
+    return Traced(input_shape, target, network, None, labels)
+
+
+_SECOND_OUTPUT = {"TreeEnsembleClassifier", "LinearClassifier"}
+
+
+def _evaluate(
+    proto: onnx.NodeProto, values: dict[str, Value], opsets: dict[str, int], network: Network
+) -> Value:
+    domain = "" if proto.domain == "ai.onnx" else proto.domain
+    inputs = [values[name] for name in proto.input]
+    name = proto.name or proto.output[0]
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
+    node = Node(
+        proto.op_type, domain, name, attributes, inputs, len(proto.output), opsets.get(domain, 1), network
+    )
+    if all(isinstance(value, np.ndarray) or value is None for value in inputs) and domain == "":
+        return _fold(proto, node, values)
+    handler = HANDLERS.get((domain, proto.op_type))
+    if handler is None:
+        node.refuse("the groth16 lane has no gadget for it")
+    result = handler(node)
+    if isinstance(result, Affine) and result.size > MAX_ELEMENTS:
+        node.refuse(f"its result has {result.size} elements; the lane takes up to {MAX_ELEMENTS}")
+    return result
+
+
+def _fold(proto: onnx.NodeProto, node: Node, values: dict[str, Value]) -> np.ndarray:
+    """A node over constants, by onnx's own reference evaluator."""
+    names = [name for name in proto.input if name]
+    feeds = {name: values[name] for name in names}
+    single = onnx.helper.make_graph(
+        [proto],
+        "fold",
+        [
+            onnx.helper.make_tensor_value_info(n, onnx.helper.np_dtype_to_tensor_dtype(v.dtype), v.shape)
+            for n, v in feeds.items()
+            if isinstance(v, np.ndarray)
+        ],
+        [onnx.helper.make_tensor_value_info(proto.output[0], onnx.TensorProto.UNDEFINED, None)],
+    )
+    try:
+        model = onnx.helper.make_model(single, opset_imports=[onnx.helper.make_opsetid("", node.opset)])
+        return np.asarray(next(iter(ReferenceEvaluator(model).run(None, feeds))))
+    except Exception as error:  # noqa: BLE001 - the evaluator raises whatever numpy or the operator raises
+        node.refuse(f"it could not be evaluated as a constant: {error}")
+
+
+def _input(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> tuple[str, tuple[int, ...]]:
+    inputs = [value for value in graph.input if value.name not in constants]
+    if len(inputs) != 1:
+        raise UnsupportedModel(f"the model has {len(inputs)} inputs; one tensor input is supported")
+    tensor = inputs[0].type.tensor_type
+    if tensor.elem_type not in _FLOATS:
+        raise UnsupportedModel(f"the input {inputs[0].name!r} is not a float tensor")
+    dims = [d.dim_value for d in tensor.shape.dim]
+    if len(dims) < 2 or any(d <= 0 for d in dims[1:]):
+        raise UnsupportedModel(
+            f"the input {inputs[0].name!r} has shape {dims}; only its first axis (batch) may be free"
+        )
+    if int(np.prod(dims[1:])) > MAX_ELEMENTS:
+        raise UnsupportedModel(
+            f"the input has {int(np.prod(dims[1:]))} features; up to {MAX_ELEMENTS} are supported"
+        )
+    return inputs[0].name, tuple(dims[1:])
+
+
+def _output(graph: onnx.GraphProto) -> str:
+    """The output to prove: the scores or probabilities, where a label comes beside them."""
+    outputs = list(graph.output)
+    if len(outputs) > 1:
+        outputs = [o for o in outputs if o.type.tensor_type.elem_type not in _LABELS]
+    if len(outputs) != 1:
+        names = ", ".join(o.name for o in graph.output)
+        raise UnsupportedModel(f"the model has several outputs ({names}); one tensor of scores is supported")
+    return str(outputs[0].name)
+
+
+def _needed(graph: onnx.GraphProto, target: str) -> list[onnx.NodeProto]:
+    """The nodes that ``target`` depends on, in the graph's (topological) order."""
+    wanted, chosen = {target}, []
+    for node in reversed(graph.node):
+        if wanted.intersection(node.output):
+            chosen.append(node)
+            wanted.update(node.input)
+    return chosen[::-1]
+
+
+def _labels(node: onnx.NodeProto) -> tuple[int | str, ...] | None:
+    for attribute in node.attribute:
+        if attribute.name in ("classlabels_int64s", "classlabels_ints") and attribute.ints:
+            return tuple(int(v) for v in attribute.ints)
+        if attribute.name == "classlabels_strings" and attribute.strings:
+            return tuple(v.decode() for v in attribute.strings)
+    return None

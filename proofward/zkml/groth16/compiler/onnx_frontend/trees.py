@@ -1,0 +1,158 @@
+"""``ai.onnx.ml`` tree ensembles, with ONNX Runtime's comparison and aggregation semantics.
+
+ONNX Runtime compares in float32. Every branching mode is turned into ``x > t`` with t a float32: ``x < t`` is
+``not (x > previous float32 before t)``, and equality is two comparisons. NaN is refused before quantising, so
+the direction of missing values does not matter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from proofward.zkml.groth16.compiler.network import Affine
+from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble, Labels, Leaf, Split, Tree
+from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Value, operator
+
+MAX_DEPTH = 64
+MAX_NODES = 1 << 16
+
+
+@operator("TreeEnsembleClassifier", domain="ai.onnx.ml")
+def classifier(node: Node) -> Value:
+    """Class scores, summed over the trees."""
+    attributes = node.attributes
+    labels: Labels = tuple(int(v) for v in attributes.get("classlabels_int64s", ())) or tuple(
+        v.decode() for v in attributes.get("classlabels_strings", ())
+    )
+    leaves = _leaf_values(node, "class")
+    transform = attributes.get("post_transform", b"NONE").decode()
+    if transform not in ("NONE", "LOGISTIC", "SOFTMAX"):
+        node.refuse(f"post_transform {transform} is not supported")
+    trees = _trees(node, leaves)
+    base = [float(np.float32(v)) for v in attributes.get("base_values", ())]
+    scored = {output for values in leaves.values() for output in values}
+    if len(labels) == 2 and len(scored) == 1:
+        if len(base) > 1:
+            node.refuse("it has two base_values for one score")
+        trees = tuple(_renumber(tree) for tree in trees)
+        positive = all(v >= 0 for values in leaves.values() for v in values.values())
+        offset = tuple(base) or (0.0,)
+        if transform == "NONE" and positive:
+            return Ensemble(trees, 2, offset, 1, "argmax", labels, complement=True)
+        if transform == "SOFTMAX":
+            node.refuse("post_transform SOFTMAX over one score is not supported")
+        return Ensemble(trees, 1, offset, 1, "sigmoid", labels)
+    if base and len(base) != len(labels):
+        node.refuse(f"it has {len(base)} base_values for {len(labels)} classes")
+    decision = "softmax" if transform == "SOFTMAX" else "argmax"
+    return Ensemble(trees, len(labels), tuple(base) or (0.0,) * len(labels), 1, decision, labels)
+
+
+@operator("TreeEnsembleRegressor", domain="ai.onnx.ml")
+def regressor(node: Node) -> Value:
+    """Targets, summed or averaged over the trees."""
+    attributes = node.attributes
+    how = attributes.get("aggregate_function", b"SUM").decode()
+    if how not in ("SUM", "AVERAGE"):
+        node.refuse(f"aggregate_function {how} is not supported")
+    transform = attributes.get("post_transform", b"NONE").decode()
+    targets = int(attributes.get("n_targets", 1))
+    if transform not in ("NONE", "LOGISTIC") or (transform == "LOGISTIC" and targets != 1):
+        node.refuse(f"post_transform {transform} over {targets} targets is not supported")
+    trees = _trees(node, _leaf_values(node, "target"))
+    base = [float(np.float32(v)) for v in attributes.get("base_values", ())] or [0.0] * targets
+    if len(base) != targets:
+        node.refuse(f"it has {len(base)} base_values for {targets} targets")
+    divisor = len(trees) if how == "AVERAGE" else 1
+    if divisor > 1 and any(base):
+        node.refuse("base_values beside an AVERAGE are not supported")
+    return Ensemble(
+        trees, targets, tuple(base), divisor, "sigmoid" if transform == "LOGISTIC" else "value", None
+    )
+
+
+def _leaf_values(node: Node, kind: str) -> dict[tuple[int, int], dict[int, float]]:
+    attributes = node.attributes
+    if any(name.endswith("_as_tensor") for name in attributes):
+        node.refuse("double precision ensembles are not supported; convert the model with float32 inputs")
+    leaves: dict[tuple[int, int], dict[int, float]] = {}
+    columns = (attributes[f"{kind}_{name}"] for name in ("treeids", "nodeids", "ids", "weights"))
+    for tree, leaf, output, weight in zip(*columns, strict=True):
+        values = leaves.setdefault((int(tree), int(leaf)), {})
+        values[int(output)] = values.get(int(output), 0.0) + float(np.float32(weight))
+    return leaves
+
+
+def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple[Tree, ...]:
+    value = node.affine(0)
+    features = int(np.prod(node.network.input_shape))
+    if node.network.blocks or not _is_input(value, features):
+        node.refuse(
+            "it must read the model's input unchanged (fold a scaler into the thresholds, or leave it out)"
+        )
+    names = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
+    table: dict[int, dict[int, tuple[Any, ...]]] = {}
+    roots: dict[int, int] = {}
+    for tree, number, *rest in zip(*(node.attributes[f"nodes_{name}"] for name in names), strict=True):
+        table.setdefault(int(tree), {})[int(number)] = tuple(rest)
+        roots.setdefault(int(tree), int(number))
+    if sum(len(nodes) for nodes in table.values()) > MAX_NODES:
+        node.refuse(f"it has more than {MAX_NODES} nodes")
+    return tuple(
+        _build(node, tree, root, table[tree], leaves, features, MAX_DEPTH) for tree, root in roots.items()
+    )
+
+
+def _is_input(value: Affine, features: int) -> bool:
+    rows = value.rows
+    return (
+        value.size == features == rows.shape[1] == rows.nnz
+        and not value.bias.any()
+        and bool(np.all(rows.data == 1.0))
+        and np.array_equal(rows.indices, np.arange(features))
+    )
+
+
+def _build(
+    node: Node,
+    tree: int,
+    number: int,
+    nodes: dict[int, tuple[Any, ...]],
+    leaves: dict[tuple[int, int], dict[int, float]],
+    features: int,
+    depth: int,
+) -> Tree:
+    if depth == 0 or number not in nodes:
+        node.refuse(f"tree {tree} is deeper than {MAX_DEPTH} or names a node that does not exist")
+    feature, threshold, mode, true, false = nodes[number]
+    if mode == b"LEAF":
+        return Leaf(leaves.get((tree, number), {}))
+    if not 0 <= feature < features or not np.isfinite(threshold):
+        node.refuse(f"tree {tree} reads feature {feature} of {features} at threshold {threshold}")
+    yes = _build(node, tree, int(true), nodes, leaves, features, depth - 1)
+    no = _build(node, tree, int(false), nodes, leaves, features, depth - 1)
+    at = np.float32(threshold)
+    before = float(np.nextafter(at, np.float32(-np.inf)))
+    exact = float(at)
+    match mode:
+        case b"BRANCH_LEQ":
+            return Split(feature, exact, yes, no)
+        case b"BRANCH_GT":
+            return Split(feature, exact, no, yes)
+        case b"BRANCH_LT":
+            return Split(feature, before, yes, no)
+        case b"BRANCH_GTE":
+            return Split(feature, before, no, yes)
+        case b"BRANCH_EQ":
+            return Split(feature, exact, Split(feature, before, no, yes), no)
+        case b"BRANCH_NEQ":
+            return Split(feature, exact, Split(feature, before, yes, no), yes)
+    node.refuse(f"branching mode {mode!r} is not supported")
+
+
+def _renumber(tree: Tree) -> Tree:
+    if isinstance(tree, Leaf):
+        return Leaf({0: sum(tree.values.values())})
+    return Split(tree.feature, tree.threshold, _renumber(tree.below), _renumber(tree.above))

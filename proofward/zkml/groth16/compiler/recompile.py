@@ -1,0 +1,48 @@
+"""ONNX to integer program: the part that an auditor repeats. No key, no randomness, no search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from proofward.zkml.groth16.compiler import network_program, tree_program
+from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
+from proofward.zkml.groth16.plan import Plan
+from proofward.zkml.groth16.program.program import Program
+from proofward.zkml.quantiser import AffineQuantiser, ThresholdQuantiser
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """An integer program with the meaning of its ends.
+
+    Args:
+        scale: output steps per unit. max_deviation: bound on what rounding the leaves of trees changed (0:
+            nothing).
+    """
+
+    program: Program
+    quantiser: AffineQuantiser | ThresholdQuantiser
+    scale: float
+    max_deviation: float = 0.0
+
+
+def lower_ensemble(traced: Traced) -> Lowered:
+    """A tree ensemble's program; it needs no plan."""
+    assert traced.ensemble is not None
+    found = tree_program.lower(traced.ensemble, int(np.prod(traced.input_shape)))
+    quantiser = ThresholdQuantiser(thresholds=found.thresholds)
+    return Lowered(found.program, quantiser, found.scale, found.max_deviation)
+
+
+def recompile(onnx: bytes, quantiser: AffineQuantiser | ThresholdQuantiser, plan: Plan | None) -> Lowered:
+    """The program that a publisher must have compiled, from the ONNX file and the manifest's quantisation.
+
+    Raises UnsupportedModel, CompileError.
+    """
+    traced = trace(onnx)
+    if traced.network is None or plan is None or not isinstance(quantiser, AffineQuantiser):
+        return lower_ensemble(traced)
+    found = network_program.lower(traced.network, quantiser, plan)
+    return Lowered(found.program, quantiser, found.scale)

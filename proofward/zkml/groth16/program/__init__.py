@@ -1,0 +1,1 @@
+"""The integer program that is proved: its form, its bounds, and its meaning."""
