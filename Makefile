@@ -15,7 +15,8 @@ help: ## show the targets
 demo: setup ## run one sealed job after another on the embedded chain; writes build/demo.json
 	@$(BIN)/proofward demo
 
-test: setup $(VENV)/.dev ## every test: Python, prover, pallets
+test: setup $(VENV)/.dev tests/conformance/node_modules/.ready ## every test: embedded chain, Python, prover, pallets
+	node --test --test-reporter=spec devnet tests/conformance
 	$(BIN)/python -m pytest
 ifneq ($(CARGO),)
 	cd prover && cargo test --release --quiet
@@ -97,4 +98,4 @@ endif
 	@touch $@
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build */node_modules prover/target chain/target chain/target-wasm
+	rm -rf $(VENV) build */node_modules tests/*/node_modules prover/target chain/target chain/target-wasm

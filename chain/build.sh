@@ -23,7 +23,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >&2
 fi
-if ! [ -d "$chain/../devnet/node_modules/@acala-network/chopsticks-core" ]; then
+if ! [ -d "$chain/../devnet/node_modules/zstddec" ]; then
 	(cd "$chain/../devnet" && npm ci --silent --ignore-scripts >&2)
 fi
 

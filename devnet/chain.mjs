@@ -1,62 +1,32 @@
 // Block production. A block is built as soon as an extrinsic waits, and when a slot has passed without one, so that
-// deadlines move; its time is the wall clock's. Chopsticks gives the rest: blocks, decoded metadata, RPC handlers.
+// deadlines move; its time is the wall clock's. Every block is final as soon as it is there.
 import { EventEmitter } from 'node:events'
-import { Api, Block, Blockchain, BuildBlockMode } from '@acala-network/chopsticks-core'
-import { GenericExtrinsic } from '@polkadot/types'
-import { hexToU8a, u8aConcat, u8aToHex } from '@polkadot/util'
-import { blake2AsHex, blake2AsU8a, decodeAddress, encodeAddress, xxhashAsHex } from '@polkadot/util-crypto'
+import { hexToU8a, u8aToHex } from '@polkadot/util'
+import { blake2AsHex, blake2AsU8a, xxhashAsHex } from '@polkadot/util-crypto'
 import { execute, RuntimeError, runtimeVersion } from './executor.mjs'
-import { encodeHeader, genesisBlock, genesisProvider, UNKNOWN_ROOT } from './genesis.mjs'
+import { genesisBlock, UNKNOWN_ROOT } from './genesis.mjs'
 import { Ledger, LedgerError } from './ledger.mjs'
-import { EXHAUSTS, FUTURE, Pool, PoolError, validityError } from './pool.mjs'
+import { EXHAUSTS, FUTURE, Pool, PoolError, readValidity, validityError } from './pool.mjs'
+import { compact, concat, encodeHeader, Reader, sized, unsigned } from './scale.mjs'
 import { Overlay, VersionedState } from './state.mjs'
 
-const SS58_PREFIX = 42
-const CODE = '0x3a636f6465'
+export const CODE = '0x3a636f6465'
 const storagePrefix = (pallet, item) => xxhashAsHex(pallet, 128) + xxhashAsHex(item, 128).slice(2)
-const NOW = storagePrefix('Timestamp', 'Now')
 const ACCOUNT = storagePrefix('System', 'Account')
 // Extrinsics that one block takes: more wait for the next.
 const BLOCK_CAPACITY = 64
-// Blocks kept as objects; older ones are made again from the ledger when asked for.
-const RECENT = 256
+// sp_timestamp's inherent identifier.
+const TIMESTAMP = Buffer.from('timstap0')
 
-class DevBlock extends Block {
-  #chain
-  #record
-
-  // `like` is any block with the same runtime: its decoded metadata is shared.
-  constructor(chain, record, like) {
-    const storage = chain.state.at(record.number)
-    super(chain, record.number, record.hash, like, { header: undefined, extrinsics: record.extrinsics, storage })
-    this.#chain = chain
-    this.#record = record
-  }
-
-  get header() {
-    return this.registry.then((registry) => registry.createType('Header', hexToU8a(this.#record.header)))
-  }
-
-  get parentBlock() {
-    return this.number === 0 ? Promise.resolve(undefined) : this.#chain.getBlockAt(this.number - 1)
-  }
-
-  async call(method, args) {
-    const input = `0x${args.map((argument) => argument.slice(2)).join('')}`
-    return { result: this.#chain.run(new Overlay(this.#chain.state, this.number), method, input) }
-  }
-
-  get runtimeVersion() {
-    return this.wasm.then(runtimeVersion)
-  }
-}
-
-export class DevChain extends Blockchain {
+export class DevChain {
   state = new VersionedState()
+  // 'block' for each new one, with { block, changes }; and under an extrinsic's hash its status, as a node's
+  // author_submitAndWatchExtrinsic spells it, with { block, index } beside it when it is in one, or why it was dropped.
   events = new EventEmitter()
+  runtimeLogLevel = 0
+  #spec
   #ledger
   #pool = new Pool()
-  #recent = new Map()
   #building = Promise.resolve()
   #blockTime
   #offset = 0
@@ -67,52 +37,42 @@ export class DevChain extends Blockchain {
   #log
 
   static async open(spec, { directory, blockTime, log }) {
-    const genesis = genesisBlock(spec)
-    const api = new Api(genesisProvider(spec, genesis))
-    await api.isReady
-    const chain = new DevChain({
-      api,
-      buildBlockMode: BuildBlockMode.Manual,
-      inherentProviders: [],
-      header: { hash: genesis.hash, number: 0 },
-      maxMemoryBlockCount: RECENT,
-    })
+    const chain = new DevChain()
+    chain.#spec = spec
     chain.#blockTime = blockTime
     chain.#log = log
     chain.events.setMaxListeners(0)
+    const genesis = genesisBlock(spec)
     chain.state.commit(0, genesis.changes)
     chain.#ledger = await Ledger.open(genesis, directory, (block) => chain.state.commit(block.number, block.changes))
-    await chain.setHead(chain.#block(chain.#ledger.byHeight(chain.#ledger.height)))
     return chain
   }
 
   // ---- reading ------------------------------------------------------------------------------
 
-  get txPool() {
-    return this.#pool
+  // A block is { number, hash, header, extrinsics }, all but the number hexadecimal.
+  get head() {
+    return this.byHeight(this.#ledger.height)
   }
 
-  #block(record) {
-    let block = this.#recent.get(record.hash)
-    if (block) return block
-    const head = this.head instanceof DevBlock ? this.head : undefined
-    const same = head && this.state.changedAt(CODE, head.number) === this.state.changedAt(CODE, record.number)
-    block = new DevBlock(this, record, same ? head : undefined)
-    this.#recent.set(record.hash, block)
-    if (this.#recent.size > RECENT) this.#recent.delete(this.#recent.keys().next().value)
-    return block
+  get genesis() {
+    return this.byHeight(0)
   }
 
-  async getBlockAt(number) {
-    if (number === null || number === undefined) return this.head
-    const record = this.#ledger.byHeight(number)
-    return record && this.#block(record)
+  get spec() {
+    return this.#spec
   }
 
-  async getBlock(hash) {
-    if (hash === null || hash === undefined) return this.head
-    const record = this.#ledger.byHash(hash)
-    return record && this.#block(record)
+  byHeight(number) {
+    return this.#ledger.byHeight(number)
+  }
+
+  byHash(hash) {
+    return this.#ledger.byHash(hash)
+  }
+
+  get pending() {
+    return this.#pool.pendingExtrinsics
   }
 
   // Run one function of the runtime over `overlay`, keeping what it changes there. Throws a RuntimeError when it traps.
@@ -121,50 +81,58 @@ export class DevChain extends Blockchain {
     return execute(overlay.read(CODE), name, input, overlay, { log, level: this.runtimeLogLevel })
   }
 
+  // The same on the state after `block`, keeping nothing.
+  call(block, name, input) {
+    return this.run(new Overlay(this.state, block.number), name, input)
+  }
+
+  version(block) {
+    return runtimeVersion(this.state.read(CODE, block.number))
+  }
+
+  // What BlockBuilder_apply_extrinsic answers on top of `block`, as hexadecimal.
+  dryRun(block, bytes) {
+    const overlay = new Overlay(this.state, block.number)
+    this.run(overlay, 'Core_initialize_block', this.#draft(block))
+    return this.run(overlay, 'BlockBuilder_apply_extrinsic', bytes)
+  }
+
   // ---- extrinsics ---------------------------------------------------------------------------
 
-  // Put a valid extrinsic into the pool; gives its hash. Rejects with a PoolError.
-  async submitExtrinsic(bytes) {
-    const source = '0x02' // TransactionSource::External
-    const answer = await this.head.call('TaggedTransactionQueue_validate_transaction', [source, bytes, this.head.hash])
-    const validity = hexToU8a(answer.result)
-    if (validity[0] !== 0) throw new PoolError(validityError(validity, 1))
+  // Put a valid extrinsic into the pool; gives its hash and status. Throws a PoolError.
+  submit(bytes) {
     const hash = blake2AsHex(hexToU8a(bytes), 256)
-    this.#pool.add({ hash, bytes, ...(await this.#signerOf(bytes)) })
-    this.#wanted = true
-    this.#wake()
-    return hash
-  }
-
-  async #signerOf(bytes) {
-    const registry = await this.head.registry
+    const source = '02' // TransactionSource::External
+    const input = `0x${source}${bytes.slice(2)}${this.head.hash.slice(2)}`
+    let validity
     try {
-      const { isSigned, signer, nonce } = registry.createType('GenericExtrinsic', bytes)
-      return isSigned ? { signer: encodeAddress(signer.toString(), SS58_PREFIX), nonce: nonce.toNumber() } : {}
-    } catch {
-      return {} // a format that polkadot.js cannot read
+      validity = hexToU8a(this.call(this.head, 'TaggedTransactionQueue_validate_transaction', input))
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error
+      throw new PoolError({ code: 1010, message: 'Invalid Transaction', data: error.message })
     }
+    if (validity[0] !== 0) throw new PoolError(validityError(validity, 1))
+    const replaced = this.#pool.add({ hash, bytes, ...readValidity(validity.subarray(1)) })
+    for (const other of replaced) this.events.emit(other, { usurped: hash })
+    const ready = this.#pool.ready(hash)
+    this.#wanted ||= ready
+    if (ready) this.#wake()
+    return { hash, status: ready ? 'ready' : 'future' }
   }
 
-  // The next nonce of an account (SS58), behind those that wait here without a gap.
-  nextNonce(address) {
-    const signer = encodeAddress(address, SS58_PREFIX)
-    return this.#pool.nextNonce(signer, this.#nonce(signer))
-  }
-
-  // An account's next nonce in the state of the head: the first field of its record.
-  #nonce(signer) {
-    const account = decodeAddress(signer)
-    const key = u8aToHex(u8aConcat(hexToU8a(ACCOUNT), blake2AsU8a(account, 128), account))
+  // The next nonce of an account (32 bytes), behind those that wait here without a gap.
+  nextNonce(account) {
+    const key = u8aToHex(concat(hexToU8a(ACCOUNT), blake2AsU8a(account, 128), account))
     const stored = this.state.read(key, this.head.number)
-    return stored ? new DataView(hexToU8a(stored).buffer).getUint32(0, true) : 0
+    const nonce = stored ? new Reader(hexToU8a(stored)).u32() : 0 // the first field of the record
+    return this.#pool.nextNonce(Buffer.from(account).toString('hex'), nonce)
   }
 
   // ---- blocks -------------------------------------------------------------------------------
 
   // Move the clock: the next block has this time, in milliseconds, and time goes on from there.
   travel(milliseconds) {
-    this.#offset = Number(milliseconds) - Date.now()
+    this.#offset = milliseconds - Date.now()
   }
 
   // Build one block of what waits. Blocks are built one at a time.
@@ -175,14 +143,14 @@ export class DevChain extends Blockchain {
     return built
   }
 
-  async #build() {
+  #build() {
     this.#wanted = false
     this.#lastBuilt = Date.now()
     const parent = this.head
-    const inherent = await this.#inherent(parent)
     const overlay = new Overlay(this.state, parent.number)
     this.run(overlay, 'Core_initialize_block', this.#draft(parent))
-    this.run(overlay, 'BlockBuilder_apply_extrinsic', inherent)
+    const inherents = this.#inherents(overlay)
+    for (const inherent of inherents) this.run(overlay, 'BlockBuilder_apply_extrinsic', inherent)
     const included = []
     for (const entry of this.#pool.take(BLOCK_CAPACITY)) {
       const answer = this.#apply(overlay, entry, included.length === 0)
@@ -190,7 +158,7 @@ export class DevChain extends Blockchain {
       if (answer === 'included') included.push(entry)
     }
     const header = this.run(overlay, 'BlockBuilder_finalize_block', '0x')
-    const extrinsics = [inherent, ...included.map(({ bytes }) => bytes)]
+    const extrinsics = [...inherents, ...included.map(({ bytes }) => bytes)]
     const record = { number: parent.number + 1, hash: blake2AsHex(header, 256), header, extrinsics }
     return this.#import(record, overlay.changes, included)
   }
@@ -215,19 +183,25 @@ export class DevChain extends Blockchain {
     if (refusal.invalid === FUTURE && this.#pool.retry(hash)) return 'later'
     this.#pool.remove(hash)
     this.#log('dropped', { extrinsic: hash, reason: refusal.data })
-    this.events.emit(hash, { dropped: refusal })
+    this.events.emit(hash, refusal.invalid === undefined ? 'dropped' : 'invalid', { reason: refusal.data })
     return 'dropped'
   }
 
-  async #import(record, changes, included) {
-    this.#ledger.append({ ...record, changes: [...changes] })
-    this.state.commit(record.number, changes)
-    for (const { hash } of included) this.#pool.remove(hash)
+  #import(block, changes, included) {
+    this.#ledger.append({ ...block, changes: [...changes] })
+    this.state.commit(block.number, changes)
+    this.#pool.included(included)
+    for (const { hash } of this.#pool.age()) {
+      this.#log('dropped', { extrinsic: hash, reason: 'what it requires did not come' })
+      this.events.emit(hash, 'dropped', { reason: 'what it requires did not come' })
+    }
     // what waits may wait for these
-    this.#wanted ||= included.length > 0 && this.#pool.pendingExtrinsics.length > 0
-    const block = this.#block(record)
-    await this.setHead(block)
-    for (const { hash } of included) this.events.emit(hash, { block: block.hash })
+    this.#wanted ||= included.length > 0 && this.#pool.size > 0
+    this.events.emit('block', { block, changes })
+    const first = block.extrinsics.length - included.length
+    for (const [at, { hash }] of included.entries()) {
+      this.events.emit(hash, { inBlock: block.hash }, { block, index: first + at })
+    }
     return block
   }
 
@@ -241,13 +215,12 @@ export class DevChain extends Blockchain {
     })
   }
 
-  async #inherent(parent) {
-    const meta = await parent.meta
-    const stored = this.state.read(NOW, parent.number)
-    const last = stored ? Number(hexToU8a(stored).reduceRight((sum, byte) => sum * 256n + BigInt(byte), 0n)) : 0
-    const earliest = last + Math.max(1, meta.consts.timestamp.minimumPeriod.toNumber())
-    const now = Math.max(Date.now() + this.#offset, earliest)
-    return new GenericExtrinsic(meta.registry, meta.tx.timestamp.set(now)).toHex()
+  // The extrinsics that every block begins with, made by the runtime from the time.
+  #inherents(overlay) {
+    const now = Math.max(Date.now() + this.#offset, 0)
+    const data = concat(compact(1), TIMESTAMP, sized(unsigned(now, 8))) // InherentData: a map of identifiers
+    const answer = this.run(overlay, 'BlockBuilder_inherent_extrinsics', u8aToHex(data))
+    return new Reader(hexToU8a(answer)).list((reader) => u8aToHex(sized(reader.sized())))
   }
 
   // Build blocks until `close`. Throws a LedgerError when one cannot be kept.

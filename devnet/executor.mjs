@@ -1,5 +1,5 @@
-// Runs a runtime's functions in Node's own WebAssembly engine, compiled once: chopsticks' executor interprets it, and
-// compiles it anew for every task. devnet/executor.test.mjs holds the two against each other.
+// Runs a runtime's functions in Node's own WebAssembly engine, compiled once.
+// tests/conformance/executor.test.mjs holds it against chopsticks' executor.
 //
 // Host functions after the Polkadot specification, appendix B ("Polkadot host API"); only those that polkadot-sdk 2609
 // runtimes import. A pointer and a length travel as one 64-bit integer: the length in the high half.
@@ -8,7 +8,7 @@ import { u8aToHex } from '@polkadot/util'
 import { blake2AsU8a, ed25519Verify, keccakAsU8a, sha256AsU8a } from '@polkadot/util-crypto'
 import { sr25519Verify, xxhashAsU8a } from '@polkadot/util-crypto'
 import { ZSTDDecoder } from 'zstddec'
-import { compact } from './scale.mjs'
+import { compact, concat, Reader, sized } from './scale.mjs'
 import { CHILD_PREFIX } from './state.mjs'
 import { orderedRoot } from './trie.mjs'
 
@@ -103,47 +103,18 @@ class Heap {
   }
 }
 
-const some = (bytes) => concat(Uint8Array.of(1), compact(bytes.length), bytes)
+const some = (bytes) => concat(Uint8Array.of(1), sized(bytes))
 const NONE = Uint8Array.of(0)
-
-function concat(...parts) {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
 
 const u32 = (value) => Uint8Array.of(value & 255, (value >>> 8) & 255, (value >>> 16) & 255, value >>> 24)
 
-// A SCALE compact length: its value and how many bytes it took.
-function readCompact(bytes, at = 0) {
-  const mode = bytes[at] & 3
-  if (mode === 0) return [bytes[at] >>> 2, 1]
-  if (mode === 1) return [(bytes[at] | (bytes[at + 1] << 8)) >>> 2, 2]
-  const word = bytes[at] + bytes[at + 1] * 2 ** 8 + bytes[at + 2] * 2 ** 16 + bytes[at + 3] * 2 ** 24
-  if (mode === 2) return [Math.floor(word / 4), 4]
-  return [bytes[at + 1] + bytes[at + 2] * 2 ** 8 + bytes[at + 3] * 2 ** 16 + bytes[at + 4] * 2 ** 24, 5]
-}
-
-function readByteVectors(bytes) {
-  let [count, at] = readCompact(bytes)
-  const vectors = []
-  for (; count > 0; count -= 1) {
-    const [length, width] = readCompact(bytes, at)
-    vectors.push(bytes.slice(at + width, at + width + length))
-    at += width + length
-  }
-  return vectors
-}
+const readByteVectors = (bytes) => new Reader(bytes).list((reader) => reader.sized())
 
 // `item` behind the elements of the SCALE vector in `stored`.
 function appended(stored, item) {
   if (!stored) return concat(compact(1), item)
-  const [count, width] = readCompact(stored)
-  return concat(compact(count + 1), stored.subarray(width), item)
+  const reader = new Reader(stored)
+  return concat(compact(reader.compact() + 1), reader.rest, item)
 }
 
 function optionalLimit(bytes) {
@@ -317,23 +288,16 @@ const versions = new Map()
 
 // sp_version::RuntimeVersion.
 function readVersion(bytes) {
-  let at = 0
-  const take = (length) => bytes.subarray(at, (at += length))
-  const number = () => take(4).readUInt32LE()
-  const count = () => {
-    const [value, width] = readCompact(bytes, at)
-    at += width
-    return value
-  }
-  const text = () => take(count()).toString()
+  const reader = new Reader(bytes)
   const version = {
-    specName: text(),
-    implName: text(),
-    authoringVersion: number(),
-    specVersion: number(),
-    implVersion: number(),
-    apis: Array.from({ length: count() }, () => [u8aToHex(take(8)), number()]),
-    transactionVersion: number(),
+    specName: reader.text(),
+    implName: reader.text(),
+    authoringVersion: reader.u32(),
+    specVersion: reader.u32(),
+    implVersion: reader.u32(),
+    apis: reader.list(() => [u8aToHex(reader.take(8)), reader.u32()]),
+    transactionVersion: reader.u32(),
   }
-  return { ...version, stateVersion: bytes[at], systemVersion: bytes[at] }
+  const system = reader.u8()
+  return { ...version, stateVersion: system, systemVersion: system }
 }

@@ -1,20 +1,13 @@
 // The genesis block of a raw chain spec, with the hash that any Substrate node gives it.
 import { readFileSync } from 'node:fs'
-import { hexToU8a, u8aConcat, u8aToHex } from '@polkadot/util'
+import { hexToU8a, u8aToHex } from '@polkadot/util'
 import { blake2AsHex } from '@polkadot/util-crypto'
-import { compact } from './scale.mjs'
+import { encodeHeader } from './scale.mjs'
 import { trieRoot } from './trie.mjs'
 
 const ZERO = `0x${'00'.repeat(32)}`
 // The root of an empty trie: BLAKE2b-256 of one zero byte.
 const EMPTY_ROOT = '0x03170a2e7597b7b7e3d84c05391d139a62b157e78786d8c082f29dcf4c111314'
-
-// A header with an empty digest, SCALE-encoded.
-export function encodeHeader({ parentHash, number, stateRoot, extrinsicsRoot }) {
-  return u8aToHex(
-    u8aConcat(hexToU8a(parentHash), compact(number), hexToU8a(stateRoot), hexToU8a(extrinsicsRoot), Uint8Array.of(0)),
-  )
-}
 
 export const UNKNOWN_ROOT = ZERO
 // The runtime's `system_version` is 1: long values are in the trie by their hash.
@@ -42,29 +35,4 @@ export function genesisBlock(spec) {
   const stateRoot = u8aToHex(trieRoot(entries.map((pair) => pair.map((hex) => hexToU8a(hex))), STATE_VERSION))
   const header = encodeHeader({ parentHash: ZERO, number: 0, stateRoot, extrinsicsRoot: EMPTY_ROOT })
   return { number: 0, hash: blake2AsHex(header, 256), header, extrinsics: [], changes: entries }
-}
-
-// What chopsticks asks of the chain it believes to fork: only names, since every block is ours.
-export function genesisProvider(spec, genesis) {
-  const answers = {
-    system_chain: () => spec.name,
-    system_name: () => 'proofward-devnet',
-    system_properties: () => spec.properties ?? {},
-    chain_getFinalizedHead: () => genesis.hash,
-    chain_getBlockHash: () => null,
-    chain_getHeader: () => null,
-  }
-  return {
-    isReady: Promise.resolve(),
-    isConnected: true,
-    hasSubscriptions: false,
-    isClonable: false,
-    connect: async () => {},
-    disconnect: async () => {},
-    on: () => () => {},
-    send: async (method) => {
-      if (!answers[method]) throw new Error(`${method} has no answer on the development chain`)
-      return answers[method]()
-    },
-  }
 }

@@ -1,33 +1,19 @@
 // The blocks of the chain, in memory and, with --data, in a log that only grows: one JSON line per block.
 import { closeSync, createReadStream, existsSync, fsyncSync, ftruncateSync, mkdirSync } from 'node:fs'
-import { openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
+import { openSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { LockError, takeLock } from './lock.mjs'
 
 export class LedgerError extends Error {}
 
-// One process per directory: the lock holds its process id.
 function lock(directory) {
-  const path = join(directory, 'lock')
-  for (let tries = 0; tries < 2; tries += 1) {
-    try {
-      const file = openSync(path, 'wx', 0o600)
-      writeSync(file, String(process.pid))
-      closeSync(file)
-      return path
-    } catch (error) {
-      if (error.code !== 'EEXIST') throw error
-    }
-    const owner = Number(readFileSync(path, 'utf8'))
-    try {
-      process.kill(owner, 0)
-    } catch {
-      rmSync(path, { force: true }) // its owner is gone
-      continue
-    }
-    throw new LedgerError(`${directory} is in use by process ${owner}: stop it, or choose another --data`)
+  try {
+    return takeLock(join(directory, 'lock'))
+  } catch (error) {
+    if (!(error instanceof LockError)) throw error
+    throw new LedgerError(`${directory} is in use by process ${error.message}: stop it, or choose another --data`)
   }
-  throw new LedgerError(`${directory} cannot be locked`)
 }
 
 export class Ledger {
@@ -36,7 +22,7 @@ export class Ledger {
   #file
   #size = 0 // bytes of whole lines
   #directory
-  #lock
+  #unlock = () => {}
 
   // Open the chain in `directory` (or only in memory), calling `onBlock` for every block it holds, in order.
   static async open(genesis, directory, onBlock) {
@@ -44,7 +30,7 @@ export class Ledger {
     ledger.#add(genesis)
     if (!directory) return ledger
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    ledger.#lock = lock(directory)
+    ledger.#unlock = lock(directory)
     try {
       await ledger.#load(join(directory, 'blocks.jsonl'), directory, onBlock)
     } catch (error) {
@@ -129,7 +115,7 @@ export class Ledger {
       closeSync(this.#file)
       this.#file = undefined
     }
-    if (this.#lock) rmSync(this.#lock, { force: true })
-    this.#lock = undefined
+    this.#unlock()
+    this.#unlock = () => {}
   }
 }

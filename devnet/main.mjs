@@ -1,16 +1,25 @@
-// node main.mjs --spec FILE [--host H] [--port N] [--data DIR] [--block-time MS] [--follow-stdin] [--verbose]
+// node main.mjs --spec FILE [--host H] [--port N] [--data DIR] [--block-time MS] [--cors ORIGIN]... [--follow-stdin]
+//   [--verbose]
 // Prints one JSON line on standard output when it serves, or when it ends by itself, and logs JSON lines on standard
 // error.
-process.env.LOG_LEVEL ??= 'fatal' // chopsticks' own log goes to standard output
-const { parseArgs } = await import('node:util')
-const { cryptoWaitReady } = await import('@polkadot/util-crypto')
-const { DevChain } = await import('./chain.mjs')
-const { SpecError, readSpec } = await import('./genesis.mjs')
-const { LedgerError } = await import('./ledger.mjs')
-const { rpcHandler } = await import('./rpc.mjs')
-const { listen } = await import('./server.mjs')
+import { parseArgs } from 'node:util'
+import { cryptoWaitReady } from '@polkadot/util-crypto'
+import { DevChain } from './chain.mjs'
+import { readSpec, SpecError } from './genesis.mjs'
+import { LedgerError } from './ledger.mjs'
+import { rpcHandler } from './rpc/index.mjs'
+import { listen } from './server.mjs'
 
 class UsageError extends Error {}
+
+// As browsers write it in the header Origin.
+function isOrigin(text) {
+  try {
+    return new URL(text).origin === text
+  } catch {
+    return false
+  }
+}
 
 function options() {
   const { values } = parseArgs({
@@ -20,6 +29,7 @@ function options() {
       port: { type: 'string', default: '9944' },
       data: { type: 'string' },
       'block-time': { type: 'string', default: '1000' },
+      cors: { type: 'string', multiple: true, default: [] },
       'follow-stdin': { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
     },
@@ -28,6 +38,7 @@ function options() {
   if (!values.spec) throw new UsageError('--spec FILE is missing')
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new UsageError(`--port ${values.port} is no port`)
   if (!Number.isInteger(blockTime) || blockTime < 50) throw new UsageError('--block-time takes 50 ms or more')
+  for (const origin of values.cors) if (!isOrigin(origin)) throw new UsageError(`--cors ${origin} is no origin such as https://example.org`)
   return { ...values, port, blockTime, followStdin: values['follow-stdin'] }
 }
 
@@ -47,9 +58,13 @@ function codeOf(error) {
 }
 
 async function main() {
-  const { spec: path, host, port, data, blockTime, followStdin, verbose } = options()
+  const { spec: path, host, port, data, blockTime, cors, followStdin, verbose } = options()
   const log = (event, fields) => {
     if (verbose || event !== 'runtime') process.stderr.write(`${JSON.stringify({ event, ...fields })}\n`)
+  }
+  // a fault in one request's handling must not end the chain for all
+  for (const event of ['unhandledRejection', 'uncaughtException']) {
+    process.on(event, (error) => log(event, { error: String(error?.stack ?? error) }))
   }
   await cryptoWaitReady()
   const spec = readSpec(path)
@@ -63,18 +78,18 @@ async function main() {
   }
   try {
     if (chain.head.number === 0) await chain.newBlock()
-    server = await listen(rpcHandler({ chain }), { host, port })
+    server = await listen(rpcHandler({ chain, log }), { host, port, cors, log })
   } catch (error) {
     await chain.close()
     throw error
   }
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, stop)
   if (followStdin) process.stdin.on('close', stop).on('end', stop).resume()
-  const { specName, specVersion } = await chain.head.runtimeVersion
+  const { specName, specVersion } = chain.version(chain.head)
   const ready = {
     event: 'ready',
     url: `ws://${host}:${server.port}`,
-    genesis: (await chain.getBlockAt(0)).hash,
+    genesis: chain.genesis.hash,
     spec: specName,
     version: specVersion,
     block: chain.head.number,

@@ -1,106 +1,291 @@
-// JSON-RPC 2.0 over WebSocket and HTTP POST on one port.
+// JSON-RPC 2.0 over WebSocket and HTTP POST on one port, and GET /health. A web page may ask only when its origin is
+// allowed; whoever asks, no request is larger, and no connection keeps more, than LIMITS says.
+import { randomBytes } from 'node:crypto'
 import http from 'node:http'
 import { WebSocket, WebSocketServer } from 'ws'
 
-const MOST_BYTES = 16 * 1024 * 1024
-const MOST_IN_BATCH = 256
-
-const failure = (id, code, message, data) => ({ jsonrpc: '2.0', id, error: { code, message, ...(data === undefined ? {} : { data }) } })
-
-function isRequest(value) {
-  return typeof value === 'object' && value !== null && typeof value.method === 'string'
+export const LIMITS = {
+  requestBytes: 16 * 1024 * 1024, // of a body or a frame
+  answerBytes: 32 * 1024 * 1024, // of an answer, a whole batch's too
+  batch: 256, // requests in one
+  waiting: 256, // requests of one connection that are not answered yet
+  backlogBytes: 64 * 1024 * 1024, // that a connection has not read yet: then it is closed
+  connections: 512,
+  subscriptions: 1024, // of one connection
+  remembered: 1024, // of one connection, of a kind: broadcasts, followed heads
+  idBytes: 256, // of a request's id, when it is a string
+  headersMs: 10_000,
+  requestMs: 30_000,
 }
 
-async function answer(handler, request, subscriptions) {
-  if (!isRequest(request)) return failure(null, -32600, 'Invalid Request')
-  const { id, params } = request
-  if (params !== undefined && !Array.isArray(params)) return failure(id ?? null, -32602, 'params must be an array')
-  try {
-    const result = await handler(request, subscriptions)
-    return id === undefined ? undefined : { jsonrpc: '2.0', id, result: result ?? null }
-  } catch (error) {
-    const code = Number.isInteger(error?.code) ? error.code : -32603
-    return failure(id ?? null, code, String(error?.message ?? error), error?.data)
+const PARSE_ERROR = -32700
+const INVALID_REQUEST = -32600
+const METHOD_NOT_FOUND = -32601
+const INTERNAL = -32603
+const TOO_MANY_SUBSCRIPTIONS = -32006
+const ANSWER_TOO_BIG = -32008
+const BUSY = -32009
+const BATCH_TOO_BIG = -32010
+
+const error = (code, message, data) => Object.assign(new Error(message), { code, data })
+
+function failure(id, { code, message, data }) {
+  return { jsonrpc: '2.0', id, error: { code, message, ...(data === undefined ? {} : { data }) } }
+}
+
+const isId = (id) =>
+  id === undefined || id === null || Number.isFinite(id) || (typeof id === 'string' && id.length <= LIMITS.idBytes)
+
+function isRequest(value) {
+  return typeof value === 'object' && value !== null && typeof value.method === 'string' && isId(value.id)
+}
+
+// ---- one connection -------------------------------------------------------------------------
+
+// What a method's handler sees of its WebSocket: subscriptions, and what else ends with the connection.
+export class Connection {
+  #send
+  #subscriptions = new Map() // id -> { cancel, held: [notification] until the answer with the id has gone out }
+  #kept = new Map() // kind -> Map(id -> value)
+
+  constructor(send) {
+    this.#send = send
+  }
+
+  // Begin a subscription: its id, and a function that sends one result. `cancel` is called when it ends. Throws when the
+  // connection has too many.
+  subscribe(method, cancel) {
+    if (this.#subscriptions.size >= LIMITS.subscriptions) {
+      throw error(TOO_MANY_SUBSCRIPTIONS, 'Too many subscriptions on the connection', `at most ${LIMITS.subscriptions}`)
+    }
+    const id = randomBytes(12).toString('base64url')
+    const subscription = { cancel, held: [] }
+    this.#subscriptions.set(id, subscription)
+    const notify = (result) => {
+      if (this.#subscriptions.get(id) !== subscription) return
+      const notification = { jsonrpc: '2.0', method, params: { subscription: id, result } }
+      if (subscription.held) subscription.held.push(notification)
+      else this.#send(notification)
+    }
+    return { id, notify }
+  }
+
+  // End a subscription; false when there is none of that id.
+  unsubscribe(id) {
+    const subscription = this.#subscriptions.get(id)
+    if (!subscription) return false
+    // the last word of one that ended before its id went out
+    if (subscription.held?.length > 0) this.#ended.push(...subscription.held)
+    this.#subscriptions.delete(id)
+    subscription.cancel()
+    return true
+  }
+
+  #ended = []
+
+  // The answers have gone out: send what was held back behind them.
+  release() {
+    for (const notification of this.#ended.splice(0)) this.#send(notification)
+    for (const subscription of this.#subscriptions.values()) {
+      if (!subscription.held) continue
+      const { held } = subscription
+      subscription.held = undefined
+      for (const notification of held) this.#send(notification)
+    }
+  }
+
+  #of(kind) {
+    if (!this.#kept.has(kind)) this.#kept.set(kind, new Map())
+    return this.#kept.get(kind)
+  }
+
+  // Keep a value under an id while the connection lasts; false when there are too many of its kind.
+  remember(kind, id, value = true) {
+    if (this.count(kind) >= LIMITS.remembered) return false
+    this.#of(kind).set(id, value)
+    return true
+  }
+
+  recall(kind, id) {
+    return this.#of(kind).get(id)
+  }
+
+  forget(kind, id) {
+    return this.#of(kind).delete(id)
+  }
+
+  count(kind) {
+    return this.#of(kind).size
+  }
+
+  close() {
+    for (const id of [...this.#subscriptions.keys()]) this.unsubscribe(id)
+    this.#kept.clear()
   }
 }
 
-async function answerText(handler, text, subscriptions) {
+// What a single HTTP request has instead: nothing outlives it.
+class NoConnection extends Connection {
+  subscribe() {
+    throw error(METHOD_NOT_FOUND, 'Subscriptions need a WebSocket')
+  }
+}
+
+// ---- requests -------------------------------------------------------------------------------
+
+// The answer's JSON; undefined for a notification.
+async function answer(handler, request, connection, log) {
+  if (!isRequest(request)) return JSON.stringify(failure(null, { code: INVALID_REQUEST, message: 'Invalid Request' }))
+  const { id } = request
+  let reply
+  try {
+    const result = await handler(request, connection)
+    reply = JSON.stringify({ jsonrpc: '2.0', id: id ?? null, result: result ?? null })
+  } catch (problem) {
+    if (!Number.isInteger(problem?.code)) {
+      log('request failed', { method: request.method.slice(0, 128), error: String(problem?.stack ?? problem) })
+      problem = { code: INTERNAL, message: 'Internal error', data: String(problem?.message ?? problem) }
+    }
+    reply = JSON.stringify(failure(id ?? null, problem))
+  }
+  if (id === undefined) return undefined
+  return reply.length <= LIMITS.answerBytes ? reply : tooBig(id)
+}
+
+const tooBig = (id) =>
+  JSON.stringify(failure(id, { code: ANSWER_TOO_BIG, message: 'Response is too big', data: `Exceeded max limit of ${LIMITS.answerBytes}` }))
+
+// The JSON that answers a text; undefined when nothing in it wants an answer.
+async function answerText(handler, text, connection, log) {
   let message
   try {
     message = JSON.parse(text)
   } catch {
-    return failure(null, -32700, 'Parse error')
+    return JSON.stringify(failure(null, { code: PARSE_ERROR, message: 'Parse error' }))
   }
-  if (!Array.isArray(message)) return answer(handler, message, subscriptions)
-  if (message.length === 0 || message.length > MOST_IN_BATCH) return failure(null, -32600, 'Invalid Request')
-  const answers = await Promise.all(message.map((request) => answer(handler, request, subscriptions)))
-  return answers.filter((one) => one !== undefined)
-}
-
-const NO_SUBSCRIPTIONS = {
-  subscribe: () => {
-    throw Object.assign(new Error('Subscriptions need a WebSocket'), { code: -32601 })
-  },
-  unsubscribe: () => {},
-}
-
-// The subscriptions of one socket, in the shape that chopsticks' handlers take.
-function subscriptionsOf(send) {
-  const cancel = new Map()
-  return {
-    subscribe: (method, id, onCancel = () => {}) => {
-      cancel.set(id, onCancel)
-      return (result) => cancel.has(id) && send({ jsonrpc: '2.0', method, params: { subscription: id, result } })
-    },
-    unsubscribe: (id) => {
-      cancel.get(id)?.(id)
-      cancel.delete(id)
-    },
-    close: () => {
-      for (const [id, onCancel] of cancel) onCancel(id)
-      cancel.clear()
-    },
+  if (!Array.isArray(message)) return answer(handler, message, connection, log)
+  if (message.length === 0) return JSON.stringify(failure(null, { code: INVALID_REQUEST, message: 'Invalid Request' }))
+  if (message.length > LIMITS.batch) {
+    const data = `Exceeded max limit of ${LIMITS.batch}`
+    return JSON.stringify(failure(null, { code: BATCH_TOO_BIG, message: 'The batch request was too large', data }))
   }
+  const answers = []
+  let size = 0
+  for (const request of message) {
+    // one after another, so that a batch holds one answer's memory beyond what it sends
+    const reply = size > LIMITS.answerBytes ? tooBig(request?.id ?? null) : await answer(handler, request, connection, log)
+    if (reply === undefined) continue
+    size += reply.length
+    answers.push(size > LIMITS.answerBytes && reply.length > 1024 ? tooBig(request?.id ?? null) : reply)
+  }
+  return answers.length === 0 ? undefined : `[${answers.join(',')}]`
 }
 
-function onSocket(handler, socket) {
-  const send = (message) => socket.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message))
-  const subscriptions = subscriptionsOf(send)
-  socket.on('message', async (text) => {
-    const reply = await answerText(handler, text.toString(), subscriptions)
-    if (reply !== undefined) send(reply)
+function onSocket(handler, socket, log) {
+  const sendText = (text) => {
+    if (socket.readyState !== WebSocket.OPEN) return
+    socket.send(text)
+    if (socket.bufferedAmount > LIMITS.backlogBytes) {
+      log('connection closed', { reason: 'it does not read what it is sent' })
+      socket.terminate()
+    }
+  }
+  const connection = new Connection((notification) => sendText(JSON.stringify(notification)))
+  let waiting = 0
+  socket.on('message', async (data) => {
+    if (waiting >= LIMITS.waiting) {
+      sendText(JSON.stringify(failure(null, { code: BUSY, message: `More than ${LIMITS.waiting} requests wait for an answer` })))
+      return
+    }
+    waiting += 1
+    try {
+      const reply = await answerText(handler, data.toString(), connection, log)
+      if (reply !== undefined) sendText(reply)
+      connection.release()
+    } catch (problem) {
+      log('request failed', { error: String(problem?.stack ?? problem) })
+      socket.terminate()
+    } finally {
+      waiting -= 1
+    }
   })
   socket.on('error', () => socket.terminate())
-  socket.on('close', subscriptions.close)
+  socket.on('close', () => connection.close())
 }
 
-async function onPost(handler, request, response) {
+// ---- HTTP -----------------------------------------------------------------------------------
+
+async function bodyOf(request) {
   const parts = []
   let size = 0
   for await (const part of request) {
     size += part.length
-    if (size > MOST_BYTES) {
-      response.writeHead(413).end()
-      return
-    }
+    if (size > LIMITS.requestBytes) return undefined
     parts.push(part)
   }
-  const reply = await answerText(handler, Buffer.concat(parts).toString(), NO_SUBSCRIPTIONS)
-  response.writeHead(200, { 'Content-Type': 'application/json' }).end(reply === undefined ? '' : JSON.stringify(reply))
+  return Buffer.concat(parts).toString()
 }
 
-// Listen; port 0 takes a free one. Rejects with the system's error when the port cannot be had.
-export async function listen(handler, { host, port }) {
-  const server = http.createServer((request, response) => {
-    if (request.method !== 'POST') response.writeHead(405).end()
-    else onPost(handler, request, response).catch(() => response.destroy())
+const isJson = ({ headers }) => /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')
+
+// A function that says whether a request may come from where it comes: from no web page, or from an allowed one.
+function originCheck(allowed) {
+  const names = new Set(allowed)
+  return ({ headers: { origin } }) => origin === undefined || names.has(origin)
+}
+
+function refuse(response, status, message, headers = {}) {
+  response.writeHead(status, { 'Content-Type': 'text/plain', ...headers }).end(`${message}\n`)
+}
+
+async function onRequest(handler, allowed, request, response, log) {
+  const { method, headers } = request
+  if (!allowed(request)) {
+    return refuse(response, 403, `the origin ${headers.origin} may not ask: allow it with --cors`)
+  }
+  if (headers.origin !== undefined) response.setHeader('Access-Control-Allow-Origin', headers.origin).setHeader('Vary', 'Origin')
+  if (method === 'OPTIONS' && headers.origin !== undefined) {
+    response.setHeader('Access-Control-Allow-Methods', 'POST, GET').setHeader('Access-Control-Allow-Headers', 'Content-Type')
+    return response.writeHead(204).end()
+  }
+  const connection = new NoConnection(() => {})
+  const path = request.url.split('?', 1)[0]
+  if (method === 'GET' && (path === '/health' || path === '/health/readiness')) {
+    const { result } = JSON.parse(await answer(handler, { id: 0, method: 'system_health' }, connection, log))
+    return response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(result))
+  }
+  if (method !== 'POST') return refuse(response, 405, 'JSON-RPC takes POST, or a WebSocket', { Allow: 'POST' })
+  if (!isJson(request)) return refuse(response, 415, 'JSON-RPC takes Content-Type: application/json')
+  const text = await bodyOf(request)
+  if (text === undefined) return refuse(response, 413, `at most ${LIMITS.requestBytes} bytes`, { Connection: 'close' })
+  const reply = await answerText(handler, text, connection, log)
+  return response.writeHead(200, { 'Content-Type': 'application/json' }).end(reply ?? '')
+}
+
+// Listen; port 0 takes a free one. `cors` are the origins whose pages may ask. Rejects with the system's error when the
+// port cannot be had.
+export async function listen(handler, { host, port, cors = [], log = () => {} }) {
+  const allowed = originCheck(cors)
+  const server = http.createServer({ headersTimeout: LIMITS.headersMs, requestTimeout: LIMITS.requestMs }, (request, response) => {
+    onRequest(handler, allowed, request, response, log).catch((problem) => {
+      if (problem?.code !== 'ECONNRESET') log('request failed', { error: String(problem?.stack ?? problem) })
+      response.destroy()
+    })
   })
+  server.maxConnections = LIMITS.connections
   await new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
   })
-  const sockets = new WebSocketServer({ server, maxPayload: MOST_BYTES })
-  sockets.on('connection', (socket) => onSocket(handler, socket))
+  server.on('error', (problem) => log('server failed', { error: String(problem?.stack ?? problem) }))
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: LIMITS.requestBytes, perMessageDeflate: false })
+  sockets.on('connection', (socket) => onSocket(handler, socket, log))
+  sockets.on('wsClientError', (_, socket) => socket.destroy())
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    if (allowed(request)) sockets.handleUpgrade(request, socket, head, (opened) => sockets.emit('connection', opened, request))
+    else socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+  })
   return {
     port: server.address().port,
     close: () => {

@@ -4,6 +4,8 @@
 // Child tries live beside the main trie under this prefix, as chopsticks' executor names them:
 // ":child_storage:default:".
 export const CHILD_PREFIX = '0x3a6368696c645f73746f726167653a64656661756c743a'
+// What is behind all of them.
+const BEHIND_CHILDREN = '0x3a6368696c645f73746f726167653a64656661756c743b'
 // Hexadecimal digits of a child trie's id, in pallet-revive.
 const CHILD_ID = 64
 
@@ -59,57 +61,36 @@ export class VersionedState {
     return at === 0 ? null : versions.values[at - 1]
   }
 
-  // The height of the block that last set `key` at or before `height`; -1 when none did.
-  changedAt(key, height) {
+  // The heights from `first` to `last` at which a block set `key`.
+  changes(key, first, last) {
     const heights = this.#versions.get(key)?.heights ?? []
-    return heights[lowerBound(heights, height + 1) - 1] ?? -1
+    return heights.slice(lowerBound(heights, first), lowerBound(heights, last + 1))
   }
 
-  at(height) {
-    return new StateView(this, height)
-  }
-
+  // The first key behind `after` that starts with `prefix` and has a value after block `height`.
   nextKey(prefix, after, height) {
     return nextKey(this.#keys, prefix, after, (key) => this.read(key, height) !== null)
   }
-}
 
-// Storage after one block, in the shape of chopsticks' storage layers.
-class StateView {
-  #state
-  #height
-
-  constructor(state, height) {
-    this.#state = state
-    this.#height = height
+  // The last key in front of `key` that has a value after block `height`.
+  previousKey(key, height) {
+    let at = lowerBound(this.#keys, key) - 1
+    while (at >= 0 && this.read(this.#keys[at], height) === null) at -= 1
+    return this.#keys[at]
   }
 
-  async get(key) {
-    return this.#state.read(key, this.#height) ?? undefined
-  }
-
-  async getMany(keys) {
-    return keys.map((key) => this.#state.read(key, this.#height) ?? undefined)
-  }
-
-  deleted(key) {
-    return this.#state.read(key, this.#height) === null
-  }
-
-  async findNextKey(prefix, after) {
-    return this.#state.nextKey(prefix, after, this.#height)
-  }
-
-  async getKeysPaged(prefix, size, after) {
-    const keys = []
-    let last = !after || after === '0x' ? prefix : after
-    while (keys.length < size) {
-      const key = this.#state.nextKey(prefix, last, this.#height)
-      if (key === undefined) break
-      keys.push(key)
-      last = key
+  // Up to `count` such keys, in order. With `after`, only those behind it. Those of child tries only with a prefix there.
+  keys(prefix, height, count, after) {
+    const found = []
+    // the prefix itself may be a key
+    if (after === undefined && count > 0 && this.read(prefix, height) !== null) found.push(prefix)
+    for (let last = after ?? prefix; found.length < count; ) {
+      last = this.nextKey(prefix, last, height)
+      if (last === undefined) break
+      if (!last.startsWith(CHILD_PREFIX) || prefix.startsWith(CHILD_PREFIX)) found.push(last)
+      else last = BEHIND_CHILDREN
     }
-    return keys
+    return found
   }
 }
 

@@ -19,7 +19,7 @@ function nextIn(model, prefix, after) {
   return [...model.keys()].sort().find((key) => key > after && key.startsWith(prefix))
 }
 
-test('state at every height, and transactions on it, read and walk as plain maps do', async () => {
+test('state at every height, and transactions on it, read and walk as plain maps do', () => {
   const draw = random(7)
   for (let round = 0; round < 12; round += 1) {
     const state = new VersionedState()
@@ -34,15 +34,14 @@ test('state at every height, and transactions on it, read and walk as plain maps
       models.push(model)
     }
     for (const [height, expected] of models.entries()) {
-      const view = state.at(height)
       for (const key of KEYS) {
-        assert.equal(await view.get(key), expected.get(key))
+        assert.equal(state.read(key, height), expected.get(key) ?? null)
         for (const prefix of PREFIXES) {
-          assert.equal(await view.findNextKey(prefix, key), nextIn(expected, prefix, key))
+          assert.equal(state.nextKey(prefix, key, height), nextIn(expected, prefix, key))
         }
       }
       const all = [...expected.keys()].sort().filter((key) => key.startsWith('0x0'))
-      assert.deepEqual(await view.getKeysPaged('0x0', 100, '0x'), all)
+      assert.deepEqual(state.keys('0x0', height, 100, '0x'), all)
     }
     const base = draw(6)
     const overlay = new Overlay(state, base)
@@ -97,17 +96,36 @@ test('a walk over the main trie does not enter a child trie', () => {
   assert.deepEqual([...overlay.changes.keys()], [`${child}01`])
 })
 
-test('the pool gives nonces in order, and keeps each extrinsic once', () => {
+const ALICE = 'aa'.repeat(32)
+const tag = (nonce) => `0x${ALICE}${nonce.toString(16).padStart(2, '0')}000000`
+// As the runtime's validation describes an extrinsic of Alice; her next nonce in the state is 5.
+const signed = (hash, nonce, priority = 0n) => {
+  const requires = nonce > 5 ? [tag(nonce - 1)] : []
+  return { hash, bytes: hash, priority, requires, provides: [tag(nonce)] }
+}
+
+test('the pool gives what is ready, in the order of nonces and priorities, and keeps each extrinsic once', () => {
   const pool = new Pool()
-  const add = (hash, signer, nonce) => pool.add({ hash, bytes: hash, signer, nonce })
-  add('third', 'alice', 7)
-  add('first', 'alice', 5)
-  add('second', 'alice', 6)
-  add('late', 'alice', 9)
-  add('free', undefined, undefined)
-  assert.equal(pool.nextNonce('alice', 5), 8)
-  assert.deepEqual(pool.take(4).map(({ hash }) => hash), ['free', 'first', 'second', 'third'])
-  assert.throws(() => add('late'), { code: 1013 })
-  pool.remove('late')
-  add('late', 'alice', 9)
+  for (const [hash, nonce] of [['third', 7], ['first', 5], ['second', 6], ['late', 9]]) pool.add(signed(hash, nonce))
+  pool.add({ hash: 'urgent', bytes: 'urgent', priority: 9n, requires: [], provides: ['0xbb'] })
+  assert.equal(pool.nextNonce(ALICE, 5), 8)
+  assert.deepEqual(pool.take(9).map(({ hash }) => hash), ['urgent', 'first', 'second', 'third'])
+  assert.equal(pool.ready('third'), true)
+  assert.equal(pool.ready('late'), false)
+  assert.throws(() => pool.add(signed('late', 9)), { code: 1013 })
+  pool.included(pool.take(2))
+  assert.deepEqual(pool.take(9).map(({ hash }) => hash), ['second', 'third'])
+  for (let block = 0; block < 63; block += 1) assert.deepEqual(pool.age(), [])
+  assert.deepEqual(pool.age().map(({ hash }) => hash), ['late'])
+})
+
+test('an extrinsic is replaced by one that provides the same at a higher priority, and by no other', () => {
+  const pool = new Pool()
+  pool.add(signed('old', 5, 10n))
+  pool.add(signed('next', 6, 10n))
+  assert.throws(() => pool.add(signed('equal', 5, 10n)), { code: 1014, message: /too low/ })
+  assert.deepEqual(pool.add(signed('new', 5, 11n)), ['old'])
+  assert.deepEqual(pool.take(9).map(({ hash }) => hash), ['new', 'next'])
+  pool.remove('new')
+  assert.deepEqual(pool.take(9), [])
 })

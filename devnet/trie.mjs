@@ -1,4 +1,5 @@
 // Roots of Substrate's Merkle-Patricia trie (Polkadot specification, section 2.4.3), computed from all entries.
+import { u8aToHex } from '@polkadot/util'
 import { blake2AsU8a } from '@polkadot/util-crypto'
 import { compact } from './scale.mjs'
 
@@ -99,4 +100,21 @@ export function orderedRoot(values, version) {
     values.map((value, index) => [compact(index), value]),
     version,
   )
+}
+
+// The Merkle value of the node closest to the root that has all of `pairs` below it and nothing else; `neighbours` are
+// the keys next to them in the trie. As hexadecimal.
+export function merkleValue(pairs, neighbours, version) {
+  const entries = pairs.map(([key, value]) => ({ nibbles: nibblesOf(key), value }))
+  const shared = (one, other) => {
+    let length = 0
+    while (length < one.length && one[length] === other[length]) length += 1
+    return length
+  }
+  // the branch above chose this node by the nibble behind what it shares with a neighbour
+  const ends = [entries[0], entries.at(-1)]
+  const depths = neighbours.map(nibblesOf).flatMap((key) => ends.map(({ nibbles }) => 1 + shared(nibbles, key)))
+  const depth = Math.max(0, ...depths)
+  const node = encode(entries, 0, entries.length, depth, version)
+  return u8aToHex(depth > 0 && node.length < 32 ? node : hash(node))
 }

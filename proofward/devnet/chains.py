@@ -1,8 +1,8 @@
 """Chains on this machine, for development, the demo and the tests.
 
-`Devnet` is the embedded one (devnet/: chopsticks' executor under Node.js, nothing to compile); `OmniNode`
-runs the same chain spec under `polkadot-omni-node`, with real finality, where that binary is there. Both
-end with the process that started them.
+`Devnet` is the embedded one (devnet/: the runtime in Node.js' own WebAssembly engine, nothing to compile);
+`OmniNode` runs the same chain spec under `polkadot-omni-node`, with real finality, where that binary is
+there. Both end with the process that started them.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import pytest
 
 from proofward.chain import dev_keypair
 from proofward.chain.values import Call
-from proofward.devnet.chains import LAUNCHER, Devnet, DevnetError, LocalChain, OmniNode, free_port
+from proofward.devnet.chains import Devnet, DevnetError, LocalChain, OmniNode, free_port
 from proofward.devnet.foreground import serve
 from tests.nodes import KINDS
 
@@ -123,10 +123,3 @@ def test_blocks_and_time_move_on_demand() -> None:
         tomorrow = client.timestamp() + 86_400_000
         chain.travel(tomorrow)
         assert 0 <= client.timestamp() - tomorrow < 60_000
-
-
-def test_the_launchers_own_tests_pass() -> None:
-    done = subprocess.run(
-        ["node", "--test", str(LAUNCHER.parent)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout

@@ -6,14 +6,15 @@ process.env.LOG_LEVEL = 'fatal'
 const { calculateStateRoot, destroyWorker, runTask } = await import('@acala-network/chopsticks-core')
 const { cryptoWaitReady } = await import('@polkadot/util-crypto')
 const { hexToU8a, u8aToHex } = await import('@polkadot/util')
-const { execute } = await import('./executor.mjs')
-const { encodeHeader, genesisBlock, readSpec, UNKNOWN_ROOT } = await import('./genesis.mjs')
-const { Overlay, VersionedState } = await import('./state.mjs')
-const { trieRoot } = await import('./trie.mjs')
+const { execute } = await import('../../devnet/executor.mjs')
+const { genesisBlock, readSpec, UNKNOWN_ROOT } = await import('../../devnet/genesis.mjs')
+const { encodeHeader } = await import('../../devnet/scale.mjs')
+const { Overlay, VersionedState } = await import('../../devnet/state.mjs')
+const { trieRoot } = await import('../../devnet/trie.mjs')
 
 const CODE = '0x3a636f6465'
 await cryptoWaitReady()
-const spec = readSpec(new URL('../chain/spec/proofward-dev.json', import.meta.url).pathname)
+const spec = readSpec(new URL('../../chain/spec/proofward-dev.json', import.meta.url).pathname)
 const genesis = genesisBlock(spec)
 const state = new VersionedState()
 state.commit(0, genesis.changes)
@@ -22,13 +23,12 @@ after(destroyWorker)
 
 // What chopsticks' executor makes of `calls` on top of the genesis.
 async function reference(calls) {
-  const view = state.at(0)
   const refuse = async () => assert.fail('an offchain call')
   const answer = await runTask(
     { wasm: code, calls, mockSignatureHost: false, allowUnresolvedImports: false, runtimeLogLevel: 0 },
     {
-      getStorage: (key) => view.get(key),
-      getNextKey: (prefix, key) => view.findNextKey(prefix, key),
+      getStorage: (key) => state.read(key, 0) ?? undefined,
+      getNextKey: (prefix, key) => state.nextKey(prefix, key, 0),
       offchainGetStorage: refuse,
       offchainTimestamp: refuse,
       offchainRandomSeed: refuse,

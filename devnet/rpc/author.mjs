@@ -1,0 +1,90 @@
+// author_* and transaction*: extrinsics come in, and how far they are.
+import { hexToU8a } from '@polkadot/util'
+import { randomBytes } from 'node:crypto'
+import { compact, Reader, ScaleError } from '../scale.mjs'
+import { hex, INVALID_PARAMS, method, name, RpcError, unsubscribe } from './method.mjs'
+
+// Milliseconds between the two words about one block, included and final. Nothing happens to the block in between, but
+// polkadot.js drops what it hears while it still looks up the block that it heard of before.
+const BEFORE_FINAL = 100
+const BAD_FORMAT = 1001
+
+// An extrinsic as it travels: its bytes behind their length.
+export function extrinsic(bytes) {
+  let length
+  try {
+    length = new Reader(hexToU8a(bytes.slice(0, 12))).compact()
+  } catch (error) {
+    if (!(error instanceof ScaleError)) throw error
+  }
+  if (length !== undefined && (bytes.length - 2) / 2 === compact(length).length + length) return bytes
+  throw new RpcError(BAD_FORMAT, 'Extrinsic has invalid format: its length does not come first')
+}
+
+const author_submitExtrinsic = method({ extrinsic: hex }, ({ chain }, [bytes]) => chain.submit(extrinsic(bytes)).hash)
+
+// Submit, and hear of the extrinsic until it is in a final block or gone: `tell(notify, status, detail)` words the news.
+function watch(chain, bytes, connection, notification, tell) {
+  const { hash, status } = chain.submit(extrinsic(bytes))
+  let timer
+  const heard = (news, detail) => {
+    tell(notify, news, detail)
+    if (!news.inBlock) return connection.unsubscribe(id)
+    timer = setTimeout(() => {
+      tell(notify, { finalized: news.inBlock }, detail)
+      connection.unsubscribe(id)
+    }, BEFORE_FINAL)
+  }
+  const { id, notify } = connection.subscribe(notification, () => {
+    clearTimeout(timer)
+    chain.events.off(hash, heard)
+  })
+  chain.events.on(hash, heard)
+  tell(notify, status)
+  return id
+}
+
+const author_submitAndWatchExtrinsic = method({ extrinsic: hex }, ({ chain }, [bytes], connection) =>
+  watch(chain, bytes, connection, 'author_extrinsicUpdate', (notify, news) => notify(news)),
+)
+
+function watchEvent(notify, news, { block, index, reason } = {}) {
+  const place = block && { hash: block.hash, index }
+  if (news.inBlock) notify({ event: 'bestChainBlockIncluded', block: place })
+  else if (news.finalized) notify({ event: 'finalized', block: place })
+  else if (news === 'ready' || news === 'future') notify({ event: 'validated' })
+  else if (news === 'invalid') notify({ event: 'invalid', error: reason })
+  else notify({ event: 'dropped', error: reason ?? 'another extrinsic took its place' })
+}
+
+const transactionWatch_v1_submitAndWatch = method({ transaction: hex }, ({ chain }, [bytes], connection) =>
+  watch(chain, bytes, connection, 'transactionWatch_v1_watchEvent', watchEvent),
+)
+
+// What a light client does with an extrinsic: an invalid one is not its sender's to know.
+const transaction_v1_broadcast = method({ transaction: hex }, ({ chain, log }, [bytes], connection) => {
+  try {
+    chain.submit(extrinsic(bytes))
+  } catch (error) {
+    if (!Number.isInteger(error.code)) throw error
+    log('broadcast refused', { reason: error.data ?? error.message })
+  }
+  const id = randomBytes(8).toString('hex')
+  return connection.remember('broadcast', id) ? id : null
+})
+
+const transaction_v1_stop = method({ operationId: name }, (_, [id], connection) => {
+  if (connection.forget('broadcast', id)) return null
+  throw new RpcError(INVALID_PARAMS, `Invalid params: operationId: nothing is broadcast under ${id}`)
+})
+
+export const authorMethods = {
+  author_submitExtrinsic,
+  author_submitAndWatchExtrinsic,
+  author_unwatchExtrinsic: unsubscribe,
+  author_pendingExtrinsics: method({}, ({ chain }) => chain.pending),
+  transaction_v1_broadcast,
+  transaction_v1_stop,
+  transactionWatch_v1_submitAndWatch,
+  transactionWatch_v1_unwatch: unsubscribe,
+}
