@@ -20,6 +20,8 @@ const PAGE = 65536
 // Enough for a runtime's own data; the heap grows behind them.
 const FIRST_PAGES = 256
 const MOST_PAGES = 2048
+// An instance that has grown beyond this is not used again.
+const KEPT_BYTES = 64 * 1024 * 1024
 const VERSION_SECTION = 'runtime_version'
 
 export class RuntimeError extends Error {}
@@ -49,15 +51,18 @@ function moduleOf(code) {
 // The memory of one instance and the allocator in it: blocks of powers of two, freed ones kept for their size.
 class Heap {
   #free = new Map()
-  #next
+  #next = 0
 
   constructor(memory) {
     this.memory = memory
   }
 
-  // Where the runtime's own data end; nothing is allocated before this is known.
-  set base(address) {
-    this.#next = (address + 7) & ~7
+  // Make the memory as it was before anything was allocated: `data` in front, zeros behind.
+  reset(data) {
+    this.view(0, data.length).set(data)
+    if (this.#next > data.length) this.view(data.length, this.#next - data.length).fill(0)
+    this.#free.clear()
+    this.#next = (data.length + 7) & ~7
   }
 
   allocate(size) {
@@ -153,9 +158,11 @@ function verified(check) {
   }
 }
 
-function hostFunctions(heap, storage, { log, level }) {
+// `session` has the storage, the log and its level of the call under way.
+function hostFunctions(heap, session) {
+  const log = (line) => session.log(line)
   const stored = (key) => {
-    const value = storage.read(key)
+    const value = session.storage.read(key)
     return value === null ? undefined : Buffer.from(value.slice(2), 'hex')
   }
   const main = (key) => u8aToHex(heap.span(key))
@@ -184,29 +191,29 @@ function hostFunctions(heap, storage, { log, level }) {
       heap.putSpan(recoverKey(heap.copy(signature, 65), heap.copy(message, 32), true)),
 
     ext_storage_get_version_1: (key) => optional(stored(main(key))),
-    ext_storage_set_version_1: (key, value) => storage.write(main(key), u8aToHex(heap.span(value))),
-    ext_storage_clear_version_1: (key) => storage.write(main(key), null),
-    ext_storage_exists_version_1: (key) => (storage.read(main(key)) === null ? 0 : 1),
+    ext_storage_set_version_1: (key, value) => session.storage.write(main(key), u8aToHex(heap.span(value))),
+    ext_storage_clear_version_1: (key) => session.storage.write(main(key), null),
+    ext_storage_exists_version_1: (key) => (session.storage.read(main(key)) === null ? 0 : 1),
     ext_storage_append_version_1: (key, value) => {
       const name = main(key)
-      storage.write(name, u8aToHex(appended(stored(name), heap.span(value))))
+      session.storage.write(name, u8aToHex(appended(stored(name), heap.span(value))))
     },
     ext_storage_clear_prefix_version_2: (prefix, limit) =>
-      heap.putSpan(killed(storage.clear(main(prefix), optionalLimit(heap.span(limit))))),
+      heap.putSpan(killed(session.storage.clear(main(prefix), optionalLimit(heap.span(limit))))),
     ext_storage_next_key_version_1: (key) => {
-      const next = storage.next(main(key))
+      const next = session.storage.next(main(key))
       return optional(next && Buffer.from(next.slice(2), 'hex'))
     },
     // no state root is computed: nobody proves anything about the state of a development chain
     ext_storage_root_version_2: () => heap.putSpan(new Uint8Array(32)),
-    ext_storage_start_transaction_version_1: () => storage.start(),
-    ext_storage_commit_transaction_version_1: () => storage.commit(),
-    ext_storage_rollback_transaction_version_1: () => storage.rollback(),
+    ext_storage_start_transaction_version_1: () => void session.storage.start(),
+    ext_storage_commit_transaction_version_1: () => session.storage.commit(),
+    ext_storage_rollback_transaction_version_1: () => session.storage.rollback(),
 
     ext_default_child_storage_get_version_1: (id, key) => optional(stored(child(id, key))),
     ext_default_child_storage_set_version_1: (id, key, value) =>
-      storage.write(child(id, key), u8aToHex(heap.span(value))),
-    ext_default_child_storage_clear_version_1: (id, key) => storage.write(child(id, key), null),
+      session.storage.write(child(id, key), u8aToHex(heap.span(value))),
+    ext_default_child_storage_clear_version_1: (id, key) => session.storage.write(child(id, key), null),
     ext_default_child_storage_read_version_1: (id, key, out, offset) => {
       const value = stored(child(id, key))
       if (!value) return heap.putSpan(NONE)
@@ -217,7 +224,7 @@ function hostFunctions(heap, storage, { log, level }) {
       return heap.putSpan(concat(Uint8Array.of(1), u32(rest.length)))
     },
     ext_default_child_storage_storage_kill_version_3: (id, limit) =>
-      heap.putSpan(killed(storage.clear(childPrefix(heap.span(id)), optionalLimit(heap.span(limit))))),
+      heap.putSpan(killed(session.storage.clear(childPrefix(heap.span(id)), optionalLimit(heap.span(limit))))),
 
     ext_trie_blake2_256_ordered_root_version_2: (values, version) =>
       heap.put(orderedRoot(readByteVectors(heap.span(values)), version)),
@@ -235,41 +242,63 @@ function hostFunctions(heap, storage, { log, level }) {
     },
     ext_misc_print_utf8_version_1: (data) => log(Buffer.from(heap.span(data)).toString()),
     ext_misc_print_hex_version_1: (data) => log(u8aToHex(heap.span(data))),
-    ext_logging_max_level_version_1: () => level,
+    ext_logging_max_level_version_1: () => session.level,
     ext_logging_log_version_1: (_level, target, message) =>
       log(`${Buffer.from(heap.span(target))}: ${Buffer.from(heap.span(message))}`),
   }
 }
 
-function instantiate(module, storage, logging) {
-  const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MOST_PAGES })
-  const heap = new Heap(memory)
-  const host = hostFunctions(heap, storage, logging)
-  for (const { name, kind } of WebAssembly.Module.imports(module)) {
-    if (kind === 'function' && !Object.hasOwn(host, name)) throw new RuntimeError(`the runtime imports ${name}`)
+// A runtime in its memory, which every call finds as new. Making a new one costs more than most calls.
+class Instance {
+  #session = {}
+  #heap
+  #exports
+  #data
+
+  constructor(module) {
+    const memory = new WebAssembly.Memory({ initial: FIRST_PAGES, maximum: MOST_PAGES })
+    this.#heap = new Heap(memory)
+    const host = hostFunctions(this.#heap, this.#session)
+    for (const { name, kind } of WebAssembly.Module.imports(module)) {
+      if (kind === 'function' && !Object.hasOwn(host, name)) throw new RuntimeError(`the runtime imports ${name}`)
+    }
+    this.#exports = new WebAssembly.Instance(module, { env: { ...host, memory } }).exports
+    this.#data = this.#heap.copy(0, this.#exports.__heap_base.value)
   }
-  const { exports } = new WebAssembly.Instance(module, { env: { ...host, memory } })
-  heap.base = exports.__heap_base.value
-  return { heap, exports }
+
+  get small() {
+    return this.#heap.memory.buffer.byteLength <= KEPT_BYTES
+  }
+
+  call(name, input, session) {
+    const run = this.#exports[name]
+    if (typeof run !== 'function') throw new RuntimeError(`the runtime has no function ${name}`)
+    Object.assign(this.#session, session)
+    this.#heap.reset(this.#data)
+    return this.#heap.span(run(this.#heap.put(input), input.length))
+  }
 }
+
+const idle = new WeakMap() // WebAssembly.Module -> Instance that no call uses
 
 // Run one function of a runtime over `storage` (an Overlay). `code` and `input` are hexadecimal, and so is the result.
 // Throws a RuntimeError when the runtime traps; then nothing in the storage has changed.
 export function execute(code, name, input, storage, { log = () => {}, level = 0 } = {}) {
-  const lines = []
-  const logging = { level, log: (line) => lines.push(line) && log(line) }
-  storage.start()
+  let last
+  const session = { storage, level, log: (line) => log((last = line)) }
+  const depth = storage.start()
   try {
-    const { heap, exports } = instantiate(moduleOf(code), storage, logging)
-    if (!exports[name]) throw new RuntimeError(`the runtime has no function ${name}`)
-    const bytes = Buffer.from(input.slice(2), 'hex')
-    const result = u8aToHex(heap.span(exports[name](heap.put(bytes), bytes.length)))
-    storage.commit()
+    const module = moduleOf(code)
+    const instance = idle.get(module) ?? new Instance(module)
+    idle.delete(module) // one that traps is in no state to be used again
+    const result = u8aToHex(instance.call(name, Buffer.from(input.slice(2), 'hex'), session))
+    storage.commit(depth)
+    if (instance.small) idle.set(module, instance)
     return result
   } catch (error) {
-    storage.rollback()
+    storage.rollback(depth)
     if (error instanceof RuntimeError) throw error
-    throw new RuntimeError(`${name} trapped: ${lines.at(-1) ?? error.message}`)
+    throw new RuntimeError(`${name} trapped: ${last ?? error.message}`)
   }
 }
 

@@ -133,17 +133,25 @@ export class Overlay {
     this.#keys.splice(lowerBound(this.#keys, key), 1)
   }
 
+  // Begin a transaction inside those that are open; gives how many these are.
   start() {
-    this.#undo.push([])
+    return this.#undo.push([]) - 1
   }
 
-  commit() {
-    const done = this.#undo.pop()
-    this.#undo.at(-1)?.push(...done)
+  // Keep what the innermost transaction changed; with `depth`, all those that began when so many were open.
+  commit(depth = this.#undo.length - 1) {
+    while (this.#undo.length > depth) {
+      const done = this.#undo.pop()
+      const outer = this.#undo.at(-1)
+      if (outer) for (const change of done) outer.push(change)
+    }
   }
 
-  rollback() {
-    for (const [key, value] of this.#undo.pop().reverse()) value === undefined ? this.#forget(key) : this.#put(key, value)
+  // The same, undoing it.
+  rollback(depth = this.#undo.length - 1) {
+    while (this.#undo.length > depth) {
+      for (const [key, value] of this.#undo.pop().reverse()) value === undefined ? this.#forget(key) : this.#put(key, value)
+    }
   }
 
   // Remove the keys below a prefix: all that are only here, and at most `limit` of those in the parent's state. Gives how
