@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUN := env -u VIRTUAL_ENV
 CARGO := $(shell command -v cargo 2>/dev/null)
 
-.PHONY: help demo test check bench chain weights omni-node eth-rpc setup clean
+.PHONY: help demo test check bench chain contracts weights omni-node eth-rpc setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ bench: setup $(VENV)/.bench ## interleaved rounds against ezkl; writes build/ben
 
 chain: devnet/node_modules/.ready ## rebuild runtime and raw spec from source; fails if they differ from the committed ones
 	bash chain/build.sh --check
+
+contracts: $(VENV)/.ready contracts/node_modules/.ready ## rebuild the lanes' verifiers from source; fails if they differ from the committed ones
+	@$(BIN)/python contracts/build.py --check
 
 weights: ## measure the pallets' weights and write weights.rs
 	bash chain/weights.sh

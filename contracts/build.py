@@ -1,5 +1,5 @@
-"""Build the lanes' verifiers into the package: proofward/zkml/contracts/NAME.json. `--check` writes nothing and fails
-where a committed artefact is not what its sources give."""
+"""Build the lanes' verifiers into the package: proofward/zkml/contracts/NAME.json. `--check` writes nothing
+and fails where a committed artefact is not what its sources give."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def artefact(name: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the committed artefacts, write nothing")
+    parser.add_argument(
+        "--check", action="store_true", help="compare with the committed artefacts, write nothing"
+    )
     check = parser.parse_args().check
     for name in SOURCES:
         path = TARGET / f"{name}.json"

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import eth_abi
 import pyrevm
 from eth_utils import function_signature_to_4byte_selector
+
+from proofward.zkml.contracts import (
+    verifier_code,
+    verify_calldata,
+    verify_many_calldata,
+    well_formed_calldata,
+)
 
 CALLER = "0x" + "11" * 20
 SELECTOR = function_signature_to_4byte_selector("verify(bytes32,bytes32,bytes)")
@@ -62,3 +70,20 @@ class Deployed:
             ["bytes32", "bytes32", "bytes"], [input_commitment, output_commitment, proof]
         )
         return self.call(SELECTOR + arguments, gas)
+
+
+class LaneVerifier(Deployed):
+    """A lane's verifier: the key is an argument."""
+
+    def __init__(self, bytecode: bytes | None = None) -> None:
+        super().__init__(bytecode or verifier_code("groth16").init_code)
+
+    def well_formed(self, key: bytes) -> Answer:
+        return self.call(well_formed_calldata(key))
+
+    def verify_under(self, key: bytes, case: tuple[bytes, bytes, bytes], gas: int = GAS) -> Answer:
+        return self.call(verify_calldata(key, *case), gas)
+
+    def verify_many(self, key: bytes, cases: Sequence[tuple[bytes, bytes, bytes]], gas: int = GAS) -> Answer:
+        inputs, outputs, proofs = zip(*cases, strict=True)
+        return self.call(verify_many_calldata(key, inputs, outputs, proofs), gas)

@@ -12,7 +12,7 @@ import pytest
 
 from proofward.zkml.lanes import ContractSource
 from proofward.zkml.verifier_contract import compile_contract
-from tests.contracts.evm import SELECTOR, Deployed
+from tests.contracts.evm import SELECTOR, Deployed, LaneVerifier
 
 from .bn254 import Q, R, off_subgroup
 from .conftest import World
@@ -115,6 +115,22 @@ def test_contract_refuses_what_is_bad(single: World, contract: Deployed) -> None
     assert contract.verify(made.input_commitment, made.output_commitment, made.proof).accepted
     for name, case in (bad_cases(single) | overflowing_cases(single)).items():
         assert contract.verify(*case).refused, name
+
+
+def test_lane_verifier_refuses_what_is_bad(single: World, batched: World) -> None:
+    verifier = LaneVerifier()
+    good = []
+    for world in (single, batched):
+        made = world.proof
+        assert verifier.well_formed(world.verifying_key).accepted
+        case = (made.input_commitment, made.output_commitment, made.proof)
+        assert verifier.verify_under(world.verifying_key, case).accepted
+        assert verifier.verify_many(world.verifying_key, [case] * 2).accepted
+        good.append(case)
+    assert verifier.verify_under(single.verifying_key, good[1]).refused
+    for name, case in (bad_cases(single) | overflowing_cases(single)).items():
+        assert verifier.verify_under(single.verifying_key, case).refused, name
+        assert verifier.verify_many(single.verifying_key, [good[0], case]).refused, name
 
 
 def test_contract_takes_one_encoding_only(single: World, contract: Deployed) -> None:
