@@ -6,16 +6,32 @@ record. Every function releases the GIL while it computes, and raises ProverErro
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import final
+from typing import Literal, final
 
 __version__: str
 
-class ProverError(Exception):
-    """A refusal. `code` is one of: malformed-program, over-limit, overflow, input-length, input-out-of-range,
-    bad-salt, malformed-key, key-mismatch, malformed-proof, malformed-commitment, malformed-template,
-    unsatisfied, io."""
+Code = Literal[
+    "bad-salt",
+    "input-length",
+    "input-out-of-range",
+    "io",
+    "key-mismatch",
+    "malformed-commitment",
+    "malformed-key",
+    "malformed-program",
+    "malformed-proof",
+    "malformed-template",
+    "over-limit",
+    "overflow",
+    "unsatisfied",
+]
+CODES: tuple[Code, ...]
+"""Every code, as `Refusal` in src/error.rs has them."""
 
-    code: str
+class ProverError(Exception):
+    """A refusal. `code` is for programs, the message for people."""
+
+    code: Code
 
 @final
 class Circuit:

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::backend::{Backend, Public, Witness};
 use crate::commit;
 use crate::domain::Domain;
-use crate::error::{refuse, Result};
+use crate::error::{refuse, Refusal, Result};
 use crate::field;
 use crate::gadgets;
 use crate::ir::{half, Op, Program, MAX_BATCH};
@@ -23,273 +23,262 @@ pub const PUBLIC_ROWS: usize = 3;
 
 /// What is known of a circuit without its matrices.
 pub struct Circuit {
-    pub program: Program,
-    pub batch: usize,
-    /// SHA-256 over the program, the batch and every row.
-    pub digest: [u8; 32],
-    pub constraints: usize,
-    /// (label, rows) of each node, then of the commitments.
-    pub layers: Vec<(String, usize)>,
-    /// Integer and field variables, integer and field rows.
-    room: [usize; 4],
+	/// What is proved of each record.
+	pub program: Program,
+	/// Records proved together.
+	pub batch: usize,
+	/// SHA-256 over the program, the batch and every row.
+	pub digest: [u8; 32],
+	/// Rows, the public inputs' included.
+	pub constraints: usize,
+	/// (label, rows) of each node, then of the commitments.
+	pub layers: Vec<(String, usize)>,
+	/// Integer and field variables, integer and field rows.
+	room: [usize; 4],
 }
 
 impl Circuit {
-    pub fn new(program_bytes: &[u8], batch: usize) -> Result<Circuit> {
-        if batch == 0 || batch > MAX_BATCH {
-            return refuse(
-                "over-limit",
-                format!("a batch of {batch}: 1 to {MAX_BATCH} are possible"),
-            );
-        }
-        let program = Program::decode(program_bytes)?;
-        let matrices = record(&program, batch)?;
-        let mut layers: Vec<(String, usize)> = program
-            .nodes
-            .iter()
-            .zip(&matrices.layers)
-            .map(|(node, &rows)| (node.label.clone(), rows))
-            .collect();
-        let own = program.nodes.len();
-        layers.push(("input commitment".into(), matrices.layers[own]));
-        layers.push(("output commitment".into(), matrices.layers[own + 1]));
-        layers.push(("public inputs".into(), PUBLIC_ROWS));
-        Ok(Circuit {
-            digest: digest(program_bytes, batch, &matrices),
-            constraints: matrices.rows() + PUBLIC_ROWS,
-            room: [
-                matrices.widths.len(),
-                matrices.fields as usize,
-                matrices.int_rows.len(),
-                matrices.field_rows.len(),
-            ],
-            program,
-            batch,
-            layers,
-        })
-    }
+	/// Decode, check and record. Refuses malformed-program, over-limit, overflow.
+	pub fn new(program_bytes: &[u8], batch: usize) -> Result<Circuit> {
+		if batch == 0 || batch > MAX_BATCH {
+			return refuse(Refusal::OverLimit, format!("a batch of {batch}: 1 to {MAX_BATCH} are possible"));
+		}
+		let program = Program::decode(program_bytes)?;
+		let matrices = record(&program, batch)?;
+		let mut layers: Vec<(String, usize)> = program
+			.nodes
+			.iter()
+			.zip(&matrices.layers)
+			.map(|(node, &rows)| (node.label.clone(), rows))
+			.collect();
+		let own = program.nodes.len();
+		layers.push(("input commitment".into(), matrices.layers[own]));
+		layers.push(("output commitment".into(), matrices.layers[own + 1]));
+		layers.push(("public inputs".into(), PUBLIC_ROWS));
+		Ok(Circuit {
+			digest: digest(program_bytes, batch, &matrices),
+			constraints: matrices.rows() + PUBLIC_ROWS,
+			room: [
+				matrices.widths.len(),
+				matrices.fields as usize,
+				matrices.int_rows.len(),
+				matrices.field_rows.len(),
+			],
+			program,
+			batch,
+			layers,
+		})
+	}
 
-    pub fn domain_size(&self) -> Result<usize> {
-        Domain::size_for(self.constraints)
-    }
+	/// Rows rounded up to a size that has a Fourier transform.
+	pub fn domain_size(&self) -> Result<usize> {
+		Domain::size_for(self.constraints)
+	}
 
-    /// Outputs of `values`, one or more records. Refuses input-length, input-out-of-range.
-    pub fn evaluate(&self, values: &[i64]) -> Result<Vec<i64>> {
-        evaluate(&self.program, values)
-    }
+	/// Outputs of `values`, one or more records. Refuses input-length, input-out-of-range.
+	pub fn evaluate(&self, values: &[i64]) -> Result<Vec<i64>> {
+		evaluate(&self.program, values)
+	}
 
-    /// The assignment, with outputs. Salts are the job's; records derive theirs.
-    pub fn witness(
-        &self,
-        values: &[i64],
-        input_salt: &[u8; 32],
-        output_salt: &[u8; 32],
-    ) -> Result<(Witness, Vec<i64>)> {
-        commit::check_values(self.program.inputs(), self.batch, values)?;
-        let salts = (0..self.batch)
-            .map(|i| {
-                [input_salt, output_salt].map(|salt| field::salt(&commit::record_salt(salt, self.batch, i)))
-            })
-            .collect();
-        let mut witness = Witness::new(values, salts, self.room);
-        let outputs = synthesize(&self.program, self.batch, &mut witness);
-        Ok((witness, outputs))
-    }
+	/// The assignment, with outputs. Salts are the job's; records derive theirs.
+	pub fn witness(
+		&self,
+		values: &[i64],
+		input_salt: &[u8; 32],
+		output_salt: &[u8; 32],
+	) -> Result<(Witness, Vec<i64>)> {
+		commit::check_values(self.program.inputs(), self.batch, values)?;
+		let salts = (0..self.batch)
+			.map(|i| {
+				[input_salt, output_salt].map(|salt| field::salt(&commit::record_salt(salt, self.batch, i)))
+			})
+			.collect();
+		let mut witness = Witness::new(values, salts, self.room);
+		let outputs = synthesize(&self.program, self.batch, &mut witness);
+		Ok((witness, outputs))
+	}
 }
 
 /// The constraint system.
 pub fn record(program: &Program, batch: usize) -> Result<Matrices> {
-    let mut matrices = Matrices::new(program.nodes.len() + 2);
-    synthesize(program, batch, &mut matrices);
-    matrices.check()?;
-    Ok(matrices)
+	let mut matrices = Matrices::new(program.nodes.len() + 2);
+	synthesize(program, batch, &mut matrices);
+	matrices.check()?;
+	Ok(matrices)
 }
 
 /// Walk the program on a backend; the outputs of all records.
 pub fn synthesize<B: Backend>(program: &Program, batch: usize, cs: &mut B) -> Vec<B::Int> {
-    let (layer_in, layer_out) = (program.nodes.len(), program.nodes.len() + 1);
-    let output_bounds = program.output_bounds();
-    let (mut outputs, mut input_leaves, mut output_leaves) = (Vec::new(), Vec::new(), Vec::new());
-    for record in 0..batch {
-        let wires = run(program, record, cs);
-        let input = &wires[..program.inputs().len()];
-        let output: Vec<B::Int> = program
-            .outputs()
-            .iter()
-            .map(|&w| wires[w as usize].clone())
-            .collect();
-        cs.layer(layer_in);
-        let salt = cs.salt(record, Public::InputCommitment);
-        input_leaves.push(commit::leaf(cs, program.inputs(), input, salt));
-        cs.layer(layer_out);
-        let salt = cs.salt(record, Public::OutputCommitment);
-        output_leaves.push(commit::leaf(cs, &output_bounds, &output, salt));
-        outputs.extend(output);
-    }
-    cs.layer(layer_in);
-    let root = commit::root(cs, &input_leaves);
-    cs.expose(Public::InputCommitment, &root);
-    cs.layer(layer_out);
-    let root = commit::root(cs, &output_leaves);
-    cs.expose(Public::OutputCommitment, &root);
-    outputs
+	let (layer_in, layer_out) = (program.nodes.len(), program.nodes.len() + 1);
+	let output_bounds = program.output_bounds();
+	let (mut outputs, mut input_leaves, mut output_leaves) = (Vec::new(), Vec::new(), Vec::new());
+	for record in 0..batch {
+		let wires = run(program, record, cs);
+		let input = &wires[..program.inputs().len()];
+		let output: Vec<B::Int> = program.outputs().iter().map(|&w| wires[w as usize].clone()).collect();
+		cs.layer(layer_in);
+		let salt = cs.salt(record, Public::InputCommitment);
+		input_leaves.push(commit::leaf(cs, program.inputs(), input, salt));
+		cs.layer(layer_out);
+		let salt = cs.salt(record, Public::OutputCommitment);
+		output_leaves.push(commit::leaf(cs, &output_bounds, &output, salt));
+		outputs.extend(output);
+	}
+	cs.layer(layer_in);
+	let root = commit::root(cs, &input_leaves);
+	cs.expose(Public::InputCommitment, &root);
+	cs.layer(layer_out);
+	let root = commit::root(cs, &output_leaves);
+	cs.expose(Public::OutputCommitment, &root);
+	outputs
 }
 
 /// All wires of one record.
 pub fn run<B: Backend>(program: &Program, record: usize, cs: &mut B) -> Vec<B::Int> {
-    let mut wires: Vec<B::Int> = Vec::with_capacity(program.bounds.len());
-    let bounds = &program.bounds;
-    // Steps of the inputs that a Thermometer range-checks; every such Thermometer on the same input shares
-    // them.
-    let mut ranks: BTreeMap<u32, Vec<B::Int>> = BTreeMap::new();
-    let at = |w: u32| w as usize;
-    for (index, node) in program.nodes.iter().enumerate() {
-        cs.layer(index);
-        match &node.op {
-            Op::Input(declared) => {
-                for (i, &declared) in declared.iter().enumerate() {
-                    let honest = cs.input(record, i);
-                    let x = if program.ranked[i] {
-                        let (steps, rank) = gadgets::thermometer(cs, &honest, declared.hi as u32);
-                        ranks.insert(i as u32, steps);
-                        rank
-                    } else {
-                        gadgets::range(cs, &honest, declared)
-                    };
-                    wires.push(x);
-                }
-            }
-            Op::Linear(rows) => {
-                for row in rows {
-                    let terms: Vec<(i64, &B::Int)> =
-                        row.terms.iter().map(|&(w, c)| (c, &wires[at(w)])).collect();
-                    let sum = cs.linear(row.bias, &terms);
-                    wires.push(sum);
-                }
-            }
-            Op::Shift { s, wires: read } => {
-                for &w in read {
-                    let y = gadgets::round(cs, false, *s, &wires[at(w)], bounds[at(w)]);
-                    wires.push(y);
-                }
-            }
-            Op::ReluShift { s, wires: read } => {
-                for &w in read {
-                    let y = gadgets::round(cs, true, *s, &wires[at(w)], bounds[at(w)]);
-                    wires.push(y);
-                }
-            }
-            Op::Thermometer { wire, k } => {
-                let steps = match ranks.get(wire) {
-                    Some(steps) if steps.len() == *k as usize => steps.clone(),
-                    _ => {
-                        let (steps, rank) = gadgets::thermometer(cs, &wires[at(*wire)], *k);
-                        gadgets::equal(cs, &rank, &wires[at(*wire)]);
-                        steps
-                    }
-                };
-                wires.extend(steps);
-            }
-            Op::Mux(muxes) => {
-                for &(bit, a, b) in muxes {
-                    let side = |w: u32| (&wires[at(w)], bounds[at(w)]);
-                    let y = gadgets::mux(cs, &wires[at(bit)], side(a), side(b));
-                    wires.push(y);
-                }
-            }
-            Op::Output(_) => {}
-        }
-    }
-    wires
+	let mut wires: Vec<B::Int> = Vec::with_capacity(program.bounds.len());
+	let bounds = &program.bounds;
+	// Steps of the inputs that a Thermometer range-checks; every such Thermometer on the same input shares
+	// them.
+	let mut ranks: BTreeMap<u32, Vec<B::Int>> = BTreeMap::new();
+	let at = |w: u32| w as usize;
+	for (index, node) in program.nodes.iter().enumerate() {
+		cs.layer(index);
+		match &node.op {
+			Op::Input(declared) => {
+				for (i, &declared) in declared.iter().enumerate() {
+					let honest = cs.input(record, i);
+					let x = if program.ranked[i] {
+						let (steps, rank) = gadgets::thermometer(cs, &honest, declared.hi as u32);
+						ranks.insert(i as u32, steps);
+						rank
+					} else {
+						gadgets::range(cs, &honest, declared)
+					};
+					wires.push(x);
+				}
+			}
+			Op::Linear(rows) => {
+				for row in rows {
+					let terms: Vec<(i64, &B::Int)> =
+						row.terms.iter().map(|&(w, c)| (c, &wires[at(w)])).collect();
+					let sum = cs.linear(row.bias, &terms);
+					wires.push(sum);
+				}
+			}
+			Op::Shift { s, wires: read } => {
+				for &w in read {
+					let y = gadgets::round(cs, false, *s, &wires[at(w)], bounds[at(w)]);
+					wires.push(y);
+				}
+			}
+			Op::ReluShift { s, wires: read } => {
+				for &w in read {
+					let y = gadgets::round(cs, true, *s, &wires[at(w)], bounds[at(w)]);
+					wires.push(y);
+				}
+			}
+			Op::Thermometer { wire, k } => {
+				let steps = match ranks.get(wire) {
+					Some(steps) if steps.len() == *k as usize => steps.clone(),
+					_ => {
+						let (steps, rank) = gadgets::thermometer(cs, &wires[at(*wire)], *k);
+						gadgets::equal(cs, &rank, &wires[at(*wire)]);
+						steps
+					}
+				};
+				wires.extend(steps);
+			}
+			Op::Mux(muxes) => {
+				for &(bit, a, b) in muxes {
+					let side = |w: u32| (&wires[at(w)], bounds[at(w)]);
+					let y = gadgets::mux(cs, &wires[at(bit)], side(a), side(b));
+					wires.push(y);
+				}
+			}
+			Op::Output(_) => {}
+		}
+	}
+	wires
 }
 
 /// The program's meaning, in plain integers.
 pub fn evaluate(program: &Program, values: &[i64]) -> Result<Vec<i64>> {
-    let n = program.inputs().len();
-    let records = (values.len() / n).max(1);
-    commit::check_values(program.inputs(), records, values)?;
-    Ok(values
-        .chunks(n)
-        .flat_map(|record| evaluate_record(program, record))
-        .collect())
+	let n = program.inputs().len();
+	let records = (values.len() / n).max(1);
+	commit::check_values(program.inputs(), records, values)?;
+	Ok(values.chunks(n).flat_map(|record| evaluate_record(program, record)).collect())
 }
 
 fn evaluate_record(program: &Program, record: &[i64]) -> Vec<i64> {
-    let mut x = record.to_vec();
-    x.reserve(program.bounds.len() - record.len());
-    for node in &program.nodes {
-        match &node.op {
-            Op::Input(_) => {}
-            Op::Linear(rows) => {
-                for row in rows {
-                    let sum = row
-                        .terms
-                        .iter()
-                        .fold(row.bias, |sum, &(w, c)| sum + c * x[w as usize]);
-                    x.push(sum);
-                }
-            }
-            Op::Shift { s, wires } => wires
-                .iter()
-                .for_each(|&w| x.push((x[w as usize] + half(*s)) >> s)),
-            Op::ReluShift { s, wires } => wires
-                .iter()
-                .for_each(|&w| x.push(((x[w as usize] + half(*s)) >> s).max(0))),
-            Op::Thermometer { wire, k } => {
-                let rank = x[*wire as usize];
-                x.extend((1..=i64::from(*k)).map(|j| i64::from(rank >= j)));
-            }
-            Op::Mux(muxes) => {
-                for &(bit, a, b) in muxes {
-                    let chosen = if x[bit as usize] == 1 { a } else { b };
-                    x.push(x[chosen as usize]);
-                }
-            }
-            Op::Output(wires) => return wires.iter().map(|&w| x[w as usize]).collect(),
-        }
-    }
-    unreachable!("decoding puts Output last")
+	let mut x = record.to_vec();
+	x.reserve(program.bounds.len() - record.len());
+	for node in &program.nodes {
+		match &node.op {
+			Op::Input(_) => {}
+			Op::Linear(rows) => {
+				for row in rows {
+					let sum = row.terms.iter().fold(row.bias, |sum, &(w, c)| sum + c * x[w as usize]);
+					x.push(sum);
+				}
+			}
+			Op::Shift { s, wires } => wires.iter().for_each(|&w| x.push((x[w as usize] + half(*s)) >> s)),
+			Op::ReluShift { s, wires } => {
+				wires.iter().for_each(|&w| x.push(((x[w as usize] + half(*s)) >> s).max(0)))
+			}
+			Op::Thermometer { wire, k } => {
+				let rank = x[*wire as usize];
+				x.extend((1..=i64::from(*k)).map(|j| i64::from(rank >= j)));
+			}
+			Op::Mux(muxes) => {
+				for &(bit, a, b) in muxes {
+					let chosen = if x[bit as usize] == 1 { a } else { b };
+					x.push(x[chosen as usize]);
+				}
+			}
+			Op::Output(wires) => return wires.iter().map(|&w| x[w as usize]).collect(),
+		}
+	}
+	unreachable!("decoding puts Output last")
 }
 
 fn digest(program: &[u8], batch: usize, matrices: &Matrices) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    hasher.update(b"proofward/circuit/v1");
-    hasher.update(Sha256::digest(program));
-    hasher.update((batch as u32).to_le_bytes());
-    hasher.update((matrices.int_rows.len() as u64).to_le_bytes());
-    for row in &matrices.int_rows {
-        hash_row(&mut hasher, &row.a, &row.b, row.c, |c| c.to_le_bytes().to_vec());
-    }
-    for row in &matrices.field_rows {
-        hash_row(&mut hasher, &row.a, &row.b, row.c, field_bytes);
-    }
-    hasher.finalize().into()
+	let mut hasher = Sha256::new();
+	hasher.update(b"proofward/circuit/v1");
+	hasher.update(Sha256::digest(program));
+	hasher.update((batch as u32).to_le_bytes());
+	hasher.update((matrices.int_rows.len() as u64).to_le_bytes());
+	for row in &matrices.int_rows {
+		hash_row(&mut hasher, &row.a, &row.b, row.c, |c| c.to_le_bytes().to_vec());
+	}
+	for row in &matrices.field_rows {
+		hash_row(&mut hasher, &row.a, &row.b, row.c, field_bytes);
+	}
+	hasher.finalize().into()
 }
 
 fn field_bytes(x: &Fr) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(32);
-    x.serialize_compressed(&mut bytes)
-        .expect("a vector takes all bytes");
-    bytes
+	let mut bytes = Vec::with_capacity(32);
+	x.serialize_compressed(&mut bytes).expect("a vector takes all bytes");
+	bytes
 }
 
 fn hash_row<C>(
-    hasher: &mut Sha256,
-    a: &Sparse<C>,
-    b: &Sparse<C>,
-    c: Option<Var>,
-    bytes: impl Fn(&C) -> Vec<u8>,
+	hasher: &mut Sha256,
+	a: &Sparse<C>,
+	b: &Sparse<C>,
+	c: Option<Var>,
+	bytes: impl Fn(&C) -> Vec<u8>,
 ) {
-    let name = |var: Var| match var {
-        Var::Int(i) => u64::from(i).to_le_bytes(),
-        Var::Field(i) => (1 << 32 | u64::from(i)).to_le_bytes(),
-    };
-    for side in [a, b] {
-        hasher.update((side.len() as u64).to_le_bytes());
-        for (var, coefficient) in side {
-            hasher.update(name(*var));
-            hasher.update(bytes(coefficient));
-        }
-    }
-    hasher.update(c.map_or([0xff; 8], name));
+	let name = |var: Var| match var {
+		Var::Int(i) => u64::from(i).to_le_bytes(),
+		Var::Field(i) => (1 << 32 | u64::from(i)).to_le_bytes(),
+	};
+	for side in [a, b] {
+		hasher.update((side.len() as u64).to_le_bytes());
+		for (var, coefficient) in side {
+			hasher.update(name(*var));
+			hasher.update(bytes(coefficient));
+		}
+	}
+	hasher.update(c.map_or([0xff; 8], name));
 }

@@ -5,7 +5,7 @@ use ark_bn254::Fr;
 use sha2::{Digest, Sha256};
 
 use crate::backend::{Backend, FieldBackend, Native};
-use crate::error::{refuse, Result};
+use crate::error::{refuse, Refusal, Result};
 use crate::field;
 use crate::ir::{Bounds, MAX_BATCH, MAX_BITS, MAX_ENDS};
 use crate::poseidon::{self, MAX_ARITY};
@@ -15,221 +15,190 @@ const CAPACITY: u32 = 253;
 
 /// Where a value goes: its element, its lowest bit there, and the value that is packed as 0.
 struct Place {
-    element: usize,
-    shift: u32,
-    lo: i64,
+	element: usize,
+	shift: u32,
+	lo: i64,
 }
 
 fn layout(bounds: &[Bounds]) -> Vec<Place> {
-    let (mut element, mut shift) = (0, 0);
-    let mut places = Vec::new();
-    for b in bounds {
-        if shift + b.bits() > CAPACITY {
-            (element, shift) = (element + 1, 0);
-        }
-        places.push(Place {
-            element,
-            shift,
-            lo: b.lo,
-        });
-        shift += b.bits();
-    }
-    places
+	let (mut element, mut shift) = (0, 0);
+	let mut places = Vec::new();
+	for b in bounds {
+		if shift + b.bits() > CAPACITY {
+			(element, shift) = (element + 1, 0);
+		}
+		places.push(Place { element, shift, lo: b.lo });
+		shift += b.bits();
+	}
+	places
 }
 
 /// Commitment of one record, on a recording backend. Packing is injective on values within 2^bits of `lo`,
 /// which the callers' bounds guarantee.
 pub fn leaf<B: Backend>(cs: &mut B, bounds: &[Bounds], values: &[B::Int], salt: B::Field) -> B::Field {
-    let places = layout(bounds);
-    let count = places.last().map_or(1, |p| p.element + 1);
-    let mut elements = Vec::with_capacity(count + 1);
-    for element in 0..count {
-        let parts: Vec<(B::Int, i64, u32)> = places
-            .iter()
-            .zip(values)
-            .filter(|(place, _)| place.element == element)
-            .map(|(place, value)| (value.clone(), place.lo, place.shift))
-            .collect();
-        elements.push(cs.pack(&parts));
-    }
-    elements.push(salt);
-    sponge(cs, elements)
+	let places = layout(bounds);
+	let count = places.last().map_or(1, |p| p.element + 1);
+	let mut elements = Vec::with_capacity(count + 1);
+	for element in 0..count {
+		let parts: Vec<(B::Int, i64, u32)> = places
+			.iter()
+			.zip(values)
+			.filter(|(place, _)| place.element == element)
+			.map(|(place, value)| (value.clone(), place.lo, place.shift))
+			.collect();
+		elements.push(cs.pack(&parts));
+	}
+	elements.push(salt);
+	sponge(cs, elements)
 }
 
 fn sponge<B: FieldBackend>(cs: &mut B, mut elements: Vec<B::Field>) -> B::Field {
-    while elements.len() > MAX_ARITY {
-        let rest = elements.split_off(MAX_ARITY);
-        elements = vec![poseidon::hash(cs, &elements)];
-        elements.extend(rest);
-    }
-    poseidon::hash(cs, &elements)
+	while elements.len() > MAX_ARITY {
+		let rest = elements.split_off(MAX_ARITY);
+		elements = vec![poseidon::hash(cs, &elements)];
+		elements.extend(rest);
+	}
+	poseidon::hash(cs, &elements)
 }
 
 /// Root over the records' commitments; a single record is its own root.
 pub fn root<B: FieldBackend>(cs: &mut B, leaves: &[B::Field]) -> B::Field {
-    let mut level = leaves.to_vec();
-    while level.len() > 1 {
-        level = level.chunks(MAX_ARITY).map(|group| parent(cs, group)).collect();
-    }
-    level.swap_remove(0)
+	let mut level = leaves.to_vec();
+	while level.len() > 1 {
+		level = level.chunks(MAX_ARITY).map(|group| parent(cs, group)).collect();
+	}
+	level.swap_remove(0)
 }
 
 fn parent<B: FieldBackend>(cs: &mut B, group: &[B::Field]) -> B::Field {
-    match group {
-        [only] => only.clone(),
-        _ => poseidon::hash(cs, group),
-    }
+	match group {
+		[only] => only.clone(),
+		_ => poseidon::hash(cs, group),
+	}
 }
 
 /// Salt of record `index`.
 pub fn record_salt(salt: &[u8; 32], batch: usize, index: usize) -> [u8; 32] {
-    if batch == 1 {
-        return *salt;
-    }
-    let mut hasher = Sha256::new();
-    hasher.update(b"proofward/salt/v1");
-    hasher.update(salt);
-    hasher.update((index as u32).to_le_bytes());
-    hasher.finalize().into()
+	if batch == 1 {
+		return *salt;
+	}
+	let mut hasher = Sha256::new();
+	hasher.update(b"proofward/salt/v1");
+	hasher.update(salt);
+	hasher.update((index as u32).to_le_bytes());
+	hasher.finalize().into()
 }
 
 /// Native commitment of one record. Refuses input-length and input-out-of-range.
 fn native_leaf(bounds: &[Bounds], record: &[i64], salt: &[u8; 32]) -> Result<Fr> {
-    check_values(bounds, 1, record)?;
-    let places = layout(bounds);
-    let count = places.last().map_or(1, |p| p.element + 1);
-    let mut elements: Vec<Fr> = (0..count)
-        .map(|element| {
-            let placed = places
-                .iter()
-                .zip(record)
-                .filter(|(place, _)| place.element == element);
-            field::pack(placed.map(|(place, value)| (value.abs_diff(place.lo), place.shift)))
-        })
-        .collect();
-    elements.push(field::salt(salt));
-    Ok(sponge(&mut Native, elements))
+	check_values(bounds, 1, record)?;
+	let places = layout(bounds);
+	let count = places.last().map_or(1, |p| p.element + 1);
+	let mut elements: Vec<Fr> = (0..count)
+		.map(|element| {
+			let placed = places.iter().zip(record).filter(|(place, _)| place.element == element);
+			field::pack(placed.map(|(place, value)| (value.abs_diff(place.lo), place.shift)))
+		})
+		.collect();
+	elements.push(field::salt(salt));
+	Ok(sponge(&mut Native, elements))
 }
 
 /// Refuses values that are too many, too few or out of their bounds.
 pub fn check_values(bounds: &[Bounds], records: usize, values: &[i64]) -> Result<()> {
-    if bounds.is_empty() || values.len() != bounds.len() * records {
-        return refuse(
-            "input-length",
-            format!(
-                "{} values given, {records} record(s) of {} expected",
-                values.len(),
-                bounds.len()
-            ),
-        );
-    }
-    for (i, &x) in values.iter().enumerate() {
-        let b = bounds[i % bounds.len()];
-        if !b.contains(x) {
-            let (record, at) = (i / bounds.len(), i % bounds.len());
-            return refuse(
-                "input-out-of-range",
-                // The value itself is the client's secret: it goes into no message.
-                format!("value {at} of record {record} is outside {}..={}", b.lo, b.hi),
-            );
-        }
-    }
-    Ok(())
+	if bounds.is_empty() || values.len() != bounds.len() * records {
+		return refuse(
+			Refusal::InputLength,
+			format!("{} values given, {records} record(s) of {} expected", values.len(), bounds.len()),
+		);
+	}
+	for (i, &x) in values.iter().enumerate() {
+		let b = bounds[i % bounds.len()];
+		if !b.contains(x) {
+			let (record, at) = (i / bounds.len(), i % bounds.len());
+			return refuse(
+				Refusal::InputOutOfRange,
+				// The value itself is the client's secret: it goes into no message.
+				format!("value {at} of record {record} is outside {}..={}", b.lo, b.hi),
+			);
+		}
+	}
+	Ok(())
 }
 
 fn check_shape(bounds: &[Bounds], batch: usize) -> Result<()> {
-    if batch == 0 || batch > MAX_BATCH || bounds.len() > MAX_ENDS {
-        return refuse(
-            "over-limit",
-            format!("1 to {MAX_BATCH} records of at most {MAX_ENDS} values are possible"),
-        );
-    }
-    if bounds.iter().any(|b| b.lo > b.hi || b.bits() > MAX_BITS) {
-        return refuse("overflow", format!("a value needs more than {MAX_BITS} bits"));
-    }
-    Ok(())
+	if batch == 0 || batch > MAX_BATCH || bounds.len() > MAX_ENDS {
+		return refuse(
+			Refusal::OverLimit,
+			format!("1 to {MAX_BATCH} records of at most {MAX_ENDS} values are possible"),
+		);
+	}
+	if bounds.iter().any(|b| b.lo > b.hi || b.bits() > MAX_BITS) {
+		return refuse(Refusal::Overflow, format!("a value needs more than {MAX_BITS} bits"));
+	}
+	Ok(())
 }
 
 fn leaves(bounds: &[Bounds], batch: usize, values: &[i64], salt: &[u8; 32]) -> Result<Vec<Fr>> {
-    check_shape(bounds, batch)?;
-    check_values(bounds, batch, values)?;
-    let records = values.chunks(bounds.len()).enumerate();
-    records
-        .map(|(i, record)| native_leaf(bounds, record, &record_salt(salt, batch, i)))
-        .collect()
+	check_shape(bounds, batch)?;
+	check_values(bounds, batch, values)?;
+	let records = values.chunks(bounds.len()).enumerate();
+	records.map(|(i, record)| native_leaf(bounds, record, &record_salt(salt, batch, i))).collect()
 }
 
 /// Commitment to `batch` records, as the circuit computes it.
 pub fn commit(bounds: &[Bounds], batch: usize, values: &[i64], salt: &[u8; 32]) -> Result<Fr> {
-    Ok(root(&mut Native, &leaves(bounds, batch, values, salt)?))
+	Ok(root(&mut Native, &leaves(bounds, batch, values, salt)?))
 }
 
 /// Salt and path that open record `index` alone: for each level its siblings, in order, from the leaves up.
 pub fn open_record(
-    bounds: &[Bounds],
-    batch: usize,
-    values: &[i64],
-    salt: &[u8; 32],
-    index: usize,
+	bounds: &[Bounds],
+	batch: usize,
+	values: &[i64],
+	salt: &[u8; 32],
+	index: usize,
 ) -> Result<([u8; 32], Vec<Fr>)> {
-    let mut level = leaves(bounds, batch, values, salt)?;
-    if index >= batch {
-        return refuse(
-            "input-length",
-            format!("record {index} of {batch} does not exist"),
-        );
-    }
-    let (mut path, mut at) = (Vec::new(), index);
-    while level.len() > 1 {
-        let group = level
-            .chunks(MAX_ARITY)
-            .nth(at / MAX_ARITY)
-            .expect("index is below the width");
-        path.extend(
-            group
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| *i != at % MAX_ARITY)
-                .map(|(_, x)| *x),
-        );
-        level = level
-            .chunks(MAX_ARITY)
-            .map(|group| parent(&mut Native, group))
-            .collect();
-        at /= MAX_ARITY;
-    }
-    Ok((record_salt(salt, batch, index), path))
+	let mut level = leaves(bounds, batch, values, salt)?;
+	if index >= batch {
+		return refuse(Refusal::InputLength, format!("record {index} of {batch} does not exist"));
+	}
+	let (mut path, mut at) = (Vec::new(), index);
+	while level.len() > 1 {
+		let group = level.chunks(MAX_ARITY).nth(at / MAX_ARITY).expect("index is below the width");
+		path.extend(group.iter().enumerate().filter(|(i, _)| *i != at % MAX_ARITY).map(|(_, x)| *x));
+		level = level.chunks(MAX_ARITY).map(|group| parent(&mut Native, group)).collect();
+		at /= MAX_ARITY;
+	}
+	Ok((record_salt(salt, batch, index), path))
 }
 
 /// Whether `record` is record `index` of the commitment `root`.
 pub fn check_record(
-    bounds: &[Bounds],
-    batch: usize,
-    index: usize,
-    record: &[i64],
-    salt: &[u8; 32],
-    path: &[Fr],
-    root: &Fr,
+	bounds: &[Bounds],
+	batch: usize,
+	index: usize,
+	record: &[i64],
+	salt: &[u8; 32],
+	path: &[Fr],
+	root: &Fr,
 ) -> Result<bool> {
-    check_shape(bounds, batch)?;
-    if index >= batch {
-        return refuse(
-            "input-length",
-            format!("record {index} of {batch} does not exist"),
-        );
-    }
-    let mut node = native_leaf(bounds, record, salt)?;
-    let (mut rest, mut at, mut width) = (path, index, batch);
-    while width > 1 {
-        let siblings = (width - at / MAX_ARITY * MAX_ARITY).min(MAX_ARITY) - 1;
-        if rest.len() < siblings {
-            return Ok(false);
-        }
-        let mut group = rest[..siblings].to_vec();
-        group.insert(at % MAX_ARITY, node);
-        node = parent(&mut Native, &group);
-        rest = &rest[siblings..];
-        (at, width) = (at / MAX_ARITY, width.div_ceil(MAX_ARITY));
-    }
-    Ok(rest.is_empty() && node == *root)
+	check_shape(bounds, batch)?;
+	if index >= batch {
+		return refuse(Refusal::InputLength, format!("record {index} of {batch} does not exist"));
+	}
+	let mut node = native_leaf(bounds, record, salt)?;
+	let (mut rest, mut at, mut width) = (path, index, batch);
+	while width > 1 {
+		let siblings = (width - at / MAX_ARITY * MAX_ARITY).min(MAX_ARITY) - 1;
+		if rest.len() < siblings {
+			return Ok(false);
+		}
+		let mut group = rest[..siblings].to_vec();
+		group.insert(at % MAX_ARITY, node);
+		node = parent(&mut Native, &group);
+		rest = &rest[siblings..];
+		(at, width) = (at / MAX_ARITY, width.div_ceil(MAX_ARITY));
+	}
+	Ok(rest.is_empty() && node == *root)
 }

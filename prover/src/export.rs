@@ -4,90 +4,87 @@ use ark_bn254::{Fq, Fr, G1Affine, G2Affine};
 use ark_ec::AffineRepr;
 use ark_groth16::{Proof, VerifyingKey};
 
-use crate::encoding::{put_g1, put_g2, Bn254};
-use crate::error::{refuse, Result};
+use crate::error::{refuse, Refusal, Result};
+use crate::points::{put_g1, put_g2, Bn254};
 
 fn list(items: &[String]) -> String {
-    format!("[{}]", items.join(","))
+	format!("[{}]", items.join(","))
 }
 
 fn quoted(x: impl std::fmt::Display) -> String {
-    format!("\"{x}\"")
+	format!("\"{x}\"")
 }
 
 fn g1(p: &G1Affine) -> String {
-    let (x, y) = p.xy().unwrap_or_default();
-    let z = Fq::from(u8::from(!p.is_zero()));
-    list(&[quoted(x), quoted(y), quoted(z)])
+	let (x, y) = p.xy().unwrap_or_default();
+	let z = Fq::from(u8::from(!p.is_zero()));
+	list(&[quoted(x), quoted(y), quoted(z)])
 }
 
 fn g2(p: &G2Affine) -> String {
-    let (x, y) = p.xy().unwrap_or_default();
-    let pair = |c0: Fq, c1: Fq| list(&[quoted(c0), quoted(c1)]);
-    let z = Fq::from(u8::from(!p.is_zero()));
-    list(&[pair(x.c0, x.c1), pair(y.c0, y.c1), pair(z, Fq::from(0))])
+	let (x, y) = p.xy().unwrap_or_default();
+	let pair = |c0: Fq, c1: Fq| list(&[quoted(c0), quoted(c1)]);
+	let z = Fq::from(u8::from(!p.is_zero()));
+	list(&[pair(x.c0, x.c1), pair(y.c0, y.c1), pair(z, Fq::from(0))])
 }
 
 /// snarkjs' verification_key.json, without the pairing of alpha and beta, which snarkjs computes itself.
 pub fn verifying_key_json(key: &VerifyingKey<Bn254>) -> String {
-    let ic: Vec<String> = key.gamma_abc_g1.iter().map(g1).collect();
-    format!(
-        concat!(
-            r#"{{"protocol":"groth16","curve":"bn128","nPublic":{},"vk_alpha_1":{},"#,
-            r#""vk_beta_2":{},"vk_gamma_2":{},"vk_delta_2":{},"IC":{}}}"#,
-        ),
-        ic.len() - 1,
-        g1(&key.alpha_g1),
-        g2(&key.beta_g2),
-        g2(&key.gamma_g2),
-        g2(&key.delta_g2),
-        list(&ic),
-    )
+	let ic: Vec<String> = key.gamma_abc_g1.iter().map(g1).collect();
+	format!(
+		concat!(
+			r#"{{"protocol":"groth16","curve":"bn128","nPublic":{},"vk_alpha_1":{},"#,
+			r#""vk_beta_2":{},"vk_gamma_2":{},"vk_delta_2":{},"IC":{}}}"#,
+		),
+		ic.len() - 1,
+		g1(&key.alpha_g1),
+		g2(&key.beta_g2),
+		g2(&key.gamma_g2),
+		g2(&key.delta_g2),
+		list(&ic),
+	)
 }
 
 /// snarkjs' proof.json and public.json.
 pub fn proof_json(commitments: &[Fr; 2], proof: &Proof<Bn254>) -> (String, String) {
-    let (a, b, c) = (g1(&proof.a), g2(&proof.b), g1(&proof.c));
-    let json = format!(r#"{{"pi_a":{a},"pi_b":{b},"pi_c":{c},"protocol":"groth16","curve":"bn128"}}"#);
-    (json, list(&commitments.map(quoted)))
+	let (a, b, c) = (g1(&proof.a), g2(&proof.b), g1(&proof.c));
+	let json = format!(r#"{{"pi_a":{a},"pi_b":{b},"pi_c":{c},"protocol":"groth16","curve":"bn128"}}"#);
+	(json, list(&commitments.map(quoted)))
 }
 
 /// Fill the template's `{{NAME}}` places with the key's coordinates. beta, gamma and delta go in negated, so
 /// that the contract negates nothing. Refuses a template with a place that it does not know.
 pub fn solidity(key: &VerifyingKey<Bn254>, template: &str) -> Result<String> {
-    let mut source = template.to_owned();
-    let mut fill = |name: &str, coordinates: &[&str], bytes: Vec<u8>| {
-        for (coordinate, word) in coordinates.iter().zip(bytes.chunks(32)) {
-            let hex: String = word.iter().map(|b| format!("{b:02x}")).collect();
-            source = source.replace(&format!("{{{{{name}_{coordinate}}}}}"), &format!("0x{hex}"));
-        }
-    };
-    let point_1 = |p: &G1Affine| {
-        let mut bytes = Vec::new();
-        put_g1(&mut bytes, p);
-        bytes
-    };
-    let point_2 = |p: &G2Affine| {
-        let mut bytes = Vec::new();
-        put_g2(&mut bytes, &-*p);
-        bytes
-    };
-    let (xy, four) = (["X", "Y"], ["X1", "X0", "Y1", "Y0"]);
-    fill("ALPHA", &xy, point_1(&key.alpha_g1));
-    fill("MINUS_BETA", &four, point_2(&key.beta_g2));
-    fill("MINUS_GAMMA", &four, point_2(&key.gamma_g2));
-    fill("MINUS_DELTA", &four, point_2(&key.delta_g2));
-    for (i, p) in key.gamma_abc_g1.iter().enumerate() {
-        fill(&format!("IC{i}"), &xy, point_1(p));
-    }
-    match source.split_once("{{") {
-        None => Ok(source),
-        Some((_, rest)) => {
-            let name: String = rest.chars().take(24).collect();
-            refuse(
-                "malformed-template",
-                format!("unknown place in the template: {{{{{name}"),
-            )
-        }
-    }
+	let mut source = template.to_owned();
+	let mut fill = |name: &str, coordinates: &[&str], bytes: Vec<u8>| {
+		for (coordinate, word) in coordinates.iter().zip(bytes.chunks(32)) {
+			let hex: String = word.iter().map(|b| format!("{b:02x}")).collect();
+			source = source.replace(&format!("{{{{{name}_{coordinate}}}}}"), &format!("0x{hex}"));
+		}
+	};
+	let point_1 = |p: &G1Affine| {
+		let mut bytes = Vec::new();
+		put_g1(&mut bytes, p);
+		bytes
+	};
+	let point_2 = |p: &G2Affine| {
+		let mut bytes = Vec::new();
+		put_g2(&mut bytes, &-*p);
+		bytes
+	};
+	let (xy, four) = (["X", "Y"], ["X1", "X0", "Y1", "Y0"]);
+	fill("ALPHA", &xy, point_1(&key.alpha_g1));
+	fill("MINUS_BETA", &four, point_2(&key.beta_g2));
+	fill("MINUS_GAMMA", &four, point_2(&key.gamma_g2));
+	fill("MINUS_DELTA", &four, point_2(&key.delta_g2));
+	for (i, p) in key.gamma_abc_g1.iter().enumerate() {
+		fill(&format!("IC{i}"), &xy, point_1(p));
+	}
+	match source.split_once("{{") {
+		None => Ok(source),
+		Some((_, rest)) => {
+			let name: String = rest.chars().take(24).collect();
+			refuse(Refusal::MalformedTemplate, format!("unknown place in the template: {{{{{name}"))
+		}
+	}
 }

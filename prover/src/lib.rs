@@ -2,26 +2,42 @@
 //! proves it.
 //!
 //! Read in this order: `ir` (what is proved), `gadgets` and `poseidon` (how, in constraints), `commit` and
-//! `circuit` (the whole statement), `setup`, `groth16` and `verify` (keys, proofs, verdicts). `backend` and `matrices` are
-//! what gadgets run on; `domain` and `msm` are arithmetic; the rest is bytes.
+//! `circuit` (the whole statement), `setup`, `groth16` and `verify` (keys, proofs, verdicts). `backend` and
+//! `matrices` are what gadgets run on; `domain` and `msm` are arithmetic; the rest is bytes.
 
-pub mod backend;
-pub mod circuit;
-pub mod commit;
-pub mod domain;
-pub mod encode;
-pub mod encoding;
-pub mod error;
-pub mod export;
-pub mod field;
-pub mod gadgets;
-pub mod groth16;
-pub mod ir;
-pub mod keys;
-pub mod matrices;
-pub mod msm;
-pub mod poseidon;
+mod backend;
+mod circuit;
+mod commit;
+mod domain;
+mod error;
+mod export;
+mod field;
+mod gadgets;
+mod groth16;
+mod ir;
+mod keys;
+mod matrices;
+mod msm;
+mod points;
+mod poseidon;
 #[cfg(feature = "python")]
 mod python;
-pub mod setup;
-pub mod verify;
+mod setup;
+mod verify;
+
+pub use backend::Witness;
+pub use circuit::{evaluate, record, run, synthesize, Circuit};
+pub use commit::{check_record, commit, open_record};
+pub use error::{Error, Refusal, Result};
+pub use export::{proof_json, solidity, verifying_key_json};
+pub use field::to_bytes;
+pub use groth16::prove;
+pub use ir::{encode, Bounds, Node, Op, Program, Row, Wire};
+pub use keys::ProvingKey;
+pub use matrices::{Matrices, Row as MatrixRow, Sparse, Var};
+pub use points::{
+	commitment, proof_from_bytes, proof_to_bytes, verifying_key_from_bytes, verifying_key_to_bytes,
+	PROOF_BYTES, VERIFYING_KEY_BYTES,
+};
+pub use setup::setup;
+pub use verify::Verifier;

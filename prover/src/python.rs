@@ -7,74 +7,71 @@ use std::time::Instant;
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 use zeroize::Zeroizing;
 
-use crate::error::{refuse, Error, Result};
+use crate::error::{refuse, Error, Refusal, Result};
 use crate::ir::{Bounds, Program};
 use crate::verify::Verifier;
-use crate::{circuit, commit, encoding, export, field, groth16, keys, poseidon, setup as key_setup};
+use crate::{circuit, commit, export, field, groth16, keys, points, poseidon, setup as key_setup};
 
 pyo3::create_exception!(prover, ProverError, PyException);
 
 fn raise(py: Python<'_>, error: Error) -> PyErr {
-    let exception = ProverError::new_err(error.to_string());
-    match exception.value(py).setattr("code", error.code) {
-        Ok(()) => exception,
-        Err(failure) => failure,
-    }
+	let exception = ProverError::new_err(error.to_string());
+	match exception.value(py).setattr("code", error.refusal.code()) {
+		Ok(()) => exception,
+		Err(failure) => failure,
+	}
 }
 
 /// Run without the GIL; refusals become ProverError.
 fn released<T: Send>(py: Python<'_>, f: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    py.detach(f).map_err(|e| raise(py, e))
+	py.detach(f).map_err(|e| raise(py, e))
 }
 
 /// Run on `threads` threads (0: all cores).
 fn threaded<T: Send>(threads: usize, f: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    static POOLS: OnceLock<Mutex<HashMap<usize, Arc<rayon::ThreadPool>>>> = OnceLock::new();
-    if threads == 0 {
-        return f();
-    }
-    if threads > 256 {
-        return refuse("over-limit", format!("{threads} threads: 0 to 256 are possible"));
-    }
-    let mut pools = POOLS
-        .get_or_init(Default::default)
-        .lock()
-        .unwrap_or_else(|e| e.into_inner());
-    let pool = match pools.get(&threads) {
-        Some(pool) => pool.clone(),
-        None => match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
-            Ok(pool) => pools.entry(threads).or_insert(Arc::new(pool)).clone(),
-            Err(e) => return refuse("io", format!("no threads: {e}")),
-        },
-    };
-    drop(pools);
-    pool.install(f)
+	static POOLS: OnceLock<Mutex<HashMap<usize, Arc<rayon::ThreadPool>>>> = OnceLock::new();
+	if threads == 0 {
+		return f();
+	}
+	if threads > 256 {
+		return refuse(Refusal::OverLimit, format!("{threads} threads: 0 to 256 are possible"));
+	}
+	let mut pools = POOLS.get_or_init(Default::default).lock().unwrap_or_else(|e| e.into_inner());
+	let pool = match pools.get(&threads) {
+		Some(pool) => pool.clone(),
+		None => match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+			Ok(pool) => pools.entry(threads).or_insert(Arc::new(pool)).clone(),
+			Err(e) => return refuse(Refusal::Io, format!("no threads: {e}")),
+		},
+	};
+	drop(pools);
+	pool.install(f)
 }
 
-fn array(code: &'static str, what: &str, bytes: &[u8]) -> Result<[u8; 32]> {
-    match bytes.try_into() {
-        Ok(array) => Ok(array),
-        Err(_) => refuse(code, format!("{what} must have 32 bytes, not {}", bytes.len())),
-    }
+fn array(code: Refusal, what: &str, bytes: &[u8]) -> Result<[u8; 32]> {
+	match bytes.try_into() {
+		Ok(array) => Ok(array),
+		Err(_) => refuse(code, format!("{what} must have 32 bytes, not {}", bytes.len())),
+	}
 }
 
 fn salt(bytes: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
-    array("bad-salt", "a salt", bytes).map(Zeroizing::new)
+	array(Refusal::BadSalt, "a salt", bytes).map(Zeroizing::new)
 }
 
 fn to_bounds(pairs: Vec<(i64, i64)>) -> Vec<Bounds> {
-    pairs.into_iter().map(|(lo, hi)| Bounds { lo, hi }).collect()
+	pairs.into_iter().map(|(lo, hi)| Bounds { lo, hi }).collect()
 }
 
 fn pairs(bounds: &[Bounds]) -> Vec<(i64, i64)> {
-    bounds.iter().map(|b| (b.lo, b.hi)).collect()
+	bounds.iter().map(|b| (b.lo, b.hi)).collect()
 }
 
 fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyBytes> {
-    PyBytes::new(py, bytes)
+	PyBytes::new(py, bytes)
 }
 
 #[pyclass(frozen, module = "prover")]
@@ -82,52 +79,52 @@ struct Circuit(Arc<circuit::Circuit>);
 
 #[pymethods]
 impl Circuit {
-    #[new]
-    #[pyo3(signature = (program, batch = 1))]
-    fn new(py: Python<'_>, program: &[u8], batch: usize) -> PyResult<Circuit> {
-        let circuit = released(py, || circuit::Circuit::new(program, batch))?;
-        Ok(Circuit(Arc::new(circuit)))
-    }
+	#[new]
+	#[pyo3(signature = (program, batch = 1))]
+	fn new(py: Python<'_>, program: &[u8], batch: usize) -> PyResult<Circuit> {
+		let circuit = released(py, || circuit::Circuit::new(program, batch))?;
+		Ok(Circuit(Arc::new(circuit)))
+	}
 
-    #[getter]
-    fn digest<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        bytes(py, &self.0.digest)
-    }
+	#[getter]
+	fn digest<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+		bytes(py, &self.0.digest)
+	}
 
-    #[getter]
-    fn batch(&self) -> usize {
-        self.0.batch
-    }
+	#[getter]
+	fn batch(&self) -> usize {
+		self.0.batch
+	}
 
-    #[getter]
-    fn constraints(&self) -> usize {
-        self.0.constraints
-    }
+	#[getter]
+	fn constraints(&self) -> usize {
+		self.0.constraints
+	}
 
-    #[getter]
-    fn domain(&self, py: Python<'_>) -> PyResult<usize> {
-        self.0.domain_size().map_err(|e| raise(py, e))
-    }
+	#[getter]
+	fn domain(&self, py: Python<'_>) -> PyResult<usize> {
+		self.0.domain_size().map_err(|e| raise(py, e))
+	}
 
-    #[getter]
-    fn constraints_by_layer(&self) -> Vec<(String, usize)> {
-        self.0.layers.clone()
-    }
+	#[getter]
+	fn constraints_by_layer(&self) -> Vec<(String, usize)> {
+		self.0.layers.clone()
+	}
 
-    #[getter]
-    fn input_bounds(&self) -> Vec<(i64, i64)> {
-        pairs(self.0.program.inputs())
-    }
+	#[getter]
+	fn input_bounds(&self) -> Vec<(i64, i64)> {
+		pairs(self.0.program.inputs())
+	}
 
-    #[getter]
-    fn output_bounds(&self) -> Vec<(i64, i64)> {
-        pairs(&self.0.program.output_bounds())
-    }
+	#[getter]
+	fn output_bounds(&self) -> Vec<(i64, i64)> {
+		pairs(&self.0.program.output_bounds())
+	}
 
-    fn evaluate(&self, py: Python<'_>, values: Vec<i64>) -> PyResult<Vec<i64>> {
-        let values = Zeroizing::new(values);
-        released(py, || self.0.evaluate(&values))
-    }
+	fn evaluate(&self, py: Python<'_>, values: Vec<i64>) -> PyResult<Vec<i64>> {
+		let values = Zeroizing::new(values);
+		released(py, || self.0.evaluate(&values))
+	}
 }
 
 #[pyclass(frozen, module = "prover")]
@@ -135,177 +132,161 @@ struct ProvingKey(Arc<keys::ProvingKey>);
 
 #[pymethods]
 impl ProvingKey {
-    #[staticmethod]
-    #[pyo3(signature = (path, circuit, sha256 = None))]
-    fn load(py: Python<'_>, path: PathBuf, circuit: &Circuit, sha256: Option<&[u8]>) -> PyResult<ProvingKey> {
-        let key = released(py, || {
-            let sha256 = sha256
-                .map(|bytes| array("key-mismatch", "a SHA-256", bytes))
-                .transpose()?;
-            keys::ProvingKey::load(&path, &circuit.0.digest, sha256.as_ref())
-        })?;
-        Ok(ProvingKey(key))
-    }
+	#[staticmethod]
+	#[pyo3(signature = (path, circuit, sha256 = None))]
+	fn load(py: Python<'_>, path: PathBuf, circuit: &Circuit, sha256: Option<&[u8]>) -> PyResult<ProvingKey> {
+		let key = released(py, || {
+			let sha256 = sha256.map(|bytes| array(Refusal::KeyMismatch, "a SHA-256", bytes)).transpose()?;
+			keys::ProvingKey::load(&path, &circuit.0.digest, sha256.as_ref())
+		})?;
+		Ok(ProvingKey(key))
+	}
 
-    #[getter]
-    fn verifying_key<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        bytes(py, &encoding::verifying_key_to_bytes(&self.0.verifying_key))
-    }
+	#[getter]
+	fn verifying_key<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+		bytes(py, &points::verifying_key_to_bytes(&self.0.verifying_key))
+	}
 
-    #[getter]
-    fn circuit_digest<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        bytes(py, &self.0.digest)
-    }
+	#[getter]
+	fn circuit_digest<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+		bytes(py, &self.0.digest)
+	}
 }
 
 #[pyclass(frozen, module = "prover")]
 struct Proof {
-    proof: Vec<u8>,
-    commitments: [[u8; 32]; 2],
-    outputs: Zeroizing<Vec<i64>>,
-    seconds: [(&'static str, f64); 3],
+	proof: Vec<u8>,
+	commitments: [[u8; 32]; 2],
+	outputs: Zeroizing<Vec<i64>>,
+	seconds: [(&'static str, f64); 3],
 }
 
 #[pymethods]
 impl Proof {
-    #[getter]
-    fn proof<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        bytes(py, &self.proof)
-    }
+	#[getter]
+	fn proof<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+		bytes(py, &self.proof)
+	}
 
-    #[getter]
-    fn input_commitment<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        bytes(py, &self.commitments[0])
-    }
+	#[getter]
+	fn input_commitment<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+		bytes(py, &self.commitments[0])
+	}
 
-    #[getter]
-    fn output_commitment<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        bytes(py, &self.commitments[1])
-    }
+	#[getter]
+	fn output_commitment<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+		bytes(py, &self.commitments[1])
+	}
 
-    #[getter]
-    fn outputs(&self) -> Vec<i64> {
-        self.outputs.to_vec()
-    }
+	#[getter]
+	fn outputs(&self) -> Vec<i64> {
+		self.outputs.to_vec()
+	}
 
-    #[getter]
-    fn seconds(&self) -> HashMap<&'static str, f64> {
-        self.seconds.into_iter().collect()
-    }
+	#[getter]
+	fn seconds(&self) -> HashMap<&'static str, f64> {
+		self.seconds.into_iter().collect()
+	}
 }
 
 #[pyfunction]
 #[pyo3(signature = (circuit, path, threads = 0))]
 fn setup<'py>(
-    py: Python<'py>,
-    circuit: &Circuit,
-    path: PathBuf,
-    threads: usize,
+	py: Python<'py>,
+	circuit: &Circuit,
+	path: PathBuf,
+	threads: usize,
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
-    let (key, sha256) = released(py, || threaded(threads, || key_setup::setup(&circuit.0, &path)))?;
-    Ok((bytes(py, &key), bytes(py, &sha256)))
+	let (key, sha256) = released(py, || threaded(threads, || key_setup::setup(&circuit.0, &path)))?;
+	Ok((bytes(py, &key), bytes(py, &sha256)))
 }
 
 #[pyfunction]
 #[pyo3(signature = (key, circuit, values, input_salt, output_salt, threads = 0))]
 fn prove(
-    py: Python<'_>,
-    key: &ProvingKey,
-    circuit: &Circuit,
-    values: Vec<i64>,
-    input_salt: &[u8],
-    output_salt: &[u8],
-    threads: usize,
+	py: Python<'_>,
+	key: &ProvingKey,
+	circuit: &Circuit,
+	values: Vec<i64>,
+	input_salt: &[u8],
+	output_salt: &[u8],
+	threads: usize,
 ) -> PyResult<Proof> {
-    let values = Zeroizing::new(values);
-    released(py, || {
-        let (input_salt, output_salt) = (salt(input_salt)?, salt(output_salt)?);
-        if key.0.digest != circuit.0.digest {
-            return refuse("key-mismatch", "the proving key belongs to another circuit");
-        }
-        let start = Instant::now();
-        let (witness, outputs) = circuit.0.witness(&values, &input_salt, &output_salt)?;
-        let witnessed = start.elapsed().as_secs_f64();
-        let proof = threaded(threads, || groth16::prove(&key.0, &witness))?;
-        let total = start.elapsed().as_secs_f64();
-        Ok(Proof {
-            proof: encoding::proof_to_bytes(&proof),
-            commitments: witness.commitments.map(|c| field::to_bytes(&c)),
-            outputs: Zeroizing::new(outputs),
-            seconds: [
-                ("witness", witnessed),
-                ("prove", total - witnessed),
-                ("total", total),
-            ],
-        })
-    })
+	let values = Zeroizing::new(values);
+	released(py, || {
+		let (input_salt, output_salt) = (salt(input_salt)?, salt(output_salt)?);
+		if key.0.digest != circuit.0.digest {
+			return refuse(Refusal::KeyMismatch, "the proving key belongs to another circuit");
+		}
+		let start = Instant::now();
+		let (witness, outputs) = circuit.0.witness(&values, &input_salt, &output_salt)?;
+		let witnessed = start.elapsed().as_secs_f64();
+		let proof = threaded(threads, || groth16::prove(&key.0, &witness))?;
+		let total = start.elapsed().as_secs_f64();
+		Ok(Proof {
+			proof: points::proof_to_bytes(&proof),
+			commitments: witness.commitments.map(|c| field::to_bytes(&c)),
+			outputs: Zeroizing::new(outputs),
+			seconds: [("witness", witnessed), ("prove", total - witnessed), ("total", total)],
+		})
+	})
 }
 
 #[pyfunction]
 fn evaluate(py: Python<'_>, program: &[u8], values: Vec<i64>) -> PyResult<Vec<i64>> {
-    let values = Zeroizing::new(values);
-    released(py, || circuit::evaluate(&Program::decode(program)?, &values))
+	let values = Zeroizing::new(values);
+	released(py, || circuit::evaluate(&Program::decode(program)?, &values))
 }
 
 #[pyfunction(name = "commit")]
 fn commit_values<'py>(
-    py: Python<'py>,
-    bounds: Vec<(i64, i64)>,
-    batch: usize,
-    values: Vec<i64>,
-    salt: &[u8],
+	py: Python<'py>,
+	bounds: Vec<(i64, i64)>,
+	batch: usize,
+	values: Vec<i64>,
+	salt: &[u8],
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let values = Zeroizing::new(values);
-    let commitment = released(py, || {
-        commit::commit(&to_bounds(bounds), batch, &values, &*self::salt(salt)?)
-    })?;
-    Ok(bytes(py, &field::to_bytes(&commitment)))
+	let values = Zeroizing::new(values);
+	let commitment =
+		released(py, || commit::commit(&to_bounds(bounds), batch, &values, &*self::salt(salt)?))?;
+	Ok(bytes(py, &field::to_bytes(&commitment)))
 }
 
 #[pyfunction]
 fn open_record<'py>(
-    py: Python<'py>,
-    bounds: Vec<(i64, i64)>,
-    batch: usize,
-    values: Vec<i64>,
-    salt: &[u8],
-    index: usize,
+	py: Python<'py>,
+	bounds: Vec<(i64, i64)>,
+	batch: usize,
+	values: Vec<i64>,
+	salt: &[u8],
+	index: usize,
 ) -> PyResult<(Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>)> {
-    let values = Zeroizing::new(values);
-    let (salt, path) = released(py, || {
-        commit::open_record(&to_bounds(bounds), batch, &values, &*self::salt(salt)?, index)
-    })?;
-    let path = path.iter().map(|x| bytes(py, &field::to_bytes(x))).collect();
-    Ok((bytes(py, &salt), path))
+	let values = Zeroizing::new(values);
+	let (salt, path) =
+		released(py, || commit::open_record(&to_bounds(bounds), batch, &values, &*self::salt(salt)?, index))?;
+	let path = path.iter().map(|x| bytes(py, &field::to_bytes(x))).collect();
+	Ok((bytes(py, &salt), path))
 }
 
 #[pyfunction]
 #[allow(clippy::too_many_arguments)]
 fn check_record(
-    py: Python<'_>,
-    bounds: Vec<(i64, i64)>,
-    batch: usize,
-    index: usize,
-    record: Vec<i64>,
-    record_salt: &[u8],
-    path: Vec<Vec<u8>>,
-    commitment: &[u8],
+	py: Python<'_>,
+	bounds: Vec<(i64, i64)>,
+	batch: usize,
+	index: usize,
+	record: Vec<i64>,
+	record_salt: &[u8],
+	path: Vec<Vec<u8>>,
+	commitment: &[u8],
 ) -> PyResult<bool> {
-    released(py, || {
-        let element =
-            |bytes: &[u8]| encoding::commitment(&array("malformed-commitment", "a commitment", bytes)?);
-        let path = path.iter().map(|x| element(x)).collect::<Result<Vec<_>>>()?;
-        let root = element(commitment)?;
-        commit::check_record(
-            &to_bounds(bounds),
-            batch,
-            index,
-            &record,
-            &*salt(record_salt)?,
-            &path,
-            &root,
-        )
-    })
+	released(py, || {
+		let element =
+			|bytes: &[u8]| points::commitment(&array(Refusal::MalformedCommitment, "a commitment", bytes)?);
+		let path = path.iter().map(|x| element(x)).collect::<Result<Vec<_>>>()?;
+		let root = element(commitment)?;
+		commit::check_record(&to_bounds(bounds), batch, index, &record, &*salt(record_salt)?, &path, &root)
+	})
 }
 
 /// Verifying keys that are kept ready.
@@ -313,132 +294,126 @@ const KEYS: usize = 64;
 
 /// Decode a key and make it ready, once for each key in this process.
 fn verifier(bytes: &[u8]) -> Result<Arc<Verifier>> {
-    static CACHE: OnceLock<Mutex<HashMap<Vec<u8>, Arc<Verifier>>>> = OnceLock::new();
-    let cache = CACHE.get_or_init(Default::default);
-    let locked = || cache.lock().unwrap_or_else(|e| e.into_inner());
-    if let Some(key) = locked().get(bytes) {
-        return Ok(key.clone());
-    }
-    let key = Arc::new(Verifier::new(&encoding::verifying_key_from_bytes(bytes)?));
-    let mut keys = locked();
-    if keys.len() == KEYS {
-        keys.clear();
-    }
-    keys.insert(bytes.to_vec(), key.clone());
-    Ok(key)
+	static CACHE: OnceLock<Mutex<HashMap<Vec<u8>, Arc<Verifier>>>> = OnceLock::new();
+	let cache = CACHE.get_or_init(Default::default);
+	let locked = || cache.lock().unwrap_or_else(|e| e.into_inner());
+	if let Some(key) = locked().get(bytes) {
+		return Ok(key.clone());
+	}
+	let key = Arc::new(Verifier::new(&points::verifying_key_from_bytes(bytes)?));
+	let mut keys = locked();
+	if keys.len() == KEYS {
+		keys.clear();
+	}
+	keys.insert(bytes.to_vec(), key.clone());
+	Ok(key)
 }
 
-type Claim = ([ark_bn254::Fr; 2], ark_groth16::Proof<encoding::Bn254>);
+type Claim = ([ark_bn254::Fr; 2], ark_groth16::Proof<points::Bn254>);
 
 /// Refuses with malformed-commitment or malformed-proof.
 fn claim(input: &[u8], output: &[u8], proof: &[u8]) -> Result<Claim> {
-    let element = |bytes: &[u8]| encoding::commitment(&array("malformed-commitment", "a commitment", bytes)?);
-    Ok((
-        [element(input)?, element(output)?],
-        encoding::proof_from_bytes(proof)?,
-    ))
+	let element =
+		|bytes: &[u8]| points::commitment(&array(Refusal::MalformedCommitment, "a commitment", bytes)?);
+	Ok(([element(input)?, element(output)?], points::proof_from_bytes(proof)?))
 }
 
 #[pyfunction]
 fn verify(
-    py: Python<'_>,
-    verifying_key: &[u8],
-    input_commitment: &[u8],
-    output_commitment: &[u8],
-    proof: &[u8],
+	py: Python<'_>,
+	verifying_key: &[u8],
+	input_commitment: &[u8],
+	output_commitment: &[u8],
+	proof: &[u8],
 ) -> PyResult<bool> {
-    released(py, || {
-        let key = verifier(verifying_key)?;
-        let claim = claim(input_commitment, output_commitment, proof);
-        Ok(claim.is_ok_and(|(commitments, proof)| key.verify(&commitments, &proof)))
-    })
+	released(py, || {
+		let key = verifier(verifying_key)?;
+		let claim = claim(input_commitment, output_commitment, proof);
+		Ok(claim.is_ok_and(|(commitments, proof)| key.verify(&commitments, &proof)))
+	})
 }
 
 #[pyfunction]
 #[pyo3(signature = (verifying_key, items, threads = 0))]
 fn batch_verify(
-    py: Python<'_>,
-    verifying_key: &[u8],
-    items: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
-    threads: usize,
+	py: Python<'_>,
+	verifying_key: &[u8],
+	items: Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>,
+	threads: usize,
 ) -> PyResult<bool> {
-    use rayon::prelude::*;
-    released(py, || {
-        threaded(threads, || {
-            let key = verifier(verifying_key)?;
-            let claims = items
-                .par_iter()
-                .map(|(input, output, proof)| claim(input, output, proof))
-                .collect::<Result<Vec<_>>>();
-            Ok(claims.is_ok_and(|claims| key.batch_verify(&claims)))
-        })
-    })
+	use rayon::prelude::*;
+	released(py, || {
+		threaded(threads, || {
+			let key = verifier(verifying_key)?;
+			let claims = items
+				.par_iter()
+				.map(|(input, output, proof)| claim(input, output, proof))
+				.collect::<Result<Vec<_>>>();
+			Ok(claims.is_ok_and(|claims| key.batch_verify(&claims)))
+		})
+	})
 }
 
 #[pyfunction]
 fn verifying_key_json(py: Python<'_>, verifying_key: &[u8]) -> PyResult<String> {
-    released(py, || {
-        Ok(export::verifying_key_json(&encoding::verifying_key_from_bytes(
-            verifying_key,
-        )?))
-    })
+	released(py, || Ok(export::verifying_key_json(&points::verifying_key_from_bytes(verifying_key)?)))
 }
 
 #[pyfunction]
 fn proof_json(
-    py: Python<'_>,
-    input_commitment: &[u8],
-    output_commitment: &[u8],
-    proof: &[u8],
+	py: Python<'_>,
+	input_commitment: &[u8],
+	output_commitment: &[u8],
+	proof: &[u8],
 ) -> PyResult<(String, String)> {
-    released(py, || {
-        let (commitments, proof) = claim(input_commitment, output_commitment, proof)?;
-        Ok(export::proof_json(&commitments, &proof))
-    })
+	released(py, || {
+		let (commitments, proof) = claim(input_commitment, output_commitment, proof)?;
+		Ok(export::proof_json(&commitments, &proof))
+	})
 }
 
 #[pyfunction]
 fn solidity_verifier(py: Python<'_>, verifying_key: &[u8], template: &str) -> PyResult<String> {
-    released(py, || {
-        export::solidity(&encoding::verifying_key_from_bytes(verifying_key)?, template)
-    })
+	released(py, || export::solidity(&points::verifying_key_from_bytes(verifying_key)?, template))
 }
 
 #[pyfunction(name = "poseidon")]
 fn poseidon_hash<'py>(py: Python<'py>, inputs: Vec<Vec<u8>>) -> PyResult<Bound<'py, PyBytes>> {
-    let hash = released(py, || {
-        if inputs.is_empty() || inputs.len() > poseidon::MAX_ARITY {
-            return refuse(
-                "input-length",
-                format!("Poseidon takes 1 to {} inputs", poseidon::MAX_ARITY),
-            );
-        }
-        let element =
-            |bytes: &Vec<u8>| encoding::commitment(&array("malformed-commitment", "a field element", bytes)?);
-        let inputs = inputs.iter().map(element).collect::<Result<Vec<_>>>()?;
-        Ok(poseidon::hash(&mut crate::backend::Native, &inputs))
-    })?;
-    Ok(bytes(py, &field::to_bytes(&hash)))
+	let hash = released(py, || {
+		if inputs.is_empty() || inputs.len() > poseidon::MAX_ARITY {
+			return refuse(
+				Refusal::InputLength,
+				format!("Poseidon takes 1 to {} inputs", poseidon::MAX_ARITY),
+			);
+		}
+		let element = |bytes: &Vec<u8>| {
+			points::commitment(&array(Refusal::MalformedCommitment, "a field element", bytes)?)
+		};
+		let inputs = inputs.iter().map(element).collect::<Result<Vec<_>>>()?;
+		Ok(poseidon::hash(&mut crate::backend::Native, &inputs))
+	})?;
+	Ok(bytes(py, &field::to_bytes(&hash)))
 }
 
 #[pymodule]
 fn proofward_prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add("ProverError", module.py().get_type::<ProverError>())?;
-    module.add_class::<Circuit>()?;
-    module.add_class::<ProvingKey>()?;
-    module.add_class::<Proof>()?;
-    module.add_function(wrap_pyfunction!(setup, module)?)?;
-    module.add_function(wrap_pyfunction!(prove, module)?)?;
-    module.add_function(wrap_pyfunction!(evaluate, module)?)?;
-    module.add_function(wrap_pyfunction!(commit_values, module)?)?;
-    module.add_function(wrap_pyfunction!(open_record, module)?)?;
-    module.add_function(wrap_pyfunction!(check_record, module)?)?;
-    module.add_function(wrap_pyfunction!(verify, module)?)?;
-    module.add_function(wrap_pyfunction!(batch_verify, module)?)?;
-    module.add_function(wrap_pyfunction!(verifying_key_json, module)?)?;
-    module.add_function(wrap_pyfunction!(proof_json, module)?)?;
-    module.add_function(wrap_pyfunction!(solidity_verifier, module)?)?;
-    module.add_function(wrap_pyfunction!(poseidon_hash, module)?)?;
-    Ok(())
+	module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+	module.add("CODES", PyTuple::new(module.py(), Refusal::ALL.map(Refusal::code))?)?;
+	module.add("ProverError", module.py().get_type::<ProverError>())?;
+	module.add_class::<Circuit>()?;
+	module.add_class::<ProvingKey>()?;
+	module.add_class::<Proof>()?;
+	module.add_function(wrap_pyfunction!(setup, module)?)?;
+	module.add_function(wrap_pyfunction!(prove, module)?)?;
+	module.add_function(wrap_pyfunction!(evaluate, module)?)?;
+	module.add_function(wrap_pyfunction!(commit_values, module)?)?;
+	module.add_function(wrap_pyfunction!(open_record, module)?)?;
+	module.add_function(wrap_pyfunction!(check_record, module)?)?;
+	module.add_function(wrap_pyfunction!(verify, module)?)?;
+	module.add_function(wrap_pyfunction!(batch_verify, module)?)?;
+	module.add_function(wrap_pyfunction!(verifying_key_json, module)?)?;
+	module.add_function(wrap_pyfunction!(proof_json, module)?)?;
+	module.add_function(wrap_pyfunction!(solidity_verifier, module)?)?;
+	module.add_function(wrap_pyfunction!(poseidon_hash, module)?)?;
+	Ok(())
 }

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+from pathlib import Path
 
 import proofward_prover as prover
 import pytest
 
 from .conftest import SALTS, World, program
+
+
+def test_stub_names_every_refusal() -> None:
+    stub = ast.parse((Path(__file__).parents[2] / "prover" / "proofward_prover.pyi").read_text())
+    codes = next(n for n in stub.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "Code")
+    assert isinstance(codes.value, ast.Subscript)
+    assert ast.literal_eval(codes.value.slice) == prover.CODES
 
 
 def test_client_and_proof_commit_alike(single: World, batched: World) -> None:
