@@ -16,7 +16,7 @@ demo: setup ## run one sealed job after another on the embedded chain; writes bu
 	@$(BIN)/proofward demo
 
 test: setup $(VENV)/.dev tests/conformance/node_modules/.ready ## every test: embedded chain, Python, prover, pallets
-	node --test --test-reporter=spec devnet tests/conformance
+	POLKADOTJS_DISABLE_ESM_CJS_WARNING=1 node --test --test-reporter=spec devnet tests/conformance
 	$(BIN)/python -m pytest
 ifneq ($(CARGO),)
 	cd prover && cargo test --release --quiet

@@ -148,8 +148,9 @@ test('the requests that ended or froze the chain are refused by the name of thei
 test('a web page of a foreign origin gets nothing, one that is allowed gets its answer', async () => {
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'system_chain' })
   const json = { 'Content-Type': 'application/json' }
-  for (const Origin of ['https://evil.example', 'null', 'http://page.example', `${PAGE}.evil.example`]) {
-    assert.equal((await post(body, { ...json, Origin })).status, 403)
+  const others = ['https://evil.example', 'null', 'http://page.example', `${PAGE}.evil.example`, `http://127.0.0.1:${port + 1}`]
+  for (const Origin of [...others, `https://127.0.0.1:${port}`]) {
+    assert.equal((await post(body, { ...json, Origin })).status, 403, Origin)
     assert.equal((await post('', { Origin }, { method: 'OPTIONS' })).status, 403)
     assert.equal((await post('', { Origin }, { method: 'GET', path: '/health' })).status, 403)
     await assert.rejects(opened({ origin: Origin }), /403/)
@@ -159,6 +160,10 @@ test('a web page of a foreign origin gets nothing, one that is allowed gets its 
   assert.equal(allowed.headers['access-control-allow-origin'], PAGE)
   assert.equal((await post('', { Origin: PAGE }, { method: 'OPTIONS' })).headers['access-control-allow-headers'], 'Content-Type')
   ;(await opened({ origin: PAGE })).socket.close()
+  const own = `127.0.0.1:${port}` // as Python's websocket-client says
+  assert.equal((await post(body, { ...json, Host: own, Origin: `http://${own}` })).status, 200)
+  // a name that its owner has point here
+  assert.equal((await post(body, { ...json, Host: 'evil.example', Origin: 'http://evil.example' })).status, 403)
   const plain = await post(body, json)
   assert.equal(plain.headers['access-control-allow-origin'], undefined)
   for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/jsonp', '']) {

@@ -2,6 +2,7 @@
 // allowed; whoever asks, no request is larger, and no connection keeps more, than LIMITS says.
 import { randomBytes } from 'node:crypto'
 import http from 'node:http'
+import { isIP } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 
 export const LIMITS = {
@@ -228,10 +229,21 @@ async function bodyOf(request) {
 
 const isJson = ({ headers }) => /^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')
 
+// Whether the origin is this server itself, as some libraries write it: no page comes from here. Only by address, since a
+// name could be anybody's that has it point here.
+function isOwn({ headers: { origin, host } }) {
+  if (origin !== `http://${host}`) return false
+  const { hostname } = new URL(origin)
+  return hostname === 'localhost' || isIP(hostname.replace(/^\[|\]$/g, '')) !== 0
+}
+
 // A function that says whether a request may come from where it comes: from no web page, or from an allowed one.
 function originCheck(allowed) {
   const names = new Set(allowed)
-  return ({ headers: { origin } }) => origin === undefined || names.has(origin)
+  return (request) => {
+    const { origin } = request.headers
+    return origin === undefined || names.has(origin) || (URL.canParse(origin) && isOwn(request))
+  }
 }
 
 function refuse(response, status, message, headers = {}) {

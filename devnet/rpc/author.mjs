@@ -6,7 +6,7 @@ import { hex, INVALID_PARAMS, method, name, RpcError, unsubscribe } from './meth
 
 // Milliseconds between the two words about one block, included and final. Nothing happens to the block in between, but
 // polkadot.js drops what it hears while it still looks up the block that it heard of before.
-const BEFORE_FINAL = 100
+const BEFORE_FINAL = 250
 const BAD_FORMAT = 1001
 
 // An extrinsic as it travels: its bytes behind their length.

@@ -45,12 +45,14 @@ const MOST_NAME = 128
 
 const NOT_HEX = /[^0-9a-fA-F]/
 
-function isHex(text) {
-  return text.startsWith('0x') && text.length % 2 === 0 && !NOT_HEX.test(text.slice(2))
-}
+const bare = (text) => (text.startsWith('0x') ? text.slice(2) : text)
+const isHex = (text) => text.length % 2 === 0 && !NOT_HEX.test(bare(text))
 
-// Bytes as hexadecimal with 0x, in either case; handlers get lower case.
-export const hex = z.string().refine(isHex, 'expected hexadecimal digits, two a byte, behind 0x').transform((text) => text.toLowerCase())
+// Bytes as hexadecimal, as nodes take it: in either case, with 0x or without. Handlers get lower case, with 0x.
+export const hex = z
+  .string()
+  .refine(isHex, 'expected hexadecimal digits, two a byte')
+  .transform((text) => `0x${bare(text).toLowerCase()}`)
 export const hash = hex.refine((text) => text.length === 66, 'expected a hash of 32 bytes')
 export const key = hex.refine((text) => text.length <= 2 + 2 * MOST_KEY, `expected at most ${MOST_KEY} bytes`)
 export const keys = z.array(key).max(MOST_KEYS)
