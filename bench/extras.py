@@ -12,11 +12,12 @@ import numpy as np
 import proofward_prover as prover
 
 from proofward.zkml import Artifact
+from proofward.zkml.contracts import accepted, verifier_code, verify_calldata, verify_many_calldata
 from proofward.zkml.groth16.lane import PROVING_KEY
-from proofward.zkml.verifier_contract import expected_contract
 
 SECONDS = 4.0
 BATCH_VERIFIED = 64
+MANY = 16
 CALLER = "0x" + "11" * 20
 
 
@@ -68,31 +69,38 @@ def batch_verification(artifact: Artifact) -> float:
     return 1e3 * statistics.median(times) / BATCH_VERIFIED
 
 
-def gas(artifact: Artifact) -> int:
-    """Gas of a transaction that asks the verifier contract about one proof: base cost, calldata and
-    execution."""
+def gas(single: Artifact, batch: Artifact) -> dict[str, float]:
+    """Gas of transactions that ask the lane's contract: base cost, calldata and execution. One proof, an
+    inference of a batch of 16, and a proof among sixteen that are verified together."""
+    sixteen = [_proof(single) for _ in range(MANY)]
+    inputs, outputs, proofs = zip(*sixteen, strict=True)
+    vk = single.public.vk
+    return {
+        "single": _spent(verify_calldata(vk, *sixteen[0])),
+        "per_inference_at_16": _spent(verify_calldata(batch.public.vk, *_proof(batch)))
+        / batch.manifest.batch,
+        "per_proof_of_16": _spent(verify_many_calldata(vk, inputs, outputs, proofs)) / MANY,
+    }
+
+
+def _spent(calldata: bytes) -> int:
     import pyrevm
 
-    contract = expected_contract(artifact.public)
-    made = artifact.prove(
-        np.array(_middle(artifact)).reshape(artifact.manifest.batch, -1), os.urandom(32), os.urandom(32)
-    )
     evm = pyrevm.EVM(gas_limit=2**40)
     evm.set_balance(CALLER, 10**18)
-    address = evm.deploy(CALLER, contract.bytecode)
-    arguments = made.input_commitment + made.output_commitment + (96).to_bytes(32, "big")
-    arguments += len(made.proof).to_bytes(32, "big") + made.proof
-    answer = evm.message_call(CALLER, address, calldata=_selector() + arguments, gas=1_000_000)
-    if int.from_bytes(answer, "big") != 1 or len(answer) != 32:
+    address = evm.deploy(CALLER, verifier_code("groth16").init_code)
+    answer = evm.message_call(CALLER, address, calldata=calldata, gas=5_000_000)
+    if not accepted(bytes(answer)):
         raise SystemExit("the contract refuses a valid proof")
     assert evm.result is not None
     return int(evm.result.gas_used)
 
 
-def _selector() -> bytes:
-    from proofward.protocol import keccak256
-
-    return bytes(keccak256(b"verify(bytes32,bytes32,bytes)")[:4])
+def _proof(artifact: Artifact) -> tuple[bytes, bytes, bytes]:
+    """Input commitment, output commitment and proof of the middle record under fresh salts."""
+    values = np.array(_middle(artifact)).reshape(artifact.manifest.batch, -1)
+    made = artifact.prove(values, os.urandom(32), os.urandom(32))
+    return made.input_commitment, made.output_commitment, made.proof
 
 
 def _opened(artifact: Artifact) -> tuple[prover.Circuit, prover.ProvingKey]:

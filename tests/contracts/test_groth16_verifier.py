@@ -21,6 +21,7 @@ from proofward.zkml.contracts import (
     MAX_PROOFS,
     VerifierCode,
     accepted,
+    check_code,
     verifier_code,
     verify_calldata,
     verify_many_calldata,
@@ -463,6 +464,14 @@ def test_artefact_deploys_to_the_code_it_names(verifier: LaneVerifier) -> None:
     code = verifier_code("groth16")
     assert verifier.code == code.runtime_code
     assert keccak256(verifier.code) == code.code_hash
+
+
+def test_another_contracts_code_is_not_the_lanes(verifier: LaneVerifier) -> None:
+    assert check_code("groth16", verifier.code).ok
+    for other in (b"", verifier.code[:-1], verifier.code + b"\0", bytes.fromhex("60015f5260205ff3")):
+        check = check_code("groth16", other)
+        assert not check.ok
+        assert "proves nothing" in check.detail
 
 
 def test_ezkl_has_no_contract_for_all_its_models() -> None:

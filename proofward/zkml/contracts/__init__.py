@@ -12,6 +12,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from proofward.check import Check
 from proofward.protocol import keccak256
 from proofward.zkml.errors import ContractError
 from proofward.zkml.manifest import LaneName
@@ -59,6 +60,16 @@ def verifier_code(lane: LaneName) -> VerifierCode:
             code="bad-artefact",
         )
     return VerifierCode(runtime, code_hash, init, abi)
+
+
+def check_code(lane: LaneName, runtime_code: bytes) -> Check:
+    """Whether the code found on the chain is the lane's contract. Raises ContractError."""
+    expected = verifier_code(lane)
+    same = runtime_code == expected.runtime_code
+    detail = f"code hash 0x{keccak256(runtime_code).hex()}"
+    if not same:
+        detail += f", the {lane} lane's verifier has 0x{expected.code_hash.hex()}: its word proves nothing"
+    return Check("verifier contract", same, detail)
 
 
 def well_formed_calldata(vk: bytes) -> bytes:
