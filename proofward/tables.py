@@ -11,17 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward.errors import ProofwardError
+
 MAX_BYTES = 256 << 20
 
 
-class TableError(Exception):
+class TableError(ProofwardError):
     """The file is not a table of numbers. The message names file and line, never a value."""
 
     code = "bad-table"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 def read_table(source: str | Path) -> NDArray[np.float64]:

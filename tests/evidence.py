@@ -29,12 +29,12 @@ from proofward.protocol import (
     sha256,
     worker_report_data,
 )
+from proofward.protocol.requests import JobRequest
 from proofward.zkml import Artifact, available_lanes, compile_model
 from proofward.zkml.verifier_contract import expected_contract
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers.simulator import SimulatorProvider
-from proofward_enclave.request import JobRequest
 from proofward_enclave.work import JobRunner
 from tests.zkml.onnx_models import Graph
 

@@ -21,27 +21,30 @@ OURS = (*PACKAGES, "tests", "bench")
 
 #: Each room with what it may import beside itself; the longest name that fits a module is its room.
 ALLOWED: dict[str, tuple[str, ...]] = {
+    "proofward.errors": (),
     "proofward.check": (),
     "proofward.checkout": (),
     "proofward.processes": (),
-    "proofward.protocol": (),
-    "proofward.zkml": ("proofward.protocol", "proofward.check", "proofward.checkout"),
+    "proofward.protocol": ("proofward.errors",),
+    "proofward.zkml": ("proofward.errors", "proofward.protocol", "proofward.check", "proofward.checkout"),
     "proofward.zkml.ezkl": ("proofward.zkml", "proofward.protocol", "proofward.check", "proofward.checkout"),
     "proofward.zkml.groth16": ("proofward.zkml", "proofward.check", "proofward.checkout"),
     "proofward.zkml.groth16.program": ("proofward.zkml.errors",),
     "proofward.zkml.groth16.compiler": ("proofward.zkml", "proofward.zkml.groth16"),
-    "proofward.attestation": ("proofward.protocol", "proofward.check"),
-    "proofward.chain": ("proofward.protocol",),
+    "proofward.attestation": ("proofward.errors", "proofward.protocol", "proofward.check"),
+    "proofward.chain": ("proofward.errors", "proofward.protocol"),
     "proofward.chain.ethereum": ("proofward.chain", "proofward.protocol"),
-    "proofward.tables": (),
+    "proofward.tables": ("proofward.errors",),
     "proofward.devnet": ("proofward.chain", "proofward.processes", "proofward.checkout"),
     "proofward.evidence": (
+        "proofward.errors",
         "proofward.attestation",
         "proofward.zkml",
         "proofward.protocol",
         "proofward.check",
     ),
     "proofward.client": (
+        "proofward.errors",
         "proofward.evidence",
         "proofward.chain",
         "proofward.attestation",
@@ -50,6 +53,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.check",
     ),
     "proofward.publisher": (
+        "proofward.errors",
         "proofward.client",
         "proofward.chain",
         "proofward.zkml",
@@ -61,6 +65,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.cli": ("proofward",),
     "proofward_enclave": ("proofward.protocol", "proofward.zkml"),
     "proofward_node": (
+        "proofward.errors",
         "proofward.protocol",
         "proofward.chain",
         "proofward.attestation",

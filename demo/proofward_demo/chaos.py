@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import threading
 from pathlib import Path
 
-import cbor2
-
-_HEADER = struct.Struct(">I")
-_MAX_FRAME = 4 * 1024 * 1024
+from proofward.protocol.enclave import HEADER_LENGTH, FrameError, content_length, parse_request
 
 
 class FrozenEnclave:
@@ -46,10 +42,10 @@ class FrozenEnclave:
             upstream.connect(str(self._target))
             threading.Thread(target=_copy, args=(upstream, peer), daemon=True).start()
             while (frame := _read_frame(peer)) is not None:
-                if cbor2.loads(frame).get("method") == "work":
+                if parse_request(frame[HEADER_LENGTH:]).method == "work":
                     self.frozen.set()
                     continue
-                upstream.sendall(_HEADER.pack(len(frame)) + frame)
+                upstream.sendall(frame)
             upstream.shutdown(socket.SHUT_RDWR)  # wakes the copying thread; a close alone would not
 
 
@@ -60,11 +56,15 @@ def _copy(source: socket.socket, sink: socket.socket) -> None:
 
 
 def _read_frame(peer: socket.socket) -> bytes | None:
-    header = _read_exactly(peer, _HEADER.size)
+    """The next frame, its header included; None when the peer is done or announces too much."""
+    header = _read_exactly(peer, HEADER_LENGTH)
     if header is None:
         return None
-    (length,) = _HEADER.unpack(header)
-    return _read_exactly(peer, length) if length <= _MAX_FRAME else None
+    try:
+        content = _read_exactly(peer, content_length(header))
+    except FrameError:
+        return None
+    return None if content is None else header + content
 
 
 def _read_exactly(peer: socket.socket, length: int) -> bytes | None:

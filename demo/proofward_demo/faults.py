@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from proofward.chain import Call, DispatchError
 from proofward.chain.pallets import jobs
 from proofward.client import Client, Job, OutputMismatch
+from proofward.errors import ProofwardError
 from proofward.protocol import SYSTEM_RANDOM, Level, ReceiptKey, job_id
 from proofward.zkml import Artifact
 from proofward_demo.attacker import Attacker, Solution, flip_bit
@@ -20,7 +21,7 @@ from proofward_demo.attacker import Attacker, Solution, flip_bit
 DEADLINE_BLOCKS = 25
 
 
-class NotRefused(Exception):
+class NotRefused(ProofwardError):
     """A fault went through, or was refused for another reason. The demo fails."""
 
 

@@ -21,6 +21,7 @@ from proofward.chain.pallets import attestation, jobs, workers
 from proofward.chain.pallets.models import ModelRecord
 from proofward.client import Client, Job, Outcome
 from proofward.devnet.chains import Devnet
+from proofward.errors import ProofwardError
 from proofward.protocol import sha256, weights_digest
 from proofward.publisher.publish import publish
 from proofward.zkml import Artifact, Evaluation, available_lanes, compile_model, load_artifact
@@ -42,14 +43,14 @@ WAIT_SECONDS = 90.0
 LABELS = ("malignant", "benign")
 
 
-class DemoFailed(Exception):
+class DemoFailed(ProofwardError):
     """A step did not do what it has to; the message says which."""
 
 
 def run(chain: str | None, out: Path, as_json: bool) -> int:
     """Run the whole demo and write `out`; `chain` is a development chain's ws:// address, None starts one.
 
-    Returns the exit code: 0, or 1 when a step failed. Raises ChainError, ZkmlError, ClientError.
+    Returns the exit code: 0, or 1 when a step failed. Raises ProofwardError.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no chain or worker is left behind
     report = Report(None if as_json else sys.stdout)

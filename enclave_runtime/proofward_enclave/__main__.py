@@ -13,8 +13,8 @@ from pathlib import Path
 import structlog
 
 from proofward.protocol import HpkeSuite
+from proofward.protocol.enclave import EnclaveError
 from proofward_enclave.epochs import Epochs
-from proofward_enclave.errors import EnclaveError
 from proofward_enclave.hardening import harden
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import NAMES, make_provider
@@ -62,7 +62,7 @@ async def _run(arguments: argparse.Namespace) -> None:
     provider = make_provider(arguments.provider)
     if not arguments.models.is_dir():
         raise EnclaveError(
-            "bad-path", f"{arguments.models} is no directory: give the one that holds the artefacts"
+            f"{arguments.models} is no directory: give the one that holds the artefacts", code="bad-path"
         )
     service = Service(provider, ModelStore(arguments.models), Epochs(HpkeSuite[arguments.hpke.upper()]))
     try:

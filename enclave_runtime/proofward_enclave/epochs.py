@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 
 from proofward.protocol import HpkePrivateKey, HpkeSuite, ReceiptKey
-from proofward_enclave.errors import EnclaveError
+from proofward.protocol.enclave import EnclaveError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Epochs:
                 if (present.number, present.genesis, present.account) == (number, genesis, account):
                     return present
                 raise EnclaveError(
-                    "stale-epoch",
                     f"epoch {present.number} has begun: the next is {present.number + 1} or later",
+                    code="stale-epoch",
                 )
             fresh = Epoch(
                 genesis, account, number, HpkePrivateKey.generate(self._suite), ReceiptKey.generate()
@@ -75,7 +75,9 @@ class Epochs:
             if (epoch.genesis, epoch.account) == (genesis, account)
         }
         if not found:
-            raise EnclaveError("wrong-binding", "this enclave holds no keys for that worker on that chain")
+            raise EnclaveError(
+                "this enclave holds no keys for that worker on that chain", code="wrong-binding"
+            )
         return found
 
     def erase(self) -> None:

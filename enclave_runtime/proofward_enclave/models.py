@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from proofward.protocol.enclave import EnclaveError
 from proofward.zkml import Artifact, ZkmlError, load_artifact
-from proofward_enclave.errors import EnclaveError
 
 MAX_MODELS: Final = 64
 
@@ -37,7 +37,9 @@ class ModelStore:
         except (OSError, ValueError):
             folder = Path("/")
         if not folder.is_relative_to(self.directory):
-            raise EnclaveError("bad-path", "artefacts are loaded from the directory given by --models only")
+            raise EnclaveError(
+                "artefacts are loaded from the directory given by --models only", code="bad-path"
+            )
         with self._lock:
             try:
                 artifact = self._load(folder)
@@ -46,14 +48,14 @@ class ModelStore:
                     return self._loaded[key]
                 if len(self._loaded) >= MAX_MODELS:
                     raise EnclaveError(
-                        "too-many-models", f"{MAX_MODELS} models are loaded: restart to drop some"
+                        f"{MAX_MODELS} models are loaded: restart to drop some", code="too-many-models"
                     )
                 artifact.warm()
             except ZkmlError as error:
-                raise EnclaveError(error.code, error.message) from None
+                raise EnclaveError(error.message, code=error.code) from None
             except OSError as error:
                 raise EnclaveError(
-                    "bad-artifact", f"{folder.name} cannot be read: {error.strerror}"
+                    f"{folder.name} cannot be read: {error.strerror}", code="bad-artifact"
                 ) from None
             self._loaded[key] = artifact
             return artifact
@@ -62,7 +64,9 @@ class ModelStore:
         """Raises EnclaveError(unknown-model)."""
         artifact = self._loaded.get(manifest_hash)
         if artifact is None:
-            raise EnclaveError("unknown-model", f"no artefact with manifest {manifest_hash.hex()} is loaded")
+            raise EnclaveError(
+                f"no artefact with manifest {manifest_hash.hex()} is loaded", code="unknown-model"
+            )
         return artifact
 
     def close(self) -> None:

@@ -9,9 +9,16 @@ from typing import Final
 
 import structlog
 
-from proofward_enclave.errors import EnclaveError
+from proofward.protocol.enclave import (
+    HEADER_LENGTH,
+    EnclaveError,
+    FrameError,
+    content_length,
+    error_frame,
+    parse_request,
+    result_frame,
+)
 from proofward_enclave.service import Service
-from proofward_enclave.wire import FrameError, Request, error_frame, parse_request, read_frame, result_frame
 
 log = structlog.get_logger("enclave")
 
@@ -47,10 +54,10 @@ class Server:
         """One request and its reply; False when the connection is to end."""
         number = None
         try:
-            frame = await read_frame(reader)
+            frame = await _read_frame(reader)
             if frame is None:
                 return False
-            request: Request = parse_request(frame)
+            request = parse_request(frame)
             number = request.id
             reply = result_frame(number, await self._service.handle(request, reader.at_eof))
         except EnclaveError as error:
@@ -62,16 +69,26 @@ class Server:
         return True
 
 
+async def _read_frame(reader: asyncio.StreamReader) -> bytes | None:
+    """The next frame's content, or None when the peer is done. Raises FrameError."""
+    try:
+        return await reader.readexactly(content_length(await reader.readexactly(HEADER_LENGTH)))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+
+
 def _remove_stale(path: Path) -> None:
     """Remove the socket of a process that is gone; leave anything else alone."""
     if not path.exists():
         return
     if not path.is_socket():
-        raise EnclaveError("socket-in-use", f"{path} is there and no socket: give another path")
+        raise EnclaveError(f"{path} is there and no socket: give another path", code="socket-in-use")
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
         except ConnectionError:
             path.unlink(missing_ok=True)
             return
-    raise EnclaveError("socket-in-use", f"another process answers on {path}: stop it, or give another path")
+    raise EnclaveError(
+        f"another process answers on {path}: stop it, or give another path", code="socket-in-use"
+    )

@@ -13,16 +13,15 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from proofward.protocol import bounds, measurement, worker_report_data
+from proofward.protocol.enclave import EnclaveError, Request
+from proofward.protocol.requests import JobRequest, Params
 from proofward_enclave import VERSION
 from proofward_enclave.epochs import Epochs
-from proofward_enclave.errors import EnclaveError
 from proofward_enclave.measure import code_digest
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import QuoteProvider
 from proofward_enclave.providers.base import quote_over
-from proofward_enclave.request import JobRequest, Params
 from proofward_enclave.setup import SetupRunner
-from proofward_enclave.wire import Request
 from proofward_enclave.work import JobRunner
 
 log = structlog.get_logger("enclave")
@@ -61,7 +60,7 @@ class Service:
         method = self._methods.get(request.method)
         if method is None:
             names = ", ".join(self._methods)
-            raise EnclaveError("unknown-method", f"there is no such method: use one of {names}")
+            raise EnclaveError(f"there is no such method: use one of {names}", code="unknown-method")
         started = time.perf_counter()
         code = "ok"
         try:
@@ -74,7 +73,7 @@ class Service:
             code = "internal"
             log.error("internal-error", method=request.method, kind=type(error).__name__, where=_where(error))
             raise EnclaveError(
-                "internal", f"{request.method} failed inside the enclave; see its log"
+                f"{request.method} failed inside the enclave; see its log", code="internal"
             ) from None
         finally:
             routine = request.method == "status" and code == "ok"  # the node asks at every block
@@ -153,12 +152,12 @@ class Service:
     async def _alone(self, action: Callable[[], T], abandoned: Abandoned) -> T:
         """Run in a thread, one at a time. Raises EnclaveError(busy) when too many wait."""
         if self._waiting > MAX_WAITING:
-            raise EnclaveError("busy", f"{MAX_WAITING} jobs wait already: try again later")
+            raise EnclaveError(f"{MAX_WAITING} jobs wait already: try again later", code="busy")
         self._waiting += 1
         try:
             async with self._bench:
                 if abandoned():
-                    raise EnclaveError("abandoned", "the caller hung up before the job began")
+                    raise EnclaveError("the caller hung up before the job began", code="abandoned")
                 return await asyncio.to_thread(action)
         finally:
             self._waiting -= 1

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofward.protocol import setup_report_data
+from proofward.protocol.enclave import EnclaveError
+from proofward.protocol.requests import Params
 from proofward.zkml import Artifact, Evaluation, ZkmlError, compile_model
-from proofward_enclave.errors import EnclaveError
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import QuoteProvider
 from proofward_enclave.providers.base import quote_over
-from proofward_enclave.request import Params
 
 MAX_ONNX: Final = 2 * 1024 * 1024
 MAX_TABLE: Final = 2 * 1024 * 1024
@@ -50,7 +50,7 @@ class SetupRunner:
         onnx = params.blob("onnx", MAX_ONNX)
         name, lane = params.text("name", 64), params.text("lane", 16, "groth16")
         if lane not in _LANES:
-            raise EnclaveError("malformed-request", f"lane must be one of {', '.join(_LANES)}")
+            raise EnclaveError(f"lane must be one of {', '.join(_LANES)}", code="malformed-request")
         batch, features = params.u32("batch"), params.u32("features")
         calibration = _table(params.blob("calibration", MAX_TABLE), features)
         evaluation = None
@@ -73,7 +73,7 @@ class SetupRunner:
                     setup="attested",
                 )
             except ZkmlError as error:
-                raise EnclaveError(error.code, error.message) from None
+                raise EnclaveError(error.message, code=error.code) from None
             return {"path": folder, **self._attest(artifact)}
 
         return run
@@ -82,7 +82,7 @@ class SetupRunner:
         manifest = artifact.manifest
         if manifest.setup != "attested":
             raise EnclaveError(
-                "setup-not-attested", f"the {manifest.lane} lane has no setup of its own to attest"
+                f"the {manifest.lane} lane has no setup of its own to attest", code="setup-not-attested"
             )
         circuit, vk = bytes.fromhex(manifest.circuit_digest), bytes.fromhex(manifest.vk_hash)
         evidence = quote_over(self._provider, setup_report_data(circuit_digest=circuit, vk_hash=vk))
@@ -100,6 +100,6 @@ def _table(data: bytes, features: int) -> NDArray[np.float64]:
     """float64 LE bytes as [n, features]. Raises EnclaveError(malformed-request)."""
     if features == 0 or not data or len(data) % (8 * features):
         raise EnclaveError(
-            "malformed-request", f"a table must hold whole records of {features} float64 values"
+            f"a table must hold whole records of {features} float64 values", code="malformed-request"
         )
     return np.frombuffer(data, dtype="<f8").reshape(-1, features).astype(np.float64)

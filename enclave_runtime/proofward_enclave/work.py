@@ -32,11 +32,11 @@ from proofward.protocol import (
     sha256,
     sign_receipt,
 )
+from proofward.protocol.enclave import EnclaveError
+from proofward.protocol.requests import JobRequest
 from proofward.zkml import Artifact, InputRangeError, Proof, ProvingError
 from proofward_enclave.epochs import Epoch, Epochs
-from proofward_enclave.errors import EnclaveError
 from proofward_enclave.models import ModelStore
-from proofward_enclave.request import JobRequest
 
 Integers = NDArray[np.int64]
 T = TypeVar("T")
@@ -117,7 +117,9 @@ class JobRunner:
     def _open(self, job: JobRequest, envelope: bytes) -> _Opened:
         epochs = self._epochs.of(job.context.genesis, job.worker)
         if self._simulated and job.level is not Level.SIMULATED:
-            raise EnclaveError("wrong-binding", "a simulated enclave signs receipts of level simulated only")
+            raise EnclaveError(
+                "a simulated enclave signs receipts of level simulated only", code="wrong-binding"
+            )
         artifact = self._models.get(job.manifest_hash)
         _check_model(job, artifact)
         taken = _protocol(lambda: decode_envelope(envelope))
@@ -128,10 +130,10 @@ class JobRunner:
             commitment = artifact.public.commit_input(values, payload.input_salt)
         except InputRangeError:
             raise EnclaveError(
-                "input-out-of-range", "the input is outside of what the model's circuit takes"
+                "the input is outside of what the model's circuit takes", code="input-out-of-range"
             ) from None
         if commitment != job.context.input_commitment:
-            raise EnclaveError("commitment-mismatch", "the input does not open the job's commitment")
+            raise EnclaveError("the input does not open the job's commitment", code="commitment-mismatch")
         return _Opened(artifact, epochs[taken.recipient(job.worker).epoch], payload, values)
 
     def _check_reply_key(self, job: JobRequest, opened: _Opened) -> None:
@@ -163,7 +165,9 @@ def _check_model(job: JobRequest, artifact: Artifact) -> None:
         code_hash=job.code_hash,
     )
     if found != job.context.model or weights != job.weights_digest:
-        raise EnclaveError("wrong-binding", "the job's model is not the loaded artefact with that manifest")
+        raise EnclaveError(
+            "the job's model is not the loaded artefact with that manifest", code="wrong-binding"
+        )
 
 
 def _values(payload: JobPayload, artifact: Artifact) -> Integers:
@@ -171,7 +175,7 @@ def _values(payload: JobPayload, artifact: Artifact) -> Integers:
     batch = artifact.manifest.batch
     features = int(np.prod(artifact.manifest.input.shape))
     if not 1 <= payload.records <= batch or len(payload.values) != batch * features:
-        raise EnclaveError("malformed-envelope", "the payload has not the shape that the model takes")
+        raise EnclaveError("the payload has not the shape that the model takes", code="malformed-envelope")
     return np.array(payload.values, dtype=np.int64).reshape(batch, features)
 
 
@@ -179,14 +183,14 @@ def _infer(opened: _Opened) -> Integers:
     try:
         return opened.artifact.infer(opened.values)
     except (InputRangeError, ProvingError):
-        raise EnclaveError("prover-failed", "the model could not be run on this input") from None
+        raise EnclaveError("the model could not be run on this input", code="prover-failed") from None
 
 
 def _prove(opened: _Opened, salt: bytes) -> Proof:
     try:
         return opened.artifact.prove(opened.values, opened.payload.input_salt, salt)
     except (InputRangeError, ProvingError) as error:
-        raise EnclaveError("prover-failed", f"no proof was made ({error.code})") from None
+        raise EnclaveError(f"no proof was made ({error.code})", code="prover-failed") from None
 
 
 def _check_proof(job: JobRequest, opened: _Opened, inferred: Integers, proof: Proof) -> None:
@@ -200,7 +204,7 @@ def _check_proof(job: JobRequest, opened: _Opened, inferred: Integers, proof: Pr
         and opened.artifact.public.verify(commitment, proof.output_commitment, proof.proof)
     )
     if not sound:
-        raise EnclaveError("prover-failed", "the proof does not verify here, so it was not handed out")
+        raise EnclaveError("the proof does not verify here, so it was not handed out", code="prover-failed")
 
 
 def _output_context(job: JobRequest, output_commitment: bytes) -> OutputContext:
@@ -218,7 +222,7 @@ def _protocol(action: Callable[[], T]) -> T:
     try:
         return action()
     except ProtocolError as error:
-        raise EnclaveError(error.code, error.message) from None
+        raise EnclaveError(error.message, code=error.code) from None
 
 
 def _clear(values: Integers) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from proofward.attestation import parse_quote
+from proofward.errors import ProofwardError
 from proofward.protocol import setup_report_data, sha256
 from proofward_node.config import NodeConfig
 from proofward_node.enclave_link import EnclaveDown, EnclaveLink, enclave_command
@@ -19,14 +20,10 @@ QUOTE_FILE = "setup.quote"
 COLLATERAL_FILE = "setup.collateral"
 
 
-class SetupRefused(Exception):
+class SetupRefused(ProofwardError):
     """No enclave answers, or what it answers is not a setup of this model."""
 
     code = "setup-refused"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from proofward.errors import ProofwardError
+
 #: Unix socket paths longer than this are refused by the kernel (sun_path, unix(7)).
 SOCKET_PATH_MAX = 107
 
 
-class ConfigError(Exception):
+class ConfigError(ProofwardError):
     """The configuration cannot be used. The message names the file, the key and the remedy."""
 
     code = "bad-config"

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import structlog
 
+from proofward.protocol.enclave import EnclaveError
 from proofward_node import log as node_log
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import ConfigError, NodeConfig, load
 from proofward_node.enclave_link import (
     EnclaveDown,
-    EnclaveError,
     EnclaveLink,
     LoadedModel,
     artefacts,

@@ -1,9 +1,6 @@
 """The node's end of the enclave socket, and the enclave process itself when the node starts it.
 
-Frames are a u32 big-endian length and that many bytes of CBOR, at most 4 MiB. A request is `{id, method,
-params}`, a reply `{id, result}` or
-`{id, error: {code, message}}`. One connection serves one request, so that a long `work` never blocks a
-`status`.
+One connection serves one request, so that a long `work` never blocks a `status`.
 
 A new process has new keys: `generation` counts the processes seen, and the registration follows it.
 """
@@ -11,22 +8,27 @@ A new process has new keys: `generation` counts the processes seen, and the regi
 from __future__ import annotations
 
 import asyncio
-import struct
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cbor2
 import structlog
 
+from proofward.errors import ProofwardError
 from proofward.processes import bound_to_parent
+from proofward.protocol.enclave import (
+    HEADER_LENGTH,
+    EnclaveError,
+    FrameError,
+    Request,
+    content_length,
+    parse_reply,
+)
 
 log = structlog.get_logger("proofward_node.enclave")
 
-#: Largest frame on the socket, either way.
-FRAME_MAX = 4 * 1024 * 1024
 #: How long a health check may take, and how many must fail in a row before the process is replaced.
 HEALTH_SECONDS = 10.0
 HEALTH_FAILURES = 3
@@ -38,17 +40,10 @@ STOP_SECONDS = 5.0
 BACKOFF_MAX_SECONDS = 60.0
 
 
-class EnclaveError(Exception):
-    """The enclave refused a request. `code` is its kebab-case code, the message is safe to log."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
-
-
-class EnclaveDown(Exception):
+class EnclaveDown(ProofwardError):
     """The enclave does not answer: no socket, a cut connection, a frame out of bounds or a timeout."""
+
+    code = "enclave-down"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +87,14 @@ class EnclaveLink:
         """
         self._requests += 1
         number = self._requests
-        frame = cbor2.dumps({"id": number, "method": method, "params": params})
-        if len(frame) > FRAME_MAX:
-            raise EnclaveError(
-                "oversize", f"request {method} has {len(frame)} bytes, at most {FRAME_MAX} fit the socket"
-            )
+        frame = Request(number, method, params).frame()
         self._busy += 1
         try:
             async with asyncio.timeout(timeout_seconds):
                 reply = await self._exchange(frame)
         except TimeoutError as error:
             raise EnclaveDown(f"the enclave did not answer {method} within {timeout_seconds:g} s") from error
-        except (OSError, EOFError, asyncio.IncompleteReadError) as error:
+        except (OSError, FrameError, asyncio.IncompleteReadError) as error:
             raise EnclaveDown(
                 f"the enclave's socket {self.socket} does not serve {method}: {error or type(error).__name__}"
             ) from error
@@ -114,12 +105,9 @@ class EnclaveLink:
     async def _exchange(self, frame: bytes) -> bytes:
         reader, writer = await asyncio.open_unix_connection(str(self.socket))
         try:
-            writer.write(struct.pack(">I", len(frame)) + frame)
+            writer.write(frame)
             await writer.drain()
-            (size,) = struct.unpack(">I", await reader.readexactly(4))
-            if size > FRAME_MAX:
-                raise EOFError(f"a frame of {size} bytes was announced, at most {FRAME_MAX} are allowed")
-            return await reader.readexactly(size)
+            return await reader.readexactly(content_length(await reader.readexactly(HEADER_LENGTH)))
         finally:
             writer.close()
 
@@ -284,18 +272,11 @@ def enclave_command(socket: Path, provider: str, models: Path) -> list[str]:
 
 def _result(reply: bytes, number: int, method: str) -> dict[str, Any]:
     try:
-        message = cbor2.loads(reply)
-    except (cbor2.CBORDecodeError, ValueError) as error:
-        raise EnclaveDown(f"the enclave's reply to {method} is not CBOR") from error
-    if not isinstance(message, dict) or message.get("id") != number:
-        raise EnclaveDown(f"the enclave's reply to {method} answers another request")
-    refusal = message.get("error")
-    if isinstance(refusal, dict):
-        raise EnclaveError(str(refusal.get("code", "unknown")), str(refusal.get("message", "")))
-    result = message.get("result")
-    if not isinstance(result, dict):
-        raise EnclaveDown(f"the enclave's reply to {method} has no result")
-    return result
+        return parse_reply(reply, number)
+    except EnclaveError as error:
+        if error.code == "malformed-reply":
+            raise EnclaveDown(f"the enclave's reply to {method} cannot be used: {error.message}") from error
+        raise
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:

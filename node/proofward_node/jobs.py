@@ -15,7 +15,10 @@ from typing import Any
 
 import structlog
 
-from proofward_node.enclave_link import EnclaveDown, EnclaveError, LoadedModel
+from proofward.protocol import JobContext
+from proofward.protocol.enclave import EnclaveError
+from proofward.protocol.requests import JobRequest
+from proofward_node.enclave_link import EnclaveDown, LoadedModel
 from proofward_node.journal import HELD, Entry, Journal, Result, State
 from proofward_node.ports import Call, Chain, Enclave, Head, JobState, JobView, ModelView, WorkerView
 
@@ -404,21 +407,23 @@ class Jobs:
 
     def _context(self, record: JobView, worker: WorkerView) -> dict[str, Any]:
         model = self.models[record.model]
-        return {
-            "genesis": self.chain.genesis,
-            "job": record.job,
-            "client": record.client,
-            "model": record.model,
-            "publisher": model.publisher,
-            "verifier": model.verifier,
-            "code_hash": model.code_hash,
-            "manifest_hash": model.manifest_hash,
-            "weights_digest": model.weights_digest,
-            "input_commitment": record.input_commitment,
-            "setup": model.setup.encode(),
-            "level": worker.level.label,
-            "worker": self.chain.account,
-        }
+        return JobRequest(
+            context=JobContext(
+                genesis=self.chain.genesis,
+                job=record.job,
+                client=record.client,
+                model=record.model,
+                input_commitment=record.input_commitment,
+            ),
+            worker=self.chain.account,
+            manifest_hash=model.manifest_hash,
+            weights_digest=model.weights_digest,
+            publisher=model.publisher,
+            verifier=model.verifier,
+            code_hash=model.code_hash,
+            setup=model.setup,
+            level=worker.level,
+        ).encode()
 
 
 def _setup_allowed(model: ModelView, record: JobView) -> bool:

@@ -27,6 +27,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from proofward.errors import ProofwardError
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS jobs (
@@ -45,7 +47,7 @@ CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, updated);
 KEEP_DONE = 10_000
 
 
-class JournalError(Exception):
+class JournalError(ProofwardError):
     """The journal cannot be used, or a step was asked for that the state machine does not have."""
 
     code = "journal"

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from proofward.errors import ProofwardError
 from proofward.protocol import Level, Setup
 
 
-class ChainDown(Exception):
+class ChainDown(ProofwardError):
     """The chain does not answer, or not in time. Nothing is known about what was sent: the outbox keeps it,
     and the next try reconciles."""
 
+    code = "chain-unreachable"
 
-class ChainMoved(Exception):
+
+class ChainMoved(ProofwardError):
     """Another chain answers than the one this worker belongs to: never retried."""
 
     code = "other-chain"

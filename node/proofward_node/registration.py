@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from proofward.errors import ProofwardError
 from proofward_node.journal import Journal
 from proofward_node.ports import Call, Chain, Enclave, Head, Sent, WorkerView
 
@@ -28,8 +29,10 @@ RETRY_MS = 15_000
 _COLLATERAL_ERRORS = frozenset({"NoCollateral", "CollateralExpired", "QuoteRejected"})
 
 
-class RegistrationRefused(Exception):
+class RegistrationRefused(ProofwardError):
     """The chain, or the enclave, does not accept this worker now. The message says why and what to do."""
+
+    code = "registration-refused"
 
 
 @dataclass

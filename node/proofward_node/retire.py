@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+from proofward.errors import ProofwardError
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import NodeConfig
 from proofward_node.journal import Journal
 from proofward_node.ports import Call, ChainDown
 
 
-class RetireRefused(Exception):
+class RetireRefused(ProofwardError):
     """The worker is not registered, or cannot leave now. `code` says which."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 def retire(config: NodeConfig) -> int:
@@ -35,19 +31,19 @@ async def _retire(config: NodeConfig) -> int:
         try:
             record = await port.worker()
             if record is None:
-                raise RetireRefused("not-found", "this account is not a registered worker")
+                raise RetireRefused("this account is not a registered worker", code="not-found")
             sent = await port.send(
                 f"retire:{record.epoch}:{record.receipt_key.hex()}", Call("Workers", "retire", {})
             )
         finally:
             journal.close()
     except ChainDown as error:
-        raise RetireRefused("chain-unreachable", str(error)) from error
+        raise RetireRefused(str(error), code="chain-unreachable") from error
     finally:
         await port.close()
     if sent.error is not None:
         advice = "; wait until its claims have ended" if sent.error == "OpenClaims" else ""
         raise RetireRefused(
-            "dispatch-error", f"the chain refuses to retire this worker: {sent.error}{advice}"
+            f"the chain refuses to retire this worker: {sent.error}{advice}", code="dispatch-error"
         )
     return sent.block

@@ -34,7 +34,7 @@ class Collateral:
         try:
             return cls(dcap_qvl.QuoteCollateralV3.from_json(text))
         except ValueError as error:
-            raise AttestationError(Code.MALFORMED_COLLATERAL, f"it is no collateral: {error}") from None
+            raise AttestationError(f"it is no collateral: {error}", code=Code.MALFORMED_COLLATERAL) from None
 
     @classmethod
     def from_file(cls, path: Path) -> Collateral:
@@ -43,8 +43,8 @@ class Collateral:
             return cls.from_json(path.read_text())
         except OSError as error:
             raise AttestationError(
-                Code.NO_COLLATERAL,
                 f"{path} cannot be read ({error.strerror}): give a file of collateral JSON",
+                code=Code.NO_COLLATERAL,
             ) from None
 
     def to_json(self) -> str:
@@ -56,7 +56,7 @@ class Collateral:
         try:
             return encode_collateral(json.loads(self.to_json()))
         except ProtocolError as error:
-            raise AttestationError(Code.MALFORMED_COLLATERAL, error.message) from None
+            raise AttestationError(error.message, code=Code.MALFORMED_COLLATERAL) from None
 
     @classmethod
     def decode(cls, data: bytes) -> Collateral:
@@ -64,7 +64,7 @@ class Collateral:
         try:
             return cls.from_json(json.dumps(decode_collateral(data)))
         except ProtocolError as error:
-            raise AttestationError(Code.MALFORMED_COLLATERAL, error.message) from None
+            raise AttestationError(error.message, code=Code.MALFORMED_COLLATERAL) from None
 
 
 async def fetch_collateral(url: str, quote: bytes) -> Collateral:
@@ -73,5 +73,5 @@ async def fetch_collateral(url: str, quote: bytes) -> Collateral:
         return Collateral(await dcap_qvl.get_collateral(url, quote))
     except ValueError as error:
         raise AttestationError(
-            Code.NO_COLLATERAL, f"{url} gave no collateral for this quote: {error}; try another PCCS"
+            f"{url} gave no collateral for this quote: {error}; try another PCCS", code=Code.NO_COLLATERAL
         ) from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from proofward.errors import CodedError
+
 
 class Code:
     """Error codes, kebab-case, named after the pallet's errors."""
@@ -17,13 +19,5 @@ class Code:
     NO_COLLATERAL: Final = "no-collateral"
 
 
-class AttestationError(ValueError):
+class AttestationError(CodedError, ValueError):
     """A quote or its collateral is refused; `code` is one of `Code`."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.message}"

@@ -53,18 +53,18 @@ def parse_quote(quote: bytes) -> Quote:
     """
     if len(quote) > bounds.MAX_QUOTE:
         raise AttestationError(
-            Code.MALFORMED_QUOTE, f"a quote has at most {bounds.MAX_QUOTE} bytes, not {len(quote)}"
+            f"a quote has at most {bounds.MAX_QUOTE} bytes, not {len(quote)}", code=Code.MALFORMED_QUOTE
         )
     try:
         parsed = dcap_qvl.parse_quote(quote)
         fmspc, ca = bytes.fromhex(parsed.fmspc()), str(parsed.ca())
     except ValueError as error:
-        raise AttestationError(Code.MALFORMED_QUOTE, f"it is no quote: {error}") from None
+        raise AttestationError(f"it is no quote: {error}", code=Code.MALFORMED_QUOTE) from None
     if not parsed.is_tdx() or parsed.header.version not in TDX_VERSIONS:
         raise AttestationError(
-            Code.MALFORMED_QUOTE,
             f"a TDX quote of version 4 or 5 is needed, not {parsed.quote_type()} "
             f"version {parsed.header.version}",
+            code=Code.MALFORMED_QUOTE,
         )
     report = parsed.report
     return Quote(

@@ -77,7 +77,9 @@ def verify_quote(
     """
     parsed = parse_quote(quote)
     if parsed.debug:
-        raise AttestationError(Code.DEBUG_TD, "the trust domain runs in debug mode: its host can read it")
+        raise AttestationError(
+            "the trust domain runs in debug mode: its host can read it", code=Code.DEBUG_TD
+        )
     reason = ""
     for root in roots:
         verifier = dcap_qvl.QuoteVerifier(root.der)
@@ -92,7 +94,7 @@ def verify_quote(
         try:
             verifier.verify_with_policy(quote, collateral.inner, now, (policy or TcbPolicy()).at(now))
         except ValueError as error:
-            raise AttestationError(Code.TCB_NOT_ALLOWED, f"the policy refuses it: {error}") from None
+            raise AttestationError(f"the policy refuses it: {error}", code=Code.TCB_NOT_ALLOWED) from None
         found = json.loads(claims.to_json())
         return VerifiedQuote(
             parsed,
@@ -105,9 +107,9 @@ def verify_quote(
     if not any(_chains_to(quote, root) for root in roots):
         names = ", ".join(root.name for root in roots) or "none"
         raise AttestationError(
-            Code.UNKNOWN_ROOT, f"its certificate chain does not end at a trusted root (trusted: {names})"
+            f"its certificate chain does not end at a trusted root (trusted: {names})", code=Code.UNKNOWN_ROOT
         )
-    raise AttestationError(Code.QUOTE_REJECTED, reason)
+    raise AttestationError(reason, code=Code.QUOTE_REJECTED)
 
 
 def _chains_to(quote: bytes, root: TrustRoot) -> bool:

@@ -21,8 +21,7 @@ _MAX_KEY_FILE: Final = 1024
 class AccountError(ChainError):
     """An address or a key file that cannot be used."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__("bad-account", message)
+    code = "bad-account"
 
 
 def ss58(account: bytes) -> str:

@@ -175,14 +175,14 @@ class SubstrateClient:
     def _number(self, block_hash: bytes) -> int:
         header = self.rpc("chain_getHeader", _hex(block_hash))
         if header is None:
-            raise ChainError("no-such-block", f"the node has no block {_hex(block_hash)}")
+            raise ChainError(f"the node has no block {_hex(block_hash)}", code="no-such-block")
         return int(header["number"], 16)
 
     def block_hash(self, number: int) -> bytes:
         """The hash of a block. Raises ChainError when the chain has not got so far."""
         name = self.rpc("chain_getBlockHash", number)
         if name is None:
-            raise ChainError("no-such-block", f"the chain at {self.url} has no block {number}")
+            raise ChainError(f"the chain at {self.url} has no block {number}", code="no-such-block")
         return _unhex(name)
 
     def block(self, which: int | bytes) -> Block:
@@ -192,7 +192,7 @@ class SubstrateClient:
             return self._blocks[name]
         answer = self.rpc("chain_getBlock", _hex(name))
         if answer is None:
-            raise ChainError("no-such-block", f"the node has no block {_hex(name)}")
+            raise ChainError(f"the node has no block {_hex(name)}", code="no-such-block")
         header, runtime = answer["block"]["header"], self.runtime
         raw = tuple(_unhex(one) for one in answer["block"]["extrinsics"])
         block = Block(
@@ -392,11 +392,11 @@ class SubstrateClient:
                 number += 1
             if head.number >= extrinsic.last_block:
                 raise ExtrinsicInvalid(
-                    "expired", f"extrinsic {_hex(extrinsic.hash)} was not included in its era"
+                    f"extrinsic {_hex(extrinsic.hash)} was not included in its era", code="expired"
                 )
             if self.finalised_nonce(extrinsic.signer, head.hash) > extrinsic.nonce:
                 raise ExtrinsicInvalid(
-                    "nonce-used", f"another extrinsic took nonce {extrinsic.nonce}: sign again"
+                    f"another extrinsic took nonce {extrinsic.nonce}: sign again", code="nonce-used"
                 )
             if time.monotonic() > deadline:
                 raise ChainTimeout(f"extrinsic {_hex(extrinsic.hash)} was not finalised in {timeout:g} s")

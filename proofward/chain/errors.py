@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from proofward.errors import CodedError
 
-class ChainError(Exception):
+
+class ChainError(CodedError):
     """The base: something about the chain."""
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
+    code = "chain-error"
 
 
 class ChainUnreachable(ChainError):
     """No node answers at the address, after retries."""
 
+    code = "chain-unreachable"
+
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(
-            "chain-unreachable",
             f"no node answers at {url} ({reason}): start one (`proofward devnet`) or give another --chain",
         )
 
@@ -30,16 +27,17 @@ class ChainUnreachable(ChainError):
 class ChainTimeout(ChainError):
     """The chain is there, but what was waited for did not happen in time."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__("chain-timeout", message)
+    code = "chain-timeout"
 
 
 class RpcError(ChainError):
     """A JSON-RPC error of the node."""
 
+    code = "rpc-error"
+
     def __init__(self, method: str, code: int, message: str, data: Any = None) -> None:
         detail = f"{message}: {data}" if data not in (None, "") else message
-        super().__init__("rpc-error", f"{method} was refused by the node ({code}): {detail}")
+        super().__init__(f"{method} was refused by the node ({code}): {detail}")
         self.rpc_code = code
         self.rpc_message = message
         self.data = data
@@ -48,12 +46,13 @@ class RpcError(ChainError):
 class MetadataError(ChainError):
     """The chain's metadata, or a value laid out by it, is not what this client can read or write."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__("metadata-mismatch", message)
+    code = "metadata-mismatch"
 
 
 class ExtrinsicInvalid(ChainError):
     """An extrinsic never entered a block, and will not: `code` says why."""
+
+    code = "invalid"
 
 
 class DispatchError(ChainError):
@@ -62,8 +61,10 @@ class DispatchError(ChainError):
     `pallet` and `name` are the error's; `docs` its documentation in the runtime.
     """
 
+    code = "dispatch-error"
+
     def __init__(self, pallet: str, name: str, docs: str = "") -> None:
-        super().__init__("dispatch-error", f"{pallet}.{name}" + (f": {docs}" if docs else ""))
+        super().__init__(f"{pallet}.{name}" + (f": {docs}" if docs else ""))
         self.pallet = pallet
         self.name = name
         self.docs = docs
@@ -107,4 +108,6 @@ def invalid_extrinsic(error: RpcError) -> ExtrinsicInvalid | None:
         return None
     text = f"{error.rpc_message} {error.data}".lower()
     code = next((code for words, code in _REFUSALS.items() if words in text), "invalid")
-    return ExtrinsicInvalid(code, f"the node refused the extrinsic: {_ADVICE.get(code, error.data or text)}")
+    return ExtrinsicInvalid(
+        f"the node refused the extrinsic: {_ADVICE.get(code, error.data or text)}", code=code
+    )

@@ -99,9 +99,9 @@ class Outbox:
         elif row[0] != self._client.genesis:
             self._db.close()
             raise ChainError(
-                "wrong-chain",
                 f"{path} belongs to the chain 0x{row[0].hex()}, this one is 0x{self._client.genesis.hex()}: "
                 "use another file, or delete it",
+                code="wrong-chain",
             )
 
     def close(self) -> None:
@@ -173,7 +173,9 @@ class Outbox:
         assert entry.block is not None
         found = self._client.receipt_in(self._client.block_hash(entry.block), entry.extrinsic.hash)
         if found is None:
-            raise ChainError("reorganised", f"{entry.key} is no longer in the finalised block {entry.block}")
+            raise ChainError(
+                f"{entry.key} is no longer in the finalised block {entry.block}", code="reorganised"
+            )
         return found
 
     def _record(self, entry: Entry, receipt: Receipt) -> None:

@@ -15,6 +15,7 @@ import structlog
 import typer
 
 from proofward.chain import ChainTimeout, ChainUnreachable
+from proofward.errors import ProofwardError
 
 
 class Exit(IntEnum):
@@ -88,32 +89,23 @@ def reporting(as_json: bool) -> Iterator[None]:
     )
     try:
         yield
-    except Exception as error:
-        code = _code(error)
-        if code is None:
-            raise
-        message = str(getattr(error, "message", None) or error)
+    except ProofwardError as error:
         if as_json:
-            typer.echo(json.dumps({"error": {"code": code, "message": message}}, sort_keys=True))
-        typer.echo(f"error: {message}", err=True)
-        raise typer.Exit(_exit(error, code)) from None
+            report = {"error": {"code": error.code, "message": error.message}}
+            typer.echo(json.dumps(report, sort_keys=True))
+        typer.echo(f"error: {error.message}", err=True)
+        raise typer.Exit(_exit(error)) from None
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
 
 
-def _code(error: Exception) -> str | None:
-    """The error's own kebab-case code; None for what nobody expected."""
-    code = getattr(error, "code", None)
-    return code if isinstance(code, str) and code else None
-
-
-def _exit(error: Exception, code: str) -> Exit:
+def _exit(error: ProofwardError) -> Exit:
     if isinstance(error, ChainUnreachable):
         return Exit.UNREACHABLE
     if isinstance(error, ChainTimeout):
         return Exit.TIMEOUT
-    return _BY_CODE.get(code, Exit.REFUSED)
+    return _BY_CODE.get(error.code, Exit.REFUSED)
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from proofward.chain import accounts
-from proofward.client import Refused
+from proofward.errors import Refused
 from proofward.protocol import Level, ProtocolError, Setup
 
 _ACCOUNTS = ("publisher", "client", "worker", "account", "recipients", "rejected_by", "released_by")

@@ -7,10 +7,9 @@ from proofward.client.errors import (
     ClientError,
     JobRefunded,
     JobTimeout,
-    NotFound,
     OutputMismatch,
-    Refused,
 )
+from proofward.errors import NotFound, Refused
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 
 __all__ = [

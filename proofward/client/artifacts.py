@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from proofward.client.errors import NotFound, Refused
+from proofward.errors import NotFound, Refused
 from proofward.protocol import Lane
 from proofward.zkml import PublicArtifact, ZkmlError, load_public
 from proofward.zkml.verifier_contract import expected_contract

@@ -22,10 +22,11 @@ from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.answer import Answer, open_answer
 from proofward.client.artifacts import Artifacts, require_match
 from proofward.client.collect import accepted_job, collect, delivered
-from proofward.client.errors import JobTimeout, NotFound, Refused
+from proofward.client.errors import JobTimeout
 from proofward.client.ids import hash32
 from proofward.client.store import JobSecrets, JobStore, default_directory
 from proofward.client.workers import choose, recheck
+from proofward.errors import NotFound, Refused
 from proofward.evidence.bundle import Bundle, save_bundle
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 from proofward.protocol import (

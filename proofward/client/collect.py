@@ -7,8 +7,9 @@ from proofward.chain.pallets import jobs, models, workers
 from proofward.chain.pallets.jobs import Accepted, Delivery, JobRecord, Refunded
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
-from proofward.client.errors import JobRefunded, NotFound, Refused
+from proofward.client.errors import JobRefunded
 from proofward.client.workers import collateral_of, registration
+from proofward.errors import NotFound, Refused
 from proofward.evidence.bundle import Bundle, ChainPart, JobPart, ModelPart, QuotePart, ResultPart, WorkerPart
 from proofward.protocol import ProtocolError, Receipt, SetupKind, sha256, verify_receipt
 from proofward.zkml import PublicArtifact

@@ -1,32 +1,14 @@
-"""What a client refuses, and why. Each has a kebab-case `code`; the message says what, to what and what to
-do."""
+"""How a job can end without an answer."""
 
 from __future__ import annotations
 
+from proofward.errors import ProofwardError
 
-class ClientError(Exception):
-    """Base of every expected failure of the client."""
+
+class ClientError(ProofwardError):
+    """Base: a job that did not end well."""
 
     code = "client-error"
-
-    def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        if code is not None:
-            self.code = code
-
-
-class Refused(ClientError):
-    """The client will not do this: a check failed, or the caller asks for less safety than the chain is
-    for."""
-
-    code = "refused"
-
-
-class NotFound(ClientError):
-    """There is no such job, model, worker, artefact or state."""
-
-    code = "not-found"
 
 
 class OutputMismatch(ClientError):

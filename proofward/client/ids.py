@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proofward.client.errors import Refused
+from proofward.errors import Refused
 
 
 def hash32(text: str | bytes, what: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from proofward.client.errors import NotFound, Refused
+from proofward.errors import NotFound, Refused
 
 _MAX_BYTES = 64 * 1024
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from proofward.check import Check
 from proofward.client.client import Client
-from proofward.client.errors import NotFound, Refused
 from proofward.client.ids import hash32
 from proofward.client.store import default_directory
+from proofward.errors import NotFound, Refused
 from proofward.evidence import proof_file
 from proofward.evidence.bundle import load_bundle, save_bundle
 from proofward.evidence.verify import Policy, Verdict, verify_bundle

@@ -12,7 +12,7 @@ from proofward.chain.pallets import attestation as chain_attestation
 from proofward.chain.pallets import workers
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.check import Check
-from proofward.client.errors import NotFound, Refused
+from proofward.errors import NotFound, Refused
 from proofward.protocol import Level
 from proofward.protocol.bounds import MAX_RECIPIENTS
 

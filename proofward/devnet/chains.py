@@ -58,7 +58,7 @@ class LocalChain(ABC):
 
     def _require_spec(self) -> None:
         if not self.spec.is_file():
-            raise DevnetError("spec-missing", f"the chain spec {self.spec} is missing: run `make chain`")
+            raise DevnetError(f"the chain spec {self.spec} is missing: run `make chain`", code="spec-missing")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -70,7 +70,7 @@ class LocalChain(ABC):
     def pid(self) -> int:
         """The chain's process. Raises DevnetError when it was not started."""
         if self._process is None:
-            raise DevnetError("devnet-not-started", "the chain was not started")
+            raise DevnetError("the chain was not started", code="devnet-not-started")
         return self._process.pid
 
     @property
@@ -84,7 +84,7 @@ class LocalChain(ABC):
     def wait(self) -> int:
         """Wait until the chain stops; gives its exit code."""
         if self._process is None:
-            raise DevnetError("devnet-not-started", "the chain was not started")
+            raise DevnetError("the chain was not started", code="devnet-not-started")
         return self._process.wait()
 
     def _spawn(self, command: Sequence[str | Path], *, stdout: int | IO[bytes]) -> subprocess.Popen[bytes]:
@@ -107,7 +107,9 @@ class LocalChain(ABC):
 
     def failure(self) -> DevnetError:
         """What to raise about a chain that ended by itself: the end of its log says why."""
-        return DevnetError("devnet-stopped", f"the chain stopped by itself: {_last_words(self.log_tail())}")
+        return DevnetError(
+            f"the chain stopped by itself: {_last_words(self.log_tail())}", code="devnet-stopped"
+        )
 
     def stop(self) -> None:
         """Stop the chain, and wait until it is gone. Does nothing when it is."""
@@ -157,8 +159,8 @@ class Devnet(LocalChain):
         node = _node_binary()
         if not (LAUNCHER.parent / "node_modules" / "ws").is_dir():
             raise DevnetError(
-                "npm-packages-missing",
                 f"the embedded chain's packages are missing: `npm ci --ignore-scripts` in {LAUNCHER.parent}",
+                code="npm-packages-missing",
             )
         self._require_spec()
         command: list[str | Path] = [node, LAUNCHER, "--spec", self.spec, "--follow-stdin"]
@@ -181,10 +183,12 @@ class Devnet(LocalChain):
         line = _first_line(process, START_TIMEOUT)
         if line is None:
             tail = self.log_tail()
-            raise DevnetError("devnet-failed", f"the embedded chain did not start: {tail or 'no message'}")
+            raise DevnetError(
+                f"the embedded chain did not start: {tail or 'no message'}", code="devnet-failed"
+            )
         message = json.loads(line)
         if message.get("event") != "ready":
-            raise DevnetError(str(message.get("code", "devnet-failed")), str(message.get("message")))
+            raise DevnetError(str(message.get("message")), code=str(message.get("code", "devnet-failed")))
         return dict(message)
 
     def new_blocks(self, count: int = 1) -> None:
@@ -230,13 +234,15 @@ class OmniNode(LocalChain):
     def start(self) -> Self:
         if self.binary is None:
             raise DevnetError(
-                "omni-node-missing",
                 "polkadot-omni-node is neither on PATH nor in build/bin: `make omni-node`",
+                code="omni-node-missing",
             )
         self._require_spec()
         port = self.port or free_port()
         if _in_use(port):  # the node itself would take another one without a word
-            raise DevnetError("port-in-use", f"something listens on port {port} already: give another --port")
+            raise DevnetError(
+                f"something listens on port {port} already: give another --port", code="port-in-use"
+            )
         self._scratch = tempfile.TemporaryDirectory(prefix="proofward-omni-")
         command: list[str | Path] = [
             self.binary,
@@ -267,7 +273,7 @@ class OmniNode(LocalChain):
                 client.wait_block(1, timeout=30)
                 return client.genesis
         raise DevnetError(
-            "omni-node-failed", f"polkadot-omni-node did not start: {_last_words(self.log_tail())}"
+            f"polkadot-omni-node did not start: {_last_words(self.log_tail())}", code="omni-node-failed"
         )
 
     def stop(self) -> None:
@@ -314,13 +320,13 @@ def _node_binary() -> str:
     node = shutil.which("node")
     if node is None:
         raise DevnetError(
-            "node-missing", "the embedded chain needs Node.js 20 or newer (apt-get install nodejs)"
+            "the embedded chain needs Node.js 20 or newer (apt-get install nodejs)", code="node-missing"
         )
     version = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
     major = version.strip().lstrip("v").split(".")[0]
     if not major.isdecimal() or int(major) < _LEAST_NODE:
         raise DevnetError(
-            "node-too-old", f"the embedded chain needs Node.js 20 or newer, not {version.strip()}"
+            f"the embedded chain needs Node.js 20 or newer, not {version.strip()}", code="node-too-old"
         )
     return node
 

@@ -14,17 +14,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
+from proofward.errors import ProofwardError
+
 MAX_BUNDLE_BYTES = 96 << 20
 
 
-class BundleError(Exception):
+class BundleError(ProofwardError):
     """A bundle that cannot be read or written."""
 
     code = "bad-bundle"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
 
 
 def _unhex(value: Any) -> Any:

@@ -46,13 +46,15 @@ def encode_collateral(fields: Mapping[str, str]) -> bytes:
             for name in _FIELDS
         }
     except (KeyError, ValueError) as error:
-        raise ProtocolError(Code.MALFORMED, f"collateral lacks a field or has bad hex: {error}") from None
+        raise ProtocolError(
+            f"collateral lacks a field or has bad hex: {error}", code=Code.MALFORMED
+        ) from None
     chain = fields.get(_CHAIN)
     values[_CHAIN] = None if chain is None else chain.encode()
     encoded = _RECORD.encode(values)
     if len(encoded) > bounds.MAX_COLLATERAL:
         raise ProtocolError(
-            Code.OVERSIZE, f"the collateral takes {len(encoded)} bytes, above {bounds.MAX_COLLATERAL}"
+            f"the collateral takes {len(encoded)} bytes, above {bounds.MAX_COLLATERAL}", code=Code.OVERSIZE
         )
     return encoded
 
@@ -67,4 +69,4 @@ def decode_collateral(data: bytes) -> dict[str, str]:
             if value is not None
         }
     except UnicodeDecodeError:
-        raise ProtocolError(Code.MALFORMED, "a text field of the collateral is not UTF-8") from None
+        raise ProtocolError("a text field of the collateral is not UTF-8", code=Code.MALFORMED) from None

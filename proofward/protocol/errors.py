@@ -1,10 +1,10 @@
-"""The one exception of the protocol: a stable code, and a message that says what happened, to what, what to
-do.
-"""
+"""The one exception of the protocol, and its codes."""
 
 from __future__ import annotations
 
 from typing import Final
+
+from proofward.errors import CodedError
 
 
 class Code:
@@ -22,13 +22,5 @@ class Code:
     BAD_RECEIPT: Final = "bad-receipt"
 
 
-class ProtocolError(ValueError):
+class ProtocolError(CodedError, ValueError):
     """A message that breaks the protocol. `code` is one of `Code`; the text never holds plaintext or keys."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.message}"

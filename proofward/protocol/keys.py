@@ -62,7 +62,7 @@ class HpkeSuite(Enum):
         for suite in cls:
             if len(key) == suite.public_length:
                 return suite
-        raise ProtocolError(Code.BAD_KEY, f"an HPKE public key has 32 or 1,216 bytes, not {len(key)}")
+        raise ProtocolError(f"an HPKE public key has 32 or 1,216 bytes, not {len(key)}", code=Code.BAD_KEY)
 
 
 class HpkePrivateKey:
@@ -100,12 +100,13 @@ class HpkePrivateKey:
         authenticate.
         """
         if self._key is None:
-            raise ProtocolError(Code.UNKNOWN_EPOCH, "this key was erased")
+            raise ProtocolError("this key was erased", code=Code.UNKNOWN_EPOCH)
         try:
             return self.suite.cipher().decrypt(sealed, self._key, info=info)
         except (InvalidTag, ValueError):
             raise ProtocolError(
-                Code.WRONG_BINDING, "it does not open: it was altered, or sealed for another key or context"
+                "it does not open: it was altered, or sealed for another key or context",
+                code=Code.WRONG_BINDING,
             ) from None
 
     def erase(self) -> None:
@@ -123,7 +124,7 @@ def hpke_seal(public: bytes, plaintext: bytes, info: bytes) -> bytes:
         mlkem = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM768_KEY])
         return suite.cipher().encrypt(plaintext, MLKEM768X25519PublicKey(mlkem, x25519), info=info)
     except ValueError as error:
-        raise ProtocolError(Code.BAD_KEY, f"the recipient's HPKE key is no valid key: {error}") from None
+        raise ProtocolError(f"the recipient's HPKE key is no valid key: {error}", code=Code.BAD_KEY) from None
 
 
 def require_hpke_key(key: bytes) -> None:
@@ -153,7 +154,7 @@ class ReceiptKey:
     def sign(self, message: bytes) -> bytes:
         """64 bytes. Raises ProtocolError once erased."""
         if self._key is None:
-            raise ProtocolError(Code.UNKNOWN_EPOCH, "this key was erased")
+            raise ProtocolError("this key was erased", code=Code.UNKNOWN_EPOCH)
         return self._key.sign(message).signature
 
     def erase(self) -> None:
@@ -184,5 +185,5 @@ def verify_signature(public: bytes, message: bytes, signature: bytes) -> None:
         VerifyKey(public).verify(message, signature)
     except (BadSignatureError, ValueError):
         raise ProtocolError(
-            Code.BAD_RECEIPT, "the signature is not by this receipt key over this record"
+            "the signature is not by this receipt key over this record", code=Code.BAD_RECEIPT
         ) from None

@@ -20,7 +20,7 @@ def measurement(
     Every register is 48 bytes, as in a TDX report body (Intel TDX DCAP quoting library API, section A.3.2).
     """
     if len(rtmrs) != 4:
-        raise ProtocolError(Code.MALFORMED, "a trust domain has four runtime measurement registers")
+        raise ProtocolError("a trust domain has four runtime measurement registers", code=Code.MALFORMED)
     registers = [mrtd, *rtmrs, mr_config_id, mr_owner, mr_owner_config]
     for register in registers:
         require_length("a measurement register", register, MEASUREMENT_REGISTER_LENGTH)

@@ -15,5 +15,5 @@ def unpad(padded: bytes, block: int = PAYLOAD_BLOCK) -> bytes:
     """The inverse. Raises ProtocolError on anything that `pad` cannot have made."""
     data, mark, zeros = padded.rpartition(b"\x80")
     if not mark or len(padded) % block or len(zeros) >= block or zeros.strip(b"\0"):
-        raise ProtocolError(Code.MALFORMED_ENVELOPE, "the payload is not padded as the protocol says")
+        raise ProtocolError("the payload is not padded as the protocol says", code=Code.MALFORMED_ENVELOPE)
     return data

@@ -18,7 +18,7 @@ def record_salts(salt: bytes, batch: int) -> list[bytes]:
     """
     require_length("salt", salt, SALT_LENGTH)
     if not 1 <= batch <= MAX_BATCH:
-        raise ProtocolError(Code.MALFORMED, f"a batch has 1 to {MAX_BATCH} records, not {batch}")
+        raise ProtocolError(f"a batch has 1 to {MAX_BATCH} records, not {batch}", code=Code.MALFORMED)
     if batch == 1:
         return [salt]
     return [sha256(_DOMAIN + salt + index.to_bytes(4, "little")) for index in range(batch)]

@@ -159,7 +159,7 @@ class Record:
         try:
             return bytes(_registry.create_scale_object(self.name).encode(dict(values)).data)
         except _REFUSALS as error:
-            raise ProtocolError(self._code, f"{self.name} cannot be encoded: {error}") from None
+            raise ProtocolError(f"{self.name} cannot be encoded: {error}", code=self._code) from None
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """Decode exactly `data`. Raises ProtocolError on bytes missing, bytes left, a bound broken or an
@@ -171,8 +171,8 @@ class Record:
         except _REFUSALS as error:
             # the library's text can quote the data, which may be plaintext
             raise ProtocolError(
-                self._code, f"{self.name} cannot be decoded ({type(error).__name__})"
+                f"{self.name} cannot be decoded ({type(error).__name__})", code=self._code
             ) from None
         if canonical != data:
-            raise ProtocolError(self._code, f"{self.name} is not in its canonical encoding")
+            raise ProtocolError(f"{self.name} is not in its canonical encoding", code=self._code)
         return dict(value)

@@ -100,7 +100,7 @@ class Envelope:
         for recipient in self.recipients:
             if recipient.account == account:
                 return recipient
-        raise ProtocolError(Code.NOT_A_RECIPIENT, "the envelope is not sealed to this worker")
+        raise ProtocolError("the envelope is not sealed to this worker", code=Code.NOT_A_RECIPIENT)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -129,8 +129,8 @@ class OutputPayload:
 
 def _oversize(what: str, length: int) -> ProtocolError:
     return ProtocolError(
-        Code.OVERSIZE,
         f"the {what} takes {length} bytes, above the bound of {bounds.MAX_ENVELOPE}: send fewer records",
+        code=Code.OVERSIZE,
     )
 
 
@@ -166,7 +166,9 @@ def seal_job(
     """
     accounts = [recipient.account for recipient in recipients]
     if not 1 <= len(accounts) <= bounds.MAX_RECIPIENTS or len(set(accounts)) != len(accounts):
-        raise ProtocolError(Code.NO_RECIPIENTS, f"seal to 1 to {bounds.MAX_RECIPIENTS} different workers")
+        raise ProtocolError(
+            f"seal to 1 to {bounds.MAX_RECIPIENTS} different workers", code=Code.NO_RECIPIENTS
+        )
     if len(payload.values) > bounds.MAX_VALUES:
         raise _oversize("payload", 8 * len(payload.values))
     plaintext = pad(
@@ -208,10 +210,10 @@ def decode_envelope(sealed: bytes) -> Envelope:
         raise _oversize("envelope", len(sealed))
     value = _ENVELOPE.decode(sealed)
     if value["version"] != ENVELOPE_VERSION:
-        raise ProtocolError(Code.MALFORMED_ENVELOPE, f"envelope version {value['version']} is not known")
+        raise ProtocolError(f"envelope version {value['version']} is not known", code=Code.MALFORMED_ENVELOPE)
     recipients = tuple(Recipient(**recipient) for recipient in value["recipients"])
     if not recipients or len({recipient.account for recipient in recipients}) != len(recipients):
-        raise ProtocolError(Code.MALFORMED_ENVELOPE, "an envelope names each of its recipients once")
+        raise ProtocolError("an envelope names each of its recipients once", code=Code.MALFORMED_ENVELOPE)
     return Envelope(recipients, value["nonce"], value["ciphertext"])
 
 
@@ -234,17 +236,18 @@ def open_envelope(
     private = keys.get(entry.epoch)
     if private is None:
         raise ProtocolError(
-            Code.UNKNOWN_EPOCH,
             f"the envelope is sealed to epoch {entry.epoch}, whose key this enclave does not hold",
+            code=Code.UNKNOWN_EPOCH,
         )
     key = private.open(entry.wrapped, _seal_info(context, account, entry.epoch))
     if len(key) != bounds.CONTENT_KEY_LENGTH:
-        raise ProtocolError(Code.MALFORMED_ENVELOPE, "the wrapped content key has the wrong length")
+        raise ProtocolError("the wrapped content key has the wrong length", code=Code.MALFORMED_ENVELOPE)
     try:
         plaintext = ChaCha20Poly1305(key).decrypt(envelope.nonce, envelope.ciphertext, _content_aad(context))
     except InvalidTag:
         raise ProtocolError(
-            Code.WRONG_BINDING, "the content does not authenticate: it was altered, or belongs to another job"
+            "the content does not authenticate: it was altered, or belongs to another job",
+            code=Code.WRONG_BINDING,
         ) from None
     payload = JobPayload(**_PAYLOAD.decode(unpad(plaintext)))
     require_hpke_key(payload.reply_key)

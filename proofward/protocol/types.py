@@ -24,8 +24,8 @@ class _Labelled(IntEnum):
             if member.label == label:
                 return member
         raise ProtocolError(
-            Code.MALFORMED,
             f"{label!r} is no {cls.__name__.lower()}: use one of {', '.join(m.label for m in cls)}",
+            code=Code.MALFORMED,
         )
 
 
@@ -66,7 +66,7 @@ class Setup:
 
     def __post_init__(self) -> None:
         if (self.level is not None) != (self.kind is SetupKind.ATTESTED):
-            raise ProtocolError(Code.MALFORMED, "an attested setup, and no other, carries a level")
+            raise ProtocolError("an attested setup, and no other, carries a level", code=Code.MALFORMED)
 
     @property
     def label(self) -> str:
@@ -102,7 +102,7 @@ DEV_SETUP = Setup(SetupKind.DEV)
 def require_length(what: str, value: bytes, length: int) -> None:
     """Raises ProtocolError unless `value` is `length` bytes."""
     if not isinstance(value, bytes) or len(value) != length:
-        raise ProtocolError(Code.BAD_LENGTH, f"{what} must be {length} bytes")
+        raise ProtocolError(f"{what} must be {length} bytes", code=Code.BAD_LENGTH)
 
 
 def _require_hashes(record: Any) -> None:

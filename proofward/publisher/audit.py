@@ -6,8 +6,9 @@ from pathlib import Path
 
 from proofward.chain.ethereum.revive import contract_code
 from proofward.check import Check
-from proofward.client import Client, NotFound
+from proofward.client import Client
 from proofward.client.store import default_directory
+from proofward.errors import NotFound
 from proofward.zkml import load_public
 from proofward.zkml.verifier_contract import audit as audit_model
 

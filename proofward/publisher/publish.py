@@ -16,8 +16,8 @@ from proofward.chain import Call, DispatchError, Outbox, SubstrateClient, accoun
 from proofward.chain.ethereum.revive import contract_code
 from proofward.chain.pallets import attestation, models
 from proofward.chain.pallets.models import ModelRecord
-from proofward.client.errors import NotFound, Refused
 from proofward.client.store import default_directory
+from proofward.errors import NotFound, Refused
 from proofward.protocol import Lane, keccak256, model_id, sha256
 from proofward.zkml import PublicArtifact
 from proofward.zkml.verifier_contract import expected_contract

@@ -1,19 +1,14 @@
-"""Errors of proofward.zkml: each has a kebab-case `code` for machines and a message for people."""
+"""What can go wrong with a model, its artefact and its proofs."""
 
 from __future__ import annotations
 
+from proofward.errors import ProofwardError
 
-class ZkmlError(Exception):
-    """Base of every expected failure here. `code` is stable; the message says what, to what, and what to
-    do."""
+
+class ZkmlError(ProofwardError):
+    """Base of every expected failure here."""
 
     code = "zkml-error"
-
-    def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        if code is not None:
-            self.code = code
 
 
 class ArtifactError(ZkmlError):

@@ -84,9 +84,9 @@ class World:
     def broadcast(self, one: SignedExtrinsic) -> bytes:
         self.perhaps_die("before the broadcast")
         if one.last_block <= self.height:
-            raise ExtrinsicInvalid("bad-signature", "its era is over")
+            raise ExtrinsicInvalid("its era is over", code="bad-signature")
         if one.nonce < self.state_nonce:
-            raise ExtrinsicInvalid("nonce-used", "used")
+            raise ExtrinsicInvalid("used", code="nonce-used")
         self.pool[one.hash] = one
         self.perhaps_die("after the broadcast")
         return one.hash
@@ -111,9 +111,9 @@ class World:
                     self.perhaps_die("before it writes the result")
                     return found
             if self.height >= one.last_block:
-                raise ExtrinsicInvalid("expired", "its era is over")
+                raise ExtrinsicInvalid("its era is over", code="expired")
             if self.state_nonce > one.nonce:
-                raise ExtrinsicInvalid("nonce-used", "used")
+                raise ExtrinsicInvalid("used", code="nonce-used")
         raise ChainTimeout("not finalised")
 
     def perhaps_die(self, where: str) -> None:

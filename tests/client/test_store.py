@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proofward.client.errors import NotFound, Refused
 from proofward.client.store import JobSecrets, JobStore
+from proofward.errors import NotFound, Refused
 
 GENESIS = b"g" * 32
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofward_enclave.wire import MAX_FRAME
+from proofward.protocol.enclave import MAX_FRAME
 from tests.enclave import world
 from tests.enclave.world import Host, Job, begin
 
@@ -112,6 +112,11 @@ def test_an_altered_envelope_gets_a_code(host: tuple[Host, Job, bytes], data: st
         b"\x5b" + b"\x7f" * 8,
         b"\xa2\x61a\x01\x61a\x02",
         cbor2.dumps({"id": 1, "method": "status", "params": {"a": {"b": {"c": {"d": {}}}}}}),
+        cbor2.dumps({"id": 1, "method": "status", "params": {}}) + b"\x00",
+        cbor2.dumps({"id": 1, "method": "status", "params": {"a": 1 << 64}}),
+        cbor2.dumps({"id": cbor2.CBORTag(2, b"\x01"), "method": "status"}),
+        cbor2.dumps({"id": 1, "method": cbor2.CBORTag(55799, "status")}),
+        cbor2.dumps({"id": 1, "method": "status"}).replace(b"\x01", b"\x18\x01", 1),
         cbor2.dumps({"id": True, "method": "status", "params": {}}),
         cbor2.dumps({"id": 1.5, "method": "status", "params": {}}),
         cbor2.dumps({"id": 1, "method": "status", "params": []}),
@@ -126,6 +131,11 @@ def test_an_altered_envelope_gets_a_code(host: tuple[Host, Job, bytes], data: st
         "huge bytes",
         "duplicate key",
         "deep",
+        "trailing byte",
+        "bignum",
+        "small bignum",
+        "tagged",
+        "long form",
         "boolean id",
         "float id",
         "params as a list",

@@ -162,7 +162,7 @@ def test_the_simulator_measures_its_own_code() -> None:
 
 
 def test_an_unknown_provider_is_refused() -> None:
-    from proofward_enclave.errors import EnclaveError
+    from proofward.protocol.enclave import EnclaveError
 
     with pytest.raises(EnclaveError, match="unknown-provider"):
         make_provider("sgx")

@@ -12,7 +12,8 @@ from pathlib import Path
 import cbor2
 import pytest
 
-from proofward_node.enclave_link import EnclaveDown, EnclaveError, EnclaveLink
+from proofward.protocol.enclave import EnclaveError
+from proofward_node.enclave_link import EnclaveDown, EnclaveLink
 
 Answer = Callable[[dict[str, object]], bytes]
 

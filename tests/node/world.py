@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from proofward.protocol import DEV_SETUP, Level, sha256
-from proofward_node.enclave_link import EnclaveError, LoadedModel
+from proofward.protocol.enclave import EnclaveError
+from proofward_node.enclave_link import LoadedModel
 from proofward_node.journal import Journal
 from proofward_node.ports import Call, ChainDown, Event, Head, JobState, JobView, ModelView, Sent, WorkerView
 
@@ -210,11 +211,11 @@ class FakeEnclave:
     async def call(self, method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         self.world.fuse.burn()
         if not self.has_keys:
-            raise EnclaveError("unknown-epoch", "the envelope is sealed to keys of another process")
+            raise EnclaveError("the envelope is sealed to keys of another process", code="unknown-epoch")
         if method in self.refuse:
-            raise EnclaveError(self.refuse[method], "told to refuse")
+            raise EnclaveError("told to refuse", code=self.refuse[method])
         if params["job"]["job"] in self.busy_with:
-            raise EnclaveError("busy", "later")
+            raise EnclaveError("later", code="busy")
         if method != "work":
             return {"records": 1}
         key = params["job"]["job"]

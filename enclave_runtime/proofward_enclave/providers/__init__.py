@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proofward_enclave.errors import EnclaveError
+from proofward.protocol.enclave import EnclaveError
 from proofward_enclave.providers.base import Evidence, ProviderError, QuoteProvider
 
 NAMES = ("simulator", "dstack", "tsm")
@@ -22,7 +22,9 @@ def make_provider(name: str) -> QuoteProvider:
         from proofward_enclave.providers.tsm import TsmProvider
 
         return TsmProvider()
-    raise EnclaveError("unknown-provider", f"{name!r} is no quote provider: use one of {', '.join(NAMES)}")
+    raise EnclaveError(
+        f"{name!r} is no quote provider: use one of {', '.join(NAMES)}", code="unknown-provider"
+    )
 
 
 __all__ = ["NAMES", "Evidence", "ProviderError", "QuoteProvider", "make_provider"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from proofward_enclave.errors import EnclaveError
+from proofward.protocol.enclave import EnclaveError
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,7 @@ class Evidence:
 class ProviderError(EnclaveError):
     """The TEE gave no quote: code `quote-unavailable`."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__("quote-unavailable", message)
+    code = "quote-unavailable"
 
 
 class QuoteProvider(Protocol):

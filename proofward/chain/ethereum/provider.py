@@ -38,13 +38,14 @@ _FAILED: Final = -32000
 _NO_METHOD: Final = -32601
 
 
-class EthError(Exception):
-    """An Ethereum JSON-RPC error."""
+class EthError(ChainError):
+    """An Ethereum JSON-RPC error: its number in `rpc_code`, what a contract said in `data` (0x)."""
 
-    def __init__(self, code: int, message: str, data: str | None = None) -> None:
+    code = "eth-error"
+
+    def __init__(self, rpc_code: int, message: str, data: str | None = None) -> None:
         super().__init__(message)
-        self.code = code
-        self.message = message
+        self.rpc_code = rpc_code
         self.data = data
 
 
@@ -103,7 +104,7 @@ class SubstrateProvider(BaseProvider):
                 raise EthError(_NO_METHOD, f"the method {method} does not exist here")
             return cast(RPCResponse, {"jsonrpc": "2.0", "id": 1, "result": handler(*params)})
         except EthError as error:
-            body: dict[str, Any] = {"code": error.code, "message": error.message}
+            body: dict[str, Any] = {"code": error.rpc_code, "message": error.message}
             if error.data is not None:
                 body["data"] = error.data
             return cast(RPCResponse, {"jsonrpc": "2.0", "id": 1, "error": body})

@@ -24,16 +24,17 @@ None}.
 class ContractReverted(ChainError):
     """A contract reverted. `data` is what it gave for a reason, ABI-encoded."""
 
+    code = "reverted"
+
     def __init__(self, data: bytes) -> None:
-        super().__init__("reverted", f"the contract reverted (0x{data.hex()})")
+        super().__init__(f"the contract reverted (0x{data.hex()})")
         self.data = data
 
 
 class ContractFailed(ChainError):
     """A call that could not be run: out of gas, no funds, a trap."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("contract-failed", reason)
+    code = "contract-failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
-"""Params taken apart with their types and bounds checked."""
+"""What the host asks of the enclave: params taken apart with types and bounds checked, and the `job` map."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proofward.protocol import JobContext, Level, ProtocolError, Setup, bounds
-from proofward_enclave.errors import EnclaveError
+from proofward.protocol import bounds
+from proofward.protocol.enclave import EnclaveError
+from proofward.protocol.errors import ProtocolError
+from proofward.protocol.types import JobContext, Level, Setup
 
 _HASHES: Final = ("genesis", "job", "client", "model", "input_commitment")
 _U32: Final = 1 << 32
@@ -21,7 +23,7 @@ class Params:
     def _get(self, name: str, kind: type) -> Any:
         value = self._values.get(name)
         if type(value) is not kind:
-            raise EnclaveError("malformed-request", f"{name} must be {kind.__name__}")
+            raise EnclaveError(f"{name} must be {kind.__name__}", code="malformed-request")
         return value
 
     def has(self, name: str) -> bool:
@@ -32,21 +34,21 @@ class Params:
         """Exactly `length` bytes."""
         value: bytes = self._get(name, bytes)
         if len(value) != length:
-            raise EnclaveError("malformed-request", f"{name} must be {length} bytes, not {len(value)}")
+            raise EnclaveError(f"{name} must be {length} bytes, not {len(value)}", code="malformed-request")
         return value
 
     def blob(self, name: str, limit: int) -> bytes:
         """At most `limit` bytes."""
         value: bytes = self._get(name, bytes)
         if len(value) > limit:
-            raise EnclaveError("oversize", f"{name} has {len(value)} bytes, at most {limit} are taken")
+            raise EnclaveError(f"{name} has {len(value)} bytes, at most {limit} are taken", code="oversize")
         return value
 
     def u32(self, name: str) -> int:
         """0 to 2^32 - 1."""
         value: int = self._get(name, int)
         if not 0 <= value < _U32:
-            raise EnclaveError("malformed-request", f"{name} must fit 32 bits")
+            raise EnclaveError(f"{name} must fit 32 bits", code="malformed-request")
         return value
 
     def text(self, name: str, limit: int, default: str | None = None) -> str:
@@ -55,7 +57,7 @@ class Params:
             return default
         value: str = self._get(name, str)
         if len(value) > limit:
-            raise EnclaveError("malformed-request", f"{name} has more than {limit} characters")
+            raise EnclaveError(f"{name} has more than {limit} characters", code="malformed-request")
         return value
 
     def map(self, name: str) -> Params:
@@ -77,6 +79,20 @@ class JobRequest:
     setup: Setup
     level: Level
 
+    def encode(self) -> dict[str, Any]:
+        """The `job` map of `inspect` and `work`."""
+        return {
+            **{name: getattr(self.context, name) for name in _HASHES},
+            "worker": self.worker,
+            "manifest_hash": self.manifest_hash,
+            "weights_digest": self.weights_digest,
+            "publisher": self.publisher,
+            "verifier": self.verifier,
+            "code_hash": self.code_hash,
+            "setup": self.setup.encode(),
+            "level": self.level.label,
+        }
+
     @classmethod
     def parse(cls, job: Params) -> JobRequest:
         """From the `job` map. Raises EnclaveError(malformed-request)."""
@@ -93,4 +109,4 @@ class JobRequest:
                 level=Level.from_label(job.text("level", 16)),
             )
         except ProtocolError as error:
-            raise EnclaveError("malformed-request", error.message) from None
+            raise EnclaveError(error.message, code="malformed-request") from None

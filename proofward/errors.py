@@ -1,0 +1,89 @@
+"""Every failure that we expect, under one root.
+
+ProofwardError
+├─ CodedError                     the text begins with the code: what programs say to each other
+│  ├─ ProtocolError               also a ValueError: a message that breaks the protocol
+│  ├─ AttestationError            also a ValueError: a quote or its collateral is refused
+│  ├─ EnclaveError                the enclave refused a request
+│  │  ├─ FrameError
+│  │  └─ ProviderError
+│  └─ ChainError                  something about the chain
+│     ├─ ChainUnreachable
+│     ├─ ChainTimeout
+│     ├─ RpcError
+│     ├─ EthError
+│     ├─ MetadataError
+│     ├─ ExtrinsicInvalid
+│     ├─ DispatchError
+│     ├─ AccountError
+│     ├─ ContractReverted
+│     ├─ ContractFailed
+│     └─ DevnetError
+├─ ZkmlError                      compiling, loading, proving, verifying a model
+│  ├─ ArtifactError
+│  ├─ InputRangeError
+│  ├─ UnsupportedModel
+│  │  └─ UnsupportedOperator
+│  ├─ AccuracyError
+│  ├─ CompileError
+│  ├─ ProvingError
+│  ├─ LaneUnavailable
+│  ├─ ContractError
+│  └─ ProofFileError
+├─ NotFound                       what was named does not exist
+├─ Refused                        a check failed
+├─ ClientError                    a job that did not end well
+│  ├─ OutputMismatch
+│  ├─ JobRefunded
+│  └─ JobTimeout
+├─ BundleError
+├─ TableError
+├─ ChainDown                      from here on: the worker's daemon and its verbs
+├─ ChainMoved
+├─ ConfigError
+├─ EnclaveDown
+├─ JournalError
+├─ RegistrationRefused
+├─ RetireRefused
+├─ SetupRefused
+├─ DemoFailed                     the demo's
+└─ NotRefused
+"""
+
+from __future__ import annotations
+
+
+class ProofwardError(Exception):
+    """An expected failure. `message` says what happened, to what, and what to do; never a secret.
+
+    Args:
+        message: one sentence for people.
+        code: kebab-case and stable, for programs; a class has one by default.
+    """
+
+    code: str = "error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class CodedError(ProofwardError):
+    """A failure whose text begins with its code, since one program tells it to another."""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+class NotFound(ProofwardError):
+    """There is no such job, model, worker, artefact or state."""
+
+    code = "not-found"
+
+
+class Refused(ProofwardError):
+    """A check failed, or the caller asks for less safety than the chain is for."""
+
+    code = "refused"
