@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from proofward.attestation import INTEL_PCS_URL, AttestationError, fetch_collateral, parse_quote
-from proofward.chain import Call as ChainCall
 from proofward.chain import (
+    Call,
     ChainError,
     DispatchError,
     Outbox,
@@ -24,21 +24,11 @@ from proofward.chain import (
     accounts,
 )
 from proofward.chain.pallets import attestation, jobs, models, workers
-from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
+from proofward.chain.pallets.jobs import JobRecord
 from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.workers import WorkerRecord
 from proofward_node.config import ConfigError
-from proofward_node.ports import (
-    Call,
-    ChainDown,
-    ChainMoved,
-    Event,
-    Head,
-    JobState,
-    JobView,
-    ModelView,
-    Sent,
-    WorkerView,
-)
+from proofward_node.ports import ChainDown, ChainMoved, Head, Sent
 from proofward_node.registration import RegistrationRefused
 
 _T = TypeVar("_T")
@@ -125,10 +115,9 @@ class ChainPort:
 
         return await self._read(read)
 
-    async def job(self, job: bytes) -> JobView | None:
+    async def job(self, job: bytes) -> JobRecord | None:
         """A job's record."""
-        record = await self._read(lambda: jobs.get(self._open, job))
-        return None if record is None else _job(record)
+        return await self._read(lambda: jobs.get(self._open, job))
 
     async def sealed(self, job: bytes) -> bytes | None:
         """A job's envelope, while it is open."""
@@ -149,32 +138,17 @@ class ChainPort:
             worker = workers.get(self._open, self.account)
             if worker is None or worker.open_claims == 0:
                 return []
-            return [
-                record.id
-                for _, record in jobs.all(self._open)
-                if isinstance(record.status, Claimed) and record.status.worker == self.account
-            ]
+            return [job for job, record in jobs.all(self._open) if record.claimed_by(self.account)]
 
         return await self._read(read)
 
-    async def models(self) -> list[ModelView]:
+    async def models(self) -> list[ModelRecord]:
         """Every published model."""
-        return [_model(record) for _, record in await self._read(lambda: models.all(self._open))]
+        return [record for _, record in await self._read(lambda: models.all(self._open))]
 
-    async def worker(self) -> WorkerView | None:
+    async def worker(self) -> WorkerRecord | None:
         """Our own record."""
-        record = await self._read(lambda: workers.get(self._open, self.account))
-        if record is None:
-            return None
-        return WorkerView(
-            record.level,
-            record.epoch,
-            record.hpke_key,
-            record.receipt_key,
-            record.measurement,
-            record.expires_at,
-            record.open_claims,
-        )
+        return await self._read(lambda: workers.get(self._open, self.account))
 
     async def collateral_missing(self, quote: bytes) -> bool:
         """Whether the chain holds no collateral for this quote's platform that is still good for a while."""
@@ -213,11 +187,10 @@ class ChainPort:
         outbox = self._outbox
         if outbox is None:
             raise ChainDown(f"not connected to {self._url}")
-        chain_call = ChainCall(call.pallet, call.name, call.args)
 
         def act() -> Sent:
             try:
-                return _sent(outbox.send(key, chain_call, self._keypair))
+                return _sent(outbox.send(key, call, self._keypair))
             except DispatchError as error:
                 entry = outbox.get(key)
                 return Sent((entry.block if entry is not None else None) or 0, error.name)
@@ -281,54 +254,5 @@ def _keypair(source: str) -> Any:
         raise ConfigError(f"the worker's key cannot be used: {error.message}") from error
 
 
-def _job(record: JobRecord) -> JobView:
-    status = record.status
-    view: dict[str, Any] = {"state": JobState.QUEUED}
-    if isinstance(status, Claimed):
-        view = {
-            "state": JobState.CLAIMED,
-            "worker": status.worker,
-            "claimed_at": status.claimed_at,
-            "lapses_at": status.lapses_at,
-        }
-    elif isinstance(status, Accepted):
-        view = {"state": JobState.ACCEPTED, "worker": status.worker}
-    elif isinstance(status, Refunded):
-        view = {"state": JobState.REFUNDED}
-    return JobView(
-        job=record.id,
-        model=record.model,
-        client=record.client,
-        input_commitment=record.input_commitment,
-        recipients=tuple(record.recipients),
-        price=record.price,
-        deadline=record.deadline,
-        min_level=record.min_level,
-        allow_dev_setup=record.allow_dev_setup,
-        submitted_at=record.submitted_at,
-        rejected=tuple(record.rejected_by),
-        released=tuple(record.released_by),
-        **view,
-    )
-
-
-def _model(record: ModelRecord) -> ModelView:
-    return ModelView(
-        model=record.id,
-        name=record.name,
-        publisher=record.publisher,
-        verifier=record.verifier,
-        code_hash=record.code_hash,
-        manifest_hash=record.manifest_hash,
-        weights_digest=record.weights_digest,
-        vk_hash=record.vk_hash,
-        setup=record.setup,
-        claim_blocks=record.claim_blocks,
-        price=record.price,
-        retired=record.retired,
-    )
-
-
 def _sent(receipt: Receipt) -> Sent:
-    events = tuple(Event(event.pallet, event.name, event.fields) for event in receipt.events)
-    return Sent(receipt.block, None, events)
+    return Sent(receipt.block, None, receipt.events)

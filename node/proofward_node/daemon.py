@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol.enclave import EnclaveError
 from proofward_node import log as node_log
 from proofward_node.chain_port import ChainPort
@@ -31,7 +32,7 @@ from proofward_node.enclave_link import (
 from proofward_node.jobs import Jobs, Policy
 from proofward_node.journal import Journal, JournalError
 from proofward_node.metrics import HttpServer, Metrics
-from proofward_node.ports import ChainDown, ChainMoved, Head, WorkerView
+from proofward_node.ports import ChainDown, ChainMoved, Head
 from proofward_node.registration import Registration, RegistrationRefused
 
 log = structlog.get_logger("proofward_node")
@@ -274,7 +275,7 @@ class Node:
         except (EnclaveDown, EnclaveError) as error:
             log.error("enclave-failed", message=str(error))
 
-    async def _registered(self, head: Head) -> WorkerView | None:
+    async def _registered(self, head: Head) -> WorkerRecord | None:
         if time.monotonic() < self._quiet_until:
             return None
         try:
@@ -308,8 +309,8 @@ class Node:
         self.metrics.claims.set(0 if self.jobs.held() is None else 1)
         self.metrics.models.set(len(self.jobs.models))
 
-    def _show(self, worker: WorkerView, head: Head) -> None:
-        left = (worker.expires_at_ms - head.time_ms) / 1000
+    def _show(self, worker: WorkerRecord, head: Head) -> None:
+        left = (worker.expires_at - head.time_ms) / 1000
         self.metrics.registered.set(int(left > 0))
         self.metrics.expires.set(left)
         self.metrics.epoch.set(worker.epoch)

@@ -15,12 +15,16 @@ from typing import Any
 
 import structlog
 
+from proofward.chain.pallets import jobs as pallet
+from proofward.chain.pallets.jobs import Accepted, JobRecord, Refunded
+from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import JobContext
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import JobRequest
 from proofward_node.enclave_link import EnclaveDown, LoadedModel
 from proofward_node.journal import HELD, Entry, Journal, Result, State
-from proofward_node.ports import Call, Chain, Enclave, Head, JobState, JobView, ModelView, WorkerView
+from proofward_node.ports import Chain, Enclave, Head
 
 log = structlog.get_logger("proofward_node.worker")
 
@@ -84,7 +88,7 @@ class Jobs:
     policy: Policy = Policy()
     on_outcome: Callable[[str], None] = lambda outcome: None
     on_seconds: Callable[[str, float], None] = lambda stage, seconds: None
-    models: dict[bytes, ModelView] = field(default_factory=dict)
+    models: dict[bytes, ModelRecord] = field(default_factory=dict)
     _not_ours: dict[bytes, None] = field(default_factory=dict)
     _looked_at: int | None = None
 
@@ -95,7 +99,7 @@ class Jobs:
         ours = {(model.manifest_hash, model.weights_digest, model.vk_hash) for model in loaded}
         known = self.models.keys()
         self.models = {
-            model.model: model
+            model.id: model
             for model in await self.chain.models()
             if not model.retired and (model.manifest_hash, model.weights_digest, model.vk_hash) in ours
         }
@@ -110,13 +114,15 @@ class Jobs:
             if entry is not None and entry.state in HELD:
                 continue
             record = await self.chain.job(job)
-            if record is None or not record.claimed_by(self.chain.account):
+            if record is None or record.claim is None or not record.claimed_by(self.chain.account):
                 continue
             if entry is None:
                 self.journal.see(job, record.model)
             elif entry.state is State.DONE:
                 self.journal.advance(job, State.SEEN)
-            self.journal.advance(job, State.RELEASING, lapses_at=record.lapses_at, outcome="unknown-claim")
+            self.journal.advance(
+                job, State.RELEASING, lapses_at=record.claim.lapses_at, outcome="unknown-claim"
+            )
             log.warning("claim-without-journal", job=job.hex())
 
     async def discover(self, head: Head) -> None:
@@ -160,7 +166,7 @@ class Jobs:
 
     # one job --------------------------------------------------------------------------------------
 
-    async def run(self, head: Head, worker: WorkerView, stop: asyncio.Event) -> bool:
+    async def run(self, head: Head, worker: WorkerRecord, stop: asyncio.Event) -> bool:
         """Take one job as far as it goes: the held one first, else the first that can be claimed. True when
         it came to its end.
 
@@ -182,14 +188,14 @@ class Jobs:
                     return False
         return False
 
-    async def _drive(self, job: bytes, worker: WorkerView, stop: asyncio.Event) -> bool:
+    async def _drive(self, job: bytes, worker: WorkerRecord, stop: asyncio.Event) -> bool:
         with structlog.contextvars.bound_contextvars(job=job.hex()):
             while await self.step(job, worker, stop):
                 pass
         entry = self.journal.get(job)
         return entry is not None and entry.state is State.DONE
 
-    async def step(self, job: bytes, worker: WorkerView, stop: asyncio.Event) -> bool:
+    async def step(self, job: bytes, worker: WorkerRecord, stop: asyncio.Event) -> bool:
         """Do the next thing for a job. False when the job waits or is done."""
         entry = self.journal.get(job)
         assert entry is not None
@@ -225,21 +231,21 @@ class Jobs:
 
     # before the claim -----------------------------------------------------------------------------
 
-    def _worth(self, record: JobView, worker: WorkerView, head: Head) -> bool:
+    def _worth(self, record: JobRecord, worker: WorkerRecord, head: Head) -> bool:
         """Whether a claim in the next block can succeed, pays enough and leaves time for the work."""
         account, model = self.chain.account, self.models.get(record.model)
-        if model is None or account not in record.recipients or account in record.rejected:
+        if model is None or account not in record.recipients or account in record.rejected_by:
             return False
         # a second hand-back costs the bond: only a job that we ourselves handed back on the way out is
         # tried again
-        entry = self.journal.get(record.job)
-        if account in record.released and (entry is None or entry.attempt == 0):
+        entry = self.journal.get(record.id)
+        if account in record.released_by and (entry is None or entry.attempt == 0):
             return False
         if record.price < self.policy.min_price or worker.level < record.min_level:
             return False
         if not _setup_allowed(model, record):
             return False
-        free_since = record.submitted_at if record.state is JobState.QUEUED else (record.lapses_at or 0) + 1
+        free_since = record.claim.lapses_at + 1 if record.claim else record.submitted_at
         turn = free_since + STAGGER_BLOCKS * record.recipients.index(account)
         if not record.claimable(head.number + 1) or head.number < turn:
             return False
@@ -255,8 +261,8 @@ class Jobs:
         stored = self.journal.get_meta(f"seconds:{model.hex()}")
         return float(stored) if stored else self.policy.expected_seconds
 
-    async def _inspect(self, record: JobView, worker: WorkerView) -> bool:
-        sealed = await self.chain.sealed(record.job)
+    async def _inspect(self, record: JobRecord, worker: WorkerRecord) -> bool:
+        sealed = await self.chain.sealed(record.id)
         if sealed is None:
             return False
         try:
@@ -270,26 +276,24 @@ class Jobs:
             if error.code in _PASSING_CODES:
                 return False
             log.warning("envelope-refused", code=error.code, message=error.message)
-            return self._finish(record.job, f"refused:{error.code}")
-        self.journal.advance(record.job, State.INSPECTED)
+            return self._finish(record.id, f"refused:{error.code}")
+        self.journal.advance(record.id, State.INSPECTED)
         return True
 
-    async def _intend_claim(self, record: JobView, worker: WorkerView, stop: asyncio.Event) -> bool:
+    async def _intend_claim(self, record: JobRecord, worker: WorkerRecord, stop: asyncio.Event) -> bool:
         if stop.is_set() or not self._worth(record, worker, await self.chain.finalised()):
-            self.journal.advance(record.job, State.SEEN)
+            self.journal.advance(record.id, State.SEEN)
             return False
-        self.journal.advance(record.job, State.CLAIMING)
+        self.journal.advance(record.id, State.CLAIMING)
         return True
 
     async def _claim(self, entry: Entry) -> bool:
-        sent = await self.chain.send(
-            f"claim:{entry.job.hex()}:{entry.attempt}", Call("Jobs", "claim", {"job": entry.job})
-        )
+        sent = await self.chain.send(f"claim:{entry.job.hex()}:{entry.attempt}", pallet.claim(entry.job))
         if sent.error is None:
             after = await self.chain.job(entry.job)
-            if after is not None and after.claimed_by(self.chain.account):
-                self.journal.advance(entry.job, State.CLAIMED, lapses_at=after.lapses_at)
-                log.info("claimed", block=sent.block, lapses_at=after.lapses_at)
+            if after is not None and after.claim and after.claimed_by(self.chain.account):
+                self.journal.advance(entry.job, State.CLAIMED, lapses_at=after.claim.lapses_at)
+                log.info("claimed", block=sent.block, lapses_at=after.claim.lapses_at)
                 return True
             return self._lost(entry.job)
         log.info("claim-refused", error=sent.error)
@@ -300,10 +304,10 @@ class Jobs:
 
     # under the claim ------------------------------------------------------------------------------
 
-    async def _work(self, entry: Entry, record: JobView, worker: WorkerView) -> bool:
+    async def _work(self, entry: Entry, record: JobRecord, worker: WorkerRecord) -> bool:
         head = await self.chain.finalised()
-        assert record.lapses_at is not None
-        left = (min(record.lapses_at, record.deadline) - head.number - 1) * self.policy.block_seconds
+        assert record.claim is not None
+        left = (min(record.claim.lapses_at, record.deadline) - head.number - 1) * self.policy.block_seconds
         sealed = await self.chain.sealed(entry.job)
         if sealed is None or left <= 0 or record.model not in self.models:
             return self._give_back(entry.job, "too-late" if left <= 0 else "not-served")
@@ -329,18 +333,18 @@ class Jobs:
         log.info("proved", proof_bytes=len(result.proof), seconds=reply.get("seconds"))
         return True
 
-    async def _complete(self, entry: Entry, record: JobView) -> bool:
+    async def _complete(self, entry: Entry, record: JobRecord) -> bool:
         result = entry.result
         assert result is not None
-        args: dict[str, Any] = {
-            "job": entry.job,
-            "sealed_output": result.sealed_output,
-            "output_commitment": result.output_commitment,
-            "proof": result.proof,
-            "receipt_block": result.receipt_block,
-            "receipt_signature": result.receipt_signature,
-        }
-        sent = await self.chain.send(_claim_key("complete", record), Call("Jobs", "complete", args))
+        call = pallet.complete(
+            job=entry.job,
+            sealed_output=result.sealed_output,
+            output_commitment=result.output_commitment,
+            proof=result.proof,
+            receipt_block=result.receipt_block,
+            receipt_signature=result.receipt_signature,
+        )
+        sent = await self.chain.send(_claim_key("complete", record), call)
         if sent.error is not None:
             log.error("complete-refused", error=sent.error, block=sent.block)
             return self._give_back(entry.job, f"refused:{sent.error}")
@@ -352,10 +356,8 @@ class Jobs:
             return self._finish(entry.job, "rejected")
         return self._lost(entry.job)
 
-    async def _release(self, entry: Entry, record: JobView) -> bool:
-        sent = await self.chain.send(
-            _claim_key("release", record), Call("Jobs", "release", {"job": entry.job})
-        )
+    async def _release(self, entry: Entry, record: JobRecord) -> bool:
+        sent = await self.chain.send(_claim_key("release", record), pallet.release(entry.job))
         if sent.error is not None:
             log.warning("release-refused", error=sent.error)
             return self._lost(entry.job)
@@ -372,10 +374,13 @@ class Jobs:
 
     # endings --------------------------------------------------------------------------------------
 
-    def _ended(self, record: JobView) -> str | None:
-        if record.state is JobState.ACCEPTED:
-            return "accepted" if record.worker == self.chain.account else "lost"
-        return "refunded" if record.state is JobState.REFUNDED else None
+    def _ended(self, record: JobRecord) -> str | None:
+        match record.status:
+            case Accepted(worker=worker):
+                return "accepted" if worker == self.chain.account else "lost"
+            case Refunded():
+                return "refunded"
+        return None
 
     def _give_back(self, job: bytes, outcome: str) -> bool:
         self.journal.advance(job, State.RELEASING, outcome=outcome)
@@ -405,12 +410,12 @@ class Jobs:
                 if isinstance(stage, str) and isinstance(value, int | float):
                     self.on_seconds(stage, float(value))
 
-    def _context(self, record: JobView, worker: WorkerView) -> dict[str, Any]:
+    def _context(self, record: JobRecord, worker: WorkerRecord) -> dict[str, Any]:
         model = self.models[record.model]
         return JobRequest(
             context=JobContext(
                 genesis=self.chain.genesis,
-                job=record.job,
+                job=record.id,
                 client=record.client,
                 model=record.model,
                 input_commitment=record.input_commitment,
@@ -426,7 +431,7 @@ class Jobs:
         ).encode()
 
 
-def _setup_allowed(model: ModelView, record: JobView) -> bool:
+def _setup_allowed(model: ModelRecord, record: JobRecord) -> bool:
     """As the pallet counts it: a setup attested below the level that the job demands is a `dev` one."""
     if record.allow_dev_setup:
         return True
@@ -435,6 +440,7 @@ def _setup_allowed(model: ModelView, record: JobView) -> bool:
     return model.setup.label == "ceremony"
 
 
-def _claim_key(what: str, record: JobView) -> str:
+def _claim_key(what: str, record: JobRecord) -> str:
     """One key for one claim: what was sent under an earlier claim is never taken for this one's."""
-    return f"{what}:{record.job.hex()}:{record.claimed_at}"
+    assert record.claim is not None
+    return f"{what}:{record.id.hex()}:{record.claim.claimed_at}"

@@ -1,4 +1,4 @@
-"""What the node needs of the chain and of the enclave, as two small protocols.
+"""What the node needs of the chain and of the enclave, as two small protocols over the chain's own records.
 
 `chain_port` is the real chain, `enclave_link` the real enclave; the unit tests bring tables that can be
 killed at any step.
@@ -8,11 +8,13 @@ Hashes and accounts are 32 bytes, block numbers and times as the chain counts th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol
 
+from proofward.chain import Call, Event
+from proofward.chain.pallets.jobs import JobRecord
+from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.workers import WorkerRecord
 from proofward.errors import ProofwardError
-from proofward.protocol import Level, Setup
 
 
 class ChainDown(ProofwardError):
@@ -35,97 +37,6 @@ class Head:
     number: int
     hash: bytes
     time_ms: int
-
-
-class JobState(StrEnum):
-    """The four states of a job on the chain."""
-
-    QUEUED = "queued"
-    CLAIMED = "claimed"
-    ACCEPTED = "accepted"
-    REFUNDED = "refunded"
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A job as the chain holds it. `worker`, `claimed_at` and `lapses_at` belong to a claim; `worker` also
-    to an accepted job."""
-
-    job: bytes
-    model: bytes
-    client: bytes
-    input_commitment: bytes
-    recipients: tuple[bytes, ...]
-    price: int
-    deadline: int
-    min_level: Level
-    allow_dev_setup: bool
-    submitted_at: int
-    rejected: tuple[bytes, ...]
-    released: tuple[bytes, ...]
-    state: JobState
-    worker: bytes | None = None
-    claimed_at: int | None = None
-    lapses_at: int | None = None
-
-    def claimed_by(self, account: bytes) -> bool:
-        """Whether `account` holds the claim."""
-        return self.state is JobState.CLAIMED and self.worker == account
-
-    def claimable(self, block: int) -> bool:
-        """Whether a claim included in `block` can succeed: queued, or under a claim that lapsed before it."""
-        if self.state is JobState.CLAIMED:
-            return self.lapses_at is not None and block > self.lapses_at
-        return self.state is JobState.QUEUED
-
-
-@dataclass(frozen=True, slots=True)
-class ModelView:
-    """A published model, as far as a worker needs it."""
-
-    model: bytes
-    name: str
-    publisher: bytes
-    verifier: bytes
-    code_hash: bytes
-    manifest_hash: bytes
-    weights_digest: bytes
-    vk_hash: bytes
-    setup: Setup
-    claim_blocks: int
-    price: int
-    retired: bool
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerView:
-    """This worker's record. `expires_at_ms` is on the chain's clock."""
-
-    level: Level
-    epoch: int
-    hpke_key: bytes
-    receipt_key: bytes
-    measurement: bytes
-    expires_at_ms: int
-    open_claims: int
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """An extrinsic to sign: pallet, call and arguments by name."""
-
-    pallet: str
-    name: str
-    args: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event of a finalised extrinsic."""
-
-    pallet: str
-    name: str
-    fields: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +64,7 @@ class Chain(Protocol):
 
     async def finalised(self) -> Head: ...
 
-    async def job(self, job: bytes) -> JobView | None: ...
+    async def job(self, job: bytes) -> JobRecord | None: ...
 
     async def sealed(self, job: bytes) -> bytes | None: ...
 
@@ -163,9 +74,9 @@ class Chain(Protocol):
 
     async def claims(self) -> list[bytes]: ...
 
-    async def models(self) -> list[ModelView]: ...
+    async def models(self) -> list[ModelRecord]: ...
 
-    async def worker(self) -> WorkerView | None: ...
+    async def worker(self) -> WorkerRecord | None: ...
 
     async def collateral_missing(self, quote: bytes) -> bool: ...
 

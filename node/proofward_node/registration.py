@@ -15,9 +15,11 @@ from typing import Any
 
 import structlog
 
+from proofward.chain.pallets import attestation, workers
+from proofward.chain.pallets.workers import WorkerRecord
 from proofward.errors import ProofwardError
 from proofward_node.journal import Journal
-from proofward_node.ports import Call, Chain, Enclave, Head, Sent, WorkerView
+from proofward_node.ports import Chain, Enclave, Head
 
 log = structlog.get_logger("proofward_node.registration")
 
@@ -55,7 +57,7 @@ class Registration:
     _keys_in: int | None = None
     _retry_at_ms: int = 0
 
-    async def ensure(self, head: Head) -> WorkerView:
+    async def ensure(self, head: Head) -> WorkerRecord:
         """The worker's record, after registering or renewing when that is due. A renewal that is refused
         does not end a registration
         that still stands.
@@ -80,18 +82,18 @@ class Registration:
             log.error("renewal-refused", message=str(error), retry_ms=RETRY_MS)
             return record
 
-    def _usable(self, record: WorkerView, head: Head) -> bool:
+    def _usable(self, record: WorkerRecord, head: Head) -> bool:
         """Whether the registration stands and this enclave process still holds its keys: it keeps two
         epochs."""
-        return record.expires_at_ms > head.time_ms and self._keys_in == self.enclave.generation
+        return record.expires_at > head.time_ms and self._keys_in == self.enclave.generation
 
-    def _due(self, record: WorkerView | None, status: dict[str, Any], head: Head) -> str | None:
+    def _due(self, record: WorkerRecord | None, status: dict[str, Any], head: Head) -> str | None:
         if record is None:
             return "not registered"
         if status.get("epoch") != record.epoch or self.journal.get_meta("receipt_key") != record.receipt_key:
             return "the enclave holds other keys than the chain"
         self._keys_in = self.enclave.generation
-        if record.expires_at_ms - head.time_ms <= self.renew_before_seconds * 1000:
+        if record.expires_at - head.time_ms <= self.renew_before_seconds * 1000:
             return "it expires soon"
         started = self.journal.get_meta("epoch_started_ms")
         if started is None or head.time_ms - int(started) >= self.epoch_seconds * 1000:
@@ -99,8 +101,8 @@ class Registration:
         return None
 
     async def _begin_epoch(
-        self, record: WorkerView | None, status: dict[str, Any], head: Head, reason: str
-    ) -> WorkerView:
+        self, record: WorkerRecord | None, status: dict[str, Any], head: Head, reason: str
+    ) -> WorkerRecord:
         # an epoch that was begun and not registered is used again: a third one would erase the registered
         # keys
         epoch = max((record.epoch if record else 0) + 1, status.get("epoch") or 0)
@@ -117,22 +119,23 @@ class Registration:
         quote, receipt_key = keys["quote"], keys["receipt_key"]
         if await self.chain.collateral_missing(quote):
             await self._refresh(quote, keys.get("collateral"))
-        args = {
-            "quote": quote,
-            "hpke_key": keys["hpke_key"],
-            "receipt_key": receipt_key,
-            "epoch": epoch,
-            "block": head.number,
-            "endpoint": self.endpoint.encode(),
-        }
-        name = "register" if record is None else "renew"
-        sent = await self._send(f"{name}:{epoch}:{receipt_key.hex()}", name, args)
+        change = workers.register if record is None else workers.renew
+        call = change(
+            quote=quote,
+            hpke_key=keys["hpke_key"],
+            receipt_key=receipt_key,
+            epoch=epoch,
+            block=head.number,
+            endpoint=self.endpoint,
+        )
+        key = f"{call.name}:{epoch}:{receipt_key.hex()}"
+        sent = await self.chain.send(key, call)
         if sent.error in _COLLATERAL_ERRORS:
             await self._refresh(quote, keys.get("collateral"))
-            sent = await self._send(f"{name}:{epoch}:{receipt_key.hex()}:again", name, args)
+            sent = await self.chain.send(f"{key}:again", call)
         if sent.error is not None:
             raise RegistrationRefused(
-                f"the chain refuses to {name} this worker in epoch {epoch}: {sent.error}; see "
+                f"the chain refuses to {call.name} this worker in epoch {epoch}: {sent.error}; see "
                 "docs/operators.md, 'Refused registrations'"
             )
         self._keys_in = self.enclave.generation
@@ -141,23 +144,18 @@ class Registration:
         after = await self.chain.worker()
         if after is None:
             raise RegistrationRefused(
-                f"the chain holds no record after {name} in block {sent.block}; it is tried again"
+                f"the chain holds no record after {call.name} in block {sent.block}; it is tried again"
             )
         log.info(
             "registered", reason=reason, epoch=epoch, block=sent.block, level=after.level.label,
-            measurement=after.measurement.hex(), expires_at_ms=after.expires_at_ms,
+            measurement=after.measurement.hex(), expires_at_ms=after.expires_at,
         )  # fmt: skip
         return after
-
-    async def _send(self, key: str, name: str, args: dict[str, Any]) -> Sent:
-        return await self.chain.send(key, Call("Workers", name, args))
 
     async def _refresh(self, quote: bytes, brought: bytes | None) -> None:
         collateral = brought if brought is not None else await self.fetch_collateral(quote)
         key = f"collateral:{(await self.chain.finalised()).number}"
-        sent = await self.chain.send(
-            key, Call("Attestation", "refresh_collateral", {"quote": quote, "collateral": collateral})
-        )
+        sent = await self.chain.send(key, attestation.refresh_collateral(quote, collateral))
         log.info("collateral-refreshed", block=sent.block, error=sent.error, bytes=len(collateral))
         if sent.error not in (None, "CollateralOlder"):
             raise RegistrationRefused(f"the chain refuses this platform's collateral: {sent.error}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from proofward.chain.pallets import workers
 from proofward.errors import ProofwardError
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import NodeConfig
 from proofward_node.journal import Journal
-from proofward_node.ports import Call, ChainDown
+from proofward_node.ports import ChainDown
 
 
 class RetireRefused(ProofwardError):
@@ -32,9 +33,7 @@ async def _retire(config: NodeConfig) -> int:
             record = await port.worker()
             if record is None:
                 raise RetireRefused("this account is not a registered worker", code="not-found")
-            sent = await port.send(
-                f"retire:{record.epoch}:{record.receipt_key.hex()}", Call("Workers", "retire", {})
-            )
+            sent = await port.send(f"retire:{record.epoch}:{record.receipt_key.hex()}", workers.retire())
         finally:
             journal.close()
     except ChainDown as error:

@@ -68,7 +68,7 @@ async def _chain(config: NodeConfig) -> dict[str, Any]:
                 "level": record.level.label,
                 "epoch": record.epoch,
                 "measurement": record.measurement.hex(),
-                "expires_in_seconds": (record.expires_at_ms - head.time_ms) // 1000,
+                "expires_in_seconds": (record.expires_at - head.time_ms) // 1000,
                 "open_claims": record.open_claims,
             }
         return found

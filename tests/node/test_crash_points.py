@@ -10,9 +10,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proofward.chain.pallets.jobs import Accepted
 from proofward_node.jobs import Jobs
 from proofward_node.journal import State
-from proofward_node.ports import JobState
 from tests.node.world import LOADED, WORKER, Death, FakeChain, FakeEnclave, Fuse, World, fused_journal, job
 
 
@@ -58,9 +58,7 @@ def _count(world: World, name: str) -> int:
 
 def _check(world: World) -> None:
     """What must hold after any deaths."""
-    assert all(record.state is not JobState.CLAIMED for record in world.jobs.values()), (
-        "a bond was left behind"
-    )
+    assert all(record.claim is None for record in world.jobs.values()), "a bond was left behind"
     completes = [
         (call.args["job"], call.args["receipt_block"]) for call in world.applied if call.name == "complete"
     ]
@@ -86,7 +84,7 @@ def test_killed_once_at_each_step_in_turn() -> None:
             record = world.add(job())
             counts = _live(world, [step], [survives])
             _check(world)
-            accepted = world.jobs[record.job].state is JobState.ACCEPTED
+            accepted = isinstance(world.jobs[record.id].status, Accepted)
             assert _count(world, "complete") == int(accepted)
             if survives or world.stored:
                 assert accepted, f"killed at step {step}: the job was not finished"
@@ -117,10 +115,10 @@ def test_the_states_in_which_a_bond_is_out_are_looked_at_first() -> None:
         first, second = world.add(job(1)), world.add(job(2))
         journal = fused_journal(Path(folder) / "j.sqlite", world)
         for record in (first, second):
-            journal.see(record.job, record.model)
+            journal.see(record.id, record.model)
         for state in (State.INSPECTED, State.CLAIMING):
-            journal.advance(second.job, state)
+            journal.advance(second.id, state)
         held = Jobs(FakeChain(world), FakeEnclave(world), journal).held()
         assert held is not None
-        assert held.job == second.job
+        assert held.job == second.id
         journal.close()

@@ -11,13 +11,13 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
+from proofward.chain.pallets.jobs import Accepted, Queued
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import load
 from proofward_node.daemon import Node
 from proofward_node.enclave_link import EnclaveLink, LoadedModel
 from proofward_node.journal import Journal, peek
 from proofward_node.metrics import HttpServer, Metrics
-from proofward_node.ports import JobState
 from tests.node.world import ACCOUNT, GENESIS, LOADED, WORKER, FakeChain, FakeEnclave, World, job
 
 CONFIG = """
@@ -101,7 +101,7 @@ async def test_jobs_are_done_while_it_runs_and_the_metrics_say_so(tmp_path: Path
     records = [world.add(job(number)) for number in range(3)]
     node = _node(tmp_path, world, enclave)
     running = asyncio.create_task(node.run(stop))
-    await _until(lambda: all(world.jobs[record.job].state is JobState.ACCEPTED for record in records))
+    await _until(lambda: all(isinstance(world.jobs[record.id].status, Accepted) for record in records))
     stop.set()
     await running
     assert enclave.stopped
@@ -117,7 +117,7 @@ async def test_sigterm_lets_the_job_finish(tmp_path: Path) -> None:
     await asyncio.wait_for(enclave.working.wait(), 20)
     stop.set()
     await running
-    assert world.jobs[record.job].state is JobState.ACCEPTED
+    assert isinstance(world.jobs[record.id].status, Accepted)
 
 
 async def test_sigterm_hands_back_what_does_not_finish_in_time(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ async def test_sigterm_hands_back_what_does_not_finish_in_time(tmp_path: Path) -
     stop.set()
     await asyncio.wait_for(running, 20)
     assert [call.name for call in world.applied] == ["claim", "release"]
-    assert world.jobs[record.job].state is JobState.QUEUED
+    assert isinstance(world.jobs[record.id].status, Queued)
     (entry,) = peek(tmp_path / "data" / "journal.sqlite")
     assert entry.outcome == "handed-back"
 
@@ -142,7 +142,7 @@ async def test_a_silent_chain_is_asked_again(tmp_path: Path) -> None:
     await _until(lambda: (node.metrics.registry.get_sample_value("proofward_chain_errors_total") or 0) > 2)
     assert not node.metrics.health()["chain"]
     world.down = False
-    await _until(lambda: world.jobs[record.job].state is JobState.ACCEPTED)
+    await _until(lambda: isinstance(world.jobs[record.id].status, Accepted))
     stop.set()
     await running
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from proofward.protocol import Level, sha256
+from proofward.chain import Call
+from proofward.chain.pallets.workers import WorkerRecord
+from proofward.protocol import sha256
 from proofward_node.journal import Journal
-from proofward_node.ports import Call, Head, Sent, WorkerView
+from proofward_node.ports import Head, Sent
 from proofward_node.registration import Registration, RegistrationRefused
-from tests.node.world import ACCOUNT, GENESIS, FakeChain, World
+from tests.node.world import ACCOUNT, GENESIS, WORKER, FakeChain, World
 
 HEAD = Head(100, b"b" * 32, 1_000_000)
 
@@ -22,12 +24,12 @@ HEAD = Head(100, b"b" * 32, 1_000_000)
 class Registry(FakeChain):
     """A chain that keeps one worker's record, and refuses what it is told to."""
 
-    record: WorkerView | None = None
+    record: WorkerRecord | None = None
     missing: bool = False
     refuse: list[str] = field(default_factory=list)
     sent: list[Call] = field(default_factory=list)
 
-    async def worker(self) -> WorkerView | None:
+    async def worker(self) -> WorkerRecord | None:
         return self.record
 
     async def collateral_missing(self, quote: bytes) -> bool:
@@ -38,14 +40,12 @@ class Registry(FakeChain):
         if self.refuse:
             return Sent(1, self.refuse.pop(0))
         if call.pallet == "Workers":
-            self.record = WorkerView(
-                level=Level.SIMULATED,
+            self.record = replace(
+                WORKER,
                 epoch=call.args["epoch"],
                 hpke_key=call.args["hpke_key"],
                 receipt_key=call.args["receipt_key"],
-                measurement=b"x" * 32,
-                expires_at_ms=HEAD.time_ms + 86_400_000,
-                open_claims=0,
+                expires_at=HEAD.time_ms + 86_400_000,
             )
         return Sent(1, None)
 
@@ -112,7 +112,7 @@ async def test_registers_once_and_then_rests(journal: Journal) -> None:
         (
             "expires soon",
             lambda chain, keys: setattr(
-                chain, "record", replace(chain.record, expires_at_ms=HEAD.time_ms + 500_000)
+                chain, "record", replace(chain.record, expires_at=HEAD.time_ms + 500_000)
             ),
         ),
         (

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from proofward.chain.pallets.jobs import Accepted, Queued
+from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import Level
 from proofward_node.jobs import Jobs, Policy
 from proofward_node.journal import Journal, State
-from proofward_node.ports import ChainDown, JobState, WorkerView
+from proofward_node.ports import ChainDown
 from tests.node.world import (
     ACCOUNT,
     GENESIS,
@@ -24,6 +26,7 @@ from tests.node.world import (
     FakeChain,
     FakeEnclave,
     World,
+    claimed,
     job,
 )
 
@@ -41,7 +44,7 @@ async def _jobs(world: World, journal: Journal, **changes: Any) -> Jobs:
     return jobs
 
 
-async def _round(jobs: Jobs, worker: WorkerView = WORKER, stop: asyncio.Event | None = None) -> None:
+async def _round(jobs: Jobs, worker: WorkerRecord = WORKER, stop: asyncio.Event | None = None) -> None:
     await jobs.discover(await jobs.chain.finalised())
     await jobs.run(await jobs.chain.finalised(), worker, stop or asyncio.Event())
 
@@ -56,7 +59,7 @@ async def test_a_job_goes_from_the_queue_to_its_verdict(journal: Journal) -> Non
     outcomes: list[str] = []
     await _round(await _jobs(world, journal, on_outcome=outcomes.append))
     assert _calls(world) == ["claim", "complete"]
-    assert world.jobs[record.job].state is JobState.ACCEPTED
+    assert isinstance(world.jobs[record.id].status, Accepted)
     assert outcomes == ["accepted"]
 
 
@@ -66,14 +69,14 @@ async def test_a_job_goes_from_the_queue_to_its_verdict(journal: Journal) -> Non
         ("not-a-recipient", {"recipients": (OTHER,)}),
         ("level-too-low", {"min_level": Level.HARDWARE}),
         ("dev-setup-refused", {"allow_dev_setup": False}),
-        ("rejected-before", {"rejected": (ACCOUNT,)}),
-        ("released-before", {"released": (ACCOUNT,)}),
+        ("rejected-before", {"rejected_by": (ACCOUNT,)}),
+        ("released-before", {"released_by": (ACCOUNT,)}),
         ("deadline-too-near", {"deadline": 15}),
         ("price-too-low", {"price": 9}),
         ("another-is-first", {"recipients": (OTHER, ACCOUNT), "submitted_at": 12}),
         (
             "claimed-by-another",
-            {"state": JobState.CLAIMED, "worker": OTHER, "claimed_at": 9, "lapses_at": 70},
+            {"status": claimed(OTHER, 9, 70)},
         ),
     ],
 )
@@ -94,7 +97,7 @@ async def test_a_bad_envelope_is_refused_before_the_claim(code: str, journal: Jo
     await _round(jobs)
     await _round(jobs)
     assert _calls(world) == []
-    entry = journal.get(record.job)
+    entry = journal.get(record.id)
     assert entry is not None
     assert entry.outcome == f"refused:{code}"
 
@@ -118,15 +121,12 @@ async def test_a_claim_that_cannot_be_worked_is_handed_back(journal: Journal) ->
     await _round(jobs)
     await _round(jobs)
     assert _calls(world) == ["claim", "release"]
-    assert world.jobs[record.job].state is JobState.QUEUED
+    assert isinstance(world.jobs[record.id].status, Queued)
 
 
 async def test_a_job_that_was_never_seen_queued_is_taken_over_when_its_claim_lapses(journal: Journal) -> None:
     world = World()
-    claimed = replace(
-        job(recipients=(OTHER, ACCOUNT)), state=JobState.CLAIMED, worker=OTHER, claimed_at=1, lapses_at=30
-    )
-    world.add(claimed)
+    world.add(job(recipients=(OTHER, ACCOUNT), status=claimed(OTHER, 1, 30)))
     jobs = await _jobs(world, journal)
     await _round(jobs)
     assert _calls(world) == []
@@ -141,9 +141,7 @@ async def test_a_lapsed_claim_of_another_is_taken_over(journal: Journal) -> None
     jobs = await _jobs(world, journal)
     await jobs.discover(await jobs.chain.finalised())
     record = next(iter(world.jobs.values()))
-    world.jobs[record.job] = replace(
-        record, state=JobState.CLAIMED, worker=OTHER, claimed_at=world.block, lapses_at=world.block + 20
-    )
+    world.jobs[record.id] = replace(record, status=claimed(OTHER, world.block, world.block + 20))
     await _round(jobs)
     assert _calls(world) == []
     world.block += 25
@@ -162,7 +160,7 @@ async def test_a_rejected_proof_is_not_tried_again(journal: Journal) -> None:
 
 async def test_a_claim_unknown_to_the_journal_goes_back(journal: Journal) -> None:
     world = World()
-    world.add(job(state=JobState.CLAIMED, worker=ACCOUNT, claimed_at=9, lapses_at=70))
+    world.add(job(status=claimed(ACCOUNT, 9, 70)))
     jobs = await _jobs(world, journal)
     await jobs.adopt()
     await _round(jobs)
@@ -185,11 +183,9 @@ async def test_a_worker_cut_off_while_working_hands_back_and_its_successor_takes
     record = world.add(job())
     jobs = await _jobs(world, journal)
     for state in (State.INSPECTED, State.CLAIMING, State.CLAIMED, State.WORKING):
-        journal.see(record.job, MODEL.model)
-        journal.advance(record.job, state)
-    world.jobs[record.job] = replace(
-        record, state=JobState.CLAIMED, worker=ACCOUNT, claimed_at=9, lapses_at=70
-    )
+        journal.see(record.id, MODEL.id)
+        journal.advance(record.id, state)
+    world.jobs[record.id] = replace(record, status=claimed(ACCOUNT, 9, 70))
     assert jobs.hand_back() is not None
     await _round(jobs)
     assert _calls(world) == ["release"]
@@ -207,7 +203,7 @@ async def test_a_silent_chain_leaves_the_journal_where_it_was(journal: Journal) 
     world.down = True
     with pytest.raises(ChainDown):
         await jobs.run(head, WORKER, asyncio.Event())
-    entry = journal.get(record.job)
+    entry = journal.get(record.id)
     assert entry is not None
     assert entry.state is State.SEEN
 
@@ -215,7 +211,7 @@ async def test_a_silent_chain_leaves_the_journal_where_it_was(journal: Journal) 
 async def test_a_job_that_must_wait_does_not_hold_up_the_others(journal: Journal) -> None:
     world = World()
     first, second = world.add(job(1)), world.add(job(2))
-    enclave = FakeEnclave(world, busy_with={first.job})
+    enclave = FakeEnclave(world, busy_with={first.id})
     jobs = await _jobs(world, journal, enclave=enclave)
     await _round(jobs)
-    assert [call.args["job"] for call in world.applied] == [second.job, second.job]
+    assert [call.args["job"] for call in world.applied] == [second.id, second.id]

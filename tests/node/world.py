@@ -13,15 +13,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from proofward.protocol import DEV_SETUP, Level, sha256
+from proofward.chain import Call, Event
+from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Queued
+from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.workers import WorkerRecord
+from proofward.protocol import DEV_SETUP, Lane, Level, sha256
 from proofward.protocol.enclave import EnclaveError
 from proofward_node.enclave_link import LoadedModel
 from proofward_node.journal import Journal
-from proofward_node.ports import Call, ChainDown, Event, Head, JobState, JobView, ModelView, Sent, WorkerView
+from proofward_node.ports import ChainDown, Head, Sent
 
 GENESIS, ACCOUNT, OTHER, CLIENT = (bytes([n]) * 32 for n in (1, 2, 3, 4))
-MODEL = ModelView(
-    model=b"m" * 32,
+MODEL = ModelRecord(
+    id=b"m" * 32,
     name="mlp",
     publisher=b"p" * 32,
     verifier=b"v" * 20,
@@ -32,10 +36,31 @@ MODEL = ModelView(
     setup=DEV_SETUP,
     claim_blocks=60,
     price=10,
+    input_shape=(30,),
+    batch=1,
+    lane=Lane.GROTH16,
+    circuit_digest=b"d" * 32,
+    evidence_hash=None,
+    published_at=1,
     retired=False,
 )
 LOADED = LoadedModel(MODEL.manifest_hash, MODEL.weights_digest, MODEL.vk_hash)
-WORKER = WorkerView(Level.SIMULATED, 1, b"h" * 32, b"r" * 32, b"x" * 32, 10**12, 0)
+WORKER = WorkerRecord(
+    account=ACCOUNT,
+    level=Level.SIMULATED,
+    root=b"t" * 32,
+    measurement=b"x" * 32,
+    hpke_key=b"h" * 32,
+    receipt_key=b"r" * 32,
+    epoch=1,
+    previous=None,
+    endpoint="",
+    quote_hash=b"q" * 32,
+    registered_at=1,
+    expires_at=10**12,
+    stake=0,
+    open_claims=0,
+)
 
 
 class Death(BaseException):
@@ -55,23 +80,45 @@ class Fuse:
                 raise Death
 
 
-def job(number: int = 1, **changes: Any) -> JobView:
-    record = JobView(
-        job=sha256(bytes([number])),
-        model=MODEL.model,
+def job(number: int = 1, **changes: Any) -> JobRecord:
+    record = JobRecord(
+        id=sha256(bytes([number])),
+        model=MODEL.id,
         client=CLIENT,
         input_commitment=b"c" * 32,
+        sealed_hash=sha256(b"sealed"),
+        deposit=0,
+        attempts=0,
         recipients=(ACCOUNT,),
         price=10,
         deadline=500,
         min_level=Level.SIMULATED,
         allow_dev_setup=True,
         submitted_at=1,
-        rejected=(),
-        released=(),
-        state=JobState.QUEUED,
+        rejected_by=(),
+        released_by=(),
+        status=Queued(),
     )
     return replace(record, **changes)
+
+
+def claimed(worker: bytes, at: int, lapses: int) -> Claimed:
+    """A claim without a bond."""
+    return Claimed(worker, at, lapses, 0)
+
+
+def accepted(call: Call, block: int) -> Accepted:
+    """What `complete` leaves behind."""
+    args = call.args
+    return Accepted(
+        worker=ACCOUNT,
+        level=Level.SIMULATED,
+        setup=DEV_SETUP,
+        output_commitment=args["output_commitment"],
+        proof_hash=sha256(args["proof"]),
+        sealed_output_hash=sha256(args["sealed_output"]),
+        block=block,
+    )
 
 
 @dataclass
@@ -80,7 +127,7 @@ class World:
 
     fuse: Fuse = field(default_factory=Fuse)
     block: int = 10
-    jobs: dict[bytes, JobView] = field(default_factory=dict)
+    jobs: dict[bytes, JobRecord] = field(default_factory=dict)
     outbox: dict[str, tuple[Call, Sent | None]] = field(default_factory=dict)
     applied: list[Call] = field(default_factory=list)
     down: bool = False
@@ -89,38 +136,40 @@ class World:
     stored: set[tuple[bytes, int | None]] = field(default_factory=set)
     recomputed: list[tuple[bytes, int | None]] = field(default_factory=list)
 
-    def add(self, record: JobView) -> JobView:
-        self.jobs[record.job] = record
+    def add(self, record: JobRecord) -> JobRecord:
+        self.jobs[record.id] = record
         return record
+
+    def claimed_at(self, job: bytes) -> int | None:
+        claim = self.jobs[job].claim
+        return None if claim is None else claim.claimed_at
 
     def apply(self, call: Call) -> Sent:
         self.block += 1
         self.applied.append(call)
         record = self.jobs[call.args["job"]]
-        if record.state is JobState.CLAIMED and self.block > (record.lapses_at or 0) and call.name == "claim":
-            record = replace(record, state=JobState.QUEUED, worker=None)
         if call.name == "claim":
-            if record.state is not JobState.QUEUED:
+            if not record.claimable(self.block):
                 return Sent(self.block, "AlreadyClaimed")
             lapse = min(self.block + MODEL.claim_blocks, record.deadline)
-            after = replace(
-                record, state=JobState.CLAIMED, worker=ACCOUNT, claimed_at=self.block, lapses_at=lapse
-            )
+            after = replace(record, status=Claimed(ACCOUNT, self.block, lapse, 0))
             name = "Claimed"
-        elif not record.claimed_by(ACCOUNT):
+        elif record.claim is None or not record.claimed_by(ACCOUNT):
             return Sent(self.block, "NotClaimant")
-        elif self.block > (record.lapses_at or 0):
+        elif self.block > record.claim.lapses_at:
             return Sent(self.block, "ClaimLapsed")
         elif call.name == "release":
-            after, name = replace(record, state=JobState.QUEUED, worker=None, released=(ACCOUNT,)), "Released"
+            after, name = replace(record, status=Queued(), released_by=(ACCOUNT,)), "Released"
         else:
-            if not (record.claimed_at or 0) <= call.args["receipt_block"] <= self.block:
+            if not record.claim.claimed_at <= call.args["receipt_block"] <= self.block:
                 return Sent(self.block, "ReceiptBlock")
             name = "Rejected" if self.reject_proofs else "Accepted"
-            state = JobState.QUEUED if self.reject_proofs else JobState.ACCEPTED
-            after = replace(record, state=state, rejected=(ACCOUNT,) if self.reject_proofs else ())
-        self.jobs[record.job] = after
-        return Sent(self.block, None, (Event("Jobs", name, {"job": record.job}),))
+            if self.reject_proofs:
+                after = replace(record, status=Queued(), rejected_by=(ACCOUNT,))
+            else:
+                after = replace(record, status=accepted(call, self.block), rejected_by=())
+        self.jobs[record.id] = after
+        return Sent(self.block, None, (Event("Jobs", name, {"job": record.id}, 0),))
 
 
 @dataclass
@@ -136,7 +185,7 @@ class FakeChain:
         self.world.block += 1
         return Head(self.world.block, sha256(self.world.block.to_bytes(4, "little")), self.world.block * 1000)
 
-    async def job(self, job: bytes) -> JobView | None:
+    async def job(self, job: bytes) -> JobRecord | None:
         self._answer()
         return self.world.jobs.get(job)
 
@@ -145,24 +194,21 @@ class FakeChain:
 
     async def queue(self, model: bytes, limit: int) -> list[bytes]:
         self._answer()
-        return [key for key, record in self.world.jobs.items() if record.state is JobState.QUEUED][:limit]
+        waiting = (key for key, record in self.world.jobs.items() if isinstance(record.status, Queued))
+        return list(waiting)[:limit]
 
     async def open_jobs(self, limit: int) -> list[bytes]:
         self._answer()
-        return [
-            key
-            for key, record in self.world.jobs.items()
-            if record.state in (JobState.QUEUED, JobState.CLAIMED)
-        ][:limit]
+        return [key for key, record in self.world.jobs.items() if record.is_open][:limit]
 
     async def claims(self) -> list[bytes]:
         self._answer()
         return [key for key, record in self.world.jobs.items() if record.claimed_by(ACCOUNT)]
 
-    async def models(self) -> list[ModelView]:
+    async def models(self) -> list[ModelRecord]:
         return [MODEL]
 
-    async def worker(self) -> WorkerView | None:
+    async def worker(self) -> WorkerRecord | None:
         return WORKER
 
     async def collateral_missing(self, quote: bytes) -> bool:
@@ -219,7 +265,7 @@ class FakeEnclave:
         if method != "work":
             return {"records": 1}
         key = params["job"]["job"]
-        claim = (key, self.world.jobs[key].claimed_at)
+        claim = (key, self.world.claimed_at(key))
         self.world.works.append(claim)
         if claim in self.world.stored:
             self.world.recomputed.append(claim)
@@ -248,7 +294,7 @@ class FusedJournal(Journal):
         self.fuse.burn()
 
     def proved(self, job: bytes, result: Any) -> Any:
-        claim = (job, self.world.jobs[job].claimed_at)
+        claim = (job, self.world.claimed_at(job))
         try:
             return super().proved(job, result)
         finally:

@@ -83,6 +83,19 @@ class JobRecord:
     def is_open(self) -> bool:
         return isinstance(self.status, Queued | Claimed)
 
+    @property
+    def claim(self) -> Claimed | None:
+        """The claim that it is under, lapsed or not."""
+        return self.status if isinstance(self.status, Claimed) else None
+
+    def claimed_by(self, account: bytes) -> bool:
+        """Whether `account` holds the claim."""
+        return self.claim is not None and self.claim.worker == account
+
+    def claimable(self, block: int) -> bool:
+        """Whether a claim included in `block` can succeed: queued, or under a claim that lapsed before it."""
+        return block > self.claim.lapses_at if self.claim else isinstance(self.status, Queued)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
