@@ -15,11 +15,12 @@ const storagePrefix = (pallet, item) => xxhashAsHex(pallet, 128) + xxhashAsHex(i
 const ACCOUNT = storagePrefix('System', 'Account')
 // Extrinsics that one block takes: more wait for the next.
 const BLOCK_CAPACITY = 64
+const HORIZON = 4096
 // sp_timestamp's inherent identifier.
 const TIMESTAMP = Buffer.from('timstap0')
 
 export class DevChain {
-  state = new VersionedState()
+  state
   // 'block' for each new one, with { block, changes }; and under an extrinsic's hash its status, as a node's
   // author_submitAndWatchExtrinsic spells it, with { block, index } beside it when it is in one, or why it was dropped.
   events = new EventEmitter()
@@ -29,6 +30,7 @@ export class DevChain {
   #pool = new Pool()
   #building = Promise.resolve()
   #blockTime
+  #horizon
   #offset = 0
   #lastBuilt = 0
   #wanted = false
@@ -36,21 +38,29 @@ export class DevChain {
   #stopped = false
   #log
 
-  static async open(spec, { directory, blockTime, log }) {
+  // `horizon` is how many blocks behind the head have their whole state.
+  static async open(spec, { directory, blockTime, log, horizon = HORIZON }) {
     const chain = new DevChain()
+    chain.state = new VersionedState(horizon)
+    chain.#horizon = horizon
     chain.#spec = spec
     chain.#blockTime = blockTime
     chain.#log = log
     chain.events.setMaxListeners(0)
     const genesis = genesisBlock(spec)
     chain.state.commit(0, genesis.changes)
-    chain.#ledger = await Ledger.open(genesis, directory, (block) => chain.state.commit(block.number, block.changes))
+    chain.#ledger = await Ledger.open(
+      genesis,
+      directory,
+      ({ number, changes }) => chain.state.commit(number, changes),
+      (height, entries) => chain.state.restore(height, entries),
+    )
     return chain
   }
 
   // ---- reading ------------------------------------------------------------------------------
 
-  // A block is { number, hash, header, extrinsics }, all but the number hexadecimal.
+  // A block is { number, hash, header, extrinsics, changes }, all but the number hexadecimal.
   get head() {
     return this.byHeight(this.#ledger.height)
   }
@@ -69,6 +79,17 @@ export class DevChain {
 
   byHash(hash) {
     return this.#ledger.byHash(hash)
+  }
+
+  hashAt(number) {
+    return this.#ledger.hashAt(number)
+  }
+
+  // The value of a key after `block`; null when it has none. Of a block beyond the horizon only what it set itself is
+  // known: undefined for the rest.
+  read(key, { number, changes }) {
+    if (number >= this.state.oldest) return this.state.read(key, number)
+    return changes.find(([name]) => name === key)?.[1]
   }
 
   get pending() {
@@ -188,8 +209,11 @@ export class DevChain {
   }
 
   #import(block, changes, included) {
-    this.#ledger.append({ ...block, changes: [...changes] })
+    // what was never there is not removed
+    const set = [...changes].filter(([key, value]) => value !== null || this.state.read(key, block.number - 1) !== null)
+    this.#ledger.append({ ...block, changes: set })
     this.state.commit(block.number, changes)
+    if (block.number % this.#horizon === 0) this.#snapshot()
     this.#pool.included(included)
     for (const { hash } of this.#pool.age()) {
       this.#log('dropped', { extrinsic: hash, reason: 'what it requires did not come' })
@@ -203,6 +227,16 @@ export class DevChain {
       this.events.emit(hash, { inBlock: block.hash }, { block, index: first + at })
     }
     return block
+  }
+
+  // Of the oldest block whose state is known, so that a start from it knows as much.
+  #snapshot() {
+    const { oldest } = this.state
+    try {
+      if (oldest > 0) this.#ledger.snapshot(oldest, this.state.entries(oldest))
+    } catch (error) {
+      this.#log('snapshot failed', { error: String(error) })
+    }
   }
 
   // The header that a block starts from: its roots are the runtime's to fill.

@@ -1,4 +1,5 @@
 // The genesis block of a raw chain spec, with the hash that any Substrate node gives it.
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hexToU8a, u8aToHex } from '@polkadot/util'
 import { blake2AsHex } from '@polkadot/util-crypto'
@@ -12,6 +13,9 @@ const EMPTY_ROOT = '0x03170a2e7597b7b7e3d84c05391d139a62b157e78786d8c082f29dcf4c
 export const UNKNOWN_ROOT = ZERO
 // The runtime's `system_version` is 1: long values are in the trie by their hash.
 const STATE_VERSION = 1
+
+// The key of the field that sets an ephemeral chain's genesis apart: ":proofward:ephemeral".
+const OWN = u8aToHex(Buffer.from(':proofward:ephemeral'))
 
 export class SpecError extends Error {}
 
@@ -28,6 +32,14 @@ export function readSpec(path) {
     throw new SpecError(`${path} has child tries in its genesis, which the embedded chain cannot hold`)
   }
   return spec
+}
+
+// The same chain with a genesis of its own: what was done on the one is not taken for done on the other. Nothing reads
+// the field.
+export function distinct(spec) {
+  const { genesis } = spec
+  const top = { ...genesis.raw.top, [OWN]: u8aToHex(randomBytes(16)) }
+  return { ...spec, genesis: { ...genesis, raw: { ...genesis.raw, top } } }
 }
 
 export function genesisBlock(spec) {

@@ -1,11 +1,11 @@
 // node main.mjs --spec FILE [--host H] [--port N] [--data DIR] [--block-time MS] [--cors ORIGIN]... [--follow-stdin]
 //   [--verbose]
-// Prints one JSON line on standard output when it serves, or when it ends by itself, and logs JSON lines on standard
-// error.
+// Without --data the chain ends with the process, and has a genesis of its own. Prints one JSON line on standard output
+// when it serves, or when it ends by itself, and logs JSON lines on standard error.
 import { parseArgs } from 'node:util'
 import { cryptoWaitReady } from '@polkadot/util-crypto'
 import { DevChain } from './chain.mjs'
-import { readSpec, SpecError } from './genesis.mjs'
+import { distinct, readSpec, SpecError } from './genesis.mjs'
 import { LedgerError } from './ledger.mjs'
 import { rpcHandler } from './rpc/index.mjs'
 import { listen } from './server.mjs'
@@ -67,7 +67,7 @@ async function main() {
     process.on(event, (error) => log(event, { error: String(error?.stack ?? error) }))
   }
   await cryptoWaitReady()
-  const spec = readSpec(path)
+  const spec = data === undefined ? distinct(readSpec(path)) : readSpec(path)
   const chain = await DevChain.open(spec, { directory: data, blockTime, log })
   if (verbose) chain.runtimeLogLevel = 3
   let server

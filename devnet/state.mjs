@@ -32,25 +32,73 @@ function nextKey(keys, prefix, after, present) {
 
 export class VersionedState {
   #versions = new Map() // key -> { heights: [number], values: [hex | null] }
-  #keys = [] // every key that was ever set, sorted
+  #keys = [] // of them, sorted
+  #horizon
+  #height = 0
+  #start = 0
+  #changed = new Map() // height -> keys, of the last blocks
 
-  // Record what block `height` changed. Heights only go up.
+  // Of older blocks than `horizon` behind the last one the state is forgotten.
+  constructor(horizon = Infinity) {
+    this.#horizon = horizon
+  }
+
+  // The first block whose state is known.
+  get oldest() {
+    return Math.max(this.#start, this.#height - this.#horizon)
+  }
+
+  // Begin at block `height` with all entries of its state.
+  restore(height, entries) {
+    this.#versions.clear()
+    this.#keys = []
+    this.#changed.clear()
+    this.commit(height, entries)
+    this.#start = height
+  }
+
+  // All keys and values after block `height`.
+  entries(height) {
+    return this.#keys.map((key) => [key, this.read(key, height)]).filter(([, value]) => value !== null)
+  }
+
+  // Record what block `height` changed. Heights only go up, one by one.
   commit(height, changes) {
     const fresh = []
+    const changed = []
     for (const [key, value] of changes) {
       const versions = this.#versions.get(key)
       if (!versions) {
+        if (value === null) continue
         this.#versions.set(key, { heights: [height], values: [value] })
         fresh.push(key)
-      } else if (versions.heights.at(-1) === height) {
-        versions.values[versions.values.length - 1] = value
-      } else {
+      } else if (versions.values.at(-1) !== value) {
         versions.heights.push(height)
         versions.values.push(value)
-      }
+      } else continue
+      changed.push(key)
     }
     if (fresh.length > 64) this.#keys = this.#keys.concat(fresh).sort()
     else for (const key of fresh) this.#keys.splice(lowerBound(this.#keys, key), 0, key)
+    this.#height = height
+    if (this.#horizon === Infinity) return
+    this.#changed.set(height, changed)
+    this.#forget(this.oldest)
+  }
+
+  // Drop what was overwritten at block `height`, which is the oldest now.
+  #forget(height) {
+    for (const key of this.#changed.get(height) ?? []) {
+      const versions = this.#versions.get(key)
+      const { heights, values } = versions
+      const old = lowerBound(heights, height + 1) - 1
+      heights.splice(0, old)
+      values.splice(0, old)
+      if (values.length > 1 || values[0] !== null) continue
+      this.#versions.delete(key)
+      this.#keys.splice(lowerBound(this.#keys, key), 1)
+    }
+    this.#changed.delete(height)
   }
 
   // The value of a key after block `height`; null when it has none.

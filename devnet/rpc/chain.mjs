@@ -23,7 +23,7 @@ const chain_getBlockHash = method(
   { number: optional(z.union([z.array(height).max(MOST_NUMBERS), height])) },
   ({ chain }, [number]) => {
     if (number === undefined) return chain.head.hash
-    const hashes = [number].flat().map((one) => chain.byHeight(one)?.hash ?? null)
+    const hashes = [number].flat().map((one) => chain.hashAt(one) ?? null)
     return Array.isArray(number) ? hashes : hashes[0]
   },
 )

@@ -21,6 +21,7 @@ const MOST_UNDER = 10_000
 const TOO_MANY_FOLLOWS = -32800
 const NOT_PINNED = -32801
 const NO_CONTINUE = -32803
+const DISCARDED = 'State already discarded'
 const LIMIT_REACHED = { result: 'limitReached' }
 
 const TYPES = ['value', 'hash', 'closestDescendantMerkleValue', 'descendantsValues', 'descendantsHashes']
@@ -94,7 +95,7 @@ const chainHead_v1_follow = method({ withRuntime: flag }, ({ chain }, [withRunti
   }
   const announce = ({ block, changes }) => {
     const newRuntime = withRuntime && changes.has(CODE) ? runtimeOf(chain, block) : null
-    notify({ event: 'newBlock', blockHash: block.hash, parentBlockHash: chain.byHeight(block.number - 1).hash, newRuntime })
+    notify({ event: 'newBlock', blockHash: block.hash, parentBlockHash: chain.hashAt(block.number - 1), newRuntime })
     notify({ event: 'bestBlockChanged', bestBlockHash: block.hash })
     notify({ event: 'finalized', finalizedBlockHashes: [block.hash], prunedBlockHashes: [] })
     follow.pin(block.hash)
@@ -235,13 +236,14 @@ const archive_v1_header = method({ hash }, ({ chain }, [at]) => chain.byHash(at)
 const archive_v1_body = method({ hash }, ({ chain }, [at]) => chain.byHash(at)?.extrinsics ?? null)
 
 const archive_v1_hashByHeight = method({ height: count }, ({ chain }, [number]) => {
-  const block = chain.byHeight(number)
-  return block ? [block.hash] : []
+  const found = chain.hashAt(number)
+  return found === undefined ? [] : [found]
 })
 
 const archive_v1_call = method({ hash, function: name, callParameters: hex }, ({ chain }, [at, name, input]) => {
   const block = chain.byHash(at)
   if (!block) return null
+  if (block.number < chain.state.oldest) return { success: false, error: DISCARDED }
   try {
     return { success: true, value: chain.call(block, name, input) }
   } catch (error) {
@@ -276,7 +278,8 @@ const archive_v1_storage = method({ hash, items, childTrie: optional(key) }, (co
     notify({ event: 'storageDone' })
     connection.unsubscribe(id)
   }
-  context.soon(block ? next : () => failed(`Block ${at} not found`))
+  const problem = block ? block.number < context.chain.state.oldest && DISCARDED : `Block ${at} not found`
+  context.soon(problem ? () => failed(problem) : next)
   return id
 })
 

@@ -82,11 +82,31 @@ export const account = z.string().max(MOST_NAME).transform((text, context) => {
 
 // ---- what several methods share --------------------------------------------------------------
 
-// The block of that hash, or the head. Throws what a node answers about the state of a block that it does not know.
-export function stateBlock(chain, at) {
+const noState = (reason, hash) => new RpcError(CLIENT_ERROR, `Client error: UnknownBlock: ${reason}: ${hash}`)
+
+function knownBlock(chain, at) {
   const block = at === undefined ? chain.head : chain.byHash(at)
   if (block) return block
-  throw new RpcError(CLIENT_ERROR, `Client error: UnknownBlock: Header was not found in the database: ${at}`)
+  throw noState('Header was not found in the database', at)
+}
+
+// The block of that hash, or the head. Throws what a node answers about the state of a block that it does not know, or
+// whose state it has forgotten.
+export function stateBlock(chain, at) {
+  const block = knownBlock(chain, at)
+  if (block.number >= chain.state.oldest) return block
+  throw noState('State already discarded for', block.hash)
+}
+
+// A function that reads keys after the block of that hash, or the head. Throws like `stateBlock`; for an old block, only
+// when a key is read that the block did not set.
+export function reader(chain, at) {
+  const block = knownBlock(chain, at)
+  return (key) => {
+    const value = chain.read(key, block)
+    if (value === undefined) throw noState('State already discarded for', block.hash)
+    return value
+  }
 }
 
 // A method that ends a subscription: true when there was one.

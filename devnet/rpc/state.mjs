@@ -4,7 +4,7 @@ import { blake2AsHex } from '@polkadot/util-crypto'
 import { CODE } from '../chain.mjs'
 import { Reader } from '../scale.mjs'
 import { CHILD_PREFIX } from '../state.mjs'
-import { count, hash, hex, key, keys, method, name, optional, RpcError, stateBlock, unsubscribe } from './method.mjs'
+import { count, hash, hex, key, keys, method, name, optional, reader, RpcError, stateBlock, unsubscribe } from './method.mjs'
 
 // As in a node: keys of one page.
 const MOST_PAGE = 1000
@@ -27,10 +27,10 @@ function allKeys(chain, prefix, block) {
   return found
 }
 
-const getStorage = method({ key, ...at }, ({ chain }, [name, at]) => chain.state.read(name, stateBlock(chain, at).number))
+const getStorage = method({ key, ...at }, ({ chain }, [name, at]) => reader(chain, at)(name))
 
 const getStorageHash = method({ key, ...at }, ({ chain }, [name, at]) => {
-  const value = chain.state.read(name, stateBlock(chain, at).number)
+  const value = reader(chain, at)(name)
   return value === null ? null : blake2AsHex(hexToU8a(value), 256)
 })
 
@@ -71,8 +71,8 @@ const getKeysPaged = method(page, ({ chain }, [prefix = '0x', size, start, at]) 
 })
 
 const state_queryStorageAt = method({ keys, ...at }, ({ chain }, [names, at]) => {
-  const block = stateBlock(chain, at)
-  return [{ block: block.hash, changes: names.map((one) => [one, chain.state.read(one, block.number)]) }]
+  const read = reader(chain, at)
+  return [{ block: at ?? chain.head.hash, changes: names.map((one) => [one, read(one)]) }]
 })
 
 // The values at the first block, and then what changed at each up to the last.
@@ -96,7 +96,7 @@ const state_queryStorage = method({ keys, from: hash, to: optional(hash) }, ({ c
     }
   }
   const heights = [...changes.keys()].sort((one, other) => one - other)
-  return heights.map((height) => ({ block: chain.byHeight(height).hash, changes: changes.get(height) }))
+  return heights.map((height) => ({ block: chain.hashAt(height), changes: changes.get(height) }))
 })
 
 const state_call = method({ name, data: hex, ...at }, ({ chain }, [name, data, at]) =>
@@ -141,7 +141,7 @@ const child = key.refine(
 const below = (trie, name) => trie + name.slice(2)
 
 const childstate_getStorage = method({ childStorageKey: child, key, ...at }, ({ chain }, [trie, name, at]) =>
-  chain.state.read(below(trie, name), stateBlock(chain, at).number),
+  reader(chain, at)(below(trie, name)),
 )
 
 const childstate_getKeysPaged = method({ childStorageKey: child, ...page }, ({ chain }, values) => {

@@ -27,9 +27,17 @@ def devnet(
     data: Annotated[Path | None, typer.Option(help="Keep the chain in this folder across restarts.")] = None,
     block_time: Annotated[int, typer.Option(help="Milliseconds between blocks when nothing waits.")] = 1000,
     spec: Annotated[Path | None, typer.Option(help="Another raw chain spec.")] = None,
+    cors: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Origin whose web pages may ask the embedded chain, such as https://example.org; repeatable."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a development chain in the foreground, until SIGINT or SIGTERM.
+
+    Without --data it is gone when it stops, and the next one has another genesis hash.
 
     Example: proofward devnet --data build/devnet
     """
@@ -39,9 +47,11 @@ def devnet(
     with reporting(as_json):
         chain: LocalChain
         if node is Node.EMBEDDED:
-            chain = Devnet(data, port=port, host=host, block_time_ms=block_time, spec=spec)
+            chain = Devnet(data, port=port, host=host, block_time_ms=block_time, spec=spec, cors=cors or ())
         elif host != "127.0.0.1":
             raise typer.BadParameter("omni-node listens on 127.0.0.1 only", param_hint="--host")
+        elif cors:
+            raise typer.BadParameter("omni-node allows its own list of origins", param_hint="--cors")
         else:
             chain = OmniNode(data, port=port, block_time_ms=block_time, spec=spec)
 

@@ -142,16 +142,19 @@ class Devnet(LocalChain):
         host: str = "127.0.0.1",
         block_time_ms: int = 1000,
         spec: Path | None = None,
+        cors: Sequence[str] = (),
         verbose: bool = False,
     ) -> None:
-        """`data` keeps the chain across restarts; port 0 takes a free one; a block is built when an extrinsic
-        waits, or after `block_time_ms` without one.
+        """`data` keeps the chain across restarts, without it the chain has a genesis of its own; port 0 takes
+        a free one; a block is built when an extrinsic waits, or after `block_time_ms` without one. Web pages
+        of the origins in `cors` may ask, and no others.
         """
         super().__init__(spec)
         self.data = data
         self.port = port
         self.host = host
         self.block_time_ms = block_time_ms
+        self.cors = tuple(cors)
         self.verbose = verbose
         self.ready: dict[str, Any] = {}
 
@@ -167,6 +170,8 @@ class Devnet(LocalChain):
         command += ["--host", self.host, "--port", str(self.port), "--block-time", str(self.block_time_ms)]
         if self.data is not None:
             command += ["--data", self.data.resolve()]
+        for origin in self.cors:
+            command += ["--cors", origin]
         if self.verbose:
             command.append("--verbose")
         process = self._spawn(command, stdout=subprocess.PIPE)
@@ -213,7 +218,9 @@ class Devnet(LocalChain):
 
 
 class OmniNode(LocalChain):
-    """`polkadot-omni-node` with the same chain spec: a block every `block_time_ms`, each finalised."""
+    """`polkadot-omni-node` with the same chain spec: a block every `block_time_ms`, each finalised. As with
+    `Devnet`, a chain that is not kept has a genesis of its own.
+    """
 
     def __init__(
         self,
@@ -244,14 +251,16 @@ class OmniNode(LocalChain):
                 f"something listens on port {port} already: give another --port", code="port-in-use"
             )
         self._scratch = tempfile.TemporaryDirectory(prefix="proofward-omni-")
+        scratch = Path(self._scratch.name)
+        spec = self.spec if self.data is not None else _distinct(self.spec, scratch / "spec.json")
         command: list[str | Path] = [
             self.binary,
             "--chain",
-            self.spec,
+            spec,
             "--dev-block-time",
             str(self.block_time_ms),
         ]
-        command += ["--base-path", self.data or Path(self._scratch.name) / "data", "--rpc-port", str(port)]
+        command += ["--base-path", self.data or scratch / "data", "--rpc-port", str(port)]
         command += ["--no-prometheus", "--no-telemetry", "--port", "0", "--rpc-max-request-size", "32"]
         command += ["--log", "warn"]  # at its default it writes some 60 MB a day
         process = self._spawn(bound_to_parent(command), stdout=subprocess.DEVNULL)
@@ -290,6 +299,19 @@ def find_binary(name: str) -> Path | None:
         return local
     found = shutil.which(name)
     return Path(found) if found else None
+
+
+def _distinct(spec: Path, target: Path) -> Path:
+    """A copy of a raw spec with a genesis of its own, as devnet/genesis.mjs makes it: what was done on
+    another chain is not taken for done on this one. The spec itself where it is no raw one: the node says so.
+    """
+    try:
+        value = json.loads(spec.read_bytes())
+        value["genesis"]["raw"]["top"]["0x" + b":proofward:ephemeral".hex()] = "0x" + os.urandom(16).hex()
+    except (ValueError, KeyError, TypeError):
+        return spec
+    target.write_text(json.dumps(value))
+    return target
 
 
 def free_port() -> int:

@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from proofward.chain import dev_keypair
 from proofward.chain.values import Call
@@ -76,9 +79,37 @@ def test_a_spec_that_is_none_is_refused(kind: type[Devnet | OmniNode], tmp_path:
 
 
 @pytest.mark.skipif(len(KINDS) == 1, reason="polkadot-omni-node is not here: make omni-node")
-def test_both_nodes_make_the_same_genesis() -> None:
-    with Devnet() as embedded, OmniNode() as real:
+def test_both_nodes_make_the_same_genesis(tmp_path: Path) -> None:
+    with Devnet(tmp_path / "embedded") as embedded, OmniNode(tmp_path / "real") as real:
         assert embedded.genesis == real.genesis
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_chain_that_is_not_kept_has_a_genesis_of_its_own(
+    kind: type[Devnet | OmniNode], tmp_path: Path
+) -> None:
+    with kind(tmp_path) as kept, kind() as first, kind() as second:
+        assert len({kept.genesis, first.genesis, second.genesis}) == 3
+        for chain in (kept, first, second):
+            with chain.connect() as client:
+                assert client.genesis == chain.genesis
+
+
+def test_a_lock_of_a_process_id_that_lives_again_is_stale(tmp_path: Path) -> None:
+    # as a chain that was killed leaves it in a container: the next one's processes have the same ids
+    (tmp_path / "lock").write_text(str(os.getpid()))
+    with Devnet(tmp_path) as chain:
+        assert (tmp_path / "lock").read_text() == str(chain.pid)
+
+
+def test_a_web_page_asks_only_from_an_allowed_origin() -> None:
+    page = Origin("https://page.example")
+    with Devnet(cors=[page]) as chain:
+        connect(chain.url, origin=page).close()
+        with pytest.raises(InvalidStatus, match="403"):
+            connect(chain.url, origin=Origin("https://evil.example"))
+    with pytest.raises(DevnetError, match="no origin"):
+        Devnet(cors=["page.example"]).start()
 
 
 @pytest.mark.parametrize("kind", KINDS)
