@@ -22,6 +22,7 @@ from bench.models import Model
 from proofward.zkml import Artifact, Evaluation, Proof, compile_model
 from proofward.zkml.accuracy import decide
 from proofward.zkml.groth16.compiler.ranges import accepted
+from proofward.zkml.manifest import LaneName
 from proofward.zkml.quantiser import AffineQuantiser
 
 PROOFS_A_ROUND = 5
@@ -49,7 +50,7 @@ class Case:
     ezkl_bytes: int = 0
 
 
-def compiled(model: Model, folder: Path, batch: int = 1, lane: str = "groth16") -> Artifact:
+def compiled(model: Model, folder: Path, batch: int = 1, lane: LaneName = "groth16") -> Artifact:
     """A model's artifact, compiled anew."""
     split = model.split
     return compile_model(

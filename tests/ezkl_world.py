@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -73,12 +74,9 @@ def world() -> World:
     model, x = mlp(), records()
     _FOLDER.append(tempfile.TemporaryDirectory(prefix="proofward-test-"))
     out = Path(_FOLDER[0].name) / "artifact"
-    y = (
-        onnx.reference.ReferenceEvaluator(onnx.load_from_string(model)).run(
-            None, {"x": x.astype(np.float32)}
-        )[0]
-        > 0.5
-    )
+    evaluator = onnx.reference.ReferenceEvaluator(onnx.load_from_string(model))
+    (probability,) = cast(list[NDArray[np.float32]], evaluator.run(None, {"x": x.astype(np.float32)}))
+    y = probability > 0.5
     artifact = compile_model(
         model, x, out, name="test", lane="ezkl", evaluation=Evaluation(x, y.astype(np.int64))
     )

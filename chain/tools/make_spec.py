@@ -60,7 +60,7 @@ def make(wasm: Path) -> tuple[str, str]:
     node(str(TOOLS / "check_wasm.mjs"), str(wasm))
     code = compressed(wasm.read_bytes())
     top = {**genesis_storage(wasm), CODE_KEY: "0x" + code.hex()}
-    spec = {
+    spec: dict[str, object] = {
         "name": "Proofward Development",
         "id": NAME,
         "chainType": "Development",
@@ -87,7 +87,8 @@ def make(wasm: Path) -> tuple[str, str]:
 def difference(committed: str, made: str) -> str:
     """Say which lines of the hash file differ, and what that may mean."""
     old, new = (
-        dict(reversed(line.split("  ", 1)) for line in text.splitlines()) for text in (committed, made)
+        {name: value for value, name in (line.split("  ", 1) for line in text.splitlines())}
+        for text in (committed, made)
     )
     lines = [
         f"  {name}: committed {old.get(name)}, built {value}"

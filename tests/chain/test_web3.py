@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from eth_account import Account
+from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.exceptions import ContractCustomError, ContractLogicError, TransactionNotFound, Web3RPCError
 from web3.middleware import SignAndSendRawMiddlewareBuilder
@@ -167,7 +168,7 @@ def test_several_transactions_are_on_their_way_at_once(w3: Web3, tally: Any) -> 
 
 def test_what_is_not_there_is_refused_in_web3s_words(w3: Web3) -> None:
     with pytest.raises(TransactionNotFound):
-        w3.eth.get_transaction_receipt("0x" + "ab" * 32)
+        w3.eth.get_transaction_receipt(HexBytes("0x" + "ab" * 32))
     with pytest.raises((Web3RPCError, ValueError)):
         w3.eth.send_raw_transaction(b"\x02\x01\x02\x03")
     signed = ALITH.sign_transaction(

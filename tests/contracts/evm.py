@@ -50,13 +50,15 @@ class Deployed:
     @property
     def code(self) -> bytes:
         """The runtime code, without the 33 zero bytes that revm pads it with."""
-        found: bytes = self.evm.basic(self.address).code
+        found = self.evm.basic(self.address).code
+        assert found is not None
         return found.removesuffix(bytes(33))
 
     def call(self, calldata: bytes, gas: int = GAS) -> Answer:
         snapshot = self.evm.snapshot()
         try:
             data = self.evm.message_call(CALLER, self.address, calldata=calldata, gas=gas)
+            assert self.evm.result is not None
             return Answer(False, bytes(data), self.evm.result.gas_used)
         except RuntimeError:
             return Answer(True, b"", self.evm.result.gas_used if self.evm.result else 0)

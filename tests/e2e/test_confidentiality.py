@@ -22,6 +22,7 @@ from proofward.client import Client
 from proofward.devnet.chains import LocalChain
 from proofward.publisher.publish import publish
 from proofward.zkml import available_lanes, compile_model
+from proofward.zkml.manifest import LaneName
 from proofward_demo.enclave_measurement import this_checkout
 from proofward_demo.processes import Worker
 from tests.canary import Canary, in_files, in_memory, in_text
@@ -59,7 +60,7 @@ def chain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("lane", available_lanes())
 def test_canary_is_nowhere_on_the_host(
-    lane: str, chain: LocalChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lane: LaneName, chain: LocalChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "tmp"
     scratch.mkdir()

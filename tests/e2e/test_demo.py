@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def run_demo(out: Path, *options: str) -> dict[str, object]:
     return dict(json.loads(done.stdout))
 
 
-def test_three_jobs_are_accepted_and_the_hopeless_one_is_refunded(report: dict) -> None:
+def test_three_jobs_are_accepted_and_the_hopeless_one_is_refunded(report: dict[str, Any]) -> None:
     accepted = [job for job in report["jobs"] if job["verdict"] == "accepted"]
     refunded = [job for job in report["jobs"] if job["verdict"] == "refunded"]
     assert (len(accepted), len(refunded)) == (3, 1)
@@ -69,7 +70,7 @@ def test_three_jobs_are_accepted_and_the_hopeless_one_is_refunded(report: dict) 
     assert {job["lane"] for job in accepted} == set(available_lanes())
 
 
-def test_answers_are_those_of_the_float_model(report: dict) -> None:
+def test_answers_are_those_of_the_float_model(report: dict[str, Any]) -> None:
     for job in report["jobs"]:
         if job["verdict"] == "accepted":
             assert (job["answer"] > 0.5) == (job["float_answer"] > 0.5)
@@ -77,7 +78,7 @@ def test_answers_are_those_of_the_float_model(report: dict) -> None:
             assert {"seal", "open", "infer", "prove", "verify_local", "verdict"} <= set(job["seconds"])
 
 
-def test_every_fault_is_refused_where_it_should_be(report: dict) -> None:
+def test_every_fault_is_refused_where_it_should_be(report: dict[str, Any]) -> None:
     refused = {entry["fault"]: entry for entry in report["refused"]}
     assert refused.keys() == FAULTS.keys()
     for fault, (where, error) in FAULTS.items():
@@ -85,7 +86,7 @@ def test_every_fault_is_refused_where_it_should_be(report: dict) -> None:
         assert refused[fault]["error"].startswith(error), fault
 
 
-def test_the_report_says_what_is_simulated_and_who_set_it_up(report: dict) -> None:
+def test_the_report_says_what_is_simulated_and_who_set_it_up(report: dict[str, Any]) -> None:
     assert {worker["level"] for worker in report["workers"]} == {"simulated"}
     assert {job["setup"] for job in report["jobs"]} == {"dev"}
     assert len(report["chain"]["runtime_sha256"]) == 64

@@ -68,7 +68,8 @@ class FakeArtifact:
         pass
 
     def infer(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        return values.sum(axis=1, keepdims=True)
+        sums: NDArray[np.int64] = values.sum(axis=1, keepdims=True)
+        return sums
 
     def prove(self, values: NDArray[np.int64], input_salt: bytes, output_salt: bytes) -> Proof:
         self.proofs += 1

@@ -117,7 +117,8 @@ class FakeReports(type(Path())):  # type: ignore[misc]
             if self.moves:
                 Path(self.parent / "generation").write_text("2\n")
             return sign(Path(self.parent / "inblob").read_bytes())
-        return super().read_bytes()
+        content: bytes = super().read_bytes()
+        return content
 
     def rmdir(self) -> None:
         for attribute in self.iterdir():  # configfs removes them with the entry

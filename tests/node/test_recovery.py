@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,7 +112,10 @@ def test_killed_with_a_claim_in_hand(
         subprocess.run([sys.executable, "-m", *allow], check=True, capture_output=True, timeout=SECONDS)
         assert attestation.measurements(client.chain)
         outbox = Outbox(tmp_path / "publisher.sqlite", client.chain)
-        terms = {"price": 10**12, "claim_blocks": 600}  # no claim lapses, however slow this machine is
+        terms: dict[str, Any] = {
+            "price": 10**12,
+            "claim_blocks": 600,
+        }  # no claim lapses, however slow this machine is
         first = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, **terms)
         again = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, **terms)
         assert (first.deployed, first.published, again.deployed, again.published) == (

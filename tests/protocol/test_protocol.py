@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +34,7 @@ from proofward.protocol import (
     sign_receipt,
     verify_receipt,
 )
+from proofward.protocol.keys import hpke_seal
 from proofward.protocol.padding import pad, unpad
 from tests.vectors import make
 
@@ -121,7 +123,7 @@ def test_the_content_itself_is_bound_to_the_job() -> None:
     envelope = decode_envelope(seal())
     other = replace(CONTEXT, job=make.value("another"))
     key = KEY.open(envelope.recipients[0].wrapped, sealing._seal_info(CONTEXT, ACCOUNT, EPOCH))
-    wrapped = sealing.hpke_seal(KEY.public, key, sealing._seal_info(other, ACCOUNT, EPOCH))
+    wrapped = hpke_seal(KEY.public, key, sealing._seal_info(other, ACCOUNT, EPOCH))
     forged = sealing._ENVELOPE.encode(
         {
             "version": 1,
@@ -228,7 +230,7 @@ def test_a_receipt_covers_every_field(field: str) -> None:
     key = ReceiptKey(make.value("seed"))
     signature = sign_receipt(receipt, key)
     verify_receipt(receipt, signature, key.public)
-    changed = {"level": Level.SIMULATED, "setup": Setup(SetupKind.CEREMONY), "block": 5}
+    changed: dict[str, Any] = {"level": Level.SIMULATED, "setup": Setup(SetupKind.CEREMONY), "block": 5}
     other = replace(receipt, **{field: changed.get(field, make.value("another"))})
     assert code_of(verify_receipt, other, signature, key.public) == "bad-receipt"
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-prover = pytest.importorskip("proofward_prover", reason="the prover needs rustup: make setup builds it")
+pytest.importorskip("proofward_prover", reason="the prover needs rustup: make setup builds it")
 
-from proofward.zkml.groth16.program.program import Builder, Input, ReluShift, Thermometer, linear  # noqa: E402
+import proofward_prover as prover
+
+from proofward.zkml.groth16.program.program import Builder, Input, ReluShift, Thermometer, linear
 
 SALTS = bytes(range(32)), bytes(range(100, 132))
 

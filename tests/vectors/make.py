@@ -65,7 +65,7 @@ def receipt(level: Level, setup: Setup) -> Receipt:
 
 def fixed_part() -> dict[str, Any]:
     """Everything that has one answer only."""
-    worker = {
+    worker: dict[str, Any] = {
         "genesis": value("genesis"),
         "account": value("account"),
         "receipt_key": value("receipt_key"),

@@ -25,12 +25,14 @@ class Graph:
     def weights(self, *shape: int, scale: float = 0.5) -> np.ndarray:
         return self.rng.normal(0, scale, shape).astype(np.float32)
 
-    def constant(self, value: np.ndarray) -> str:
+    def constant(self, value: np.ndarray | np.floating[Any]) -> str:
         name = f"c{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def node(self, op: str, *inputs: str | np.ndarray, domain: str = "", **attributes: Any) -> str:
+    def node(
+        self, op: str, *inputs: str | np.ndarray | np.floating[Any], domain: str = "", **attributes: Any
+    ) -> str:
         """Append ``op(last, *inputs)``; a string input names an earlier tensor."""
         names = [self.last] + [i if isinstance(i, str) else self.constant(i) for i in inputs]
         return self.raw(op, names, domain=domain, **attributes)

@@ -41,11 +41,10 @@ def programs(draw: st.DrawFn, max_layers: int = 5) -> Program:
             ]
             wires += builder.add(linear(rows, f"l{layer}")).tolist()
         elif kind == "mux":
-            bit = [draw(st.sampled_from(bits)) for _ in chosen]
-            other = [draw(st.sampled_from(wires)) for _ in chosen]
-            wires += builder.add(
-                Mux(*(np.array(c, dtype=np.int64) for c in (bit, chosen, other)), f"m{layer}")
-            ).tolist()
+            bit = np.array([draw(st.sampled_from(bits)) for _ in chosen], dtype=np.int64)
+            other = np.array([draw(st.sampled_from(wires)) for _ in chosen], dtype=np.int64)
+            taken = np.array(chosen, dtype=np.int64)
+            wires += builder.add(Mux(bit, taken, other, f"m{layer}")).tolist()
         else:
             node = (
                 Shift(draw(st.integers(1, 9)), np.array(chosen, dtype=np.int64), f"s{layer}")

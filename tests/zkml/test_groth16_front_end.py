@@ -4,6 +4,7 @@ name."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_sigmoid_and_softmax_leave_the_logit() -> None:
     ],
 )
 def test_unsupported_operator_is_named_with_its_node_and_the_other_lane(
-    op: str, attributes: dict, reason: str
+    op: str, attributes: dict[str, Any], reason: str
 ) -> None:
     graph = Graph((2, 8))
     graph.node("Relu")
