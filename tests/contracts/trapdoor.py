@@ -77,5 +77,6 @@ class Trapdoor:
     def prove(self, seed: int) -> Statement:
         """A true statement about random commitments."""
         draw = random.Random(seed)
-        s = Statement(*(draw.randrange(1, R) for _ in range(4)), c=0)
+        inputs, output, a, b = (draw.randrange(1, R) for _ in range(4))
+        s = Statement(inputs, output, a, b, c=0)
         return replace(s, c=-self.error(s) * pow(self.delta, -1, R) % R)
