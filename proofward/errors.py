@@ -29,6 +29,7 @@ ProofwardError
 │  ├─ ProvingError
 │  ├─ LaneUnavailable
 │  ├─ ContractError
+│  ├─ NotHiding
 │  └─ ProofFileError
 ├─ NotFound                       what was named does not exist
 ├─ Refused                        a check failed

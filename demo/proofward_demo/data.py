@@ -1,4 +1,4 @@
-"""The demo's data and model: the Wisconsin breast-cancer set and an MLP trained on it here and now."""
+"""The demo's data and models: the Wisconsin breast-cancer set, and two models trained on it here and now."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ SEED = 7
 
 @dataclass(frozen=True)
 class DemoModel:
-    """A trained model with the records it has not seen.
+    """A trained model of one `kind` (`mlp`, `logistic`), with the records it has not seen.
 
     ``onnx``: serialised model, input ``x`` float32 [n, 30] in the data set's own units, output ``p`` [n, 1]:
     the probability of a benign finding. ``calibration``: training records [n, 30]. ``records``, ``truth``:
     held-out records and their labels (0 malignant, 1 benign).
     """
 
+    kind: str
     onnx: bytes
     calibration: NDArray[np.float64]
     records: NDArray[np.float64]
@@ -29,9 +30,10 @@ class DemoModel:
     accuracy: float
 
 
-def train() -> DemoModel:
-    """Train a 30-16-1 MLP (Wolberg et al. 1995 data, as scikit-learn ships it) and export it to ONNX."""
+def train() -> list[DemoModel]:
+    """Train a 30-16-1 MLP and a logistic regression (Wolberg et al. 1995 data, as scikit-learn ships it)."""
     from sklearn.datasets import load_breast_cancer
+    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import train_test_split
     from sklearn.neural_network import MLPClassifier
     from sklearn.preprocessing import StandardScaler
@@ -40,32 +42,52 @@ def train() -> DemoModel:
     x_train, x_held, y_train, y_held = train_test_split(x, y, test_size=0.3, random_state=SEED, stratify=y)
     scaler = StandardScaler().fit(x_train)
     mlp = MLPClassifier((HIDDEN,), alpha=1.0, max_iter=600, random_state=SEED)
-    mlp.fit(scaler.transform(x_train), y_train)
-    model = _export(mlp.coefs_, mlp.intercepts_, scaler.mean_, scaler.scale_)
-    accuracy = float(mlp.score(scaler.transform(x_held), y_held))
-    return DemoModel(model, x_train, x_held, y_held.astype(np.int64), accuracy)
+    logistic = LogisticRegression(C=0.1)
+    models = []
+    for kind, trained in (("mlp", mlp), ("logistic", logistic)):
+        trained.fit(scaler.transform(x_train), y_train)
+        layers = (
+            list(zip(mlp.coefs_, mlp.intercepts_, strict=True))
+            if trained is mlp
+            else [(logistic.coef_.T, logistic.intercept_)]
+        )
+        models.append(
+            DemoModel(
+                kind,
+                _export(kind, layers, scaler.mean_, scaler.scale_),
+                x_train,
+                x_held,
+                y_held.astype(np.int64),
+                float(trained.score(scaler.transform(x_held), y_held)),
+            )
+        )
+    return models
 
 
 def _export(
-    weights: list[NDArray[np.float64]],
-    biases: list[NDArray[np.float64]],
+    kind: str,
+    layers: list[tuple[NDArray[np.float64], NDArray[np.float64]]],
     mean: NDArray[np.float64],
     deviation: NDArray[np.float64],
 ) -> bytes:
-    """Write the MLP as ONNX, its standardisation folded into the first layer so that it takes raw units."""
-    first = weights[0] / deviation[:, None]
-    first_bias = biases[0] - mean @ first
-    tensors = {"w0": first, "b0": first_bias, "w1": weights[1], "b1": biases[1]}
-    nodes = [
-        helper.make_node("Gemm", ["x", "w0", "b0"], ["h"], name="hidden"),
-        helper.make_node("Relu", ["h"], ["a"], name="relu"),
-        helper.make_node("Gemm", ["a", "w1", "b1"], ["logit"], name="logit"),
-        helper.make_node("Sigmoid", ["logit"], ["p"], name="probability"),
-    ]
+    """Write layers (weights, bias) as ONNX, the standardisation folded into the first: it takes raw units."""
+    weights, bias = layers[0]
+    scaled = weights / deviation[:, None]
+    layers = [(scaled, bias - mean @ scaled), *layers[1:]]
+    tensors: dict[str, NDArray[np.float64]] = {}
+    nodes, last = [], "x"
+    for at, (w, b) in enumerate(layers):
+        tensors |= {f"w{at}": w, f"b{at}": b}
+        nodes.append(helper.make_node("Gemm", [last, f"w{at}", f"b{at}"], [f"h{at}"], name=f"layer{at}"))
+        last = f"h{at}"
+        if at + 1 < len(layers):
+            nodes.append(helper.make_node("Relu", [last], [f"a{at}"], name=f"relu{at}"))
+            last = f"a{at}"
+    nodes.append(helper.make_node("Sigmoid", [last], ["p"], name="probability"))
     graph = helper.make_graph(
         nodes,
-        "breast-cancer-mlp",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", first.shape[0]])],
+        f"breast-cancer-{kind}",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", scaled.shape[0]])],
         [helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", 1])],
         [numpy_helper.from_array(value.astype(np.float32), name) for name, value in tensors.items()],
     )

@@ -36,7 +36,7 @@ class Refusal:
 
 @dataclass
 class Faults:
-    """Runs the faults with one attacker against one model (a Groth16 or ezkl artefact of batch 1)."""
+    """Runs the faults with one attacker against one model (a Groth16 artefact of batch 1)."""
 
     client: Client
     attacker: Attacker

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from proofward.devnet.chains import Devnet
 from proofward.errors import ProofwardError
 from proofward.protocol import sha256, weights_digest
 from proofward.publisher.publish import publish
-from proofward.zkml import Artifact, Evaluation, available_lanes, compile_model, load_artifact
+from proofward.zkml import Artifact, Evaluation, compile_model, load_artifact
 from proofward_demo.attacker import Attacker
 from proofward_demo.data import DemoModel, train
 from proofward_demo.enclave_measurement import this_checkout
@@ -32,8 +32,10 @@ from proofward_demo.faults import DEADLINE_BLOCKS, Faults, NotRefused
 from proofward_demo.processes import Worker
 from proofward_demo.report import Report
 
-#: Blocks after which a claim lapses: short for the lane in which the demo kills a worker and waits for it.
-CLAIM_BLOCKS = {"groth16": 12, "ezkl": 40}
+#: Blocks after which a claim lapses: short for the model for which the demo kills a worker and waits for it.
+CLAIM_BLOCKS = {"mlp": 12, "logistic": 40}
+#: The only lane whose proofs hide what they are about, so the only one that a sealed job takes.
+LANE: Literal["groth16"] = "groth16"
 PRICE = 2 * 10**12
 #: Blocks of age that the chain is given first, so that one of them is too old for a quote.
 AGE_BLOCKS = 260
@@ -76,37 +78,33 @@ class _Demo:
         self.report = report
         self.stack = stack
         self.folder = self.build / "demo"
-        self.model: DemoModel
+        self.models: dict[str, DemoModel]
         self.artifacts: dict[str, Artifact] = {}
         self.published: dict[str, ModelRecord] = {}
         self.client: Client
         self.names: dict[bytes, str] = {}
 
     def run(self) -> None:
-        self.say("demo", "training the model on the breast-cancer set (569 records of 30 measures)")
-        self.model = train()
+        self.say("demo", "training two models on the breast-cancer set (569 records of 30 measures)")
+        self.models = {model.kind: model for model in train()}
         self.compile_models()
         chain = self.start_chain()
         first, second = self.start_workers(chain)
         self.publish_models(chain)
         self.wait_registered(chain, first, second)
 
-        main = self.main_lane
+        main, second_kind = "mlp", "logistic"
         killed = self.job_of_a_killed_worker(main, first, second)
         hopeless = self.submit(
             main, 0, "only the killed worker could do this one", [self.account(first)], DEADLINE_BLOCKS
         )
         plain = self.submit(main, 1, "sealed to the living worker", [self.account(second)])
-        other = self.submit("ezkl", 2, "the same question to the ezkl lane", [self.account(second)])
+        other = self.submit(second_kind, 2, "to the second model", [self.account(second)])
         self.commit_faults(chain, main)
-        for job, index, lane in ((plain, 1, main), (other, 2, "ezkl"), (killed, 3, main)):
-            self.finish(job, index, lane, second)
+        for job, index, kind in ((plain, 1, main), (other, 2, second_kind), (killed, 3, main)):
+            self.finish(job, index, kind, second)
         self.refund(hopeless, 0, main)
         self.describe(chain, (FIRST_WORKER, SECOND_WORKER))
-
-    @property
-    def main_lane(self) -> str:
-        return "groth16" if "groth16" in self.artifacts else "ezkl"
 
     def say(self, who: str, what: str, block: int | None = None) -> None:
         self.report.step(who, what, block)
@@ -117,31 +115,28 @@ class _Demo:
     # models ---------------------------------------------------------------------------------------
 
     def compile_models(self) -> None:
-        lanes = [lane for lane in ("groth16", "ezkl") if lane in available_lanes()]
-        if "groth16" not in lanes:
-            self.say("publisher", "no Groth16 prover here (cargo builds it): every job takes the ezkl lane")
-        for lane in lanes:
-            path = self.build / "models" / f"breast-cancer-{lane}"
-            self.artifacts[lane] = artifact = self._compiled(lane, path)
+        for kind, model in self.models.items():
+            self.artifacts[kind] = artifact = self._compiled(model)
             accuracy = artifact.manifest.accuracy
             self.say(
                 "publisher",
-                f"{lane}: accuracy {accuracy.integer:.4f} in integers, {accuracy.float_:.4f} in floats",
+                f"{kind}: accuracy {accuracy.integer:.4f} in integers, {accuracy.float_:.4f} in floats",
             )
 
-    def _compiled(self, lane: str, path: Path) -> Artifact:
+    def _compiled(self, model: DemoModel) -> Artifact:
+        path = self.build / "models" / f"breast-cancer-{model.kind}"
         if path.exists():
             artifact = load_artifact(path)
-            if artifact.manifest.weights_digest == weights_digest(self.model.onnx).hex():
+            if artifact.manifest.weights_digest == weights_digest(model.onnx).hex():
                 return artifact
             shutil.rmtree(path)
         return compile_model(
-            self.model.onnx,
-            self.model.calibration,
+            model.onnx,
+            model.calibration,
             path,
-            name=f"breast-cancer-{lane}",
-            lane=lane,  # type: ignore[arg-type]
-            evaluation=Evaluation(self.model.records, self.model.truth),
+            name=f"breast-cancer-{model.kind}",
+            lane=LANE,
+            evaluation=Evaluation(model.records, model.truth),
             cache=self.build / "cache",
             progress=lambda message: self.say("publisher", message),
         )
@@ -150,20 +145,20 @@ class _Demo:
         signer = accounts.dev_keypair(PUBLISHER)
         outbox = Outbox(self.folder / "publisher.sqlite", chain)
         self.stack.callback(outbox.close)
-        for lane, artifact in self.artifacts.items():
+        for kind, artifact in self.artifacts.items():
             result = publish(
                 chain,
                 outbox,
                 signer,
                 artifact.public,
                 price=PRICE,
-                claim_blocks=CLAIM_BLOCKS[lane],
+                claim_blocks=CLAIM_BLOCKS[kind],
                 cache=self.build / "cache",
             )
-            self.published[lane] = result.record
+            self.published[kind] = result.record
             self.say(
                 "publisher",
-                f"published 0x{result.model.hex()[:8]}… ({lane}), "
+                f"published 0x{result.model.hex()[:8]}… ({kind}), "
                 f"verifier 0x{result.record.verifier.hex()[:8]}…",
                 result.record.published_at,
             )
@@ -246,22 +241,22 @@ class _Demo:
     # jobs -----------------------------------------------------------------------------------------
 
     def submit(
-        self, lane: str, index: int, what: str, recipients: list[bytes], deadline: int | None = None
+        self, kind: str, index: int, what: str, recipients: list[bytes], deadline: int | None = None
     ) -> Job:
         job = self.client.submit(
-            self.published[lane].id,
-            self.model.records[index],
+            self.published[kind].id,
+            self.models[kind].records[index],
             recipients=recipients,
             deadline=deadline,
         )
-        self.say("hospital", f"submitted job {str(job)[:10]}… ({lane}): {what}", job.block)
+        self.say("hospital", f"submitted job {str(job)[:10]}… ({kind}): {what}", job.block)
         return job
 
-    def job_of_a_killed_worker(self, lane: str, first: Worker, second: Worker) -> Job:
+    def job_of_a_killed_worker(self, kind: str, first: Worker, second: Worker) -> Job:
         """Both may open the envelope; the first claims it and dies with the claim in hand."""
         second.pause()
         job = self.submit(
-            lane, 3, "sealed to both workers", [self.account(first), self.account(second)], deadline=120
+            kind, 3, "sealed to both workers", [self.account(first), self.account(second)], deadline=120
         )
         assert first.frozen is not None
         if not first.frozen.frozen.wait(WAIT_SECONDS):
@@ -274,14 +269,14 @@ class _Demo:
         self.say("first", f"killed (SIGKILL) while it holds the claim on {str(job)[:10]}…")
         return job
 
-    def commit_faults(self, chain: SubstrateClient, lane: str) -> None:
+    def commit_faults(self, chain: SubstrateClient, kind: str) -> None:
         attacker = Attacker(chain, accounts.dev_keypair(ATTACKER))
         faults = Faults(
             self.client,
             attacker,
-            self.artifacts[lane],
-            self.published[lane].id,
-            self.model.records[4],
+            self.artifacts[kind],
+            self.published[kind].id,
+            self.models[kind].records[4],
             self.report.refusal,
         )
         faults.refused_quotes(1, bytes(accounts.dev_keypair(HOSPITAL).public_key))
@@ -292,7 +287,7 @@ class _Demo:
         faults.wrong_level()
         faults.late_result()
 
-    def finish(self, job: Job, index: int, lane: str, worker: Worker) -> None:
+    def finish(self, job: Job, index: int, kind: str, worker: Worker) -> None:
         outcome = self.client.wait(job, timeout=WAIT_SECONDS)
         if outcome.state != "accepted":
             raise DemoFailed(f"job {job} ended {outcome.state}; the worker's log ends:\n{worker.log_tail()}")
@@ -309,7 +304,7 @@ class _Demo:
             f"opened it: {decided}; verified {len(verdict.checks)} checks, {verdict.word}",
         )
         logit = float(answer.values[0, 0])
-        entry = self._entry(job, index, lane, outcome)
+        entry = self._entry(job, index, kind, outcome)
         entry["answer"] = 1 / (1 + np.exp(-logit))
         delivered = jobs.delivery(self.client.chain, outcome.record)
         entry["proof_bytes"] = 0 if delivered is None else len(delivered.proof)
@@ -317,21 +312,21 @@ class _Demo:
         entry["checks"] = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in verdict]
         self.report.jobs.append(entry)
 
-    def refund(self, job: Job, index: int, lane: str) -> None:
+    def refund(self, job: Job, index: int, kind: str) -> None:
         outcome = self.client.wait(job, timeout=WAIT_SECONDS)
         if outcome.state != "refunded":
             raise DemoFailed(f"job {job} was to be refunded and is {outcome.state}")
         self.say("pallet", f"deadline passed, job {str(job)[:10]}… refunded", outcome.block)
-        self.report.jobs.append(self._entry(job, index, lane, outcome))
+        self.report.jobs.append(self._entry(job, index, kind, outcome))
 
-    def _entry(self, job: Job, index: int, lane: str, outcome: Outcome) -> dict[str, Any]:
+    def _entry(self, job: Job, index: int, kind: str, outcome: Outcome) -> dict[str, Any]:
         status = outcome.record.status
         accepted = isinstance(status, jobs.Accepted)
         return {
             "id": str(job),
-            "model": self.published[lane].name,
-            "lane": lane,
-            "setup": self.published[lane].setup.label,
+            "model": self.published[kind].name,
+            "lane": self.published[kind].lane.label,
+            "setup": self.published[kind].setup.label,
             "level": status.level.label if isinstance(status, jobs.Accepted) else None,
             "worker": self.names[status.worker] if isinstance(status, jobs.Accepted) else None,
             "verdict": outcome.state,
@@ -340,15 +335,15 @@ class _Demo:
             "block": outcome.block,
             "seconds": dict(job.seconds),
             "answer": None,
-            "float_answer": self._float_answer(index),
-            "truth": LABELS[int(self.model.truth[index])],
+            "float_answer": self._float_answer(kind, index),
+            "truth": LABELS[int(self.models[kind].truth[index])],
         }
 
-    def _float_answer(self, index: int) -> float:
+    def _float_answer(self, kind: str, index: int) -> float:
         import onnxruntime
 
-        session = onnxruntime.InferenceSession(self.model.onnx)
-        record = self.model.records[index : index + 1].astype(np.float32)
+        session = onnxruntime.InferenceSession(self.models[kind].onnx)
+        record = self.models[kind].records[index : index + 1].astype(np.float32)
         return float(session.run(None, {"x": record})[0][0, 0])
 
     def _worker_seconds(self, worker: Worker, job: bytes) -> dict[str, float]:
@@ -372,13 +367,13 @@ class _Demo:
                         "expires_at": record.expires_at,
                     }
                 )
-        for lane, model in self.published.items():
-            accuracy = self.artifacts[lane].manifest.accuracy
+        for kind, model in self.published.items():
+            accuracy = self.artifacts[kind].manifest.accuracy
             self.report.models.append(
                 {
                     "id": f"0x{model.id.hex()}",
                     "name": model.name,
-                    "lane": lane,
+                    "lane": model.lane.label,
                     "setup": model.setup.label,
                     "accuracy_float": accuracy.float_,
                     "accuracy_integer": accuracy.integer,

@@ -24,6 +24,7 @@ from proofward.protocol import (
     ProtocolError,
     RandomSource,
     Receipt,
+    SetupKind,
     bounds,
     decode_envelope,
     model_id,
@@ -35,6 +36,7 @@ from proofward.protocol import (
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import JobRequest
 from proofward.zkml import Artifact, InputRangeError, Proof, ProvingError
+from proofward.zkml.hiding import NotHiding, require_hiding
 from proofward_enclave.epochs import Epoch, Epochs
 from proofward_enclave.models import ModelStore
 
@@ -80,7 +82,8 @@ class JobRunner:
         """Do the job: {sealed_output, output_commitment, proof, receipt_signature, seconds}.
 
         Raises EnclaveError: oversize, malformed-envelope, not-a-recipient, unknown-epoch, wrong-binding,
-        unknown-model, input-out-of-range, commitment-mismatch, prover-failed.
+        unknown-model, lane-not-hiding, unsupported-setup, input-out-of-range, commitment-mismatch,
+        prover-failed.
         """
         watch = _Stopwatch()
         opened = watch.time("open", lambda: self._open(job, envelope))
@@ -121,7 +124,9 @@ class JobRunner:
                 "a simulated enclave signs receipts of level simulated only", code="wrong-binding"
             )
         artifact = self._models.get(job.manifest_hash)
+        _check_hiding(artifact)
         _check_model(job, artifact)
+        _check_setup(job, artifact)
         taken = _protocol(lambda: decode_envelope(envelope))
         keys = {number: epoch.hpke for number, epoch in epochs.items()}
         payload = _protocol(lambda: open_envelope(job.context, taken, job.worker, keys))
@@ -167,6 +172,28 @@ def _check_model(job: JobRequest, artifact: Artifact) -> None:
     if found != job.context.model or weights != job.weights_digest:
         raise EnclaveError(
             "the job's model is not the loaded artefact with that manifest", code="wrong-binding"
+        )
+
+
+def _check_hiding(artifact: Artifact) -> None:
+    """What was sealed must not be readable in the proof."""
+    try:
+        require_hiding(artifact.manifest.lane)
+    except NotHiding as error:
+        raise EnclaveError(error.message, code=error.code) from None
+
+
+def _check_setup(job: JobRequest, artifact: Artifact) -> None:
+    """A receipt names no better origin of the keys than the manifest in here, which the model's id binds.
+
+    More the enclave cannot know: the publisher wrote the manifest, and the level of an attested setup is the
+    host's word. Who reads a receipt looks at the setup's own quote or transcript.
+    """
+    said = artifact.manifest.setup
+    if job.setup.kind not in (SetupKind.DEV, SetupKind.from_label(said)):
+        raise EnclaveError(
+            f"the artefact's manifest says setup: {said}; no receipt is signed that says {job.setup.label}",
+            code="unsupported-setup",
         )
 
 

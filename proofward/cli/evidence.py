@@ -82,6 +82,7 @@ def prove(
     from proofward.evidence import proof_file
     from proofward.tables import read_table
     from proofward.zkml import load_artifact
+    from proofward.zkml.hiding import hides
 
     with reporting(as_json):
         loaded = load_artifact(artifact)
@@ -90,11 +91,16 @@ def prove(
         finally:
             loaded.close()
         salts = proof_file.save(proved, out)
+        if not hides(loaded.manifest.lane):
+            note(
+                as_json, f"not hiding: who reads a proof of the {loaded.manifest.lane} lane can find the data"
+            )
         note(as_json, f"salts in {salts}: who has them and guesses the input can confirm the guess")
         value = {
             "proof": str(out),
             "salts": str(salts),
             "bytes": len(proved.file.proof),
+            "hiding": hides(loaded.manifest.lane),
             "seconds": proved.seconds,
             "input_commitment": proved.file.input_commitment,
             "output_commitment": proved.file.output_commitment,

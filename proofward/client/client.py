@@ -44,6 +44,7 @@ from proofward.protocol import (
     seal_job,
 )
 from proofward.zkml import PublicArtifact
+from proofward.zkml.hiding import require_hiding
 
 #: Blocks until the deadline when the caller gives none: two claims and some air.
 MIN_DEADLINE_BLOCKS = 60
@@ -173,14 +174,15 @@ class Client:
             recipients: accounts, or how many workers to choose (1 to 8).
             verify_workers: verify each chosen worker's quote here, not only on the chain.
 
-        Returns after the submission is finalised. Raises Refused, NotFound, InputRangeError, DispatchError,
-        ChainError.
+        Returns after the submission is finalised. Raises Refused, NotFound, NotHiding (the model's lane shows
+        what is sealed), InputRangeError, DispatchError, ChainError.
         """
         signer = self._signer()
         level = self.min_level if min_level is None else min_level
         dev_setup = self.development if allow_dev_setup is None else allow_dev_setup
         record = self.model(model)
         name = record.id
+        require_hiding(record.lane.label)
         public, folder = self._honest_artifact(record, artifact)
         self._require_setup(record.setup, level, dev_setup)
         price = record.price if price is None else price

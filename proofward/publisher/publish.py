@@ -20,6 +20,7 @@ from proofward.client.store import default_directory
 from proofward.errors import NotFound, Refused
 from proofward.protocol import Lane, keccak256, model_id, sha256
 from proofward.zkml import PublicArtifact
+from proofward.zkml.hiding import hides
 from proofward.zkml.verifier_contract import expected_contract
 
 #: Most weight that a deployment may use: what fits an extrinsic of the runtime.
@@ -66,6 +67,8 @@ def publish(
     """
     manifest = public.manifest
     expected = expected_contract(public, cache)
+    if not hides(manifest.lane):
+        progress(f"proofs of the {manifest.lane} lane are not hiding: no sealed job takes this model")
     progress(f"verifier rebuilt from the verifying key: code hash 0x{expected.code_hash.hex()}")
     account = bytes(signer.public_key)
     verifier = _deployed(client, expected.code_hash)

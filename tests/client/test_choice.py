@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,6 +15,7 @@ from proofward.client.artifacts import Artifacts, require_match
 from proofward.client.client import Client
 from proofward.client.workers import choose
 from proofward.protocol import DEV_SETUP, Lane, Level, Setup, SetupKind, sha256
+from proofward.zkml.hiding import NotHiding
 from tests.evidence import Evidence
 
 NOW = 1_000_000_000
@@ -116,6 +119,15 @@ def test_setups(setup: Setup, level: Level, dev: bool, good: bool) -> None:
         with pytest.raises(Refused) as caught:
             Client._require_setup(setup, level, dev)
         assert caught.value.code == "dev-setup"
+
+
+def test_sealed_jobs_refuse_a_lane_that_is_not_hiding(tmp_path: Path) -> None:
+    """Attack a_ezkl: refused by the chain's record, before anything is committed to or sealed."""
+    client = object.__new__(Client)
+    client._keypair, client.development, client.artifacts = object(), True, Artifacts()
+    client.model = lambda which: SimpleNamespace(id=bytes(32), lane=Lane.EZKL)  # type: ignore[method-assign]
+    with pytest.raises(NotHiding):
+        client.submit(bytes(32), [[1.0]])
 
 
 def test_a_contract_that_is_not_the_verifier_of_the_key_is_refused(evidence: Evidence) -> None:

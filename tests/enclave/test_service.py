@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from proofward.attestation import DEVELOPMENT_ROOTS, Collateral, verify_quote
-from proofward.protocol import HpkePrivateKey, HpkeSuite, worker_report_data
+from proofward.protocol import HpkePrivateKey, HpkeSuite, Level, Setup, SetupKind, worker_report_data
 from proofward.protocol.receipt import verify_receipt
 from proofward_enclave.service import MAX_WAITING, Service
 from tests.enclave import world
@@ -107,6 +107,7 @@ def test_a_replayed_envelope_is_refused_under_every_other_context(running: Runni
         ({"level": "none"}, "malformed-request"),
         ({"setup": b"\x07"}, "malformed-request"),
         ({"setup": b""}, "malformed-request"),
+        ({"setup": Setup(SetupKind.CEREMONY).encode()}, "unsupported-setup"),
         ({"job": b"short"}, "malformed-request"),
         ({"client": 7}, "malformed-request"),
         ({"model": None}, "malformed-request"),
@@ -119,6 +120,29 @@ def test_a_host_that_misstates_the_job_is_refused(
     host, _, job, keys = running
     sealed = job.seal(keys["hpke_key"])
     assert code(host.call, "work", job=job.request(**change), envelope=sealed, block=1) == expected
+
+
+def test_an_enclave_signs_no_better_setup_than_its_artefact_has(running: Running) -> None:
+    """Attack d_verify: the host names the setup that the receipt will say."""
+    host, service, job, keys = running
+    sealed = job.seal(keys["hpke_key"])
+    named = Setup(SetupKind.CEREMONY), Setup(SetupKind.ATTESTED, Level.HARDWARE)
+    service._models.get(job.public.manifest_hash).manifest.setup = "dev"
+    for setup in named:
+        request = job.request(setup=setup.encode())
+        assert code(host.call, "work", job=request, envelope=sealed, block=1) == "unsupported-setup"
+    assert host.call("work", job=job.request(), envelope=sealed, block=1)["proof"]
+
+
+def test_an_enclave_works_no_job_whose_proof_would_show_it(running: Running) -> None:
+    """Attack a_ezkl: proofs of the ezkl lane open what was sealed."""
+    host, service, job, keys = running
+    sealed = job.seal(keys["hpke_key"])
+    artifact = service._models.get(job.public.manifest_hash)
+    artifact.manifest.lane = "ezkl"
+    for method, params in (("inspect", {}), ("work", {"block": 1})):
+        assert code(host.call, method, job=job.request(), envelope=sealed, **params) == "lane-not-hiding"
+    assert artifact.proofs == 0  # type: ignore[attr-defined]
 
 
 def test_a_client_that_seals_nonsense_is_refused_before_a_proof(running: Running) -> None:

@@ -17,9 +17,11 @@ from proofward.zkml import InputRangeError, ProvingError, UnsupportedModel, load
 from proofward.zkml.ezkl import bounds, commitment, graph
 from proofward.zkml.ezkl.commitment import Basis
 from proofward.zkml.ezkl.process import EzklProcess
-from proofward.zkml.ezkl.solidity import tau_g2
+from proofward.zkml.ezkl.solidity import source, tau_g2
+from proofward.zkml.hiding import hides
 from proofward.zkml.verifier_contract import audit
 
+from .. import ezkl_reader
 from ..ezkl_world import SALT_A, SALT_B, mlp, records, world
 
 
@@ -126,6 +128,19 @@ def test_tampered_proofs_are_invalid() -> None:
         (p.input_commitment, p.output_commitment, b""),
     ]
     assert not any(public.verify(*fault) for fault in faults)
+
+
+def test_a_reader_of_one_ezkl_proof_gets_an_equation_over_the_record() -> None:
+    """Attack a_ezkl: the proof opens the column of record and salt at the transcript's point, unblinded.
+    While this holds, sealed jobs refuse the lane."""
+    w = world()
+    generated = source(w.artifact._prover._process, w.artifact.public.files)  # type: ignore[attr-defined]
+    reader = ezkl_reader.Reader(generated.sources["Halo2Verifier.sol"])
+    values, salt = w.artifact.public.quantize(w.x[:1])[0].tolist(), commitment.limbs(SALT_A)
+    assert reader.evaluates(w.proof.proof, values + salt)
+    assert not reader.evaluates(w.proof.proof, [values[0] + 1, *values[1:], *salt])
+    assert not reader.evaluates(w.other.proof, values + salt)
+    assert not hides("ezkl")
 
 
 def test_basis_must_hide() -> None:
