@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from proofward.attestation import parse_quote
 from proofward.evidence.bundle import Bundle, ChainPart, JobPart, ModelPart, QuotePart, ResultPart, WorkerPart
+from proofward.evidence.policy import Policy
 from proofward.protocol import (
     DEV_SETUP,
     HpkePrivateKey,
@@ -52,6 +54,12 @@ class Evidence:
     context: OutputContext
     reply_key: HpkePrivateKey
     cache: Path
+
+
+def pinned(evidence: Evidence, **changes: Any) -> Policy:
+    """The policy of a reader who admits development and knows chain and software from elsewhere."""
+    measurement = parse_quote(evidence.bundle.worker.attestation.quote).measurement
+    return Policy.for_development(genesis=GENESIS, measurements={measurement}, **changes)
 
 
 def compile_tiny(out: Path, batch: int = 1) -> Artifact:

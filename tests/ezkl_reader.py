@@ -1,7 +1,7 @@
 """What a reader of the chain makes of one published ezkl proof: its evaluations, and where they were taken.
 
-The challenge comes from the transcript (Keccak-256 over the verifying key's digest and the proof's points), and
-the evaluations follow the points; so who guesses a committed column can compare it with the proof.
+The challenge comes from the transcript (Keccak-256 over the verifying key's digest and the proof's points);
+the evaluations follow the points. So who guesses a committed column can compare it with the proof.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -296,7 +297,9 @@ class _Demo:
         name = self.names[outcome.worker or b""]
         self.say("contract", f"accepted job {str(job)[:10]}…, {name} worker paid", outcome.block)
         if not verdict.accepted:
-            failed = "; ".join(f"{check.name}: {check.detail}" for check in verdict if not check.ok)
+            failed = "; ".join(
+                f"{check.name}: {check.detail}" for check in verdict if check.required and not check.ok
+            )
             raise DemoFailed(f"job {job} fails its own verification: {failed}")
         decided = LABELS[int(answer.decisions[0])]
         self.say(
@@ -309,7 +312,7 @@ class _Demo:
         delivered = jobs.delivery(self.client.chain, outcome.record)
         entry["proof_bytes"] = 0 if delivered is None else len(delivered.proof)
         entry["seconds"] |= self._worker_seconds(worker, job.id)
-        entry["checks"] = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in verdict]
+        entry["checks"] = [asdict(check) for check in verdict]
         self.report.jobs.append(entry)
 
     def refund(self, job: Job, index: int, kind: str) -> None:

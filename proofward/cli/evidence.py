@@ -20,6 +20,14 @@ from proofward.cli.output import (
     reporting,
 )
 
+#: By the name of the verdict's outcome.
+_EXITS = {
+    "ACCEPTED": Exit.OK,
+    "NOT_ANCHORED": Exit.NOT_ANCHORED,
+    "INCOMPLETE": Exit.INCOMPLETE,
+    "REFUSED": Exit.REFUSED,
+}
+
 
 def verify(
     target: Annotated[str, typer.Argument(metavar="JOB|FILE", help="A job's id, a bundle, or a proof file.")],
@@ -28,10 +36,10 @@ def verify(
     ] = None,
     export: Annotated[Path | None, typer.Option(help="Write the job's evidence into this bundle.")] = None,
     genesis: Annotated[
-        str | None, typer.Option(help="Pin the chain of a bundle: 0x and 64 hex digits.")
+        str | None, typer.Option(help="Pin the chain: its genesis hash, 0x and 64 hex digits.")
     ] = None,
     measurement: Annotated[
-        list[str] | None, typer.Option(help="Accept only this software (may be repeated).")
+        list[str] | None, typer.Option(help="Pin the software of worker and setup (may be repeated).")
     ] = None,
     dev: DevOption = False,
     chain: ChainOption = DEFAULT_CHAIN,
@@ -41,7 +49,7 @@ def verify(
 
     Examples: proofward verify 0x1f… --artifact build/models/mlp/public --export job.bundle --dev
 
-              proofward verify job.bundle --genesis 0x9a… --dev
+              proofward verify job.bundle --genesis 0x9a… --measurement 0x3c… --dev
 
               proofward verify proof.json --artifact build/models/mlp/public
     """
@@ -59,12 +67,13 @@ def verify(
         )
         value = {
             "accepted": verdict.accepted,
+            "outcome": verdict.outcome.name.lower().replace("_", "-"),
             "verdict": verdict.word,
             "flags": list(verdict.flags),
             "checks": [vars_of(check) for check in verdict.checks],
         }
         emit(as_json, value, [*(line_of(check) for check in verdict.checks), verdict.word])
-    raise typer.Exit(Exit.OK if verdict.accepted else Exit.REFUSED)
+    raise typer.Exit(_EXITS[verdict.outcome.name])
 
 
 def prove(

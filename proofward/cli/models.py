@@ -233,9 +233,9 @@ def audit(
 
 def line_of(check: Check) -> str:
     """One line of a verification or an audit."""
-    return f"{'ok     ' if check.ok else 'REFUSED'}  {check.name:<20} {check.detail}"
+    return f"{check.word:<11}  {check.name:<20} {check.detail}"
 
 
 def vars_of(check: Check) -> dict[str, object]:
     """A check as JSON."""
-    return {"name": check.name, "ok": check.ok, "detail": check.detail}
+    return {"name": check.name, "ok": check.ok, "required": check.required, "detail": check.detail}

@@ -27,6 +27,9 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     NOT_FOUND = 4
     TIMEOUT = 5
+    NOT_ANCHORED = 6
+    INCOMPLETE = 7
+    NOT_VERIFIABLE = 8
 
 
 DEFAULT_CHAIN = "ws://127.0.0.1:8000"

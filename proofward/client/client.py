@@ -295,7 +295,7 @@ class Client:
         roots = DEVELOPMENT_ROOTS if self.development else PRODUCTION_ROOTS
         for worker in chosen:
             for check in recheck(self.chain, worker, roots):
-                if not check.ok:
+                if check.ok is not True:
                     raise Refused(
                         f"worker {accounts.ss58(worker.account)} fails our own check, {check.name}: "
                         f"{check.detail}",
@@ -423,16 +423,21 @@ class Client:
         The chain is pinned to the one connected to, and measurements to its allow-list, unless `policy`
         says otherwise.
         """
-        return verify_bundle(
-            self.bundle(job, artifact=artifact), policy or self.policy(), cache=self._state / "contracts"
-        )
+        bundle = self.bundle(job, artifact=artifact)
+        return verify_bundle(bundle, policy or self.policy(bundle.job.model), cache=self._state / "contracts")
 
-    def policy(self) -> Policy:
-        """What `verify` accepts here: this chain, the measurements on its allow-list, and `development` as
-        asked for."""
+    def policy(self, model: bytes) -> Policy:
+        """What `verify` accepts here of a model's jobs: this chain, the measurements on its allow-list, a
+        ceremony if it certifies one, and `development` as asked for."""
         make = Policy.for_development if self.development else Policy
-        allowed = frozenset(chain_attestation.measurements(self.chain))
-        return make(genesis=self.chain.genesis, measurements=allowed)
+        record = models.get(self.chain, model)
+        ceremony = record is not None and record.setup.kind is SetupKind.CEREMONY
+        return make(
+            genesis=self.chain.genesis,
+            measurements=frozenset(chain_attestation.measurements(self.chain)),
+            certified=frozenset({model} if ceremony else ()),
+            witness=f"the word of the node at {self.chain.url}, without proof",
+        )
 
     # inside ---------------------------------------------------------------------------------------
 

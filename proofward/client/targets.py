@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from proofward.check import Check
+from proofward.check import Check, said
 from proofward.client.client import Client
 from proofward.client.ids import hash32
 from proofward.client.store import default_directory
@@ -16,6 +16,7 @@ from proofward.evidence import proof_file
 from proofward.evidence.bundle import load_bundle, save_bundle
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 from proofward.zkml import ArtifactError, load_public
+from proofward.zkml.hiding import hides
 
 _JOB_ID = re.compile(r"^(0x)?[0-9a-fA-F]{64}$")
 
@@ -43,7 +44,7 @@ def verify(
         bundle = client.bundle(target, artifact=artifact)
         if export is not None:
             save_bundle(bundle, export)
-        asked, policy = _policy(development, genesis, measurements), client.policy()
+        asked, policy = _policy(development, genesis, measurements), client.policy(bundle.job.model)
         policy = replace(
             policy,
             genesis=asked.genesis or policy.genesis,
@@ -76,16 +77,22 @@ def _verify_file(path: Path, artifact: Path | None, policy: Policy) -> Verdict:
 
 
 def _verify_proof(path: Path, artifact: Path, policy: Policy) -> Verdict:
-    """A proof by itself: no worker, so no level; and nobody but the manifest vouches for the setup."""
+    """A proof by itself: no chain, no worker, so no level; and only the manifest vouches for the setup."""
     proof, public = proof_file.load(path), load_public(artifact)
     setup, lane = public.manifest.setup, public.manifest.lane
-    dev = "one party made the keys and could forge proofs"
-    told = dev if setup == "dev" else "only the manifest says so; a job on a chain has the evidence"
+    if setup == "dev":
+        admitted = policy.allow_dev_setup
+        told = "dev: one party made the keys and could forge proofs"
+        origin = Check("setup", admitted, told if admitted else f"{told}; refused without --dev")
+    else:
+        origin = Check(
+            "setup", None, f"{setup}: only the manifest says so; a job on a chain has the evidence"
+        )
     checks = (
-        Check(
-            "proof", proof.verify(public), f"{len(proof.proof)} bytes, {lane}, model {public.manifest.name!r}"
-        ),
-        Check("setup", policy.allow_dev_setup, f"{setup}: {told}"),
+        proof.check(public),
+        origin,
+        Check("chain", None, "a proof by itself is of no job on any chain, and no enclave vouches for it"),
+        said("model name", f"{public.manifest.name!r}: the publisher's own word"),
     )
-    flag = f"setup: {setup}" if setup == "dev" else f"setup: {setup}, unverified"
-    return Verdict(b"", all(check.ok for check in checks), (flag,), checks)
+    flags = (f"setup: {setup}" if setup == "dev" else f"setup: {setup}, not checked",)
+    return Verdict(b"", flags if hides(lane) else ("not hiding", *flags), checks)

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward.check import Check
+from proofward.evidence.model import proof_check
 from proofward.protocol import SYSTEM_RANDOM
 from proofward.zkml import Artifact, PublicArtifact, ZkmlError
 
@@ -38,7 +40,7 @@ class ProofFile:
     output_commitment: bytes
     proof: bytes
 
-    def verify(self, public: PublicArtifact) -> bool:
+    def check(self, public: PublicArtifact) -> Check:
         """Whether it proves `public` between its commitments. Raises ProofFileError when it is about
         another model."""
         if public.manifest_hash != self.manifest_hash:
@@ -47,7 +49,7 @@ class ProofFile:
                 f"the artefact is 0x{public.manifest_hash.hex()}",
                 code="other-model",
             )
-        return public.verify(self.input_commitment, self.output_commitment, self.proof)
+        return proof_check(public, self.input_commitment, self.output_commitment, self.proof)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

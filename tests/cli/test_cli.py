@@ -137,14 +137,20 @@ def test_a_bundle_is_verified_offline(evidence: Evidence, tmp_path: Path) -> Non
     path = tmp_path / "job.bundle"
     save_bundle(evidence.bundle, path)
     genesis = "0x" + evidence.bundle.chain.genesis.hex()
-    code, out, _ = _run("verify", str(path), "--dev", "--genesis", genesis, "--chain", NOBODY)
+    measurement = "0x" + evidence.bundle.worker.measurement.hex()
+    pins = ("--genesis", genesis, "--measurement", measurement)
+    code, out, _ = _run("verify", str(path), "--dev", *pins, "--chain", NOBODY)
     assert code == 0
     assert out.strip().splitlines()[-1] == "accepted (simulated, setup: dev)"
+    for pin in ((), pins[:2], pins[2:]):
+        code, out, _ = _run("verify", str(path), "--dev", *pin)
+        assert code == 6
+        assert out.strip().splitlines()[-1] == "consistent, not anchored (simulated, setup: dev)"
     code, out, _ = _run("verify", str(path), "--json")
     value = json.loads(out)
     assert code == 1
     assert value["flags"] == ["simulated", "setup: dev"]
-    assert {check["name"] for check in value["checks"] if not check["ok"]} == {"quote", "setup", "level"}
+    assert {check["name"] for check in value["checks"] if check["ok"] is False} == {"quote", "setup", "level"}
     assert bundles.load_bundle(path) == evidence.bundle
 
 
@@ -157,7 +163,7 @@ def test_prove_and_verify_with_files_alone(evidence: Evidence, tmp_path: Path) -
     assert (tmp_path / "proof.json.salts").stat().st_mode & 0o777 == 0o600
     assert len(json.loads(out)["decisions"]) == 1
     public = str(evidence.artifact.path / "public")
-    assert _run("verify", str(proof), "--artifact", public, "--dev")[0] == 0
+    assert _run("verify", str(proof), "--artifact", public, "--dev")[0] == 6
     assert _run("verify", str(proof), "--artifact", public)[0] == 1
     fields = json.loads(proof.read_text())
     fields["output_commitment"] = fields["input_commitment"]

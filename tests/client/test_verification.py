@@ -9,10 +9,17 @@ from typing import Any
 import pytest
 
 from proofward.attestation import parse_quote
-from proofward.evidence.bundle import Bundle, BundleError, load_bundle, save_bundle
-from proofward.evidence.verify import Policy, Verdict, verify_bundle
-from proofward.protocol import Level, sha256
-from tests.evidence import Evidence
+from proofward.check import Check
+from proofward.evidence import model as model_of_bundle
+from proofward.evidence.bundle import Bundle, BundleError, QuotePart, load_bundle, save_bundle
+from proofward.evidence.setup import setup_checks
+from proofward.evidence.verdict import outcome_of
+from proofward.evidence.verify import Outcome, Policy, Verdict, verify_bundle
+from proofward.protocol import Level, Setup, SetupKind, setup_report_data, sha256
+from proofward.zkml import ContractError, LaneUnavailable, PublicArtifact
+from proofward_enclave.measure import code_digest
+from proofward_enclave.providers.dev_platform import DevPlatform, TdIdentity
+from tests.evidence import Evidence, pinned
 
 DEV = Policy.for_development()
 
@@ -32,12 +39,12 @@ def _attestation(bundle: Bundle, **fields: Any) -> Bundle:
 
 
 def _failed(verdict: Verdict) -> set[str]:
-    return {check.name for check in verdict.checks if not check.ok}
+    return {check.name for check in verdict.checks if check.ok is False}
 
 
 def test_a_real_job_is_accepted_and_says_what_it_rests_on(evidence: Evidence) -> None:
-    verdict = verify_bundle(evidence.bundle, DEV, cache=evidence.cache)
-    assert verdict.accepted, [check for check in verdict if not check.ok]
+    verdict = verify_bundle(evidence.bundle, pinned(evidence), cache=evidence.cache)
+    assert verdict.accepted, [check for check in verdict if check.required and not check.ok]
     assert verdict.word == "accepted (simulated, setup: dev)"
     names = [check.name for check in verdict]
     for wanted in ("quote", "binding", "measurement", "receipt", "proof", "contract", "setup", "level"):
@@ -84,6 +91,10 @@ FAULTS: list[tuple[str, Callable[[Bundle], Bundle], str]] = [
     ("yes-contract", _other_code, "contract"),
     ("claims-hardware", lambda b: _change(b, "result", level="hardware"), "receipt"),
     ("record-claims-hardware", lambda b: _change(b, "worker", level="hardware"), "level"),
+    ("work-before-the-job", lambda b: _change(b, "job", submitted_at=8), "block order"),
+    ("verdict-before-the-work", lambda b: _change(b, "result", block=6), "block order"),
+    ("verdict-past-the-deadline", lambda b: _change(b, "job", deadline=8), "block order"),
+    ("other-model-name", lambda b: _change(b, "model", name="FDA-approved"), "model"),
     ("claims-ceremony", lambda b: _change(b, "result", setup=b"\x02"), "receipt"),
     ("quote-bit-flipped", lambda b: _attestation(b, quote=_flip(b.worker.attestation.quote, 100)), "quote"),
     ("collateral-cut", lambda b: _attestation(b, collateral=b.worker.attestation.collateral[:-9]), "quote"),
@@ -97,8 +108,8 @@ FAULTS: list[tuple[str, Callable[[Bundle], Bundle], str]] = [
 
 @pytest.mark.parametrize(("fault", "change", "check"), FAULTS, ids=[fault[0] for fault in FAULTS])
 def test_faults(fault: str, change: Callable[[Bundle], Bundle], check: str, evidence: Evidence) -> None:
-    verdict = verify_bundle(change(evidence.bundle), DEV, cache=evidence.cache)
-    assert not verdict.accepted
+    verdict = verify_bundle(change(evidence.bundle), pinned(evidence), cache=evidence.cache)
+    assert verdict.outcome is Outcome.REFUSED
     assert check in _failed(verdict), (fault, _failed(verdict))
 
 
@@ -107,15 +118,125 @@ def test_a_bound_key_of_another_epoch_is_refused(evidence: Evidence) -> None:
     assert "binding" in _failed(verdict)
 
 
-def test_pins(evidence: Evidence) -> None:
-    measurement = parse_quote(evidence.bundle.worker.attestation.quote).measurement
-    good = Policy.for_development(genesis=evidence.bundle.chain.genesis, measurements={measurement})
-    assert verify_bundle(evidence.bundle, good, cache=evidence.cache).accepted
+def test_nothing_is_accepted_that_the_reader_has_not_pinned(evidence: Evidence) -> None:
+    bundle, good = evidence.bundle, pinned(evidence)
+    for name, policy in (
+        ("chain", Policy.for_development(measurements=good.measurements)),
+        ("measurement allowed", Policy.for_development(genesis=good.genesis)),
+    ):
+        verdict = verify_bundle(bundle, policy, cache=evidence.cache)
+        assert verdict.word == "consistent, not anchored (simulated, setup: dev)"
+        assert [check.name for check in verdict if check.required and not check.ok] == [name]
     other = Policy.for_development(genesis=sha256(b"other"), measurements={sha256(b"other")})
-    assert _failed(verify_bundle(evidence.bundle, other, cache=evidence.cache)) == {
-        "chain",
-        "measurement allowed",
-    }
+    assert _failed(verify_bundle(bundle, other, cache=evidence.cache)) == {"chain", "measurement allowed"}
+
+
+def test_what_a_bundle_says_of_itself_is_never_a_check(evidence: Evidence) -> None:
+    """Attack d_verify: a bundle that calls itself Polkadot, Live, and names a client."""
+    bundle = _change(evidence.bundle, "chain", name="Polkadot", type="Live")
+    told = {check.name: check for check in verify_bundle(bundle, pinned(evidence), cache=evidence.cache)}
+    for name in ("chain name", "model name", "client", "blocks", "quote time"):
+        assert told[name].word == "said", name
+        assert "word" in told[name].detail, name
+    checked = [check.detail for check in told.values() if check.ok is not None]
+    assert not any("Polkadot" in detail for detail in checked)
+
+
+def _setup(evidence: Evidence, setup: Setup, policy: Policy, quote: QuotePart | None = None) -> list[Check]:
+    bundle = _change(evidence.bundle, "result", setup=setup.encode())
+    return setup_checks(bundle.model_copy(update={"setup_evidence": quote}), policy)
+
+
+def _setup_quote(evidence: Evidence, **changes: Any) -> QuotePart:
+    model = evidence.bundle.model
+    facts = {"circuit_digest": model.circuit_digest, "vk_hash": model.vk_hash} | changes
+    identity = facts.pop("identity", TdIdentity(mrtd=code_digest()))
+    quote = DevPlatform().quote(setup_report_data(**facts), identity)
+    return evidence.bundle.worker.attestation.model_copy(update={"quote": quote})
+
+
+ATTESTED = Setup(SetupKind.ATTESTED, Level.SIMULATED)
+
+
+def test_a_measurement_pin_reaches_the_enclave_that_made_the_keys(evidence: Evidence) -> None:
+    """Attack d_verify: an enclave of the attacker's own makes the keys and keeps what forges proofs."""
+    audited = TdIdentity(mrtd=b"\x01" * 48)
+    good = _setup_quote(evidence, identity=audited)
+    policy = Policy(
+        development=True, min_level=Level.SIMULATED, measurements={parse_quote(good.quote).measurement}
+    )
+    assert outcome_of(_setup(evidence, ATTESTED, policy, good)) is Outcome.ACCEPTED
+    evil = _setup_quote(evidence, identity=TdIdentity(mrtd=b"\xee" * 48))
+    failed = [check.name for check in _setup(evidence, ATTESTED, policy, evil) if check.ok is False]
+    assert failed == ["setup measurement"]
+    unpinned = Policy(development=True, min_level=Level.SIMULATED)
+    assert outcome_of(_setup(evidence, ATTESTED, unpinned, good)) is Outcome.NOT_ANCHORED
+
+
+def test_attested_setups(evidence: Evidence) -> None:
+    policy, good = pinned(evidence), _setup_quote(evidence)
+    hardware = Setup(SetupKind.ATTESTED, Level.HARDWARE)
+    assert outcome_of(_setup(evidence, ATTESTED, policy)) is Outcome.INCOMPLETE
+    for fault, setup, quote in (
+        ("another key", ATTESTED, _setup_quote(evidence, vk_hash=sha256(b"x"))),
+        ("another circuit", ATTESTED, _setup_quote(evidence, circuit_digest=sha256(b"x"))),
+        ("claims hardware", hardware, good),
+        ("of tomorrow", ATTESTED, good.model_copy(update={"time": good.time + 86_400})),
+        ("expired", ATTESTED, good.model_copy(update={"time": 1_000_000_000})),
+    ):
+        assert outcome_of(_setup(evidence, setup, policy, quote)) is Outcome.REFUSED, fault
+
+
+def test_a_ceremony_is_believed_of_nobody_but_the_readers_own_chain(evidence: Evidence) -> None:
+    """Attack d_verify: `ceremony` is a word in a bundle."""
+    ceremony, model = Setup(SetupKind.CEREMONY), evidence.bundle.job.model
+    assert outcome_of(_setup(evidence, ceremony, pinned(evidence))) is Outcome.INCOMPLETE
+    elsewhere = pinned(evidence, certified={sha256(b"another model")})
+    assert outcome_of(_setup(evidence, ceremony, elsewhere)) is Outcome.INCOMPLETE
+    certified = pinned(evidence, certified={model})
+    assert outcome_of(_setup(evidence, ceremony, certified)) is Outcome.ACCEPTED
+
+
+def test_evidence_from_the_readers_future_is_refused(evidence: Evidence) -> None:
+    then = evidence.bundle.worker.attestation.time
+    early = pinned(evidence, now=then - 86_400)
+    assert _failed(verify_bundle(evidence.bundle, early, cache=evidence.cache)) == {"quote"}
+    years_later = pinned(evidence, now=then + 10 * 365 * 86_400)
+    assert verify_bundle(evidence.bundle, years_later, cache=evidence.cache).accepted
+
+
+def test_a_missing_tool_is_no_failed_check_and_no_passed_one(
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_compiler(*_: object) -> None:
+        raise ContractError("no compiler here", code="compiler-missing")
+
+    def no_prover(*_: object) -> bool:
+        raise LaneUnavailable("the lane is not installed here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model_of_bundle, "expected_contract", no_compiler)
+        patched.setattr(PublicArtifact, "verify", no_prover)
+        verdict = verify_bundle(evidence.bundle, pinned(evidence))
+    assert {check.name for check in verdict if check.required and check.ok is None} == {"proof", "contract"}
+    assert verdict.word == "incomplete (simulated, setup: dev)"
+    assert all(check.word == "not checked" for check in verdict if check.name in ("proof", "contract"))
+
+
+@pytest.mark.parametrize(
+    ("checks", "outcome"),
+    [
+        ([], Outcome.INCOMPLETE),
+        ([Check("client", None, "", required=False)], Outcome.INCOMPLETE),
+        ([Check("proof", True, "")], Outcome.ACCEPTED),
+        ([Check("proof", True, ""), Check("chain", None, "")], Outcome.NOT_ANCHORED),
+        ([Check("proof", None, ""), Check("chain", None, "")], Outcome.INCOMPLETE),
+        ([Check("proof", False, ""), Check("contract", None, "")], Outcome.REFUSED),
+        ([Check("proof", True, ""), Check("told", False, "", required=False)], Outcome.REFUSED),
+    ],
+)
+def test_outcomes(checks: list[Check], outcome: Outcome) -> None:
+    assert outcome_of(checks) is outcome
 
 
 def test_a_job_that_demanded_more_is_refused(evidence: Evidence) -> None:

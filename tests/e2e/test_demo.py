@@ -65,7 +65,7 @@ def test_three_jobs_are_accepted_and_the_hopeless_one_is_refunded(report: dict[s
     assert {job["worker"] for job in accepted} == {"second"}  # the first was killed with a claim in hand
     assert all(job["paid"] > 0 and job["proof_bytes"] > 0 for job in accepted)
     assert refunded[0]["paid"] == 0
-    assert all(all(check["ok"] for check in job["checks"]) for job in accepted)
+    assert all(check["ok"] for job in accepted for check in job["checks"] if check["required"])
     assert {job["model"] for job in accepted} == {"breast-cancer-mlp", "breast-cancer-logistic"}
     assert {job["lane"] for job in report["jobs"]} == {"groth16"}  # the lane whose proofs hide
 

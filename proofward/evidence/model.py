@@ -1,0 +1,108 @@
+"""The model of a bundle: its public artefact, and whether it is the one that the job's model id names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from proofward.check import Check, said
+from proofward.evidence.bundle import ModelPart
+from proofward.protocol import Lane, keccak256, model_id
+from proofward.zkml import LaneUnavailable, PublicArtifact, ZkmlError, load_public
+from proofward.zkml.verifier_contract import expected_contract
+
+#: Codes of a contract error that say nothing of the contract: the machine lacks a tool.
+_NO_TOOL = frozenset({"compiler-missing", "compiler-failed"})
+
+
+def model_checks(model: ModelPart, claimed: bytes) -> tuple[PublicArtifact | None, list[Check]]:
+    """The public artefact out of the bundle, None when it is not the one that the model's id names."""
+    found = model_id(
+        publisher=model.publisher,
+        weights_digest=model.weights_digest,
+        manifest_hash=model.manifest_hash,
+        lane=Lane.from_label(model.lane),
+        vk_hash=model.vk_hash,
+        verifier=model.verifier,
+        code_hash=model.code_hash,
+    )
+    if found != claimed:
+        return None, [
+            Check("model", False, f"its record gives id 0x{found.hex()}, the job names 0x{claimed.hex()}")
+        ]
+    try:
+        public = _unpack(model.files)
+    except ZkmlError as error:
+        return None, [Check("model", False, error.message)]
+    manifest = public.manifest
+    facts: dict[str, tuple[object, object]] = {
+        "manifest": (public.manifest_hash.hex(), model.manifest_hash.hex()),
+        "weights digest": (manifest.weights_digest, model.weights_digest.hex()),
+        "verifying key": (manifest.vk_hash, model.vk_hash.hex()),
+        "circuit digest": (manifest.circuit_digest, model.circuit_digest.hex()),
+        "lane": (manifest.lane, model.lane),
+        "name": (manifest.name, model.name),
+    }
+    for name, (ours, theirs) in facts.items():
+        if ours != theirs:
+            return None, [Check("model", False, f"the artefact's {name} is {ours}, the record's {theirs}")]
+    return public, [
+        Check("model", True, f"0x{claimed.hex()}, weights {model.weights_digest.hex()}"),
+        said("model name", f"{model.name!r}: the publisher's own word, as are labels and accuracy"),
+    ]
+
+
+def contract_check(model: ModelPart, public: PublicArtifact | None, cache: Path | None) -> Check:
+    """Whether the contract that gave the verdict on the chain is the verifier of this model's key."""
+    if public is None:
+        return _no_artefact("contract")
+    if keccak256(model.contract_code) != model.code_hash:
+        return Check(
+            "contract", False, f"the code at 0x{model.verifier.hex()} is not the code of the published hash"
+        )
+    try:
+        expected = expected_contract(public, cache)
+    except LaneUnavailable as error:
+        return Check("contract", None, error.message)
+    except ZkmlError as error:
+        return Check("contract", None if error.code in _NO_TOOL else False, error.message)
+    if expected.code_hash != model.code_hash:
+        return Check(
+            "contract",
+            False,
+            f"rebuilt from the verifying key it has code hash {expected.code_hash.hex()}, on the chain "
+            f"{model.code_hash.hex()}",
+        )
+    return Check("contract", True, f"0x{model.verifier.hex()} is the contract rebuilt from the verifying key")
+
+
+def proof_check(
+    public: PublicArtifact | None, input_commitment: bytes, output_commitment: bytes, proof: bytes
+) -> Check:
+    """Whether the proof leads from one commitment to the other under the model's key."""
+    if public is None:
+        return _no_artefact("proof")
+    try:
+        good = public.verify(input_commitment, output_commitment, proof)
+    except LaneUnavailable as error:
+        return Check("proof", None, error.message)
+    except ZkmlError as error:
+        return Check("proof", False, error.message)
+    told = f"{len(proof)} bytes, {public.manifest.lane}, for input commitment {input_commitment.hex()}"
+    return Check("proof", good, told if good else f"it does not verify: {told}")
+
+
+def _no_artefact(name: str) -> Check:
+    return Check(name, None, "the model's artefact is not the one that the model's id names")
+
+
+def _unpack(files: dict[str, bytes]) -> PublicArtifact:
+    with TemporaryDirectory(prefix="proofward-bundle-") as folder:
+        for name, data in files.items():
+            plain = name.removeprefix("public/")
+            if "/" in plain or plain.startswith(".") or len(plain) > 64:
+                raise ZkmlError(
+                    f"the bundle names a file {name!r}, which is not public/NAME", code="bad-artifact"
+                )
+            (Path(folder) / plain).write_bytes(data)
+        return load_public(Path(folder))

@@ -1,0 +1,43 @@
+"""What the reader of evidence accepts, and what he knows from elsewhere: his pins."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS, TrustRoot
+from proofward.protocol import Level
+
+BUNDLE_WORD = "the bundle's own word"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the reader accepts, and his pins.
+
+    `development` admits the development root, level `simulated` and `setup: dev`. `genesis` pins the chain,
+    `measurements` the software of the worker and of the enclave that made the model's keys: without both no
+    verdict is better than `consistent, not anchored`. `certified` names the models whose ceremony
+    the reader's own chain certifies. `now` is the reader's clock (Unix seconds; None: this machine's): no
+    evidence is younger.
+    `witness` says whose word an unproven statement is.
+    """
+
+    development: bool = False
+    min_level: Level = Level.HARDWARE
+    allow_dev_setup: bool = False
+    genesis: bytes | None = None
+    measurements: Collection[bytes] | None = None
+    certified: Collection[bytes] = ()
+    now: int | None = None
+    witness: str = BUNDLE_WORD
+
+    @classmethod
+    def for_development(cls, **changes: object) -> Policy:
+        """Admits what one party alone set up or simulated; the verdict still says so."""
+        return cls(development=True, min_level=Level.SIMULATED, allow_dev_setup=True, **changes)  # type: ignore[arg-type]
+
+    @property
+    def roots(self) -> tuple[TrustRoot, ...]:
+        """The roots that a quote may chain to."""
+        return DEVELOPMENT_ROOTS if self.development else PRODUCTION_ROOTS

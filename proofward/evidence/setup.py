@@ -1,0 +1,65 @@
+"""Who made the model's keys, and what shows it."""
+
+from __future__ import annotations
+
+from proofward.attestation import AttestationError, Collateral, verify_quote
+from proofward.check import Check
+from proofward.evidence.bundle import Bundle, ModelPart, QuotePart
+from proofward.evidence.policy import Policy
+from proofward.evidence.times import no_younger
+from proofward.protocol import ProtocolError, Setup, SetupKind, setup_report_data
+
+
+def setup_checks(bundle: Bundle, policy: Policy) -> list[Check]:
+    """The receipt's `setup` against what the bundle has for it, and against the reader's policy."""
+    try:
+        setup = Setup.decode(bundle.result.setup)
+    except ProtocolError as error:
+        return [Check("setup", False, error.message)]
+    if setup.kind is SetupKind.DEV:
+        text = "dev: one party made the keys and could forge proofs"
+        admitted = policy.allow_dev_setup
+        return [Check("setup", admitted, text if admitted else f"{text}; refused without --dev")]
+    if setup.kind is SetupKind.CEREMONY:
+        return [_ceremony(bundle.job.model, policy)]
+    if bundle.setup_evidence is None:
+        return [Check("setup", None, "attested, and there is no quote that shows it")]
+    return _attested(bundle.setup_evidence, bundle.model, setup, policy)
+
+
+def _ceremony(model: bytes, policy: Policy) -> Check:
+    if model in policy.certified:
+        return Check("setup", True, f"ceremony, certified by the chain's governance: {policy.witness}")
+    return Check(
+        "setup",
+        None,
+        f"ceremony: {policy.witness}; check its transcript with `proofward model audit`, or verify the job "
+        "against a chain that certifies it",
+    )
+
+
+def _attested(evidence: QuotePart, model: ModelPart, setup: Setup, policy: Policy) -> list[Check]:
+    late = no_younger("setup", evidence.time, policy)
+    if late is not None:
+        return [late]
+    try:
+        found = verify_quote(
+            evidence.quote, Collateral.decode(evidence.collateral), now=evidence.time, roots=policy.roots
+        )
+    except AttestationError as error:
+        return [Check("setup", False, f"its quote: {error}")]
+    if found.quote.report_data != setup_report_data(
+        circuit_digest=model.circuit_digest, vk_hash=model.vk_hash
+    ):
+        return [Check("setup", False, "the setup's quote binds another circuit or verifying key")]
+    if found.level is not setup.level:
+        return [Check("setup", False, f"its quote gives level {found.level.label}, the receipt says {setup}")]
+    measurement = found.quote.measurement
+    good = found.level >= policy.min_level or policy.allow_dev_setup
+    checks = [Check("setup", good, f"attested at level {found.level.label}")]
+    if policy.measurements is None:
+        told = f"{measurement.hex()}: no measurement is pinned; give --measurement"
+        return [*checks, Check("setup measurement", None, told)]
+    allowed = measurement in policy.measurements
+    told = measurement.hex() if allowed else f"{measurement.hex()} is not on the given allow-list"
+    return [*checks, Check("setup measurement", allowed, told)]
