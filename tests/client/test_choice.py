@@ -125,7 +125,8 @@ def test_sealed_jobs_refuse_a_lane_that_is_not_hiding(tmp_path: Path) -> None:
     """Attack a_ezkl: refused by the chain's record, before anything is committed to or sealed."""
     client = object.__new__(Client)
     client._keypair, client.development, client.artifacts = object(), True, Artifacts()
-    client.model = lambda which: SimpleNamespace(id=bytes(32), lane=Lane.EZKL)  # type: ignore[method-assign]
+    record = SimpleNamespace(id=bytes(32), lane=Lane.EZKL)
+    client.model = lambda which: cast(Any, record)  # type: ignore[method-assign]
     with pytest.raises(NotHiding):
         client.submit(bytes(32), [[1.0]])
 
