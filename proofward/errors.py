@@ -12,6 +12,7 @@ ProofwardError
 │     ├─ ChainTimeout
 │     ├─ RpcError
 │     ├─ EthError
+│     │  └─ BadParameter
 │     ├─ MetadataError
 │     ├─ ExtrinsicInvalid
 │     ├─ DispatchError

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proofward.chain import ChainError
 from proofward.cli.output import Exit, JsonOption, emit, hex0x, note, reporting
+
+if TYPE_CHECKING:
+    from proofward.devnet.chains import LocalChain
 
 
 class Node(StrEnum):
@@ -27,10 +32,14 @@ def devnet(
     data: Annotated[Path | None, typer.Option(help="Keep the chain in this folder across restarts.")] = None,
     block_time: Annotated[int, typer.Option(help="Milliseconds between blocks when nothing waits.")] = 1000,
     spec: Annotated[Path | None, typer.Option(help="Another raw chain spec.")] = None,
+    eth_port: Annotated[
+        int | None, typer.Option(help="Speak Ethereum's JSON-RPC on this port too; 0 takes a free port.")
+    ] = None,
     cors: Annotated[
         list[str] | None,
         typer.Option(
-            help="Origin whose web pages may ask the embedded chain, such as https://example.org; repeatable."
+            help="Origin whose web pages may ask the embedded chain and its Ethereum endpoint, such as "
+            "https://example.org; repeatable."
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -39,9 +48,9 @@ def devnet(
 
     Without --data it is gone when it stops, and the next one has another genesis hash.
 
-    Example: proofward devnet --data build/devnet
+    Example: proofward devnet --data build/devnet --eth-port 8545
     """
-    from proofward.devnet.chains import Devnet, LocalChain, OmniNode
+    from proofward.devnet.chains import Devnet, OmniNode
     from proofward.devnet.foreground import serve
 
     with reporting(as_json):
@@ -55,6 +64,11 @@ def devnet(
         else:
             chain = OmniNode(data, port=port, block_time_ms=block_time, spec=spec)
 
+        endpoint: _WithEthereum | None = None
+        if eth_port is not None:
+            index = None if data is None else data / "ethereum.sqlite"
+            endpoint = _WithEthereum(chain, host=host, port=eth_port, origins=cors or (), index=index)
+
         def ready() -> None:
             value = {
                 "event": "ready",
@@ -63,13 +77,51 @@ def devnet(
                 "genesis": chain.genesis,
                 "type": "Development",
             }
-            emit(
-                as_json,
-                value,
-                [f"ready: {node.value} development chain at {chain.url}, genesis {hex0x(chain.genesis)}"],
-            )
+            lines = [f"ready: {node.value} development chain at {chain.url}, genesis {hex0x(chain.genesis)}"]
+            if endpoint is not None:
+                value["eth_url"] = endpoint.url
+                lines.append(f"ready: Ethereum JSON-RPC at {endpoint.url}, HTTP and WebSocket")
+            emit(as_json, value, lines)
 
-        serve(chain, ready)
+        serve(endpoint or chain, ready)
+
+
+class _WithEthereum:
+    """A chain and its Ethereum endpoint, which starts after it and stops before it."""
+
+    def __init__(self, chain: LocalChain, **options: Any) -> None:
+        self._chain = chain
+        self._options = options
+        self._open = ExitStack()
+        self.url = ""
+
+    @property
+    def running(self) -> bool:
+        return self._chain.running
+
+    def failure(self) -> Exception:
+        return self._chain.failure()
+
+    def start(self) -> None:
+        """Raises ChainError: also when packages are missing, or the port is taken."""
+        try:
+            from proofward.chain.ethereum.server import EthServer
+        except ImportError as error:
+            raise ChainError(
+                f"the Ethereum endpoint needs more packages ({error.name}): pip install 'proofward[web3]'",
+                code="web3-missing",
+            ) from error
+        self._chain.start()
+        try:
+            client = self._open.enter_context(self._chain.connect())
+            self.url = self._open.enter_context(EthServer(client, **self._options)).url
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        self._open.close()
+        self._chain.stop()
 
 
 def doctor(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,17 @@ from proofward.zkml.verifier_contract import audit
 
 from .. import ezkl_reader
 from ..ezkl_world import SALT_A, SALT_B, mlp, records, world
+
+
+def test_a_nested_json_cannot_end_a_process_that_loaded_the_lane() -> None:
+    """py_ecc raises the recursion limit beyond the C stack; the lane puts it back."""
+    script = (
+        "import json, proofward.zkml.ezkl.curve\n"
+        "try: json.loads('[' * 10**6)\n"
+        "except RecursionError: print('no')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "no\n")
 
 
 def test_a_proof_carries_the_commitments_that_a_client_computes() -> None:

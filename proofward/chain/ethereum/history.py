@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,12 +15,13 @@ from hexbytes import HexBytes
 
 from proofward.chain.client import SubstrateClient
 from proofward.chain.ethereum import revive
+from proofward.chain.ethereum.index import EthIndex
 from proofward.chain.runtime import Event
 from proofward.protocol.hashes import keccak256
 
 LOOK_BACK: Final = 256
-"""Blocks searched for a transaction or a block that this process has not seen yet."""
-_KEPT: Final = 2048
+"""Latest blocks searched for a transaction or a block that the index does not have."""
+_KEPT: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,53 +86,65 @@ def decode_transaction(raw: bytes) -> tuple[bytes, dict[str, Any]]:
 
 
 class EthHistory:
-    """Reads blocks as Ethereum sees them, and remembers the last few thousand. Safe to use from several
-    threads.
+    """Reads blocks as Ethereum sees them. Every block that was read stays in the index, the last thousand
+    at hand. Safe to use from several threads.
     """
 
-    def __init__(self, client: SubstrateClient) -> None:
+    def __init__(self, client: SubstrateClient, index: EthIndex) -> None:
         self._client = client
+        self.index = index
         self._blocks: OrderedDict[int, EthBlock] = OrderedDict()
-        self._where: dict[bytes, int] = {}  # transaction hash -> block
-        self._hashes: dict[bytes, int] = {}  # Ethereum block hash -> block
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     def block(self, number: int) -> EthBlock:
         """A block by number. Raises ChainError when there is none."""
         with self._lock:
-            if number not in self._blocks:
-                block = self._blocks[number] = self._read(number)
-                self._hashes[block.hash] = number
-                self._where.update({one.hash: number for one in block.transactions})
-                while len(self._blocks) > _KEPT:
-                    _, old = self._blocks.popitem(last=False)
-                    self._hashes.pop(old.hash, None)
-                    for one in old.transactions:
-                        self._where.pop(one.hash, None)
-            return self._blocks[number]
+            if number in self._blocks:
+                self._blocks.move_to_end(number)
+                return self._blocks[number]
+        block = self._read(number)
+        self.index.add(
+            number, block.hash, bloom(block.transactions), [one.hash for one in block.transactions]
+        )
+        with self._lock:
+            self._blocks[number] = block
+            while len(self._blocks) > _KEPT:
+                self._blocks.popitem(last=False)
+        return block
+
+    def head(self) -> int:
+        """The number of the last finalised block."""
+        return self._client.finalised_head().number
+
+    def hash_of(self, number: int) -> bytes:
+        """A block's Ethereum hash, as the chain has it now."""
+        return bytes(revive.eth_block(self._client, self._client.block_hash(number))["hash"])
+
+    def follow(self, start: int, stop: threading.Event) -> Iterator[int]:
+        """The numbers of finalised blocks from `start` on, until `stop` is set."""
+        for head in self._client.follow(start, stop=stop):
+            yield head.number
 
     def block_by_hash(self, name: bytes) -> EthBlock | None:
-        """A recent block by its Ethereum hash."""
-        return self._search(lambda: self._hashes.get(name))
+        """A block by its Ethereum hash: of the index, or of the latest blocks."""
+        return self._search(lambda: self.index.block(name))
 
     def transaction(self, name: bytes) -> tuple[EthBlock, EthTransaction] | None:
-        """A recent transaction by its hash."""
-        block = self._search(lambda: self._where.get(name))
+        """A transaction by its hash: of the index, or of the latest blocks."""
+        block = self._search(lambda: self.index.transaction(name))
         if block is None:
             return None
         return block, next(one for one in block.transactions if one.hash == name)
 
-    def _search(self, known: Any) -> EthBlock | None:
-        with self._lock:
+    def _search(self, known: Callable[[], int | None]) -> EthBlock | None:
+        if (number := known()) is not None:
+            return self.block(number)
+        head = self._client.finalised_head().number
+        for unread in reversed(self.index.missing(max(0, head - LOOK_BACK + 1), head)):
+            self.block(unread)
             if (number := known()) is not None:
                 return self.block(number)
-            head = self._client.finalised_head().number
-            for number in range(head, max(-1, head - LOOK_BACK), -1):
-                if number not in self._blocks:
-                    self.block(number)
-                    if known() is not None:
-                        return self.block(known())
-            return None
+        return None
 
     def _read(self, number: int) -> EthBlock:
         block = self._client.block(self._client.block_hash(number))
@@ -181,3 +195,19 @@ def _transaction(
         logs=logs,
         first_log=first_log,
     )
+
+
+def bits(value: bytes) -> int:
+    """The bits of an address or a topic in a Bloom filter (Ethereum yellow paper, 4.3.1)."""
+    digest = keccak256(value)
+    return sum({1 << (int.from_bytes(digest[at : at + 2], "big") & 2047) for at in (0, 2, 4)})
+
+
+def bloom(transactions: Iterable[EthTransaction]) -> int:
+    """The Bloom filter over the addresses and topics of these transactions' logs, 2,048 bits."""
+    found = 0
+    for one in transactions:
+        for event in one.logs:
+            for value in (event.fields["contract"], *event.fields["topics"]):
+                found |= bits(value)
+    return found

@@ -1,5 +1,11 @@
 """BN254 as py_ecc has it (optimized_bn128), under the names that this room uses."""
 
+# ruff: noqa: E402
+import sys
+
+# py_ecc raises the recursion limit beyond the C stack: a deeply nested JSON would then end the process.
+_LIMIT = sys.getrecursionlimit()
+
 from py_ecc.fields import optimized_bn128_FQ as FQ
 from py_ecc.fields import optimized_bn128_FQ2 as FQ2
 from py_ecc.optimized_bn128.optimized_curve import (
@@ -18,6 +24,8 @@ from py_ecc.optimized_bn128.optimized_curve import (
     normalize,
 )
 from py_ecc.optimized_bn128.optimized_pairing import pairing
+
+sys.setrecursionlimit(_LIMIT)
 
 __all__ = [
     "FQ",
