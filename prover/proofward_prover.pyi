@@ -14,6 +14,7 @@ Code = Literal[
     "bad-salt",
     "input-length",
     "input-out-of-range",
+    "internal",
     "io",
     "key-mismatch",
     "malformed-commitment",
@@ -63,13 +64,19 @@ class Circuit:
 
 @final
 class ProvingKey:
-    """A proving key mapped from its file. Its parsed form is shared in this process by (path, SHA-256)."""
+    """A proving key in this process's own memory, found well formed for its circuit. Shared by SHA-256."""
 
     @staticmethod
-    def load(path: str | PathLike[str], circuit: Circuit, sha256: bytes | None = None) -> ProvingKey:
-        """Map the file, compare its SHA-256 (if given) and the circuit's digest.
+    def load(
+        path: str | PathLike[str],
+        circuit: Circuit,
+        sha256: bytes | None = None,
+        verifying_key: bytes | None = None,
+    ) -> ProvingKey:
+        """Read the file once, compare its SHA-256 and its verifying key (if given), check every point.
 
-        Raises io, malformed-key, key-mismatch.
+        Whatever the file holds, a key that loads proves every input alike, and its proofs tell nothing about
+        it (docs/keys.md). Takes a second for 18,000 rows. Raises io, malformed-key, key-mismatch.
         """
     @property
     def verifying_key(self) -> bytes: ...
@@ -96,6 +103,12 @@ def setup(circuit: Circuit, path: str | PathLike[str], threads: int = 0) -> tupl
 
     Returns (verifying key, SHA-256 of the proving key file). The randomness is erased before returning:
     whoever could read this process while it ran can forge proofs under this key. threads = 0 means all cores.
+    """
+
+def check_key(path: str | PathLike[str], circuit: Circuit, threads: int = 0) -> tuple[bytes, bytes]:
+    """Check a proving key's file as ProvingKey.load does; (verifying key, SHA-256 of the file).
+
+    So the verifying key is the circuit's. Raises io, malformed-key, key-mismatch.
     """
 
 def prove(
@@ -142,7 +155,8 @@ def verify(verifying_key: bytes, input_commitment: bytes, output_commitment: byt
 def batch_verify(verifying_key: bytes, items: Sequence[tuple[bytes, bytes, bytes]], threads: int = 0) -> bool:
     """Whether every (input commitment, output commitment, proof) verifies, by a random linear combination.
 
-    The error is 2^-128 at most. False for anything malformed; raises malformed-key for a bad key.
+    The error is 2^-128 at most. False for anything malformed; raises malformed-key for a bad key, and
+    input-length where there is no proof.
     """
 
 def verifying_key_json(verifying_key: bytes) -> str:
@@ -154,5 +168,8 @@ def proof_json(input_commitment: bytes, output_commitment: bytes, proof: bytes) 
 def solidity_verifier(verifying_key: bytes, template: str) -> str:
     """Fill contracts/Groth16Verifier.sol.tmpl with the key's constants."""
 
-def poseidon(inputs: Sequence[bytes]) -> bytes:
-    """circomlib's Poseidon of 1..16 field elements (32 bytes big-endian each, below the modulus)."""
+def poseidon(inputs: Sequence[bytes], capacity: bytes | None = None) -> bytes:
+    """circomlib's Poseidon of 1..16 field elements (32 bytes big-endian each, below the modulus).
+
+    `capacity` is circomlib's initial state, 0 if it is not given.
+    """

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use prover::{encode, prove, setup, Bounds, Circuit, Node, Op, ProvingKey, Row};
+use prover::{check_file, encode, prove, setup, Bounds, Circuit, Node, Op, ProvingKey, Row};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
@@ -69,7 +69,10 @@ fn main() {
 		let (_, _) = setup(&circuit, &path).expect("setup");
 		let set_up = start.elapsed();
 		let start = Instant::now();
-		let key = ProvingKey::load(&path, &circuit.digest, None).expect("load");
+		check_file(&path, &circuit).expect("a good key");
+		let checked = start.elapsed();
+		let start = Instant::now();
+		let key = ProvingKey::load(&path, &circuit, None, None).expect("load");
 		let loaded = start.elapsed();
 		let size = std::fs::metadata(&path).expect("key").len();
 		std::fs::remove_file(&path).expect("remove");
@@ -100,13 +103,14 @@ fn main() {
 			);
 		}
 		println!(
-			"  {} rows, domain {}, key {:.1} MB, setup {set_up:.2?}, load {loaded:.0?}",
+			"  {} rows, domain {}, key {:.1} MB, tables {:.1} MB, setup {set_up:.2?}, check {checked:.0?}, load {loaded:.0?}",
 			circuit.constraints,
 			key.domain.size,
 			size as f64 / 1e6,
+			key.layout.table_bytes() as f64 / 1e6,
 		);
-		let s = &key.sections;
-		for (name, section) in [("a", &s.a), ("b1", &s.b1), ("l", &s.l), ("b2", &s.b2), ("h", &s.h)] {
+		let s = &key.layout;
+		for (name, section) in [("a", &s.a), ("b", &s.b), ("l", &s.l), ("h", &s.h)] {
 			println!("  {name}: window {}, {} variables", section.window, section.variables.len());
 		}
 	}

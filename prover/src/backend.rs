@@ -52,6 +52,11 @@ pub trait Backend: FieldBackend {
 	/// Require that the public input equals `x`. Costs one row.
 	fn expose(&mut self, end: Public, x: &Self::Field);
 
+	/// Whether what was run so far is refused already, and the rest need not run.
+	fn stopped(&self) -> bool {
+		false
+	}
+
 	/// Called before each part of the circuit, for reports.
 	fn layer(&mut self, _index: usize) {}
 }

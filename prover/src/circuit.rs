@@ -4,6 +4,7 @@
 //! commit(Program(x), t) = C_out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ark_bn254::Fr;
 use ark_serialize::CanonicalSerialize;
@@ -11,15 +12,17 @@ use sha2::{Digest, Sha256};
 
 use crate::backend::{Backend, Public, Witness};
 use crate::commit;
-use crate::domain::Domain;
 use crate::error::{refuse, Refusal, Result};
-use crate::field;
 use crate::gadgets;
 use crate::ir::{half, Op, Program, MAX_BATCH};
+use crate::layout::Layout;
 use crate::matrices::{Matrices, Sparse, Var};
 
 /// Rows that repeat the public inputs (1, `C_in`, `C_out`), as is usual for Groth16.
 pub const PUBLIC_ROWS: usize = 3;
+
+/// Rows of the commitments' hashes, at most: some 1,600 field elements, of 253 bits each.
+pub const MAX_HASH_ROWS: usize = 1 << 16;
 
 /// What is known of a circuit without its matrices.
 pub struct Circuit {
@@ -33,6 +36,8 @@ pub struct Circuit {
 	pub constraints: usize,
 	/// (label, rows) of each node, then of the commitments.
 	pub layers: Vec<(String, usize)>,
+	/// The shape of its keys.
+	pub layout: Arc<Layout>,
 	/// Integer and field variables, integer and field rows.
 	room: [usize; 4],
 }
@@ -44,6 +49,13 @@ impl Circuit {
 			return refuse(Refusal::OverLimit, format!("a batch of {batch}: 1 to {MAX_BATCH} are possible"));
 		}
 		let program = Program::decode(program_bytes)?;
+		let ends = [program.inputs().to_vec(), program.output_bounds()];
+		if ends.iter().map(|bounds| commit::hash_rows(bounds, batch)).sum::<usize>() > MAX_HASH_ROWS {
+			return refuse(
+				Refusal::OverLimit,
+				format!("the commitments to inputs and outputs take more than {MAX_HASH_ROWS} constraints"),
+			);
+		}
 		let matrices = record(&program, batch)?;
 		let mut layers: Vec<(String, usize)> = program
 			.nodes
@@ -56,6 +68,7 @@ impl Circuit {
 		layers.push(("output commitment".into(), matrices.layers[own + 1]));
 		layers.push(("public inputs".into(), PUBLIC_ROWS));
 		Ok(Circuit {
+			layout: Arc::new(Layout::new(&matrices)?),
 			digest: digest(program_bytes, batch, &matrices),
 			constraints: matrices.rows() + PUBLIC_ROWS,
 			room: [
@@ -71,8 +84,8 @@ impl Circuit {
 	}
 
 	/// Rows rounded up to a size that has a Fourier transform.
-	pub fn domain_size(&self) -> Result<usize> {
-		Domain::size_for(self.constraints)
+	pub fn domain_size(&self) -> usize {
+		self.layout.domain
 	}
 
 	/// Outputs of `values`, one or more records. Refuses input-length, input-out-of-range.
@@ -90,7 +103,7 @@ impl Circuit {
 		commit::check_values(self.program.inputs(), self.batch, values)?;
 		let salts = (0..self.batch)
 			.map(|i| {
-				[input_salt, output_salt].map(|salt| field::salt(&commit::record_salt(salt, self.batch, i)))
+				[input_salt, output_salt].map(|salt| commit::salt_element(&commit::record_salt(salt, i)))
 			})
 			.collect();
 		let mut witness = Witness::new(values, salts, self.room);
@@ -113,6 +126,9 @@ pub fn synthesize<B: Backend>(program: &Program, batch: usize, cs: &mut B) -> Ve
 	let output_bounds = program.output_bounds();
 	let (mut outputs, mut input_leaves, mut output_leaves) = (Vec::new(), Vec::new(), Vec::new());
 	for record in 0..batch {
+		if cs.stopped() {
+			return outputs;
+		}
 		let wires = run(program, record, cs);
 		let input = &wires[..program.inputs().len()];
 		let output: Vec<B::Int> = program.outputs().iter().map(|&w| wires[w as usize].clone()).collect();

@@ -2,6 +2,7 @@
 //! records' commitments. IR.md fixes the layout.
 
 use ark_bn254::Fr;
+use ark_ff::PrimeField;
 use sha2::{Digest, Sha256};
 
 use crate::backend::{Backend, FieldBackend, Native};
@@ -52,13 +53,45 @@ pub fn leaf<B: Backend>(cs: &mut B, bounds: &[Bounds], values: &[B::Int], salt: 
 	sponge(cs, elements)
 }
 
+/// What a hash is of, as Poseidon's capacity: the first elements of a long record, the record itself, a node
+/// of the tree. A hash of one kind is never one of another kind, nor of another protocol.
+#[derive(Clone, Copy)]
+enum Domain {
+	Part,
+	Record,
+	Node,
+}
+
+impl Domain {
+	fn tag(self) -> Fr {
+		let name: &[u8] = match self {
+			Domain::Part => b"proofward/commit/v2/part",
+			Domain::Record => b"proofward/commit/v2/record",
+			Domain::Node => b"proofward/commit/v2/node",
+		};
+		Fr::from_be_bytes_mod_order(name)
+	}
+}
+
 fn sponge<B: FieldBackend>(cs: &mut B, mut elements: Vec<B::Field>) -> B::Field {
 	while elements.len() > MAX_ARITY {
 		let rest = elements.split_off(MAX_ARITY);
-		elements = vec![poseidon::hash(cs, &elements)];
+		elements = vec![poseidon::hash(cs, Domain::Part.tag(), &elements)];
 		elements.extend(rest);
 	}
-	poseidon::hash(cs, &elements)
+	poseidon::hash(cs, Domain::Record.tag(), &elements)
+}
+
+/// Rows of all hashes that commit to `batch` records, without the tree's. They are the costly ones to record:
+/// each is dense.
+pub fn hash_rows(bounds: &[Bounds], batch: usize) -> usize {
+	let mut elements = layout(bounds).last().map_or(1, |place| place.element + 1) + 1;
+	let mut rows = 0;
+	while elements > MAX_ARITY {
+		rows += poseidon::rows(MAX_ARITY);
+		elements -= MAX_ARITY - 1;
+	}
+	batch * (rows + poseidon::rows(elements))
 }
 
 /// Root over the records' commitments; a single record is its own root.
@@ -73,20 +106,24 @@ pub fn root<B: FieldBackend>(cs: &mut B, leaves: &[B::Field]) -> B::Field {
 fn parent<B: FieldBackend>(cs: &mut B, group: &[B::Field]) -> B::Field {
 	match group {
 		[only] => only.clone(),
-		_ => poseidon::hash(cs, group),
+		_ => poseidon::hash(cs, Domain::Node.tag(), group),
 	}
 }
 
-/// Salt of record `index`.
-pub fn record_salt(salt: &[u8; 32], batch: usize, index: usize) -> [u8; 32] {
-	if batch == 1 {
-		return *salt;
-	}
+/// Salt of record `index`: 248 bits that every bit of the job's salt decides, then a byte of 0.
+pub fn record_salt(salt: &[u8; 32], index: usize) -> [u8; 32] {
 	let mut hasher = Sha256::new();
-	hasher.update(b"proofward/salt/v1");
+	hasher.update(b"proofward/salt/v2");
 	hasher.update(salt);
 	hasher.update((index as u32).to_le_bytes());
-	hasher.finalize().into()
+	let mut salt: [u8; 32] = hasher.finalize().into();
+	salt[31] = 0;
+	salt
+}
+
+/// The field element of a record's salt, little-endian; its last byte is 0.
+pub fn salt_element(record_salt: &[u8; 32]) -> Fr {
+	Fr::from_le_bytes_mod_order(record_salt)
 }
 
 /// Native commitment of one record. Refuses input-length and input-out-of-range.
@@ -100,7 +137,7 @@ fn native_leaf(bounds: &[Bounds], record: &[i64], salt: &[u8; 32]) -> Result<Fr>
 			field::pack(placed.map(|(place, value)| (value.abs_diff(place.lo), place.shift)))
 		})
 		.collect();
-	elements.push(field::salt(salt));
+	elements.push(salt_element(salt));
 	Ok(sponge(&mut Native, elements))
 }
 
@@ -143,7 +180,7 @@ fn leaves(bounds: &[Bounds], batch: usize, values: &[i64], salt: &[u8; 32]) -> R
 	check_shape(bounds, batch)?;
 	check_values(bounds, batch, values)?;
 	let records = values.chunks(bounds.len()).enumerate();
-	records.map(|(i, record)| native_leaf(bounds, record, &record_salt(salt, batch, i))).collect()
+	records.map(|(i, record)| native_leaf(bounds, record, &record_salt(salt, i))).collect()
 }
 
 /// Commitment to `batch` records, as the circuit computes it.
@@ -170,7 +207,7 @@ pub fn open_record(
 		level = level.chunks(MAX_ARITY).map(|group| parent(&mut Native, group)).collect();
 		at /= MAX_ARITY;
 	}
-	Ok((record_salt(salt, batch, index), path))
+	Ok((record_salt(salt, index), path))
 }
 
 /// Whether `record` is record `index` of the commitment `root`.
@@ -184,6 +221,9 @@ pub fn check_record(
 	root: &Fr,
 ) -> Result<bool> {
 	check_shape(bounds, batch)?;
+	if salt[31] != 0 {
+		return refuse(Refusal::BadSalt, "the last byte of a record's salt must be 0");
+	}
 	if index >= batch {
 		return refuse(Refusal::InputLength, format!("record {index} of {batch} does not exist"));
 	}
@@ -201,4 +241,24 @@ pub fn check_record(
 		(at, width) = (at / MAX_ARITY, width.div_ceil(MAX_ARITY));
 	}
 	Ok(rest.is_empty() && node == *root)
+}
+
+#[cfg(test)]
+mod tests {
+	use super::*;
+	use crate::circuit::Circuit;
+	use crate::ir::{encode, Node, Op};
+
+	#[test]
+	fn hashes_have_the_rows_that_were_foretold() {
+		for n in [1, 60, 64, 70, 130] {
+			let wide = Bounds { lo: 0, hi: (1 << 60) - 1 };
+			let node = |op| Node { label: String::new(), op };
+			let program = [node(Op::Input(vec![wide; n])), node(Op::Output(vec![0]))];
+			let circuit = Circuit::new(&encode(&program), 1).expect("a small circuit");
+			let commitments = circuit.layers.iter().filter(|(label, _)| label.ends_with("commitment"));
+			let rows: usize = commitments.map(|(_, rows)| rows - 1).sum();
+			assert_eq!(rows, hash_rows(&vec![wide; n], 1) + hash_rows(&[wide], 1));
+		}
+	}
 }

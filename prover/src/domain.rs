@@ -4,7 +4,10 @@
 use ark_bn254::Fr;
 use ark_ff::{FftField, Field};
 
+use zeroize::Zeroizing;
+
 use crate::error::{refuse, Refusal, Result};
+use crate::secrets;
 
 pub struct Domain {
 	pub size: usize,
@@ -38,15 +41,29 @@ impl Domain {
 		root_of_unity(2 * self.size)
 	}
 
-	/// Values at every Lagrange polynomial of the coset `shift * domain` at `point`.
-	pub fn lagrange(&self, shift: Fr, point: Fr) -> Vec<Fr> {
+	/// Values at every Lagrange polynomial of the coset `shift * domain` at `point`, which does not lie on it.
+	/// Secret, like the point; erased when dropped.
+	pub fn lagrange(&self, shift: Fr, point: Fr) -> Zeroizing<Vec<Fr>> {
 		// L_j(x) = (x^m - 1) / m * w^j / (x - w^j), here at x = point / shift.
-		let x = point / shift;
-		let scale = (x.pow([self.size as u64]) - Fr::ONE) / Fr::from(self.size as u64);
-		let mut denominators: Vec<Fr> = self.roots.iter().map(|root| x - root).collect();
-		ark_ff::batch_inversion(&mut denominators);
-		let terms = self.roots.iter().zip(denominators);
-		terms.map(|(root, inverse)| scale * root * inverse).collect()
+		let x = Zeroizing::new(point / shift);
+		let scale = Zeroizing::new((x.pow([self.size as u64]) - Fr::ONE) / Fr::from(self.size as u64));
+		let mut values = Zeroizing::new(self.roots.iter().map(|root| *x - root).collect::<Vec<Fr>>());
+		secrets::invert_all(&mut values);
+		values.iter_mut().zip(&self.roots).for_each(|(value, root)| *value *= *scale * root);
+		values
+	}
+
+	/// From values on `shift * domain` to the coefficients of their polynomial.
+	pub fn interpolate(&self, shift: Fr, values: &mut [Fr]) {
+		let mut buffer = values.to_vec();
+		self.transform(values, &mut buffer);
+		values[1..].reverse();
+		let step = shift.inverse().expect("a shift is not 0");
+		let mut scale = Fr::from(self.size as u64).inverse().expect("the size is below the modulus");
+		for x in values.iter_mut() {
+			*x *= scale;
+			scale *= step;
+		}
 	}
 
 	/// From values on the domain to values on `half_step * domain`.
@@ -145,6 +162,9 @@ mod tests {
 			for (root, value) in domain.roots.iter().zip(&values) {
 				assert_eq!(at(shift * root), *value);
 			}
+			domain.interpolate(shift, &mut values);
+			let expected: Vec<Fr> = (0..size as u64).map(|i| Fr::from(i * i + 3)).collect();
+			assert_eq!(values, expected);
 			let (shift, point) = (Fr::from(7), Fr::from(123));
 			let lagrange = domain.lagrange(shift, point);
 			let sum = (0..size).fold(Fr::ZERO, |sum, j| sum + lagrange[j] * at(shift * domain.roots[j]));

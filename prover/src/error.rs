@@ -11,6 +11,8 @@ pub enum Refusal {
 	InputLength,
 	/// A value lies outside its declared bounds.
 	InputOutOfRange,
+	/// A fault of this program; nothing that was asked is to blame.
+	Internal,
 	/// The operating system would not read or write a file.
 	Io,
 	/// A key belongs to another circuit, or is not the one that was pinned.
@@ -35,12 +37,13 @@ pub enum Refusal {
 
 impl Refusal {
 	/// Every refusal, in the order of its code.
-	pub const ALL: [Refusal; 13] = {
+	pub const ALL: [Refusal; 14] = {
 		use Refusal::*;
 		[
 			BadSalt,
 			InputLength,
 			InputOutOfRange,
+			Internal,
 			Io,
 			KeyMismatch,
 			MalformedCommitment,
@@ -60,6 +63,7 @@ impl Refusal {
 			Refusal::BadSalt => "bad-salt",
 			Refusal::InputLength => "input-length",
 			Refusal::InputOutOfRange => "input-out-of-range",
+			Refusal::Internal => "internal",
 			Refusal::Io => "io",
 			Refusal::KeyMismatch => "key-mismatch",
 			Refusal::MalformedCommitment => "malformed-commitment",

@@ -35,11 +35,6 @@ impl DoubleN for Fr {
 	}
 }
 
-/// The field element of a salt: its first 31 bytes, little-endian.
-pub fn salt(bytes: &[u8; 32]) -> Fr {
-	Fr::from_le_bytes_mod_order(&bytes[..31])
-}
-
 /// 32 bytes, big-endian.
 pub fn to_bytes(x: &Fr) -> [u8; 32] {
 	let bytes = x.into_bigint().to_bytes_be();

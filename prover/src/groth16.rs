@@ -12,8 +12,9 @@ use zeroize::Zeroizing;
 use crate::backend::Witness;
 use crate::circuit::PUBLIC_ROWS;
 use crate::error::{refuse, Refusal, Result};
-use crate::keys::{ProvingKey, Section};
-use crate::msm::{self, Scalar, Table};
+use crate::keys::ProvingKey;
+use crate::layout::Section;
+use crate::msm::{self, Scalar, Table, FULL_WIDTH};
 use crate::points::Bn254;
 
 /// Prove that the witness's commitments open to a run of the program. The proof is verified before it is
@@ -21,8 +22,8 @@ use crate::points::Bn254;
 pub fn prove(key: &ProvingKey, witness: &Witness) -> Result<Proof<Bn254>> {
 	let rows = witness.int_rows.len() + witness.field_rows.len() + PUBLIC_ROWS;
 	if rows > key.domain.size
-		|| witness.ints.len() != key.ints
-		|| witness.ints.len() + witness.fields.len() != key.widths.len()
+		|| witness.ints.len() != key.layout.ints
+		|| witness.ints.len() + witness.fields.len() != key.layout.widths.len()
 	{
 		return refuse(Refusal::KeyMismatch, "the witness and the proving key are of different circuits");
 	}
@@ -59,29 +60,31 @@ struct Sums {
 impl Sums {
 	fn compute(key: &ProvingKey, witness: &Witness) -> Sums {
 		let fields = Zeroizing::new(witness.fields.iter().map(|x| x.into_bigint()).collect::<Vec<_>>());
-		let scalar = |i: usize| match i.checked_sub(key.ints) {
+		let layout = &*key.layout;
+		let scalar = |i: usize| match i.checked_sub(layout.ints) {
 			None => Scalar::from(witness.ints[i]),
 			Some(i) => positive(fields[i]),
 		};
 		let parts = rayon::current_num_threads();
-		let sections = &key.sections;
+		let width = |i: usize| layout.widths[i];
+		let tables = &key.tables;
 		let (h, ((b2, l), (a, b1))) = rayon::join(
 			|| {
 				let quotient = Zeroizing::new(quotient(key, witness));
-				sum(&key.g1(&sections.h), &sections.h, &key.h_widths, |i| positive(quotient[i]), parts)
+				sum(&tables.h, &layout.h, |_| FULL_WIDTH, |i| positive(quotient[i]), parts)
 			},
 			|| {
 				rayon::join(
 					|| {
 						rayon::join(
-							|| sum(&key.g2(&sections.b2), &sections.b2, &key.widths, scalar, parts),
-							|| sum(&key.g1(&sections.l), &sections.l, &key.widths, scalar, parts),
+							|| sum(&tables.b2, &layout.b, width, scalar, parts),
+							|| sum(&tables.l, &layout.l, width, scalar, parts),
 						)
 					},
 					|| {
 						rayon::join(
-							|| sum(&key.g1(&sections.a), &sections.a, &key.widths, scalar, parts),
-							|| sum(&key.g1(&sections.b1), &sections.b1, &key.widths, scalar, parts),
+							|| sum(&tables.a, &layout.a, width, scalar, parts),
+							|| sum(&tables.b1, &layout.b, width, scalar, parts),
 						)
 					},
 				)
@@ -98,15 +101,15 @@ fn positive(magnitude: BigInt<4>) -> Scalar {
 fn sum<T: Table>(
 	table: &T,
 	section: &Section,
-	widths: &[u8],
+	width: impl Fn(usize) -> u8,
 	scalar: impl Fn(usize) -> Scalar,
 	parts: usize,
 ) -> Projective<T::Curve>
 where
 	T::Curve: SWCurveConfig,
 {
-	let scalar = &scalar;
-	let scalars = section.variables.iter().map(|&i| (scalar(i as usize), widths[i as usize]));
+	let (scalar, width) = (&scalar, &width);
+	let scalars = section.variables.iter().map(|&i| (scalar(i as usize), width(i as usize)));
 	msm::sum(table, section.window, scalars, parts)
 }
 

@@ -1,69 +1,76 @@
-//! The proving key's file: a header, then five sections of points in table form, read where they are mapped.
+//! The proving key: its file, and the tables that the prover makes of it.
 //!
 //! ```text
-//! "PWPK" version:u32(=1) circuit_digest:32 verifying_key:640
-//! beta_g1:64 delta_g1:64 domain:u32 ints:u32 fields:u32 width:u8*ints pad section*5
-//!
-//! section = window:u32 count:u32 variable:u32*count pad point*
+//! "PWPK" version:u32(=2) circuit_digest:32 verifying_key:640
+//! beta_g1 delta_g1 A* B* L* H* (G1) B* (G2)
+//! tau^1..tau^(m-1) (G1) tau tau^m (G2)
 //! ```
 //!
-//! Sections: A (G1), B (G1), L (G1), B (G2), H (G1); `pad` goes up to a multiple of 64 with zeros. A variable
-//! has `windows(width, window)` points, 2^(window*i) times its base. Integers are little-endian. Variables
-//! count the integers first, then the field variables; in H they are the coset's points, all of full width.
+//! Integers are little-endian, points in table form; `crate::layout` says how many there are of each, m being
+//! the size of the domain. The powers of tau show that the key is well formed (`crate::check`): without them
+//! whoever made it could have it fail for chosen inputs.
+//!
+//! A file is read once, into this process's own memory, and hashed, checked and used from there: what its
+//! folder holds afterwards does not matter.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Write;
-use std::ops::Range;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use ark_bn254::{g1, g2, G1Affine};
+use ark_bn254::{g1, g2, G1Affine, G2Affine};
 use ark_ec::short_weierstrass::{Affine, SWCurveConfig};
 use ark_ec::AffineRepr;
+use ark_ff::{batch_inversion, AdditiveGroup, Field};
 use ark_groth16::VerifyingKey;
-use memmap2::Mmap;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use crate::check;
+use crate::circuit::{record, Circuit};
 use crate::domain::Domain;
-use crate::error::{refuse, Refusal, Result};
-use crate::matrices::MAX_ROWS;
-use crate::msm::{windows, Point, Table, FULL_WIDTH};
+use crate::error::{refuse, Error, Refusal, Result};
+use crate::layout::{Layout, Section};
+use crate::msm::{Point, Table};
 use crate::points::{self, Bn254, Coordinate, VERIFYING_KEY_BYTES};
 use crate::verify::Verifier;
 
 const MAGIC: &[u8; 4] = b"PWPK";
-const VERSION: u32 = 1;
-const ALIGN: usize = 64;
+const VERSION: u32 = 2;
+const HEADER_BYTES: usize = 4 + 4 + 32 + VERIFYING_KEY_BYTES;
+/// Points whose multiples are computed together.
+const CHUNK: usize = 256;
 
-/// A section in the file.
-pub struct Section {
-	/// Bits of a digit.
-	pub window: u8,
-	/// Whose points these are.
-	pub variables: Vec<u32>,
-	/// Where in the file.
-	pub points: Range<usize>,
+/// Every point of a key, as its file has them.
+#[derive(Clone, PartialEq)]
+pub struct Points {
+	/// The other half of the key.
+	pub verifying_key: VerifyingKey<Bn254>,
+	/// beta in G1.
+	pub beta_g1: G1Affine,
+	/// delta in G1.
+	pub delta_g1: G1Affine,
+	/// A of each variable.
+	pub a: Vec<G1Affine>,
+	/// B of each variable, in G1.
+	pub b1: Vec<G1Affine>,
+	/// L of each variable.
+	pub l: Vec<G1Affine>,
+	/// H of each point of the coset.
+	pub h: Vec<G1Affine>,
+	/// B of each variable, in G2.
+	pub b2: Vec<G2Affine>,
+	/// Powers of tau in G1, from 0 to m - 1.
+	pub powers: Vec<G1Affine>,
+	/// tau in G2.
+	pub tau_g2: G2Affine,
+	/// tau^m in G2.
+	pub tau_m_g2: G2Affine,
 }
 
-/// The sections of a key, by query.
-pub struct Sections {
-	/// A in G1.
-	pub a: Section,
-	/// B in G1.
-	pub b1: Section,
-	/// L in G1.
-	pub l: Section,
-	/// B in G2.
-	pub b2: Section,
-	/// H in G1.
-	pub h: Section,
-}
-
-/// A proving key, where its file is mapped.
+/// A proving key that was found well formed, ready to prove with.
 pub struct ProvingKey {
-	map: Mmap,
 	/// Of the circuit.
 	pub digest: [u8; 32],
 	/// Of the file.
@@ -78,41 +85,50 @@ pub struct ProvingKey {
 	pub delta_g1: G1Affine,
 	/// Where the quotient is evaluated.
 	pub domain: Domain,
-	/// Bits of each variable; field variables have all.
-	pub widths: Vec<u8>,
-	/// How many variables are integers.
-	pub ints: usize,
-	/// Widths of the coset's points, all full.
-	pub h_widths: Vec<u8>,
-	/// Where the points are.
-	pub sections: Sections,
+	/// Which points there are.
+	pub layout: Arc<Layout>,
+	/// The sums' points.
+	pub tables: Tables,
 }
 
-/// A view of a section as a table of points.
-pub struct View<'a, P> {
-	bytes: &'a [u8],
-	curve: std::marker::PhantomData<P>,
+/// The multiples of a key's points, by sum.
+pub struct Tables {
+	/// A in G1.
+	pub a: Multiples<g1::Config>,
+	/// B in G1.
+	pub b1: Multiples<g1::Config>,
+	/// L in G1.
+	pub l: Multiples<g1::Config>,
+	/// B in G2.
+	pub b2: Multiples<g2::Config>,
+	/// H in G1.
+	pub h: Multiples<g1::Config>,
 }
 
-impl<P: SWCurveConfig> Table for View<'_, P>
-where
-	P::BaseField: Coordinate,
-{
+/// A point that does not straddle cache lines.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Aligned<F>(Point<F>);
+
+/// For each point of a section its multiples by `2^(window * i)`, as many as its width needs.
+pub struct Multiples<P: SWCurveConfig>(Vec<Aligned<P::BaseField>>);
+
+impl<P: SWCurveConfig> Table for Multiples<P> {
 	type Curve = P;
 
 	#[inline]
 	fn get(&self, i: usize) -> Point<P::BaseField> {
-		points::read_point(&self.bytes[i * 2 * P::BaseField::BYTES..])
+		self.0[i].0
 	}
 
 	#[inline]
 	fn prefetch(&self, i: usize) {
 		#[cfg(target_arch = "x86_64")]
-		if let Some(byte) = self.bytes.get(i * 2 * P::BaseField::BYTES) {
+		if let Some(entry) = self.0.get(i) {
 			// SAFETY: a prefetch reads nothing and cannot fault; SSE is part of x86-64.
 			unsafe {
 				std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
-					std::ptr::from_ref(byte).cast(),
+					std::ptr::from_ref(entry).cast(),
 				)
 			};
 		}
@@ -120,192 +136,229 @@ where
 }
 
 impl ProvingKey {
-	/// Map a key made by `setup::setup`. Refuses io, malformed-key, key-mismatch.
-	pub fn load(path: &Path, digest: &[u8; 32], sha256: Option<&[u8; 32]>) -> Result<Arc<ProvingKey>> {
-		static CACHE: OnceLock<Mutex<HashMap<PathBuf, Arc<ProvingKey>>>> = OnceLock::new();
-		let map = map(path)?;
-		let actual: [u8; 32] = Sha256::digest(&map[..]).into();
+	/// Read a key, compare it with its hash and its verifying key (where these are given), check that it is
+	/// well formed for the circuit, and make it ready. A process shares a key that it has ready already.
+	///
+	/// Refuses io, malformed-key, key-mismatch.
+	pub fn load(
+		path: &Path,
+		circuit: &Circuit,
+		sha256: Option<&[u8; 32]>,
+		verifying_key: Option<&[u8]>,
+	) -> Result<Arc<ProvingKey>> {
+		type Loaded = HashMap<([u8; 32], [u8; 32]), Weak<ProvingKey>>;
+		static LOADED: OnceLock<Mutex<Loaded>> = OnceLock::new();
+		let bytes = read(path, circuit)?;
+		let actual: [u8; 32] = Sha256::digest(&bytes).into();
 		if sha256.is_some_and(|expected| *expected != actual) {
 			return refuse(
 				Refusal::KeyMismatch,
 				format!("{}: the SHA-256 is not the expected one", path.display()),
 			);
 		}
-		let mut cache = CACHE.get_or_init(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
-		let key = match cache.get(path) {
-			Some(key) if key.sha256 == actual => key.clone(),
-			_ => {
-				let key = Arc::new(Self::parse(map, actual)?);
-				cache.insert(path.to_owned(), key.clone());
+		let loaded = || LOADED.get_or_init(Mutex::default).lock().unwrap_or_else(|e| e.into_inner());
+		let name = (actual, circuit.digest);
+		let found = loaded().get(&name).and_then(Weak::upgrade);
+		let key = match found {
+			Some(key) => key,
+			None => {
+				let points = decode(&bytes, circuit)?;
+				drop(bytes);
+				check::well_formed(circuit, &points)?;
+				let key = Arc::new(ProvingKey::new(circuit, points, actual));
+				let mut loaded = loaded();
+				loaded.retain(|_, key| key.strong_count() > 0);
+				loaded.insert(name, Arc::downgrade(&key));
 				key
 			}
 		};
-		match key.digest == *digest {
-			true => Ok(key),
-			false => refuse(
+		match verifying_key {
+			Some(expected) if points::verifying_key_to_bytes(&key.verifying_key) != expected => refuse(
 				Refusal::KeyMismatch,
-				format!("{}: the key belongs to another circuit", path.display()),
+				format!("{}: the proving key belongs to another verifying key", path.display()),
 			),
+			_ => Ok(key),
 		}
 	}
 
-	/// A section's points in G1.
-	pub fn g1<'a>(&'a self, section: &Section) -> View<'a, g1::Config> {
-		View { bytes: &self.map[section.points.clone()], curve: std::marker::PhantomData }
-	}
-
-	/// A section's points in G2.
-	pub fn g2<'a>(&'a self, section: &Section) -> View<'a, g2::Config> {
-		View { bytes: &self.map[section.points.clone()], curve: std::marker::PhantomData }
-	}
-
-	fn parse(map: Mmap, sha256: [u8; 32]) -> Result<ProvingKey> {
-		let mut reader = Reader { bytes: &map, at: 0 };
-		if reader.take(4)? != MAGIC || reader.u32()? != VERSION {
-			return malformed("it does not begin with PWPK, version 1");
-		}
-		let digest = reader.take(32)?.try_into().expect("32 bytes");
-		let verifying_key = points::verifying_key_from_bytes(reader.take(VERIFYING_KEY_BYTES)?)?;
-		let beta_g1 = affine(reader.take(64)?);
-		let delta_g1 = affine(reader.take(64)?);
-		let (domain, ints, fields) = (reader.u32()? as usize, reader.u32()? as usize, reader.u32()? as usize);
-		if domain > 2 * MAX_ROWS
-			|| Domain::size_for(domain) != Ok(domain)
-			|| ints > MAX_ROWS
-			|| fields > MAX_ROWS
-		{
-			return malformed("its sizes are out of range");
-		}
-		let mut widths = reader.take(ints)?.to_vec();
-		widths.resize(ints + fields, FULL_WIDTH);
-		reader.pad()?;
-		let h_widths = vec![FULL_WIDTH; domain];
-		let sections = Sections {
-			a: reader.section::<g1::Config>(&widths)?,
-			b1: reader.section::<g1::Config>(&widths)?,
-			l: reader.section::<g1::Config>(&widths)?,
-			b2: reader.section::<g2::Config>(&widths)?,
-			h: reader.section::<g1::Config>(&h_widths)?,
+	fn new(circuit: &Circuit, points: Points, sha256: [u8; 32]) -> ProvingKey {
+		let layout = circuit.layout.clone();
+		// One after the other, each list dropped when its table stands: what both take is the peak.
+		let tables = Tables {
+			h: multiples(points.h, &layout.h),
+			l: multiples(points.l, &layout.l),
+			b2: multiples(points.b2, &layout.b),
+			b1: multiples(points.b1, &layout.b),
+			a: multiples(points.a, &layout.a),
 		};
-		if reader.at != map.len() || sections.b1.variables != sections.b2.variables {
-			return malformed("its sections do not fit together");
-		}
-		if [beta_g1, delta_g1].iter().any(|p| !p.is_on_curve() || p.is_zero()) {
-			return malformed("a point is not on the curve");
-		}
-		Ok(ProvingKey {
-			digest,
+		ProvingKey {
+			digest: circuit.digest,
 			sha256,
-			verifier: Verifier::new(&verifying_key),
-			verifying_key,
-			beta_g1,
-			delta_g1,
-			domain: Domain::new(domain),
-			widths,
-			ints,
-			h_widths,
-			sections,
-			map,
-		})
+			verifier: Verifier::new(&points.verifying_key),
+			verifying_key: points.verifying_key,
+			beta_g1: points.beta_g1,
+			delta_g1: points.delta_g1,
+			domain: Domain::new(layout.domain),
+			layout,
+			tables,
+		}
 	}
+}
+
+/// Check a key's file without making it ready; its verifying key and SHA-256. Refuses io, malformed-key,
+/// key-mismatch.
+pub fn check_file(path: &Path, circuit: &Circuit) -> Result<(Vec<u8>, [u8; 32])> {
+	let bytes = read(path, circuit)?;
+	let points = decode(&bytes, circuit)?;
+	check::well_formed(circuit, &points)?;
+	Ok((points::verifying_key_to_bytes(&points.verifying_key), Sha256::digest(&bytes).into()))
+}
+
+/// A key's bytes. The circuit says how many there must be; nothing is allocated for another number.
+fn read(path: &Path, circuit: &Circuit) -> Result<Vec<u8>> {
+	let io = |e: std::io::Error| Error { refusal: Refusal::Io, message: format!("{}: {e}", path.display()) };
+	let mut file = File::open(path).map_err(io)?;
+	let facts = file.metadata().map_err(io)?;
+	if !facts.is_file() {
+		return refuse(Refusal::Io, format!("{}: not a file", path.display()));
+	}
+	let mut start = [0u8; 8];
+	file.read_exact(&mut start).or_else(|_| malformed("it ends early"))?;
+	if start[..4] != *MAGIC {
+		return malformed("it does not begin with PWPK");
+	}
+	match u32::from_le_bytes(start[4..].try_into().expect("4 bytes")) {
+		VERSION => {}
+		version => {
+			return refuse(
+				Refusal::MalformedKey,
+				format!(
+					"{}: a proving key of format {version}, where this release reads format {VERSION}; \
+					 compile the model again",
+					path.display()
+				),
+			)
+		}
+	}
+	let size = HEADER_BYTES + circuit.layout.point_bytes() + 2 * crate::layout::G1_BYTES;
+	if facts.len() != size as u64 {
+		return refuse(
+			Refusal::MalformedKey,
+			format!("{}: {} bytes, where this circuit's key has {size}", path.display(), facts.len()),
+		);
+	}
+	let mut bytes = vec![0; size];
+	bytes[..8].copy_from_slice(&start);
+	file.read_exact(&mut bytes[8..]).or_else(|_| malformed("it ends early"))?;
+	Ok(bytes)
 }
 
 fn malformed<T>(why: &str) -> Result<T> {
 	refuse(Refusal::MalformedKey, format!("the proving key is damaged: {why}"))
 }
 
-fn map(path: &Path) -> Result<Mmap> {
-	let io = |e: std::io::Error| crate::error::Error {
-		refusal: Refusal::Io,
-		message: format!("{}: {e}", path.display()),
-	};
-	let file = File::open(path).map_err(io)?;
-	// SAFETY: the file is written once, by `write`, under a name that appears when it is complete; whoever
-	// may truncate it may as well kill this process.
-	unsafe { Mmap::map(&file) }.map_err(io)
+/// Points from a key's bytes: canonical, on their curves, not infinity. `check::well_formed` is about the
+/// subgroup of G2, and about everything else.
+pub fn decode(bytes: &[u8], circuit: &Circuit) -> Result<Points> {
+	let layout = &*circuit.layout;
+	let mut reader = Reader { bytes: &bytes[8..] };
+	if reader.take(32)? != circuit.digest {
+		return refuse(Refusal::KeyMismatch, "the proving key belongs to another circuit");
+	}
+	let verifying_key = points::verifying_key_from_bytes(reader.take(VERIFYING_KEY_BYTES)?)?;
+	let [a, b, l] = [&layout.a, &layout.b, &layout.l].map(|section| section.variables.len());
+	let own = reader.points::<g1::Config>(2)?;
+	let (a, b1, l, h) =
+		(reader.points(a)?, reader.points(b)?, reader.points(l)?, reader.points(layout.domain)?);
+	let b2 = reader.points(b)?;
+	let mut powers = Vec::with_capacity(layout.domain);
+	powers.push(G1Affine::generator());
+	powers.extend(reader.points::<g1::Config>(layout.domain - 1)?);
+	let taus = reader.points::<g2::Config>(2)?;
+	if !reader.bytes.is_empty() {
+		return malformed("it does not end after its last point");
+	}
+	Ok(Points {
+		verifying_key,
+		beta_g1: own[0],
+		delta_g1: own[1],
+		a,
+		b1,
+		l,
+		h,
+		b2,
+		powers,
+		tau_g2: taus[0],
+		tau_m_g2: taus[1],
+	})
 }
 
-/// A point in table form; the caller checks that it is on the curve.
-fn affine(bytes: &[u8]) -> G1Affine {
-	let p = points::read_point(bytes);
-	G1Affine::new_unchecked(p.x, p.y)
-}
-
-struct Reader<'a> {
-	bytes: &'a [u8],
-	at: usize,
+/// Reads a key; refuses malformed-key.
+pub struct Reader<'a> {
+	/// What is left.
+	pub bytes: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-	fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-		match self.bytes.get(self.at..self.at.saturating_add(n)) {
-			Some(bytes) => {
-				self.at += n;
-				Ok(bytes)
+	/// The next `n` bytes.
+	pub fn take(&mut self, n: usize) -> Result<&'a [u8]> {
+		match self.bytes.split_at_checked(n) {
+			Some((now, later)) => {
+				self.bytes = later;
+				Ok(now)
 			}
 			None => malformed("it ends early"),
 		}
 	}
 
-	fn u32(&mut self) -> Result<u32> {
-		Ok(u32::from_le_bytes(self.take(4)?.try_into().expect("4 bytes")))
-	}
-
-	fn pad(&mut self) -> Result<()> {
-		let padding = self.at.next_multiple_of(ALIGN) - self.at;
-		match self.take(padding)?.iter().all(|&b| b == 0) {
-			true => Ok(()),
-			false => malformed("its padding is not zero"),
-		}
-	}
-
-	/// A section whose points are canonical and on the curve. (The subgroup of G2 is not checked: the SHA-256
-	/// vouches for the whole file, and a key that does not fit shows itself when the new proof is verified.)
-	fn section<P: SWCurveConfig>(&mut self, widths: &[u8]) -> Result<Section>
+	/// The next `n` points.
+	pub fn points<P: SWCurveConfig>(&mut self, n: usize) -> Result<Vec<Affine<P>>>
 	where
 		P::BaseField: Coordinate,
 	{
-		let window = self.u32()?;
-		let count = self.u32()? as usize;
-		if !(3..=15).contains(&window) || count > widths.len() {
-			return malformed("a section's header is out of range");
-		}
-		let window = window as u8;
-		let list = self.take(4 * count)?;
-		let variables: Vec<u32> =
-			list.chunks(4).map(|b| u32::from_le_bytes(b.try_into().expect("4 bytes"))).collect();
-		if !variables.is_sorted_by(|a, b| a < b)
-			|| variables.last().is_some_and(|&v| v as usize >= widths.len())
-		{
-			return malformed("a section's variables are not in order");
-		}
-		self.pad()?;
-		let entries: usize = variables.iter().map(|&v| windows(widths[v as usize], window)).sum();
 		let size = 2 * P::BaseField::BYTES;
-		let start = self.at;
-		let points = self.take(entries * size)?;
-		let sound = points.par_chunks(size).all(|bytes| {
-			let p = points::read_point::<P::BaseField>(bytes);
-			let p = Affine::<P>::new_unchecked(p.x, p.y);
-			points::canonical(bytes) && p.is_on_curve() && !p.is_zero()
-		});
-		if !sound {
-			return malformed("a point is not on the curve");
+		let bytes = self.take(n * size)?;
+		let mut points = vec![Affine::<P>::default(); n];
+		let sound =
+			bytes.par_chunks(size).zip(points.par_iter_mut()).with_min_len(CHUNK).all(|(bytes, point)| {
+				let p = points::read_point::<P::BaseField>(bytes);
+				*point = Affine::<P>::new_unchecked(p.x, p.y);
+				points::canonical(bytes) && point.is_on_curve() && !point.is_zero()
+			});
+		match sound {
+			true => Ok(points),
+			false => malformed("a point is not on the curve"),
 		}
-		Ok(Section { window, variables, points: start..self.at })
 	}
 }
 
-/// Writes a key file under a temporary name, hashing on the way.
+/// Write a key's file, atomically and readable by its owner alone; its SHA-256. Refuses io.
+pub fn write(path: &Path, digest: &[u8; 32], key: &Points) -> Result<[u8; 32]> {
+	let mut writer = Writer::new(path)?;
+	writer.put(MAGIC)?;
+	writer.put(&VERSION.to_le_bytes())?;
+	writer.put(digest)?;
+	writer.put(&points::verifying_key_to_bytes(&key.verifying_key))?;
+	writer.points(&[key.beta_g1, key.delta_g1])?;
+	for points in [&key.a, &key.b1, &key.l, &key.h] {
+		writer.points(points)?;
+	}
+	writer.points(&key.b2)?;
+	writer.points(&key.powers[1..])?;
+	writer.points(&[key.tau_g2, key.tau_m_g2])?;
+	writer.finish()
+}
+
+/// Writes a file under a temporary name, hashing on the way.
 pub struct Writer {
 	file: File,
 	temporary: PathBuf,
 	path: PathBuf,
 	hasher: Sha256,
-	written: usize,
 }
 
 impl Writer {
+	/// Start a file that will be called `path`. Refuses io.
 	pub fn new(path: &Path) -> Result<Writer> {
 		let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
 		let mut options = std::fs::OpenOptions::new();
@@ -313,53 +366,33 @@ impl Writer {
 		#[cfg(unix)]
 		std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
 		match options.open(&temporary) {
-			Ok(file) => {
-				Ok(Writer { file, temporary, path: path.to_owned(), hasher: Sha256::new(), written: 0 })
-			}
+			Ok(file) => Ok(Writer { file, temporary, path: path.to_owned(), hasher: Sha256::new() }),
 			Err(e) => refuse(Refusal::Io, format!("{}: {e}", temporary.display())),
 		}
 	}
 
+	/// Append bytes.
 	pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
 		self.hasher.update(bytes);
-		self.written += bytes.len();
 		match self.file.write_all(bytes) {
 			Ok(()) => Ok(()),
 			Err(e) => refuse(Refusal::Io, format!("{}: {e}", self.temporary.display())),
 		}
 	}
 
-	pub fn pad(&mut self) -> Result<()> {
-		let padding = self.written.next_multiple_of(ALIGN) - self.written;
-		self.put(&[0; ALIGN][..padding])
-	}
-
-	pub fn header(
-		&mut self,
-		digest: &[u8; 32],
-		verifying_key: &[u8],
-		points: &[u8],
-		sizes: [usize; 3],
-		widths: &[u8],
-	) -> Result<()> {
-		self.put(MAGIC)?;
-		self.put(&VERSION.to_le_bytes())?;
-		self.put(digest)?;
-		self.put(verifying_key)?;
-		self.put(points)?;
-		for size in sizes {
-			self.put(&(size as u32).to_le_bytes())?;
+	/// Append points in table form.
+	pub fn points<P: SWCurveConfig>(&mut self, points: &[Affine<P>]) -> Result<()>
+	where
+		P::BaseField: Coordinate,
+	{
+		for part in points.chunks(64 * CHUNK) {
+			let mut bytes = Vec::with_capacity(part.len() * 2 * P::BaseField::BYTES);
+			for p in part {
+				points::write_point(&Point { x: p.x, y: p.y }, &mut bytes);
+			}
+			self.put(&bytes)?;
 		}
-		self.put(widths)?;
-		self.pad()
-	}
-
-	pub fn section_header(&mut self, window: u8, variables: &[u32]) -> Result<()> {
-		self.put(&u32::from(window).to_le_bytes())?;
-		self.put(&(variables.len() as u32).to_le_bytes())?;
-		let list: Vec<u8> = variables.iter().flat_map(|v| v.to_le_bytes()).collect();
-		self.put(&list)?;
-		self.pad()
+		Ok(())
 	}
 
 	/// Give the file its name; its SHA-256.
@@ -377,4 +410,66 @@ impl Drop for Writer {
 		// After `finish` the temporary name is gone, and this does nothing.
 		let _ = std::fs::remove_file(&self.temporary);
 	}
+}
+
+/// The multiples of a section's points.
+fn multiples<P: SWCurveConfig>(bases: Vec<Affine<P>>, section: &Section) -> Multiples<P> {
+	let zero = Aligned(Point { x: P::BaseField::ZERO, y: P::BaseField::ZERO });
+	let mut table = vec![zero; section.entries()];
+	let mut rest = &mut table[..];
+	let mut jobs = Vec::new();
+	for (bases, counts) in bases.chunks(CHUNK).zip(section.counts.chunks(CHUNK)) {
+		let entries = counts.iter().map(|&n| n as usize).sum();
+		let (now, later) = rest.split_at_mut(entries);
+		jobs.push((bases, counts, now));
+		rest = later;
+	}
+	jobs.into_par_iter().for_each(|(bases, counts, out)| multiply_out(bases, counts, section.window, out));
+	Multiples(table)
+}
+
+/// Fill `out` with as many multiples of each base as its count says. Affine doublings of all points together
+/// share an inversion.
+fn multiply_out<P: SWCurveConfig>(
+	bases: &[Affine<P>],
+	counts: &[u32],
+	window: u8,
+	out: &mut [Aligned<P::BaseField>],
+) {
+	let mut at = 0usize;
+	let mut active: Vec<(usize, u32, Point<P::BaseField>)> = Vec::with_capacity(bases.len());
+	for (base, &count) in bases.iter().zip(counts) {
+		active.push((at, count, Point { x: base.x, y: base.y }));
+		at += count as usize;
+	}
+	let mut inverses = Vec::with_capacity(bases.len());
+	loop {
+		for (at, count, point) in &mut active {
+			out[*at] = Aligned(*point);
+			*at += 1;
+			*count -= 1;
+		}
+		active.retain(|(_, left, _)| *left > 0);
+		if active.is_empty() {
+			return;
+		}
+		for _ in 0..window {
+			inverses.clear();
+			// No point of prime order has y = 0.
+			inverses.extend(active.iter().map(|(_, _, p)| p.y.double()));
+			batch_inversion(&mut inverses);
+			for ((_, _, p), inverse) in active.iter_mut().zip(&inverses) {
+				let square = p.x.square();
+				let slope = (square.double() + square) * inverse;
+				let x = slope.square() - p.x.double();
+				let y = slope * (p.x - x) - p.y;
+				*p = Point { x, y };
+			}
+		}
+	}
+}
+
+/// The circuit's rows, again: a circuit does not keep them.
+pub fn rows(circuit: &Circuit) -> Result<crate::matrices::Matrices> {
+	record(&circuit.program, circuit.batch)
 }

@@ -2,10 +2,11 @@
 //! proves it.
 //!
 //! Read in this order: `ir` (what is proved), `gadgets` and `poseidon` (how, in constraints), `commit` and
-//! `circuit` (the whole statement), `setup`, `groth16` and `verify` (keys, proofs, verdicts). `backend` and
+//! `circuit` (the whole statement), `setup`, `keys`, `check`, `groth16` and `verify` (keys, proofs, verdicts). `backend` and
 //! `matrices` are what gadgets run on; `domain` and `msm` are arithmetic; the rest is bytes.
 
 mod backend;
+mod check;
 mod circuit;
 mod commit;
 mod domain;
@@ -16,12 +17,14 @@ mod gadgets;
 mod groth16;
 mod ir;
 mod keys;
+mod layout;
 mod matrices;
 mod msm;
 mod points;
 mod poseidon;
 #[cfg(feature = "python")]
 mod python;
+mod secrets;
 mod setup;
 mod verify;
 
@@ -33,7 +36,8 @@ pub use export::{proof_json, solidity, verifying_key_json};
 pub use field::to_bytes;
 pub use groth16::prove;
 pub use ir::{encode, Bounds, Node, Op, Program, Row, Wire};
-pub use keys::ProvingKey;
+pub use keys::{check_file, ProvingKey};
+pub use layout::{Layout, MAX_TABLE_BYTES};
 pub use matrices::{Matrices, Row as MatrixRow, Sparse, Var};
 pub use points::{
 	commitment, proof_from_bytes, proof_to_bytes, verifying_key_from_bytes, verifying_key_to_bytes,

@@ -8,10 +8,10 @@ use ark_ff::{AdditiveGroup, Field, Zero};
 use crate::backend::{Backend, FieldBackend, Public};
 use crate::error::{refuse, Refusal, Result};
 
-/// Rows of a circuit, at most.
-pub const MAX_ROWS: usize = 1 << 22;
+/// Rows of a circuit, at most. The prover takes about four kilobytes for each.
+pub const MAX_ROWS: usize = 1 << 18;
 /// Terms of all rows together, at most.
-pub const MAX_MATRIX_TERMS: usize = 1 << 24;
+pub const MAX_MATRIX_TERMS: usize = 1 << 23;
 /// Terms handled while linear layers are multiplied out.
 const MAX_WORK: usize = 1 << 26;
 
@@ -88,6 +88,12 @@ impl Matrices {
 	}
 
 	fn new_int(&mut self, width: u32) -> Sparse<i64> {
+		if self.failure.is_some() {
+			return Vec::new();
+		}
+		if self.widths.len() > 2 * MAX_ROWS {
+			self.failure = Some(Refusal::OverLimit);
+		}
 		self.widths.push(width as u8);
 		vec![(Var::Int(self.widths.len() as u32 - 1), 1)]
 	}
@@ -127,6 +133,9 @@ impl Matrices {
 		terms: impl Iterator<Item = (i64, &'a Sparse<i64>)>,
 		bias: i64,
 	) -> Sparse<i64> {
+		if self.failure.is_some() {
+			return Vec::new();
+		}
 		let mut all: Sparse<i64> = vec![(ONE, bias)];
 		for (coefficient, x) in terms {
 			self.work += x.len();
@@ -169,6 +178,9 @@ impl FieldBackend for Matrices {
 	}
 
 	fn combine(&mut self, constant: Fr, terms: &[(Fr, &Sparse<Fr>)]) -> Sparse<Fr> {
+		if self.stopped() {
+			return Vec::new();
+		}
 		let mut sum = BTreeMap::from([(ONE, constant)]);
 		for (coefficient, x) in terms {
 			for (var, c) in x.iter() {
@@ -180,7 +192,7 @@ impl FieldBackend for Matrices {
 
 	fn multiply(&mut self, a: &Sparse<Fr>, b: &Sparse<Fr>) -> Sparse<Fr> {
 		let c = self.new_field();
-		self.field_row(a, b, Some(c[0].0));
+		self.field_row(a, b, c.first().map(|term| term.0));
 		c
 	}
 }
@@ -198,7 +210,7 @@ impl Backend for Matrices {
 
 	fn product(&mut self, a: &Sparse<i64>, b: &Sparse<i64>, width: u32) -> Sparse<i64> {
 		let c = self.new_int(width);
-		self.int_row(a, b, Some(c[0].0));
+		self.int_row(a, b, c.first().map(|term| term.0));
 		c
 	}
 
@@ -215,6 +227,9 @@ impl Backend for Matrices {
 	}
 
 	fn pack(&mut self, parts: &[(Sparse<i64>, i64, u32)]) -> Sparse<Fr> {
+		if self.stopped() {
+			return Vec::new();
+		}
 		let mut sum: BTreeMap<Var, Fr> = BTreeMap::new();
 		for (x, lo, shift) in parts {
 			let scale = crate::field::power_of_two(*shift);
@@ -230,6 +245,10 @@ impl Backend for Matrices {
 		let commitment = vec![(Var::Field(end as u32), Fr::ONE)];
 		let difference = self.combine(Fr::ZERO, &[(Fr::ONE, x), (-Fr::ONE, &commitment)]);
 		self.field_row(&difference, &vec![(ONE, Fr::ONE)], None);
+	}
+
+	fn stopped(&self) -> bool {
+		self.failure.is_some()
 	}
 
 	fn layer(&mut self, index: usize) {

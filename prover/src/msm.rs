@@ -3,7 +3,7 @@
 //! scalar known to be short has few windows; a bit has one.
 
 use ark_ec::short_weierstrass::{Affine, Projective, SWCurveConfig};
-use ark_ec::{AffineRepr, CurveConfig};
+use ark_ec::CurveConfig;
 use ark_ff::{batch_inversion, AdditiveGroup, BigInt, Field};
 use rayon::prelude::*;
 use zeroize::Zeroize;
@@ -116,7 +116,8 @@ fn signed_digits(window: u8, scalars: impl Iterator<Item = (Scalar, u8)> + Clone
 	digits
 }
 
-fn bits_at(x: &BigInt<4>, at: usize, count: u8) -> i64 {
+/// `count` bits of `x`, from bit `at` on.
+pub fn bits_at(x: &BigInt<4>, at: usize, count: u8) -> i64 {
 	let (limb, shift) = (at / 64, at % 64);
 	let low = x.0.get(limb).copied().unwrap_or(0);
 	let high = x.0.get(limb + 1).copied().unwrap_or(0);
@@ -281,11 +282,6 @@ fn ladder<P: SWCurveConfig>(points: &[Option<Point<P::BaseField>>]) -> Projectiv
 	total
 }
 
-/// The affine coordinates; None for infinity.
-pub fn coordinates<P: SWCurveConfig>(p: &Affine<P>) -> Option<Point<P::BaseField>> {
-	p.xy().map(|(x, y)| Point { x, y })
-}
-
 #[cfg(test)]
 mod tests {
 	use super::*;
@@ -300,7 +296,7 @@ mod tests {
 	impl<P: SWCurveConfig> Table for Points<P> {
 		type Curve = P;
 		fn get(&self, i: usize) -> Point<P::BaseField> {
-			coordinates(&self.0[i]).expect("no infinity in the table")
+			Point { x: self.0[i].x, y: self.0[i].y }
 		}
 	}
 

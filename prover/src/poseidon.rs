@@ -1,5 +1,6 @@
 //! Poseidon over BN254's scalar field, the instance of circomlib: x^5, 8 full rounds, `PARTIAL` partial
-//! rounds, width 2..17, capacity 0, the first lane as the digest. Constants come from the Grain LFSR of the
+//! rounds, width 2..17, the first lane as the digest. The
+//! capacity (circomlib's `initialState`) says what is hashed; plain Poseidon has 0 there. Constants come from the Grain LFSR of the
 //! Poseidon paper (eprint 2019/458, appendix F), so no table has to be trusted.
 
 use std::sync::OnceLock;
@@ -14,20 +15,25 @@ const FULL: usize = 8;
 /// Partial rounds by width, from 2 (circomlib's N_ROUNDS_P).
 const PARTIAL: [usize; MAX_ARITY] = [56, 57, 56, 60, 60, 63, 64, 63, 60, 66, 60, 65, 70, 60, 64, 68];
 
+/// Rows of a hash of `n` elements.
+pub fn rows(n: usize) -> usize {
+	3 * (FULL * (n + 1) + PARTIAL[n - 1] - 1)
+}
+
 /// Hash of 1 to 16 field elements. On a recording backend: three rows an S-box, less one S-box because the
 /// capacity is constant.
-pub fn hash<B: FieldBackend>(cs: &mut B, inputs: &[B::Field]) -> B::Field {
+pub fn hash<B: FieldBackend>(cs: &mut B, capacity: Fr, inputs: &[B::Field]) -> B::Field {
 	let parameters = parameters(inputs.len() + 1);
 	let width = parameters.width;
-	let zero = cs.constant(Fr::from(0));
-	let mut state: Vec<B::Field> = std::iter::once(zero).chain(inputs.iter().cloned()).collect();
+	let first = cs.constant(capacity);
+	let mut state: Vec<B::Field> = std::iter::once(first).chain(inputs.iter().cloned()).collect();
 	for round in 0..parameters.rounds() {
 		let constants = &parameters.constants[round * width..(round + 1) * width];
 		let full = round < FULL / 2 || round >= FULL / 2 + parameters.partial;
 		for (lane, x) in state.iter_mut().enumerate() {
 			*x = match (round, lane) {
-				// The capacity is 0, so its first S-box is a constant.
-				(0, 0) => cs.constant(constants[0].pow([5])),
+				// The capacity is a constant, so its first S-box is one.
+				(0, 0) => cs.constant((capacity + constants[0]).pow([5])),
 				_ => {
 					let x = cs.combine(constants[lane], &[(Fr::from(1), x)]);
 					if full || lane == 0 {
@@ -181,7 +187,7 @@ mod tests {
 	fn agrees_with_circomlib() {
 		for (n, expected) in (1..).zip(CIRCOMLIB) {
 			let inputs: Vec<Fr> = (1..=n).map(Fr::from).collect();
-			assert_eq!(hash(&mut Native, &inputs).to_string(), expected, "{n} inputs");
+			assert_eq!(hash(&mut Native, Fr::from(0), &inputs).to_string(), expected, "{n} inputs");
 		}
 	}
 }

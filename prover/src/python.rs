@@ -1,6 +1,7 @@
-//! The Python module; prover.pyi documents it.
+//! The Python module; proofward_prover.pyi documents it.
 
 use std::collections::HashMap;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::ir::{Bounds, Program};
 use crate::verify::Verifier;
 use crate::{circuit, commit, export, field, groth16, keys, points, poseidon, setup as key_setup};
 
-pyo3::create_exception!(prover, ProverError, PyException);
+pyo3::create_exception!(proofward_prover, ProverError, PyException);
 
 fn raise(py: Python<'_>, error: Error) -> PyErr {
 	let exception = ProverError::new_err(error.to_string());
@@ -25,9 +26,13 @@ fn raise(py: Python<'_>, error: Error) -> PyErr {
 	}
 }
 
-/// Run without the GIL; refusals become ProverError.
+/// Run without the GIL; refusals become ProverError, and so does a panic: it is a fault of this program, but
+/// what calls it is to go on.
 fn released<T: Send>(py: Python<'_>, f: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-	py.detach(f).map_err(|e| raise(py, e))
+	// Nothing outlives a panic half changed: caches are only ever replaced whole.
+	let caught = || catch_unwind(AssertUnwindSafe(f));
+	let internal = || refuse(Refusal::Internal, "the prover failed; please report this with the model");
+	py.detach(caught).unwrap_or_else(|_| internal()).map_err(|e| raise(py, e))
 }
 
 /// Run on `threads` threads (0: all cores).
@@ -74,7 +79,7 @@ fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyBytes> {
 	PyBytes::new(py, bytes)
 }
 
-#[pyclass(frozen, module = "prover")]
+#[pyclass(frozen, module = "proofward_prover")]
 struct Circuit(Arc<circuit::Circuit>);
 
 #[pymethods]
@@ -102,8 +107,8 @@ impl Circuit {
 	}
 
 	#[getter]
-	fn domain(&self, py: Python<'_>) -> PyResult<usize> {
-		self.0.domain_size().map_err(|e| raise(py, e))
+	fn domain(&self) -> usize {
+		self.0.domain_size()
 	}
 
 	#[getter]
@@ -127,17 +132,23 @@ impl Circuit {
 	}
 }
 
-#[pyclass(frozen, module = "prover")]
+#[pyclass(frozen, module = "proofward_prover")]
 struct ProvingKey(Arc<keys::ProvingKey>);
 
 #[pymethods]
 impl ProvingKey {
 	#[staticmethod]
-	#[pyo3(signature = (path, circuit, sha256 = None))]
-	fn load(py: Python<'_>, path: PathBuf, circuit: &Circuit, sha256: Option<&[u8]>) -> PyResult<ProvingKey> {
+	#[pyo3(signature = (path, circuit, sha256 = None, verifying_key = None))]
+	fn load(
+		py: Python<'_>,
+		path: PathBuf,
+		circuit: &Circuit,
+		sha256: Option<&[u8]>,
+		verifying_key: Option<&[u8]>,
+	) -> PyResult<ProvingKey> {
 		let key = released(py, || {
 			let sha256 = sha256.map(|bytes| array(Refusal::KeyMismatch, "a SHA-256", bytes)).transpose()?;
-			keys::ProvingKey::load(&path, &circuit.0.digest, sha256.as_ref())
+			keys::ProvingKey::load(&path, &circuit.0, sha256.as_ref(), verifying_key)
 		})?;
 		Ok(ProvingKey(key))
 	}
@@ -153,7 +164,7 @@ impl ProvingKey {
 	}
 }
 
-#[pyclass(frozen, module = "prover")]
+#[pyclass(frozen, module = "proofward_prover")]
 struct Proof {
 	proof: Vec<u8>,
 	commitments: [[u8; 32]; 2],
@@ -198,6 +209,18 @@ fn setup<'py>(
 	threads: usize,
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
 	let (key, sha256) = released(py, || threaded(threads, || key_setup::setup(&circuit.0, &path)))?;
+	Ok((bytes(py, &key), bytes(py, &sha256)))
+}
+
+#[pyfunction]
+#[pyo3(signature = (path, circuit, threads = 0))]
+fn check_key<'py>(
+	py: Python<'py>,
+	path: PathBuf,
+	circuit: &Circuit,
+	threads: usize,
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+	let (key, sha256) = released(py, || threaded(threads, || keys::check_file(&path, &circuit.0)))?;
 	Ok((bytes(py, &key), bytes(py, &sha256)))
 }
 
@@ -344,6 +367,9 @@ fn batch_verify(
 	use rayon::prelude::*;
 	released(py, || {
 		threaded(threads, || {
+			if items.is_empty() {
+				return refuse(Refusal::InputLength, "there is no proof to verify");
+			}
 			let key = verifier(verifying_key)?;
 			let claims = items
 				.par_iter()
@@ -378,7 +404,12 @@ fn solidity_verifier(py: Python<'_>, verifying_key: &[u8], template: &str) -> Py
 }
 
 #[pyfunction(name = "poseidon")]
-fn poseidon_hash<'py>(py: Python<'py>, inputs: Vec<Vec<u8>>) -> PyResult<Bound<'py, PyBytes>> {
+#[pyo3(signature = (inputs, capacity = None))]
+fn poseidon_hash<'py>(
+	py: Python<'py>,
+	inputs: Vec<Vec<u8>>,
+	capacity: Option<Vec<u8>>,
+) -> PyResult<Bound<'py, PyBytes>> {
 	let hash = released(py, || {
 		if inputs.is_empty() || inputs.len() > poseidon::MAX_ARITY {
 			return refuse(
@@ -390,7 +421,8 @@ fn poseidon_hash<'py>(py: Python<'py>, inputs: Vec<Vec<u8>>) -> PyResult<Bound<'
 			points::commitment(&array(Refusal::MalformedCommitment, "a field element", bytes)?)
 		};
 		let inputs = inputs.iter().map(element).collect::<Result<Vec<_>>>()?;
-		Ok(poseidon::hash(&mut crate::backend::Native, &inputs))
+		let capacity = capacity.as_ref().map(element).transpose()?.unwrap_or_default();
+		Ok(poseidon::hash(&mut crate::backend::Native, capacity, &inputs))
 	})?;
 	Ok(bytes(py, &field::to_bytes(&hash)))
 }
@@ -404,6 +436,7 @@ fn proofward_prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
 	module.add_class::<ProvingKey>()?;
 	module.add_class::<Proof>()?;
 	module.add_function(wrap_pyfunction!(setup, module)?)?;
+	module.add_function(wrap_pyfunction!(check_key, module)?)?;
 	module.add_function(wrap_pyfunction!(prove, module)?)?;
 	module.add_function(wrap_pyfunction!(evaluate, module)?)?;
 	module.add_function(wrap_pyfunction!(commit_values, module)?)?;

@@ -11,92 +11,102 @@
 
 use ark_bn254::{Fr, G1Projective, G2Projective};
 use ark_ec::scalar_mul::{BatchMulPreprocessing, ScalarMul};
-use ark_ec::short_weierstrass::{Projective, SWCurveConfig};
-use ark_ec::PrimeGroup;
-use ark_ff::{batch_inversion, AdditiveGroup, Field, UniformRand, Zero};
+use ark_ec::short_weierstrass::{Affine, Projective, SWCurveConfig};
+use ark_ec::{CurveGroup, PrimeGroup};
+use ark_ff::{AdditiveGroup, Field, PrimeField, Zero};
 use ark_groth16::VerifyingKey;
-use rand::rngs::OsRng;
 use rayon::prelude::*;
 use std::path::Path;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::circuit::{record, Circuit};
+use crate::circuit::Circuit;
 use crate::domain::Domain;
 use crate::error::Result;
-use crate::keys::Writer;
-use crate::matrices::{Matrices, Sparse, Var};
-use crate::msm::{best_window, coordinates, windows, Point, FULL_WIDTH};
-use crate::points::{self, Coordinate};
+use crate::keys::{self, rows, Points};
+use crate::layout::{Layout, Section};
+use crate::matrices::{Matrices, Sparse};
+use crate::msm;
+use crate::points;
+use crate::secrets::{self, nonzero};
 
-/// Points whose multiples are computed together.
+/// Scalars that a thread multiplies at a time.
 const CHUNK: usize = 256;
 
-/// What nobody may keep.
+/// What nobody may keep. Erased when dropped.
 struct Toxic {
-	alpha: Fr,
-	beta: Fr,
-	gamma: Fr,
-	delta: Fr,
-	tau: Fr,
+	alpha: Zeroizing<Fr>,
+	beta: Zeroizing<Fr>,
+	gamma: Zeroizing<Fr>,
+	delta: Zeroizing<Fr>,
+	tau: Zeroizing<Fr>,
 }
 
 impl Toxic {
-	/// From the operating system's randomness.
-	fn random() -> Toxic {
-		let nonzero = || loop {
-			let x = Fr::rand(&mut OsRng);
-			if !x.is_zero() {
-				return x;
+	/// From the operating system's randomness; tau lies neither on the domain nor on its coset.
+	fn random(size: usize) -> Toxic {
+		let tau = loop {
+			let tau = nonzero();
+			if tau.pow([2 * size as u64]) != Fr::ONE {
+				break tau;
 			}
 		};
-		Toxic { alpha: nonzero(), beta: nonzero(), gamma: nonzero(), delta: nonzero(), tau: nonzero() }
-	}
-}
-
-impl Drop for Toxic {
-	fn drop(&mut self) {
-		for secret in [&mut self.alpha, &mut self.beta, &mut self.gamma, &mut self.delta, &mut self.tau] {
-			secret.zeroize();
-		}
+		Toxic { alpha: nonzero(), beta: nonzero(), gamma: nonzero(), delta: nonzero(), tau }
 	}
 }
 
 /// Make keys for a circuit: write the proving key to `path`; the verifying key's bytes and the file's
-/// SHA-256.
+/// SHA-256. Refuses io.
+///
+/// What the keys are made from is erased from the heap and the stacks. Registers, swapped pages and what the
+/// operating system copied remain: run it in a process that ends.
 pub fn setup(circuit: &Circuit, path: &Path) -> Result<(Vec<u8>, [u8; 32])> {
-	let matrices = record(&circuit.program, circuit.batch)?;
-	let domain = Domain::new(circuit.domain_size()?);
-	let toxic = Toxic::random();
-	let columns = Columns::evaluate(&matrices, &domain, &toxic);
-	let (g1, g2) = (G1Projective::generator(), G2Projective::generator());
-	let gamma_inverse = toxic.gamma.inverse().expect("gamma is not 0");
-	let public = columns.public.map(|i| g1 * (columns.combined(i, &toxic) * gamma_inverse));
-	let verifying_key = VerifyingKey {
-		alpha_g1: (g1 * toxic.alpha).into(),
-		beta_g2: (g2 * toxic.beta).into(),
-		gamma_g2: (g2 * toxic.gamma).into(),
-		delta_g2: (g2 * toxic.delta).into(),
-		gamma_abc_g1: public.map(Into::into).to_vec(),
+	let made = make(circuit, Toxic::random);
+	secrets::wipe_stacks();
+	let points = made?;
+	let sha256 = keys::write(path, &circuit.digest, &points)?;
+	Ok((points::verifying_key_to_bytes(&points.verifying_key), sha256))
+}
+
+#[inline(never)]
+fn make(circuit: &Circuit, toxic: impl FnOnce(usize) -> Toxic) -> Result<Points> {
+	let layout = &*circuit.layout;
+	let matrices = rows(circuit)?;
+	let domain = Domain::new(layout.domain);
+	let toxic = toxic(domain.size);
+	let columns = Columns::evaluate(&matrices, layout, &domain, &toxic);
+	drop(matrices);
+	let largest = layout.domain.max(layout.widths.len());
+	let g1 = BatchMulPreprocessing::new(G1Projective::generator(), largest);
+	let g2 = BatchMulPreprocessing::new(G2Projective::generator(), layout.b.variables.len().max(32));
+
+	let gamma_inverse = Zeroizing::new(toxic.gamma.inverse().expect("gamma is not 0"));
+	let public = layout.public().map(|i| columns.combined(i, &toxic) * *gamma_inverse);
+	let own = multiply(&g1, &Zeroizing::new(vec![*toxic.alpha, *toxic.beta, *toxic.delta]));
+	let tau_m = toxic.tau.pow([domain.size as u64]);
+	let twisted = [*toxic.beta, *toxic.gamma, *toxic.delta, *toxic.tau, tau_m];
+	let twisted = multiply(&g2, &Zeroizing::new(twisted.to_vec()));
+	let of = |section: &Section, scalars: &[Fr]| {
+		Zeroizing::new(section.variables.iter().map(|&i| scalars[i as usize]).collect::<Vec<Fr>>())
 	};
-	let verifying_key = points::verifying_key_to_bytes(&verifying_key);
-
-	let mut own = Vec::new();
-	for secret in [toxic.beta, toxic.delta] {
-		let p = coordinates(&(g1 * secret).into()).expect("a secret is not 0");
-		points::write_point(&p, &mut own);
-	}
-	let sizes = [domain.size, matrices.widths.len(), matrices.fields as usize];
-	let mut writer = Writer::new(path)?;
-	writer.header(&circuit.digest, &verifying_key, &own, sizes, &matrices.widths)?;
-
-	let mut widths = matrices.widths.clone();
-	widths.resize(columns.a.len(), FULL_WIDTH);
-	section(&mut writer, g1, &widths, &columns.a)?;
-	section(&mut writer, g1, &widths, &columns.b)?;
-	section(&mut writer, g1, &widths, &columns.private(&toxic))?;
-	section(&mut writer, g2, &widths, &columns.b)?;
-	section(&mut writer, g1, &vec![FULL_WIDTH; domain.size], &quotient_scalars(&domain, &toxic))?;
-	Ok((verifying_key, writer.finish()?))
+	Ok(Points {
+		verifying_key: VerifyingKey {
+			alpha_g1: own[0],
+			beta_g2: twisted[0],
+			gamma_g2: twisted[1],
+			delta_g2: twisted[2],
+			gamma_abc_g1: multiply(&g1, &Zeroizing::new(public.to_vec())),
+		},
+		beta_g1: own[1],
+		delta_g1: own[2],
+		a: multiply(&g1, &of(&layout.a, &columns.a)),
+		b1: multiply(&g1, &of(&layout.b, &columns.b)),
+		l: multiply(&g1, &of(&layout.l, &columns.private(&toxic))),
+		h: multiply(&g1, &quotient_scalars(&domain, &toxic)),
+		b2: multiply(&g2, &of(&layout.b, &columns.b)),
+		powers: multiply(&g1, &powers(&toxic.tau, domain.size)),
+		tau_g2: twisted[3],
+		tau_m_g2: twisted[4],
+	})
 }
 
 /// Every variable's polynomials at tau. Integers come first, then field variables.
@@ -104,133 +114,194 @@ struct Columns {
 	a: Zeroizing<Vec<Fr>>,
 	b: Zeroizing<Vec<Fr>>,
 	c: Zeroizing<Vec<Fr>>,
-	/// The constant 1 and the two commitments.
-	public: [usize; 3],
 	/// Z(tau) = tau^m - 1.
-	vanishing: Fr,
+	vanishing: Zeroizing<Fr>,
 }
 
 impl Columns {
-	fn evaluate(matrices: &Matrices, domain: &Domain, toxic: &Toxic) -> Columns {
-		let lagrange = Zeroizing::new(domain.lagrange(Fr::ONE, toxic.tau));
-		let ints = matrices.widths.len();
-		let total = ints + matrices.fields as usize;
-		let place = |var: Var| match var {
-			Var::Int(i) => i as usize,
-			Var::Field(i) => ints + i as usize,
-		};
-		let [mut a, mut b, mut c] = [(); 3].map(|()| Zeroizing::new(vec![Fr::ZERO; total]));
+	fn evaluate(matrices: &Matrices, layout: &Layout, domain: &Domain, toxic: &Toxic) -> Columns {
+		let lagrange = domain.lagrange(Fr::ONE, *toxic.tau);
+		let [mut a, mut b, mut c] = [(); 3].map(|()| Zeroizing::new(vec![Fr::ZERO; layout.widths.len()]));
 		let mut rows = lagrange.iter();
 		let mut next = || rows.next().expect("the domain has a point for each row");
-		fn add<C: Copy>(column: &mut [Fr], side: &Sparse<C>, at: &Fr, place: impl Fn(Var) -> usize)
+		fn add<C: Copy>(column: &mut [Fr], side: &Sparse<C>, at: &Fr, layout: &Layout)
 		where
 			Fr: From<C>,
 		{
-			side.iter().for_each(|&(var, x)| column[place(var)] += Fr::from(x) * at);
+			side.iter().for_each(|&(var, x)| column[layout.place(var)] += Fr::from(x) * at);
 		}
 		for row in &matrices.int_rows {
 			let at = next();
-			add(&mut a, &row.a, at, place);
-			add(&mut b, &row.b, at, place);
-			row.c.iter().for_each(|&var| c[place(var)] += at);
+			add(&mut a, &row.a, at, layout);
+			add(&mut b, &row.b, at, layout);
+			row.c.iter().for_each(|&var| c[layout.place(var)] += at);
 		}
 		for row in &matrices.field_rows {
 			let at = next();
-			add(&mut a, &row.a, at, place);
-			add(&mut b, &row.b, at, place);
-			row.c.iter().for_each(|&var| c[place(var)] += at);
+			add(&mut a, &row.a, at, layout);
+			add(&mut b, &row.b, at, layout);
+			row.c.iter().for_each(|&var| c[layout.place(var)] += at);
 		}
-		let public = [0, ints, ints + 1];
-		for i in public {
+		for i in layout.public() {
 			a[i] += next();
 			assert!(c[i].is_zero(), "a public input is never a product");
 		}
-		let vanishing = toxic.tau.pow([domain.size as u64]) - Fr::ONE;
-		Columns { a, b, c, public, vanishing }
+		let vanishing = Zeroizing::new(toxic.tau.pow([domain.size as u64]) - Fr::ONE);
+		Columns { a, b, c, vanishing }
 	}
 
 	fn combined(&self, i: usize, toxic: &Toxic) -> Fr {
-		toxic.beta * self.a[i] + toxic.alpha * self.b[i] + self.c[i]
+		*toxic.beta * self.a[i] + *toxic.alpha * self.b[i] + self.c[i]
 	}
 
-	/// Scalars of L; 0 for the public inputs.
+	/// Scalars of L.
 	fn private(&self, toxic: &Toxic) -> Zeroizing<Vec<Fr>> {
-		let delta_inverse = toxic.delta.inverse().expect("delta is not 0");
-		let half_vanishing = self.vanishing / Fr::from(2);
-		let scalar = |i: usize| (self.combined(i, toxic) + self.c[i] * half_vanishing) * delta_inverse;
-		let mut scalars: Vec<Fr> = (0..self.a.len()).map(scalar).collect();
-		self.public.iter().for_each(|&i| scalars[i] = Fr::ZERO);
-		Zeroizing::new(scalars)
+		let delta_inverse = Zeroizing::new(toxic.delta.inverse().expect("delta is not 0"));
+		let half_vanishing = Zeroizing::new(*self.vanishing / Fr::from(2));
+		let scalar = |i: usize| (self.combined(i, toxic) + self.c[i] * *half_vanishing) * *delta_inverse;
+		Zeroizing::new((0..self.a.len()).map(scalar).collect())
 	}
 }
 
 /// Scalars of H.
 fn quotient_scalars(domain: &Domain, toxic: &Toxic) -> Zeroizing<Vec<Fr>> {
-	let vanishing = toxic.tau.pow([domain.size as u64]) - Fr::ONE;
-	let factor = -vanishing / (Fr::from(2) * toxic.delta);
-	let mut scalars = domain.lagrange(domain.half_step(), toxic.tau);
-	scalars.iter_mut().for_each(|x| *x *= factor);
-	Zeroizing::new(scalars)
+	let vanishing = Zeroizing::new(toxic.tau.pow([domain.size as u64]) - Fr::ONE);
+	let factor = Zeroizing::new(-*vanishing / (Fr::from(2) * *toxic.delta));
+	let mut scalars = domain.lagrange(domain.half_step(), *toxic.tau);
+	scalars.iter_mut().for_each(|x| *x *= *factor);
+	scalars
 }
 
-/// Write the table of all variables whose scalar is not 0.
-fn section<P: SWCurveConfig<ScalarField = Fr>>(
-	writer: &mut Writer,
-	base: Projective<P>,
-	widths: &[u8],
-	scalars: &[Fr],
-) -> Result<()>
-where
-	P::BaseField: Coordinate,
-	Projective<P>: ScalarMul<MulBase = ark_ec::short_weierstrass::Affine<P>, ScalarField = Fr>,
-{
-	let variables: Vec<u32> = (0..scalars.len() as u32).filter(|&i| !scalars[i as usize].is_zero()).collect();
-	let window = best_window(variables.iter().map(|&i| widths[i as usize]));
-	writer.section_header(window, &variables)?;
-	let fixed = BatchMulPreprocessing::new(base, variables.len().max(32));
-	for many in variables.chunks(64 * CHUNK) {
-		let parts: Vec<Vec<u8>> = many
-			.par_chunks(CHUNK)
-			.map(|part| {
-				let own = Zeroizing::new(part.iter().map(|&i| scalars[i as usize]).collect::<Vec<Fr>>());
-				let counts: Vec<usize> = part.iter().map(|&i| windows(widths[i as usize], window)).collect();
-				let bases = fixed.batch_mul(&own);
-				let bases = bases.iter().map(|p| coordinates(p).expect("the scalar is not 0")).collect();
-				let mut bytes = Vec::new();
-				for table in multiples::<P::BaseField>(bases, &counts, window) {
-					table.iter().for_each(|p| points::write_point(p, &mut bytes));
-				}
-				bytes
-			})
-			.collect();
-		parts.iter().try_for_each(|bytes| writer.put(bytes))?;
+/// `base^0 .. base^(n - 1)`.
+pub fn powers(base: &Fr, n: usize) -> Zeroizing<Vec<Fr>> {
+	let mut powers = Zeroizing::new(Vec::with_capacity(n));
+	let mut power = Zeroizing::new(Fr::ONE);
+	for _ in 0..n {
+		powers.push(*power);
+		*power *= base;
 	}
-	writer.pad()
+	powers
 }
 
-/// For each point as many multiples by 2^(window * i) as its count says. Affine doublings of all points
-/// together share an inversion.
-fn multiples<F: Field>(mut points: Vec<Point<F>>, counts: &[usize], window: u8) -> Vec<Vec<Point<F>>> {
-	let mut tables: Vec<Vec<Point<F>>> = points.iter().map(|&p| vec![p]).collect();
-	let mut active: Vec<usize> = (0..points.len()).collect();
-	loop {
-		active.retain(|&i| tables[i].len() < counts[i]);
-		if active.is_empty() {
-			return tables;
+/// The generator times each scalar. (arkworks' own leaves the scalars' bits in freed memory.)
+pub fn multiply<P: SWCurveConfig<ScalarField = Fr>>(
+	table: &BatchMulPreprocessing<Projective<P>>,
+	scalars: &[Fr],
+) -> Vec<Affine<P>>
+where
+	Projective<P>: ScalarMul<MulBase = Affine<P>, ScalarField = Fr>,
+{
+	let one = |scalar: &Fr| {
+		let scalar = Zeroizing::new(scalar.into_bigint());
+		let digit = |i: usize| msm::bits_at(&scalar, i * table.window, table.window as u8) as usize;
+		let mut sum = Projective::<P>::ZERO;
+		for (i, multiples) in table.table.iter().enumerate() {
+			sum += multiples[digit(i)];
 		}
-		for _ in 0..window {
-			// No point of prime order has y = 0.
-			let mut inverses: Vec<F> = active.iter().map(|&i| points[i].y.double()).collect();
-			batch_inversion(&mut inverses);
-			for (&i, inverse) in active.iter().zip(inverses) {
-				let p = points[i];
-				let square = p.x.square();
-				let slope = (square.double() + square) * inverse;
-				let x = slope.square() - p.x.double();
-				let y = slope * (p.x - x) - p.y;
-				points[i] = Point { x, y };
+		sum
+	};
+	scalars
+		.par_chunks(CHUNK)
+		.flat_map_iter(|part| Projective::normalize_batch(&part.iter().map(one).collect::<Vec<_>>()))
+		.collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+	use std::io::{Read, Seek, SeekFrom};
+
+	use ark_ff::UniformRand;
+	use rand::rngs::StdRng;
+	use rand::SeedableRng;
+
+	use super::*;
+	use crate::ir::{encode, Bounds, Node, Op};
+
+	fn small() -> Circuit {
+		let node = |op| Node { label: String::new(), op };
+		let input = node(Op::Input(vec![Bounds { lo: 0, hi: 15 }; 4]));
+		let shift = node(Op::Shift { s: 2, wires: vec![0, 1, 2, 3] });
+		Circuit::new(&encode(&[input, shift, node(Op::Output(vec![4, 5, 6, 7]))]), 1)
+			.expect("a small circuit")
+	}
+
+	/// The same secrets each time; nothing else in this process has them.
+	#[inline(never)]
+	fn seeded(_: usize) -> Toxic {
+		let mut rng = Box::new(StdRng::seed_from_u64(0x70f1c));
+		let mut next = || Zeroizing::new(Fr::rand(&mut *rng));
+		let toxic = Toxic { alpha: next(), beta: next(), gamma: next(), delta: next(), tau: next() };
+		// The generator's buffer holds what it gave; so does the heap after it.
+		*rng = StdRng::seed_from_u64(0);
+		rand::RngCore::next_u64(&mut *rng);
+		std::hint::black_box(&rng);
+		toxic
+	}
+
+	/// All memory that this process may write to, as one file: searching it takes what must not be in it.
+	fn snapshot() -> Vec<u8> {
+		let mut memory = std::fs::File::open("/proc/self/mem").expect("Linux");
+		let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
+		let mut all = Vec::with_capacity(512 << 20);
+		for line in maps.lines() {
+			let mut fields = line.split_whitespace();
+			let (range, rights) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
+			let (from, to) = range.split_once('-').expect("a range");
+			let [from, to] = [from, to].map(|x| u64::from_str_radix(x, 16).expect("hexadecimal"));
+			let own = (from..to).contains(&(all.as_ptr() as u64));
+			if rights.starts_with("rw") && !own && memory.seek(SeekFrom::Start(from)).is_ok() {
+				let before = all.len();
+				assert!(before as u64 + (to - from) <= all.capacity() as u64, "a small process");
+				all.resize(before + (to - from) as usize, 0);
+				if memory.read_exact(&mut all[before..]).is_err() {
+					all.truncate(before);
+				}
 			}
 		}
-		active.iter().for_each(|&i| tables[i].push(points[i]));
+		all
+	}
+
+	fn found(memory: &[u8], secret: &Fr) -> bool {
+		let forms = [secret.0 .0, secret.into_bigint().0];
+		let forms = forms.map(|limbs| limbs.map(u64::to_le_bytes).concat());
+		memory.windows(32).step_by(8).any(|bytes| forms.iter().any(|form| bytes == form))
+	}
+
+	#[test]
+	fn no_secret_is_left_in_memory() {
+		let circuit = small();
+		let made = make(&circuit, seeded);
+		secrets::wipe_stacks();
+		let planted = Box::new(Fr::from(0x1234_5678_9abc_u64).inverse().expect("not 0"));
+		let memory = snapshot();
+		assert!(found(&memory, &planted), "the search finds what is there");
+
+		let points = made.expect("keys");
+		let toxic = seeded(0);
+		let (matrices, domain) = (rows(&circuit).expect("rows"), Domain::new(circuit.layout.domain));
+		let columns = Columns::evaluate(&matrices, &circuit.layout, &domain, &toxic);
+		assert_eq!(points.powers[1], G1Projective::generator() * *toxic.tau, "these were the secrets");
+		let named = [
+			("alpha", *toxic.alpha),
+			("beta", *toxic.beta),
+			("gamma", *toxic.gamma),
+			("delta", *toxic.delta),
+			("tau", *toxic.tau),
+			("tau squared", toxic.tau.square()),
+			("1 / gamma", toxic.gamma.inverse().expect("not 0")),
+			("1 / delta", toxic.delta.inverse().expect("not 0")),
+			("Z(tau)", *columns.vanishing),
+			("1 / (tau - 1)", (*toxic.tau - Fr::ONE).inverse().expect("not 0")),
+			("tau - 1", *toxic.tau - Fr::ONE),
+			("L_0(tau)", domain.lagrange(Fr::ONE, *toxic.tau)[0]),
+			("the last power of tau", *powers(&toxic.tau, domain.size).last().expect("some")),
+			("the first of A", columns.a[0]),
+			("the last of B", *columns.b.last().expect("some")),
+			("the last of L", *columns.private(&toxic).last().expect("some")),
+			("the first of H", quotient_scalars(&domain, &toxic)[0]),
+		];
+		for (name, secret) in named {
+			assert!(secret.is_zero() || !found(&memory, &secret), "{name} was left in memory");
+		}
 	}
 }

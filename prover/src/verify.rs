@@ -46,10 +46,10 @@ impl Verifier {
 		(terms[0] + terms[1] + self.key.vk.gamma_abc_g1[0]).into_affine()
 	}
 
-	/// Whether all verify: a random combination of their equations, wrong with probability 2^-128 at most.
+	/// Whether all verify, and there are some: a random combination of their equations, wrong with probability 2^-128 at most.
 	pub fn batch_verify(&self, items: &[([Fr; 2], Proof<Bn254>)]) -> bool {
 		if items.is_empty() {
-			return true;
+			return false;
 		}
 		// sum of z * (e(A, B) - e(alpha, beta) - e(I, gamma) - e(C, delta)) = 0, with each z of 128 random bits.
 		let weights: Vec<Fr> = items.iter().map(|_| random_weight()).collect();

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 from pathlib import Path
 
 import proofward_prover as prover
 import pytest
+
+from proofward.protocol import record_salts
 
 from .conftest import SALTS, World, program
 
@@ -35,13 +36,42 @@ def test_client_and_proof_commit_alike(single: World, batched: World) -> None:
 
 
 def test_layout_is_the_documented_one() -> None:
-    """Bits above each other, then the salt's 31 bytes, through circomlib's Poseidon."""
+    """Bits above each other, then the record's salt, through circomlib's Poseidon with a tag for capacity."""
     bounds = [(-8, 7), (0, 15), (5, 5), (0, 3)]
     values = [-3, 9, 5, 2]
     packed = 5 | 9 << 4 | 2 << 8
-    salt = int.from_bytes(SALTS[0][:31], "little")
-    expected = prover.poseidon([n.to_bytes(32, "big") for n in (packed, salt)])
-    assert prover.commit(bounds, 1, values, SALTS[0]) == expected
+
+    def tagged(kind: bytes, inputs: list[int]) -> bytes:
+        words = [n.to_bytes(32, "big") for n in inputs]
+        return prover.poseidon(words, (b"proofward/commit/v2/" + kind).rjust(32, b"\0"))
+
+    first, second = (int.from_bytes(salt, "little") for salt in record_salts(SALTS[0], 2))
+    leaf = tagged(b"record", [packed, first])
+    assert prover.commit(bounds, 1, values, SALTS[0]) == leaf
+    leaves = [int.from_bytes(leaf, "big"), int.from_bytes(tagged(b"record", [packed, second]), "big")]
+    assert prover.commit(bounds, 2, values * 2, SALTS[0]) == tagged(b"node", leaves)
+    wide = [(0, 2**60 - 1)] * 64
+    elements = [sum(1 << 60 * i for i in range(4))] * 16
+    part = int.from_bytes(tagged(b"part", elements), "big")
+    assert prover.commit(wide, 1, [1] * 64, SALTS[0]) == tagged(b"record", [part, first])
+
+
+def test_every_bit_of_a_salt_counts() -> None:
+    seen = {prover.commit([(0, 1)], 1, [1], SALTS[0])}
+    for bit in range(256):
+        salt = bytearray(SALTS[0])
+        salt[bit // 8] ^= 1 << bit % 8
+        seen.add(prover.commit([(0, 1)], 1, [1], bytes(salt)))
+    assert len(seen) == 257
+
+
+def test_a_records_salt_has_one_form() -> None:
+    salt, path = prover.open_record([(0, 1)], 2, [1, 0], SALTS[0], 1)
+    root = prover.commit([(0, 1)], 2, [1, 0], SALTS[0])
+    assert prover.check_record([(0, 1)], 2, 1, [0], salt, path, root)
+    with pytest.raises(prover.ProverError) as refused:
+        prover.check_record([(0, 1)], 2, 1, [0], salt[:31] + b"\1", path, root)
+    assert refused.value.code == "bad-salt"
 
 
 def test_one_record_opens_alone(batched: World) -> None:
@@ -50,7 +80,7 @@ def test_one_record_opens_alone(batched: World) -> None:
     for index in (0, 15, 16, 17):
         record = values[3 * index : 3 * index + 3]
         salt, path = prover.open_record(bounds, 18, values, SALTS[0], index)
-        assert salt == hashlib.sha256(b"proofward/salt/v1" + SALTS[0] + index.to_bytes(4, "little")).digest()
+        assert salt == record_salts(SALTS[0], 18)[index]
 
         def check(record: list[int], salt: bytes, path: list[bytes], index: int) -> bool:
             return prover.check_record(bounds, 18, index, record, salt, path, root)

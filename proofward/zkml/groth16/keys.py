@@ -3,16 +3,20 @@ matches."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import proofward_prover as prover
 
+from proofward.zkml.errors import CompileError
 from proofward.zkml.lanes import Progress
+
+SETUP_TIMEOUT = 600
 
 
 @dataclass(frozen=True)
@@ -23,19 +27,37 @@ class Keys:
     cached: bool
 
 
-def make(circuit: prover.Circuit, target: Path, cache: Path | None, progress: Progress) -> Keys:
-    """Put a proving key for ``circuit`` at ``target``: from ``cache`` if it holds one, else by a new setup.
+def make(program: bytes, batch: int, target: Path, cache: Path | None, progress: Progress) -> Keys:
+    """Put a proving key for ``batch`` copies of ``program`` at ``target``.
+
+    It comes from ``cache`` if that holds one, else from a new setup in a process that ends with it.
+    Raises ProverError, CompileError.
 
     The cache must be private to the caller: who can write to it could plant a key whose trapdoor they know.
     """
+    circuit = prover.Circuit(program, batch)
     if cache is not None and (found := _cached(circuit, cache, target)) is not None:
         progress("keys: from the cache")
         return Keys(found, True)
     progress(f"keys: setting up {circuit.constraints} constraints")
-    verifying_key, digest = prover.setup(circuit, target)
+    verifying_key, digest = _set_up(program, batch, target)
     if cache is not None:
         _store(circuit, cache, target, verifying_key, digest)
     return Keys(verifying_key, False)
+
+
+def _set_up(program: bytes, batch: int, target: Path) -> tuple[bytes, bytes]:
+    """(verifying key, SHA-256 of the proving key), by `setup_process.py`."""
+    script = Path(__file__).with_name("setup_process.py")
+    command = [sys.executable, "-P", str(script), str(batch), str(target)]
+    done = subprocess.run(command, input=program, capture_output=True, timeout=SETUP_TIMEOUT)
+    try:
+        made = json.loads(done.stdout)
+        return bytes.fromhex(made["verifying_key"]), bytes.fromhex(made["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        why = said[-1] if said else f"exit {done.returncode}"
+        raise CompileError(f"the setup of the keys failed: {why}; try again") from error
 
 
 def _names(circuit: prover.Circuit, cache: Path) -> tuple[Path, Path]:
@@ -47,14 +69,8 @@ def _cached(circuit: prover.Circuit, cache: Path, target: Path) -> bytes | None:
     key, facts = _names(circuit, cache)
     try:
         recorded = json.loads(facts.read_text())
-        with key.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != recorded["sha256"]:
-                return None
         verifying_key = bytes.fromhex(recorded["verifying_key"])
-        if (
-            prover.ProvingKey.load(key, circuit, bytes.fromhex(recorded["sha256"])).verifying_key
-            != verifying_key
-        ):
+        if prover.check_key(key, circuit) != (verifying_key, bytes.fromhex(recorded["sha256"])):
             return None
     except (OSError, ValueError, KeyError, prover.ProverError):
         return None

@@ -70,9 +70,12 @@ class Groth16Public:
 
 
 class Groth16Prover:
-    """A circuit and its memory-mapped proving key. Thread-safe: nothing changes after the constructor."""
+    """A circuit and its proving key, checked and in this process's own memory.
 
-    def __init__(self, manifest: Manifest, private: Path) -> None:
+    Thread-safe: nothing changes after the constructor.
+    """
+
+    def __init__(self, manifest: Manifest, files: Mapping[str, bytes], private: Path) -> None:
         self._length = manifest.output.length
         try:
             self._circuit = Circuit((private / "program.bin").read_bytes(), manifest.batch)
@@ -81,7 +84,7 @@ class Groth16Prover:
                     "program.bin is not the circuit that the manifest names; compile the model again"
                 )
             pinned = bytes.fromhex(manifest.files[PROVING_KEY])
-            self._key = ProvingKey.load(private / "pk.bin", self._circuit, pinned)
+            self._key = ProvingKey.load(private / "pk.bin", self._circuit, pinned, files[VK])
         except ProverError as error:
             raise ArtifactError(
                 f"the proving key or program is unusable: {error}; compile the model again"
@@ -112,7 +115,7 @@ class Groth16Prover:
         return Proof(made.proof, made.input_commitment, made.output_commitment, outputs, phases)
 
     def close(self) -> None:
-        """Unmap the key."""
+        """Let the key go."""
         del self._key
 
 
@@ -143,7 +146,7 @@ class Groth16Lane:
 
     def open_prover(self, manifest: Manifest, files: Mapping[str, bytes], private: Path) -> LaneProver:
         """The worker's side. Raises ArtifactError."""
-        return Groth16Prover(manifest, private)
+        return Groth16Prover(manifest, files, private)
 
     def contract_source(self, manifest: Manifest, files: Mapping[str, bytes]) -> ContractSource:
         """The verifier contract with this key's constants."""

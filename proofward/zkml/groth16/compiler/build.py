@@ -57,12 +57,13 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
         raise CompileError(f"the circuit could not be built ({error.code}): {error}") from error
     cache = request.cache if request.setup == "dev" else None
     started = time.perf_counter()
+    program = lowered.program.encode()
     try:
-        made = keys.make(circuit, staging / "private" / "pk.bin", cache, request.progress)
+        made = keys.make(program, request.batch, staging / "private" / "pk.bin", cache, request.progress)
     except prover.ProverError as error:
         raise CompileError(f"the keys could not be made ({error.code}): {error}") from error
     seconds = time.perf_counter() - started
-    (staging / "private" / "program.bin").write_bytes(lowered.program.encode())
+    (staging / "private" / "program.bin").write_bytes(program)
     (staging / "public" / "vk.bin").write_bytes(made.verifying_key)
     params = LaneParams(
         output_bounds=circuit.output_bounds,
