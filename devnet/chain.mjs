@@ -13,8 +13,11 @@ import { Overlay, VersionedState } from './state.mjs'
 export const CODE = '0x3a636f6465'
 const storagePrefix = (pallet, item) => xxhashAsHex(pallet, 128) + xxhashAsHex(item, 128).slice(2)
 const ACCOUNT = storagePrefix('System', 'Account')
-// Extrinsics that one block takes: more wait for the next.
-const BLOCK_CAPACITY = 64
+// Extrinsics that one block takes, and milliseconds in which it takes more: the rest waits for the next.
+const BLOCK_CAPACITY = 512
+const BLOCK_MS = 250
+// Milliseconds from one block to the next that waiting extrinsics bring about: those that come together share one.
+const BLOCK_GAP = 25
 const HORIZON = 4096
 // sp_timestamp's inherent identifier.
 const TIMESTAMP = Buffer.from('timstap0')
@@ -174,6 +177,7 @@ export class DevChain {
     for (const inherent of inherents) this.run(overlay, 'BlockBuilder_apply_extrinsic', inherent)
     const included = []
     for (const entry of this.#pool.take(BLOCK_CAPACITY)) {
+      if (included.length > 0 && Date.now() > this.#lastBuilt + BLOCK_MS) break
       const answer = this.#apply(overlay, entry, included.length === 0)
       if (answer === 'full') break
       if (answer === 'included') included.push(entry)
@@ -260,9 +264,9 @@ export class DevChain {
   // Build blocks until `close`. Throws a LedgerError when one cannot be kept.
   async produce() {
     while (!this.#stopped) {
-      const rest = this.#lastBuilt + this.#blockTime - Date.now()
-      if (!this.#wanted && rest > 0) {
-        await this.#sleep(rest)
+      const rest = this.#lastBuilt + (this.#wanted ? BLOCK_GAP : this.#blockTime) - Date.now()
+      if (rest > 0) {
+        await this.#sleep(Math.min(rest, this.#blockTime))
         continue
       }
       try {

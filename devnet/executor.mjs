@@ -6,7 +6,8 @@
 import { secp256k1 } from '@noble/curves/secp256k1'
 import { u8aToHex } from '@polkadot/util'
 import { blake2AsU8a, ed25519Verify, keccakAsU8a, sha256AsU8a } from '@polkadot/util-crypto'
-import { sr25519Verify, xxhashAsU8a } from '@polkadot/util-crypto'
+import { xxhashAsU8a } from '@polkadot/util-crypto'
+import { sr25519Verify, waitReady } from '@polkadot/wasm-crypto'
 import { ZSTDDecoder } from 'zstddec'
 import { compact, concat, Reader, sized } from './scale.mjs'
 import { CHILD_PREFIX } from './state.mjs'
@@ -22,6 +23,9 @@ const FIRST_PAGES = 256
 const MOST_PAGES = 2048
 // An instance that has grown beyond this is not used again.
 const KEPT_BYTES = 64 * 1024 * 1024
+// Signatures whose verification is remembered.
+const MOST_SEEN = 4096
+const MOST_SIGNED = 256 // bytes; of a longer payload an extrinsic signs the hash
 const VERSION_SECTION = 'runtime_version'
 
 export class RuntimeError extends Error {}
@@ -35,6 +39,7 @@ function uncompressed(code) {
 
 const zstd = new ZSTDDecoder()
 await zstd.init()
+await waitReady()
 
 const modules = new Map() // code as hexadecimal -> WebAssembly.Module
 
@@ -158,6 +163,21 @@ function verified(check) {
   }
 }
 
+const seen = new Map() // signature, key and message -> 1 or 0
+
+// An sr25519 signature: an extrinsic's is looked at when it is submitted, and again in its block. Not util-crypto's
+// own function, which takes seven times as long.
+function verifiedOnce(signature, key, message) {
+  const name = Buffer.concat([signature, key, message]).toString('latin1')
+  let answer = seen.get(name)
+  if (answer === undefined) {
+    answer = verified(() => sr25519Verify(signature, message, key))
+    if (message.length <= MOST_SIGNED) seen.set(name, answer)
+    if (seen.size > MOST_SEEN) seen.delete(seen.keys().next().value)
+  }
+  return answer
+}
+
 // `session` has the storage, the log and its level of the call under way.
 function hostFunctions(heap, session) {
   const log = (line) => session.log(line)
@@ -184,7 +204,7 @@ function hostFunctions(heap, session) {
     ext_crypto_ed25519_verify_version_1: (signature, message, key) =>
       verified(() => ed25519Verify(heap.span(message), heap.copy(signature, 64), heap.copy(key, 32))),
     ext_crypto_sr25519_verify_version_2: (signature, message, key) =>
-      verified(() => sr25519Verify(heap.span(message), heap.copy(signature, 64), heap.copy(key, 32))),
+      verifiedOnce(heap.copy(signature, 64), heap.copy(key, 32), heap.span(message)),
     ext_crypto_secp256k1_ecdsa_recover_version_2: (signature, message) =>
       heap.putSpan(recoverKey(heap.copy(signature, 65), heap.copy(message, 32), false)),
     ext_crypto_secp256k1_ecdsa_recover_compressed_version_2: (signature, message) =>

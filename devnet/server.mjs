@@ -48,6 +48,7 @@ export class Connection {
   #send
   #subscriptions = new Map() // id -> { cancel, held: [notification] until the answer with the id has gone out }
   #kept = new Map() // kind -> Map(id -> value)
+  lastHeard = 0 // when it last asked something, in milliseconds since 1970
 
   constructor(send) {
     this.#send = send
@@ -199,6 +200,7 @@ function onSocket(handler, socket, log) {
       return
     }
     waiting += 1
+    connection.lastHeard = Date.now()
     try {
       const reply = await answerText(handler, data.toString(), connection, log)
       if (reply !== undefined) sendText(reply)

@@ -4,9 +4,11 @@ import { randomBytes } from 'node:crypto'
 import { compact, Reader, ScaleError } from '../scale.mjs'
 import { hex, INVALID_PARAMS, method, name, RpcError, unsubscribe } from './method.mjs'
 
-// Milliseconds between the two words about one block, included and final. Nothing happens to the block in between, but
-// polkadot.js drops what it hears while it still looks up the block that it heard of before.
-const BEFORE_FINAL = 250
+// Between the two words about one block, included and final, a connection has been quiet for so many milliseconds, or
+// the most have passed. Nothing happens to the block in between, but polkadot.js drops what it hears while it still looks
+// up the block that it heard of before.
+const QUIET = 500
+const MOST_QUIET = 10_000
 const BAD_FORMAT = 1001
 
 // An extrinsic as it travels: its bytes behind their length.
@@ -30,10 +32,14 @@ function watch(chain, bytes, connection, notification, tell) {
   const heard = (news, detail) => {
     tell(notify, news, detail)
     if (!news.inBlock) return connection.unsubscribe(id)
-    timer = setTimeout(() => {
+    const since = Date.now()
+    const final = () => {
+      const quiet = Date.now() - Math.max(since, connection.lastHeard)
+      if (quiet < QUIET && Date.now() < since + MOST_QUIET) return (timer = setTimeout(final, QUIET - quiet))
       tell(notify, { finalized: news.inBlock }, detail)
-      connection.unsubscribe(id)
-    }, BEFORE_FINAL)
+      return connection.unsubscribe(id)
+    }
+    final()
   }
   const { id, notify } = connection.subscribe(notification, () => {
     clearTimeout(timer)
