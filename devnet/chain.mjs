@@ -13,6 +13,8 @@ import { Overlay, VersionedState } from './state.mjs'
 export const CODE = '0x3a636f6465'
 const storagePrefix = (pallet, item) => xxhashAsHex(pallet, 128) + xxhashAsHex(item, 128).slice(2)
 const ACCOUNT = storagePrefix('System', 'Account')
+const AUTHORITIES = storagePrefix('Aura', 'Authorities')
+const SLOT = storagePrefix('Aura', 'CurrentSlot')
 // Extrinsics that one block takes, and milliseconds in which it takes more: the rest waits for the next.
 const BLOCK_CAPACITY = 512
 const BLOCK_MS = 250
@@ -21,6 +23,9 @@ const BLOCK_GAP = 25
 const HORIZON = 4096
 // sp_timestamp's inherent identifier.
 const TIMESTAMP = Buffer.from('timstap0')
+
+// DigestItem::PreRuntime of Aura.
+const slotDigest = (slot) => concat(Uint8Array.of(6), Buffer.from('aura'), sized(unsigned(slot, 8)))
 
 export class DevChain {
   state
@@ -117,7 +122,7 @@ export class DevChain {
   // What BlockBuilder_apply_extrinsic answers on top of `block`, as hexadecimal.
   dryRun(block, bytes) {
     const overlay = new Overlay(this.state, block.number)
-    this.run(overlay, 'Core_initialize_block', this.#draft(block))
+    this.#begin(overlay, block)
     return this.run(overlay, 'BlockBuilder_apply_extrinsic', bytes)
   }
 
@@ -172,8 +177,7 @@ export class DevChain {
     this.#lastBuilt = Date.now()
     const parent = this.head
     const overlay = new Overlay(this.state, parent.number)
-    this.run(overlay, 'Core_initialize_block', this.#draft(parent))
-    const inherents = this.#inherents(overlay)
+    const inherents = this.#inherents(overlay, this.#begin(overlay, parent))
     for (const inherent of inherents) this.run(overlay, 'BlockBuilder_apply_extrinsic', inherent)
     const included = []
     for (const entry of this.#pool.take(BLOCK_CAPACITY)) {
@@ -243,19 +247,32 @@ export class DevChain {
     }
   }
 
-  // The header that a block starts from: its roots are the runtime's to fill.
-  #draft(parent) {
-    return encodeHeader({
-      parentHash: parent.hash,
-      number: parent.number + 1,
-      stateRoot: UNKNOWN_ROOT,
-      extrinsicsRoot: UNKNOWN_ROOT,
-    })
+  // Begin the block behind `parent`: gives its time. A runtime with Aura wants each block's slot in its digest, never an
+  // earlier one, and the time in that slot: then time moves on by a slot where it does not allow two blocks in one.
+  #begin(overlay, parent) {
+    const now = Math.max(Date.now() + this.#offset, 0)
+    const draft = { parentHash: parent.hash, number: parent.number + 1, stateRoot: UNKNOWN_ROOT, extrinsicsRoot: UNKNOWN_ROOT }
+    const initialize = (logs) => this.run(overlay, 'Core_initialize_block', encodeHeader({ ...draft, logs }))
+    if (overlay.read(AUTHORITIES) === null) {
+      initialize([])
+      return now
+    }
+    const number = (hex) => (hex === null ? 0 : Number(new Reader(hexToU8a(hex)).unsigned(8)))
+    const length = number(this.call(parent, 'AuraApi_slot_duration', '0x'))
+    const last = number(overlay.read(SLOT))
+    let slot = Math.max(Math.floor(now / length), last)
+    try {
+      initialize([slotDigest(slot)])
+    } catch (error) {
+      if (!(error instanceof RuntimeError) || slot > last) throw error
+      slot = last + 1
+      initialize([slotDigest(slot)])
+    }
+    return Math.max(now, slot * length)
   }
 
   // The extrinsics that every block begins with, made by the runtime from the time.
-  #inherents(overlay) {
-    const now = Math.max(Date.now() + this.#offset, 0)
+  #inherents(overlay, now) {
     const data = concat(compact(1), TIMESTAMP, sized(unsigned(now, 8))) // InherentData: a map of identifiers
     const answer = this.run(overlay, 'BlockBuilder_inherent_extrinsics', u8aToHex(data))
     return new Reader(hexToU8a(answer)).list((reader) => u8aToHex(sized(reader.sized())))

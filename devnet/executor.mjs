@@ -9,6 +9,7 @@ import { blake2AsU8a, ed25519Verify, keccakAsU8a, sha256AsU8a } from '@polkadot/
 import { xxhashAsU8a } from '@polkadot/util-crypto'
 import { sr25519Verify, waitReady } from '@polkadot/wasm-crypto'
 import { ZSTDDecoder } from 'zstddec'
+import * as keys from './keys.mjs'
 import { compact, concat, Reader, sized } from './scale.mjs'
 import { CHILD_PREFIX } from './state.mjs'
 import { orderedRoot } from './trie.mjs'
@@ -188,6 +189,20 @@ function hostFunctions(heap, session) {
   const main = (key) => u8aToHex(heap.span(key))
   const child = (id, key) => childPrefix(heap.span(id)) + u8aToHex(heap.span(key)).slice(2)
   const optional = (value) => heap.putSpan(value ? some(value) : NONE)
+  // Copy a value from `offset` on to where the runtime has room for it; answers how much there was.
+  const readInto = (key, out, offset) => {
+    const value = stored(key)
+    if (!value) return heap.putSpan(NONE)
+    const rest = value.subarray(Math.min(offset >>> 0, value.length))
+    const part = rest.subarray(0, Number((out >> 32n) & 0xffffffffn))
+    heap.view(Number(out & 0xffffffffn), part.length).set(part)
+    return heap.putSpan(concat(Uint8Array.of(1), u32(rest.length)))
+  }
+  const generate = (scheme) => (type, seed) => heap.put(keys.generate(scheme, heap.copy(type, 4), heap.span(seed)))
+  const sign = (scheme) => (type, key, message) => {
+    const signature = keys.sign(scheme, heap.copy(type, 4), heap.copy(key, 32), heap.span(message))
+    return heap.putSpan(signature ? concat(Uint8Array.of(1), signature) : NONE)
+  }
   const hashing = (digest) => (data) => heap.put(digest(heap.span(data)))
   const twox = (bits) => hashing((data) => xxhashAsU8a(data, bits))
   return {
@@ -201,6 +216,10 @@ function hostFunctions(heap, session) {
     ext_hashing_twox_64_version_1: twox(64),
     ext_hashing_twox_128_version_1: twox(128),
 
+    ext_crypto_ed25519_generate_version_1: generate('ed25519'),
+    ext_crypto_ed25519_sign_version_1: sign('ed25519'),
+    ext_crypto_sr25519_generate_version_1: generate('sr25519'),
+    ext_crypto_sr25519_sign_version_1: sign('sr25519'),
     ext_crypto_ed25519_verify_version_1: (signature, message, key) =>
       verified(() => ed25519Verify(heap.span(message), heap.copy(signature, 64), heap.copy(key, 32))),
     ext_crypto_sr25519_verify_version_2: (signature, message, key) =>
@@ -211,6 +230,7 @@ function hostFunctions(heap, session) {
       heap.putSpan(recoverKey(heap.copy(signature, 65), heap.copy(message, 32), true)),
 
     ext_storage_get_version_1: (key) => optional(stored(main(key))),
+    ext_storage_read_version_1: (key, out, offset) => readInto(main(key), out, offset),
     ext_storage_set_version_1: (key, value) => session.storage.write(main(key), u8aToHex(heap.span(value))),
     ext_storage_clear_version_1: (key) => session.storage.write(main(key), null),
     ext_storage_exists_version_1: (key) => (session.storage.read(main(key)) === null ? 0 : 1),
@@ -234,15 +254,7 @@ function hostFunctions(heap, session) {
     ext_default_child_storage_set_version_1: (id, key, value) =>
       session.storage.write(child(id, key), u8aToHex(heap.span(value))),
     ext_default_child_storage_clear_version_1: (id, key) => session.storage.write(child(id, key), null),
-    ext_default_child_storage_read_version_1: (id, key, out, offset) => {
-      const value = stored(child(id, key))
-      if (!value) return heap.putSpan(NONE)
-      const rest = value.subarray(Math.min(offset >>> 0, value.length))
-      const room = Number((out >> 32n) & 0xffffffffn)
-      const part = rest.subarray(0, room)
-      heap.view(Number(out & 0xffffffffn), part.length).set(part)
-      return heap.putSpan(concat(Uint8Array.of(1), u32(rest.length)))
-    },
+    ext_default_child_storage_read_version_1: (id, key, out, offset) => readInto(child(id, key), out, offset),
     ext_default_child_storage_storage_kill_version_3: (id, limit) =>
       heap.putSpan(killed(session.storage.clear(childPrefix(heap.span(id)), optionalLimit(heap.span(limit))))),
 
