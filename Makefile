@@ -27,10 +27,11 @@ else
 	@echo "cargo is missing: the prover's and the pallets' own tests need rustup (stable)" >&2; exit 1
 endif
 
-check: setup ## lint and types: ruff, mypy, rustfmt, clippy
+check: setup tests/conformance/node_modules/.ready ## lint and types: ruff, mypy, biome, rustfmt, clippy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	tests/conformance/node_modules/.bin/biome ci --error-on-warnings
 	cd prover && cargo fmt --check && cargo clippy --all-targets --quiet -- -D warnings
 	cd chain && cargo fmt --check && SKIP_WASM_BUILD=1 cargo clippy --workspace --all-targets --quiet -- -D warnings
 

@@ -251,7 +251,12 @@ export class DevChain {
   // earlier one, and the time in that slot: then time moves on by a slot where it does not allow two blocks in one.
   #begin(overlay, parent) {
     const now = Math.max(Date.now() + this.#offset, 0)
-    const draft = { parentHash: parent.hash, number: parent.number + 1, stateRoot: UNKNOWN_ROOT, extrinsicsRoot: UNKNOWN_ROOT }
+    const draft = {
+      parentHash: parent.hash,
+      number: parent.number + 1,
+      stateRoot: UNKNOWN_ROOT,
+      extrinsicsRoot: UNKNOWN_ROOT,
+    }
     const initialize = (logs) => this.run(overlay, 'Core_initialize_block', encodeHeader({ ...draft, logs }))
     if (overlay.read(AUTHORITIES) === null) {
       initialize([])

@@ -5,8 +5,7 @@
 // runtimes import. A pointer and a length travel as one 64-bit integer: the length in the high half.
 import { secp256k1 } from '@noble/curves/secp256k1'
 import { u8aToHex } from '@polkadot/util'
-import { blake2AsU8a, ed25519Verify, keccakAsU8a, sha256AsU8a } from '@polkadot/util-crypto'
-import { xxhashAsU8a } from '@polkadot/util-crypto'
+import { blake2AsU8a, ed25519Verify, keccakAsU8a, sha256AsU8a, xxhashAsU8a } from '@polkadot/util-crypto'
 import { sr25519Verify, waitReady } from '@polkadot/wasm-crypto'
 import { ZSTDDecoder } from 'zstddec'
 import * as keys from './keys.mjs'

@@ -44,7 +44,12 @@ export function distinct(spec) {
 
 export function genesisBlock(spec) {
   const entries = Object.entries(spec.genesis.raw.top)
-  const stateRoot = u8aToHex(trieRoot(entries.map((pair) => pair.map((hex) => hexToU8a(hex))), STATE_VERSION))
+  const stateRoot = u8aToHex(
+    trieRoot(
+      entries.map((pair) => pair.map((hex) => hexToU8a(hex))),
+      STATE_VERSION,
+    ),
+  )
   const header = encodeHeader({ parentHash: ZERO, number: 0, stateRoot, extrinsicsRoot: EMPTY_ROOT })
   return { number: 0, hash: blake2AsHex(header, 256), header, extrinsics: [], changes: entries }
 }

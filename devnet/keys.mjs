@@ -10,7 +10,8 @@ const SCHEMES = {
 }
 
 const kept = new Map()
-const nameOf = (scheme, type, key) => [scheme, Buffer.from(type).toString('hex'), Buffer.from(key).toString('hex')].join()
+const nameOf = (scheme, type, key) =>
+  [scheme, Buffer.from(type).toString('hex'), Buffer.from(key).toString('hex')].join()
 
 // A seed's 32 bytes from SCALE Option<Vec<u8>>, in which it is text: hexadecimal behind 0x. Random ones for none.
 function seedOf(option) {

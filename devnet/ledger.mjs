@@ -3,8 +3,18 @@
 // blocks.jsonl: a line of JSON with the format and the genesis hash, the first block as JSON, and then a block a line as
 // base64 of raw deflate, whose dictionary is the first block's line: what all blocks say alike costs nothing. A file of
 // the first format has all blocks as JSON, and goes on in the second.
-import { closeSync, createReadStream, existsSync, fsyncSync, ftruncateSync, mkdirSync } from 'node:fs'
-import { openSync, readSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
@@ -176,7 +186,9 @@ export class Ledger {
       for (let at = 0; at < line.length; ) at += writeSync(this.#file, line, at)
     } catch (error) {
       ftruncateSync(this.#file, this.#size) // half a line would hide all that follow
-      throw new LedgerError(`a block cannot be written to ${this.#directory} (${error.code}): make room and start again`)
+      throw new LedgerError(
+        `a block cannot be written to ${this.#directory} (${error.code}): make room and start again`,
+      )
     }
     this.#size += line.length
     return [this.#size - line.length, line.length - 1]

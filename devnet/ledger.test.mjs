@@ -59,7 +59,10 @@ test('a full disk costs the block that did not fit, and no other', () =>
     const numbers = []
     const genesis = { number: 0, hash: `0x${'0'.repeat(64)}`, header: '0x', extrinsics: [] }
     const ledger = await Ledger.open(genesis, directory, ({ number }) => numbers.push(number))
-    assert.deepEqual(numbers, Array.from({ length: height + 1 }, (_, i) => i + 1))
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: height + 1 }, (_, i) => i + 1),
+    )
     ledger.close()
   }))
 
@@ -72,7 +75,10 @@ test('a block is read back as it was written, whatever is still in memory', () =
       for (const { number, hash, header, extrinsics } of blocks) {
         assert.equal(chain.hashAt(number), hash)
         for (const found of [chain.byHash(hash), chain.byHeight(number)]) {
-          assert.deepEqual([found.number, found.hash, found.header, found.extrinsics], [number, hash, header, extrinsics])
+          assert.deepEqual(
+            [found.number, found.hash, found.header, found.extrinsics],
+            [number, hash, header, extrinsics],
+          )
         }
       }
       assert.equal(chain.byHeight(301), undefined)
@@ -128,7 +134,13 @@ test('beyond the horizon a block tells what it set itself, and nothing that it m
 test('a start from a snapshot knows what one from all blocks knows, and a broken or foreign snapshot is left alone', () =>
   inDirectory(async (directory) => {
     const snapshot = join(directory, 'state.snapshot')
-    const state = (chain) => JSON.stringify([chain.head, chain.state.oldest, chain.state.entries(chain.state.oldest), chain.state.entries(chain.head.number)])
+    const state = (chain) =>
+      JSON.stringify([
+        chain.head,
+        chain.state.oldest,
+        chain.state.entries(chain.state.oldest),
+        chain.state.entries(chain.head.number),
+      ])
     const first = await open(directory, 20)
     await grow(first, 70)
     const expected = state(first)
@@ -151,7 +163,7 @@ test('a start from a snapshot knows what one from all blocks knows, and a broken
     assert.equal(await begun(), expected)
     // of blocks that the log does not have
     const path = join(directory, 'blocks.jsonl')
-    writeFileSync(path, readFileSync(path, 'utf8').split('\n').slice(0, 11).join('\n') + '\n')
+    writeFileSync(path, `${readFileSync(path, 'utf8').split('\n').slice(0, 11).join('\n')}\n`)
     writeFileSync(snapshot, kept)
     const short = await open(directory, 20)
     assert.equal(short.head.number, 10)

@@ -24,8 +24,11 @@ test('a lock whose file names a living process is stale when nobody holds it', (
 
 test('a lock is held while its process lives, and free as soon as it is killed', () =>
   inDirectory(async (path) => {
-    const script = "const { takeLock } = await import('./lock.mjs'); takeLock(process.argv[1]); console.log(); setInterval(() => {}, 1000)"
-    const owner = spawn(process.execPath, ['--input-type=module', '-e', script, path], { cwd: new URL('.', import.meta.url) })
+    const script =
+      "const { takeLock } = await import('./lock.mjs'); takeLock(process.argv[1]); console.log(); setInterval(() => {}, 1000)"
+    const owner = spawn(process.execPath, ['--input-type=module', '-e', script, path], {
+      cwd: new URL('.', import.meta.url),
+    })
     await new Promise((resolve) => owner.stdout.once('data', resolve))
     assert.throws(() => takeLock(path), { message: String(owner.pid) })
     owner.kill('SIGKILL')

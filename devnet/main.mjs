@@ -38,7 +38,8 @@ function options() {
   if (!values.spec) throw new UsageError('--spec FILE is missing')
   if (!Number.isInteger(port) || port < 0 || port > 65535) throw new UsageError(`--port ${values.port} is no port`)
   if (!Number.isInteger(blockTime) || blockTime < 50) throw new UsageError('--block-time takes 50 ms or more')
-  for (const origin of values.cors) if (!isOrigin(origin)) throw new UsageError(`--cors ${origin} is no origin such as https://example.org`)
+  for (const origin of values.cors)
+    if (!isOrigin(origin)) throw new UsageError(`--cors ${origin} is no origin such as https://example.org`)
   return { ...values, port, blockTime, followStdin: values['follow-stdin'] }
 }
 

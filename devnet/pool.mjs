@@ -134,7 +134,8 @@ export class Pool {
   included(entries) {
     const met = new Set(entries.flatMap(({ provides }) => provides))
     for (const { hash } of entries) this.remove(hash)
-    for (const entry of this.#waiting.values()) for (const tag of entry.requires) if (met.has(tag)) entry.requires.delete(tag)
+    for (const entry of this.#waiting.values())
+      for (const tag of entry.requires) if (met.has(tag)) entry.requires.delete(tag)
   }
 
   // Keep one for a later block; false when it has waited long enough.

@@ -90,13 +90,56 @@ function random(seed) {
 test('every method by every shape of parameters gets an answer, and the chain goes on', async () => {
   const client = await opened()
   const shapes = [
-    null, true, false, 0, 1, -1, 1.5, 42, 2 ** 31, 2 ** 53, 1e308, '', 'x', '0x', '0X00', '0x0', '0xzz', '0x00', UNKNOWN,
-    chain.head.hash, chain.head.hash.toUpperCase().replace('X', 'x'), '0x3a636f6465', 'Core_version', 'Metadata_metadata',
-    'BlockBuilder_apply_extrinsic', '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY', '__proto__', 'x'.repeat(5000),
-    `0x${'ab'.repeat(5000)}`, [], [null], [[]], [{}], ['0x'], ['0x00', 1], [UNKNOWN], Array(20).fill([]), {},
-    { length: 3 }, { __proto__: null, constructor: 1 }, { type: 'value', key: '0x00' }, [{ type: 'value', key: '0x' }],
-    [{ type: 'descendantsValues', key: '0x' }], [{ type: 'closestDescendantMerkleValue', key: '0x26' }], [{ type: 'no' }],
-    { count: -1 }, { count: 1e9 }, { to: 'x' }, { count: 1 }, { count: 1, more: 1 },
+    null,
+    true,
+    false,
+    0,
+    1,
+    -1,
+    1.5,
+    42,
+    2 ** 31,
+    2 ** 53,
+    1e308,
+    '',
+    'x',
+    '0x',
+    '0X00',
+    '0x0',
+    '0xzz',
+    '0x00',
+    UNKNOWN,
+    chain.head.hash,
+    chain.head.hash.toUpperCase().replace('X', 'x'),
+    '0x3a636f6465',
+    'Core_version',
+    'Metadata_metadata',
+    'BlockBuilder_apply_extrinsic',
+    '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY',
+    '__proto__',
+    'x'.repeat(5000),
+    `0x${'ab'.repeat(5000)}`,
+    [],
+    [null],
+    [[]],
+    [{}],
+    ['0x'],
+    ['0x00', 1],
+    [UNKNOWN],
+    Array(20).fill([]),
+    {},
+    { length: 3 },
+    { __proto__: null, constructor: 1 },
+    { type: 'value', key: '0x00' },
+    [{ type: 'value', key: '0x' }],
+    [{ type: 'descendantsValues', key: '0x' }],
+    [{ type: 'closestDescendantMerkleValue', key: '0x26' }],
+    [{ type: 'no' }],
+    { count: -1 },
+    { count: 1e9 },
+    { to: 'x' },
+    { count: 1 },
+    { count: 1, more: 1 },
   ]
   const draw = random(11)
   const asked = []
@@ -108,7 +151,8 @@ test('every method by every shape of parameters gets an answer, and the chain go
   }
   for (const [name, { params }] of methods) {
     const lists = [undefined, [], {}, 'x', ...shapes.map((shape) => [shape])]
-    for (let i = 0; i < 40; i += 1) lists.push(Array.from({ length: 1 + draw(params.length + 1) }, () => shapes[draw(shapes.length)]))
+    for (let i = 0; i < 40; i += 1)
+      lists.push(Array.from({ length: 1 + draw(params.length + 1) }, () => shapes[draw(shapes.length)]))
     for (const list of lists) {
       asked.push(ask(name, list))
       if (asked.length >= LIMITS.waiting / 2) await Promise.all(asked.splice(0))
@@ -148,7 +192,13 @@ test('the requests that ended or froze the chain are refused by the name of thei
 test('a web page of a foreign origin gets nothing, one that is allowed gets its answer', async () => {
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'system_chain' })
   const json = { 'Content-Type': 'application/json' }
-  const others = ['https://evil.example', 'null', 'http://page.example', `${PAGE}.evil.example`, `http://127.0.0.1:${port + 1}`]
+  const others = [
+    'https://evil.example',
+    'null',
+    'http://page.example',
+    `${PAGE}.evil.example`,
+    `http://127.0.0.1:${port + 1}`,
+  ]
   for (const Origin of [...others, `https://127.0.0.1:${port}`]) {
     assert.equal((await post(body, { ...json, Origin })).status, 403, Origin)
     assert.equal((await post('', { Origin }, { method: 'OPTIONS' })).status, 403)
@@ -158,7 +208,10 @@ test('a web page of a foreign origin gets nothing, one that is allowed gets its 
   const allowed = await post(body, { ...json, Origin: PAGE })
   assert.equal(JSON.parse(allowed.text).result, chain.spec.name)
   assert.equal(allowed.headers['access-control-allow-origin'], PAGE)
-  assert.equal((await post('', { Origin: PAGE }, { method: 'OPTIONS' })).headers['access-control-allow-headers'], 'Content-Type')
+  assert.equal(
+    (await post('', { Origin: PAGE }, { method: 'OPTIONS' })).headers['access-control-allow-headers'],
+    'Content-Type',
+  )
   ;(await opened({ origin: PAGE })).socket.close()
   const own = `127.0.0.1:${port}` // as Python's websocket-client says
   assert.equal((await post(body, { ...json, Host: own, Origin: `http://${own}` })).status, 200)
@@ -183,9 +236,21 @@ test('what is no request gets an error, and a batch its answers in order', async
   assert.equal((await raw('{"id":1,"method":"constructor"}')).error.code, -32601)
   assert.equal((await raw('{"id":1,"method":"state_subscribeStorage","params":[[]]}')).error.code, -32601)
   assert.equal((await post('{"method":"system_chain"}')).text, '')
-  const batch = [{ id: 2, method: 'system_chain' }, 5, { method: 'system_chain' }, { id: 3, method: 'chain_getHeader', params: [5] }]
+  const batch = [
+    { id: 2, method: 'system_chain' },
+    5,
+    { method: 'system_chain' },
+    { id: 3, method: 'chain_getHeader', params: [5] },
+  ]
   const answers = await raw(JSON.stringify(batch))
-  assert.deepEqual(answers.map(({ id, error }) => [id, error?.code]), [[2, undefined], [null, -32600], [3, -32602]])
+  assert.deepEqual(
+    answers.map(({ id, error }) => [id, error?.code]),
+    [
+      [2, undefined],
+      [null, -32600],
+      [3, -32602],
+    ],
+  )
   const many = Array(LIMITS.batch + 1).fill({ id: 1, method: 'system_chain' })
   assert.equal((await raw(JSON.stringify(many))).error.code, -32010)
 })
@@ -197,7 +262,11 @@ test('what is too large is refused, and so is one too many', async () => {
   await big.closed
   const client = await opened()
   // one answer of a megabyte, as often as a batch may ask
-  const batch = Array.from({ length: LIMITS.batch }, (_, id) => ({ id, method: 'state_getStorage', params: ['0x3a636f6465'] }))
+  const batch = Array.from({ length: LIMITS.batch }, (_, id) => ({
+    id,
+    method: 'state_getStorage',
+    params: ['0x3a636f6465'],
+  }))
   const answers = JSON.parse((await post(JSON.stringify(batch))).text)
   assert.equal(answers.length, LIMITS.batch)
   assert.ok(answers[0].result.length > 1e6)

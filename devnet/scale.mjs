@@ -69,7 +69,9 @@ export class Reader {
     const first = this.u8()
     const mode = first & 3
     if (mode === 3) return this.unsigned((first >>> 2) + 4)
-    return this.take((1 << mode) - 1).reduceRight((sum, byte) => sum * 256n + BigInt(byte), 0n) * 64n + BigInt(first >>> 2)
+    return (
+      this.take((1 << mode) - 1).reduceRight((sum, byte) => sum * 256n + BigInt(byte), 0n) * 64n + BigInt(first >>> 2)
+    )
   }
 
   compact() {

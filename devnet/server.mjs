@@ -144,18 +144,24 @@ async function answer(handler, request, connection, log) {
     const result = await handler(request, connection)
     reply = JSON.stringify({ jsonrpc: '2.0', id: id ?? null, result: result ?? null })
   } catch (problem) {
-    if (!Number.isInteger(problem?.code)) {
+    const known = Number.isInteger(problem?.code)
+    if (!known)
       log('request failed', { method: request.method.slice(0, 128), error: String(problem?.stack ?? problem) })
-      problem = { code: INTERNAL, message: 'Internal error', data: String(problem?.message ?? problem) }
-    }
-    reply = JSON.stringify(failure(id ?? null, problem))
+    const internal = { code: INTERNAL, message: 'Internal error', data: String(problem?.message ?? problem) }
+    reply = JSON.stringify(failure(id ?? null, known ? problem : internal))
   }
   if (id === undefined) return undefined
   return reply.length <= LIMITS.answerBytes ? reply : tooBig(id)
 }
 
 const tooBig = (id) =>
-  JSON.stringify(failure(id, { code: ANSWER_TOO_BIG, message: 'Response is too big', data: `Exceeded max limit of ${LIMITS.answerBytes}` }))
+  JSON.stringify(
+    failure(id, {
+      code: ANSWER_TOO_BIG,
+      message: 'Response is too big',
+      data: `Exceeded max limit of ${LIMITS.answerBytes}`,
+    }),
+  )
 
 // The JSON that answers a text; undefined when nothing in it wants an answer.
 async function answerText(handler, text, connection, log) {
@@ -175,7 +181,8 @@ async function answerText(handler, text, connection, log) {
   let size = 0
   for (const request of message) {
     // one after another, so that a batch holds one answer's memory beyond what it sends
-    const reply = size > LIMITS.answerBytes ? tooBig(request?.id ?? null) : await answer(handler, request, connection, log)
+    const reply =
+      size > LIMITS.answerBytes ? tooBig(request?.id ?? null) : await answer(handler, request, connection, log)
     if (reply === undefined) continue
     size += reply.length
     answers.push(size > LIMITS.answerBytes && reply.length > 1024 ? tooBig(request?.id ?? null) : reply)
@@ -196,7 +203,11 @@ function onSocket(handler, socket, log) {
   let waiting = 0
   socket.on('message', async (data) => {
     if (waiting >= LIMITS.waiting) {
-      sendText(JSON.stringify(failure(null, { code: BUSY, message: `More than ${LIMITS.waiting} requests wait for an answer` })))
+      sendText(
+        JSON.stringify(
+          failure(null, { code: BUSY, message: `More than ${LIMITS.waiting} requests wait for an answer` }),
+        ),
+      )
       return
     }
     waiting += 1
@@ -257,9 +268,12 @@ async function onRequest(handler, allowed, request, response, log) {
   if (!allowed(request)) {
     return refuse(response, 403, `the origin ${headers.origin} may not ask: allow it with --cors`)
   }
-  if (headers.origin !== undefined) response.setHeader('Access-Control-Allow-Origin', headers.origin).setHeader('Vary', 'Origin')
+  if (headers.origin !== undefined)
+    response.setHeader('Access-Control-Allow-Origin', headers.origin).setHeader('Vary', 'Origin')
   if (method === 'OPTIONS' && headers.origin !== undefined) {
-    response.setHeader('Access-Control-Allow-Methods', 'POST, GET').setHeader('Access-Control-Allow-Headers', 'Content-Type')
+    response
+      .setHeader('Access-Control-Allow-Methods', 'POST, GET')
+      .setHeader('Access-Control-Allow-Headers', 'Content-Type')
     return response.writeHead(204).end()
   }
   const connection = new NoConnection(() => {})
@@ -280,12 +294,15 @@ async function onRequest(handler, allowed, request, response, log) {
 // port cannot be had.
 export async function listen(handler, { host, port, cors = [], log = () => {} }) {
   const allowed = originCheck(cors)
-  const server = http.createServer({ headersTimeout: LIMITS.headersMs, requestTimeout: LIMITS.requestMs }, (request, response) => {
-    onRequest(handler, allowed, request, response, log).catch((problem) => {
-      if (problem?.code !== 'ECONNRESET') log('request failed', { error: String(problem?.stack ?? problem) })
-      response.destroy()
-    })
-  })
+  const server = http.createServer(
+    { headersTimeout: LIMITS.headersMs, requestTimeout: LIMITS.requestMs },
+    (request, response) => {
+      onRequest(handler, allowed, request, response, log).catch((problem) => {
+        if (problem?.code !== 'ECONNRESET') log('request failed', { error: String(problem?.stack ?? problem) })
+        response.destroy()
+      })
+    },
+  )
   server.maxConnections = LIMITS.connections
   await new Promise((resolve, reject) => {
     server.once('error', reject)
@@ -297,7 +314,8 @@ export async function listen(handler, { host, port, cors = [], log = () => {} })
   sockets.on('wsClientError', (_, socket) => socket.destroy())
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy())
-    if (allowed(request)) sockets.handleUpgrade(request, socket, head, (opened) => sockets.emit('connection', opened, request))
+    if (allowed(request))
+      sockets.handleUpgrade(request, socket, head, (opened) => sockets.emit('connection', opened, request))
     else socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
   })
   return {

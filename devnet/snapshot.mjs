@@ -35,7 +35,10 @@ export function readSnapshot(directory, genesis) {
   }
   if (snapshot.format !== FORMAT || snapshot.genesis !== genesis) return undefined
   const joined = Buffer.from(snapshot.hashes, 'base64')
-  const hashes = Array.from({ length: joined.length / 32 }, (_, at) => `0x${joined.toString('hex', 32 * at, 32 * (at + 1))}`)
+  const hashes = Array.from(
+    { length: joined.length / 32 },
+    (_, at) => `0x${joined.toString('hex', 32 * at, 32 * (at + 1))}`,
+  )
   return hashes.length === snapshot.height + 1 ? { ...snapshot, hashes } : undefined
 }
 

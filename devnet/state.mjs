@@ -198,7 +198,8 @@ export class Overlay {
   // The same, undoing it.
   rollback(depth = this.#undo.length - 1) {
     while (this.#undo.length > depth) {
-      for (const [key, value] of this.#undo.pop().reverse()) value === undefined ? this.#forget(key) : this.#put(key, value)
+      for (const [key, value] of this.#undo.pop().reverse())
+        value === undefined ? this.#forget(key) : this.#put(key, value)
     }
   }
 
@@ -220,7 +221,8 @@ export class Overlay {
   // The first key behind `key`; a walk over the main trie does not see the keys of child tries.
   next(key) {
     let found = this.#first('', key)
-    while (found?.startsWith(CHILD_PREFIX) && found.length > CHILD_PREFIX.length + CHILD_ID) found = this.#first('', found)
+    while (found?.startsWith(CHILD_PREFIX) && found.length > CHILD_PREFIX.length + CHILD_ID)
+      found = this.#first('', found)
     return found
   }
 

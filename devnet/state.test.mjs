@@ -77,11 +77,21 @@ test('state at every height, and transactions on it, read and walk as plain maps
 
 test('a prefix is cleared up to the limit, which counts the keys of the state alone', () => {
   const state = new VersionedState()
-  state.commit(0, ['0x01', '0x02', '0x03'].map((key) => [key, '0xaa']))
+  state.commit(
+    0,
+    ['0x01', '0x02', '0x03'].map((key) => [key, '0xaa']),
+  )
   const overlay = new Overlay(state, 0)
   overlay.write('0x04', '0xbb')
   assert.deepEqual(overlay.clear('0x0', 2), { removed: 2, all: false })
-  assert.deepEqual([...overlay.changes], [['0x04', null], ['0x01', null], ['0x02', null]])
+  assert.deepEqual(
+    [...overlay.changes],
+    [
+      ['0x04', null],
+      ['0x01', null],
+      ['0x02', null],
+    ],
+  )
   assert.equal(overlay.next('0x'), '0x03')
   assert.deepEqual(overlay.clear('0x0', 5), { removed: 3, all: true })
 })
@@ -89,7 +99,12 @@ test('a prefix is cleared up to the limit, which counts the keys of the state al
 test('a walk over the main trie does not enter a child trie', () => {
   const child = `0x3a6368696c645f73746f726167653a64656661756c743a${'ab'.repeat(32)}`
   const state = new VersionedState()
-  state.commit(0, [['0x3a', '0x01'], [`${child}01`, '0x02'], [`${child}02`, '0x03'], ['0x3b', '0x04']])
+  state.commit(0, [
+    ['0x3a', '0x01'],
+    [`${child}01`, '0x02'],
+    [`${child}02`, '0x03'],
+    ['0x3b', '0x04'],
+  ])
   const overlay = new Overlay(state, 0)
   assert.equal(overlay.next('0x3a'), '0x3b')
   assert.deepEqual(overlay.clear(child, 1), { removed: 1, all: false })
@@ -106,17 +121,32 @@ const signed = (hash, nonce, priority = 0n) => {
 
 test('the pool gives what is ready, in the order of nonces and priorities, and keeps each extrinsic once', () => {
   const pool = new Pool()
-  for (const [hash, nonce] of [['third', 7], ['first', 5], ['second', 6], ['late', 9]]) pool.add(signed(hash, nonce))
+  for (const [hash, nonce] of [
+    ['third', 7],
+    ['first', 5],
+    ['second', 6],
+    ['late', 9],
+  ])
+    pool.add(signed(hash, nonce))
   pool.add({ hash: 'urgent', bytes: 'urgent', priority: 9n, requires: [], provides: ['0xbb'] })
   assert.equal(pool.nextNonce(ALICE, 5), 8)
-  assert.deepEqual(pool.take(9).map(({ hash }) => hash), ['urgent', 'first', 'second', 'third'])
+  assert.deepEqual(
+    pool.take(9).map(({ hash }) => hash),
+    ['urgent', 'first', 'second', 'third'],
+  )
   assert.equal(pool.ready('third'), true)
   assert.equal(pool.ready('late'), false)
   assert.throws(() => pool.add(signed('late', 9)), { code: 1013 })
   pool.included(pool.take(2))
-  assert.deepEqual(pool.take(9).map(({ hash }) => hash), ['second', 'third'])
+  assert.deepEqual(
+    pool.take(9).map(({ hash }) => hash),
+    ['second', 'third'],
+  )
   for (let block = 0; block < 63; block += 1) assert.deepEqual(pool.age(), [])
-  assert.deepEqual(pool.age().map(({ hash }) => hash), ['late'])
+  assert.deepEqual(
+    pool.age().map(({ hash }) => hash),
+    ['late'],
+  )
 })
 
 test('an extrinsic is replaced by one that provides the same at a higher priority, and by no other', () => {
@@ -125,7 +155,10 @@ test('an extrinsic is replaced by one that provides the same at a higher priorit
   pool.add(signed('next', 6, 10n))
   assert.throws(() => pool.add(signed('equal', 5, 10n)), { code: 1014, message: /too low/ })
   assert.deepEqual(pool.add(signed('new', 5, 11n)), ['old'])
-  assert.deepEqual(pool.take(9).map(({ hash }) => hash), ['new', 'next'])
+  assert.deepEqual(
+    pool.take(9).map(({ hash }) => hash),
+    ['new', 'next'],
+  )
   pool.remove('new')
   assert.deepEqual(pool.take(9), [])
 })

@@ -6,7 +6,10 @@ import { concat } from './scale.mjs'
 import { merkleValue, trieRoot } from './trie.mjs'
 
 // Entries under three first nibbles; values long enough that every node is stored by its hash.
-const pairs = [0x10, 0x11, 0x17, 0x42, 0x90, 0x9f].map((first) => [Uint8Array.of(first, 7), new Uint8Array(40).fill(first)])
+const pairs = [0x10, 0x11, 0x17, 0x42, 0x90, 0x9f].map((first) => [
+  Uint8Array.of(first, 7),
+  new Uint8Array(40).fill(first),
+])
 const under = (nibble) => pairs.filter(([key]) => key[0] >> 4 === nibble)
 const neighbours = (nibble) => {
   const at = pairs.indexOf(under(nibble)[0])

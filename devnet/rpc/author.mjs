@@ -1,6 +1,7 @@
 // author_* and transaction*: extrinsics come in, and how far they are.
-import { hexToU8a } from '@polkadot/util'
+
 import { randomBytes } from 'node:crypto'
+import { hexToU8a } from '@polkadot/util'
 import { compact, Reader, ScaleError } from '../scale.mjs'
 import { hex, INVALID_PARAMS, method, name, RpcError, unsubscribe } from './method.mjs'
 

@@ -1,7 +1,8 @@
 // chainHead_v1_* and archive_v1_*, after https://paritytech.github.io/json-rpc-interface-spec/.
+
+import { randomBytes } from 'node:crypto'
 import { hexToU8a } from '@polkadot/util'
 import { blake2AsHex } from '@polkadot/util-crypto'
-import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { CODE } from '../chain.mjs'
 import { RuntimeError } from '../executor.mjs'
@@ -60,9 +61,17 @@ function merkleUnder(chain, block, prefix, trie) {
   const names = chain.state.keys(prefix, block.number, MOST_UNDER + 1)
   if (names.length === 0) return undefined
   if (names.length > MOST_UNDER) throw new RuntimeError(`more than ${MOST_UNDER} entries are below ${prefix}`)
-  const pairs = names.map((name) => [hexToU8a(`0x${name.slice(trie.length)}`), hexToU8a(chain.state.read(name, block.number))])
-  const beside = [chain.state.previousKey(names[0], block.number), chain.state.nextKey(trie, names.at(-1), block.number)]
-  const neighbours = beside.filter((name) => name?.startsWith(trie)).map((name) => hexToU8a(`0x${name.slice(trie.length)}`))
+  const pairs = names.map((name) => [
+    hexToU8a(`0x${name.slice(trie.length)}`),
+    hexToU8a(chain.state.read(name, block.number)),
+  ])
+  const beside = [
+    chain.state.previousKey(names[0], block.number),
+    chain.state.nextKey(trie, names.at(-1), block.number),
+  ]
+  const neighbours = beside
+    .filter((name) => name?.startsWith(trie))
+    .map((name) => hexToU8a(`0x${name.slice(trie.length)}`))
   return merkleValue(pairs, neighbours, 1)
 }
 
@@ -70,7 +79,10 @@ function merkleUnder(chain, block, prefix, trie) {
 
 function runtimeOf(chain, block) {
   const { specName, implName, specVersion, implVersion, transactionVersion, apis } = chain.version(block)
-  return { type: 'valid', spec: { specName, implName, specVersion, implVersion, transactionVersion, apis: Object.fromEntries(apis) } }
+  return {
+    type: 'valid',
+    spec: { specName, implName, specVersion, implVersion, transactionVersion, apis: Object.fromEntries(apis) },
+  }
 }
 
 // One follow subscription: the blocks it holds and its operations.
@@ -204,7 +216,8 @@ const ofOperation = { followSubscription: name, operationId: name }
 
 const chainHead_v1_continue = method(ofOperation, (context, [id, operationId], connection) => {
   const follow = connection.recall('follow', id)
-  if (!follow?.operations.get(operationId)) throw new RpcError(NO_CONTINUE, 'Operation ID does not generate a continue event')
+  if (!follow?.operations.get(operationId))
+    throw new RpcError(NO_CONTINUE, 'Operation ID does not generate a continue event')
   context.soon(() => step(follow, operationId, () => send(follow, operationId)))
   return null
 })
@@ -252,36 +265,40 @@ const archive_v1_call = method({ hash, function: name, callParameters: hex }, ({
   }
 })
 
-const archive_v1_storage = method({ hash, items, childTrie: optional(key) }, (context, [at, items, child], connection) => {
-  const { id, notify } = connection.subscribe('archive_v1_storageEvent', () => (stopped = true))
-  let stopped = false
-  const failed = (error) => {
-    notify({ event: 'storageError', error })
-    connection.unsubscribe(id)
-  }
-  const block = context.chain.byHash(at)
-  const steps = block && storageItems(context.chain, block, items, child)
-  const next = () => {
-    if (stopped) return
-    try {
-      const { value, done: ended } = steps.next()
-      if (!ended) {
-        for (const item of value) notify({ event: 'storage', ...item, ...(child === undefined ? {} : { childTrieKey: child }) })
-        context.soon(next)
+const archive_v1_storage = method(
+  { hash, items, childTrie: optional(key) },
+  (context, [at, items, child], connection) => {
+    const { id, notify } = connection.subscribe('archive_v1_storageEvent', () => (stopped = true))
+    let stopped = false
+    const failed = (error) => {
+      notify({ event: 'storageError', error })
+      connection.unsubscribe(id)
+    }
+    const block = context.chain.byHash(at)
+    const steps = block && storageItems(context.chain, block, items, child)
+    const next = () => {
+      if (stopped) return
+      try {
+        const { value, done: ended } = steps.next()
+        if (!ended) {
+          for (const item of value)
+            notify({ event: 'storage', ...item, ...(child === undefined ? {} : { childTrieKey: child }) })
+          context.soon(next)
+          return
+        }
+      } catch (error) {
+        if (!(error instanceof RuntimeError)) throw error
+        failed(error.message)
         return
       }
-    } catch (error) {
-      if (!(error instanceof RuntimeError)) throw error
-      failed(error.message)
-      return
+      notify({ event: 'storageDone' })
+      connection.unsubscribe(id)
     }
-    notify({ event: 'storageDone' })
-    connection.unsubscribe(id)
-  }
-  const problem = block ? block.number < context.chain.state.oldest && DISCARDED : `Block ${at} not found`
-  context.soon(problem ? () => failed(problem) : next)
-  return id
-})
+    const problem = block ? block.number < context.chain.state.oldest && DISCARDED : `Block ${at} not found`
+    context.soon(problem ? () => failed(problem) : next)
+    return id
+  },
+)
 
 export const followMethods = {
   chainHead_v1_follow,

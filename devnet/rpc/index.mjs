@@ -3,14 +3,17 @@ import { RuntimeError } from '../executor.mjs'
 import { authorMethods } from './author.mjs'
 import { chainMethods } from './chain.mjs'
 import { followMethods } from './follow.mjs'
-import { checked, CLIENT_ERROR, method, RpcError } from './method.mjs'
+import { CLIENT_ERROR, checked, method, RpcError } from './method.mjs'
 import { stateMethods } from './state.mjs'
 import { systemMethods } from './system.mjs'
 
 export const methods = new Map(
   Object.entries({ ...authorMethods, ...chainMethods, ...followMethods, ...stateMethods, ...systemMethods }),
 )
-methods.set('rpc_methods', method({}, () => ({ methods: [...methods.keys()].sort() })))
+methods.set(
+  'rpc_methods',
+  method({}, () => ({ methods: [...methods.keys()].sort() })),
+)
 
 const METHOD_NOT_FOUND = -32601
 

@@ -63,22 +63,28 @@ export const count = z.number().int().min(0)
 // A block's number: as a number, or as hexadecimal without leading zeros, as nodes write it.
 export const height = z.union([
   count.max(0xffffffff),
-  z.string().regex(/^0x[0-9a-fA-F]{1,8}$/, 'expected a block number').transform((text) => Number.parseInt(text, 16)),
+  z
+    .string()
+    .regex(/^0x[0-9a-fA-F]{1,8}$/, 'expected a block number')
+    .transform((text) => Number.parseInt(text, 16)),
 ])
 export const flag = z.boolean()
 
 // An account's 32 bytes, from SS58 or hexadecimal.
-export const account = z.string().max(MOST_NAME).transform((text, context) => {
-  let bytes
-  try {
-    bytes = decodeAddress(text)
-  } catch {
-    bytes = undefined
-  }
-  if (bytes?.length === 32) return bytes
-  context.addIssue({ code: 'custom', message: 'expected an account in SS58' })
-  return z.NEVER
-})
+export const account = z
+  .string()
+  .max(MOST_NAME)
+  .transform((text, context) => {
+    let bytes
+    try {
+      bytes = decodeAddress(text)
+    } catch {
+      bytes = undefined
+    }
+    if (bytes?.length === 32) return bytes
+    context.addIssue({ code: 'custom', message: 'expected an account in SS58' })
+    return z.NEVER
+  })
 
 // ---- what several methods share --------------------------------------------------------------
 

@@ -4,7 +4,20 @@ import { blake2AsHex } from '@polkadot/util-crypto'
 import { CODE } from '../chain.mjs'
 import { Reader } from '../scale.mjs'
 import { CHILD_PREFIX } from '../state.mjs'
-import { count, hash, hex, key, keys, method, name, optional, reader, RpcError, stateBlock, unsubscribe } from './method.mjs'
+import {
+  count,
+  hash,
+  hex,
+  key,
+  keys,
+  method,
+  name,
+  optional,
+  RpcError,
+  reader,
+  stateBlock,
+  unsubscribe,
+} from './method.mjs'
 
 // As in a node: keys of one page.
 const MOST_PAGE = 1000
@@ -19,7 +32,8 @@ const INVALID_COUNT = 4002
 const at = { hash: optional(hash) }
 const sizeOf = (value) => (value.length - 2) / 2
 
-const tooMany = (what, most) => new RpcError(INVALID_COUNT, `more than ${most} ${what}: ask page by page with state_getKeysPaged`)
+const tooMany = (what, most) =>
+  new RpcError(INVALID_COUNT, `more than ${most} ${what}: ask page by page with state_getKeysPaged`)
 
 function allKeys(chain, prefix, block) {
   const found = chain.state.keys(prefix, block.number, MOST_PAIRS + 1)
@@ -43,7 +57,9 @@ const getStorageSize = method({ key, ...at }, ({ chain }, [name, at]) => {
   return sizes.reduce((sum, size) => sum + size, 0) || null
 })
 
-const getKeys = method({ prefix: key, ...at }, ({ chain }, [prefix, at]) => allKeys(chain, prefix, stateBlock(chain, at)))
+const getKeys = method({ prefix: key, ...at }, ({ chain }, [prefix, at]) =>
+  allKeys(chain, prefix, stateBlock(chain, at)),
+)
 
 const getPairs = method({ prefix: key, ...at }, ({ chain }, [prefix, at]) => {
   const block = stateBlock(chain, at)
@@ -90,7 +106,8 @@ const state_queryStorage = method({ keys, from: hash, to: optional(hash) }, ({ c
       if (value === known) continue
       known = value
       found += 1
-      if (found > MOST_CHANGES) throw new RpcError(INVALID_COUNT, `more than ${MOST_CHANGES} changes: ask for fewer blocks`)
+      if (found > MOST_CHANGES)
+        throw new RpcError(INVALID_COUNT, `more than ${MOST_CHANGES} changes: ask for fewer blocks`)
       if (!changes.has(height)) changes.set(height, [])
       changes.get(height).push([one, value])
     }

@@ -59,7 +59,10 @@ const dev_newBlock = method(
   async ({ chain }, [{ count, to } = {}]) => {
     const wanted = to === undefined ? (count ?? 1) : to - chain.head.number
     if (wanted < 1 || wanted > MOST_BLOCKS) {
-      throw new RpcError(INVALID_PARAMS, `Invalid params: options: one call builds 1 to ${MOST_BLOCKS} blocks, not ${wanted}`)
+      throw new RpcError(
+        INVALID_PARAMS,
+        `Invalid params: options: one call builds 1 to ${MOST_BLOCKS} blocks, not ${wanted}`,
+      )
     }
     let block
     for (let built = 0; built < wanted; built += 1) block = await chain.newBlock()
@@ -67,7 +70,15 @@ const dev_newBlock = method(
   },
 )
 
-const time = z.union([z.number(), z.string().max(64).transform((text) => Date.parse(text))]).pipe(z.number().int().min(0).max(LAST_TIME))
+const time = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .max(64)
+      .transform((text) => Date.parse(text)),
+  ])
+  .pipe(z.number().int().min(0).max(LAST_TIME))
 
 const dev_timeTravel = method({ time }, async ({ chain }, [milliseconds]) => {
   chain.travel(milliseconds)

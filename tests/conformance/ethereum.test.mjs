@@ -6,7 +6,16 @@ import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import test, { after, before } from 'node:test'
-import { Contract, ContractFactory, isError, JsonRpcProvider, NonceManager, parseEther, Wallet, WebSocketProvider } from 'ethers'
+import {
+  Contract,
+  ContractFactory,
+  isError,
+  JsonRpcProvider,
+  NonceManager,
+  parseEther,
+  Wallet,
+  WebSocketProvider,
+} from 'ethers'
 import { createPublicClient, createWalletClient, defineChain, http, publicActions, webSocket } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 
@@ -40,7 +49,9 @@ function compile() {
   const require = createRequire(new URL('../../contracts/package.json', import.meta.url))
   const outputSelection = { '*': { '*': ['abi', 'evm.bytecode.object'] } }
   const sources = { 'Tally.sol': { content: SOURCE } }
-  const made = JSON.parse(require('solc').compile(JSON.stringify({ language: 'Solidity', sources, settings: { outputSelection } })))
+  const made = JSON.parse(
+    require('solc').compile(JSON.stringify({ language: 'Solidity', sources, settings: { outputSelection } })),
+  )
   const { abi, evm } = made.contracts['Tally.sol'].Tally
   return { abi, bytecode: `0x${evm.bytecode.object}` }
 }
@@ -94,14 +105,20 @@ test('ethers deploys, calls, sends, and reads what happened', async () => {
     assert.deepEqual([...tally.interface.parseLog(receipt.logs[0]).args], [alith.address, 7n])
 
     const events = await tally.queryFilter(tally.filters.Added(alith.address), 0)
-    assert.deepEqual(events.map((one) => one.transactionHash), [receipt.hash])
+    assert.deepEqual(
+      events.map((one) => one.transactionHash),
+      [receipt.hash],
+    )
     assert.deepEqual(await tally.queryFilter(tally.filters.Added(null, 8), 0), [])
     const block = await provider.getBlock(receipt.blockNumber, true)
     assert.equal(block.hash, receipt.blockHash)
     assert.equal(block.prefetchedTransactions[receipt.index].hash, receipt.hash)
     assert.equal((await provider.getTransaction(receipt.hash)).from, alith.address)
     assert.equal(await provider.getTransaction(`0x${'ab'.repeat(32)}`), null)
-    assert.equal((await provider.send('eth_getBlockReceipts', [receipt.blockHash]))[receipt.index].transactionHash, receipt.hash)
+    assert.equal(
+      (await provider.send('eth_getBlockReceipts', [receipt.blockHash]))[receipt.index].transactionHash,
+      receipt.hash,
+    )
     const byIndex = await provider.send('eth_getTransactionByBlockHashAndIndex', [receipt.blockHash, '0x0'])
     assert.equal(byIndex.blockHash, receipt.blockHash)
   } finally {
@@ -116,17 +133,35 @@ test('ethers tells the causes of a refusal apart', async () => {
     const deployed = await new ContractFactory(built.abi, built.bytecode, alith).deploy(0)
     await deployed.waitForDeployment()
     const tally = new Contract(await deployed.getAddress(), built.abi, alith)
-    await assert.rejects(tally.add.staticCall(13), (error) => isError(error, 'CALL_EXCEPTION') && error.reason === 'unlucky')
-    await assert.rejects(tally.add(1001), (error) => isError(error, 'CALL_EXCEPTION') && tally.interface.parseError(error.data).name === 'TooMuch')
+    await assert.rejects(
+      tally.add.staticCall(13),
+      (error) => isError(error, 'CALL_EXCEPTION') && error.reason === 'unlucky',
+    )
+    await assert.rejects(
+      tally.add(1001),
+      (error) => isError(error, 'CALL_EXCEPTION') && tally.interface.parseError(error.data).name === 'TooMuch',
+    )
     const gas = { gasLimit: 10n ** 6n }
     const to = alith.address
-    await assert.rejects(
-      new Wallet(NOBODY, provider).sendTransaction({ to, value: 1, ...gas }),
-      (error) => isError(error, 'INSUFFICIENT_FUNDS'),
+    await assert.rejects(new Wallet(NOBODY, provider).sendTransaction({ to, value: 1, ...gas }), (error) =>
+      isError(error, 'INSUFFICIENT_FUNDS'),
     )
-    await assert.rejects(alith.sendTransaction({ to, value: 1, nonce: 0, ...gas }), (error) => isError(error, 'NONCE_EXPIRED'))
-    const foreign = await alith.signTransaction({ to, value: 1, type: 0, chainId: 1, nonce: 0, gasPrice: 10n ** 9n, ...gas })
-    await assert.rejects(provider.send('eth_sendRawTransaction', [foreign]), /invalid chain id for signer: signed for chain 1/)
+    await assert.rejects(alith.sendTransaction({ to, value: 1, nonce: 0, ...gas }), (error) =>
+      isError(error, 'NONCE_EXPIRED'),
+    )
+    const foreign = await alith.signTransaction({
+      to,
+      value: 1,
+      type: 0,
+      chainId: 1,
+      nonce: 0,
+      gasPrice: 10n ** 9n,
+      ...gas,
+    })
+    await assert.rejects(
+      provider.send('eth_sendRawTransaction', [foreign]),
+      /invalid chain id for signer: signed for chain 1/,
+    )
     const nonce = await provider.getTransactionCount(alith.address)
     const cheap = await alith.signTransaction({ to, value: 1, type: 0, chainId: 420420420, nonce, gasPrice: 1, ...gas })
     await assert.rejects(provider.send('eth_sendRawTransaction', [cheap]), /max fee per gas less than block base fee/)
@@ -145,7 +180,7 @@ test('ethers sends several transactions at once and hears of events', async () =
   const deployed = await new ContractFactory(built.abi, built.bytecode, wallet).deploy(0)
   await deployed.waitForDeployment()
   const tally = new Contract(await deployed.getAddress(), built.abi, wallet)
-  const heard = first((done) => tally.on('Added', (who, amount) => done(amount)))
+  const heard = first((done) => tally.on('Added', (_who, amount) => done(amount)))
   await provider.getBlockNumber()
   const sent = await Promise.all([1, 2, 3].map((amount) => tally.add(amount)))
   const receipts = await Promise.all(sent.map((one) => one.wait()))
@@ -163,7 +198,7 @@ test('ethers follows blocks and events over a WebSocket', async () => {
     const deployed = await new ContractFactory(built.abi, built.bytecode, alith).deploy(0)
     await deployed.waitForDeployment()
     const tally = new Contract(await deployed.getAddress(), built.abi, alith)
-    const heard = first((done) => tally.on('Added', (who, amount) => done(amount)))
+    const heard = first((done) => tally.on('Added', (_who, amount) => done(amount)))
     await provider.send('eth_chainId', []) // the subscription stands before this is answered
     await (await tally.add(9)).wait()
     assert.equal(await heard, 9n)
@@ -197,7 +232,12 @@ test('viem deploys, simulates, writes, watches and reads logs', async () => {
 
   let unwatch
   const watched = first((done) => {
-    unwatch = wallet.watchContractEvent({ ...tally, eventName: 'Added', onLogs: ([log]) => done(log.args.amount), onError: done })
+    unwatch = wallet.watchContractEvent({
+      ...tally,
+      eventName: 'Added',
+      onLogs: ([log]) => done(log.args.amount),
+      onError: done,
+    })
   })
   const { request } = await wallet.simulateContract({ ...tally, functionName: 'add', args: [4n] })
   const receipt = await wallet.waitForTransactionReceipt({ hash: await wallet.writeContract(request) })
@@ -206,7 +246,10 @@ test('viem deploys, simulates, writes, watches and reads logs', async () => {
   unwatch()
 
   const logs = await wallet.getContractEvents({ ...tally, eventName: 'Added', fromBlock: 0n })
-  assert.deepEqual(logs.map((one) => one.transactionHash), [receipt.transactionHash])
+  assert.deepEqual(
+    logs.map((one) => one.transactionHash),
+    [receipt.transactionHash],
+  )
   const block = await wallet.getBlock({ blockHash: receipt.blockHash, includeTransactions: true })
   assert.equal(block.transactions[receipt.transactionIndex].hash, receipt.transactionHash)
   assert.equal(await wallet.getBlockTransactionCount({ blockHash: receipt.blockHash }), block.transactions.length)

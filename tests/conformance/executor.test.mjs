@@ -2,6 +2,7 @@
 // changes. Needs the committed chain spec.
 import assert from 'node:assert/strict'
 import test, { after } from 'node:test'
+
 process.env.LOG_LEVEL = 'fatal'
 const { calculateStateRoot, destroyWorker, runTask } = await import('@acala-network/chopsticks-core')
 const { cryptoWaitReady } = await import('@polkadot/util-crypto')
@@ -53,7 +54,12 @@ const effective = (changes) => sorted(changes).filter(([key, value]) => value !=
 // parent 32 bytes, number 1 byte, then the state root, which neither executor is asked for
 const withoutStateRoot = (header) => header.slice(0, 2 + 66) + header.slice(2 + 66 + 64)
 
-const draft = encodeHeader({ parentHash: genesis.hash, number: 1, stateRoot: UNKNOWN_ROOT, extrinsicsRoot: UNKNOWN_ROOT })
+const draft = encodeHeader({
+  parentHash: genesis.hash,
+  number: 1,
+  stateRoot: UNKNOWN_ROOT,
+  extrinsicsRoot: UNKNOWN_ROOT,
+})
 // Timestamp.set (pallet 1, call 0) as a bare extrinsic; the time is a compact integer of six bytes.
 const timestamp = (time) => {
   const bytes = new Uint8Array(new BigUint64Array([BigInt(time)]).buffer).slice(0, 6)
@@ -100,7 +106,10 @@ test('trie roots are chopsticks', async () => {
     }
     for (const version of [0, 1]) {
       const entries = [...pairs]
-      const root = trieRoot(entries.map((pair) => pair.map((hex) => hexToU8a(hex))), version)
+      const root = trieRoot(
+        entries.map((pair) => pair.map((hex) => hexToU8a(hex))),
+        version,
+      )
       assert.equal(u8aToHex(root), await calculateStateRoot(entries, version))
     }
   }

@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { u8aToHex } from '@polkadot/util'
-import { cryptoWaitReady, ed25519PairFromSeed, ed25519Verify, sr25519PairFromSeed, sr25519Verify } from '@polkadot/util-crypto'
+import {
+  cryptoWaitReady,
+  ed25519PairFromSeed,
+  ed25519Verify,
+  sr25519PairFromSeed,
+  sr25519Verify,
+} from '@polkadot/util-crypto'
 import wabt from 'wabt'
 import { execute } from '../../devnet/executor.mjs'
 import { Overlay, VersionedState } from '../../devnet/state.mjs'
@@ -39,7 +45,10 @@ await cryptoWaitReady()
 const { parseWat } = await wabt()
 const code = u8aToHex(parseWat('host.wat', TEXT).toBinary({}).buffer)
 const state = new VersionedState()
-state.commit(0, [['0xaa', '0x0102030405060708'], ['0xbb', '0x01']])
+state.commit(0, [
+  ['0xaa', '0x0102030405060708'],
+  ['0xbb', '0x01'],
+])
 const call = (name, ...parts) => execute(code, name, `0x${Buffer.concat(parts).toString('hex')}`, new Overlay(state, 0))
 const bytes = (hex) => Buffer.from(hex.slice(2), 'hex')
 

@@ -43,7 +43,10 @@ test('the client follows the chain and reads it', async () => {
   const subscription = client.finalizedBlock$.subscribe(({ number }) => numbers.push(number) > 2 && keep())
   await kept
   subscription.unsubscribe()
-  assert.deepEqual(numbers, [0, 1, 2].map((more) => numbers[0] + more))
+  assert.deepEqual(
+    numbers,
+    [0, 1, 2].map((more) => numbers[0] + more),
+  )
   const block = await client.getFinalizedBlock()
   const header = await client.getBlockHeader(block.hash)
   assert.equal(header.number, block.number)
@@ -58,13 +61,15 @@ test('the client follows the chain and reads it', async () => {
 test('an extrinsic goes through every stage', async () => {
   const seen = []
   const { kept, keep } = promise()
-  api.tx.System.remark_with_event({ remark: Binary.fromText('papi') }).signSubmitAndWatch(signer).subscribe({
-    next: (event) => {
-      seen.push(event.type)
-      if (event.type === 'finalized') keep(event)
-    },
-    error: (error) => keep({ error }),
-  })
+  api.tx.System.remark_with_event({ remark: Binary.fromText('papi') })
+    .signSubmitAndWatch(signer)
+    .subscribe({
+      next: (event) => {
+        seen.push(event.type)
+        if (event.type === 'finalized') keep(event)
+      },
+      error: (error) => keep({ error }),
+    })
   const last = await kept
   assert.equal(last.error, undefined)
   assert.equal(last.ok, true)

@@ -44,7 +44,10 @@ async function watched(call, options = {}) {
 test('an extrinsic is seen ready, in a block and final, with its events', async () => {
   for (let round = 0; round < 3; round += 1) {
     const { seen, last } = await watched(remark(`round ${round}`))
-    assert.deepEqual(seen.filter((one) => one !== 'Broadcast'), ['Ready', 'InBlock', 'Finalized'])
+    assert.deepEqual(
+      seen.filter((one) => one !== 'Broadcast'),
+      ['Ready', 'InBlock', 'Finalized'],
+    )
     assert.ok(last.events.some(({ event }) => api.events.system.Remarked.is(event)))
     assert.equal(last.dispatchError, undefined)
     const block = await api.rpc.chain.getBlock(last.status.asFinalized)
@@ -57,15 +60,26 @@ test('a subscription to storage hears of every block that sets it, equal values 
   const extrinsics = api.query.system.events.key()
   const blocks = []
   const { kept, keep } = promise()
-  const id = await provider.subscribe('state_storage', 'state_subscribeStorage', [[extrinsics, key]], (_, { block, changes }) => {
-    blocks.push([block, changes.map(([name]) => name)])
-    if (blocks.length > 6) keep()
-  })
-  for (let sent = 0; sent < 6; sent += 1) await watched(api.tx.balances.transferKeepAlive(bob.address, 1_000_000_000_000n))
+  const id = await provider.subscribe(
+    'state_storage',
+    'state_subscribeStorage',
+    [[extrinsics, key]],
+    (_, { block, changes }) => {
+      blocks.push([block, changes.map(([name]) => name)])
+      if (blocks.length > 6) keep()
+    },
+  )
+  for (let sent = 0; sent < 6; sent += 1)
+    await watched(api.tx.balances.transferKeepAlive(bob.address, 1_000_000_000_000n))
   await kept
   assert.equal(new Set(blocks.map(([block]) => block)).size, blocks.length)
-  const numbers = await Promise.all(blocks.map(async ([block]) => (await api.rpc.chain.getHeader(block)).number.toNumber()))
-  assert.deepEqual(numbers, numbers.map((_, at) => numbers[0] + at)) // System.Events is set in every block
+  const numbers = await Promise.all(
+    blocks.map(async ([block]) => (await api.rpc.chain.getHeader(block)).number.toNumber()),
+  )
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, at) => numbers[0] + at),
+  ) // System.Events is set in every block
   assert.ok(blocks.every(([, names]) => names.includes(extrinsics)))
   assert.equal(await provider.unsubscribe('state_storage', 'state_unsubscribeStorage', id), true)
 })
@@ -78,7 +92,12 @@ test('heads of all three kinds arrive under their names', async () => {
   ]) {
     const { kept, keep } = promise()
     const numbers = []
-    const id = await provider.subscribe(notification, subscribe, [], (_, header) => numbers.push(Number(header.number)) > 2 && keep())
+    const id = await provider.subscribe(
+      notification,
+      subscribe,
+      [],
+      (_, header) => numbers.push(Number(header.number)) > 2 && keep(),
+    )
     await kept
     assert.equal(numbers[2] - numbers[0], 2)
     assert.equal(await provider.unsubscribe(notification, unsubscribe, id), true)
@@ -125,7 +144,10 @@ test('hexadecimal is taken in upper case', async () => {
   const upper = `0x${head.slice(2).toUpperCase()}`
   assert.deepEqual(await raw('chain_getHeader', [upper]), await raw('chain_getHeader', [head]))
   const key = api.query.timestamp.now.key()
-  assert.equal(await raw('state_getStorage', [`0x${key.slice(2).toUpperCase()}`, upper]), await raw('state_getStorage', [key, head]))
+  assert.equal(
+    await raw('state_getStorage', [`0x${key.slice(2).toUpperCase()}`, upper]),
+    await raw('state_getStorage', [key, head]),
+  )
 })
 
 test('storage is the same in all its spellings', async () => {
@@ -141,16 +163,23 @@ test('storage is the same in all its spellings', async () => {
   }
   assert.deepEqual(paged, keys)
   const pairs = await raw('state_getPairs', [prefix, head])
-  assert.deepEqual(pairs.map(([key]) => key), keys)
+  assert.deepEqual(
+    pairs.map(([key]) => key),
+    keys,
+  )
   const [{ block, changes }] = await raw('state_queryStorageAt', [keys, head])
   assert.equal(block, head)
   assert.deepEqual(changes, pairs)
   const sizes = pairs.map(([, value]) => value.length / 2 - 1)
   assert.equal(await raw('state_getStorageSize', [keys[0], head]), sizes[0])
-  assert.equal(await raw('state_getStorageSize', [prefix, head]), sizes.reduce((one, other) => one + other))
+  assert.equal(
+    await raw('state_getStorageSize', [prefix, head]),
+    sizes.reduce((one, other) => one + other),
+  )
   const hash = await raw('state_getStorageHash', [keys[0], head])
   assert.equal(hash, api.registry.hash(Buffer.from(pairs[0][1].slice(2), 'hex')).toHex())
-  for (const method of ['state_getStorage', 'state_getStorageHash', 'state_getStorageSize']) assert.equal(await raw(method, ['0x1234', head]), null)
+  for (const method of ['state_getStorage', 'state_getStorageHash', 'state_getStorageSize'])
+    assert.equal(await raw(method, ['0x1234', head]), null)
   await assert.rejects(raw('state_getKeysPaged', [prefix, 1001, null, head]), { code: 4002 })
 })
 
@@ -160,17 +189,28 @@ test('changes over a range of blocks are those of the single blocks', async () =
   const to = await api.rpc.chain.getHeader(await api.rpc.chain.getFinalizedHead())
   const hashes = await raw('chain_getBlockHash', [[2, 1, 0].map((back) => to.number.toNumber() - back)])
   const found = await raw('state_queryStorage', [[key, constant], hashes[0], hashes[2]])
-  assert.deepEqual(found.map(({ block }) => block), hashes)
-  assert.deepEqual(found[0].changes.map(([name]) => name), [key, constant])
+  assert.deepEqual(
+    found.map(({ block }) => block),
+    hashes,
+  )
+  assert.deepEqual(
+    found[0].changes.map(([name]) => name),
+    [key, constant],
+  )
   for (const { block, changes } of found.slice(1)) {
-    assert.deepEqual(changes.find(([name]) => name === key), [key, await raw('state_getStorage', [key, block])])
+    assert.deepEqual(
+      changes.find(([name]) => name === key),
+      [key, await raw('state_getStorage', [key, block])],
+    )
   }
   await assert.rejects(raw('state_queryStorage', [[key], hashes[2], hashes[0]]), { code: 4001 })
 })
 
 test('the node describes itself', async () => {
   const [sync, health, chain, properties] = await Promise.all(
-    ['system_syncState', 'system_health', 'chainSpec_v1_chainName', 'chainSpec_v1_properties'].map((method) => raw(method)),
+    ['system_syncState', 'system_health', 'chainSpec_v1_chainName', 'chainSpec_v1_properties'].map((method) =>
+      raw(method),
+    ),
   )
   assert.ok(sync.currentBlock >= 1 && sync.highestBlock >= sync.currentBlock)
   assert.equal(health.isSyncing, false)
@@ -190,7 +230,7 @@ test('a dry run tells what would come of an extrinsic', { skip: !EMBEDDED && 'no
   assert.equal(await raw('system_dryRun', [stale.toHex()]), '0x010003') // InvalidTransaction::Stale
 })
 
-test('what the pool refuses has a node\'s code and words', async () => {
+test("what the pool refuses has a node's code and words", async () => {
   const stale = await remark('stale').signAsync(alice, { nonce: 0 })
   await assert.rejects(raw('author_submitExtrinsic', [stale.toHex()]), { code: 1010, data: /outdated/ })
   await assert.rejects(raw('author_submitExtrinsic', ['0x1234']), { code: 1001 })

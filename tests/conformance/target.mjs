@@ -11,7 +11,14 @@ export const EMBEDDED = process.env.PROOFWARD_NODE === undefined
 // { url, stop }
 export async function target() {
   if (!EMBEDDED) return { url: process.env.PROOFWARD_NODE, stop: () => {} }
-  const command = [path('devnet/main.mjs'), '--spec', path('chain/spec/proofward-dev.json'), '--port', '0', '--follow-stdin']
+  const command = [
+    path('devnet/main.mjs'),
+    '--spec',
+    path('chain/spec/proofward-dev.json'),
+    '--port',
+    '0',
+    '--follow-stdin',
+  ]
   const chain = spawn(process.execPath, command, { stdio: ['pipe', 'pipe', 'inherit'] })
   for await (const line of createInterface({ input: chain.stdout })) {
     const message = JSON.parse(line)
