@@ -4,12 +4,13 @@
 #   chain/build.sh            writes chain/spec/proofward-dev.json and its hashes
 #   chain/build.sh --check    writes nothing; fails if the committed spec is not what the source gives
 #
-# Needs Debian 12's rustc-web, cargo-web, rust-web-src, lld-22 and zstd (installed here when apt-get is at hand and
+# Needs Debian 12's rustc-web, cargo-web, rust-web-src, rust-web-llvm, lld-22 and zstd (installed here when apt-get is at hand and
 # this is root) and Node 20. Rust by rustup is not used: it has no sources that match Debian's compiler.
 set -euo pipefail
 chain=$(cd "$(dirname "$0")" && pwd)
 
-packages=(rustc-web cargo-web rust-web-src lld-22 zstd)
+# rust-lld, which links the wasm, comes with rust-web-llvm, a mere recommendation of rustc-web.
+packages=(rustc-web cargo-web rust-web-src rust-web-llvm lld-22 zstd)
 missing=()
 for package in "${packages[@]}"; do
 	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing+=("$package")

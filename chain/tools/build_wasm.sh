@@ -14,7 +14,7 @@ cargo=/usr/bin/cargo
 target=wasm32v1-none
 
 if ! [ -x "$RUSTC" ] || ! [ -x "$cargo" ] || ! [ -d /usr/lib/rustlib/src/rust/library/core ]; then
-	echo "build_wasm: Debian's rustc-web, cargo-web and rust-web-src are missing; install them with lld-22" >&2
+	echo "build_wasm: Debian's rustc-web, cargo-web and rust-web-src are missing; install them with rust-web-llvm and lld-22" >&2
 	exit 1
 fi
 
