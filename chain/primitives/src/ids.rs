@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 use codec::Encode;
 use polkadot_sdk::{
-	sp_core::{H160, H256},
+	sp_core::H256,
 	sp_io::hashing::{blake2_256, sha2_256},
 };
 
 use crate::Lane;
 
 const JOB: &[u8] = b"proofward/job/v1";
-const MODEL: &[u8] = b"proofward/model/v1";
+const MODEL: &[u8] = b"proofward/model/v2";
 const MEASUREMENT: &[u8] = b"proofward/measurement/v1";
 
 /// blake2-256 of the client's account and the nonce that the client drew at random: known before submission.
@@ -25,10 +25,9 @@ pub fn model_id<AccountId: Encode>(
 	manifest_hash: &H256,
 	lane: Lane,
 	vk_hash: &H256,
-	verifier: &H160,
-	code_hash: &H256,
+	key_hash: &H256,
 ) -> H256 {
-	let fields = (publisher, weights_digest, manifest_hash, lane, vk_hash, verifier, code_hash).encode();
+	let fields = (publisher, weights_digest, manifest_hash, lane, vk_hash, key_hash).encode();
 	blake2_256(&[MODEL, &fields].concat()).into()
 }
 

@@ -12,7 +12,7 @@ pub mod traits;
 pub mod types;
 
 pub use traits::{
-	ContractCode, Decision, ModelRegistry, ModelView, ProofVerifier, QuoteVerifier, RejectReason, TrustList,
-	Verdict, Verified, VerifierContract, WorkerRegistry, WorkerView,
+	ContractCode, Decision, Ending, ModelRegistry, ModelView, ProofVerifier, QuoteVerifier, RejectReason,
+	TrustList, Verdict, Verified, VerifierContract, WorkerRegistry, WorkerView,
 };
 pub use types::{Balance, Lane, Level, Moment, Setup};

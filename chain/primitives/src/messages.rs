@@ -1,17 +1,19 @@
 //! What enclaves bind by a quote and sign by a receipt key.
 
 use alloc::vec::Vec;
-use codec::{Decode, Encode};
+use codec::{Decode, DecodeWithMemTracking, Encode};
 use polkadot_sdk::{
 	sp_core::{ed25519, H256},
 	sp_io,
 };
+use scale_info::TypeInfo;
 use sha2::{Digest, Sha512};
 
 use crate::{Level, Setup};
 
 const WORKER: &[u8] = b"proofward/worker/v1";
 const SETUP: &[u8] = b"proofward/setup/v1";
+const POSSESSION: &[u8] = b"proofward/possession/v1";
 const RECEIPT: &[u8] = b"proofward/receipt/v1";
 
 /// SHA-512 of the prefix and of every field behind its own length (u32, little endian), so no two lists collide.
@@ -38,13 +40,28 @@ pub fn worker_report_data<AccountId: Encode>(
 	bind(WORKER, &[genesis.as_bytes(), &account, hpke_key, receipt_key, &epoch, block_hash.as_bytes()])
 }
 
+/// Whether `signature` (Ed25519) is the receipt key's own over the report data that names it: whoever registers a key
+/// holds it, so nobody can register another's.
+pub fn possesses(receipt_key: &[u8; 32], report_data: &[u8; 64], signature: &[u8; 64]) -> bool {
+	sp_io::crypto::ed25519_verify(
+		&ed25519::Signature::from_raw(*signature),
+		&possession(report_data),
+		&ed25519::Public::from_raw(*receipt_key),
+	)
+}
+
+/// What a receipt key signs to show that it is held: the domain prefix, then the report data.
+pub fn possession(report_data: &[u8; 64]) -> Vec<u8> {
+	[POSSESSION, report_data].concat()
+}
+
 /// `report_data` of the quote of an enclave that ran a trusted setup: this circuit's key was made in there.
 pub fn setup_report_data(circuit_digest: &H256, vk_hash: &H256) -> [u8; 64] {
 	bind(SETUP, &[circuit_digest.as_bytes(), vk_hash.as_bytes()])
 }
 
 /// What an enclave states when it hands over a result.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
 pub struct Receipt<AccountId> {
 	pub genesis: H256,
 	pub job: H256,

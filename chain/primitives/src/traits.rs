@@ -1,12 +1,15 @@
 //! The seams between the pallets. The runtime plugs the pallets into each other; unit tests plug in tables.
 
+use alloc::vec::Vec;
+
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use polkadot_sdk::{
 	frame_support::{pallet_prelude::DispatchResult, weights::Weight},
 	sp_core::{H160, H256},
-	sp_runtime::DispatchError,
+	sp_runtime::{DispatchError, Permill},
 };
 use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
 
 use crate::{Balance, Lane, Level, Moment, Setup};
 
@@ -18,6 +21,8 @@ pub struct Verified {
 	pub root: H256,
 	/// See [`crate::ids::measurement`]; on the allow-list.
 	pub measurement: H256,
+	/// SHA-256 of the platform's own identifier (PPID): the machine, whichever software runs on it.
+	pub platform: H256,
 	/// The caller compares it with what the quote must bind.
 	pub report_data: [u8; 64],
 	/// When the collateral behind the verdict runs out, in milliseconds.
@@ -37,6 +42,8 @@ pub trait TrustList {
 	/// Whether a quote under this root and with this measurement would still be taken. When a root or a measurement
 	/// is struck off, everything that rested on it falls at once.
 	fn trusted(root: &H256, measurement: &H256) -> bool;
+	/// Whether governance has banned this machine.
+	fn platform_banned(platform: &H256) -> bool;
 }
 
 /// A worker whose registration stands now.
@@ -62,35 +69,71 @@ impl WorkerView {
 pub trait WorkerRegistry<AccountId> {
 	/// The worker, unless it never registered, retired or expired.
 	fn active(worker: &AccountId) -> Option<WorkerView>;
+	/// The least price at which the worker does jobs of this model; `None` when it does not serve it.
+	fn serves(worker: &AccountId, model: &H256) -> Option<Balance>;
 	/// Notes a claim; the worker cannot retire (and take its stake) while it holds one.
 	/// Fails for a worker that is not registered.
 	fn claim_opened(worker: &AccountId) -> DispatchResult;
-	/// Notes the end of a claim, however it ended. Never fails: an ending must not be blocked.
-	fn claim_closed(worker: &AccountId);
+	/// Notes the end of a claim on the worker's record. Never fails: an ending must not be blocked.
+	fn claim_closed(worker: &AccountId, ending: Ending);
+	/// Notes that the worker declined a job that it did not hold. Never fails.
+	fn declined(worker: &AccountId);
+}
+
+/// How a claim ended. The worker's record counts each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+	/// The proof was accepted.
+	Accepted,
+	/// The verifier answered that the proof is false.
+	Rejected,
+	/// Nothing came in time.
+	Lapsed,
+	/// The worker handed the job back, or no verdict could be had.
+	Released,
 }
 
 /// A published model, as jobs see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModelView {
+pub struct ModelView<AccountId> {
+	pub publisher: AccountId,
 	pub weights_digest: H256,
 	pub lane: Lane,
 	pub setup: Setup,
-	pub verifier: VerifierContract,
+	/// The lane's contract; `None` when governance has struck it off, and then nothing is judged.
+	pub verifier: Option<VerifierContract>,
 	/// The least price of a job, in the chain's smallest unit.
 	pub price: Balance,
+	/// The publisher's part of each price.
+	pub share: Permill,
+	/// What a worker puts down for a claim, in the smallest unit.
+	pub bond: Balance,
 	/// Blocks after which a claim lapses.
 	pub claim_blocks: u32,
 	pub retired: bool,
 }
 
 /// The models pallet, as jobs see it.
-pub trait ModelRegistry {
-	fn model(id: &H256) -> Option<ModelView>;
+pub trait ModelRegistry<AccountId> {
+	fn model(id: &H256) -> Option<ModelView<AccountId>>;
+	/// The verifying key, as the lane's contract takes it. Empty when there is no such model.
+	fn verifying_key(id: &H256) -> Vec<u8>;
 }
 
-/// A verifier contract, pinned by the hash of its runtime code.
+/// A lane's verifier contract, pinned by the hash of its runtime code.
 #[derive(
-	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	Clone,
+	Copy,
+	Debug,
+	PartialEq,
+	Eq,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
+	Serialize,
+	Deserialize,
 )]
 pub struct VerifierContract {
 	pub address: H160,
@@ -104,7 +147,7 @@ pub trait ContractCode {
 	fn code_hash(address: &H160) -> Option<H256>;
 }
 
-/// Why a proof was not accepted.
+/// Why a proof was not accepted. Only [`RejectReason::ProofInvalid`] is the worker's fault.
 #[derive(
 	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
@@ -117,7 +160,7 @@ pub enum RejectReason {
 	CallFailed,
 	/// The contract answered with something other than an ABI boolean of exactly 32 bytes.
 	MalformedAnswer,
-	/// The code at the address is not the code that the model named.
+	/// The lane has no contract, or its code is not the code on the allow-list.
 	CodeChanged,
 }
 
@@ -134,12 +177,15 @@ pub struct Verdict {
 	pub weight: Weight,
 }
 
-/// Asks a model's contract about a proof.
+/// Asks a lane's contract about keys and proofs. Whatever the contract does leaves no trace in state.
 pub trait ProofVerifier {
-	/// Calls `verify(bytes32 inputCommitment, bytes32 outputCommitment, bytes proof) returns (bool)`. Whatever the
-	/// contract does leaves no trace in state; only an exact `true` is [`Decision::Accepted`].
+	/// Calls `wellFormed(bytes key) returns (bool)`: whether the bytes are a verifying key of the lane.
+	fn well_formed(contract: &VerifierContract, key: &[u8]) -> bool;
+	/// Calls `verify(bytes key, bytes32 inputCommitment, bytes32 outputCommitment, bytes proof) returns (bool)`; only
+	/// an exact `true` is [`Decision::Accepted`].
 	fn verify(
 		contract: &VerifierContract,
+		key: &[u8],
 		input_commitment: &H256,
 		output_commitment: &H256,
 		proof: &[u8],

@@ -1,63 +1,104 @@
-//! Every pallet's configuration, with the reason for each number.
+//! Every pallet's configuration, with the reason for each number. `docs/economics.md` tells them together.
 
 use frame_support::{
-	derive_impl, parameter_types,
-	traits::{ConstBool, ConstU128, ConstU32, ConstU64, VariantCountOf},
+	parameter_types,
+	traits::{
+		tokens::imbalance::ResolveTo, ConstBool, ConstU16, ConstU32, ConstU64, ConstU8, VariantCountOf,
+	},
 	weights::{
 		constants::{RocksDbWeight, WEIGHT_REF_TIME_PER_SECOND},
-		FixedFee, Weight,
+		Weight,
 	},
-	PalletId,
 };
+use frame_system::EnsureSigned;
 use pallet_revive::{
 	evm::fees::{BlockRatioFee, Info as FeeInfo},
 	AccountId32Mapper, AutoMapper,
 };
-use pallet_transaction_payment::{ConstFeeMultiplier, FungibleAdapter, Multiplier};
 use polkadot_sdk::*;
 use sp_runtime::{
-	traits::{AccountIdLookup, One},
-	Perbill, Permill,
+	traits::{AccountIdLookup, BlakeTwo256},
+	FixedU128, Perbill, Permill,
 };
 use sp_version::RuntimeVersion;
 
-use crate::{verifier::Contracts, *};
+use crate::{
+	fees::{Congestion, EndingReserve, PerLength, Pot, ToPot},
+	governance::{CouncilCollective, Governance, NeverPaused, PlatformRoom, ProxyType},
+	verifier::Contracts,
+	*,
+};
 
 /// One token: twelve decimals.
 pub const UNIT: Balance = 1_000_000_000_000;
 pub const MILLI_UNIT: Balance = UNIT / 1_000;
+/// Blocks of a day, at one a second.
+pub const DAY: u32 = 24 * 60 * 60;
+
+/// What every item and every byte of state costs whoever wants it there, until it goes.
+pub const PER_ITEM: Balance = 10 * MILLI_UNIT;
+pub const PER_BYTE: Balance = MILLI_UNIT / 100;
+
+/// What ordinary extrinsics get of a block. The rest is kept for those that end what was begun: results, releases and
+/// renewals are operational.
+const NORMAL: Perbill = Perbill::from_percent(75);
 
 parameter_types! {
 	pub const Version: RuntimeVersion = VERSION;
-	/// Two seconds of computation a block at most, of which ordinary extrinsics get three quarters.
+	/// Two seconds of computation a block at most.
 	pub RuntimeBlockWeights: frame_system::limits::BlockWeights =
 		frame_system::limits::BlockWeights::with_sensible_defaults(
 			Weight::from_parts(2 * WEIGHT_REF_TIME_PER_SECOND, 10 * 1024 * 1024),
-			Perbill::from_percent(75),
+			NORMAL,
 		);
-	pub FeeMultiplier: Multiplier = Multiplier::one();
-	pub const CodeHashLockupDepositPercent: Perbill = Perbill::from_percent(0);
-	pub const DepositPerItem: Balance = MILLI_UNIT;
-	pub const DepositPerByte: Balance = MILLI_UNIT / 1_000;
-	pub const DepositPerChildTrieItem: Balance = MILLI_UNIT / 100;
+	pub RuntimeBlockLength: frame_system::limits::BlockLength = block_length();
+	pub const BlockHashCount: BlockNumber = 256;
+	/// A hundredth of a UNIT: less than that is not worth an account's 112 bytes in state for ever.
+	pub const ExistentialDeposit: Balance = 10 * MILLI_UNIT;
 }
 
-#[derive_impl(frame_system::config_preludes::SolochainDefaultConfig)]
+/// Five megabytes a block, of which ordinary extrinsics get three quarters.
+fn block_length() -> frame_system::limits::BlockLength {
+	use frame_support::dispatch::DispatchClass;
+	const MOST: u32 = 5 * 1024 * 1024;
+	frame_system::limits::BlockLength::builder()
+		.max_length(MOST)
+		.modify_max_length_for_class(DispatchClass::Normal, |most| *most = NORMAL * MOST)
+		.build()
+}
+
 impl frame_system::Config for Runtime {
-	type Block = Block;
-	type Version = Version;
-	type AccountId = AccountId;
-	type Hash = Hash;
-	type Nonce = Nonce;
-	type Lookup = AccountIdLookup<AccountId, ()>;
+	type RuntimeEvent = RuntimeEvent;
+	type BaseCallFilter = TxPause;
 	type BlockWeights = RuntimeBlockWeights;
+	type BlockLength = RuntimeBlockLength;
+	type RuntimeOrigin = RuntimeOrigin;
+	type RuntimeCall = RuntimeCall;
+	type RuntimeTask = RuntimeTask;
+	type Nonce = Nonce;
+	type Hash = Hash;
+	type Hashing = BlakeTwo256;
+	type AccountId = AccountId;
+	type Lookup = AccountIdLookup<AccountId, ()>;
+	type Block = Block;
+	type BlockHashCount = BlockHashCount;
 	type DbWeight = RocksDbWeight;
+	type Version = Version;
+	type PalletInfo = PalletInfo;
 	type AccountData = pallet_balances::AccountData<Balance>;
-	type SS58Prefix = frame_support::traits::ConstU16<42>;
-	type SystemWeightInfo = frame_system::weights::SubstrateWeight<Runtime>;
 	// Every account is known to the contracts at once, so that nobody has to call `map_account`.
 	type OnNewAccount = AutoMapper<Runtime>;
 	type OnKilledAccount = AutoMapper<Runtime>;
+	type SystemWeightInfo = frame_system::weights::SubstrateWeight<Runtime>;
+	type ExtensionsWeightInfo = frame_system::SubstrateExtensionsWeight<Runtime>;
+	type SS58Prefix = ConstU16<42>;
+	type OnSetCode = ();
+	type MaxConsumers = ConstU32<128>;
+	type SingleBlockMigrations = ();
+	type MultiBlockMigrator = ();
+	type PreInherents = ();
+	type PostInherents = ();
+	type PostTransactions = ();
 }
 
 impl pallet_timestamp::Config for Runtime {
@@ -68,24 +109,33 @@ impl pallet_timestamp::Config for Runtime {
 	type WeightInfo = pallet_timestamp::weights::SubstrateWeight<Runtime>;
 }
 
-#[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
 impl pallet_balances::Config for Runtime {
-	type Balance = Balance;
-	type ExistentialDeposit = ConstU128<1_000_000>;
-	type AccountStore = System;
+	type RuntimeEvent = RuntimeEvent;
 	type RuntimeHoldReason = RuntimeHoldReason;
 	type RuntimeFreezeReason = RuntimeFreezeReason;
-	type FreezeIdentifier = RuntimeFreezeReason;
-	type MaxFreezes = VariantCountOf<RuntimeFreezeReason>;
 	type WeightInfo = pallet_balances::weights::SubstrateWeight<Runtime>;
+	type Balance = Balance;
+	type DustRemoval = ResolveTo<Pot, Balances>;
+	type ExistentialDeposit = ExistentialDeposit;
+	type AccountStore = System;
+	type ReserveIdentifier = [u8; 8];
+	type FreezeIdentifier = RuntimeFreezeReason;
+	type MaxLocks = ConstU32<50>;
+	type MaxReserves = ConstU32<50>;
+	type MaxFreezes = VariantCountOf<RuntimeFreezeReason>;
+	type DoneSlashHandler = ();
 }
 
-#[derive_impl(pallet_transaction_payment::config_preludes::TestDefaultConfig)]
 impl pallet_transaction_payment::Config for Runtime {
-	type OnChargeTransaction = FungibleAdapter<Balances, ()>;
+	type RuntimeEvent = RuntimeEvent;
+	type OnChargeTransaction = ToPot;
+	// One UNIT for a second of computation.
 	type WeightToFee = BlockRatioFee<1, 1, Self, Balance>;
-	type LengthToFee = FixedFee<1_000, Balance>;
-	type FeeMultiplierUpdate = ConstFeeMultiplier<FeeMultiplier>;
+	type LengthToFee = PerLength;
+	type FeeMultiplierUpdate = Congestion;
+	// Results go before whatever pays less than five times their fee as a tip.
+	type OperationalFeeMultiplier = ConstU8<5>;
+	type WeightInfo = pallet_transaction_payment::weights::SubstrateWeight<Runtime>;
 }
 
 impl pallet_sudo::Config for Runtime {
@@ -101,37 +151,78 @@ impl pallet_utility::Config for Runtime {
 	type WeightInfo = pallet_utility::weights::SubstrateWeight<Runtime>;
 }
 
-#[derive_impl(pallet_revive::config_preludes::TestDefaultConfig)]
+parameter_types! {
+	pub const ContractItem: Balance = PER_ITEM;
+	pub const ContractByte: Balance = PER_BYTE;
+	pub const ContractChildItem: Balance = PER_ITEM / 10;
+	pub const CodeHashLockupDepositPercent: Perbill = Perbill::from_percent(0);
+	pub const MaxEthExtrinsicWeight: FixedU128 = FixedU128::from_rational(9, 10);
+	pub const GasScale: u32 = 50_000;
+}
+
 impl pallet_revive::Config for Runtime {
-	type AddressMapper = AccountId32Mapper<Self>;
+	type Time = Timestamp;
 	type Balance = Balance;
-	type ChainId = ConstU64<420_420_420>;
 	type Currency = Balances;
+	type RuntimeEvent = RuntimeEvent;
+	type RuntimeCall = RuntimeCall;
+	type RuntimeOrigin = RuntimeOrigin;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type WeightInfo = pallet_revive::weights::SubstrateWeight<Self>;
+	type Precompiles = ();
+	type FindAuthor = ();
+	type DepositPerByte = ContractByte;
+	type DepositPerItem = ContractItem;
+	type DepositPerChildTrieItem = ContractChildItem;
+	type CodeHashLockupDepositPercent = CodeHashLockupDepositPercent;
+	type AddressMapper = AccountId32Mapper<Self>;
+	type AllowEVMBytecode = ConstBool<true>;
+	type UploadOrigin = EnsureSigned<AccountId>;
+	type InstantiateOrigin = EnsureSigned<AccountId>;
+	type RuntimeMemory = ConstU32<{ 128 * 1024 * 1024 }>;
+	type PVFMemory = ConstU32<{ 512 * 1024 * 1024 }>;
+	// "PW", then the number of the network: 1 is development. On no list of chains.
+	type ChainId = ConstU64<0x5057_0001>;
 	// Wallets count in 18 decimals, the chain in 12.
 	type NativeToEthRatio = ConstU32<1_000_000>;
-	type Time = Timestamp;
 	type FeeInfo = FeeInfo<Address, Signature, EthereumExtension>;
-	type UploadOrigin = frame_system::EnsureSigned<AccountId>;
-	type InstantiateOrigin = frame_system::EnsureSigned<AccountId>;
-	type AllowEVMBytecode = ConstBool<true>;
+	type Deposit = ();
+	type MaxEthExtrinsicWeight = MaxEthExtrinsicWeight;
+	type DebugEnabled = ConstBool<false>;
 	type AutoMap = ConstBool<true>;
-	type DepositPerItem = DepositPerItem;
-	type DepositPerByte = DepositPerByte;
-	type DepositPerChildTrieItem = DepositPerChildTrieItem;
-	type CodeHashLockupDepositPercent = CodeHashLockupDepositPercent;
-	type WeightInfo = pallet_revive::weights::SubstrateWeight<Self>;
+	type GasScale = GasScale;
+	type OnBurn = ();
+}
+
+parameter_types! {
+	/// Four tenths of a UNIT and more for 64 KiB of collateral: what a family of platforms costs its first member.
+	pub const CollateralDeposit: Balance = PER_ITEM + 65_536 * PER_BYTE;
+	/// More families of platforms than Intel has; each is an entry of 25 kB.
+	pub const MaxFamilies: u32 = 256;
+}
+
+impl pallet_attestation::Config for Runtime {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type Governance = Governance;
+	type CollateralDeposit = CollateralDeposit;
+	type MaxFamilies = MaxFamilies;
+	type Time = Timestamp;
+	type WeightInfo = pallet_attestation::weights::Measured<Runtime>;
 }
 
 parameter_types! {
 	/// Enough that an identity costs something, little enough that anyone can start.
 	pub const WorkerStake: Balance = 100 * UNIT;
+	/// For the account's last epoch, which the chain remembers for ever.
+	pub const EpochDeposit: Balance = PER_ITEM;
 	/// A day: a worker proves afresh, with new keys, at least that often.
 	pub const RegistrationLifetime: u64 = 24 * 60 * 60 * 1_000;
-}
-
-impl pallet_attestation::Config for Runtime {
-	type Time = Timestamp;
-	type WeightInfo = pallet_attestation::weights::Measured<Runtime>;
+	/// A week in which a wronged client can bring evidence.
+	pub const Unbonding: u32 = 7 * DAY;
+	/// Half of the stake for two results of one job; a tenth of that for whoever shows them.
+	pub const SlashShare: Permill = Permill::from_percent(50);
+	pub const ReporterShare: Permill = Permill::from_percent(10);
 }
 
 impl pallet_workers::Config for Runtime {
@@ -139,29 +230,53 @@ impl pallet_workers::Config for Runtime {
 	type Currency = Balances;
 	type Quotes = Attestation;
 	type Trust = Attestation;
+	type Models = Models;
+	type Governance = Governance;
 	type Time = Timestamp;
+	type Pot = Pot;
 	type Stake = WorkerStake;
+	type EpochDeposit = EpochDeposit;
 	type Lifetime = RegistrationLifetime;
+	type Unbonding = Unbonding;
+	type SlashShare = SlashShare;
+	type ReporterShare = ReporterShare;
+	type PlatformRoom = PlatformRoom;
 	type WeightInfo = pallet_workers::weights::Measured<Runtime>;
 }
 
 parameter_types! {
-	pub const JobsPalletId: PalletId = PalletId(*b"pw/jobs_");
 	/// Eight hours of one-second blocks: a job that nobody does comes back the same day.
 	pub const MaxDeadline: u32 = 8 * 60 * 60;
-	pub const SealedDepositBase: Balance = 10 * MILLI_UNIT;
-	/// A full envelope of 64 KiB holds about 0.08 UNIT while its job is open.
-	pub const SealedDepositPerByte: Balance = MILLI_UNIT / 1_000;
-	/// Half of what there is to earn: holding a job up costs more than the delay is worth to most, and an honest
-	/// worker with a few failures stays in business.
-	pub const BondShare: Permill = Permill::from_percent(50);
+	/// What a claim and an ordinary result cost a worker in fees.
+	pub const MinPrice: Balance = 200 * MILLI_UNIT;
+	/// Bonds are the model's to set, so that holding a job up costs more than the delay is worth to most; neither a
+	/// joke nor a trap.
 	pub const MinBond: Balance = 100 * MILLI_UNIT;
+	pub const MaxBond: Balance = 25 * UNIT;
+	pub const PerItem: Balance = PER_ITEM;
+	pub const PerByteOfState: Balance = PER_BYTE;
+	pub const RecordDeposit: Balance = PER_ITEM + 1_024 * PER_BYTE;
+	/// Longer than any evidence counts, so that an id that comes back meets no old receipt.
+	pub const Retention: u32 = 8 * DAY;
+	/// Time to open an envelope and see that it cannot be done.
+	pub const FreeBlocks: u32 = 3;
 }
 
 impl pallet_models::Config for Runtime {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
 	type Contracts = Contracts;
 	type Quotes = Attestation;
+	type Trust = Attestation;
+	type Governance = Governance;
 	type BlockNumberProvider = System;
+	type Pot = Pot;
+	type MinPrice = MinPrice;
+	type MinBond = MinBond;
+	type MaxBond = MaxBond;
+	type DepositBase = PerItem;
+	type DepositPerByte = PerByteOfState;
+	type MaxDeadline = MaxDeadline;
 	type WeightInfo = pallet_models::weights::Measured<Runtime>;
 }
 
@@ -172,11 +287,77 @@ impl pallet_jobs::Config for Runtime {
 	type Models = Models;
 	type Workers = Workers;
 	type Verifier = Contracts;
-	type PalletId = JobsPalletId;
 	type MaxDeadline = MaxDeadline;
-	type DepositBase = SealedDepositBase;
-	type DepositPerByte = SealedDepositPerByte;
-	type BondShare = BondShare;
-	type MinBond = MinBond;
+	type DepositBase = PerItem;
+	type DepositPerByte = PerByteOfState;
+	type RecordDeposit = RecordDeposit;
+	type Retention = Retention;
+	type MinPrice = MinPrice;
+	type FreeBlocks = FreeBlocks;
+	type EndingReserve = EndingReserve;
 	type WeightInfo = pallet_jobs::weights::Measured<Runtime>;
+}
+
+parameter_types! {
+	/// A week to vote.
+	pub const MotionDuration: BlockNumber = 7 * DAY;
+	pub MaxProposalWeight: Weight = Perbill::from_percent(50) * RuntimeBlockWeights::get().max_block;
+	pub const ProxyFactor: Balance = 33 * PER_BYTE;
+	pub const AnnouncementFactor: Balance = 68 * PER_BYTE;
+	pub const MultisigFactor: Balance = 32 * PER_BYTE;
+	pub const MultisigBase: Balance = PER_ITEM + 88 * PER_BYTE;
+}
+
+impl pallet_collective::Config<CouncilCollective> for Runtime {
+	type RuntimeOrigin = RuntimeOrigin;
+	type Proposal = RuntimeCall;
+	type RuntimeEvent = RuntimeEvent;
+	type MotionDuration = MotionDuration;
+	type MaxProposals = ConstU32<32>;
+	type MaxMembers = ConstU32<32>;
+	// A member that does not vote has not agreed.
+	type DefaultVote = pallet_collective::PrimeDefaultVote;
+	type WeightInfo = pallet_collective::weights::SubstrateWeight<Runtime>;
+	type SetMembersOrigin = Governance;
+	type MaxProposalWeight = MaxProposalWeight;
+	type DisapproveOrigin = Governance;
+	type KillOrigin = Governance;
+	type Consideration = ();
+}
+
+impl pallet_proxy::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type RuntimeCall = RuntimeCall;
+	type Currency = Balances;
+	type ProxyType = ProxyType;
+	type ProxyDepositBase = PerItem;
+	type ProxyDepositFactor = ProxyFactor;
+	type MaxProxies = ConstU32<16>;
+	type WeightInfo = pallet_proxy::weights::SubstrateWeight<Runtime>;
+	type MaxPending = ConstU32<16>;
+	type CallHasher = BlakeTwo256;
+	type AnnouncementDepositBase = PerItem;
+	type AnnouncementDepositFactor = AnnouncementFactor;
+	type BlockNumberProvider = System;
+}
+
+impl pallet_multisig::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type RuntimeCall = RuntimeCall;
+	type Currency = Balances;
+	type DepositBase = MultisigBase;
+	type DepositFactor = MultisigFactor;
+	type MaxSignatories = ConstU32<32>;
+	type WeightInfo = pallet_multisig::weights::SubstrateWeight<Runtime>;
+	type BlockNumberProvider = System;
+}
+
+impl pallet_tx_pause::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type RuntimeCall = RuntimeCall;
+	type PauseOrigin = Governance;
+	type UnpauseOrigin = Governance;
+	type WhitelistedCalls = NeverPaused;
+	type MaxNameLen = ConstU32<256>;
+	type WeightInfo = pallet_tx_pause::weights::SubstrateWeight<Runtime>;
 }

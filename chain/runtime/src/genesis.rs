@@ -6,16 +6,26 @@ use serde_json::Value;
 use sp_genesis_builder::PresetId;
 use sp_keyring::Sr25519Keyring;
 
-use proofward_primitives::Level;
+use pallet_models::types::GenesisVerifier;
+use proofward_primitives::{Lane, Level, VerifierContract};
+use sp_core::{H160, H256};
 
 use crate::{
-	config::UNIT, AccountId, AttestationConfig, Balance, BalancesConfig, RuntimeGenesisConfig, SudoConfig,
+	config::{ExistentialDeposit, UNIT},
+	fees::Pot,
+	AccountId, AttestationConfig, Balance, BalancesConfig, CouncilConfig, ModelsConfig, ReviveConfig,
+	Runtime, RuntimeGenesisConfig, SudoConfig,
 };
 
 pub const DEVELOPMENT: &str = "development";
 
 /// The simulator's root: its private key is in this repository, so quotes under it are worth nothing.
 const DEV_ROOT: &str = include_str!("../../roots/dev_root.hex");
+
+/// The groth16 lane's contract, runtime code: what `make contracts` makes of `contracts/src/Groth16Verifier.sol`.
+const GROTH16: &str = include_str!("../../verifiers/groth16.hex");
+/// Where it stands in a genesis. Nobody has the key of such an address.
+pub const GROTH16_ADDRESS: H160 = H160(*b"proofward/groth16/v1");
 
 const ENDOWMENT: Balance = 1_000_000 * UNIT;
 
@@ -54,18 +64,45 @@ fn ethereum_account(address: &[u8; 20]) -> AccountId {
 	bytes.into()
 }
 
+/// The groth16 lane's contract as an account of the genesis, and as the allow-list names it.
+fn groth16() -> (pallet_revive::genesis::Account<Runtime>, GenesisVerifier) {
+	let code = hex::decode(GROTH16.trim()).expect("the committed code is hexadecimal");
+	let code_hash = H256(sp_io::hashing::keccak_256(&code));
+	let contract = pallet_revive::genesis::ContractData { code: code.into(), storage: Default::default() };
+	let account = pallet_revive::genesis::Account {
+		address: GROTH16_ADDRESS,
+		balance: Default::default(),
+		nonce: 1,
+		contract_data: Some(contract),
+	};
+	let contract = VerifierContract { address: GROTH16_ADDRESS, code_hash };
+	(account, GenesisVerifier { lane: Lane::Groth16, contract })
+}
+
 fn development() -> RuntimeGenesisConfig {
+	let (contract, verifier) = groth16();
+	let council = [Sr25519Keyring::Alice, Sr25519Keyring::Bob, Sr25519Keyring::Charlie];
 	let accounts = Sr25519Keyring::well_known()
 		.map(|key| key.to_account_id())
 		.chain(ETHEREUM_DEVELOPERS.iter().map(ethereum_account));
 	RuntimeGenesisConfig {
 		balances: BalancesConfig {
-			balances: accounts.map(|account| (account, ENDOWMENT)).collect(),
+			balances: accounts
+				.map(|account| (account, ENDOWMENT))
+				// So that the first fee finds it open.
+				.chain([(Pot::get(), ExistentialDeposit::get())])
+				.collect(),
 			..Default::default()
 		},
 		// Intel's root is in every genesis.
 		attestation: AttestationConfig {
 			roots: [(Level::Simulated, DEV_ROOT.into())].into(),
+			..Default::default()
+		},
+		revive: ReviveConfig { accounts: [contract].into(), ..Default::default() },
+		models: ModelsConfig { verifiers: [verifier].into(), ..Default::default() },
+		council: CouncilConfig {
+			members: council.map(|key| key.to_account_id()).into(),
 			..Default::default()
 		},
 		sudo: SudoConfig { key: Some(Sr25519Keyring::Alice.to_account_id()) },

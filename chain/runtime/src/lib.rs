@@ -7,7 +7,9 @@ extern crate alloc;
 
 mod apis;
 mod config;
+mod fees;
 mod genesis;
+mod governance;
 mod verifier;
 
 #[cfg(test)]
@@ -42,7 +44,10 @@ pub type Executive = frame_executive::Executive<
 	frame_system::ChainContext<Runtime>,
 	Runtime,
 	AllPalletsWithSystem,
+	Migrations,
 >;
+/// What an upgrade to this version changes in state, oldest first. Nothing yet: the chain begins with this version.
+pub type Migrations = ();
 pub type TxExtension = (
 	frame_system::CheckNonZeroSender<Runtime>,
 	frame_system::CheckSpecVersion<Runtime>,
@@ -53,6 +58,7 @@ pub type TxExtension = (
 	frame_system::CheckWeight<Runtime>,
 	pallet_transaction_payment::ChargeTransactionPayment<Runtime>,
 	pallet_revive::evm::tx_extension::SetOrigin<Runtime>,
+	frame_metadata_hash_extension::CheckMetadataHash<Runtime>,
 	frame_system::WeightReclaim<Runtime>,
 );
 
@@ -76,6 +82,7 @@ impl EthExtra for EthereumExtension {
 			frame_system::CheckWeight::new(),
 			pallet_transaction_payment::ChargeTransactionPayment::from(tip),
 			pallet_revive::evm::tx_extension::SetOrigin::new_from_eth_transaction(),
+			frame_metadata_hash_extension::CheckMetadataHash::new(false),
 			frame_system::WeightReclaim::new(),
 		)
 	}
@@ -86,10 +93,10 @@ pub const VERSION: RuntimeVersion = RuntimeVersion {
 	spec_name: Cow::Borrowed("proofward"),
 	impl_name: Cow::Borrowed("proofward"),
 	authoring_version: 1,
-	spec_version: 1,
+	spec_version: 2,
 	impl_version: 1,
 	apis: apis::RUNTIME_API_VERSIONS,
-	transaction_version: 1,
+	transaction_version: 2,
 	system_version: 1,
 };
 
@@ -132,4 +139,12 @@ mod runtime {
 	pub type Models = pallet_models;
 	#[runtime::pallet_index(10)]
 	pub type Jobs = pallet_jobs;
+	#[runtime::pallet_index(11)]
+	pub type Council = pallet_collective<Instance1>;
+	#[runtime::pallet_index(12)]
+	pub type Proxy = pallet_proxy;
+	#[runtime::pallet_index(13)]
+	pub type Multisig = pallet_multisig;
+	#[runtime::pallet_index(14)]
+	pub type TxPause = pallet_tx_pause;
 }

@@ -1,4 +1,4 @@
-//! How a model's contract is asked for a verdict: hostile until proven `true`.
+//! How a lane's contract is asked about keys and proofs: hostile until proven `true`.
 
 use alloc::vec::Vec;
 use frame_support::{
@@ -16,8 +16,10 @@ use crate::{AccountId, Revive, Runtime, RuntimeOrigin};
 /// The most that a verdict may use. Generated ezkl verifiers take some 50 ms of reference time.
 pub const VERDICT_LIMIT: Weight = Weight::from_parts(400_000_000_000, 3 * 1024 * 1024);
 
-/// keccak-256 of `verify(bytes32,bytes32,bytes)`, first four bytes.
-const SELECTOR: [u8; 4] = [0xde, 0x12, 0xc6, 0x40];
+/// keccak-256 of `verify(bytes,bytes32,bytes32,bytes)`, first four bytes.
+const VERIFY: [u8; 4] = [0x1a, 0x36, 0xed, 0x75];
+/// keccak-256 of `wellFormed(bytes)`, first four bytes.
+const WELL_FORMED: [u8; 4] = [0x85, 0x32, 0x26, 0x5b];
 const WORD: usize = 32;
 
 /// Who calls: an address that nobody has the key of and that owns nothing, so the contract gains nothing by it.
@@ -33,16 +35,31 @@ fn word(number: usize) -> [u8; WORD] {
 	word
 }
 
-/// `verify(bytes32,bytes32,bytes)` by the contract ABI (Solidity documentation, "Contract ABI Specification").
-fn calldata(input_commitment: &H256, output_commitment: &H256, proof: &[u8]) -> Vec<u8> {
-	let mut data = Vec::with_capacity(4 + 5 * WORD + proof.len());
-	data.extend_from_slice(&SELECTOR);
+fn push_bytes(data: &mut Vec<u8>, bytes: &[u8]) {
+	data.extend_from_slice(&word(bytes.len()));
+	data.extend_from_slice(bytes);
+	data.resize(4 + (data.len() - 4).next_multiple_of(WORD), 0);
+}
+
+/// `verify(bytes,bytes32,bytes32,bytes)` by the contract ABI (Solidity documentation, "Contract ABI Specification").
+fn verify_call(key: &[u8], input_commitment: &H256, output_commitment: &H256, proof: &[u8]) -> Vec<u8> {
+	let mut data = Vec::with_capacity(4 + 8 * WORD + key.len() + proof.len());
+	data.extend_from_slice(&VERIFY);
+	data.extend_from_slice(&word(4 * WORD));
 	data.extend_from_slice(input_commitment.as_bytes());
 	data.extend_from_slice(output_commitment.as_bytes());
-	data.extend_from_slice(&word(3 * WORD));
-	data.extend_from_slice(&word(proof.len()));
-	data.extend_from_slice(proof);
-	data.resize(4 + (data.len() - 4).next_multiple_of(WORD), 0);
+	data.extend_from_slice(&word(5 * WORD + key.len().next_multiple_of(WORD)));
+	push_bytes(&mut data, key);
+	push_bytes(&mut data, proof);
+	data
+}
+
+/// `wellFormed(bytes)`, likewise.
+fn well_formed_call(key: &[u8]) -> Vec<u8> {
+	let mut data = Vec::with_capacity(4 + 3 * WORD + key.len());
+	data.extend_from_slice(&WELL_FORMED);
+	data.extend_from_slice(&word(WORD));
+	push_bytes(&mut data, key);
 	data
 }
 
@@ -65,18 +82,13 @@ impl ContractCode for Contracts {
 	}
 }
 
-impl ProofVerifier for Contracts {
-	fn verify(
-		contract: &VerifierContract,
-		input_commitment: &H256,
-		output_commitment: &H256,
-		proof: &[u8],
-	) -> Verdict {
+impl Contracts {
+	/// Calls a contract with `data`, if its code is the code on the allow-list.
+	fn ask(contract: &VerifierContract, data: Vec<u8>) -> Verdict {
 		let rejected = |reason, weight| Verdict { decision: Decision::Rejected(reason), weight };
 		if Self::code_hash(&contract.address) != Some(contract.code_hash) {
 			return rejected(RejectReason::CodeChanged, Weight::zero());
 		}
-		let data = calldata(input_commitment, output_commitment, proof);
 		let call = || {
 			let result = Revive::bare_call(
 				RuntimeOrigin::signed(caller()),
@@ -98,6 +110,22 @@ impl ProofVerifier for Contracts {
 			Ok(answer) => Verdict { decision: decide(&answer.data), weight },
 			Err(_) => rejected(RejectReason::CallFailed, weight),
 		}
+	}
+}
+
+impl ProofVerifier for Contracts {
+	fn well_formed(contract: &VerifierContract, key: &[u8]) -> bool {
+		Self::ask(contract, well_formed_call(key)).decision == Decision::Accepted
+	}
+
+	fn verify(
+		contract: &VerifierContract,
+		key: &[u8],
+		input_commitment: &H256,
+		output_commitment: &H256,
+		proof: &[u8],
+	) -> Verdict {
+		Self::ask(contract, verify_call(key, input_commitment, output_commitment, proof))
 	}
 
 	fn max_weight() -> Weight {

@@ -2,7 +2,7 @@
 
 use polkadot_sdk::{
 	frame_support::{assert_ok, traits::ConstU32, BoundedVec},
-	sp_core::{ed25519, Pair, H160, H256},
+	sp_core::{ed25519, Pair, H256},
 	sp_io::hashing::sha2_256,
 	sp_runtime::{AccountId32, DispatchResult},
 };
@@ -94,6 +94,23 @@ fn quotes_verify() {
 	assert_ok!(Attestation::allow_measurement(root(), measurement(), Default::default()));
 }
 
+const FMSPC: [u8; 6] = [0xde, 0x50, 0xc0, 0xff, 0xee, 0x00];
+
+fn drop_collateral(root: H256) -> DispatchResult {
+	let authority = pallet_attestation::types::PckAuthority::Platform;
+	Attestation::drop_collateral(alice(), root, FMSPC, authority)
+}
+
+fn reset_collateral(dev_root: H256) -> DispatchResult {
+	let authority = pallet_attestation::types::PckAuthority::Platform;
+	Attestation::reset_collateral(root(), dev_root, FMSPC, authority)
+}
+
+fn untrusted() {
+	quotes_verify();
+	assert_ok!(Attestation::remove_root(root(), H256(sha2_256(&fixtures::DEV_ROOT))));
+}
+
 fn attestation() -> Pallet {
 	use pallet_attestation::types::{TcbPolicy, TcbStatus, MAX_LABEL, MAX_ROOT};
 	let policy = TcbPolicy {
@@ -118,6 +135,9 @@ fn attestation() -> Pallet {
 				"disallow_measurement",
 				cost(quotes_verify, || Attestation::disallow_measurement(root(), measurement())),
 			),
+			fixed("drop_collateral", cost(untrusted, || drop_collateral(dev_root))),
+			fixed("reset_collateral", cost(quotes_verify, || reset_collateral(dev_root))),
+			fixed("ban_platform", cost(|| (), || Attestation::ban_platform(root(), INPUT, true))),
 			fixed("set_policy", cost(|| (), || Attestation::set_policy(root(), policy.clone()))),
 			fixed("refresh_collateral", cost(quotes_verify, refresh)),
 			documented(
@@ -129,19 +149,75 @@ fn attestation() -> Pallet {
 	}
 }
 
+/// The receipt key of that secret key, as the fixtures' quotes bind it.
+fn receipt_pair(seed: u8) -> ed25519::Pair {
+	ed25519::Pair::from_seed(&[seed; 32])
+}
+
+/// What the key signs to be registered for an epoch of Alice's.
+fn possession(seed: u8, epoch: u32) -> [u8; 64] {
+	use proofward_primitives::messages::{possession, worker_report_data};
+	let (genesis, block) = (H256(fixtures::GENESIS), H256(fixtures::block_hash(5)));
+	let key = receipt_pair(seed).public().0;
+	let data = worker_report_data(&genesis, &ALICE, &[0x77; 32], &key, epoch, &block);
+	receipt_pair(seed).sign(&possession(&data)).0
+}
+
 fn register() -> DispatchResult {
-	let quote = bounded(fixtures::quote("alice"));
-	Workers::register(alice(), quote, bounded(vec![0x77; 32]), [0x51; 32], 1, 5, bytes(128))
+	let (quote, key) = (bounded(fixtures::quote("alice")), receipt_pair(0x51).public().0);
+	Workers::register(alice(), quote, bounded(vec![0x77; 32]), key, possession(0x51, 1), 1, 5, bytes(128))
 }
 
 fn renew() -> DispatchResult {
-	let quote = bounded(fixtures::quote("alice_epoch_2"));
-	Workers::renew(alice(), quote, bounded(vec![0x77; 32]), [0x52; 32], 2, 5, bytes(128))
+	let (quote, key) = (bounded(fixtures::quote("alice_epoch_2")), receipt_pair(0x52).public().0);
+	Workers::renew(alice(), quote, bounded(vec![0x77; 32]), key, possession(0x52, 2), 2, 5, bytes(128))
 }
 
 fn registered() {
 	quotes_verify();
 	assert_ok!(register());
+}
+
+fn published_and_registered() {
+	registered();
+	published();
+}
+
+fn serving() {
+	published_and_registered();
+	assert_ok!(Workers::serve(alice(), model(), 1));
+}
+
+fn serving_all() {
+	registered();
+	for n in 0..pallet_workers::types::MAX_SERVED as u8 {
+		assert_ok!(publish_as(n));
+		assert_ok!(Workers::serve(alice(), model_as(n), 1));
+	}
+}
+
+fn withdrawable() {
+	use pallet_workers::types::{PastKey, MAX_KEYS};
+	registered();
+	pallet_workers::Workers::<Chain>::mutate(ALICE, |worker| {
+		let worker = worker.as_mut().expect("registered");
+		for n in 0..MAX_KEYS as u8 {
+			let past = PastKey { receipt_key: [n; 32], superseded_at: 10 };
+			worker.past_keys.try_push(past).expect("there is room");
+			pallet_workers::ReceiptKeys::<Chain>::insert([n; 32], ALICE);
+		}
+	});
+	assert_ok!(Workers::retire(alice()));
+	System::set_block_number(10 + 604_800);
+}
+
+fn report_equivocation() -> DispatchResult {
+	let receipt = |output| Receipt { output_commitment: output, ..receipt(&[], &[]) };
+	let (first, second) = (receipt(INPUT), receipt(OUTPUT));
+	let sign = |receipt: &Receipt<_>| receipt_pair(0x51).sign(&receipt.message()).0;
+	let signatures = (sign(&first), sign(&second));
+	let key = receipt_pair(0x51).public().0;
+	Workers::report_equivocation(client(), key, first, signatures.0, second, signatures.1)
 }
 
 /// What a call costs beyond the verification of its quote, which it charges by the attestation pallet's weight.
@@ -172,52 +248,78 @@ fn workers() -> Pallet {
 				&["Without the verification of the quote, which the attestation pallet charges."],
 				beyond_the_quote(cost(registered, renew)),
 			),
-			fixed("retire", cost(registered, || Workers::retire(alice()))),
+			documented(
+				"retire",
+				&["Of a worker that serves as many models as it may."],
+				cost(serving_all, || Workers::retire(alice())),
+			),
+			documented(
+				"withdraw",
+				&["Of a worker with as many past keys as it may have."],
+				cost(withdrawable, || Workers::withdraw(alice())),
+			),
+			fixed("serve", cost(published_and_registered, || Workers::serve(alice(), model(), 1))),
+			fixed("unserve", cost(serving, || Workers::unserve(alice(), model()))),
+			fixed("report_equivocation", cost(registered, report_equivocation)),
+			fixed("ban", cost(registered, || Workers::ban(root(), ALICE, true))),
 		],
 	}
 }
 
 fn publish() -> DispatchResult {
+	publish_as(2)
+}
+
+fn publish_as(manifest: u8) -> DispatchResult {
+	publish_with(manifest, KEY_LENGTH)
+}
+
+/// Length of the groth16 lane's keys.
+const KEY_LENGTH: u32 = 640;
+
+fn publish_with(manifest: u8, key: u32) -> DispatchResult {
 	Models::publish(
 		alice(),
 		bounded(vec![b'm'; 64]),
 		H256([1; 32]),
-		H256([2; 32]),
+		H256([manifest; 32]),
 		vec![2, 2, 2, 2].try_into().expect("four dimensions"),
 		1,
 		Lane::Groth16,
 		H256([3; 32]),
+		bytes(key),
 		H256([4; 32]),
-		H160([8; 20]),
-		CODE_HASH,
-		PRICE,
-		60,
+		pallet_models::Terms { price: PRICE, share: 100_000, bond: 100, claim_blocks: 60 },
 		pallet_models::SetupEvidence::Dev,
 	)
 }
 
 fn model() -> H256 {
-	let (weights, manifest, vk) = (H256([1; 32]), H256([2; 32]), H256([3; 32]));
-	let verifier = H160([8; 20]);
-	proofward_primitives::ids::model_id(
-		&ALICE,
-		&weights,
-		&manifest,
-		Lane::Groth16,
-		&vk,
-		&verifier,
-		&CODE_HASH,
-	)
+	model_as(2)
+}
+
+fn model_as(manifest: u8) -> H256 {
+	let (weights, manifest, vk) = (H256([1; 32]), H256([manifest; 32]), H256([3; 32]));
+	let key = H256(sha2_256(&bytes::<4_096>(KEY_LENGTH)));
+	proofward_primitives::ids::model_id(&ALICE, &weights, &manifest, Lane::Groth16, &vk, &key)
 }
 
 fn published() {
 	assert_ok!(publish());
 }
 
+fn removable() {
+	published();
+	assert_ok!(Models::retire(alice(), model()));
+	System::set_block_number(10 + 28_801);
+}
+
 fn models() -> Pallet {
 	// Beyond its verification a quote is only hashed.
-	let plain = cost(|| (), publish);
-	let quote = hashed("quote", pallet_models::types::MAX_QUOTE, &plain, plain);
+	use pallet_models::types::{MAX_KEY, MAX_QUOTE};
+	let plain = cost(|| (), || publish_with(2, 0));
+	let quote = hashed("quote", MAX_QUOTE, &plain, plain);
+	let key = hashed("key", MAX_KEY, &plain, cost(|| (), || publish_with(2, MAX_KEY)));
 	Pallet {
 		name: "models",
 		calls: vec![
@@ -225,11 +327,19 @@ fn models() -> Pallet {
 				name: "publish",
 				doc: &[
 					"Without the verification of a quote, which the attestation pallet charges.",
-					"`quote`: length of the setup's quote in bytes, 0 without one.",
+					"`key`: length of the verifying key in bytes. `quote`: length of the setup's quote, 0 without one.",
 				],
-				shape: Shape::Linear { least: plain, arguments: vec![quote] },
+				shape: Shape::Linear { least: plain, arguments: vec![key, quote] },
 			},
 			fixed("retire", cost(published, || Models::retire(alice(), model()))),
+			fixed("set_price", cost(published, || Models::set_price(alice(), model(), 2 * PRICE))),
+			fixed("remove", cost(removable, || Models::remove(client(), model()))),
+			fixed("strike_off", cost(published, || Models::strike_off(root(), model()))),
+			fixed("withdraw_setup", cost(published, || Models::withdraw_setup(root(), model()))),
+			fixed(
+				"set_verifier",
+				cost(|| (), || Models::set_verifier(root(), Lane::Ezkl, Some(CONTRACT))),
+			),
 			fixed("certify_ceremony", cost(published, || Models::certify_ceremony(root(), model(), INPUT))),
 		],
 	}
@@ -247,20 +357,23 @@ fn submit(nonce: H256, sealed: u32) -> DispatchResult {
 	Jobs::submit(client(), model(), nonce, sealed, INPUT, recipients, PRICE, 1_000, Level::Simulated, true)
 }
 
-fn receipt_pair() -> ed25519::Pair {
-	ed25519::Pair::from_seed(&[0x51; 32])
-}
-
 /// Three jobs wait, ours in the middle; the worker's receipt key is one that signs.
 fn queued() {
 	registered();
 	pallet_workers::Workers::<Chain>::mutate(ALICE, |worker| {
 		let worker = worker.as_mut().expect("registered");
 		// The newest key is tried first: the dearer receipt is under the key before.
-		worker.previous =
-			Some(pallet_workers::types::PreviousEpoch { epoch: 0, receipt_key: receipt_pair().public().0 });
+		let receipt_key = receipt_pair(0x53).public().0;
+		worker.previous = Some(pallet_workers::types::PreviousEpoch { epoch: 0, receipt_key });
 	});
 	published();
+	assert_ok!(Workers::serve(alice(), model(), 1));
+	// The other recipients are workers as good.
+	let worker = pallet_workers::Workers::<Chain>::get(ALICE).expect("registered");
+	for other in (2..9u8).map(|byte| AccountId32::new([byte; 32])) {
+		pallet_workers::Workers::<Chain>::insert(&other, &worker);
+		pallet_workers::Served::<Chain>::insert(model(), &other, 1);
+	}
 	for nonce in [H256([4; 32]), NONCE, H256([6; 32])] {
 		assert_ok!(submit(nonce, 65_536));
 	}
@@ -268,7 +381,7 @@ fn queued() {
 
 fn claimed() {
 	queued();
-	assert_ok!(Jobs::claim(alice(), job()));
+	assert_ok!(Jobs::claim(alice(), job(), 1_000));
 }
 
 fn lapsed() {
@@ -276,25 +389,27 @@ fn lapsed() {
 	System::set_block_number(10 + 61);
 }
 
-/// A `complete` whose arguments, receipt and signature were made before: they are the worker's work.
-fn complete(sealed_output: u32, proof: u32) -> impl Fn() -> DispatchResult {
-	let (sealed_output, proof) = (bytes(sealed_output), bytes(proof));
-	let (worker, genesis) = (ALICE, H256(fixtures::GENESIS));
-	let receipt = Receipt {
-		genesis,
+fn receipt(sealed_output: &[u8], proof: &[u8]) -> Receipt<AccountId32> {
+	Receipt {
+		genesis: H256(fixtures::GENESIS),
 		job: job(),
 		model: model(),
-		worker,
+		worker: ALICE,
 		weights_digest: H256([1; 32]),
 		input_commitment: INPUT,
 		output_commitment: OUTPUT,
-		sealed_output_hash: sha2_256(&sealed_output).into(),
-		proof_hash: sha2_256(&proof).into(),
+		sealed_output_hash: sha2_256(sealed_output).into(),
+		proof_hash: sha2_256(proof).into(),
 		level: Level::Simulated,
 		setup: Setup::Dev,
 		block: 10,
-	};
-	let signature = receipt_pair().sign(&receipt.message()).0;
+	}
+}
+
+/// A `complete` whose arguments, receipt and signature were made before: they are the worker's work.
+fn complete(sealed_output: u32, proof: u32) -> impl Fn() -> DispatchResult {
+	let (sealed_output, proof) = (bytes(sealed_output), bytes(proof));
+	let signature = receipt_pair(0x53).sign(&receipt(&sealed_output, &proof).message()).0;
 	move || {
 		Jobs::complete(alice(), job(), sealed_output.clone(), OUTPUT, proof.clone(), 10, signature)
 			.map(|_| ())
@@ -330,7 +445,7 @@ fn jobs() -> Pallet {
 			documented(
 				"claim",
 				&["A claim over a lapsed one, the costlier kind."],
-				cost(lapsed_by_another, || Jobs::claim(alice(), job())),
+				cost(lapsed_by_another, || Jobs::claim(alice(), job(), 1_000)),
 			),
 			fixed("release", cost(claimed, || Jobs::release(alice(), job()))),
 			fixed("lapse", cost(lapsed, || Jobs::lapse(client(), job()))),
@@ -346,6 +461,13 @@ fn jobs() -> Pallet {
 				},
 			},
 			documented(
+				"decline",
+				&["By the last recipient, which ends the job."],
+				cost(almost_declined, || Jobs::decline(alice(), job())),
+			),
+			fixed("cancel", cost(queued, || Jobs::cancel(client(), job()))),
+			fixed("forget", cost(forgettable, || Jobs::forget(alice(), job()))),
+			documented(
 				"expire",
 				&["Of a claimed job, the costlier kind."],
 				cost(expired, || Jobs::expire(client(), job())),
@@ -358,13 +480,24 @@ fn jobs() -> Pallet {
 fn lapsed_by_another() {
 	const OTHER: AccountId32 = AccountId32::new([2; 32]);
 	queued();
-	let worker = pallet_workers::Workers::<Chain>::get(ALICE).expect("registered");
-	pallet_workers::Workers::<Chain>::insert(&OTHER, worker);
 	let funds =
 		<Balances as polkadot_sdk::frame_support::traits::Currency<_>>::deposit_creating(&OTHER, 1_000_000);
 	drop(funds);
-	assert_ok!(Jobs::claim(RuntimeOrigin::signed(OTHER), job()));
+	assert_ok!(Jobs::claim(RuntimeOrigin::signed(OTHER), job(), 1_000));
 	System::set_block_number(10 + 61);
+}
+
+fn almost_declined() {
+	queued();
+	for other in (2..9u8).map(|byte| AccountId32::new([byte; 32])) {
+		assert_ok!(Jobs::decline(RuntimeOrigin::signed(other), job()));
+	}
+}
+
+fn forgettable() {
+	queued();
+	assert_ok!(Jobs::cancel(client(), job()));
+	System::set_block_number(10 + 691_201);
 }
 
 fn expired() {

@@ -6,7 +6,6 @@ use polkadot_sdk::{
 		self, derive_impl, parameter_types,
 		traits::{ConstU128, ConstU32, ConstU64},
 		weights::Weight,
-		PalletId,
 	},
 	sp_core::{H160, H256},
 	sp_io::TestExternalities,
@@ -14,12 +13,13 @@ use polkadot_sdk::{
 	*,
 };
 use proofward_fixtures as fixtures;
-use proofward_primitives::{ContractCode, Decision, Level, ProofVerifier, Verdict, VerifierContract};
+use proofward_primitives::{ContractCode, Decision, Lane, Level, ProofVerifier, Verdict, VerifierContract};
 
 type Block = frame_system::mocking::MockBlockU32<Chain>;
 
 pub const ALICE: AccountId32 = AccountId32::new([1; 32]);
 pub const CLIENT: AccountId32 = AccountId32::new([9; 32]);
+pub const POT: AccountId32 = AccountId32::new([8; 32]);
 pub const CODE_HASH: H256 = H256([0xc0; 32]);
 
 #[frame_support::runtime]
@@ -53,8 +53,8 @@ mod runtime {
 }
 
 parameter_types! {
-	pub const JobsPalletId: PalletId = PalletId(*b"pw/jobs_");
-	pub const BondShare: Permill = Permill::from_percent(50);
+	pub const Half: Permill = Permill::from_percent(50);
+	pub const Pot: AccountId32 = POT;
 }
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
@@ -81,7 +81,20 @@ impl pallet_balances::Config for Chain {
 	type RuntimeFreezeReason = RuntimeFreezeReason;
 }
 
+pub struct Room;
+
+impl sp_runtime::traits::Convert<Level, u32> for Room {
+	fn convert(_: Level) -> u32 {
+		16
+	}
+}
+
 impl pallet_attestation::Config for Chain {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type Governance = frame_system::EnsureRoot<AccountId32>;
+	type CollateralDeposit = ConstU128<10>;
+	type MaxFamilies = ConstU32<256>;
 	type Time = Timestamp;
 	type WeightInfo = ();
 }
@@ -91,16 +104,35 @@ impl pallet_workers::Config for Chain {
 	type Currency = Balances;
 	type Quotes = Attestation;
 	type Trust = Attestation;
+	type Models = Models;
+	type Governance = frame_system::EnsureRoot<AccountId32>;
 	type Time = Timestamp;
+	type Pot = Pot;
 	type Stake = ConstU128<100>;
+	type EpochDeposit = ConstU128<10>;
 	type Lifetime = ConstU64<86_400_000>;
+	type Unbonding = ConstU32<604_800>;
+	type SlashShare = Half;
+	type ReporterShare = Half;
+	type PlatformRoom = Room;
 	type WeightInfo = ();
 }
 
 impl pallet_models::Config for Chain {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
 	type Contracts = Contracts;
 	type Quotes = Attestation;
+	type Trust = Attestation;
+	type Governance = frame_system::EnsureRoot<AccountId32>;
 	type BlockNumberProvider = System;
+	type Pot = Pot;
+	type MinPrice = ConstU128<10>;
+	type MinBond = ConstU128<10>;
+	type MaxBond = ConstU128<1_000>;
+	type DepositBase = ConstU128<10>;
+	type DepositPerByte = ConstU128<1>;
+	type MaxDeadline = ConstU32<28_800>;
 	type WeightInfo = ();
 }
 
@@ -111,14 +143,18 @@ impl pallet_jobs::Config for Chain {
 	type Models = Models;
 	type Workers = Workers;
 	type Verifier = Contracts;
-	type PalletId = JobsPalletId;
 	type MaxDeadline = ConstU32<28_800>;
 	type DepositBase = ConstU128<10>;
 	type DepositPerByte = ConstU128<1>;
-	type BondShare = BondShare;
-	type MinBond = ConstU128<10>;
+	type RecordDeposit = ConstU128<10>;
+	type Retention = ConstU32<691_200>;
+	type MinPrice = ConstU128<10>;
+	type FreeBlocks = ConstU32<3>;
+	type EndingReserve = ConstU128<10>;
 	type WeightInfo = ();
 }
+
+pub const CONTRACT: VerifierContract = VerifierContract { address: H160([8; 20]), code_hash: CODE_HASH };
 
 /// One contract everywhere, which accepts everything.
 pub struct Contracts;
@@ -130,7 +166,11 @@ impl ContractCode for Contracts {
 }
 
 impl ProofVerifier for Contracts {
-	fn verify(_: &VerifierContract, _: &H256, _: &H256, _: &[u8]) -> Verdict {
+	fn well_formed(_: &VerifierContract, _: &[u8]) -> bool {
+		true
+	}
+
+	fn verify(_: &VerifierContract, _: &[u8], _: &H256, _: &H256, _: &[u8]) -> Verdict {
 		Verdict { decision: Decision::Accepted, weight: Weight::zero() }
 	}
 
@@ -147,7 +187,14 @@ pub fn fresh() -> TestExternalities {
 			..Default::default()
 		},
 		balances: pallet_balances::GenesisConfig {
-			balances: vec![(ALICE, 1_000_000), (CLIENT, 1_000_000)],
+			balances: vec![(ALICE, 1_000_000), (CLIENT, 1_000_000), (POT, 1)],
+			..Default::default()
+		},
+		models: pallet_models::GenesisConfig {
+			verifiers: vec![pallet_models::types::GenesisVerifier {
+				lane: Lane::Groth16,
+				contract: CONTRACT,
+			}],
 			..Default::default()
 		},
 		..Default::default()

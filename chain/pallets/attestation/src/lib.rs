@@ -4,7 +4,8 @@
 //! computing base is good enough, and whether the software it measures is on the allow-list.
 //!
 //! Collateral (Intel's signed statements about a family of platforms) lives on the chain, so that a verdict depends
-//! on nothing outside it. Anyone may refresh it with a quote of that family; it never becomes older.
+//! on nothing outside it. Anyone may refresh it with a quote of that family; it never becomes older, never leaps ahead,
+//! and has one encoding, without a byte that nothing verifies. Each root has room for so many families.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
@@ -23,13 +24,21 @@ pub use weights::WeightInfo;
 pub mod pallet {
 	use alloc::vec::Vec;
 	use polkadot_sdk::{
-		frame_support::{pallet_prelude::*, traits::Time},
+		frame_support::{
+			pallet_prelude::*,
+			traits::{
+				fungible::{Inspect, MutateHold},
+				tokens::Precision,
+				Time,
+			},
+		},
 		frame_system::pallet_prelude::*,
 		sp_core::H256,
 		sp_io::hashing::sha2_256,
+		sp_runtime::TryRuntimeError,
 	};
 	use proofward_primitives::{
-		traits::TrustList, Level, Moment, QuoteVerifier as QuoteVerifierTrait, Verified,
+		traits::TrustList, Balance, Level, Moment, QuoteVerifier as QuoteVerifierTrait, Verified,
 	};
 
 	use crate::{
@@ -42,13 +51,34 @@ pub mod pallet {
 	const INTEL_ROOT: &str = include_str!("../../../roots/intel_sgx_root.hex");
 
 	#[pallet::pallet]
+	#[pallet::storage_version(STORAGE_VERSION)]
 	pub struct Pallet<T>(_);
+
+	/// Of this pallet's storage; a migration raises it.
+	pub const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
 
 	#[pallet::config]
 	pub trait Config: polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>> {
+		type RuntimeHoldReason: From<HoldReason>;
+		type Currency: Inspect<Self::AccountId, Balance = Balance>
+			+ MutateHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
+		/// Who decides what is trusted.
+		type Governance: EnsureOrigin<Self::RuntimeOrigin>;
+		/// Held from whoever brings the first collateral of a family of platforms, until it is dropped.
+		#[pallet::constant]
+		type CollateralDeposit: Get<Balance>;
+		/// Most families of platforms with collateral on the chain, under one root.
+		#[pallet::constant]
+		type MaxFamilies: Get<u32>;
 		/// The chain's clock, in milliseconds since the Unix epoch.
 		type Time: Time<Moment = Moment>;
 		type WeightInfo: WeightInfo;
+	}
+
+	#[pallet::composite_enum]
+	pub enum HoldReason {
+		/// For a family of platforms whose collateral is on the chain.
+		Collateral,
 	}
 
 	/// Trust roots by the SHA-256 of their DER.
@@ -66,7 +96,15 @@ pub mod pallet {
 	/// Collateral by root, family of platforms (FMSPC) and certificate authority.
 	#[pallet::storage]
 	pub type Collateral<T: Config> =
-		CountedStorageMap<_, Blake2_128Concat, (H256, [u8; 6], PckAuthority), StoredCollateral>;
+		StorageMap<_, Blake2_128Concat, CollateralKey, StoredCollateral<T::AccountId>>;
+
+	/// How many families of platforms have collateral under each root.
+	#[pallet::storage]
+	pub type Families<T: Config> = StorageMap<_, Identity, H256, u32, ValueQuery>;
+
+	/// Machines whose quotes count for nothing, by the SHA-256 of their identifier.
+	#[pallet::storage]
+	pub type BannedPlatforms<T: Config> = StorageMap<_, Identity, H256, ()>;
 
 	#[pallet::genesis_config]
 	pub struct GenesisConfig<T: Config> {
@@ -121,6 +159,10 @@ pub mod pallet {
 		PolicySet { policy: TcbPolicy },
 		/// Newer (or the same) collateral is on the chain for a family of platforms.
 		CollateralRefreshed { root: H256, fmspc: [u8; 6], authority: PckAuthority, expires_at: Moment },
+		/// A family of platforms has no collateral any more; the deposit went back.
+		CollateralDropped { root: H256, fmspc: [u8; 6], authority: PckAuthority },
+		/// Governance struck a machine off, or took it back.
+		PlatformBanned { platform: H256, banned: bool },
 	}
 
 	#[pallet::error]
@@ -147,11 +189,17 @@ pub mod pallet {
 		MeasurementNotAllowed,
 		/// Part of the collateral is older than what is stored.
 		CollateralOlder,
+		/// A number of the collateral is so far ahead of what is stored that no later one could follow.
+		CollateralJump,
+		/// The collateral holds more than what is verified: bytes behind a certificate or a revocation list.
+		CollateralNotCanonical,
+		/// There is no such collateral, or it is of use still.
+		CollateralInUse,
 		/// No room for another root.
 		TooManyRoots,
 		/// No room for another measurement.
 		TooManyMeasurements,
-		/// No room for another family of platforms.
+		/// This root has no room for another family of platforms.
 		TooManyPlatforms,
 		/// There is no such root, or it is there already.
 		RootExists,
@@ -166,6 +214,7 @@ pub mod pallet {
 			match refusal {
 				Refusal::MalformedQuote => Self::MalformedQuote,
 				Refusal::MalformedCollateral => Self::MalformedCollateral,
+				Refusal::CollateralNotCanonical => Self::CollateralNotCanonical,
 				Refusal::NotTdx => Self::NotTdx,
 				Refusal::DebugTd => Self::DebugTd,
 				Refusal::QuoteRejected => Self::QuoteRejected,
@@ -176,11 +225,11 @@ pub mod pallet {
 
 	#[pallet::call]
 	impl<T: Config> Pallet<T> {
-		/// Trust quotes whose chain ends in this certificate (X.509, DER), at this level. Root origin.
+		/// Trust quotes whose chain ends in this certificate (X.509, DER), at this level. Governance.
 		#[pallet::call_index(0)]
 		#[pallet::weight(T::WeightInfo::add_root())]
 		pub fn add_root(origin: OriginFor<T>, der: RootDer, level: Level) -> DispatchResult {
-			ensure_root(origin)?;
+			T::Governance::ensure_origin(origin)?;
 			let root = H256(sha2_256(&der));
 			ensure!(!Roots::<T>::contains_key(root), Error::<T>::RootExists);
 			ensure!(Roots::<T>::count() < MAX_ROOTS, Error::<T>::TooManyRoots);
@@ -189,21 +238,21 @@ pub mod pallet {
 			Ok(())
 		}
 
-		/// Trust this root no more; workers that registered under it stop counting at once. Root origin.
+		/// Trust this root no more; workers that registered under it stop counting at once. Governance.
 		#[pallet::call_index(1)]
 		#[pallet::weight(T::WeightInfo::remove_root())]
 		pub fn remove_root(origin: OriginFor<T>, root: H256) -> DispatchResult {
-			ensure_root(origin)?;
+			T::Governance::ensure_origin(origin)?;
 			ensure!(Roots::<T>::take(root).is_some(), Error::<T>::NoSuchRoot);
 			Self::deposit_event(Event::RootRemoved { root });
 			Ok(())
 		}
 
-		/// Let software with this measurement work. Root origin.
+		/// Let software with this measurement work. Governance.
 		#[pallet::call_index(2)]
 		#[pallet::weight(T::WeightInfo::allow_measurement())]
 		pub fn allow_measurement(origin: OriginFor<T>, measurement: H256, label: Label) -> DispatchResult {
-			ensure_root(origin)?;
+			T::Governance::ensure_origin(origin)?;
 			let room = Measurements::<T>::count() < MAX_MEASUREMENTS;
 			ensure!(room || Measurements::<T>::contains_key(measurement), Error::<T>::TooManyMeasurements);
 			Measurements::<T>::insert(measurement, &label);
@@ -211,21 +260,21 @@ pub mod pallet {
 			Ok(())
 		}
 
-		/// Let software with this measurement work no more; its workers stop counting at once. Root origin.
+		/// Let software with this measurement work no more; its workers stop counting at once. Governance.
 		#[pallet::call_index(3)]
 		#[pallet::weight(T::WeightInfo::disallow_measurement())]
 		pub fn disallow_measurement(origin: OriginFor<T>, measurement: H256) -> DispatchResult {
-			ensure_root(origin)?;
+			T::Governance::ensure_origin(origin)?;
 			ensure!(Measurements::<T>::take(measurement).is_some(), Error::<T>::NoSuchMeasurement);
 			Self::deposit_event(Event::MeasurementDisallowed { measurement });
 			Ok(())
 		}
 
-		/// Set the demands on platforms; they apply from the next quote on. Root origin.
+		/// Set the demands on platforms; they apply from the next quote on. Governance.
 		#[pallet::call_index(4)]
 		#[pallet::weight(T::WeightInfo::set_policy())]
 		pub fn set_policy(origin: OriginFor<T>, policy: TcbPolicy) -> DispatchResult {
-			ensure_root(origin)?;
+			T::Governance::ensure_origin(origin)?;
 			Policy::<T>::put(&policy);
 			Self::deposit_event(Event::PolicySet { policy });
 			Ok(())
@@ -240,7 +289,7 @@ pub mod pallet {
 			quote: Quote,
 			collateral: CollateralBytes,
 		) -> DispatchResult {
-			ensure_signed(origin)?;
+			let who = ensure_signed(origin)?;
 			let quote = ParsedQuote::parse(&quote).map_err(Error::<T>::from)?;
 			let root = Roots::<T>::get(quote.claimed_root).ok_or(Error::<T>::UnknownRoot)?;
 			let decoded = quotes::decode_collateral(&collateral).map_err(Error::<T>::from)?;
@@ -248,16 +297,25 @@ pub mod pallet {
 			let freshness = quotes::freshness(&decoded, &claims).map_err(Error::<T>::from)?;
 
 			let key = (quote.claimed_root, quote.fmspc, quote.authority);
-			match Collateral::<T>::get(key) {
+			let depositor = match Collateral::<T>::get(key) {
 				Some(stored) => {
-					ensure!(!freshness.older_than(&stored.freshness), Error::<T>::CollateralOlder)
+					ensure!(!freshness.older_than(&stored.freshness), Error::<T>::CollateralOlder);
+					ensure!(freshness.follows(&stored.freshness), Error::<T>::CollateralJump);
+					stored.depositor
 				}
-				None => ensure!(Collateral::<T>::count() < MAX_PLATFORMS, Error::<T>::TooManyPlatforms),
-			}
+				None => {
+					ensure!(freshness.may_be_first(), Error::<T>::CollateralJump);
+					let families = Families::<T>::get(quote.claimed_root);
+					ensure!(families < T::MaxFamilies::get(), Error::<T>::TooManyPlatforms);
+					Families::<T>::insert(quote.claimed_root, families + 1);
+					T::Currency::hold(&HoldReason::Collateral.into(), &who, T::CollateralDeposit::get())?;
+					Depositor { account: who, deposit: T::CollateralDeposit::get() }
+				}
+			};
 			let encoded = CollateralBytes::try_from(quotes::encode_collateral(&decoded))
 				.map_err(|_| Error::<T>::MalformedCollateral)?;
 			let expires_at = claims.earliest_expiration_date.saturating_mul(1_000);
-			Collateral::<T>::insert(key, StoredCollateral { encoded, freshness, expires_at });
+			Collateral::<T>::insert(key, StoredCollateral { encoded, freshness, expires_at, depositor });
 			Self::deposit_event(Event::CollateralRefreshed {
 				root: quote.claimed_root,
 				fmspc: quote.fmspc,
@@ -266,9 +324,89 @@ pub mod pallet {
 			});
 			Ok(())
 		}
+
+		/// Take collateral out of state that is of no use any more, because its root is not trusted or because it ran
+		/// out a month ago, and give the deposit back. For anyone to call.
+		#[pallet::call_index(6)]
+		#[pallet::weight(T::WeightInfo::drop_collateral())]
+		pub fn drop_collateral(
+			origin: OriginFor<T>,
+			root: H256,
+			fmspc: [u8; 6],
+			authority: PckAuthority,
+		) -> DispatchResult {
+			ensure_signed(origin)?;
+			let key = (root, fmspc, authority);
+			let stored = Collateral::<T>::get(key).ok_or(Error::<T>::NoCollateral)?;
+			let over = T::Time::now() > stored.expires_at.saturating_add(COLLATERAL_GRACE);
+			ensure!(over || !Roots::<T>::contains_key(root), Error::<T>::CollateralInUse);
+			Self::drop_entry(key, stored)
+		}
+
+		/// Take collateral out of state at once, whatever its numbers, so that the next one starts afresh. Governance.
+		#[pallet::call_index(7)]
+		#[pallet::weight(T::WeightInfo::reset_collateral())]
+		pub fn reset_collateral(
+			origin: OriginFor<T>,
+			root: H256,
+			fmspc: [u8; 6],
+			authority: PckAuthority,
+		) -> DispatchResult {
+			T::Governance::ensure_origin(origin)?;
+			let key = (root, fmspc, authority);
+			let stored = Collateral::<T>::get(key).ok_or(Error::<T>::NoCollateral)?;
+			Self::drop_entry(key, stored)
+		}
+
+		/// Strike one machine off, or take it back: its workers and its setups stop counting at once. Governance.
+		#[pallet::call_index(8)]
+		#[pallet::weight(T::WeightInfo::ban_platform())]
+		pub fn ban_platform(origin: OriginFor<T>, platform: H256, banned: bool) -> DispatchResult {
+			T::Governance::ensure_origin(origin)?;
+			if banned {
+				BannedPlatforms::<T>::insert(platform, ());
+			} else {
+				BannedPlatforms::<T>::remove(platform);
+			}
+			Self::deposit_event(Event::PlatformBanned { platform, banned });
+			Ok(())
+		}
 	}
 
 	impl<T: Config> Pallet<T> {
+		fn drop_entry(key: CollateralKey, stored: StoredCollateral<T::AccountId>) -> DispatchResult {
+			let (root, fmspc, authority) = key;
+			let Depositor { account, deposit } = stored.depositor;
+			T::Currency::release(&HoldReason::Collateral.into(), &account, deposit, Precision::BestEffort)?;
+			Collateral::<T>::remove(key);
+			Families::<T>::mutate_exists(root, |families| {
+				*families = families.and_then(|count| count.checked_sub(1)).filter(|left| *left > 0);
+			});
+			Self::deposit_event(Event::CollateralDropped { root, fmspc, authority });
+			Ok(())
+		}
+
+		/// What holds between any two calls: roots are filed under their hashes, families are counted, collateral is
+		/// in its one encoding.
+		pub fn do_try_state() -> Result<(), TryRuntimeError> {
+			for (hash, root) in Roots::<T>::iter() {
+				ensure!(H256(sha2_256(&root.der)) == hash, "a root is filed under another hash");
+			}
+			let mut families = alloc::collections::BTreeMap::<H256, u32>::new();
+			for ((root, ..), stored) in Collateral::<T>::iter() {
+				*families.entry(root).or_default() += 1;
+				let decoded = quotes::decode_collateral(&stored.encoded)
+					.map_err(|_| "stored collateral is not canonical")?;
+				ensure!(quotes::encode_collateral(&decoded) == stored.encoded.to_vec(), "two encodings");
+			}
+			ensure!(families == Families::<T>::iter().collect(), "families are miscounted");
+			ensure!(
+				families.values().all(|count| *count <= T::MaxFamilies::get()),
+				"a root has too many families"
+			);
+			Ok(())
+		}
+
 		fn seconds() -> u64 {
 			T::Time::now() / 1_000
 		}
@@ -291,6 +429,7 @@ pub mod pallet {
 				level: root.level,
 				root: quote.claimed_root,
 				measurement,
+				platform: sha2_256(&claims.platform.pck.ppid).into(),
 				report_data,
 				collateral_expires_at: claims.earliest_expiration_date.saturating_mul(1_000),
 			})
@@ -310,6 +449,10 @@ pub mod pallet {
 	impl<T: Config> TrustList for Pallet<T> {
 		fn trusted(root: &H256, measurement: &H256) -> bool {
 			Roots::<T>::contains_key(root) && Measurements::<T>::contains_key(measurement)
+		}
+
+		fn platform_banned(platform: &H256) -> bool {
+			BannedPlatforms::<T>::contains_key(platform)
 		}
 	}
 }

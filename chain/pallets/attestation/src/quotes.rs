@@ -1,6 +1,6 @@
 //! From bytes to verified claims: everything that touches dcap-qvl.
 
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use codec::{DecodeAll, Encode};
 use dcap_qvl::{
 	intel,
@@ -22,6 +22,7 @@ const DEBUG: u8 = 0x01;
 pub enum Refusal {
 	MalformedQuote,
 	MalformedCollateral,
+	CollateralNotCanonical,
 	NotTdx,
 	DebugTd,
 	QuoteRejected,
@@ -71,13 +72,69 @@ impl<'a> ParsedQuote<'a> {
 	}
 }
 
-/// Decodes collateral, and drops the one field that belongs to a single platform rather than to its family: with
-/// it, the verifier would take that platform's certificates instead of the quote's own.
+/// Decodes collateral and drops what nobody verifies: the issuers of the revocation list, whose chain the verifier takes
+/// from elsewhere, and the one field that belongs to a single platform rather than to its family: with it, the verifier
+/// would take that platform's certificates instead of the quote's own. What is left must have no byte to spare.
 pub fn decode_collateral(bytes: &[u8]) -> Result<QuoteCollateralV3, Refusal> {
 	let mut collateral =
 		QuoteCollateralV3::decode_all(&mut &bytes[..]).map_err(|_| Refusal::MalformedCollateral)?;
 	collateral.pck_certificate_chain = None;
+	collateral.pck_crl_issuer_chain.clear();
+	let lists = [&collateral.root_ca_crl, &collateral.pck_crl];
+	let chains = [&mut collateral.tcb_info_issuer_chain, &mut collateral.qe_identity_issuer_chain];
+	for chain in chains {
+		*chain = canonical_chain(chain)?;
+	}
+	if !lists.iter().all(|list| is_one_der_element(list)) || !signatures_fit(&collateral) {
+		return Err(Refusal::CollateralNotCanonical);
+	}
 	Ok(collateral)
+}
+
+/// Most certificates in an issuer's chain: the signer and the root.
+const MAX_CHAIN: usize = 2;
+
+/// A chain of certificates as text that holds the certificates and nothing else, in lines of 64 characters.
+fn canonical_chain(text: &str) -> Result<String, Refusal> {
+	const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+	const END: &str = "-----END CERTIFICATE-----";
+	let mut canonical = String::new();
+	let (mut rest, mut certificates) = (text, 0);
+	while let Some((_, behind)) = rest.split_once(BEGIN) {
+		let (body, behind) = behind.split_once(END).ok_or(Refusal::MalformedCollateral)?;
+		certificates += 1;
+		canonical.push_str(BEGIN);
+		canonical.push('\n');
+		let body: Vec<u8> = body.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+		for line in body.chunks(64) {
+			canonical.push_str(core::str::from_utf8(line).map_err(|_| Refusal::MalformedCollateral)?);
+			canonical.push('\n');
+		}
+		canonical.push_str(END);
+		canonical.push('\n');
+		rest = behind;
+	}
+	if certificates == 0 || certificates > MAX_CHAIN {
+		return Err(Refusal::CollateralNotCanonical);
+	}
+	Ok(canonical)
+}
+
+/// Whether the bytes are one DER element (X.690, 8.1.3) from the first to the last.
+fn is_one_der_element(bytes: &[u8]) -> bool {
+	let (header, length) = match bytes {
+		[_, short @ 0..=0x7f, ..] => (2, usize::from(*short)),
+		[_, 0x81, a, ..] => (3, usize::from(*a)),
+		[_, 0x82, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+		[_, 0x83, a, b, c, ..] => (5, u32::from_be_bytes([0, *a, *b, *c]) as usize),
+		_ => return false,
+	};
+	bytes.len() == header + length
+}
+
+/// ECDSA over P-256: two numbers of 32 bytes.
+fn signatures_fit(collateral: &QuoteCollateralV3) -> bool {
+	collateral.tcb_info_signature.len() == 64 && collateral.qe_identity_signature.len() == 64
 }
 
 /// The canonical encoding of what [`decode_collateral`] gives.

@@ -5,7 +5,7 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::time::Duration;
 use dcap_qvl::QuotePolicy;
 use polkadot_sdk::frame_support::{pallet_prelude::ConstU32, BoundedVec};
-use proofward_primitives::{Level, Moment};
+use proofward_primitives::{Balance, Level, Moment};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,12 @@ pub const MAX_COLLATERAL: u32 = 64 * 1024;
 pub const MAX_ROOT: u32 = 2 * 1024;
 /// Most trust roots at a time.
 pub const MAX_ROOTS: u32 = 4;
-/// Most platform families with collateral on the chain. Only whoever holds a genuine quote can add one.
-pub const MAX_PLATFORMS: u32 = 256;
+/// How far ahead of the one before a `tcbEvaluationDataNumber` may be: Intel raises it by one, a few times a year.
+pub const MAX_EVALUATION_JUMP: u32 = 64;
+/// The same for the numbers of revocation lists, which are issued at least monthly.
+pub const MAX_CRL_JUMP: u32 = 4_096;
+/// How long collateral that ran out stays, in milliseconds: 30 days.
+pub const COLLATERAL_GRACE: Moment = 30 * 24 * 60 * 60 * 1_000;
 /// Longest label of a measurement, in bytes.
 pub const MAX_LABEL: u32 = 64;
 /// Most measurements on the allow-list.
@@ -169,17 +173,43 @@ impl Freshness {
 			|| self.crl_numbers.0 < other.crl_numbers.0
 			|| self.crl_numbers.1 < other.crl_numbers.1
 	}
+
+	/// Whether no number is so far ahead of `other`'s that an issuer could have skipped the numbers between.
+	pub fn follows(&self, other: &Self) -> bool {
+		let near = |new: u32, old: u32, jump: u32| new <= old.saturating_add(jump);
+		near(self.tcb_info.0, other.tcb_info.0, MAX_EVALUATION_JUMP)
+			&& near(self.qe_identity.0, other.qe_identity.0, MAX_EVALUATION_JUMP)
+			&& near(self.crl_numbers.0, other.crl_numbers.0, MAX_CRL_JUMP)
+			&& near(self.crl_numbers.1, other.crl_numbers.1, MAX_CRL_JUMP)
+	}
+
+	/// Whether the numbers are such as an issuer reaches that began with zero.
+	pub fn may_be_first(&self) -> bool {
+		let evaluation = self.tcb_info.0.max(self.qe_identity.0);
+		evaluation <= MAX_EVALUATION_JUMP && self.crl_numbers.0.max(self.crl_numbers.1) <= MAX_CRL_JUMP
+	}
 }
 
 /// What Intel says about a family of platforms, verified when it was stored.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub struct StoredCollateral {
-	/// SCALE of dcap-qvl's `QuoteCollateralV3`, without a platform's own certificate chain.
+pub struct StoredCollateral<AccountId> {
+	/// SCALE of dcap-qvl's `QuoteCollateralV3`, without what nothing verifies.
 	pub encoded: CollateralBytes,
 	pub freshness: Freshness,
 	/// When the first part runs out, in milliseconds.
 	pub expires_at: Moment,
+	pub depositor: Depositor<AccountId>,
 }
+
+/// Who pays for an entry, and how much is held.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Depositor<AccountId> {
+	pub account: AccountId,
+	pub deposit: Balance,
+}
+
+/// Root, family of platforms (FMSPC), certificate authority.
+pub type CollateralKey = (polkadot_sdk::sp_core::H256, [u8; 6], PckAuthority);
 
 /// A trusted measurement in a genesis file: hash in hexadecimal, label.
 pub type GenesisMeasurement = (polkadot_sdk::sp_core::H256, Vec<u8>);

@@ -22,6 +22,12 @@ pub trait WeightInfo {
 	fn refresh_collateral() -> Weight;
 	/// What `QuoteVerifier::verify_quote` uses, for the calls of other pallets.
 	fn verify_quote() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn drop_collateral() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn reset_collateral() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn ban_platform() -> Weight;
 }
 
 /// The measured weights, with the chain's own database weights.
@@ -49,6 +55,15 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn verify_quote() -> Weight {
 		Weight::from_parts(10_479_549_000, 17_452).saturating_add(T::DbWeight::get().reads_writes(4, 0))
 	}
+	fn drop_collateral() -> Weight {
+		Weight::from_parts(150_000_000, 30_000).saturating_add(T::DbWeight::get().reads_writes(5, 5))
+	}
+	fn reset_collateral() -> Weight {
+		Weight::from_parts(150_000_000, 30_000).saturating_add(T::DbWeight::get().reads_writes(5, 5))
+	}
+	fn ban_platform() -> Weight {
+		Weight::from_parts(40_000_000, 5_200).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+	}
 }
 
 /// The same with RocksDB's, for tests.
@@ -73,5 +88,14 @@ impl WeightInfo for () {
 	}
 	fn verify_quote() -> Weight {
 		Weight::from_parts(10_479_549_000, 17_452).saturating_add(RocksDbWeight::get().reads_writes(4, 0))
+	}
+	fn drop_collateral() -> Weight {
+		Weight::from_parts(150_000_000, 30_000).saturating_add(RocksDbWeight::get().reads_writes(5, 5))
+	}
+	fn reset_collateral() -> Weight {
+		Weight::from_parts(150_000_000, 30_000).saturating_add(RocksDbWeight::get().reads_writes(5, 5))
+	}
+	fn ban_platform() -> Weight {
+		Weight::from_parts(40_000_000, 5_200).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 }

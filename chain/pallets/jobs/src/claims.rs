@@ -1,41 +1,45 @@
 //! How a job changes hands, and how it ends without a result.
 
 use polkadot_sdk::{
-	frame_support::{ensure, pallet_prelude::DispatchResult},
+	frame_support::{ensure, pallet_prelude::DispatchResult, traits::Get},
 	sp_core::H256,
 };
-use proofward_primitives::{Balance, ModelRegistry, WorkerRegistry};
+use proofward_primitives::{Balance, Ending, ModelRegistry, WorkerRegistry};
 
 use crate::{
-	escrow, queue,
+	escrow, index, queue,
 	types::{Job, Status},
-	Config, Error, Event, Jobs, Pallet, Sealed,
+	Config, Error, Event, Jobs, Pallet,
 };
 
-pub fn claim<T: Config>(worker: T::AccountId, id: H256) -> DispatchResult {
+pub fn claim<T: Config>(worker: T::AccountId, id: H256, max_bond: Balance) -> DispatchResult {
 	let mut job = Pallet::<T>::job(id)?;
 	let now = Pallet::<T>::now();
 	ensure!(job.is_open(), Error::<T>::NotOpen);
 	ensure!(now <= job.deadline, Error::<T>::DeadlinePassed);
 	ensure!(job.recipients.contains(&worker), Error::<T>::NotRecipient);
 	ensure!(!job.rejected_by.contains(&worker), Error::<T>::WasRejected);
+	ensure!(!job.declined_by.contains(&worker), Error::<T>::HasDeclined);
 	let view = T::Workers::active(&worker).ok_or(Error::<T>::WorkerInactive)?;
 	ensure!(view.level >= job.min_level, Error::<T>::LevelTooLow);
 	let model = T::Models::model(&job.model).ok_or(Error::<T>::UnknownModel)?;
+	// Nobody takes work on bond that no contract would judge.
+	ensure!(model.verifier.is_some(), Error::<T>::LaneClosed);
+	ensure!(model.bond <= max_bond, Error::<T>::BondTooHigh);
 
 	match &job.status {
 		Status::Claimed { worker: holder, lapses_at, bond, .. } => {
 			ensure!(now > *lapses_at, Error::<T>::AlreadyClaimed);
-			forfeit::<T>(id, holder, *bond)?;
+			forfeit::<T>(id, &job.client, holder, *bond)?;
 		}
 		_ => queue::remove::<T>(job.model, id)?,
 	}
-	let bond = escrow::bond::<T>(job.price);
-	escrow::hold_bond::<T>(&worker, bond)?;
+	escrow::hold_bond::<T>(&worker, model.bond)?;
+	ensure!(escrow::can_end::<T>(&worker), Error::<T>::CannotPayForEnding);
 	T::Workers::claim_opened(&worker)?;
 	// A result after the deadline counts for nothing, so no claim outlives it.
 	let lapses_at = now.saturating_add(model.claim_blocks).min(job.deadline);
-	job.status = Status::Claimed { worker: worker.clone(), claimed_at: now, lapses_at, bond };
+	job.status = Status::Claimed { worker: worker.clone(), claimed_at: now, lapses_at, bond: model.bond };
 	job.attempts = job.attempts.saturating_add(1);
 	Jobs::<T>::insert(id, job);
 	Pallet::<T>::deposit_event(Event::Claimed { job: id, worker, lapses_at });
@@ -45,22 +49,56 @@ pub fn claim<T: Config>(worker: T::AccountId, id: H256) -> DispatchResult {
 pub fn release<T: Config>(caller: T::AccountId, id: H256) -> DispatchResult {
 	let mut job = Pallet::<T>::job(id)?;
 	let claim = held::<T>(&job, &caller)?;
-	ensure!(Pallet::<T>::now() <= claim.lapses_at, Error::<T>::ClaimLapsed);
+	let now = Pallet::<T>::now();
+	ensure!(now <= claim.lapses_at, Error::<T>::ClaimLapsed);
 
 	let first = !job.released_by.contains(&caller);
-	let bond_cut = if first {
-		escrow::return_bond::<T>(&caller, claim.bond)?;
+	let bond_cut = escrow::release_cost::<T>(&claim, now, first);
+	escrow::cut_bond::<T>(&caller, &job.client, claim.bond, bond_cut)?;
+	if first {
 		// Recipients are the only callers and the list is as long as theirs: there is room.
 		let _ = job.released_by.try_push(caller.clone());
-		0
-	} else {
-		escrow::cut_bond::<T>(&caller, claim.bond)?;
-		claim.bond
-	};
-	T::Workers::claim_closed(&caller);
+	}
+	T::Workers::claim_closed(&caller, Ending::Released);
 	requeue::<T>(id, job)?;
 	Pallet::<T>::deposit_event(Event::Released { job: id, worker: caller, bond_cut });
 	Ok(())
+}
+
+pub fn decline<T: Config>(caller: T::AccountId, id: H256) -> DispatchResult {
+	let mut job = Pallet::<T>::job(id)?;
+	ensure!(job.is_open(), Error::<T>::NotOpen);
+	ensure!(job.recipients.contains(&caller), Error::<T>::NotRecipient);
+	ensure!(!job.rejected_by.contains(&caller), Error::<T>::WasRejected);
+	ensure!(!job.declined_by.contains(&caller), Error::<T>::HasDeclined);
+	// Whoever holds the job hands it back first, at what that costs.
+	let holds = matches!(&job.status, Status::Claimed { worker, .. } if *worker == caller);
+	ensure!(!holds, Error::<T>::HoldsClaim);
+
+	// Each recipient declines once at most, and the list is as long as theirs: there is room.
+	let _ = job.declined_by.try_push(caller.clone());
+	index::remove::<T>(&caller, id);
+	T::Workers::declined(&caller);
+	Pallet::<T>::deposit_event(Event::Declined { job: id, worker: caller });
+	if job.is_exhausted() && job.status == Status::Queued {
+		queue::remove::<T>(job.model, id)?;
+		return refund::<T>(id, job);
+	}
+	Jobs::<T>::insert(id, job);
+	Ok(())
+}
+
+pub fn cancel<T: Config>(caller: T::AccountId, id: H256) -> DispatchResult {
+	let job = Pallet::<T>::job(id)?;
+	ensure!(job.client == caller, Error::<T>::NotClient);
+	match job.status {
+		Status::Queued => {
+			queue::remove::<T>(job.model, id)?;
+			refund::<T>(id, job)
+		}
+		Status::Claimed { .. } => Err(Error::<T>::AlreadyClaimed.into()),
+		_ => Err(Error::<T>::NotOpen.into()),
+	}
 }
 
 pub fn lapse<T: Config>(id: H256) -> DispatchResult {
@@ -68,7 +106,7 @@ pub fn lapse<T: Config>(id: H256) -> DispatchResult {
 	ensure!(job.is_open(), Error::<T>::NotOpen);
 	match &job.status {
 		Status::Claimed { worker, lapses_at, bond, .. } if Pallet::<T>::now() > *lapses_at => {
-			forfeit::<T>(id, worker, *bond)?;
+			forfeit::<T>(id, &job.client, worker, *bond)?;
 			requeue::<T>(id, job)
 		}
 		_ => Err(Error::<T>::NotLapsed.into()),
@@ -76,21 +114,23 @@ pub fn lapse<T: Config>(id: H256) -> DispatchResult {
 }
 
 pub fn expire<T: Config>(id: H256) -> DispatchResult {
-	let mut job = Pallet::<T>::job(id)?;
-	let now = Pallet::<T>::now();
+	let job = Pallet::<T>::job(id)?;
 	ensure!(job.is_open(), Error::<T>::NotOpen);
-	ensure!(now > job.deadline || job.is_exhausted(), Error::<T>::DeadlineNotPassed);
-
+	ensure!(Pallet::<T>::now() > job.deadline || job.is_exhausted(), Error::<T>::DeadlineNotPassed);
 	match &job.status {
-		Status::Claimed { worker, bond, .. } => forfeit::<T>(id, worker, *bond)?,
+		Status::Claimed { worker, bond, .. } => forfeit::<T>(id, &job.client, worker, *bond)?,
 		_ => queue::remove::<T>(job.model, id)?,
 	}
-	escrow::refund::<T>(&job)?;
-	Sealed::<T>::remove(id);
-	let (client, amount) = (job.client.clone(), job.price);
-	job.status = Status::Refunded { block: now };
-	Jobs::<T>::insert(id, job);
-	Pallet::<T>::deposit_event(Event::Refunded { job: id, client, amount });
+	refund::<T>(id, job)
+}
+
+pub fn forget<T: Config>(id: H256) -> DispatchResult {
+	let job = Pallet::<T>::job(id)?;
+	let over = |ended: u32| Pallet::<T>::now() > ended.saturating_add(T::Retention::get());
+	ensure!(job.ended_at().is_some_and(over), Error::<T>::Retained);
+	escrow::close::<T>(&job)?;
+	Jobs::<T>::remove(id);
+	Pallet::<T>::deposit_event(Event::Forgotten { job: id });
 	Ok(())
 }
 
@@ -120,10 +160,26 @@ pub fn requeue<T: Config>(id: H256, mut job: Job<T::AccountId>) -> DispatchResul
 	Ok(())
 }
 
+/// Ends a job that is in no queue and in nobody's hands without a result.
+fn refund<T: Config>(id: H256, mut job: Job<T::AccountId>) -> DispatchResult {
+	escrow::refund::<T>(&job)?;
+	index::close::<T>(id, &job);
+	let (client, amount) = (job.client.clone(), job.price);
+	job.status = Status::Refunded { block: Pallet::<T>::now() };
+	Jobs::<T>::insert(id, job);
+	Pallet::<T>::deposit_event(Event::Refunded { job: id, client, amount });
+	Ok(())
+}
+
 /// Ends a claim that ran out, at its holder's cost. The caller gives the job its next status.
-fn forfeit<T: Config>(id: H256, worker: &T::AccountId, bond: Balance) -> DispatchResult {
-	escrow::cut_bond::<T>(worker, bond)?;
-	T::Workers::claim_closed(worker);
+fn forfeit<T: Config>(
+	id: H256,
+	client: &T::AccountId,
+	worker: &T::AccountId,
+	bond: Balance,
+) -> DispatchResult {
+	escrow::cut_bond::<T>(worker, client, bond, bond)?;
+	T::Workers::claim_closed(worker, Ending::Lapsed);
 	Pallet::<T>::deposit_event(Event::Lapsed { job: id, worker: worker.clone(), bond_cut: bond });
 	Ok(())
 }

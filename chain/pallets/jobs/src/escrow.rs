@@ -4,48 +4,77 @@ use polkadot_sdk::{
 	frame_support::{
 		pallet_prelude::DispatchResult,
 		traits::{
-			fungible::{InspectHold, MutateHold},
-			tokens::{Fortitude, Precision, Restriction},
+			fungible::{Inspect, InspectHold, MutateHold},
+			tokens::{Fortitude, Precision, Preservation, Restriction},
 			Get,
 		},
 	},
-	sp_runtime::traits::AccountIdConversion,
+	sp_runtime::{DispatchError, Permill},
 };
-use proofward_primitives::Balance;
+use proofward_primitives::{Balance, ModelView};
 
-use crate::{types::Job, Config, HoldReason};
+use crate::{claims::Held, types::Job, Config, HoldReason};
 
-/// Where cut bonds go.
-pub fn pot<T: Config>() -> T::AccountId {
-	T::PalletId::get().into_account_truncating()
+/// What a client puts down for `sealed` bytes of state when so many of its jobs are open. Each open job makes the next
+/// one dearer, so that a flood costs as the square of its size.
+pub fn deposit<T: Config>(sealed: u32, open: u32) -> Balance {
+	let base = T::DepositBase::get().saturating_mul(Balance::from(open).saturating_add(1));
+	base.saturating_add(T::DepositPerByte::get().saturating_mul(sealed.into()))
 }
 
-/// What a client puts down for `sealed` bytes of state.
-pub fn deposit<T: Config>(sealed: u32) -> Balance {
-	T::DepositBase::get().saturating_add(T::DepositPerByte::get().saturating_mul(sealed.into()))
+/// What handing a job back costs. The first time it is free for a few blocks and then grows to the whole bond in
+/// proportion to the time held, because holding a job up is what harms; afterwards it is the whole bond.
+pub fn release_cost<T: Config>(claim: &Held, now: u32, first: bool) -> Balance {
+	let held = now.saturating_sub(claim.claimed_at);
+	if !first {
+		return claim.bond;
+	}
+	if held <= T::FreeBlocks::get() {
+		return 0;
+	}
+	let life = claim.lapses_at.saturating_sub(claim.claimed_at).max(1);
+	Permill::from_rational(held.min(life), life).mul_ceil(claim.bond)
 }
 
-/// What a worker puts down for a claim on a job of this price.
-pub fn bond<T: Config>(price: Balance) -> Balance {
-	(T::BondShare::get() * price).max(T::MinBond::get())
-}
-
-/// Holds price and deposit from the client.
+/// Holds price and deposits from the client.
 pub fn open<T: Config>(job: &Job<T::AccountId>) -> DispatchResult {
 	T::Currency::hold(&HoldReason::Escrow.into(), &job.client, job.price)?;
-	T::Currency::hold(&HoldReason::Deposit.into(), &job.client, job.deposit)
+	let deposits = job.deposit.saturating_add(job.record_deposit);
+	T::Currency::hold(&HoldReason::Deposit.into(), &job.client, deposits)
 }
 
-/// The price goes to the worker, the deposit back to the client.
-pub fn pay<T: Config>(job: &Job<T::AccountId>, worker: &T::AccountId) -> DispatchResult {
-	transfer::<T>(HoldReason::Escrow, &job.client, worker, job.price)?;
-	release::<T>(HoldReason::Deposit, &job.client, job.deposit)
+/// The price goes to worker and publisher, the input's deposit back to the client. Returns the publisher's part.
+pub fn pay<T: Config>(
+	job: &Job<T::AccountId>,
+	worker: &T::AccountId,
+	model: &ModelView<T::AccountId>,
+) -> Result<Balance, DispatchError> {
+	let share = model.share * job.price;
+	// A publisher whose account is gone, and to whom the share would be dust, must not keep the worker from its pay.
+	let royalty = match transfer::<T>(HoldReason::Escrow, &job.client, &model.publisher, share) {
+		Ok(()) => share,
+		Err(_) => 0,
+	};
+	transfer::<T>(HoldReason::Escrow, &job.client, worker, job.price.saturating_sub(royalty))?;
+	release::<T>(HoldReason::Deposit, &job.client, job.deposit)?;
+	Ok(royalty)
 }
 
-/// Price and deposit go back to the client.
+/// Price and the input's deposit go back to the client.
 pub fn refund<T: Config>(job: &Job<T::AccountId>) -> DispatchResult {
 	release::<T>(HoldReason::Escrow, &job.client, job.price)?;
 	release::<T>(HoldReason::Deposit, &job.client, job.deposit)
+}
+
+/// The record's deposit goes back to the client.
+pub fn close<T: Config>(job: &Job<T::AccountId>) -> DispatchResult {
+	release::<T>(HoldReason::Deposit, &job.client, job.record_deposit)
+}
+
+/// Whether `worker` can pay the fees of ending a claim, whichever way, out of what it may spend.
+pub fn can_end<T: Config>(worker: &T::AccountId) -> bool {
+	let spendable = T::Currency::reducible_balance(worker, Preservation::Preserve, Fortitude::Polite);
+	spendable >= T::EndingReserve::get()
 }
 
 pub fn hold_bond<T: Config>(worker: &T::AccountId, bond: Balance) -> DispatchResult {
@@ -56,9 +85,15 @@ pub fn return_bond<T: Config>(worker: &T::AccountId, bond: Balance) -> DispatchR
 	release::<T>(HoldReason::Bond, worker, bond)
 }
 
-/// The bond goes to the pot.
-pub fn cut_bond<T: Config>(worker: &T::AccountId, bond: Balance) -> DispatchResult {
-	transfer::<T>(HoldReason::Bond, worker, &pot::<T>(), bond)
+/// Part of the bond goes to the client that waited, the rest back to the worker.
+pub fn cut_bond<T: Config>(
+	worker: &T::AccountId,
+	client: &T::AccountId,
+	bond: Balance,
+	cut: Balance,
+) -> DispatchResult {
+	transfer::<T>(HoldReason::Bond, worker, client, cut)?;
+	release::<T>(HoldReason::Bond, worker, bond.saturating_sub(cut))
 }
 
 fn release<T: Config>(reason: HoldReason, who: &T::AccountId, amount: Balance) -> DispatchResult {

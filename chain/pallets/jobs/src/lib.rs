@@ -3,13 +3,17 @@
 //! ```text
 //! submit -> Queued --claim--> Claimed --complete, proof accepted--> Accepted
 //!             ^  |              |
-//!             |  |              +--release, lapse, or complete with the proof rejected--> Queued
-//!             |  +--expire--> Refunded <--expire--+ (from Claimed as well)
+//!             |  |              +--release, lapse, or complete without an acceptance--> Queued
+//!             |  +--expire, cancel, or the last recipient declines--> Refunded <--expire--+ (from Claimed as well)
 //! ```
 //!
 //! - A job has at most one accepted result: `Accepted` and `Refunded` are final, and both are reached once.
 //! - Every amount is a hold on its owner's account (see [`escrow`]); a closed job holds nothing.
-//! - The sealed input is in state exactly while the job is open. Afterwards block history keeps it.
+//! - The sealed input is in state exactly while the job is open. Afterwards block history keeps it; the record follows
+//!   after the retention time.
+//! - A worker's bond is what the model's terms say, never more than the worker declared, and goes to the client when the
+//!   worker lets it wait or hands in a proof that the verifier calls false. A verdict that cannot be had costs nobody.
+//! - Work is for active workers that serve the model at the price, each of which finds it under its own account.
 //! - `complete` has its checks before the contract's verdict and its effects after. The contract runs in a storage
 //!   layer that is always rolled back, with every call of this pallet refused inside (see [`verdict`]).
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -18,7 +22,9 @@ extern crate alloc;
 
 mod claims;
 pub mod escrow;
+mod index;
 mod queue;
+mod state;
 mod submission;
 pub mod types;
 pub mod verdict;
@@ -40,13 +46,17 @@ pub use weights::WeightInfo;
 pub mod pallet {
 	use super::*;
 	use crate::{submission::Submission, types::*, verdict::Delivery};
-	use frame_support::{pallet_prelude::*, traits::fungible, PalletId};
+	use frame_support::{pallet_prelude::*, traits::fungible};
 	use polkadot_sdk::frame_system::pallet_prelude::*;
-	use polkadot_sdk::sp_runtime::{traits::BlockNumberProvider, Permill};
+	use polkadot_sdk::sp_runtime::traits::BlockNumberProvider;
 	use proofward_primitives::{Balance, Level, ModelRegistry, ProofVerifier, RejectReason, WorkerRegistry};
 
 	#[pallet::pallet]
+	#[pallet::storage_version(STORAGE_VERSION)]
 	pub struct Pallet<T>(_);
+
+	/// Of this pallet's storage; a migration raises it.
+	pub const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
 
 	#[pallet::config]
 	pub trait Config:
@@ -59,27 +69,33 @@ pub mod pallet {
 			Reason = Self::RuntimeHoldReason,
 		>;
 		type BlockNumberProvider: BlockNumberProvider<BlockNumber = u32>;
-		type Models: ModelRegistry;
+		type Models: ModelRegistry<Self::AccountId>;
 		type Workers: WorkerRegistry<Self::AccountId>;
 		type Verifier: ProofVerifier;
-		/// Names the pot, the account that cut bonds go to.
-		#[pallet::constant]
-		type PalletId: Get<PalletId>;
 		/// How far ahead a deadline may be, in blocks.
 		#[pallet::constant]
 		type MaxDeadline: Get<u32>;
-		/// Held from the client for a sealed input in state, however short.
+		/// Held from the client for a sealed input in state, however short, once more for each job that it has open.
 		#[pallet::constant]
 		type DepositBase: Get<Balance>;
 		/// Held from the client for each byte of it.
 		#[pallet::constant]
 		type DepositPerByte: Get<Balance>;
-		/// A worker's bond, as a part of the job's price.
+		/// Held from the client for the job's record, until that leaves state.
 		#[pallet::constant]
-		type BondShare: Get<Permill>;
-		/// The least bond. Not below the existential deposit, so that the first one cut can open the pot.
+		type RecordDeposit: Get<Balance>;
+		/// Blocks for which the record of an ended job stays.
 		#[pallet::constant]
-		type MinBond: Get<Balance>;
+		type Retention: Get<u32>;
+		/// The least price of a job, whatever the model's: what a worker pays in fees.
+		#[pallet::constant]
+		type MinPrice: Get<Balance>;
+		/// Blocks for which a first hand-back is free.
+		#[pallet::constant]
+		type FreeBlocks: Get<u32>;
+		/// What a worker must be able to spend after its bond is held: an upper bound of the fees of `complete` and
+		/// `release` now.
+		type EndingReserve: Get<Balance>;
 		type WeightInfo: WeightInfo;
 	}
 
@@ -87,19 +103,28 @@ pub mod pallet {
 	pub enum HoldReason {
 		/// The price of a client's open jobs.
 		Escrow,
-		/// A client's deposit for the sealed inputs of its open jobs.
+		/// A client's deposits for the sealed inputs of its open jobs and for its records.
 		Deposit,
 		/// A worker's bonds for the jobs that it holds.
 		Bond,
 	}
 
-	/// Every job ever submitted, by its id (`proofward_primitives::ids::job_id`).
+	/// Jobs that are open or ended within the retention time, by their id (`proofward_primitives::ids::job_id`).
 	#[pallet::storage]
 	pub type Jobs<T: Config> = StorageMap<_, Blake2_128Concat, H256, Job<T::AccountId>, OptionQuery>;
 
 	/// The sealed inputs of open jobs.
 	#[pallet::storage]
 	pub type Sealed<T: Config> = StorageMap<_, Blake2_128Concat, H256, SealedBytes, OptionQuery>;
+
+	/// The open jobs that each worker may still do.
+	#[pallet::storage]
+	pub type JobsOf<T: Config> =
+		StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Blake2_128Concat, H256, (), OptionQuery>;
+
+	/// How many jobs of each client are open.
+	#[pallet::storage]
+	pub type OpenJobs<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, u32, ValueQuery>;
 
 	/// The ends of each model's queue; absent when nothing waits.
 	#[pallet::storage]
@@ -120,16 +145,30 @@ pub mod pallet {
 		Submitted { job: H256, model: H256, client: T::AccountId },
 		/// A worker took a job on bond and has until `lapses_at`.
 		Claimed { job: H256, worker: T::AccountId, lapses_at: u32 },
-		/// A worker handed a job back. The first time is free, later `bond_cut` goes to the pot.
+		/// A worker handed a job back; `bond_cut` went to the client.
 		Released { job: H256, worker: T::AccountId, bond_cut: Balance },
-		/// A worker let its claim run out and lost its bond.
+		/// A worker let its claim run out and lost its bond to the client.
 		Lapsed { job: H256, worker: T::AccountId, bond_cut: Balance },
-		/// The contract accepted the proof; the worker was paid.
-		Accepted { job: H256, worker: T::AccountId, paid: Balance, output_commitment: H256, proof_hash: H256 },
-		/// The contract did not accept the proof; the worker lost its bond and the job is in the queue again.
+		/// The contract accepted the proof; the worker was paid `paid`, the publisher `royalty`.
+		Accepted {
+			job: H256,
+			worker: T::AccountId,
+			paid: Balance,
+			royalty: Balance,
+			output_commitment: H256,
+			proof_hash: H256,
+		},
+		/// The contract called the proof false; the worker lost its bond to the client, the job is in the queue again.
 		Rejected { job: H256, worker: T::AccountId, reason: RejectReason, bond_cut: Balance },
+		/// No verdict could be had, for a reason that is not the worker's. It has its bond back and may not claim the
+		/// job again.
+		NoVerdict { job: H256, worker: T::AccountId, reason: RejectReason },
+		/// A recipient will not do the job.
+		Declined { job: H256, worker: T::AccountId },
 		/// A job ended without a result; the client has price and deposit back.
 		Refunded { job: H256, client: T::AccountId, amount: Balance },
+		/// The record of a job left state; the client has its deposit back.
+		Forgotten { job: H256 },
 	}
 
 	#[pallet::error]
@@ -142,7 +181,7 @@ pub mod pallet {
 		DuplicateJob,
 		/// The model takes no new jobs.
 		ModelRetired,
-		/// The price is below the model's.
+		/// The price is below the model's, or below the chain's least.
 		PriceTooLow,
 		/// The job's deadline has passed.
 		DeadlinePassed,
@@ -179,6 +218,26 @@ pub mod pallet {
 		NotOpen,
 		/// This worker's proof for the job was rejected before.
 		WasRejected,
+		/// A recipient is not registered as a worker, retired, expired or banned.
+		RecipientInactive,
+		/// A recipient does not serve the model.
+		RecipientDoesNotServe,
+		/// A recipient does not work for so little.
+		BelowRecipientsPrice,
+		/// The worker declined the job, or no verdict could be had on its result.
+		HasDeclined,
+		/// The worker holds the job: release it.
+		HoldsClaim,
+		/// The model's bond is above what the worker declared.
+		BondTooHigh,
+		/// After the bond the worker could not pay the fees of a result and a release: fund the account.
+		CannotPayForEnding,
+		/// The lane has no verifier contract on this chain.
+		LaneClosed,
+		/// Only the job's client may do this.
+		NotClient,
+		/// The job is open, or ended within the retention time.
+		Retained,
 		/// A contract that is asked for a verdict tried to call back.
 		Reentered,
 	}
@@ -197,17 +256,11 @@ pub mod pallet {
 		fn max_recipients() -> u32 {
 			MAX_RECIPIENTS
 		}
-		/// The account that cut bonds go to.
-		fn pot() -> T::AccountId {
-			escrow::pot::<T>()
-		}
 	}
 
 	#[pallet::hooks]
 	impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
 		fn integrity_test() {
-			let existential = <T::Currency as fungible::Inspect<T::AccountId>>::minimum_balance();
-			assert!(T::MinBond::get() >= existential, "a cut bond must be able to open the pot");
 			assert!(T::MaxDeadline::get() > 0, "a job needs time");
 		}
 	}
@@ -219,8 +272,9 @@ pub mod pallet {
 		/// - `nonce`: drawn at random; with the caller's account it makes the job's id.
 		/// - `sealed`: the envelope, at most 65,536 bytes; the chain cannot read it.
 		/// - `input_commitment`: what the proof must be about.
-		/// - `recipients`: the workers that the envelope is wrapped for, 1 to 8, each once.
-		/// - `price`: in the smallest unit, at least the model's.
+		/// - `recipients`: the workers that the envelope is wrapped for, 1 to 8, each once; all active, all serving the
+		///   model.
+		/// - `price`: in the smallest unit, at least the model's and every recipient's.
 		/// - `deadline`: last block in which a result counts.
 		/// - `min_level`: the least level of a worker.
 		/// - `allow_dev_setup`: whether a proving key made by one party will do.
@@ -255,17 +309,18 @@ pub mod pallet {
 			)
 		}
 
-		/// Takes a job out of the queue, or over from a worker whose claim lapsed, and holds the caller's bond.
+		/// Takes a job out of the queue, or over from a worker whose claim lapsed, and holds the caller's bond, which is
+		/// the model's. `max_bond`: the most that the caller will put down, whatever the model says.
 		#[pallet::call_index(1)]
 		#[pallet::weight(T::WeightInfo::claim())]
-		pub fn claim(origin: OriginFor<T>, job: H256) -> DispatchResult {
-			claims::claim::<T>(Self::caller(origin)?, job)
+		pub fn claim(origin: OriginFor<T>, job: H256, max_bond: Balance) -> DispatchResult {
+			claims::claim::<T>(Self::caller(origin)?, job, max_bond)
 		}
 
-		/// Hands a claimed job back. The first time is free; from the second time on the caller's bond is cut, because
-		/// a worker could otherwise keep a job from others at no cost.
+		/// Hands a claimed job back. The first time it is free for a few blocks and then costs the caller's bond in
+		/// proportion to the time held; from the second time on it costs all of it.
 		#[pallet::call_index(2)]
-		#[pallet::weight(T::WeightInfo::release())]
+		#[pallet::weight((T::WeightInfo::release(), DispatchClass::Operational))]
 		pub fn release(origin: OriginFor<T>, job: H256) -> DispatchResult {
 			claims::release::<T>(Self::caller(origin)?, job)
 		}
@@ -278,18 +333,19 @@ pub mod pallet {
 			claims::lapse::<T>(job)
 		}
 
-		/// Hands in a result. The model's contract decides: the worker is paid, or loses its bond and the job goes
-		/// back into the queue. Both are `Ok`; the event says which.
+		/// Hands in a result. The lane's contract decides: the worker is paid, or loses its bond and the job goes back
+		/// into the queue; or no verdict can be had, and only the job goes back. All are `Ok`; the event says which.
 		///
 		/// - `sealed_output`: for the client's eyes, at most 65,536 bytes; the chain keeps its hash.
 		/// - `output_commitment`: with the job's input commitment, what the proof is about.
 		/// - `proof`: at most 16,384 bytes; the chain keeps its hash.
 		/// - `receipt_block`, `receipt_signature`: the receipt's own; the chain knows all its other fields.
 		#[pallet::call_index(4)]
-		#[pallet::weight(
+		#[pallet::weight((
 			T::WeightInfo::complete(sealed_output.len() as u32, proof.len() as u32)
-				.saturating_add(T::Verifier::max_weight())
-		)]
+				.saturating_add(T::Verifier::max_weight()),
+			DispatchClass::Operational,
+		))]
 		pub fn complete(
 			origin: OriginFor<T>,
 			job: H256,
@@ -314,6 +370,30 @@ pub mod pallet {
 		pub fn expire(origin: OriginFor<T>, job: H256) -> DispatchResult {
 			Self::caller(origin)?;
 			claims::expire::<T>(job)
+		}
+
+		/// Says that the caller, a recipient that does not hold the job, will not do it: its enclave was restarted and
+		/// cannot open the envelope. When nobody is left, the client has its money back at once.
+		#[pallet::call_index(6)]
+		#[pallet::weight(T::WeightInfo::decline())]
+		pub fn decline(origin: OriginFor<T>, job: H256) -> DispatchResult {
+			claims::decline::<T>(Self::caller(origin)?, job)
+		}
+
+		/// Ends a job of the caller's that nobody has claimed, and gives the caller its money back.
+		#[pallet::call_index(7)]
+		#[pallet::weight(T::WeightInfo::cancel())]
+		pub fn cancel(origin: OriginFor<T>, job: H256) -> DispatchResult {
+			claims::cancel::<T>(Self::caller(origin)?, job)
+		}
+
+		/// Takes the record of a job out of state that ended longer than the retention time ago, and gives the client
+		/// its deposit back. For anyone to call. Block history still proves what it said.
+		#[pallet::call_index(8)]
+		#[pallet::weight(T::WeightInfo::forget())]
+		pub fn forget(origin: OriginFor<T>, job: H256) -> DispatchResult {
+			Self::caller(origin)?;
+			claims::forget::<T>(job)
 		}
 	}
 

@@ -5,12 +5,12 @@ use polkadot_sdk::{
 	sp_core::H256,
 	sp_io::hashing::sha2_256,
 };
-use proofward_primitives::{ids, Balance, Level, ModelRegistry};
+use proofward_primitives::{ids, Balance, Level, ModelRegistry, WorkerRegistry};
 
 use crate::{
-	escrow, queue,
+	escrow, index, queue,
 	types::{Accounts, Job, SealedBytes, Status},
-	Config, Error, Event, Jobs, Pallet, Sealed,
+	Config, Error, Event, Jobs, OpenJobs, Pallet, Sealed,
 };
 
 /// The arguments of `submit`.
@@ -37,9 +37,14 @@ pub fn submit<T: Config>(client: T::AccountId, wanted: Submission<T::AccountId>)
 
 	let model = T::Models::model(&wanted.model).ok_or(Error::<T>::UnknownModel)?;
 	ensure!(!model.retired, Error::<T>::ModelRetired);
-	ensure!(wanted.price >= model.price, Error::<T>::PriceTooLow);
+	ensure!(wanted.price >= model.price.max(T::MinPrice::get()), Error::<T>::PriceTooLow);
 	let acceptable = model.setup.acceptable(wanted.min_level, wanted.allow_dev_setup);
 	ensure!(acceptable, Error::<T>::DevSetupRefused);
+	for recipient in &wanted.recipients {
+		ensure!(T::Workers::active(recipient).is_some(), Error::<T>::RecipientInactive);
+		let least = T::Workers::serves(recipient, &wanted.model).ok_or(Error::<T>::RecipientDoesNotServe)?;
+		ensure!(wanted.price >= least, Error::<T>::BelowRecipientsPrice);
+	}
 
 	let job = Job {
 		client: client.clone(),
@@ -48,7 +53,8 @@ pub fn submit<T: Config>(client: T::AccountId, wanted: Submission<T::AccountId>)
 		sealed_hash: sha2_256(&wanted.sealed).into(),
 		recipients: wanted.recipients,
 		price: wanted.price,
-		deposit: escrow::deposit::<T>(wanted.sealed.len() as u32),
+		deposit: escrow::deposit::<T>(wanted.sealed.len() as u32, OpenJobs::<T>::get(&client)),
+		record_deposit: T::RecordDeposit::get(),
 		deadline: wanted.deadline,
 		min_level: wanted.min_level,
 		allow_dev_setup: wanted.allow_dev_setup,
@@ -56,10 +62,12 @@ pub fn submit<T: Config>(client: T::AccountId, wanted: Submission<T::AccountId>)
 		attempts: 0,
 		rejected_by: Default::default(),
 		released_by: Default::default(),
+		declined_by: Default::default(),
 		status: Status::Queued,
 	};
 	escrow::open::<T>(&job)?;
 	queue::push::<T>(job.model, id)?;
+	index::open::<T>(id, &job);
 	Jobs::<T>::insert(id, job);
 	Sealed::<T>::insert(id, wanted.sealed);
 	Pallet::<T>::deposit_event(Event::Submitted { job: id, model: wanted.model, client });

@@ -56,7 +56,7 @@ pub enum Status<AccountId> {
 	Refunded { block: u32 },
 }
 
-/// A job. The sealed input is kept apart and leaves state at the end; this record stays.
+/// A job. The sealed input is kept apart and leaves state at the end; this record stays for the retention time.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Job<AccountId> {
 	pub client: AccountId,
@@ -70,6 +70,8 @@ pub struct Job<AccountId> {
 	pub price: Balance,
 	/// Held from the client while the sealed input is in state, in the smallest unit.
 	pub deposit: Balance,
+	/// Held from the client while this record is in state, in the smallest unit.
+	pub record_deposit: Balance,
 	/// Last block in which a result counts.
 	pub deadline: u32,
 	/// The least level of a worker.
@@ -83,7 +85,18 @@ pub struct Job<AccountId> {
 	pub rejected_by: Accounts<AccountId>,
 	/// Workers that handed the job back; the next time it costs their bond.
 	pub released_by: Accounts<AccountId>,
+	/// Workers that declined the job, or on whose result no verdict could be had; they may not claim it.
+	pub declined_by: Accounts<AccountId>,
 	pub status: Status<AccountId>,
+}
+
+impl<AccountId: PartialEq> Job<AccountId> {
+	/// Whether this account may still claim it.
+	pub fn is_for(&self, account: &AccountId) -> bool {
+		self.recipients.contains(account)
+			&& !self.rejected_by.contains(account)
+			&& !self.declined_by.contains(account)
+	}
 }
 
 impl<AccountId> Job<AccountId> {
@@ -94,7 +107,15 @@ impl<AccountId> Job<AccountId> {
 
 	/// Whether nobody is left who may do it.
 	pub fn is_exhausted(&self) -> bool {
-		self.rejected_by.len() >= self.recipients.len()
+		self.rejected_by.len() + self.declined_by.len() >= self.recipients.len()
+	}
+
+	/// The block in which it ended.
+	pub fn ended_at(&self) -> Option<u32> {
+		match self.status {
+			Status::Queued | Status::Claimed { .. } => None,
+			Status::Accepted { block, .. } | Status::Refunded { block } => Some(block),
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ use polkadot_sdk::{
 		ensure,
 		pallet_prelude::DispatchResult,
 		storage::{with_transaction, TransactionOutcome},
+		weights::Weight,
 	},
 	frame_system::{self, pallet_prelude::BlockNumberFor},
 	sp_core::H256,
@@ -13,14 +14,14 @@ use polkadot_sdk::{
 	sp_runtime::{traits::Zero, DispatchError},
 };
 use proofward_primitives::{
-	messages::Receipt, Balance, Decision, Level, ModelRegistry, ModelView, ProofVerifier, RejectReason,
-	Verdict, WorkerRegistry,
+	messages::Receipt, Balance, Decision, Ending, Level, ModelRegistry, ModelView, ProofVerifier,
+	RejectReason, Verdict, WorkerRegistry,
 };
 
 use crate::{
-	claims, escrow,
+	claims, escrow, index,
 	types::{Job, Proof, SealedBytes, Status},
-	Config, Error, Event, Jobs, Judging, Pallet, Sealed, WeightInfo,
+	Config, Error, Event, Jobs, Judging, Pallet, WeightInfo,
 };
 
 /// The arguments of `complete`.
@@ -35,7 +36,7 @@ pub struct Delivery {
 /// A delivery that passed every check of the pallet's own; only the contract has not spoken.
 struct Checked<AccountId> {
 	job: Job<AccountId>,
-	model: ModelView,
+	model: ModelView<AccountId>,
 	level: Level,
 	bond: Balance,
 	proof_hash: H256,
@@ -48,7 +49,8 @@ pub fn complete<T: Config>(worker: T::AccountId, id: H256, delivery: Delivery) -
 	let verdict = judge::<T>(&checked, &delivery)?;
 	match verdict.decision {
 		Decision::Accepted => accept::<T>(worker, id, delivery.output_commitment, checked)?,
-		Decision::Rejected(reason) => reject::<T>(worker, id, reason, checked)?,
+		Decision::Rejected(RejectReason::ProofInvalid) => reject::<T>(worker, id, checked)?,
+		Decision::Rejected(reason) => excuse::<T>(worker, id, reason, checked)?,
 	}
 	Ok(Some(own.saturating_add(verdict.weight)).into())
 }
@@ -90,13 +92,19 @@ fn check<T: Config>(
 	Ok(Checked { job, model, level: view.level, bond: claim.bond, proof_hash, sealed_output_hash })
 }
 
-/// Asks the model's contract, with the job's own input commitment. Whatever runs inside is rolled back, the mark that
+/// Asks the lane's contract, with the job's own input commitment. Whatever runs inside is rolled back, the mark that
 /// keeps it from calling this pallet as well.
 fn judge<T: Config>(checked: &Checked<T::AccountId>, delivery: &Delivery) -> Result<Verdict, DispatchError> {
+	let Some(contract) = checked.model.verifier else {
+		let decision = Decision::Rejected(RejectReason::CodeChanged);
+		return Ok(Verdict { decision, weight: Weight::zero() });
+	};
+	let key = T::Models::verifying_key(&checked.job.model);
 	with_transaction(|| {
 		Judging::<T>::put(());
 		let verdict = T::Verifier::verify(
-			&checked.model.verifier,
+			&contract,
+			&key,
 			&checked.job.input_commitment,
 			&delivery.output_commitment,
 			&delivery.proof,
@@ -113,10 +121,10 @@ fn accept<T: Config>(
 ) -> DispatchResult {
 	let Checked { mut job, model, level, bond, proof_hash, sealed_output_hash } = checked;
 	escrow::return_bond::<T>(&worker, bond)?;
-	escrow::pay::<T>(&job, &worker)?;
-	T::Workers::claim_closed(&worker);
-	Sealed::<T>::remove(id);
-	let paid = job.price;
+	let royalty = escrow::pay::<T>(&job, &worker, &model)?;
+	T::Workers::claim_closed(&worker, Ending::Accepted);
+	index::close::<T>(id, &job);
+	let paid = job.price.saturating_sub(royalty);
 	job.status = Status::Accepted {
 		worker: worker.clone(),
 		level,
@@ -127,22 +135,46 @@ fn accept<T: Config>(
 		block: Pallet::<T>::now(),
 	};
 	Jobs::<T>::insert(id, job);
-	Pallet::<T>::deposit_event(Event::Accepted { job: id, worker, paid, output_commitment, proof_hash });
+	Pallet::<T>::deposit_event(Event::Accepted {
+		job: id,
+		worker,
+		paid,
+		royalty,
+		output_commitment,
+		proof_hash,
+	});
 	Ok(())
 }
 
-fn reject<T: Config>(
+/// The contract called the proof false: the worker's bond is the client's.
+fn reject<T: Config>(worker: T::AccountId, id: H256, checked: Checked<T::AccountId>) -> DispatchResult {
+	let Checked { mut job, bond, .. } = checked;
+	escrow::cut_bond::<T>(&worker, &job.client, bond, bond)?;
+	T::Workers::claim_closed(&worker, Ending::Rejected);
+	// Recipients are the only claimants, each is rejected once, and the list is as long as theirs: there is room.
+	let _ = job.rejected_by.try_push(worker.clone());
+	index::remove::<T>(&worker, id);
+	claims::requeue::<T>(id, job)?;
+	let reason = RejectReason::ProofInvalid;
+	Pallet::<T>::deposit_event(Event::Rejected { job: id, worker, reason, bond_cut: bond });
+	Ok(())
+}
+
+/// No verdict could be had. Whoever's fault that is, it is not shown to be the worker's: its bond is its own. It may not
+/// claim the job again, so nobody holds a job up by faults.
+fn excuse<T: Config>(
 	worker: T::AccountId,
 	id: H256,
 	reason: RejectReason,
 	checked: Checked<T::AccountId>,
 ) -> DispatchResult {
 	let Checked { mut job, bond, .. } = checked;
-	escrow::cut_bond::<T>(&worker, bond)?;
-	T::Workers::claim_closed(&worker);
-	// Recipients are the only claimants, each is rejected once, and the list is as long as theirs: there is room.
-	let _ = job.rejected_by.try_push(worker.clone());
+	escrow::return_bond::<T>(&worker, bond)?;
+	T::Workers::claim_closed(&worker, Ending::Released);
+	// As above: there is room.
+	let _ = job.declined_by.try_push(worker.clone());
+	index::remove::<T>(&worker, id);
 	claims::requeue::<T>(id, job)?;
-	Pallet::<T>::deposit_event(Event::Rejected { job: id, worker, reason, bond_cut: bond });
+	Pallet::<T>::deposit_event(Event::NoVerdict { job: id, worker, reason });
 	Ok(())
 }

@@ -24,6 +24,12 @@ pub trait WeightInfo {
 	fn complete(sealed_output: u32, proof: u32) -> Weight;
 	/// Of a claimed job, the costlier kind.
 	fn expire() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn decline() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn cancel() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn forget() -> Weight;
 }
 
 /// The measured weights, with the chain's own database weights.
@@ -31,12 +37,12 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(493_467_000, 23_611)
+		Weight::from_parts(1_800_000_000, 100_000)
 			.saturating_add(Weight::from_parts(6_857, 0).saturating_mul(u64::from(sealed)))
-			.saturating_add(T::DbWeight::get().reads_writes(9, 8))
+			.saturating_add(T::DbWeight::get().reads_writes(27, 18))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(657_030_000, 35_059).saturating_add(T::DbWeight::get().reads_writes(13, 9))
+		Weight::from_parts(657_030_000, 35_059).saturating_add(T::DbWeight::get().reads_writes(16, 10))
 	}
 	fn release() -> Weight {
 		Weight::from_parts(315_894_000, 24_140).saturating_add(T::DbWeight::get().reads_writes(9, 8))
@@ -48,22 +54,31 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 		Weight::from_parts(1_058_436_000, 32_200)
 			.saturating_add(Weight::from_parts(1_995, 0).saturating_mul(u64::from(sealed_output)))
 			.saturating_add(Weight::from_parts(2_255, 0).saturating_mul(u64::from(proof)))
-			.saturating_add(T::DbWeight::get().reads_writes(12, 9))
+			.saturating_add(T::DbWeight::get().reads_writes(15, 20))
 	}
 	fn expire() -> Weight {
-		Weight::from_parts(371_619_000, 24_153).saturating_add(T::DbWeight::get().reads_writes(9, 9))
+		Weight::from_parts(371_619_000, 24_153).saturating_add(T::DbWeight::get().reads_writes(11, 18))
+	}
+	fn decline() -> Weight {
+		Weight::from_parts(500_000_000, 40_000).saturating_add(T::DbWeight::get().reads_writes(12, 12))
+	}
+	fn cancel() -> Weight {
+		Weight::from_parts(450_000_000, 40_000).saturating_add(T::DbWeight::get().reads_writes(12, 12))
+	}
+	fn forget() -> Weight {
+		Weight::from_parts(200_000_000, 12_000).saturating_add(T::DbWeight::get().reads_writes(4, 4))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(493_467_000, 23_611)
+		Weight::from_parts(1_800_000_000, 100_000)
 			.saturating_add(Weight::from_parts(6_857, 0).saturating_mul(u64::from(sealed)))
-			.saturating_add(RocksDbWeight::get().reads_writes(9, 8))
+			.saturating_add(RocksDbWeight::get().reads_writes(27, 18))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(657_030_000, 35_059).saturating_add(RocksDbWeight::get().reads_writes(13, 9))
+		Weight::from_parts(657_030_000, 35_059).saturating_add(RocksDbWeight::get().reads_writes(16, 10))
 	}
 	fn release() -> Weight {
 		Weight::from_parts(315_894_000, 24_140).saturating_add(RocksDbWeight::get().reads_writes(9, 8))
@@ -75,9 +90,18 @@ impl WeightInfo for () {
 		Weight::from_parts(1_058_436_000, 32_200)
 			.saturating_add(Weight::from_parts(1_995, 0).saturating_mul(u64::from(sealed_output)))
 			.saturating_add(Weight::from_parts(2_255, 0).saturating_mul(u64::from(proof)))
-			.saturating_add(RocksDbWeight::get().reads_writes(12, 9))
+			.saturating_add(RocksDbWeight::get().reads_writes(15, 20))
 	}
 	fn expire() -> Weight {
-		Weight::from_parts(371_619_000, 24_153).saturating_add(RocksDbWeight::get().reads_writes(9, 9))
+		Weight::from_parts(371_619_000, 24_153).saturating_add(RocksDbWeight::get().reads_writes(11, 18))
+	}
+	fn decline() -> Weight {
+		Weight::from_parts(500_000_000, 40_000).saturating_add(RocksDbWeight::get().reads_writes(12, 12))
+	}
+	fn cancel() -> Weight {
+		Weight::from_parts(450_000_000, 40_000).saturating_add(RocksDbWeight::get().reads_writes(12, 12))
+	}
+	fn forget() -> Weight {
+		Weight::from_parts(200_000_000, 12_000).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
 	}
 }

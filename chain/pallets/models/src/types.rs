@@ -3,10 +3,12 @@
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use polkadot_sdk::{
 	frame_support::{pallet_prelude::ConstU32, BoundedVec},
-	sp_core::{H160, H256},
+	sp_core::H256,
+	sp_runtime::Permill,
 };
-use proofward_primitives::{Balance, Lane, ModelView, Setup, VerifierContract};
+use proofward_primitives::{Balance, Lane, Setup, VerifierContract};
 use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
 
 /// Longest name, in bytes of UTF-8.
 pub const MAX_NAME: u32 = 64;
@@ -18,12 +20,17 @@ pub const MAX_FEATURES: u32 = 8_000;
 pub const MAX_BATCH: u32 = 32;
 /// Longest quote, in bytes.
 pub const MAX_QUOTE: u32 = 16_384;
+/// Longest verifying key, in bytes; the Groth16 lane's has 640. Every verdict reads it.
+pub const MAX_KEY: u32 = 4_096;
 /// Shortest and longest time that a model may give a worker for a claim, in blocks.
 pub const CLAIM_BLOCKS: core::ops::RangeInclusive<u32> = 5..=600;
+/// The most that a publisher may take of a price: the rest must be worth a worker's while.
+pub const MAX_SHARE: Permill = Permill::from_percent(90);
 
 pub type Name = BoundedVec<u8, ConstU32<MAX_NAME>>;
 pub type InputShape = BoundedVec<u32, ConstU32<MAX_DIMENSIONS>>;
 pub type Quote = BoundedVec<u8, ConstU32<MAX_QUOTE>>;
+pub type Key = BoundedVec<u8, ConstU32<MAX_KEY>>;
 
 /// What a publisher shows for the origin of the proving key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
@@ -46,7 +53,34 @@ impl SetupEvidence {
 	}
 }
 
-/// A published model. Everything but `setup`, `evidence_hash` and `retired` is fixed for good.
+/// What an attested setup rests on; its word falls with any of it.
+#[derive(
+	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Grounds {
+	/// SHA-256 of the root's DER.
+	pub root: H256,
+	pub measurement: H256,
+	/// SHA-256 of the platform's identifier.
+	pub platform: H256,
+}
+
+/// On what terms a model is run. A client that submits and a worker that claims have both read them.
+#[derive(
+	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Terms {
+	/// The least price of a job, in the smallest unit.
+	pub price: Balance,
+	/// The publisher's part of each price, in millionths. Fixed for good.
+	pub share: u32,
+	/// What a worker puts down for a claim, in the smallest unit. Fixed for good.
+	pub bond: Balance,
+	/// Blocks after which a claim lapses. Fixed for good.
+	pub claim_blocks: u32,
+}
+
+/// A published model. Everything but the price, the setup and its grounds and `retired_at` is fixed for good.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Model<AccountId> {
 	pub publisher: AccountId,
@@ -61,38 +95,30 @@ pub struct Model<AccountId> {
 	/// Records that one job can carry.
 	pub batch: u32,
 	pub lane: Lane,
-	/// SHA-256 of the verifying key.
+	/// SHA-256 of the verifying key's file, as the artefact has it.
 	pub vk_hash: H256,
+	/// SHA-256 of the verifying key as the lane's contract takes it: what every proof is judged by.
+	pub key_hash: H256,
 	/// What the lane's compiler calls the circuit; the setup's quote binds it.
 	pub circuit_digest: H256,
-	/// The contract that decides about proofs.
-	pub verifier: H160,
-	/// keccak-256 of its runtime code; no other code is ever asked.
-	pub code_hash: H256,
-	/// The least price of a job, in the smallest unit.
-	pub price: Balance,
-	/// Blocks after which a claim lapses.
-	pub claim_blocks: u32,
+	pub terms: Terms,
 	pub setup: Setup,
+	/// What `setup` rests on, when it is an attested one.
+	pub grounds: Option<Grounds>,
 	/// SHA-256 of the setup's quote (to be found in the extrinsic at `published_at`), or the hash of the ceremony's
 	/// transcript.
 	pub evidence_hash: Option<H256>,
 	/// Block of publication.
 	pub published_at: u32,
-	/// Takes no new jobs; those in its queue may still be done.
-	pub retired: bool,
+	/// Since when it takes no new jobs; those in its queue may still be done.
+	pub retired_at: Option<u32>,
+	/// Held from the publisher until the entry is removed, in the smallest unit.
+	pub deposit: Balance,
 }
 
-impl<AccountId> Model<AccountId> {
-	pub fn view(&self) -> ModelView {
-		ModelView {
-			weights_digest: self.weights_digest,
-			lane: self.lane,
-			setup: self.setup,
-			verifier: VerifierContract { address: self.verifier, code_hash: self.code_hash },
-			price: self.price,
-			claim_blocks: self.claim_blocks,
-			retired: self.retired,
-		}
-	}
+/// A lane's contract in a genesis file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenesisVerifier {
+	pub lane: Lane,
+	pub contract: VerifierContract,
 }

@@ -15,20 +15,31 @@ use polkadot_sdk::{
 
 pub trait WeightInfo {
 	/// Without the verification of a quote, which the attestation pallet charges.
-	/// `quote`: length of the setup's quote in bytes, 0 without one.
-	fn publish(quote: u32) -> Weight;
+	/// `key`: length of the verifying key in bytes. `quote`: length of the setup's quote in bytes, 0 without one.
+	fn publish(key: u32, quote: u32) -> Weight;
 	fn retire() -> Weight;
 	fn certify_ceremony() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn set_price() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn remove() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn strike_off() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn withdraw_setup() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn set_verifier() -> Weight;
 }
 
 /// The measured weights, with the chain's own database weights.
 pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
-	fn publish(quote: u32) -> Weight {
-		Weight::from_parts(54_162_000, 5_124)
+	fn publish(key: u32, quote: u32) -> Weight {
+		Weight::from_parts(250_000_000, 18_000)
 			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(quote)))
-			.saturating_add(T::DbWeight::get().reads_writes(2, 2))
+			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(key)))
+			.saturating_add(T::DbWeight::get().reads_writes(6, 6))
 	}
 	fn retire() -> Weight {
 		Weight::from_parts(57_378_000, 5_452).saturating_add(T::DbWeight::get().reads_writes(2, 2))
@@ -36,19 +47,50 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn certify_ceremony() -> Weight {
 		Weight::from_parts(56_235_000, 5_452).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
+	fn set_price() -> Weight {
+		Weight::from_parts(60_000_000, 5_500).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+	}
+	fn remove() -> Weight {
+		Weight::from_parts(120_000_000, 16_000).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+	}
+	fn strike_off() -> Weight {
+		Weight::from_parts(250_000_000, 18_000).saturating_add(T::DbWeight::get().reads_writes(6, 6))
+	}
+	fn withdraw_setup() -> Weight {
+		Weight::from_parts(60_000_000, 5_500).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+	}
+	fn set_verifier() -> Weight {
+		Weight::from_parts(60_000_000, 8_000).saturating_add(T::DbWeight::get().reads_writes(3, 2))
+	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
-	fn publish(quote: u32) -> Weight {
-		Weight::from_parts(54_162_000, 5_124)
+	fn publish(key: u32, quote: u32) -> Weight {
+		Weight::from_parts(250_000_000, 18_000)
 			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(quote)))
-			.saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(key)))
+			.saturating_add(RocksDbWeight::get().reads_writes(6, 6))
 	}
 	fn retire() -> Weight {
 		Weight::from_parts(57_378_000, 5_452).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn certify_ceremony() -> Weight {
 		Weight::from_parts(56_235_000, 5_452).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+	}
+	fn set_price() -> Weight {
+		Weight::from_parts(60_000_000, 5_500).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+	}
+	fn remove() -> Weight {
+		Weight::from_parts(120_000_000, 16_000).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
+	}
+	fn strike_off() -> Weight {
+		Weight::from_parts(250_000_000, 18_000).saturating_add(RocksDbWeight::get().reads_writes(6, 6))
+	}
+	fn withdraw_setup() -> Weight {
+		Weight::from_parts(60_000_000, 5_500).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+	}
+	fn set_verifier() -> Weight {
+		Weight::from_parts(60_000_000, 8_000).saturating_add(RocksDbWeight::get().reads_writes(3, 2))
 	}
 }

@@ -1,15 +1,24 @@
 //! The workers, as other pallets see them.
 
-use polkadot_sdk::frame_support::{pallet_prelude::DispatchResult, traits::Time};
-use proofward_primitives::{traits::TrustList, WorkerRegistry, WorkerView};
+use polkadot_sdk::{
+	frame_support::{
+		pallet_prelude::DispatchResult,
+		traits::{fungible::InspectHold, Time},
+	},
+	sp_core::H256,
+};
+use proofward_primitives::{traits::TrustList, Balance, Ending, WorkerRegistry, WorkerView};
 
-use crate::{Config, Error, Pallet, Workers};
+use crate::{types::Worker, Config, Error, HoldReason, Pallet, Served, Workers};
 
 impl<T: Config> WorkerRegistry<T::AccountId> for Pallet<T> {
 	fn active(worker: &T::AccountId) -> Option<WorkerView> {
 		let worker = Workers::<T>::get(worker)?;
-		let stands =
-			worker.expires_at > T::Time::now() && T::Trust::trusted(&worker.root, &worker.measurement);
+		let stands = worker.expires_at > T::Time::now()
+			&& worker.retired_at.is_none()
+			&& !worker.banned
+			&& T::Trust::trusted(&worker.root, &worker.measurement)
+			&& !T::Trust::platform_banned(&worker.platform);
 		stands.then_some(WorkerView {
 			level: worker.level,
 			epoch: worker.epoch,
@@ -17,6 +26,10 @@ impl<T: Config> WorkerRegistry<T::AccountId> for Pallet<T> {
 			previous_receipt_key: worker.previous.map(|previous| previous.receipt_key),
 			expires_at: worker.expires_at,
 		})
+	}
+
+	fn serves(worker: &T::AccountId, model: &H256) -> Option<Balance> {
+		Served::<T>::get(model, worker)
 	}
 
 	fn claim_opened(worker: &T::AccountId) -> DispatchResult {
@@ -27,9 +40,30 @@ impl<T: Config> WorkerRegistry<T::AccountId> for Pallet<T> {
 		})
 	}
 
-	fn claim_closed(worker: &T::AccountId) {
-		Workers::<T>::mutate_extant(worker, |worker| {
+	fn claim_closed(worker: &T::AccountId, ending: Ending) {
+		note::<T>(worker, |worker| {
 			worker.open_claims = worker.open_claims.saturating_sub(1);
+			let tally = &mut worker.tally;
+			let count = match ending {
+				Ending::Accepted => &mut tally.accepted,
+				Ending::Rejected => &mut tally.rejected,
+				Ending::Lapsed => &mut tally.lapsed,
+				Ending::Released => &mut tally.released,
+			};
+			*count = count.saturating_add(1);
 		});
 	}
+
+	fn declined(worker: &T::AccountId) {
+		note::<T>(worker, |worker| worker.tally.declined = worker.tally.declined.saturating_add(1));
+	}
+}
+
+fn note<T: Config>(worker: &T::AccountId, change: impl FnOnce(&mut Worker)) {
+	Workers::<T>::mutate_extant(worker, change);
+}
+
+/// What is held from `who` as a stake, or for the memory of its epochs.
+pub(crate) fn on_hold<T: Config>(who: &T::AccountId) -> Balance {
+	T::Currency::balance_on_hold(&HoldReason::Stake.into(), who)
 }

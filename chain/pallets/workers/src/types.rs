@@ -16,6 +16,10 @@ pub const MAX_HPKE_KEY: u32 = HYBRID_KEY as u32;
 pub const MAX_ENDPOINT: u32 = 128;
 /// The block that a quote names is one of this many before the present one, so that a quote cannot be kept for later.
 pub const MAX_BLOCK_AGE: u32 = 256;
+/// Most models that one worker serves.
+pub const MAX_SERVED: u32 = 32;
+/// Most receipt keys of one worker that evidence may still name.
+pub const MAX_KEYS: u32 = 32;
 
 pub(crate) const X25519_KEY: usize = 32;
 pub(crate) const HYBRID_KEY: usize = 1_216;
@@ -34,6 +38,32 @@ pub struct PreviousEpoch {
 	pub receipt_key: [u8; 32],
 }
 
+/// A key that signs no more, kept so that evidence against it can be brought.
+#[derive(
+	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct PastKey {
+	pub receipt_key: [u8; 32],
+	/// The block of the renewal that superseded it.
+	pub superseded_at: u32,
+}
+
+/// How a worker's claims ended, since it registered.
+#[derive(
+	Clone, Copy, Default, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Tally {
+	pub accepted: u32,
+	/// Proofs that the verifier called false.
+	pub rejected: u32,
+	/// Claims that ran out.
+	pub lapsed: u32,
+	/// Claims handed back.
+	pub released: u32,
+	/// Jobs declined without a claim.
+	pub declined: u32,
+}
+
 /// A registration. The quote itself stays in the extrinsic of block `registered_at`, where anyone can read it again.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Worker {
@@ -41,11 +71,15 @@ pub struct Worker {
 	/// SHA-256 of the root's DER.
 	pub root: H256,
 	pub measurement: H256,
+	/// SHA-256 of the machine's identifier.
+	pub platform: H256,
 	pub hpke_key: HpkeKey,
 	/// Ed25519.
 	pub receipt_key: [u8; 32],
 	pub epoch: u32,
 	pub previous: Option<PreviousEpoch>,
+	/// Keys that signed before `receipt_key`, oldest first.
+	pub past_keys: BoundedVec<PastKey, ConstU32<MAX_KEYS>>,
 	/// Where the operator can be reached; informative.
 	pub endpoint: Endpoint,
 	/// SHA-256 of the quote.
@@ -56,4 +90,11 @@ pub struct Worker {
 	pub stake: u128,
 	/// Claims that the worker holds now.
 	pub open_claims: u32,
+	/// Models that it serves now.
+	pub served: u32,
+	pub tally: Tally,
+	/// The block in which it retired; the stake stays until the unbonding time is over.
+	pub retired_at: Option<u32>,
+	/// Whether governance, or evidence of its own making, stopped it.
+	pub banned: bool,
 }

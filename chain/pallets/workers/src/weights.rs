@@ -19,6 +19,16 @@ pub trait WeightInfo {
 	/// Without the verification of the quote, which the attestation pallet charges.
 	fn renew() -> Weight;
 	fn retire() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn withdraw() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn serve() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn unserve() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn report_equivocation() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn ban() -> Weight;
 }
 
 /// The measured weights, with the chain's own database weights.
@@ -34,6 +44,21 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn retire() -> Weight {
 		Weight::from_parts(189_234_000, 10_679).saturating_add(T::DbWeight::get().reads_writes(4, 4))
 	}
+	fn withdraw() -> Weight {
+		Weight::from_parts(600_000_000, 20_000).saturating_add(T::DbWeight::get().reads_writes(7, 40))
+	}
+	fn serve() -> Weight {
+		Weight::from_parts(200_000_000, 20_000).saturating_add(T::DbWeight::get().reads_writes(5, 4))
+	}
+	fn unserve() -> Weight {
+		Weight::from_parts(150_000_000, 12_000).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+	}
+	fn report_equivocation() -> Weight {
+		Weight::from_parts(900_000_000, 25_000).saturating_add(T::DbWeight::get().reads_writes(8, 7))
+	}
+	fn ban() -> Weight {
+		Weight::from_parts(60_000_000, 6_000).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+	}
 }
 
 /// The same with RocksDB's, for tests.
@@ -46,5 +71,20 @@ impl WeightInfo for () {
 	}
 	fn retire() -> Weight {
 		Weight::from_parts(189_234_000, 10_679).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
+	}
+	fn withdraw() -> Weight {
+		Weight::from_parts(600_000_000, 20_000).saturating_add(RocksDbWeight::get().reads_writes(7, 40))
+	}
+	fn serve() -> Weight {
+		Weight::from_parts(200_000_000, 20_000).saturating_add(RocksDbWeight::get().reads_writes(5, 4))
+	}
+	fn unserve() -> Weight {
+		Weight::from_parts(150_000_000, 12_000).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
+	}
+	fn report_equivocation() -> Weight {
+		Weight::from_parts(900_000_000, 25_000).saturating_add(RocksDbWeight::get().reads_writes(8, 7))
+	}
+	fn ban() -> Weight {
+		Weight::from_parts(60_000_000, 6_000).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 }

@@ -63,6 +63,34 @@ fn development_funds_the_published_keys() {
 }
 
 #[test]
+fn the_lanes_contract_stands_in_the_development_genesis_and_is_the_repositorys() {
+	use proofward_primitives::{ContractCode, Lane, ModelRegistry, ProofVerifier};
+	let artefact: serde_json::Value =
+		serde_json::from_str(include_str!("../../../../proofward/zkml/contracts/Groth16Verifier.json"))
+			.unwrap();
+	chain(development()).execute_with(|| {
+		let contract = pallet_models::Verifiers::<Runtime>::get(Lane::Groth16).unwrap();
+		let code_hash = crate::verifier::Contracts::code_hash(&contract.address).unwrap();
+		assert_eq!(contract.code_hash, code_hash);
+		assert_eq!(artefact["code_hash"], hex::encode(code_hash), "make contracts gives another one");
+		assert_eq!(pallet_models::Verifiers::<Runtime>::get(Lane::Ezkl), None);
+		assert_eq!(crate::Models::model(&H256::zero()), None);
+		// It answers; to bytes that are no key, with no.
+		for key in [&[][..], &[0; 640], &[0xff; 640]] {
+			assert!(!crate::verifier::Contracts::well_formed(&contract, key));
+		}
+		let zero = H256::zero();
+		let verdict = crate::verifier::Contracts::verify(&contract, &[1; 640], &zero, &zero, &[0; 256]);
+		use proofward_primitives::{Decision, RejectReason};
+		assert_eq!(verdict.decision, Decision::Rejected(RejectReason::ProofInvalid));
+		assert!(verdict.weight.all_lt(crate::verifier::VERDICT_LIMIT));
+	});
+	chain(RuntimeGenesisConfig::default()).execute_with(|| {
+		assert_eq!(pallet_models::Verifiers::<Runtime>::iter().count(), 0);
+	});
+}
+
+#[test]
 fn hashes_that_a_quote_may_name_are_remembered() {
 	use frame_support::traits::Get;
 	let remembered = <<Runtime as frame_system::Config>::BlockHashCount as Get<u32>>::get();

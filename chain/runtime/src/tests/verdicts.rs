@@ -49,7 +49,7 @@ fn deploy(code: &str) -> VerifierContract {
 }
 
 fn ask(contract: &VerifierContract) -> Verdict {
-	Contracts::verify(contract, &H256::repeat_byte(1), &H256::repeat_byte(2), &[3; 33])
+	Contracts::verify(contract, &[4; 40], &H256::repeat_byte(1), &H256::repeat_byte(2), &[3; 33])
 }
 
 #[test]
@@ -99,13 +99,27 @@ fn only_an_exact_true_accepts() {
 #[test]
 fn the_contract_is_asked_by_the_abi() {
 	// Returns whether keccak-256 of the calldata is that of eth_abi's encoding of the same arguments.
-	let expected = "4393f08c349e9fbb15c6fa8bbbe8d41c0bacc66953b1045ca948f38c0ba19ed4";
+	let expected = "ded0b5982c06c592dfdd43f522dfafbc66017008cfbfbf8fcdad3b1ac30c64c4";
 	let code = format!("365f5f37365f207f{expected}145f5260205ff3");
 	chain().execute_with(|| {
 		let contract = deploy(&code);
 		assert_eq!(ask(&contract).decision, Decision::Accepted);
-		let other = Contracts::verify(&contract, &H256::repeat_byte(1), &H256::repeat_byte(2), &[3; 32]);
+		let other =
+			Contracts::verify(&contract, &[4; 40], &H256::repeat_byte(1), &H256::repeat_byte(2), &[3; 32]);
 		assert_eq!(other.decision, Decision::Rejected(ProofInvalid));
+	});
+}
+
+#[test]
+fn keys_are_asked_about_by_the_abi() {
+	let expected = "3fee2b54af2a8f277b9ba073a59a7763135fa6423f206c6255a605cfd4900e70";
+	let code = format!("365f5f37365f207f{expected}145f5260205ff3");
+	chain().execute_with(|| {
+		let contract = deploy(&code);
+		assert!(Contracts::well_formed(&contract, &[4; 40]));
+		assert!(!Contracts::well_formed(&contract, &[4; 41]));
+		let elsewhere = VerifierContract { code_hash: H256::zero(), ..contract };
+		assert!(!Contracts::well_formed(&elsewhere, &[4; 40]));
 	});
 }
 

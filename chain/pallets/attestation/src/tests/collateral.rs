@@ -1,7 +1,14 @@
 //! Who may refresh collateral, and with what.
 
-use polkadot_sdk::frame_support::{assert_noop, assert_ok};
+use codec::{Decode, Encode};
+use dcap_qvl::QuoteCollateralV3;
+use polkadot_sdk::{
+	frame_support::{assert_noop, assert_ok},
+	sp_core::H256,
+	sp_runtime::DispatchError,
+};
 use proofward_fixtures as fixtures;
+use proofward_primitives::TrustList;
 
 use super::mock::*;
 use crate::{types::PckAuthority, Collateral, Error, Event};
@@ -53,7 +60,7 @@ fn refreshing_is_open_to_anyone_and_shows() {
 			.into(),
 		);
 		assert_ok!(refresh(fixtures::quote("alice"), fixtures::collateral("up_to_date")));
-		assert_eq!(Collateral::<Test>::count(), 1);
+		assert_eq!(Collateral::<Test>::iter().count(), 1);
 	});
 }
 
@@ -74,7 +81,7 @@ fn bad_collateral_is_refused_by_name() {
 		for (fault, collateral, error) in table {
 			let attempt = refresh(fixtures::quote("alice"), collateral);
 			assert_eq!(attempt, Err(error.into()), "{fault}");
-			assert_eq!(Collateral::<Test>::count(), 0, "{fault}");
+			assert_eq!(Collateral::<Test>::iter().count(), 0, "{fault}");
 		}
 		let unknown = refresh(fixtures::quote("foreign_root"), fixtures::collateral("foreign_root"));
 		assert_noop!(unknown, Error::<Test>::UnknownRoot);
@@ -96,14 +103,109 @@ fn collateral_expires() {
 	});
 }
 
+/// What is stored after `spoil` changed the honest collateral, if it is taken.
+fn stored_after(spoil: impl FnOnce(&mut QuoteCollateralV3)) -> Result<Vec<u8>, DispatchError> {
+	let mut collateral = QuoteCollateralV3::decode(&mut &fixtures::collateral("up_to_date")[..]).unwrap();
+	spoil(&mut collateral);
+	refresh(fixtures::quote("alice"), collateral.encode())?;
+	assert_ok!(Attestation::do_try_state());
+	Ok(Collateral::<Test>::iter_values().next().unwrap().encoded.into_inner())
+}
+
+/// `attacks/market/weights_poc.rs`: bytes that nothing verifies used to be stored as they came.
 #[test]
-fn a_platforms_own_certificates_in_collateral_are_dropped() {
-	use codec::{Decode, Encode};
+fn poc_collateral_stuffed_with_junk() {
+	let honest = chain().execute_with(|| stored_after(|_| ()).unwrap());
+	let dropped: [(&str, fn(&mut QuoteCollateralV3)); 5] = [
+		("a platform's own certificates", |c| c.pck_certificate_chain = Some("another platform's".into())),
+		("issuers that nobody reads", |c| c.pck_crl_issuer_chain = "x".repeat(40_000)),
+		("text before a chain", |c| c.tcb_info_issuer_chain.insert_str(0, &"x".repeat(10_000))),
+		("text behind a chain", |c| c.qe_identity_issuer_chain.push_str("junk")),
+		("lines of another length", |c| {
+			let lines = c.tcb_info_issuer_chain.replace('\n', "\r\n\r\n");
+			c.tcb_info_issuer_chain = lines;
+		}),
+	];
+	for (junk, spoil) in dropped {
+		chain().execute_with(|| assert_eq!(stored_after(spoil).as_ref(), Ok(&honest), "{junk}"));
+	}
+	let refused: [(&str, fn(&mut QuoteCollateralV3)); 3] = [
+		("bytes behind the root's revocation list", |c| c.root_ca_crl.push(0)),
+		("bytes behind the platform's revocation list", |c| c.pck_crl.extend([0; 1_000])),
+		("a third certificate", |c| {
+			let again = c.tcb_info_issuer_chain.clone();
+			c.tcb_info_issuer_chain.push_str(&again);
+		}),
+	];
+	for (junk, spoil) in refused {
+		chain().execute_with(|| {
+			assert!(stored_after(spoil).is_err(), "{junk}");
+			assert_eq!(Collateral::<Test>::iter().count(), 0, "{junk}");
+		});
+	}
+}
+
+/// The same: one extrinsic with numbers at the end of their range used to shut a root's registrations for ever.
+#[test]
+fn poc_collateral_poisoned_for_ever() {
+	for name in ["leaping_evaluation", "leaping_revocations"] {
+		chain().execute_with(|| {
+			let attempt = || refresh(fixtures::quote("alice"), fixtures::collateral(name));
+			assert_noop!(attempt(), Error::<Test>::CollateralJump);
+			assert_ok!(refresh(fixtures::quote("alice"), fixtures::collateral("up_to_date")));
+			assert_noop!(attempt(), Error::<Test>::CollateralJump);
+		});
+	}
+	// And whatever is stored, governance starts it afresh.
 	chain().execute_with(|| {
-		let bytes = fixtures::collateral("up_to_date");
-		let mut collateral = dcap_qvl::QuoteCollateralV3::decode(&mut &bytes[..]).unwrap();
-		collateral.pck_certificate_chain = Some("another platform's".into());
-		assert_ok!(refresh(fixtures::quote("alice"), collateral.encode()));
-		assert_eq!(Collateral::<Test>::iter_values().next().unwrap().encoded.into_inner(), bytes);
+		assert_ok!(refresh(fixtures::quote("alice"), fixtures::collateral("newer")));
+		let (root, fmspc, authority) = Collateral::<Test>::iter_keys().next().unwrap();
+		let reset = |origin| Attestation::reset_collateral(origin, root, fmspc, authority);
+		assert_noop!(reset(anyone()), DispatchError::BadOrigin);
+		assert_ok!(reset(RuntimeOrigin::root()));
+		assert_eq!(Balances::free_balance(ANYONE), ENDOWMENT, "the deposit is back");
+		assert_ok!(refresh(fixtures::quote("alice"), fixtures::collateral("up_to_date")));
+		assert_ok!(Attestation::do_try_state());
+	});
+}
+
+/// The same: invented families under one root used to fill every slot of the chain, and no call emptied one.
+#[test]
+fn poc_platform_slots_exhausted() {
+	chain().execute_with(|| {
+		for name in ["family_1", "family_2"] {
+			assert_ok!(refresh(fixtures::quote(name), fixtures::collateral(name)));
+		}
+		assert_eq!(Balances::free_balance(ANYONE), ENDOWMENT - 2 * DEPOSIT, "each is held for");
+		let third = || refresh(fixtures::quote("alice"), fixtures::collateral("up_to_date"));
+		assert_noop!(third(), Error::<Test>::TooManyPlatforms);
+		// Only its own root is full.
+		let sample = fixtures::sample("tdx_quote", 1_750_500_000);
+		at(sample.now);
+		assert_ok!(refresh(sample.quote, sample.collateral));
+		at(fixtures::now());
+
+		let keys: Vec<_> = Collateral::<Test>::iter_keys().filter(|(root, ..)| *root == dev_root()).collect();
+		let drop = |(root, fmspc, authority)| Attestation::drop_collateral(anyone(), root, fmspc, authority);
+		assert_noop!(drop(keys[0]), Error::<Test>::CollateralInUse);
+		at(fixtures::now() + 60 * DAY);
+		assert_ok!(drop(keys[0]));
+		at(fixtures::now());
+		assert_ok!(third());
+		assert_ok!(Attestation::remove_root(RuntimeOrigin::root(), dev_root()));
+		assert_ok!(drop(keys[1]));
+		assert_ok!(Attestation::do_try_state());
+	});
+}
+
+#[test]
+fn a_banned_machine_stops_counting_at_once() {
+	chain().execute_with(|| {
+		let platform = H256::repeat_byte(7);
+		assert_noop!(Attestation::ban_platform(anyone(), platform, true), DispatchError::BadOrigin);
+		assert_ok!(Attestation::ban_platform(RuntimeOrigin::root(), platform, true));
+		assert!(Attestation::platform_banned(&platform));
+		assert_ok!(Attestation::ban_platform(RuntimeOrigin::root(), platform, false));
+		assert!(!Attestation::platform_banned(&platform));
 	});
 }

@@ -1,7 +1,10 @@
 //! A chain with this pallet and a clock.
 
 use polkadot_sdk::{
-	frame_support::{self, assert_ok, derive_impl, traits::ConstU64},
+	frame_support::{
+		self, assert_ok, derive_impl,
+		traits::{ConstU128, ConstU32, ConstU64},
+	},
 	sp_core::H256,
 	sp_io::{hashing::sha2_256, TestExternalities},
 	sp_runtime::{AccountId32, BuildStorage, DispatchError},
@@ -17,7 +20,15 @@ type Block = frame_system::mocking::MockBlockU32<Test>;
 #[frame_support::runtime]
 mod runtime {
 	#[runtime::runtime]
-	#[runtime::derive(RuntimeCall, RuntimeEvent, RuntimeError, RuntimeOrigin, RuntimeTask)]
+	#[runtime::derive(
+		RuntimeCall,
+		RuntimeEvent,
+		RuntimeError,
+		RuntimeOrigin,
+		RuntimeHoldReason,
+		RuntimeFreezeReason,
+		RuntimeTask
+	)]
 	pub struct Test;
 
 	#[runtime::pallet_index(0)]
@@ -26,6 +37,8 @@ mod runtime {
 	pub type Timestamp = pallet_timestamp;
 	#[runtime::pallet_index(2)]
 	pub type Attestation = pallet_attestation;
+	#[runtime::pallet_index(3)]
+	pub type Balances = pallet_balances;
 }
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
@@ -33,6 +46,16 @@ impl frame_system::Config for Test {
 	type Block = Block;
 	type AccountId = AccountId32;
 	type Lookup = sp_runtime::traits::IdentityLookup<AccountId32>;
+	type AccountData = pallet_balances::AccountData<u128>;
+}
+
+#[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
+impl pallet_balances::Config for Test {
+	type Balance = u128;
+	type ExistentialDeposit = ConstU128<1>;
+	type AccountStore = System;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type RuntimeFreezeReason = RuntimeFreezeReason;
 }
 
 impl pallet_timestamp::Config for Test {
@@ -42,7 +65,15 @@ impl pallet_timestamp::Config for Test {
 	type WeightInfo = ();
 }
 
+pub const DEPOSIT: u128 = 100;
+pub const ENDOWMENT: u128 = 1_000;
+
 impl pallet_attestation::Config for Test {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type Governance = frame_system::EnsureRoot<AccountId32>;
+	type CollateralDeposit = ConstU128<DEPOSIT>;
+	type MaxFamilies = ConstU32<2>;
 	type Time = Timestamp;
 	type WeightInfo = ();
 }
@@ -67,6 +98,10 @@ pub fn chain() -> TestExternalities {
 			roots: vec![(Level::Simulated, hex::encode(&*fixtures::DEV_ROOT))],
 			..Default::default()
 		},
+		balances: pallet_balances::GenesisConfig {
+			balances: vec![(ANYONE, ENDOWMENT)],
+			..Default::default()
+		},
 		..Default::default()
 	};
 	let mut chain = TestExternalities::new(config.build_storage().unwrap());
@@ -81,8 +116,10 @@ pub fn at(now: u64) {
 	pallet_timestamp::Now::<Test>::put(now);
 }
 
+pub const ANYONE: AccountId32 = AccountId32::new([9; 32]);
+
 pub fn anyone() -> RuntimeOrigin {
-	RuntimeOrigin::signed(AccountId32::new([9; 32]))
+	RuntimeOrigin::signed(ANYONE)
 }
 
 pub fn refresh(quote: Vec<u8>, collateral: Vec<u8>) -> frame_support::dispatch::DispatchResult {

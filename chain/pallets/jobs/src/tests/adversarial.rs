@@ -25,7 +25,7 @@ type Fault<Subject> = (&'static str, fn(&mut Subject), Error<Test>);
 
 #[test]
 fn faults_of_a_submission() {
-	let table: [Fault<Order>; 9] = [
+	let table: [Fault<Order>; 14] = [
 		("unknown model", |order| order.model = H256::zero(), Error::UnknownModel),
 		("price below the model's", |order| order.price = PRICE - 1, Error::PriceTooLow),
 		("deadline in the past", |order| order.deadline = 0, Error::DeadlinePassed),
@@ -37,6 +37,34 @@ fn faults_of_a_submission() {
 			"a recipient named twice",
 			|order| order.recipients = vec![worker(0), worker(1), worker(0)],
 			Error::DuplicateRecipient,
+		),
+		(
+			"price below the chain's least",
+			|order| {
+				amend_model(|model| model.price = 0);
+				order.price = MinPrice::get() - 1;
+			},
+			Error::PriceTooLow,
+		),
+		(
+			"a recipient that expired",
+			|_| amend(&worker(1), |entry| entry.expired = true),
+			Error::RecipientInactive,
+		),
+		(
+			"a recipient that does not exist",
+			|order| order.recipients.push(AccountId::new([0xff; 32])),
+			Error::RecipientInactive,
+		),
+		(
+			"a recipient that does not serve the model",
+			|_| amend(&worker(1), |entry| entry.least = None),
+			Error::RecipientDoesNotServe,
+		),
+		(
+			"a recipient that is dearer",
+			|_| amend(&worker(1), |entry| entry.least = Some(PRICE + 1)),
+			Error::BelowRecipientsPrice,
 		),
 		("dev setup when refused", |order| order.allow_dev_setup = false, Error::DevSetupRefused),
 	];
@@ -162,7 +190,7 @@ fn a_worker_that_cannot_put_down_the_bond() {
 		let job = Order { client: client(1), price: ENDOWMENT / 2, ..Order::default() }.placed();
 		let poor = AccountId::new([0x77; 32]);
 		let entry = Registered::get(worker(0)).expect("registered");
-		Registered::insert(&poor, entry);
+		Registered::insert(&poor, Entry { open_claims: 0, ..entry });
 		let job_for_poor = Order { recipients: vec![poor.clone()], ..Order::numbered(2) }.placed();
 		refused("no money", || claim(&poor, job_for_poor), TokenError::FundsUnavailable);
 		assert_ok!(claim(&worker(0), job));
@@ -175,6 +203,7 @@ fn claim_after_the_own_proof_was_rejected() {
 		let job = Order::default().claimed_by(&worker(0));
 		assert_ok!(Outcome::with_bad_proof(&worker(0), job).deliver());
 		refused("rejected before", || claim(&worker(0), job), Error::<Test>::WasRejected);
+		refused("rejected before", || decline(&worker(0), job), Error::<Test>::WasRejected);
 	});
 }
 
@@ -198,6 +227,28 @@ fn faults_of_a_release_or_lapse() {
 		refused("lapse after the end", || lapse(&worker(0), job), Error::<Test>::NotOpen);
 		refused("expire twice", || expire(&worker(0), job), Error::<Test>::NotOpen);
 		refused("unknown job", || lapse(&worker(0), H256::zero()), Error::<Test>::UnknownJob);
+	});
+}
+
+#[test]
+fn faults_of_a_decline_a_cancellation_or_a_forgetting() {
+	new_test_ext().execute_with(|| {
+		let job = Order { recipients: (0..3).map(worker).collect(), ..Order::default() }.placed();
+		refused("not a recipient", || decline(&worker(3), job), Error::<Test>::NotRecipient);
+		refused("not the client", || cancel(&client(1), job), Error::<Test>::NotClient);
+		refused("open", || forget(&client(0), job), Error::<Test>::Retained);
+		assert_ok!(decline(&worker(0), job));
+		refused("declined before", || decline(&worker(0), job), Error::<Test>::HasDeclined);
+		refused("claimed after declining", || claim(&worker(0), job), Error::<Test>::HasDeclined);
+		assert_ok!(claim(&worker(1), job));
+		refused("held by the caller", || decline(&worker(1), job), Error::<Test>::HoldsClaim);
+		refused("claimed", || cancel(&client(0), job), Error::<Test>::AlreadyClaimed);
+		assert_ok!(Outcome::honest(&worker(1), job).deliver());
+		refused("ended", || cancel(&client(0), job), Error::<Test>::NotOpen);
+		refused("ended", || decline(&worker(2), job), Error::<Test>::NotOpen);
+		at(1 + Retention::get());
+		refused("retained", || forget(&client(0), job), Error::<Test>::Retained);
+		refused("unknown job", || forget(&client(0), H256::zero()), Error::<Test>::UnknownJob);
 	});
 }
 
@@ -362,8 +413,11 @@ fn calls_without_a_signature() {
 		let job = Order::default().claimed_by(&worker(0));
 		let calls = [
 			Order::numbered(2).call(),
-			Call::claim { job },
+			Call::claim { job, max_bond: BOND },
 			Call::release { job },
+			Call::decline { job },
+			Call::cancel { job },
+			Call::forget { job },
 			Call::lapse { job },
 			Outcome::honest(&worker(0), job).call(),
 			Call::expire { job },

@@ -4,7 +4,7 @@ use polkadot_sdk::{
 	frame_support::{
 		assert_ok,
 		dispatch::{GetDispatchInfo, PostDispatchInfo},
-		traits::fungible::{Inspect, InspectHold},
+		traits::fungible::Inspect,
 		weights::Weight,
 	},
 	frame_system::RawOrigin,
@@ -15,14 +15,12 @@ use polkadot_sdk::{
 use proofward_primitives::{Balance, Decision, Level, RejectReason, Setup};
 
 use super::{invariants, mock::*};
-use crate::{
-	escrow::{self, pot},
-	Event, HoldReason, Jobs as Records, Queues, Sealed, Status, WeightInfo,
-};
+use crate::{Error, Event, Jobs as Records, Queues, Sealed, Status, WeightInfo};
 
 const DEPOSIT: Balance = 100 + 10;
-/// A tenth of the price.
-const BOND: Balance = 100;
+/// What a client has left while its first job is open, and after it ended and before it is forgotten.
+const WAITING: Balance = ENDOWMENT - PRICE - DEPOSIT - RecordDeposit::get();
+const ENDED: Balance = ENDOWMENT - RecordDeposit::get();
 
 fn status(job: H256) -> Status<AccountId> {
 	Records::<Test>::get(job).expect("submitted").status
@@ -31,6 +29,10 @@ fn status(job: H256) -> Status<AccountId> {
 /// Free balance, which is what an account can spend, before and after its holds.
 fn free(who: &AccountId) -> Balance {
 	Balances::balance(who)
+}
+
+fn pay(from: &AccountId, to: &AccountId, amount: Balance) {
+	assert_ok!(Balances::transfer_allow_death(RawOrigin::Signed(from.clone()).into(), to.clone(), amount));
 }
 
 fn queue(model: H256) -> Vec<H256> {
@@ -47,7 +49,7 @@ fn queue(model: H256) -> Vec<H256> {
 fn an_accepted_result_pays_the_worker_once_and_frees_the_state() {
 	new_test_ext().execute_with(|| {
 		let job = Order::default().placed();
-		assert_eq!(free(&client(0)), ENDOWMENT - PRICE - DEPOSIT);
+		assert_eq!(free(&client(0)), WAITING);
 		assert_eq!(Sealed::<Test>::get(job).expect("open").into_inner(), b"ciphertext");
 
 		at(5);
@@ -75,11 +77,19 @@ fn an_accepted_result_pays_the_worker_once_and_frees_the_state() {
 				block: 9,
 			}
 		);
-		assert_eq!((free(&client(0)), free(&worker(0))), (ENDOWMENT - PRICE, ENDOWMENT + PRICE));
+		assert_eq!((free(&client(0)), free(&worker(0))), (ENDED - PRICE, ENDOWMENT + PAY));
+		assert_eq!(free(&PUBLISHER), ENDOWMENT + ROYALTY);
 		assert_eq!(Sealed::<Test>::get(job), None);
 		System::assert_last_event(
-			Event::Accepted { job, worker: worker(0), paid: PRICE, output_commitment: OUTPUT, proof_hash }
-				.into(),
+			Event::Accepted {
+				job,
+				worker: worker(0),
+				paid: PAY,
+				royalty: ROYALTY,
+				output_commitment: OUTPUT,
+				proof_hash,
+			}
+			.into(),
 		);
 		invariants::hold();
 	});
@@ -94,22 +104,22 @@ fn a_rejected_proof_costs_the_bond_and_another_recipient_finishes_the_job() {
 			Event::Rejected { job, worker: worker(0), reason: RejectReason::ProofInvalid, bond_cut: BOND }
 				.into(),
 		);
-		assert_eq!((free(&worker(0)), free(&pot::<Test>())), (ENDOWMENT - BOND, BOND));
+		assert_eq!((free(&worker(0)), free(&client(0))), (ENDOWMENT - BOND, WAITING + BOND));
 		assert_eq!(queue(MODEL), [job]);
 		invariants::hold();
 
 		assert_ok!(claim(&worker(1), job));
 		assert_ok!(Outcome::honest(&worker(1), job).deliver());
-		assert_eq!(free(&worker(1)), ENDOWMENT + PRICE);
+		assert_eq!(free(&worker(1)), ENDOWMENT + PAY);
 		assert_eq!(Records::<Test>::get(job).expect("kept").attempts, 2);
 		invariants::hold();
 	});
 }
 
+/// `attacks/market/jobs_poc.rs`, `poc_copycat.py`: a contract's fault used to be the worker's loss.
 #[test]
-fn every_reason_of_a_rejection_is_told_and_none_pays() {
+fn poc_the_contracts_fault_is_the_workers_loss() {
 	for reason in [
-		RejectReason::ProofInvalid,
 		RejectReason::Reverted,
 		RejectReason::CallFailed,
 		RejectReason::MalformedAnswer,
@@ -119,19 +129,37 @@ fn every_reason_of_a_rejection_is_told_and_none_pays() {
 			let job = Order::default().claimed_by(&worker(0));
 			answer(Decision::Rejected(reason));
 			assert_ok!(Outcome::honest(&worker(0), job).deliver());
-			System::assert_last_event(
-				Event::Rejected { job, worker: worker(0), reason, bond_cut: BOND }.into(),
+			System::assert_last_event(Event::NoVerdict { job, worker: worker(0), reason }.into());
+			assert_eq!((status(job), free(&worker(0))), (Status::Queued, ENDOWMENT));
+			assert_eq!(
+				claim(&worker(0), job),
+				Err(Error::<Test>::HasDeclined.into()),
+				"no hold-up by faults"
 			);
-			assert_eq!(status(job), Status::Queued);
 			invariants::hold();
 		});
 	}
 }
 
 #[test]
-fn the_first_hand_back_is_free_and_the_second_costs_the_bond() {
+fn a_lane_without_a_contract_costs_nobody() {
 	new_test_ext().execute_with(|| {
 		let job = Order::default().claimed_by(&worker(0));
+		amend_model(|model| model.verifier = None);
+		assert_ok!(Outcome::honest(&worker(0), job).deliver());
+		let reason = RejectReason::CodeChanged;
+		System::assert_last_event(Event::NoVerdict { job, worker: worker(0), reason }.into());
+		assert_eq!((asked(), free(&worker(0))), (0, ENDOWMENT));
+		assert_eq!(claim(&worker(1), job), Err(Error::<Test>::LaneClosed.into()));
+		invariants::hold();
+	});
+}
+
+#[test]
+fn the_first_hand_back_is_free_for_a_few_blocks_and_the_second_costs_the_bond() {
+	new_test_ext().execute_with(|| {
+		let job = Order::default().claimed_by(&worker(0));
+		at(1 + FreeBlocks::get());
 		assert_ok!(release(&worker(0), job));
 		System::assert_last_event(Event::Released { job, worker: worker(0), bond_cut: 0 }.into());
 		assert_eq!((free(&worker(0)), queue(MODEL)), (ENDOWMENT, vec![job]));
@@ -139,8 +167,160 @@ fn the_first_hand_back_is_free_and_the_second_costs_the_bond() {
 		assert_ok!(claim(&worker(0), job));
 		assert_ok!(release(&worker(0), job));
 		System::assert_last_event(Event::Released { job, worker: worker(0), bond_cut: BOND }.into());
-		assert_eq!((free(&worker(0)), free(&pot::<Test>())), (ENDOWMENT - BOND, BOND));
+		assert_eq!((free(&worker(0)), free(&client(0))), (ENDOWMENT - BOND, WAITING + BOND));
 		invariants::hold();
+	});
+}
+
+#[test]
+fn a_hand_back_costs_in_proportion_to_the_time_held() {
+	for (held, cost) in [(0, 0), (3, 0), (4, 20), (10, 50), (19, 95), (20, 100)] {
+		new_test_ext().execute_with(|| {
+			let job = Order::default().claimed_by(&worker(0));
+			at(1 + held);
+			assert_ok!(release(&worker(0), job));
+			assert_eq!((free(&worker(0)), free(&client(0))), (ENDOWMENT - cost, WAITING + cost));
+			invariants::hold();
+		});
+	}
+}
+
+/// `attacks/market/jobs_poc.rs`: a claim held to its last block used to come back whole, and the job was dead.
+#[test]
+fn poc_a_recipient_kills_a_job_and_loses_nothing() {
+	new_test_ext().execute_with(|| {
+		let job = Order { deadline: 1 + CLAIM_BLOCKS, ..Order::default() }.claimed_by(&worker(0));
+		at(1 + CLAIM_BLOCKS);
+		assert_ok!(release(&worker(0), job));
+		at(2 + CLAIM_BLOCKS);
+		assert_ok!(expire(&client(0), job));
+		assert_eq!(free(&worker(0)), ENDOWMENT - BOND, "all of it, for it was held to the end");
+		assert_eq!(free(&client(0)), ENDED + BOND, "and the client that waited has it");
+	});
+}
+
+/// The same: two identities of one operator used to kill a job with the default deadline for nothing.
+#[test]
+fn poc_two_identities_kill_a_job_with_the_default_deadline() {
+	new_test_ext().execute_with(|| {
+		let recipients = vec![worker(0), worker(1), worker(2)];
+		let job = Order { deadline: 1 + 2 * CLAIM_BLOCKS, recipients, ..Order::default() }.placed();
+		assert_ok!(claim(&worker(0), job));
+		at(1 + CLAIM_BLOCKS);
+		assert_ok!(release(&worker(0), job));
+		assert_ok!(claim(&worker(1), job));
+		at(1 + 2 * CLAIM_BLOCKS);
+		assert_ok!(release(&worker(1), job));
+		assert_eq!((free(&worker(0)), free(&worker(1))), (ENDOWMENT - BOND, ENDOWMENT - BOND));
+	});
+}
+
+/// `attacks/market/poc_bond.py`: the client's price used to size the bond, and nothing was left to complete with.
+#[test]
+fn poc_a_clients_price_sizes_the_bond() {
+	new_test_ext().execute_with(|| {
+		let job = Order { price: ENDOWMENT / 2, ..Order::default() }.claimed_by(&worker(0));
+		assert_eq!(free(&worker(0)), ENDOWMENT - BOND, "the model's terms do");
+		assert_ok!(Outcome::honest(&worker(0), job).deliver());
+
+		amend_model(|model| model.bond = BOND + 1);
+		let job = Order::numbered(2).placed();
+		assert_eq!(
+			claim(&worker(0), job),
+			Err(Error::<Test>::BondTooHigh.into()),
+			"its declaration caps them"
+		);
+		amend_model(|model| model.bond = BOND);
+		let spare = free(&worker(0)) - EXISTENTIAL - BOND - EndingReserve::get();
+		pay(&worker(0), &client(1), spare + 1);
+		assert_eq!(claim(&worker(0), job), Err(Error::<Test>::CannotPayForEnding.into()));
+		pay(&client(1), &worker(0), 1);
+		assert_ok!(claim(&worker(0), job));
+		invariants::hold();
+	});
+}
+
+#[test]
+fn a_client_takes_back_what_nobody_has_claimed() {
+	new_test_ext().execute_with(|| {
+		let job = Order::default().placed();
+		assert_ok!(cancel(&client(0), job));
+		assert_eq!((status(job), free(&client(0))), (Status::Refunded { block: 1 }, ENDED));
+		invariants::hold();
+	});
+}
+
+#[test]
+fn the_last_recipient_to_decline_ends_the_wait() {
+	new_test_ext().execute_with(|| {
+		let job = Order::default().placed();
+		assert_ok!(decline(&worker(0), job));
+		assert_eq!(status(job), Status::Queued);
+		invariants::hold();
+		assert_ok!(decline(&worker(1), job));
+		assert_eq!((status(job), free(&client(0))), (Status::Refunded { block: 1 }, ENDED));
+		assert_eq!(Registered::get(worker(0)).expect("registered").endings, [0, 0, 0, 0, 1]);
+		invariants::hold();
+	});
+}
+
+#[test]
+fn a_record_leaves_after_the_retention_time_and_its_deposit_comes_back() {
+	new_test_ext().execute_with(|| {
+		let job = Order::default().claimed_by(&worker(0));
+		assert_ok!(Outcome::honest(&worker(0), job).deliver());
+		at(1 + Retention::get() + 1);
+		assert_ok!(forget(&client(2), job));
+		assert_eq!((Records::<Test>::get(job), free(&client(0))), (None, ENDOWMENT - PRICE));
+		System::assert_last_event(Event::Forgotten { job }.into());
+		invariants::hold();
+	});
+}
+
+/// `attacks/market/poc_flood.py`: many open jobs of one client used to cost no more each than one.
+#[test]
+fn poc_a_flood_costs_as_the_square_of_its_size() {
+	new_test_ext().execute_with(|| {
+		let mut last = 0;
+		for n in 1..=20 {
+			let before = free(&client(0));
+			Order::numbered(n).placed();
+			let held = before - free(&client(0));
+			assert!(held >= last + 100 || n == 1, "job {n} is dearer than the one before");
+			last = held;
+		}
+		// And it hides no job of anybody else's from its worker: what is for worker 2 is all that worker 2 reads.
+		let honest = Order { client: client(1), recipients: vec![worker(2)], ..Order::default() }.placed();
+		let found: Vec<H256> = crate::JobsOf::<Test>::iter_key_prefix(worker(2)).collect();
+		assert_eq!(found, [honest]);
+		invariants::hold();
+	});
+}
+
+#[test]
+fn a_publisher_that_is_gone_does_not_keep_a_worker_from_its_pay() {
+	new_test_ext().execute_with(|| {
+		let job = Order { price: 1_000, ..Order::default() }.claimed_by(&worker(0));
+		amend_model(|model| {
+			model.publisher = AccountId::new([0x71; 32]);
+			model.share = polkadot_sdk::sp_runtime::Permill::from_parts(1_000);
+		});
+		assert_ok!(Outcome::honest(&worker(0), job).deliver());
+		assert_eq!(free(&worker(0)), ENDOWMENT + PRICE, "a share of dust opens no account");
+		invariants::hold();
+	});
+}
+
+#[test]
+fn endings_are_on_the_workers_record() {
+	new_test_ext().execute_with(|| {
+		let jobs: Vec<H256> = (1..=4).map(|n| Order::numbered(n).claimed_by(&worker(0))).collect();
+		assert_ok!(Outcome::honest(&worker(0), jobs[0]).deliver());
+		assert_ok!(Outcome::with_bad_proof(&worker(0), jobs[1]).deliver());
+		assert_ok!(release(&worker(0), jobs[3]));
+		at(1 + CLAIM_BLOCKS + 1);
+		assert_ok!(lapse(&client(2), jobs[2]));
+		assert_eq!(Registered::get(worker(0)).expect("registered").endings, [1, 1, 1, 1, 0]);
 	});
 }
 
@@ -151,7 +331,7 @@ fn a_dead_workers_claim_lapses_by_anyones_hand() {
 		at(1 + CLAIM_BLOCKS + 1);
 		assert_ok!(lapse(&client(2), job));
 		System::assert_last_event(Event::Lapsed { job, worker: worker(0), bond_cut: BOND }.into());
-		assert_eq!((queue(MODEL), free(&pot::<Test>())), (vec![job], BOND));
+		assert_eq!((queue(MODEL), free(&client(0))), (vec![job], WAITING + BOND));
 		invariants::hold();
 	});
 }
@@ -166,7 +346,7 @@ fn a_lapsed_claim_is_claimed_over_and_the_job_finished() {
 		assert_eq!(free(&worker(0)), ENDOWMENT - BOND);
 		invariants::hold();
 		assert_ok!(Outcome::honest(&worker(1), job).deliver());
-		assert_eq!(free(&worker(1)), ENDOWMENT + PRICE);
+		assert_eq!(free(&worker(1)), ENDOWMENT + PAY);
 		invariants::hold();
 	});
 }
@@ -178,7 +358,7 @@ fn a_job_that_nobody_does_is_refunded_whole() {
 		at(102);
 		assert_ok!(expire(&worker(3), job));
 		System::assert_last_event(Event::Refunded { job, client: client(0), amount: PRICE }.into());
-		assert_eq!((status(job), free(&client(0))), (Status::Refunded { block: 102 }, ENDOWMENT));
+		assert_eq!((status(job), free(&client(0))), (Status::Refunded { block: 102 }, ENDED));
 		assert_eq!((Sealed::<Test>::get(job), queue(MODEL)), (None, vec![]));
 		invariants::hold();
 	});
@@ -191,7 +371,7 @@ fn expiry_cuts_the_bond_of_the_worker_that_still_holds_the_job() {
 		assert!(matches!(status(job), Status::Claimed { lapses_at: 10, .. }), "a claim ends with its job");
 		at(11);
 		assert_ok!(expire(&client(0), job));
-		assert_eq!((free(&client(0)), free(&worker(0))), (ENDOWMENT, ENDOWMENT - BOND));
+		assert_eq!((free(&client(0)), free(&worker(0))), (ENDED + BOND, ENDOWMENT - BOND));
 		invariants::hold();
 	});
 }
@@ -202,7 +382,7 @@ fn a_job_that_every_recipient_failed_is_refunded_before_its_deadline() {
 		let job = Order { recipients: vec![worker(0)], ..Order::default() }.claimed_by(&worker(0));
 		assert_ok!(Outcome::with_bad_proof(&worker(0), job).deliver());
 		assert_ok!(expire(&client(0), job));
-		assert_eq!(free(&client(0)), ENDOWMENT);
+		assert_eq!(free(&client(0)), ENDED + BOND);
 		invariants::hold();
 	});
 }
@@ -245,32 +425,8 @@ fn a_client_may_be_its_own_worker() {
 	new_test_ext().execute_with(|| {
 		let job = Order { client: worker(0), ..Order::default() }.claimed_by(&worker(0));
 		assert_ok!(Outcome::honest(&worker(0), job).deliver());
-		assert_eq!(free(&worker(0)), ENDOWMENT);
+		assert_eq!(free(&worker(0)), ENDOWMENT - ROYALTY - RecordDeposit::get());
 		invariants::hold();
-	});
-}
-
-#[test]
-fn a_free_model_needs_a_bond_all_the_same() {
-	new_test_ext().execute_with(|| {
-		amend_model(|model| model.price = 0);
-		let job = Order { price: 0, ..Order::default() }.claimed_by(&worker(0));
-		assert_eq!(Balances::balance_on_hold(&HoldReason::Bond.into(), &worker(0)), MinBond::get());
-		assert_ok!(Outcome::honest(&worker(0), job).deliver());
-		invariants::hold();
-		let job = Order { price: 0, ..Order::numbered(2) }.placed();
-		at(102);
-		assert_ok!(expire(&client(0), job));
-		assert_eq!(free(&client(0)), ENDOWMENT);
-	});
-}
-
-#[test]
-fn bonds_grow_with_the_price() {
-	new_test_ext().execute_with(|| {
-		assert_eq!(escrow::bond::<Test>(100), MinBond::get());
-		assert_eq!(escrow::bond::<Test>(7_000), 700);
-		assert_eq!(escrow::bond::<Test>(Balance::MAX), Balance::MAX / 10);
 	});
 }
 

@@ -6,7 +6,7 @@ use codec::{Decode, Encode};
 use polkadot_sdk::{
 	frame_support::{
 		self, derive_impl, parameter_types, storage::unhashed, storage_alias, traits::ConstU128,
-		weights::Weight, Blake2_128Concat, PalletId,
+		weights::Weight, Blake2_128Concat,
 	},
 	frame_system::{self, RawOrigin},
 	pallet_balances,
@@ -21,7 +21,7 @@ use polkadot_sdk::{
 	},
 };
 use proofward_primitives::{
-	ids, messages::Receipt, Balance, Decision, Lane, Level, ModelRegistry, ModelView, ProofVerifier,
+	ids, messages::Receipt, Balance, Decision, Ending, Lane, Level, ModelRegistry, ModelView, ProofVerifier,
 	RejectReason, Setup, Verdict, VerifierContract, WorkerRegistry, WorkerView,
 };
 
@@ -74,12 +74,14 @@ impl pallet_balances::Config for Test {
 }
 
 parameter_types! {
-	pub const JobsPalletId: PalletId = PalletId(*b"pw/jobs_");
 	pub const MaxDeadline: u32 = 1_000;
 	pub const DepositBase: Balance = 100;
 	pub const DepositPerByte: Balance = 1;
-	pub const BondShare: Permill = Permill::from_percent(10);
-	pub const MinBond: Balance = 50;
+	pub const RecordDeposit: Balance = 30;
+	pub const Retention: u32 = 500;
+	pub const MinPrice: Balance = 400;
+	pub const FreeBlocks: u32 = 3;
+	pub const EndingReserve: Balance = 2_000;
 }
 
 impl pallet_jobs::Config for Test {
@@ -89,12 +91,14 @@ impl pallet_jobs::Config for Test {
 	type Models = Models;
 	type Workers = Workers;
 	type Verifier = Verifier;
-	type PalletId = JobsPalletId;
 	type MaxDeadline = MaxDeadline;
 	type DepositBase = DepositBase;
 	type DepositPerByte = DepositPerByte;
-	type BondShare = BondShare;
-	type MinBond = MinBond;
+	type RecordDeposit = RecordDeposit;
+	type Retention = Retention;
+	type MinPrice = MinPrice;
+	type FreeBlocks = FreeBlocks;
+	type EndingReserve = EndingReserve;
 	type WeightInfo = ();
 }
 
@@ -106,6 +110,10 @@ pub struct Entry {
 	pub has_previous: bool,
 	pub expired: bool,
 	pub open_claims: u32,
+	/// Its least price for every model; `None`: it serves none.
+	pub least: Option<Balance>,
+	/// How its claims ended, and how often it declined.
+	pub endings: [u32; 5],
 }
 
 #[storage_alias]
@@ -125,16 +133,27 @@ impl WorkerRegistry<AccountId> for Workers {
 			expires_at: 0,
 		})
 	}
+	fn serves(worker: &AccountId, _: &H256) -> Option<Balance> {
+		Registered::get(worker).and_then(|entry| entry.least)
+	}
 	fn claim_opened(worker: &AccountId) -> DispatchResult {
 		Registered::try_mutate(worker, |entry| {
 			entry.as_mut().ok_or(DispatchError::Other("NotRegistered"))?.open_claims += 1;
 			Ok(())
 		})
 	}
-	fn claim_closed(worker: &AccountId) {
+	fn claim_closed(worker: &AccountId, ending: Ending) {
 		Registered::mutate(worker, |entry| {
 			if let Some(entry) = entry {
 				entry.open_claims = entry.open_claims.checked_sub(1).expect("closed more often than opened");
+				entry.endings[ending as usize] += 1;
+			}
+		});
+	}
+	fn declined(worker: &AccountId) {
+		Registered::mutate(worker, |entry| {
+			if let Some(entry) = entry {
+				entry.endings[4] += 1;
 			}
 		});
 	}
@@ -158,22 +177,25 @@ pub fn receipt_pair(worker: &AccountId, epoch: u32) -> ed25519::Pair {
 }
 
 thread_local! {
-	static MODELS: RefCell<Vec<(H256, ModelView)>> = const { RefCell::new(Vec::new()) };
+	static MODELS: RefCell<Vec<(H256, ModelView<AccountId>)>> = const { RefCell::new(Vec::new()) };
 	static ANSWER: Cell<Option<Decision>> = const { Cell::new(None) };
 	static HOSTILE: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
 	static ASKED: Cell<u32> = const { Cell::new(0) };
 }
 
 pub struct Models;
-impl ModelRegistry for Models {
-	fn model(id: &H256) -> Option<ModelView> {
+impl ModelRegistry<AccountId> for Models {
+	fn verifying_key(id: &H256) -> Vec<u8> {
+		id.as_bytes().to_vec()
+	}
+	fn model(id: &H256) -> Option<ModelView<AccountId>> {
 		MODELS
 			.with_borrow(|models| models.iter().find(|(known, _)| known == id).map(|(_, view)| view.clone()))
 	}
 }
 
 /// Changes what the models pallet would know of [`MODEL`].
-pub fn amend_model(change: impl FnOnce(&mut ModelView)) {
+pub fn amend_model(change: impl FnOnce(&mut ModelView<AccountId>)) {
 	MODELS.with_borrow_mut(|models| change(&mut models[0].1));
 }
 
@@ -186,8 +208,12 @@ pub const TRACE: &[u8] = b"trace of a verdict";
 /// Accepts [`proof_of`] its commitments; leaves a trace in state; does what [`hostile`] says on the way.
 pub struct Verifier;
 impl ProofVerifier for Verifier {
-	fn verify(contract: &VerifierContract, input: &H256, output: &H256, proof: &[u8]) -> Verdict {
+	fn well_formed(_: &VerifierContract, _: &[u8]) -> bool {
+		unreachable!("the jobs pallet publishes nothing")
+	}
+	fn verify(contract: &VerifierContract, key: &[u8], input: &H256, output: &H256, proof: &[u8]) -> Verdict {
 		assert_eq!(*contract, CONTRACT);
+		assert!([MODEL, OTHER_MODEL].iter().any(|model| model.as_bytes() == key), "the model's own key");
 		ASKED.set(ASKED.get() + 1);
 		unhashed::put(TRACE, &1u8);
 		HOSTILE.with_borrow(|hook| hook.as_ref().map(|hook| hook()));
@@ -212,6 +238,11 @@ pub fn answer(decision: Decision) {
 	ANSWER.set(Some(decision));
 }
 
+/// Verdicts are the proof's own again.
+pub fn answer_honestly() {
+	ANSWER.set(None);
+}
+
 /// What the contract does before it answers.
 pub fn hostile(hook: impl Fn() + 'static) {
 	HOSTILE.with_borrow_mut(|slot| *slot = Some(Box::new(hook)));
@@ -228,6 +259,12 @@ pub const CONTRACT: VerifierContract =
 	VerifierContract { address: H160::repeat_byte(0xc0), code_hash: H256::repeat_byte(0xcd) };
 pub const GENESIS: H256 = H256::repeat_byte(0x9e);
 pub const PRICE: Balance = 1_000;
+/// The publisher's tenth of it, and the worker's rest.
+pub const ROYALTY: Balance = PRICE / 10;
+pub const PAY: Balance = PRICE - ROYALTY;
+/// What the model asks of a worker, whatever the price.
+pub const BOND: Balance = 100;
+pub const PUBLISHER: AccountId = AccountId::new([0x70; 32]);
 pub const CLAIM_BLOCKS: u32 = 20;
 /// What every account has in the beginning.
 pub const ENDOWMENT: Balance = 1_000_000;
@@ -249,14 +286,17 @@ pub fn new_test_ext() -> TestExternalities {
 		weights_digest: H256::repeat_byte(tag),
 		lane: Lane::Groth16,
 		setup: Setup::Dev,
-		verifier: CONTRACT,
+		publisher: PUBLISHER,
+		verifier: Some(CONTRACT),
 		price: PRICE,
+		share: Permill::from_percent(10),
+		bond: BOND,
 		claim_blocks: CLAIM_BLOCKS,
 		retired: false,
 	};
 	MODELS.with_borrow_mut(|models| *models = vec![(MODEL, view(0x31)), (OTHER_MODEL, view(0x32))]);
 
-	let accounts = (0..3).map(client).chain((0..4).map(worker));
+	let accounts = (0..3).map(client).chain((0..4).map(worker)).chain([PUBLISHER]);
 	let balances = accounts.map(|account| (account, ENDOWMENT)).collect();
 	let storage = RuntimeGenesisConfig {
 		balances: pallet_balances::GenesisConfig { balances, ..Default::default() },
@@ -274,6 +314,8 @@ pub fn new_test_ext() -> TestExternalities {
 				has_previous: false,
 				expired: false,
 				open_claims: 0,
+				least: Some(0),
+				endings: [0; 5],
 			};
 			Registered::insert(account, entry);
 		});
@@ -290,7 +332,19 @@ pub fn dispatch(who: &AccountId, call: Call<Test>) -> DispatchResult {
 }
 
 pub fn claim(who: &AccountId, job: H256) -> DispatchResult {
-	dispatch(who, Call::claim { job })
+	dispatch(who, Call::claim { job, max_bond: BOND })
+}
+
+pub fn decline(who: &AccountId, job: H256) -> DispatchResult {
+	dispatch(who, Call::decline { job })
+}
+
+pub fn cancel(who: &AccountId, job: H256) -> DispatchResult {
+	dispatch(who, Call::cancel { job })
+}
+
+pub fn forget(who: &AccountId, job: H256) -> DispatchResult {
+	dispatch(who, Call::forget { job })
 }
 
 pub fn release(who: &AccountId, job: H256) -> DispatchResult {

@@ -3,23 +3,64 @@
 use std::collections::BTreeMap;
 
 use polkadot_sdk::{frame_support::traits::fungible::Inspect, sp_core::H256};
-use proofward_primitives::Balance;
+use proofward_primitives::{Balance, Decision, RejectReason};
 use proptest::{collection::vec, prelude::*};
 
 use super::{invariants, mock::*};
-use crate::{escrow::pot, Event, Jobs as Records, Status};
+use crate::{Event, Jobs as Records, Status};
 
 /// What somebody does. `job` counts the jobs submitted so far and wraps around; `worker` is read by [`actor`].
 #[derive(Clone, Debug)]
 enum Action {
-	Submit { client: u8, model: bool, recipients: u8, price: Balance, lifetime: u32, sealed: u16 },
-	Claim { job: u8, worker: u8 },
-	Release { job: u8, worker: u8 },
-	Lapse { job: u8 },
-	Complete { job: u8, worker: u8, good_proof: bool, good_receipt: bool },
-	Expire { job: u8 },
-	Renew { worker: u8 },
-	Advance { blocks: u32 },
+	Submit {
+		client: u8,
+		model: bool,
+		recipients: u8,
+		price: Balance,
+		lifetime: u32,
+		sealed: u16,
+	},
+	Claim {
+		job: u8,
+		worker: u8,
+	},
+	Release {
+		job: u8,
+		worker: u8,
+	},
+	Lapse {
+		job: u8,
+	},
+	Complete {
+		job: u8,
+		worker: u8,
+		good_proof: bool,
+		good_receipt: bool,
+	},
+	Expire {
+		job: u8,
+	},
+	Decline {
+		job: u8,
+		worker: u8,
+	},
+	Cancel {
+		job: u8,
+		client: u8,
+	},
+	Forget {
+		job: u8,
+	},
+	/// The contract breaks, or works again.
+	Break {
+		broken: bool,
+	},
+	Renew {
+		worker: u8,
+	},
+	Advance {
+		blocks: u32,
+	},
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -36,9 +77,13 @@ fn action() -> impl Strategy<Value = Action> {
 		6 => (job.clone(), worker.clone(), prop::bool::weighted(0.6), prop::bool::weighted(0.9)).prop_map(
 			|(job, worker, good_proof, good_receipt)| Action::Complete { job, worker, good_proof, good_receipt }
 		),
-		2 => job.prop_map(|job| Action::Expire { job }),
+		2 => job.clone().prop_map(|job| Action::Expire { job }),
+		2 => (job.clone(), worker).prop_map(|(job, worker)| Action::Decline { job, worker }),
+		1 => (job.clone(), 0..3u8).prop_map(|(job, client)| Action::Cancel { job, client }),
+		1 => job.prop_map(|job| Action::Forget { job }),
+		1 => prop::bool::weighted(0.3).prop_map(|broken| Action::Break { broken }),
 		1 => (0..4u8).prop_map(|worker| Action::Renew { worker }),
-		3 => (1..15u32).prop_map(|blocks| Action::Advance { blocks }),
+		3 => prop_oneof![8 => 1..15u32, 1 => 500..600u32].prop_map(|blocks| Action::Advance { blocks }),
 	]
 }
 
@@ -87,7 +132,9 @@ fn perform(action: &Action, orders: &mut Vec<Order>) {
 		Action::Claim { job, worker: who } => claim(&actor(who, pick(job)), pick(job)),
 		Action::Release { job, worker: who } => release(&actor(who, pick(job)), pick(job)),
 		Action::Lapse { job } => lapse(&client(0), pick(job)),
-		Action::Complete { job, worker: who, good_proof, good_receipt } if !ids.is_empty() => {
+		Action::Complete { job, worker: who, good_proof, good_receipt }
+			if Records::<Test>::contains_key(pick(job)) =>
+		{
 			let mut outcome = if good_proof {
 				Outcome::honest(&actor(who, pick(job)), pick(job))
 			} else {
@@ -99,6 +146,17 @@ fn perform(action: &Action, orders: &mut Vec<Order>) {
 		}
 		Action::Complete { .. } => Ok(()),
 		Action::Expire { job } => expire(&client(1), pick(job)),
+		Action::Decline { job, worker: who } => decline(&actor(who, pick(job)), pick(job)),
+		Action::Cancel { job, client: who } => cancel(&client(who), pick(job)),
+		Action::Forget { job } => forget(&client(2), pick(job)),
+		Action::Break { broken } => {
+			if broken {
+				answer(Decision::Rejected(RejectReason::Reverted));
+			} else {
+				answer_honestly();
+			}
+			Ok(())
+		}
 		Action::Renew { worker: who } => {
 			renew(&hand(who));
 			Ok(())
@@ -114,6 +172,7 @@ fn perform(action: &Action, orders: &mut Vec<Order>) {
 #[derive(Default)]
 struct Ledger {
 	owned: BTreeMap<AccountId, Balance>,
+	clients: BTreeMap<H256, AccountId>,
 	ended: BTreeMap<H256, &'static str>,
 }
 
@@ -129,18 +188,29 @@ impl Ledger {
 
 	fn read(&mut self, event: Event<Test>) {
 		match event {
-			Event::Accepted { job, worker, paid, .. } => {
-				let client = Records::<Test>::get(job).expect("kept").client;
+			Event::Submitted { job, client, .. } => {
+				assert!(self.clients.insert(job, client).is_none(), "an id was used twice");
+			}
+			Event::Accepted { job, worker, paid, royalty, .. } => {
+				let client = self.clients[&job].clone();
 				self.shift(&client, &worker, paid);
+				self.shift(&client, &PUBLISHER, royalty);
 				self.end(job, "accepted");
 			}
 			Event::Refunded { job, .. } => self.end(job, "refunded"),
-			Event::Lapsed { worker, bond_cut, .. }
-			| Event::Released { worker, bond_cut, .. }
-			| Event::Rejected { worker, bond_cut, .. } => self.shift(&worker, &pot::<Test>(), bond_cut),
-			Event::Submitted { job, .. } | Event::Claimed { job, .. } => {
+			// Rule 1 and rule 4: a bond is lost to the client that waited, and by nothing else.
+			Event::Lapsed { job, worker, bond_cut }
+			| Event::Released { job, worker, bond_cut }
+			| Event::Rejected { job, worker, bond_cut, .. } => {
+				assert!(bond_cut <= BOND, "more than the worker declared");
+				let client = self.clients[&job].clone();
+				self.shift(&worker, &client, bond_cut);
+			}
+			Event::Claimed { job, .. } | Event::NoVerdict { job, .. } => {
 				assert!(!self.ended.contains_key(&job), "a job moved after its end");
 			}
+			Event::Declined { .. } => {}
+			Event::Forgotten { job } => assert!(self.ended.contains_key(&job), "an open job was forgotten"),
 			Event::__Ignore(..) => unreachable!(),
 		}
 	}
@@ -155,7 +225,7 @@ proptest! {
 			let issuance = Balances::total_issuance();
 			let mut ledger = Ledger::default();
 			Registered::insert(hand(3), Registered::get(worker(0)).expect("registered"));
-			(0..3).map(client).chain((0..4).map(worker)).for_each(|who| {
+			(0..3).map(client).chain((0..4).map(worker)).chain([PUBLISHER]).for_each(|who| {
 				ledger.owned.insert(who, ENDOWMENT);
 			});
 			let mut orders = vec![];
@@ -177,8 +247,15 @@ proptest! {
 			at(System::block_number() + MaxDeadline::get() + 1);
 			for order in &orders {
 				let _ = expire(&client(2), order.id());
-				assert!(!Records::<Test>::get(order.id()).expect("kept").is_open());
+				assert!(Records::<Test>::get(order.id()).is_none_or(|job| !job.is_open()));
 			}
+			invariants::hold();
+			// Rule 2: and nothing is left of it when the retention time is over.
+			at(System::block_number() + Retention::get() + 1);
+			for order in &orders {
+				let _ = forget(&client(2), order.id());
+			}
+			assert_eq!(Records::<Test>::iter().count() + crate::JobsOf::<Test>::iter().count(), 0);
 			invariants::hold();
 		});
 	}

@@ -9,7 +9,7 @@ use polkadot_sdk::{
 use proofward_primitives::{Decision, RejectReason};
 
 use super::{invariants, mock::*};
-use crate::{escrow::pot, Error, Event, Jobs as Records, Status};
+use crate::{Error, Event, Jobs as Records, Status};
 
 /// Two jobs: worker 0 claimed the first, worker 1 the second, which is past its deadline's reach for nobody. While the
 /// first is judged, the contract tries every call, on both jobs and for every account.
@@ -28,6 +28,9 @@ fn every_call_back(first: Order, second: Order) -> Rc<RefCell<Vec<DispatchResult
 				seen.push(release(&who, job));
 				seen.push(lapse(&who, job));
 				seen.push(expire(&who, job));
+				seen.push(decline(&who, job));
+				seen.push(cancel(&who, job));
+				seen.push(forget(&who, job));
 			}
 		}
 	});
@@ -46,7 +49,7 @@ fn every_call_back_is_refused_and_the_verdict_stands() {
 			assert_ok!(Outcome::honest(&worker(0), first.id()).deliver());
 
 			assert_eq!(asked(), 1, "no verdict within a verdict");
-			assert_eq!(results.borrow().len(), 27);
+			assert_eq!(results.borrow().len(), 45);
 			assert!(results.borrow().iter().all(|result| *result == Err(Error::<Test>::Reentered.into())));
 			let second = Records::<Test>::get(second.id()).expect("kept");
 			assert!(matches!(second.status, Status::Claimed { .. }));
@@ -76,7 +79,6 @@ fn money_moved_and_events_sent_by_the_contract_are_undone() {
 		assert_ok!(Outcome::honest(&worker(0), job).deliver());
 
 		assert_eq!((Balances::total_issuance(), Balances::balance(&client(1))), (issuance, before));
-		assert_eq!(Balances::balance(&pot::<Test>()), 0);
 		let forged: RuntimeEvent =
 			Event::<Test>::Lapsed { job: MODEL, worker: worker(0), bond_cut: 1 }.into();
 		assert!(System::events().iter().all(|record| record.event != forged));

@@ -1,12 +1,13 @@
 //! Every refusal, named after the fault; none leaves a trace.
 
+use codec::Encode;
 use polkadot_sdk::{
 	frame_support::{assert_noop, assert_ok},
 	frame_system::RawOrigin,
 	sp_core::H256,
-	sp_runtime::DispatchError,
+	sp_runtime::{DispatchError, TokenError},
 };
-use proofward_primitives::{Level, Setup};
+use proofward_primitives::{Lane, Level, ModelRegistry, Setup, VerifierContract};
 
 use super::mock::*;
 use crate::{types::*, Error, Models as Records, SetupEvidence};
@@ -14,6 +15,11 @@ use crate::{types::*, Error, Models as Records, SetupEvidence};
 #[test]
 fn bad_offers_are_refused() {
 	let good = Offer::default;
+	let terms = |change: fn(&mut Terms)| {
+		let mut offer = good();
+		change(&mut offer.terms);
+		offer
+	};
 	let table: Vec<(&str, Offer, DispatchError)> = vec![
 		("no name", Offer { name: vec![], ..good() }, Error::<Test>::BadName.into()),
 		("name is not UTF-8", Offer { name: vec![0xff], ..good() }, Error::<Test>::BadName.into()),
@@ -41,14 +47,16 @@ fn bad_offers_are_refused() {
 			Offer { input_shape: vec![MAX_FEATURES / 2 + 1], batch: 2, ..good() },
 			Error::<Test>::BadBatch.into(),
 		),
-		("claim too short", Offer { claim_blocks: 4, ..good() }, Error::<Test>::BadClaimBlocks.into()),
-		("claim too long", Offer { claim_blocks: 601, ..good() }, Error::<Test>::BadClaimBlocks.into()),
-		("no contract", Offer { verifier: EMPTY_ADDRESS, ..good() }, Error::<Test>::NoContract.into()),
-		(
-			"other code at the address",
-			Offer { code_hash: H256::zero(), ..good() },
-			Error::<Test>::CodeHashMismatch.into(),
-		),
+		("claim too short", terms(|terms| terms.claim_blocks = 4), Error::<Test>::BadClaimBlocks.into()),
+		("claim too long", terms(|terms| terms.claim_blocks = 601), Error::<Test>::BadClaimBlocks.into()),
+		("price below the chain's", terms(|terms| terms.price = 499), Error::<Test>::PriceTooLow.into()),
+		("no price", terms(|terms| terms.price = 0), Error::<Test>::PriceTooLow.into()),
+		("no bond", terms(|terms| terms.bond = 49), Error::<Test>::BadBond.into()),
+		("bond that is a trap", terms(|terms| terms.bond = 5_001), Error::<Test>::BadBond.into()),
+		("share above nine tenths", terms(|terms| terms.share = 900_001), Error::<Test>::BadShare.into()),
+		("lane without a contract", Offer { lane: Lane::Ezkl, ..good() }, Error::<Test>::LaneClosed.into()),
+		("bytes that are no key", Offer { key: vec![0; 40], ..good() }, Error::<Test>::BadKey.into()),
+		("no key at all", Offer { key: vec![], ..good() }, Error::<Test>::BadKey.into()),
 		(
 			"quote of another circuit",
 			good().attested(Level::Hardware, H256::zero(), good().vk_hash),
@@ -70,6 +78,8 @@ fn bad_offers_are_refused() {
 			assert_eq!(offer.publish(), Err(error), "{fault}");
 			assert_eq!(Records::<Test>::iter().count(), 0, "{fault}");
 			assert!(System::events().is_empty(), "{fault}");
+			assert_eq!(Balances::free_balance(PUBLISHER), ENDOWMENT, "{fault}");
+			assert_ok!(Models::do_try_state());
 		});
 	}
 }
@@ -79,8 +89,106 @@ fn publishing_twice() {
 	new_test_ext().execute_with(|| {
 		let id = published();
 		assert_noop!(Offer::default().publish(), Error::<Test>::DuplicateModel);
+		let cheaper = Offer { vk_hash: H256::zero(), ..Offer::default() };
+		assert_noop!(cheaper.publish(), Error::<Test>::LiveEntry);
 		assert_ok!(Models::retire(RawOrigin::Signed(PUBLISHER).into(), id));
 		assert_noop!(Offer::default().publish(), Error::<Test>::DuplicateModel);
+		assert_ok!(cheaper.publish());
+		assert_ok!(Models::do_try_state());
+	});
+}
+
+#[test]
+fn a_publisher_that_cannot_pay_the_deposit() {
+	new_test_ext().execute_with(|| {
+		let count = ENDOWMENT / Models::deposit(KEY.len() as u32);
+		for n in 0..count {
+			let offer = Offer { manifest: H256::from_low_u64_be(n as u64), ..Offer::default() };
+			assert_ok!(offer.publish());
+		}
+		assert_noop!(Offer::default().publish(), TokenError::FundsUnavailable);
+		assert_ok!(Models::do_try_state());
+	});
+}
+
+#[test]
+fn removing_a_model_whose_jobs_may_be_open() {
+	new_test_ext().execute_with(|| {
+		let id = published();
+		let remove = |id| Models::remove(RawOrigin::Signed(STRANGER).into(), id);
+		assert_noop!(remove(H256::zero()), Error::<Test>::UnknownModel);
+		assert_noop!(remove(id), Error::<Test>::NotRemovable);
+		assert_ok!(Models::retire(RawOrigin::Signed(PUBLISHER).into(), id));
+		System::set_block_number(7 + MAX_DEADLINE);
+		assert_noop!(remove(id), Error::<Test>::NotRemovable);
+		System::set_block_number(7 + MAX_DEADLINE + 1);
+		assert_ok!(remove(id));
+		assert_eq!(Balances::free_balance(PUBLISHER), ENDOWMENT);
+		assert_noop!(remove(id), Error::<Test>::UnknownModel);
+		assert_ok!(Models::do_try_state());
+	});
+}
+
+#[test]
+fn prices_of_others_of_retired_models_and_below_the_chains() {
+	new_test_ext().execute_with(|| {
+		let id = published();
+		let set = |who, price| Models::set_price(RawOrigin::Signed(who).into(), id, price);
+		assert_noop!(set(STRANGER, 900), Error::<Test>::NotPublisher);
+		assert_noop!(set(PUBLISHER, 499), Error::<Test>::PriceTooLow);
+		assert_ok!(set(PUBLISHER, 500));
+		assert_eq!(Models::model(&id).expect("kept").price, 500);
+		assert_ok!(Models::retire(RawOrigin::Signed(PUBLISHER).into(), id));
+		assert_noop!(set(PUBLISHER, 900), Error::<Test>::AlreadyRetired);
+	});
+}
+
+#[test]
+fn only_governance_keeps_the_allow_list_and_takes_entries_off() {
+	new_test_ext().execute_with(|| {
+		let (id, bad) = (published(), DispatchError::BadOrigin);
+		let stranger = || RawOrigin::Signed(PUBLISHER);
+		assert_noop!(Models::set_verifier(stranger().into(), Lane::Groth16, None), bad);
+		assert_noop!(Models::strike_off(stranger().into(), id), bad);
+		assert_noop!(Models::withdraw_setup(stranger().into(), id), bad);
+		let elsewhere = VerifierContract { address: EMPTY_ADDRESS, ..CONTRACT };
+		let other_code = VerifierContract { code_hash: H256::zero(), ..CONTRACT };
+		for contract in [elsewhere, other_code] {
+			let attempt = Models::set_verifier(RawOrigin::Root.into(), Lane::Ezkl, Some(contract));
+			assert_noop!(attempt, Error::<Test>::NoSuchCode);
+		}
+	});
+}
+
+/// `attacks/market/weights_poc.rs`: an attested setup used to keep its word when what it rested on was struck off.
+#[test]
+fn poc_attested_setup_outlives_its_measurement_and_its_root() {
+	let grounds: [(&str, fn()); 3] = [
+		("root", || StruckOff::set(vec![ROOT])),
+		("measurement", || StruckOff::set(vec![MEASUREMENT])),
+		("platform", || Banned::set(vec![PLATFORM])),
+	];
+	for (struck_off, strike) in grounds {
+		new_test_ext().execute_with(|| {
+			let plain = Offer::default();
+			let offer = plain.clone().attested(Level::Hardware, plain.circuit_digest, plain.vk_hash);
+			assert_ok!(offer.publish());
+			assert_eq!(Models::model(&offer.id()).expect("kept").setup, Setup::Attested(Level::Hardware));
+			strike();
+			assert_eq!(Models::model(&offer.id()).expect("kept").setup, Setup::Dev, "{struck_off}");
+			assert_ok!(Models::do_try_state());
+		});
+	}
+}
+
+/// `attacks/market/poc_models.py`: entries used to cost a fee and to stay for ever.
+#[test]
+fn poc_models_are_held_for_and_can_be_removed() {
+	new_test_ext().execute_with(|| {
+		let id = published();
+		let held = ENDOWMENT - Balances::free_balance(PUBLISHER);
+		let bytes = Records::<Test>::get(id).expect("kept").encoded_size() + KEY.len();
+		assert!(held >= 100 + bytes as u128, "every byte is paid for");
 	});
 }
 

@@ -5,6 +5,7 @@ use polkadot_sdk::{
 	frame_system::RawOrigin,
 	sp_core::H256,
 	sp_io::hashing::sha2_256,
+	sp_runtime::Permill,
 };
 use proofward_primitives::{Lane, Level, ModelRegistry, QuoteVerifier, Setup};
 
@@ -18,18 +19,15 @@ fn a_published_model_is_what_jobs_see() {
 		let record = Records::<Test>::get(id).expect("published");
 		assert_eq!((record.publisher, record.published_at, record.evidence_hash), (PUBLISHER, 7, None));
 		let view = Models::model(&id).expect("published");
-		assert_eq!(view, record.view());
-		assert_eq!((view.verifier.address, view.verifier.code_hash), (VERIFIER, CODE));
+		assert_eq!((view.publisher, view.verifier), (PUBLISHER, Some(CONTRACT)));
 		assert_eq!((view.setup, view.price, view.claim_blocks, view.retired), (Setup::Dev, 1_000, 20, false));
+		assert_eq!((view.share, view.bond), (Permill::from_percent(10), 200));
+		assert_eq!(Models::verifying_key(&id), KEY);
+		assert_eq!(record.deposit, ENDOWMENT - Balances::free_balance(PUBLISHER));
+		assert_ok!(Models::do_try_state());
 		System::assert_last_event(
-			Event::Published {
-				model: id,
-				publisher: PUBLISHER,
-				lane: Lane::Groth16,
-				setup: Setup::Dev,
-				verifier: VERIFIER,
-			}
-			.into(),
+			Event::Published { model: id, publisher: PUBLISHER, lane: Lane::Groth16, setup: Setup::Dev }
+				.into(),
 		);
 	});
 }
@@ -45,6 +43,8 @@ fn an_attested_setup_has_the_level_of_its_quotes_root() {
 			let SetupEvidence::Attested(quote) = &offer.evidence else { unreachable!() };
 			assert_eq!(record.setup, Setup::Attested(level));
 			assert_eq!(record.evidence_hash, Some(sha2_256(quote).into()));
+			let grounds = Grounds { root: ROOT, measurement: MEASUREMENT, platform: PLATFORM };
+			assert_eq!(record.grounds, Some(grounds));
 		});
 	}
 }
@@ -72,6 +72,34 @@ fn root_certifies_a_ceremony() {
 }
 
 #[test]
+fn governance_takes_a_setup_back_and_an_entry_off() {
+	new_test_ext().execute_with(|| {
+		let id = published();
+		assert_ok!(Models::certify_ceremony(RawOrigin::Root.into(), id, H256::zero()));
+		assert_ok!(Models::withdraw_setup(RawOrigin::Root.into(), id));
+		let record = Records::<Test>::get(id).expect("kept");
+		assert_eq!((record.setup, record.evidence_hash), (Setup::Dev, None));
+
+		assert_ok!(Models::strike_off(RawOrigin::Root.into(), id));
+		assert!(Models::model(&id).expect("kept").retired);
+		assert_eq!(Balances::free_balance(POT), 1 + record.deposit);
+		System::assert_last_event(Event::StruckOff { model: id, slashed: record.deposit }.into());
+		assert_ok!(Models::do_try_state());
+	});
+}
+
+#[test]
+fn a_lane_that_governance_closes_judges_nothing() {
+	new_test_ext().execute_with(|| {
+		let id = published();
+		assert_ok!(Models::set_verifier(RawOrigin::Root.into(), Lane::Groth16, None));
+		assert_eq!(Models::model(&id).expect("kept").verifier, None);
+		assert_ok!(Models::set_verifier(RawOrigin::Root.into(), Lane::Groth16, Some(CONTRACT)));
+		assert_eq!(Models::model(&id).expect("kept").verifier, Some(CONTRACT));
+	});
+}
+
+#[test]
 fn a_quote_is_charged_for_only_when_there_is_one() {
 	let call = |evidence| {
 		Call::<Test>::publish {
@@ -82,11 +110,9 @@ fn a_quote_is_charged_for_only_when_there_is_one() {
 			batch: 1,
 			lane: Lane::Ezkl,
 			vk_hash: H256::zero(),
+			key: Default::default(),
 			circuit_digest: H256::zero(),
-			verifier: VERIFIER,
-			code_hash: CODE,
-			price: 0,
-			claim_blocks: 5,
+			terms: Offer::default().terms,
 			evidence,
 		}
 		.get_dispatch_info()

@@ -1,15 +1,27 @@
 //! A runtime whose contracts are a table and whose quotes name their own verdict.
 
 use polkadot_sdk::{
-	frame_support::{self, assert_ok, derive_impl, weights::Weight},
+	frame_support::{
+		self, assert_ok, derive_impl, parameter_types,
+		traits::{ConstU128, ConstU32, ConstU64},
+		weights::Weight,
+	},
 	frame_system::{self, RawOrigin},
+	pallet_balances,
 	sp_core::{H160, H256},
-	sp_io::TestExternalities,
+	sp_io::{hashing::sha2_256, TestExternalities},
 	sp_runtime::{traits::IdentityLookup, BuildStorage, DispatchError, DispatchResult},
 };
-use proofward_primitives::{ids, messages, ContractCode, Lane, Level, QuoteVerifier, Verified};
+use proofward_primitives::{
+	ids, messages, Balance, ContractCode, Lane, Level, ProofVerifier, QuoteVerifier, TrustList, Verdict,
+	Verified, VerifierContract,
+};
 
-use crate::{self as pallet_models, SetupEvidence};
+use crate::{
+	self as pallet_models,
+	types::{GenesisVerifier, Terms},
+	SetupEvidence,
+};
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
 
@@ -33,6 +45,8 @@ mod runtime {
 	pub type System = frame_system;
 	#[runtime::pallet_index(1)]
 	pub type Models = pallet_models;
+	#[runtime::pallet_index(2)]
+	pub type Balances = pallet_balances;
 }
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
@@ -40,6 +54,16 @@ impl frame_system::Config for Test {
 	type Block = Block;
 	type AccountId = u64;
 	type Lookup = IdentityLookup<u64>;
+	type AccountData = pallet_balances::AccountData<Balance>;
+}
+
+#[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
+impl pallet_balances::Config for Test {
+	type Balance = Balance;
+	type ExistentialDeposit = ConstU128<1>;
+	type AccountStore = System;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type RuntimeFreezeReason = RuntimeFreezeReason;
 }
 
 pub const VERIFIER: H160 = H160::repeat_byte(0xc0);
@@ -54,6 +78,42 @@ impl ContractCode for Contracts {
 	}
 }
 
+pub const CONTRACT: VerifierContract = VerifierContract { address: VERIFIER, code_hash: CODE };
+/// What the contract takes for a verifying key.
+pub const KEY: [u8; 40] = [0x4b; 40];
+
+impl ProofVerifier for Contracts {
+	fn well_formed(contract: &VerifierContract, key: &[u8]) -> bool {
+		*contract == CONTRACT && key == KEY
+	}
+	fn verify(_: &VerifierContract, _: &[u8], _: &H256, _: &H256, _: &[u8]) -> Verdict {
+		unreachable!("the models pallet judges no proofs")
+	}
+	fn max_weight() -> Weight {
+		Weight::from_parts(2_000_000, 0)
+	}
+}
+
+parameter_types! {
+	pub static StruckOff: Vec<H256> = vec![];
+	pub static Banned: Vec<H256> = vec![];
+}
+
+/// Everything is trusted but what was struck off: a root, a measurement, a platform.
+pub struct Trust;
+impl TrustList for Trust {
+	fn trusted(root: &H256, measurement: &H256) -> bool {
+		![root, measurement].iter().any(|each| StruckOff::get().contains(each))
+	}
+	fn platform_banned(platform: &H256) -> bool {
+		Banned::get().contains(platform)
+	}
+}
+
+pub const ROOT: H256 = H256::repeat_byte(1);
+pub const MEASUREMENT: H256 = H256::repeat_byte(2);
+pub const PLATFORM: H256 = H256::repeat_byte(3);
+
 /// A quote is `level || report_data`; anything else is refused as the attestation pallet would.
 pub struct Quotes;
 impl QuoteVerifier for Quotes {
@@ -65,8 +125,9 @@ impl QuoteVerifier for Quotes {
 		};
 		Ok(Verified {
 			level,
-			root: H256::repeat_byte(1),
-			measurement: H256::repeat_byte(2),
+			root: ROOT,
+			measurement: MEASUREMENT,
+			platform: PLATFORM,
 			report_data: report_data.try_into().map_err(|_| DispatchError::Other("MalformedQuote"))?,
 			collateral_expires_at: u64::MAX,
 		})
@@ -77,26 +138,41 @@ impl QuoteVerifier for Quotes {
 }
 
 impl pallet_models::Config for Test {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
 	type Contracts = Contracts;
 	type Quotes = Quotes;
+	type Trust = Trust;
+	type Governance = frame_system::EnsureRoot<u64>;
 	type BlockNumberProvider = System;
+	type Pot = ConstU64<POT>;
+	type MinPrice = ConstU128<500>;
+	type MinBond = ConstU128<50>;
+	type MaxBond = ConstU128<5_000>;
+	type DepositBase = ConstU128<100>;
+	type DepositPerByte = ConstU128<1>;
+	type MaxDeadline = ConstU32<MAX_DEADLINE>;
 	type WeightInfo = ();
 }
 
 pub const PUBLISHER: u64 = 1;
 pub const STRANGER: u64 = 2;
+pub const POT: u64 = 3;
+pub const MAX_DEADLINE: u32 = 100;
+pub const ENDOWMENT: Balance = 10_000;
 
 /// The arguments of `publish`; a test changes the one that it is about.
 #[derive(Clone)]
 pub struct Offer {
 	pub name: Vec<u8>,
+	pub manifest: H256,
 	pub input_shape: Vec<u32>,
 	pub batch: u32,
 	pub vk_hash: H256,
 	pub circuit_digest: H256,
-	pub verifier: H160,
-	pub code_hash: H256,
-	pub claim_blocks: u32,
+	pub lane: Lane,
+	pub key: Vec<u8>,
+	pub terms: Terms,
 	pub evidence: SetupEvidence,
 }
 
@@ -104,13 +180,14 @@ impl Default for Offer {
 	fn default() -> Self {
 		Self {
 			name: b"breast-cancer-mlp".to_vec(),
+			manifest: Self::MANIFEST,
 			input_shape: vec![30],
 			batch: 1,
 			vk_hash: H256::repeat_byte(0x11),
 			circuit_digest: H256::repeat_byte(0x22),
-			verifier: VERIFIER,
-			code_hash: CODE,
-			claim_blocks: 20,
+			lane: Lane::Groth16,
+			key: KEY.to_vec(),
+			terms: Terms { price: 1_000, share: 100_000, bond: 200, claim_blocks: 20 },
 			evidence: SetupEvidence::Dev,
 		}
 	}
@@ -125,16 +202,14 @@ impl Offer {
 			RawOrigin::Signed(PUBLISHER).into(),
 			self.name.clone().try_into().expect("short"),
 			Self::WEIGHTS,
-			Self::MANIFEST,
+			self.manifest,
 			self.input_shape.clone().try_into().expect("short"),
 			self.batch,
-			Lane::Groth16,
+			self.lane,
 			self.vk_hash,
+			self.key.clone().try_into().expect("short"),
 			self.circuit_digest,
-			self.verifier,
-			self.code_hash,
-			1_000,
-			self.claim_blocks,
+			self.terms,
 			self.evidence.clone(),
 		)
 	}
@@ -143,11 +218,10 @@ impl Offer {
 		ids::model_id(
 			&PUBLISHER,
 			&Self::WEIGHTS,
-			&Self::MANIFEST,
-			Lane::Groth16,
+			&self.manifest,
+			self.lane,
 			&self.vk_hash,
-			&self.verifier,
-			&self.code_hash,
+			&sha2_256(&self.key).into(),
 		)
 	}
 
@@ -160,8 +234,20 @@ impl Offer {
 }
 
 pub fn new_test_ext() -> TestExternalities {
-	let storage = frame_system::GenesisConfig::<Test>::default().build_storage().expect("no genesis");
-	let mut ext = TestExternalities::new(storage);
+	StruckOff::set(vec![]);
+	Banned::set(vec![]);
+	let config = RuntimeGenesisConfig {
+		balances: pallet_balances::GenesisConfig {
+			balances: vec![(PUBLISHER, ENDOWMENT), (STRANGER, ENDOWMENT), (POT, 1)],
+			..Default::default()
+		},
+		models: pallet_models::GenesisConfig {
+			verifiers: vec![GenesisVerifier { lane: Lane::Groth16, contract: CONTRACT }],
+			..Default::default()
+		},
+		..Default::default()
+	};
+	let mut ext = TestExternalities::new(config.build_storage().expect("no genesis"));
 	ext.execute_with(|| System::set_block_number(7));
 	ext
 }

@@ -3,12 +3,12 @@
 use polkadot_sdk::{
 	frame_support::{assert_noop, assert_ok, traits::fungible::InspectHold},
 	frame_system,
-	sp_core::H256,
+	sp_core::{Pair, H256},
 	sp_io::hashing::sha2_256,
 	sp_runtime::{DispatchError, TokenError},
 };
 use proofward_fixtures as fixtures;
-use proofward_primitives::{Level, WorkerRegistry};
+use proofward_primitives::{messages::Receipt, Ending, Level, WorkerRegistry};
 
 use super::mock::*;
 use crate::{types::PreviousEpoch, Error, Event, HoldReason, ReceiptKeys, Workers as Records};
@@ -46,7 +46,11 @@ fn a_quote_that_binds_anything_else_is_refused() {
 	let alice = Arguments::alice;
 	let table = [
 		("another account's quote", BOB, alice()),
-		("another receipt key", ALICE, Arguments { receipt_key: [0x54; 32], ..alice() }),
+		(
+			"another receipt key",
+			ALICE,
+			Arguments { receipt_key: receipt_pair(0x54).public().0, holder: receipt_pair(0x54), ..alice() },
+		),
 		("another HPKE key", ALICE, Arguments { hpke_key: vec![0x78; 32], ..alice() }),
 		("another epoch", ALICE, Arguments { epoch: 2, ..alice() }),
 		("another block", ALICE, Arguments { block: 6, ..alice() }),
@@ -91,7 +95,7 @@ fn a_bad_quote_is_refused_by_the_attestation_pallets_name() {
 }
 
 #[test]
-fn keys_have_one_of_two_lengths_and_one_owner_for_ever() {
+fn keys_have_one_of_two_lengths_and_one_owner() {
 	chain().execute_with(|| {
 		for length in [0, 31, 33, 1_215] {
 			let attempt = register(ALICE, Arguments { hpke_key: vec![0x77; length], ..Arguments::alice() });
@@ -106,6 +110,93 @@ fn keys_have_one_of_two_lengths_and_one_owner_for_ever() {
 		assert_ok!(retire(ALICE));
 		assert_noop!(register(BOB, stolen()), Error::<Test>::ReceiptKeyTaken);
 		assert_ok!(register(BOB, Arguments::bob()));
+	});
+}
+
+/// `attacks/market/weights_poc.rs`: a key seen in the pool used to be taken by anybody's simulated quote, for ever.
+#[test]
+fn poc_receipt_key_squatted() {
+	chain().execute_with(|| {
+		let squatted = Arguments { holder: receipt_pair(0x53), ..Arguments::bob_with_alices_receipt_key() };
+		assert_noop!(register(BOB, squatted), Error::<Test>::NoPossession);
+		assert_ok!(register(ALICE, Arguments::alice()));
+	});
+}
+
+/// The same: leaving and coming back used to bring an old quote's epoch back.
+#[test]
+fn poc_old_epoch_comes_back() {
+	chain().execute_with(|| {
+		assert_ok!(register(ALICE, Arguments::alice()));
+		assert_ok!(renew(ALICE, Arguments::alice_epoch_2()));
+		leave(ALICE);
+		for old in [Arguments::alice(), Arguments::alice_epoch_2()] {
+			assert_noop!(register(ALICE, old), Error::<Test>::StaleEpoch);
+		}
+		assert_eq!(crate::Epochs::<Test>::get(ALICE), Some(2));
+	});
+}
+
+/// The same: one machine used to carry any number of identities.
+#[test]
+fn poc_one_machine_many_identities() {
+	chain().execute_with(|| {
+		Room::set(1);
+		assert_ok!(register(ALICE, Arguments::alice()));
+		assert_noop!(register(BOB, Arguments::bob()), Error::<Test>::PlatformFull);
+		assert_ok!(renew(ALICE, Arguments::alice_epoch_2()));
+		leave(ALICE);
+		assert_ok!(register(BOB, Arguments::bob()));
+	});
+}
+
+#[test]
+fn a_banned_machine_or_worker_stops_at_once() {
+	chain().execute_with(|| {
+		assert_ok!(register(ALICE, Arguments::alice()));
+		let platform = Records::<Test>::get(ALICE).unwrap().platform;
+		assert_ok!(Attestation::ban_platform(RuntimeOrigin::root(), platform, true));
+		assert_eq!(Workers::active(&ALICE), None);
+		assert_noop!(register(BOB, Arguments::bob()), Error::<Test>::PlatformBanned);
+		assert_noop!(renew(ALICE, Arguments::alice_epoch_2()), Error::<Test>::PlatformBanned);
+		assert_ok!(Attestation::ban_platform(RuntimeOrigin::root(), platform, false));
+		assert!(Workers::active(&ALICE).is_some());
+
+		let bob = RuntimeOrigin::signed(BOB);
+		assert_noop!(Workers::ban(bob, ALICE, true), DispatchError::BadOrigin);
+		assert_noop!(Workers::ban(RuntimeOrigin::root(), BOB, true), Error::<Test>::NotRegistered);
+		assert_ok!(Workers::ban(RuntimeOrigin::root(), ALICE, true));
+		assert_eq!(Workers::active(&ALICE), None);
+		assert_ok!(renew(ALICE, Arguments::alice_epoch_2()));
+		assert_eq!(Workers::active(&ALICE), None, "a renewal does not lift it");
+		assert_ok!(retire(ALICE));
+		System::set_block_number(10 + UNBONDING);
+		let withdraw = Workers::withdraw(RuntimeOrigin::signed(ALICE));
+		assert_noop!(withdraw, Error::<Test>::Banned);
+	});
+}
+
+#[test]
+fn declarations_name_live_models_and_stand_in_both_indices() {
+	chain().execute_with(|| {
+		let alice = || RuntimeOrigin::signed(ALICE);
+		assert_noop!(Workers::serve(alice(), MODEL, 5), Error::<Test>::NotRegistered);
+		assert_ok!(register(ALICE, Arguments::alice()));
+		assert_noop!(Workers::serve(alice(), H256::zero(), 5), Error::<Test>::UnknownModel);
+		assert_noop!(Workers::serve(alice(), RETIRED_MODEL, 5), Error::<Test>::UnknownModel);
+		assert_noop!(Workers::unserve(alice(), MODEL), Error::<Test>::NotServing);
+		assert_ok!(Workers::serve(alice(), MODEL, 5));
+		assert_ok!(Workers::serve(alice(), MODEL, 7));
+		assert_eq!(Workers::serves(&ALICE, &MODEL), Some(7));
+		assert_eq!(Records::<Test>::get(ALICE).unwrap().served, 1);
+		assert_ok!(Workers::do_try_state());
+		assert_ok!(Workers::unserve(alice(), MODEL));
+		assert_eq!(Workers::serves(&ALICE, &MODEL), None);
+		assert_ok!(Workers::serve(alice(), MODEL, 5));
+		assert_ok!(retire(ALICE));
+		assert_eq!(Workers::serves(&ALICE, &MODEL), None, "retirement takes declarations back");
+		assert_noop!(Workers::serve(alice(), MODEL, 5), Error::<Test>::AlreadyRetired);
+		assert_ok!(Workers::do_try_state());
 	});
 }
 
@@ -135,8 +226,11 @@ fn renewal_takes_a_greater_epoch_and_keeps_the_last_key() {
 		at(fixtures::now() + LIFETIME);
 		assert_ok!(renew(ALICE, Arguments::alice_epoch_2()));
 		let worker = Records::<Test>::get(ALICE).unwrap();
-		assert_eq!((worker.epoch, worker.receipt_key), (2, [0x52; 32]));
-		assert_eq!(worker.previous, Some(PreviousEpoch { epoch: 1, receipt_key: [0x51; 32] }));
+		assert_eq!((worker.epoch, worker.receipt_key), (2, receipt_pair(0x52).public().0));
+		assert_eq!(
+			worker.previous,
+			Some(PreviousEpoch { epoch: 1, receipt_key: receipt_pair(0x51).public().0 })
+		);
 		assert_eq!((worker.open_claims, worker.stake, held(&ALICE)), (1, USUAL_STAKE, USUAL_STAKE));
 		assert_eq!(worker.expires_at, fixtures::now() + 2 * LIFETIME);
 	});
@@ -154,16 +248,74 @@ fn other_software_does_not_inherit_the_last_key() {
 }
 
 #[test]
-fn the_stake_comes_back_when_no_claim_is_open() {
+fn the_stake_comes_back_when_the_unbonding_time_is_over() {
 	chain().execute_with(|| {
 		assert_noop!(retire(ALICE), Error::<Test>::NotRegistered);
 		assert_ok!(register(ALICE, Arguments::alice()));
 		assert_ok!(Workers::claim_opened(&ALICE));
 		assert_noop!(retire(ALICE), Error::<Test>::OpenClaims);
-		Workers::claim_closed(&ALICE);
+		Workers::claim_closed(&ALICE, Ending::Released);
+		let withdraw = || Workers::withdraw(RuntimeOrigin::signed(ALICE));
+		assert_noop!(withdraw(), Error::<Test>::StillBonded);
 		assert_ok!(retire(ALICE));
-		assert_eq!((held(&ALICE), Balances::free_balance(ALICE)), (0, 1_000));
+		System::assert_last_event(Event::Retired { worker: ALICE, free_at: 10 + UNBONDING }.into());
+		assert_eq!((held(&ALICE), Workers::active(&ALICE)), (USUAL_STAKE, None));
+		assert_noop!(retire(ALICE), Error::<Test>::AlreadyRetired);
+		assert_noop!(renew(ALICE, Arguments::alice_epoch_2()), Error::<Test>::AlreadyRetired);
+		System::set_block_number(10 + UNBONDING - 1);
+		assert_noop!(withdraw(), Error::<Test>::StillBonded);
+		System::set_block_number(10 + UNBONDING);
+		assert_ok!(withdraw());
+		assert_eq!((held(&ALICE), Balances::free_balance(ALICE)), (EPOCH_DEPOSIT, 1_000 - EPOCH_DEPOSIT));
 		assert!(Records::<Test>::get(ALICE).is_none());
-		System::assert_last_event(Event::Retired { worker: ALICE }.into());
+		assert!(ReceiptKeys::<Test>::iter().next().is_none(), "its keys are forgotten");
+		System::assert_last_event(Event::Withdrawn { worker: ALICE }.into());
+		assert_ok!(Workers::do_try_state());
+
+		assert_ok!(register(ALICE, Arguments::alice_epoch_2()));
+		assert_eq!(held(&ALICE), USUAL_STAKE, "what stayed on hold is part of the new stake");
+	});
+}
+
+#[test]
+fn two_results_of_one_job_under_one_key_cost_half_the_stake() {
+	chain().execute_with(|| {
+		assert_ok!(register(ALICE, Arguments::alice()));
+		// The key is of the epoch before; evidence may still name it, even after retirement.
+		assert_ok!(renew(ALICE, Arguments::alice_epoch_2()));
+		assert_ok!(retire(ALICE));
+		let (first, second) = (receipt(1), receipt(2));
+		let report = |first: &Receipt<_>, second: &Receipt<_>, seed: u8| {
+			Workers::report_equivocation(
+				RuntimeOrigin::signed(BOB),
+				receipt_pair(0x51).public().0,
+				first.clone(),
+				signed(seed, first),
+				second.clone(),
+				signed(seed, second),
+			)
+		};
+		let elsewhere = Receipt { genesis: H256::zero(), ..second.clone() };
+		let other_job = Receipt { job: H256::zero(), ..second.clone() };
+		let later = Receipt { block: 11, ..first.clone() };
+		let table: [(&str, &Receipt<_>, &Receipt<_>, u8); 5] = [
+			("the same receipt twice", &first, &first, 0x51),
+			("the same result at another block", &first, &later, 0x51),
+			("another job's result", &first, &other_job, 0x51),
+			("another chain's receipt", &first, &elsewhere, 0x51),
+			("another key's signature", &first, &second, 0x52),
+		];
+		for (fault, first, second, seed) in table {
+			assert_eq!(report(first, second, seed), Err(Error::<Test>::NoEvidence.into()), "{fault}");
+		}
+		assert_ok!(report(&first, &second, 0x51));
+		assert_eq!(held(&ALICE), USUAL_STAKE / 2);
+		assert_eq!((Balances::free_balance(BOB), Balances::free_balance(POT)), (1_005, 1 + 45));
+		System::assert_last_event(
+			Event::Equivocated { worker: ALICE, job: first.job, slashed: USUAL_STAKE / 2 }.into(),
+		);
+		assert_noop!(report(&first, &second, 0x51), Error::<Test>::AlreadyPunished);
+		assert_eq!(Workers::active(&ALICE), None);
+		assert_ok!(Workers::do_try_state());
 	});
 }

@@ -1,8 +1,11 @@
 //! The workers, as other pallets see them.
 
-use polkadot_sdk::frame_support::{assert_noop, assert_ok};
+use polkadot_sdk::{
+	frame_support::{assert_noop, assert_ok},
+	sp_core::Pair,
+};
 use proofward_fixtures as fixtures;
-use proofward_primitives::{Level, WorkerRegistry, WorkerView};
+use proofward_primitives::{Ending, Level, WorkerRegistry, WorkerView};
 
 use super::mock::*;
 use crate::Error;
@@ -15,7 +18,7 @@ fn a_registration_stands_until_it_expires() {
 		let expected = WorkerView {
 			level: Level::Simulated,
 			epoch: 1,
-			receipt_key: [0x51; 32],
+			receipt_key: receipt_pair(0x51).public().0,
 			previous_receipt_key: None,
 			expires_at: fixtures::now() + LIFETIME,
 		};
@@ -26,7 +29,10 @@ fn a_registration_stands_until_it_expires() {
 		assert_eq!(Workers::active(&ALICE), None);
 		assert_ok!(renew(ALICE, Arguments::alice_epoch_2()));
 		let view = Workers::active(&ALICE).unwrap();
-		assert_eq!(view.receipt_keys().collect::<Vec<_>>(), [&[0x52; 32], &[0x51; 32]]);
+		assert_eq!(
+			view.receipt_keys().collect::<Vec<_>>(),
+			[&receipt_pair(0x52).public().0, &receipt_pair(0x51).public().0]
+		);
 	});
 }
 
@@ -50,8 +56,8 @@ fn a_worker_falls_with_its_measurement_or_root_and_keeps_its_stake() {
 		let root = crate::Workers::<Test>::get(ALICE).unwrap().root;
 		assert_ok!(Attestation::remove_root(RuntimeOrigin::root(), root));
 		assert_eq!(Workers::active(&ALICE), None);
-		assert_ok!(retire(ALICE));
-		assert_eq!(Balances::free_balance(ALICE), 1_000);
+		leave(ALICE);
+		assert_eq!(Balances::free_balance(ALICE), 1_000 - EPOCH_DEPOSIT);
 	});
 }
 
@@ -59,15 +65,19 @@ fn a_worker_falls_with_its_measurement_or_root_and_keeps_its_stake() {
 fn claims_are_counted_and_never_below_zero() {
 	chain().execute_with(|| {
 		assert_noop!(Workers::claim_opened(&BOB), Error::<Test>::NotRegistered);
-		Workers::claim_closed(&BOB);
+		Workers::claim_closed(&BOB, Ending::Lapsed);
 		assert_ok!(register(ALICE, Arguments::alice()));
 		let open = || crate::Workers::<Test>::get(ALICE).unwrap().open_claims;
-		Workers::claim_closed(&ALICE);
+		Workers::claim_closed(&ALICE, Ending::Released);
 		assert_eq!(open(), 0);
 		assert_ok!(Workers::claim_opened(&ALICE));
 		assert_ok!(Workers::claim_opened(&ALICE));
 		assert_eq!(open(), 2);
-		Workers::claim_closed(&ALICE);
+		Workers::claim_closed(&ALICE, Ending::Accepted);
 		assert_eq!(open(), 1);
+		Workers::declined(&ALICE);
+		let tally = crate::Workers::<Test>::get(ALICE).unwrap().tally;
+		assert_eq!((tally.accepted, tally.rejected, tally.lapsed, tally.released), (1, 0, 0, 1));
+		assert_eq!(tally.declined, 1);
 	});
 }

@@ -1,0 +1,109 @@
+//! Who decides, and what can be stopped.
+
+use alloc::vec::Vec;
+use frame_support::traits::{Contains, EitherOfDiverse, InstanceFilter};
+use frame_system::EnsureRoot;
+use polkadot_sdk::*;
+use sp_runtime::traits::Convert;
+
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use proofward_primitives::Level;
+use scale_info::TypeInfo;
+
+use crate::{AccountId, Runtime, RuntimeCall};
+
+/// The council of the consortium's members.
+pub type CouncilCollective = pallet_collective::Instance1;
+/// Root (sudo, in development only) or two thirds of the council.
+pub type Governance = EitherOfDiverse<
+	EnsureRoot<AccountId>,
+	pallet_collective::EnsureProportionAtLeast<AccountId, CouncilCollective, 2, 3>,
+>;
+
+/// What a key may do for an account that made it its proxy.
+#[derive(
+	Copy,
+	Clone,
+	Eq,
+	PartialEq,
+	Ord,
+	PartialOrd,
+	Debug,
+	Default,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
+)]
+pub enum ProxyType {
+	/// Everything.
+	#[default]
+	#[codec(index = 0)]
+	Any,
+	/// A worker's daily work and nothing that moves its stake: claim, complete, release, decline and renew.
+	#[codec(index = 1)]
+	Work,
+	/// A publisher's: publish, set the price, retire.
+	#[codec(index = 2)]
+	Publish,
+}
+
+impl InstanceFilter<RuntimeCall> for ProxyType {
+	fn filter(&self, call: &RuntimeCall) -> bool {
+		use pallet_jobs::Call as Jobs;
+		use pallet_models::Call as Models;
+		use pallet_workers::Call as Workers;
+		match self {
+			Self::Any => true,
+			Self::Work => matches!(
+				call,
+				RuntimeCall::Jobs(
+					Jobs::claim { .. } | Jobs::complete { .. } | Jobs::release { .. } | Jobs::decline { .. }
+				) | RuntimeCall::Workers(
+					Workers::renew { .. } | Workers::serve { .. } | Workers::unserve { .. }
+				)
+			),
+			Self::Publish => matches!(
+				call,
+				RuntimeCall::Models(
+					Models::publish { .. } | Models::set_price { .. } | Models::retire { .. }
+				)
+			),
+		}
+	}
+
+	fn is_superset(&self, other: &Self) -> bool {
+		self == other || *self == Self::Any
+	}
+}
+
+/// Calls that governance cannot pause: those that end what was begun, and give people their money back.
+pub struct NeverPaused;
+
+impl Contains<pallet_tx_pause::RuntimeCallNameOf<Runtime>> for NeverPaused {
+	fn contains((pallet, call): &pallet_tx_pause::RuntimeCallNameOf<Runtime>) -> bool {
+		let call = (Vec::from(pallet.as_slice()), Vec::from(call.as_slice()));
+		let named = |pallet: &[u8], calls: &[&[u8]]| call.0 == pallet && calls.contains(&call.1.as_slice());
+		let endings: &[&[u8]] =
+			&[b"complete", b"release", b"lapse", b"expire", b"cancel", b"decline", b"forget"];
+		named(b"Jobs", endings)
+			|| named(b"Workers", &[b"retire", b"withdraw"])
+			|| named(b"Models", &[b"remove"])
+			|| call.0 == b"Sudo"
+			|| call.0 == b"Council"
+			|| call.0 == b"Timestamp"
+	}
+}
+
+/// Workers on one machine. A simulated machine is every developer's at once.
+pub struct PlatformRoom;
+
+impl Convert<Level, u32> for PlatformRoom {
+	fn convert(level: Level) -> u32 {
+		match level {
+			Level::Hardware => 16,
+			Level::Simulated => 4_096,
+		}
+	}
+}

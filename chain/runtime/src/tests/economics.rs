@@ -1,0 +1,211 @@
+//! What bytes, verdicts and waiting cost: the attacks of a hostile review, which must not pay.
+
+use codec::Encode;
+use frame_support::{
+	dispatch::{DispatchClass, GetDispatchInfo},
+	traits::Get,
+	weights::Weight,
+};
+use polkadot_sdk::*;
+use sp_core::{H160, H256};
+use sp_io::TestExternalities;
+use sp_keyring::Sr25519Keyring;
+use sp_runtime::BuildStorage;
+
+use crate::{
+	config::{RuntimeBlockLength, MILLI_UNIT, UNIT},
+	fees::{Congestion, EndingReserve},
+	Balance, Balances, BalancesConfig, Runtime, RuntimeCall, RuntimeGenesisConfig, System,
+	TransactionPayment,
+};
+
+fn chain() -> TestExternalities {
+	let balances = vec![(Sr25519Keyring::Alice.to_account_id(), 1_000 * UNIT)];
+	let config = RuntimeGenesisConfig {
+		balances: BalancesConfig { balances, ..Default::default() },
+		..Default::default()
+	};
+	let mut chain = TestExternalities::new(config.build_storage().unwrap());
+	chain.execute_with(|| System::set_block_number(1));
+	chain
+}
+
+fn fee(call: &RuntimeCall, length: u32) -> Balance {
+	TransactionPayment::compute_fee(length, &call.get_dispatch_info(), 0)
+}
+
+fn complete(sealed: usize, proof: usize) -> RuntimeCall {
+	RuntimeCall::Jobs(pallet_jobs::Call::complete {
+		job: H256::zero(),
+		sealed_output: vec![0; sealed].try_into().unwrap(),
+		output_commitment: H256::zero(),
+		proof: vec![0; proof].try_into().unwrap(),
+		receipt_block: 1,
+		receipt_signature: [0; 64],
+	})
+}
+
+fn stuffing() -> (RuntimeCall, u32) {
+	let data = vec![0u8; 3_931_500];
+	let call = RuntimeCall::Revive(pallet_revive::Call::call {
+		dest: H160::repeat_byte(9),
+		value: 0,
+		weight_limit: Weight::zero(),
+		storage_deposit_limit: 0,
+		data,
+	});
+	let length = call.encoded_size() as u32 + 150;
+	(call, length)
+}
+
+/// `attacks/market/runtime_poc.rs`, `poc_stuff.py`: a block full of bytes used to cost 0.004 UNIT.
+#[test]
+fn poc_the_cheapest_bytes() {
+	chain().execute_with(|| {
+		let (call, length) = stuffing();
+		assert!(fee(&call, length) > 39 * UNIT, "{}", fee(&call, length));
+	});
+}
+
+/// The same: behind such a block `complete` used to be refused, and a tip of nothing went before it.
+#[test]
+fn poc_bytes_of_a_block_cost_next_to_nothing() {
+	chain().execute_with(|| {
+		let most = *RuntimeBlockLength::get().max.get(DispatchClass::Normal);
+		let remark = RuntimeCall::System(frame_system::Call::remark { remark: vec![0; most as usize - 400] });
+		let length = remark.encoded_size() as usize + 150;
+		assert!(fee(&remark, length as u32) > 39 * UNIT);
+
+		type Check = frame_system::CheckWeight<Runtime>;
+		let (_, next) = Check::do_validate(&remark.get_dispatch_info(), length).unwrap();
+		Check::do_prepare(&remark.get_dispatch_info(), length, next).unwrap();
+		assert!(Check::do_validate(&remark.get_dispatch_info(), length).is_err(), "no second one");
+		for call in [complete(512, 256), complete(65_536, 16_384)] {
+			let length = call.encoded_size() + 150;
+			assert!(Check::do_validate(&call.get_dispatch_info(), length).is_ok(), "a result fits behind it");
+		}
+
+		let priority = |call: &RuntimeCall, length: usize, tip: Balance| {
+			let (info, fee) = (call.get_dispatch_info(), fee(call, length as u32));
+			pallet_transaction_payment::ChargeTransactionPayment::<Runtime>::get_priority(
+				&info, length, tip, fee,
+			)
+		};
+		let result = complete(512, 256);
+		let ordinary = priority(&result, result.encoded_size() + 150, 0);
+		assert!(ordinary > priority(&remark, length, UNIT), "and before it, unless it tips in earnest");
+	});
+}
+
+#[test]
+fn results_releases_and_renewals_have_a_share_of_the_block_to_themselves() {
+	let release = RuntimeCall::Jobs(pallet_jobs::Call::release { job: H256::zero() });
+	let renew = RuntimeCall::Workers(pallet_workers::Call::renew {
+		quote: Default::default(),
+		hpke_key: Default::default(),
+		receipt_key: [0; 32],
+		possession: [0; 64],
+		epoch: 1,
+		block: 1,
+		endpoint: Default::default(),
+	});
+	for call in [complete(0, 0), release, renew] {
+		assert_eq!(call.get_dispatch_info().class, DispatchClass::Operational);
+		assert_eq!(call.get_dispatch_info().pays_fee, frame_support::dispatch::Pays::Yes);
+	}
+}
+
+#[test]
+fn full_blocks_raise_the_fees_and_empty_ones_never_lower_them_below_the_constants() {
+	use sp_runtime::traits::{Convert, One};
+	chain().execute_with(|| {
+		let one = pallet_transaction_payment::Multiplier::one();
+		assert_eq!(Congestion::convert(one), one, "an empty block");
+		let weights: frame_system::limits::BlockWeights =
+			<Runtime as frame_system::Config>::BlockWeights::get();
+		let full = weights.get(DispatchClass::Normal).max_total.unwrap();
+		System::set_block_consumed_resources(full, 0);
+		let hour = (0..3_600).fold(one, |multiplier, _| Congestion::convert(multiplier));
+		assert!(hour > one * 10.into(), "an hour of full blocks: {hour:?}");
+	});
+}
+
+/// `attacks/market/poc_bond.py`: what a worker keeps is enough for the dearest end of a claim, now and when fees double.
+#[test]
+fn the_reserve_pays_for_every_ending() {
+	chain().execute_with(|| {
+		let result = complete(65_536, 16_384);
+		let release = RuntimeCall::Jobs(pallet_jobs::Call::release { job: H256::zero() });
+		let endings = fee(&result, result.encoded_size() as u32 + 150) + fee(&release, 300);
+		assert!(EndingReserve::get() > endings);
+		pallet_transaction_payment::NextFeeMultiplier::<Runtime>::put(
+			pallet_transaction_payment::Multiplier::from_u32(2),
+		);
+		let dearer = fee(&result, result.encoded_size() as u32 + 150) + fee(&release, 300);
+		pallet_transaction_payment::NextFeeMultiplier::<Runtime>::put(
+			pallet_transaction_payment::Multiplier::from_u32(1),
+		);
+		assert!(EndingReserve::get() > dearer, "at twice the congestion");
+		assert!(EndingReserve::get() < 5 * UNIT, "and no more than a worker has: {}", EndingReserve::get());
+	});
+}
+
+#[test]
+fn the_least_price_covers_a_claim_and_an_ordinary_result() {
+	chain().execute_with(|| {
+		let claim = RuntimeCall::Jobs(pallet_jobs::Call::claim { job: H256::zero(), max_bond: 0 });
+		// What the contract does not use of its limit comes back.
+		let result = complete(512, 256);
+		let most = fee(&result, result.encoded_size() as u32 + 150) + fee(&claim, 200);
+		let unused = TransactionPayment::weight_to_fee(crate::verifier::VERDICT_LIMIT);
+		let used = most - unused;
+		assert!(used < crate::config::MinPrice::get(), "{used}");
+	});
+}
+
+#[test]
+fn dust_and_state_have_their_price() {
+	chain().execute_with(|| {
+		use frame_support::traits::{fungible::Mutate, tokens::Preservation};
+		let [alice, bob] = [Sr25519Keyring::Alice, Sr25519Keyring::Bob].map(|key| key.to_account_id());
+		let pay = |amount| Balances::transfer(&alice, &bob, amount, Preservation::Preserve);
+		assert!(pay(10 * MILLI_UNIT - 1).is_err(), "dust opens no account");
+		assert!(pay(10 * MILLI_UNIT).is_ok());
+	});
+}
+
+/// The tables of `docs/economics.md`.
+#[test]
+fn docs_economics_tells_the_runtimes_constants() {
+	use crate::{config::*, fees::PerByte};
+	let page = include_str!("../../../../docs/economics.md");
+	let amounts: [(&str, Balance); 11] = [
+		("ExistentialDeposit", ExistentialDeposit::get()),
+		("PerByte", PerByte::get()),
+		("PER_ITEM", PER_ITEM),
+		("PER_BYTE", PER_BYTE),
+		("RecordDeposit", RecordDeposit::get()),
+		("CollateralDeposit", CollateralDeposit::get()),
+		("WorkerStake", WorkerStake::get()),
+		("EpochDeposit", EpochDeposit::get()),
+		("MinPrice", MinPrice::get()),
+		("MinBond", MinBond::get()),
+		("MaxBond", MaxBond::get()),
+	];
+	for (name, amount) in amounts {
+		let fraction = format!("{:012}", amount % UNIT);
+		let digits = format!("{}.{}", amount / UNIT, fraction.trim_end_matches('0'));
+		let row = format!("| `{name}` | {} UNIT |", digits.trim_end_matches('.'));
+		assert!(page.contains(&row), "docs/economics.md has no {row}");
+	}
+	let blocks = [
+		("FreeBlocks", FreeBlocks::get()),
+		("MaxDeadline", MaxDeadline::get()),
+		("Unbonding", Unbonding::get()),
+		("Retention", Retention::get()),
+	];
+	for (name, number) in blocks {
+		let row = format!("| `{name}` | {number} |");
+		assert!(page.contains(&row), "docs/economics.md has no {row}");
+	}
+}
