@@ -76,6 +76,8 @@ def compile_tiny(out: Path, batch: int = 1) -> Artifact:
         lane=available_lanes()[0],
         batch=batch,
         accuracy_bound=0.5,
+        max_shift=10.0,
+        task="regression",
     )
 
 

@@ -301,7 +301,7 @@ class _Demo:
                 f"{check.name}: {check.detail}" for check in verdict if check.required and not check.ok
             )
             raise DemoFailed(f"job {job} fails its own verification: {failed}")
-        decided = LABELS[int(answer.decisions[0])]
+        decided = LABELS[int(str(answer.decisions[0]))]
         self.say(
             "hospital",
             f"opened it: {decided}; verified {len(verdict.checks)} checks, {verdict.word}",

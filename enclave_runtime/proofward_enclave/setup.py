@@ -16,6 +16,7 @@ from proofward.protocol import setup_report_data
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import Params
 from proofward.zkml import Artifact, Evaluation, ZkmlError, compile_model
+from proofward.zkml.manifest import Wishes
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import QuoteProvider
 from proofward_enclave.providers.base import quote_over
@@ -23,6 +24,8 @@ from proofward_enclave.providers.base import quote_over
 MAX_ONNX: Final = 2 * 1024 * 1024
 MAX_TABLE: Final = 2 * 1024 * 1024
 """Bytes of a calibration or evaluation table; a frame holds 4 MiB."""
+MAX_WISHES: Final = 512 * 1024
+"""Characters of the publisher's wishes: the names of the widest models' features."""
 
 _LANES: Final = ("auto", "ezkl", "groth16")
 
@@ -41,7 +44,8 @@ class SetupRunner:
         """Check the params and give the blocking work.
 
         Params: onnx (bytes), name, lane (default groth16), batch (u32), calibration and optionally
-        evaluation_x (float64 LE, C order) with features (u32), evaluation_y (float64 LE). The result:
+        evaluation_x (float64 LE, C order) with features (u32), evaluation_y (float64 LE), and wishes (JSON,
+        proofward.zkml.manifest.Wishes). The result:
         {path, manifest_hash, weights_digest, vk_hash, circuit_digest, quote, collateral}; path is relative
         to the models' directory.
 
@@ -58,6 +62,12 @@ class SetupRunner:
             x = _table(params.blob("evaluation_x", MAX_TABLE), features)
             y = _table(params.blob("evaluation_y", MAX_TABLE), 1).reshape(-1)
             evaluation = Evaluation(x, y)
+        try:
+            wishes = Wishes.model_validate_json(params.text("wishes", MAX_WISHES, "{}"))
+        except ValueError:
+            raise EnclaveError(
+                "wishes is not JSON of the fields it may have", code="malformed-request"
+            ) from None
 
         def run() -> dict[str, Any]:
             folder = f"attested-{secrets.token_hex(8)}"
@@ -71,6 +81,7 @@ class SetupRunner:
                     evaluation=evaluation,
                     batch=batch,
                     setup="attested",
+                    **dict(wishes),
                 )
             except ZkmlError as error:
                 raise EnclaveError(error.message, code=error.code) from None

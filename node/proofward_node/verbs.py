@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proofward.cli.models import EvaluationFile
+from proofward.cli.models import EvaluationFile, IgnoreExtra, TaskOption, TruthOption
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -15,6 +15,7 @@ from proofward.cli.output import (
     SignerOption,
     emit,
     hex0x,
+    note,
     reporting,
 )
 from proofward.cli.verbs import Groups
@@ -152,6 +153,9 @@ def setup(
     name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
     lane: Annotated[str, typer.Option(help="auto, groth16 or ezkl.")] = "groth16",
     batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
+    task: TaskOption = None,
+    truth: TruthOption = None,
+    ignore_extra_columns: IgnoreExtra = False,
     as_json: JsonOption = False,
 ) -> None:
     """Have a model's keys made inside an enclave: `setup: attested`, at the level of the enclave's quote.
@@ -163,7 +167,16 @@ def setup(
     from proofward_node.config import load
 
     with reporting(as_json):
-        request = building.setup_request(onnx, calibration, evaluation, name=name, lane=lane, batch=batch)
+        request = building.setup_request(
+            onnx,
+            calibration,
+            evaluation,
+            name=name,
+            lane=lane,
+            batch=batch,
+            choices=building.Choices(task, truth, ignore_extra_columns),
+            progress=lambda line: note(as_json, line),
+        )
         done = attested_setup(load(config), request)
         emit(
             as_json,

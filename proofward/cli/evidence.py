@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proofward.cli.models import line_of, vars_of
+from proofward.cli.models import IgnoreExtra, answer_lines, line_of, records_of, vars_of
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -82,6 +82,7 @@ def prove(
         str, typer.Option("--input", help="Records: CSV or JSON file, `-` for standard input.")
     ],
     out: Annotated[Path, typer.Option(help="The proof file; the salts go into OUT.salts (mode 0600).")],
+    ignore_extra_columns: IgnoreExtra = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run a model on records here and prove it, without a chain.
@@ -89,14 +90,15 @@ def prove(
     Example: proofward prove build/models/mlp --input record.csv --out proof.json
     """
     from proofward.evidence import proof_file
-    from proofward.tables import read_table
     from proofward.zkml import load_artifact
     from proofward.zkml.hiding import hides
 
     with reporting(as_json):
         loaded = load_artifact(artifact)
         try:
-            proved = proof_file.prove(loaded, read_table(records))
+            proved = proof_file.prove(
+                loaded, records_of(records, loaded.public, ignore_extra_columns, as_json)
+            )
         finally:
             loaded.close()
         salts = proof_file.save(proved, out)
@@ -115,6 +117,7 @@ def prove(
             "output_commitment": proved.file.output_commitment,
             "values": proved.values,
             "decisions": proved.decisions,
+            "outputs": loaded.public.output_names,
         }
         emit(
             as_json,
@@ -123,6 +126,6 @@ def prove(
                 f"proof    {out} ({len(proved.file.proof)} bytes, verified)",
                 f"input    {hex0x(proved.file.input_commitment)}",
                 f"output   {hex0x(proved.file.output_commitment)}",
-                *(f"record {number}: {decision}" for number, decision in enumerate(proved.decisions)),
+                *answer_lines(loaded.public.output_names, proved.decisions, proved.values),
             ],
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proofward.cli.models import IgnoreExtra, answer_lines, records_of
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -41,6 +42,7 @@ def submit(
         str, typer.Option("--input", help="Records: CSV or JSON file, `-` for standard input.")
     ],
     artifact: Annotated[Path, typer.Option(help="The model's public artefact.")],
+    ignore_extra_columns: IgnoreExtra = False,
     price: Annotated[float | None, typer.Option(help="In UNIT; default: the model's price.")] = None,
     deadline: Annotated[int | None, typer.Option(help="Blocks from now; default: two claims.")] = None,
     min_level: Annotated[
@@ -67,12 +69,12 @@ def submit(
     from proofward.chain import account
     from proofward.cli.render import level
     from proofward.client import Client
-    from proofward.tables import read_table
+    from proofward.zkml import load_public
 
     with reporting(as_json), Client(chain, signer, development=dev, state=state) as client:
         job = client.submit(
             model,
-            read_table(records),
+            records_of(records, load_public(artifact), ignore_extra_columns, as_json),
             artifact=artifact,
             price=None if price is None else round(price * 10**12),
             deadline=deadline,
@@ -97,7 +99,13 @@ def submit(
         value |= {"state": outcome.state, "worker": outcome.worker, "paid": outcome.paid}
         answer = client.open(job) if outcome.state == "accepted" else None
         value |= _answer(answer) if answer is not None else {}
-        emit(as_json, value, _answer_lines(answer) if answer is not None else [_line(outcome)])
+        emit(
+            as_json,
+            value,
+            answer_lines(answer.names, answer.decisions, answer.values)
+            if answer is not None
+            else [_line(outcome)],
+        )
     raise typer.Exit(0 if answer is not None else 1)
 
 
@@ -166,7 +174,7 @@ def open_job(
 
     with reporting(as_json), Client(chain, state=state) as client:
         answer = client.open(job, artifact=artifact)
-        emit(as_json, _answer(answer), _answer_lines(answer))
+        emit(as_json, _answer(answer), answer_lines(answer.names, answer.decisions, answer.values))
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
@@ -175,14 +183,8 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "values": answer.values,
         "outputs": answer.outputs,
         "decisions": answer.decisions,
+        "names": answer.names,
     }
-
-
-def _answer_lines(answer: Answer) -> list[str]:
-    return [
-        f"record {number}: {decision}  ({', '.join(f'{value:.6g}' for value in row)})"
-        for number, (decision, row) in enumerate(zip(answer.decisions, answer.values.tolist(), strict=True))
-    ]
 
 
 def _line(outcome: Outcome) -> str:

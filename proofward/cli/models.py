@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +21,14 @@ from proofward.cli.output import (
     reporting,
 )
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from proofward.zkml import Manifest, PublicArtifact
+
+    Floats = NDArray[np.float64]
+
 app = typer.Typer(no_args_is_help=True, help="Publish, list and audit models.")
 
 Calibration = Annotated[Path | None, typer.Option(help="Representative records: CSV or JSON, one a row.")]
@@ -27,6 +36,37 @@ EvaluationFile = Annotated[
     Path | None, typer.Option("--evaluation", help="Held-out records; the last column is the truth.")
 ]
 LaneOption = Annotated[str, typer.Option(help="auto, groth16 or ezkl.")]
+TaskOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What the outputs are, where the model leaves it open: binary, multiclass, multilabel, "
+        "regression or multi-target."
+    ),
+]
+TruthOption = Annotated[
+    str | None,
+    typer.Option(help="The truth's column by its name; default: the one that is no feature, or the last."),
+]
+IgnoreExtra = Annotated[
+    bool, typer.Option("--ignore-extra-columns", help="Leave out columns that the model has no feature for.")
+]
+AccuracyBound = Annotated[
+    float, typer.Option(help="Greatest loss of accuracy or r2 of the integers against the floats.")
+]
+MaxDisagreement = Annotated[
+    float | None,
+    typer.Option(
+        help="Greatest share of decisions that differ from the float model's; default 0.01, or the "
+        "accuracy bound where that is larger."
+    ),
+]
+MaxShift = Annotated[
+    float,
+    typer.Option(
+        help="Greatest shift of any probability or score against the float model; of a regression in "
+        "standard deviations of its answers."
+    ),
+]
 
 
 @app.command("publish")
@@ -40,9 +80,12 @@ def publish(
     name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
     lane: LaneOption = "auto",
     batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
-    accuracy_bound: Annotated[
-        float, typer.Option(help="Greatest loss of the integers against the floats.")
-    ] = 0.005,
+    task: TaskOption = None,
+    truth: TruthOption = None,
+    ignore_extra_columns: IgnoreExtra = False,
+    accuracy_bound: AccuracyBound = 0.005,
+    max_disagreement: MaxDisagreement = None,
+    max_shift: MaxShift = 0.1,
     srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
     price: Annotated[float, typer.Option(help="Least price of a job, in UNIT.")] = 1.0,
     claim_blocks: Annotated[int, typer.Option(help="Blocks after which a claim lapses, 5 to 600.")] = 60,
@@ -66,7 +109,9 @@ def publish(
             name=name,
             lane=lane,
             batch=batch,
-            accuracy_bound=accuracy_bound,
+            choices=building.Choices(
+                task, truth, ignore_extra_columns, accuracy_bound, max_disagreement, max_shift
+            ),
             srs=srs,
             progress=lambda line: note(as_json, line),
         )
@@ -90,6 +135,8 @@ def publish(
             "deployed": done.deployed,
             "published": done.published,
             "artifact": str(artifact.path),
+            "task": artifact.manifest.output.task,
+            "outputs": artifact.manifest.output.names,
             "accuracy": accuracy.model_dump(by_alias=True),
         }
         emit(
@@ -99,9 +146,7 @@ def publish(
                 f"model    {hex0x(done.model)}  ({done.record.name})",
                 f"lane     {done.record.lane.label}: {reason}",
                 f"setup    {done.record.setup.label}",
-                f"accuracy {accuracy.metric}: float {accuracy.float_:.4f}, integers "
-                f"{accuracy.integer:.4f} on "
-                f"{accuracy.records} records",
+                *report_lines(artifact.manifest),
                 f"verifier {hex0x(done.record.verifier)}  "
                 f"({'deployed now' if done.deployed else 'was there'})",
                 f"artefact {artifact.path}",
@@ -117,9 +162,12 @@ def compile_model(
     name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
     lane: LaneOption = "auto",
     batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
-    accuracy_bound: Annotated[
-        float, typer.Option(help="Greatest loss of the integers against the floats.")
-    ] = 0.005,
+    task: TaskOption = None,
+    truth: TruthOption = None,
+    ignore_extra_columns: IgnoreExtra = False,
+    accuracy_bound: AccuracyBound = 0.005,
+    max_disagreement: MaxDisagreement = None,
+    max_shift: MaxShift = 0.1,
     srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -138,7 +186,9 @@ def compile_model(
             name=name,
             lane=lane,
             batch=batch,
-            accuracy_bound=accuracy_bound,
+            choices=building.Choices(
+                task, truth, ignore_extra_columns, accuracy_bound, max_disagreement, max_shift
+            ),
             srs=srs,
             progress=lambda line: note(as_json, line),
         )
@@ -149,6 +199,11 @@ def compile_model(
             "manifest_hash": artifact.public.manifest_hash,
             "lane": manifest.lane,
             "setup": manifest.setup,
+            "task": manifest.output.task,
+            "outputs": manifest.output.names,
+            "features": None
+            if manifest.input.features is None
+            else [f.name for f in manifest.input.features],
             "accuracy": accuracy.model_dump(by_alias=True),
             "constraints": manifest.constraints,
             "lane_reason": reason,
@@ -160,7 +215,7 @@ def compile_model(
                 f"artefact {artifact.path}",
                 f"lane     {manifest.lane}: {reason}",
                 f"setup    {manifest.setup}",
-                f"accuracy {accuracy.metric}: float {accuracy.float_:.4f}, integers {accuracy.integer:.4f}",
+                *report_lines(manifest),
             ],
         )
 
@@ -229,6 +284,47 @@ def audit(
             [line_of(check) for check in checks],
         )
     raise typer.Exit(Exit.OK if passed else Exit.REFUSED)
+
+
+def report_lines(manifest: Manifest) -> list[str]:
+    """Task, outputs and the whole report of a compiled model."""
+    from proofward.zkml import report
+
+    names = manifest.output.names or []
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return [f"task     {manifest.output.task}: {shown}", *report.lines(manifest.accuracy)]
+
+
+def records_of(source: str | Path, public: PublicArtifact, ignore_extra: bool, as_json: bool) -> Floats:
+    """A table's records in the model's order, matched by name where both have names. Raises TableError."""
+    from proofward.tables import arrange, read_table
+
+    given = public.manifest.input
+    return arrange(
+        read_table(source),
+        given.features,
+        given.quantiser.features,
+        ignore_extra=ignore_extra,
+        allow_missing=given.missing,
+        note=lambda line: note(as_json, line),
+    )
+
+
+def answer_lines(names: list[str], decisions: Sequence[object], values: Floats) -> list[str]:
+    """One line a record: its decision, and every output with its name."""
+    return [
+        f"record {number}: {_decided(decision, names)}  "
+        f"({', '.join(f'{name} {value:.6g}' for name, value in zip(names, row, strict=True))})"
+        for number, (decision, row) in enumerate(zip(decisions, values.tolist(), strict=True))
+    ]
+
+
+def _decided(decision: object, names: list[str]) -> str:
+    """A decision in words; of several, each with its name."""
+    if not isinstance(decision, list):
+        return f"{decision:.6g}" if isinstance(decision, float) else str(decision)
+    shown = (f"{one:.6g}" if isinstance(one, float) else str(one) for one in decision)
+    return ", ".join(f"{name} = {one}" for name, one in zip(names, shown, strict=True))
 
 
 def line_of(check: Check) -> str:

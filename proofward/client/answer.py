@@ -9,18 +9,19 @@ from numpy.typing import NDArray
 
 from proofward.client.errors import OutputMismatch
 from proofward.protocol import HpkePrivateKey, OutputContext, ProtocolError, open_output
-from proofward.zkml import PublicArtifact
+from proofward.zkml import Decided, PublicArtifact
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
     """An opened output. `values`: float64 [records, length]; `outputs`: the proven integers; `decisions`:
-    labels or values."""
+    labels or values; `names`: one an output."""
 
     job: bytes
     values: NDArray[np.float64]
     outputs: NDArray[np.int64]
-    decisions: list[str] | list[float]
+    decisions: list[Decided]
+    names: list[str]
 
 
 def open_answer(
@@ -50,4 +51,4 @@ def open_answer(
             "do not use it, and keep the bundle as evidence against the worker"
         )
     real = outputs[:records]
-    return Answer(context.job, public.dequantize(real), real, public.decide(real))
+    return Answer(context.job, public.dequantize(real), real, public.decide(real), public.output_names)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from proofward.check import Check
 from proofward.evidence.model import proof_check
 from proofward.protocol import SYSTEM_RANDOM
-from proofward.zkml import Artifact, PublicArtifact, ZkmlError
+from proofward.zkml import Artifact, Decided, PublicArtifact, ZkmlError
 
 PROOF_FORMAT = "proofward/proof/v1"
 SALTS_FORMAT = "proofward/proof-salts/v1"
@@ -60,7 +60,7 @@ class Proved:
     input_salt: bytes
     output_salt: bytes
     values: NDArray[np.float64]
-    decisions: list[str] | list[float]
+    decisions: list[Decided]
     seconds: dict[str, float]
 
 

@@ -3,15 +3,53 @@ loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from proofward.tables import read_table, split_truth
+import numpy as np
+from numpy.typing import NDArray
+
+from proofward.tables import Table, TableError, arrange, read_table, split_truth
 from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, load_artifact
+from proofward.zkml.manifest import Feature, Task, Wishes
+from proofward.zkml.report import MAX_SHIFT
+from proofward.zkml.task import TASKS
 
 LANES = ("auto", "groth16", "ezkl")
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a publisher decides about a model, beside its files.
+
+    Args:
+        task: what the outputs are, where the model leaves it open. truth: the header's name of the truth's
+            column. ignore_extra: leave out columns that the model has no feature for. accuracy_bound,
+            max_disagreement, max_shift: see :func:`proofward.zkml.compile_model`.
+    """
+
+    task: str | None = None
+    truth: str | None = None
+    ignore_extra: bool = False
+    accuracy_bound: float = 0.005
+    max_disagreement: float | None = None
+    max_shift: float = MAX_SHIFT
+
+
+@dataclass(frozen=True)
+class Records:
+    """Both tables as a model takes them: features in one order, named where calibration has a header."""
+
+    calibration: NDArray[np.float64]
+    evaluation: Evaluation | None
+    features: list[Feature] | None
+    outputs: list[str] | None
+
+
+DEFAULTS = Choices()
 
 
 def artifact(
@@ -23,24 +61,20 @@ def artifact(
     name: str | None = None,
     lane: str = "auto",
     batch: int = 1,
-    accuracy_bound: float = 0.005,
+    choices: Choices = DEFAULTS,
     srs: Path | None = None,
     progress: Progress = lambda message: None,
 ) -> Artifact:
     """Load the artefact in the folder `source`, or compile the ONNX file `source` to `out`.
 
-    An artefact that an earlier run compiled to `out` from the same file is taken as it is. `evaluation`
-    holds held-out records with
-    the truth in the last column. Raises ZkmlError, TableError.
+    An artefact that an earlier run compiled to `out` from the same file is taken as it is. `evaluation` holds
+    held-out records with the truth (:func:`proofward.tables.split_truth`). Raises ZkmlError, TableError.
     """
     if source.is_dir():
         return load_artifact(source)
     if lane not in LANES:
         raise CompileError(f"there is no lane {lane!r}: use one of {', '.join(LANES)}", code="usage")
-    try:
-        onnx = source.read_bytes()
-    except OSError as error:
-        raise CompileError(f"cannot read {source}: {error.strerror}", code="not-found") from error
+    onnx = read_onnx(source)
     out = out or source.with_suffix(".proofward")
     if (out / "public" / "manifest.json").is_file():
         found = load_artifact(out)
@@ -52,40 +86,106 @@ def artifact(
         )
     if calibration is None:
         raise CompileError("compiling needs representative records: give --calibration", code="usage")
-    held_out = None if evaluation is None else Evaluation(*split_truth(read_table(evaluation)))
+    tables = records(calibration, evaluation, choices, progress)
     return compile_model(
         onnx,
-        read_table(calibration),
+        tables.calibration,
         out,
         name=name or source.stem,
         lane=cast(Literal["auto", "groth16", "ezkl"], lane),
-        evaluation=held_out,
-        accuracy_bound=accuracy_bound,
+        evaluation=tables.evaluation,
+        accuracy_bound=choices.accuracy_bound,
+        max_disagreement=choices.max_disagreement,
+        max_shift=choices.max_shift,
+        task=cast(Task | None, choices.task),
+        features=tables.features,
+        outputs=tables.outputs,
         batch=batch,
         srs=srs,
         progress=progress,
     )
 
 
-def setup_request(
-    source: Path, calibration: Path, evaluation: Path | None, *, name: str | None, lane: str, batch: int
-) -> dict[str, Any]:
-    """The parameters of the enclave's `setup`: the ONNX file and the tables as float64 LE. Raises
-    TableError, CompileError."""
+def read_onnx(source: Path) -> bytes:
+    """The ONNX file's bytes. Raises CompileError."""
     try:
-        onnx = source.read_bytes()
+        return source.read_bytes()
     except OSError as error:
         raise CompileError(f"cannot read {source}: {error.strerror}", code="not-found") from error
+
+
+def records(calibration: Path, evaluation: Path | None, choices: Choices, progress: Progress) -> Records:
+    """Read calibration and held-out records; a truth column that calibration has too is left out of it.
+    Raises
+    TableError."""
     table = read_table(calibration)
+    if choices.truth is not None and table.names is not None and choices.truth in table.names:
+        table = table.taken([i for i, name in enumerate(table.names) if name != choices.truth])
+    features = features_of(table)
+    width = table.columns
+    x = arrange(table, features, width, note=progress)
+    if evaluation is None:
+        return Records(x, None, features, None)
+    names = None if features is None else [feature.name for feature in features]
+    given, truth = split_truth(read_table(evaluation), names, width, choices.truth)
+    if choices.ignore_extra and choices.truth is None and truth.columns > 1:
+        raise TableError(
+            f"{evaluation} has {truth.columns} columns that are no features: name the truth by --truth"
+        )
+    held_out = arrange(given, features, width, ignore_extra=choices.ignore_extra, note=progress)
+    y = truth.values[:, 0] if truth.columns == 1 else truth.values
+    outputs = None if truth.names is None else list(truth.names)
+    return Records(x, Evaluation(held_out, y), features, outputs)
+
+
+def features_of(table: Table) -> list[Feature] | None:
+    """The model's features as calibration's header names them, with its units. Raises TableError."""
+    if table.names is None:
+        return None
+    unnamed = next((i for i, name in enumerate(table.names) if not name), None)
+    if unnamed is not None:
+        raise TableError(
+            f"{table.source}, column {unnamed + 1} has no name (a data frame's index?); remove it or name it"
+        )
+    units: Sequence[str] = table.units or [""] * table.columns
+    return [Feature(name=name, unit=unit or None) for name, unit in zip(table.names, units, strict=True)]
+
+
+def setup_request(
+    source: Path,
+    calibration: Path,
+    evaluation: Path | None,
+    *,
+    name: str | None,
+    lane: str,
+    batch: int,
+    choices: Choices = DEFAULTS,
+    progress: Progress = lambda message: None,
+) -> dict[str, Any]:
+    """The parameters of the enclave's `setup`: the ONNX file, the tables as float64 LE, and the publisher's
+    wishes. Raises TableError, CompileError."""
+    if choices.task is not None and choices.task not in TASKS:
+        raise CompileError(f"there is no task {choices.task!r}: use one of {', '.join(TASKS)}", code="usage")
+    tables = records(calibration, evaluation, choices, progress)
     request: dict[str, Any] = {
-        "onnx": onnx,
+        "onnx": read_onnx(source),
         "name": name or source.stem,
         "lane": lane,
         "batch": batch,
-        "features": table.shape[1],
-        "calibration": table.astype("<f8").tobytes(),
+        "features": tables.calibration.shape[1],
+        "calibration": tables.calibration.astype("<f8").tobytes(),
+        "wishes": Wishes(
+            task=choices.task,
+            features=tables.features,
+            outputs=tables.outputs,
+            accuracy_bound=choices.accuracy_bound,
+            max_disagreement=choices.max_disagreement,
+            max_shift=choices.max_shift,
+        ).model_dump_json(exclude_none=True),
     }
-    if evaluation is not None:
-        x, y = split_truth(read_table(evaluation))
+    if tables.evaluation is not None:
+        x, y = tables.evaluation.x, tables.evaluation.y
+        if y.ndim != 1:
+            raise CompileError("an attested setup measures one column of truth; leave the others out")
         request |= {"evaluation_x": x.astype("<f8").tobytes(), "evaluation_y": y.astype("<f8").tobytes()}
     return request

@@ -1,7 +1,7 @@
 """Verifiable inference as a library that knows no chain: compile, commit, infer, prove, verify."""
 
 from proofward.zkml.accuracy import Evaluation
-from proofward.zkml.artifact import Artifact, PublicArtifact, load_artifact, load_public
+from proofward.zkml.artifact import Artifact, Decided, PublicArtifact, load_artifact, load_public
 from proofward.zkml.compile import compile_model
 from proofward.zkml.errors import (
     AccuracyError,
@@ -23,6 +23,7 @@ __all__ = [
     "ArtifactError",
     "CompileError",
     "ContractError",
+    "Decided",
     "Evaluation",
     "InputRangeError",
     "LaneUnavailable",

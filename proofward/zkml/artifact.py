@@ -31,6 +31,7 @@ MAX_PRIVATE_BYTES = 1 << 30
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Decided = str | float | list[float] | list[int]
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,19 @@ class PublicArtifact:
         """Output integers [n, length] to floats: logits for sigmoid and softmax."""
         return outputs.astype(np.float64) / self.manifest.output.scale
 
-    def decide(self, outputs: Integers) -> list[str] | list[float]:
-        """Output integers [n, length] to n labels (class indices as text when the model names none) or n
-        values."""
+    @property
+    def output_names(self) -> list[str]:
+        """One name an output, in order."""
+        output = self.manifest.output
+        return output.names or [f"output {i}" for i in range(output.length)]
+
+    def decide(self, outputs: Integers) -> list[Decided]:
+        """Output integers [n, length] to n labels (class indices as text when the model names none), to n
+        values, or to a list of values or of 0 and 1 a record where the model has several targets or
+        labels."""
         decided = decide(self.manifest.output.decision, self.dequantize(outputs))
-        if self.manifest.output.decision == "value":
-            return [float(value) for value in decided]
+        if self.manifest.output.decision in ("value", "multilabel"):
+            return list(decided.tolist())
         labels = self.manifest.output.labels
         return [labels[int(i)] if labels else str(int(i)) for i in decided]
 

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward.zkml import report
 from proofward.zkml.accuracy import Evaluation, require
 from proofward.zkml.artifact import Artifact, fresh_directory, hash_tree, load_artifact
-from proofward.zkml.errors import CompileError, LaneUnavailable, UnsupportedModel
-from proofward.zkml.lanes import _ROOMS, CompileRequest, Lane, Progress, lane
-from proofward.zkml.manifest import MAX_BATCH, LaneName, Manifest, Setup
+from proofward.zkml.errors import CompileError, LaneUnavailable, UnsupportedModel, ZkmlError
+from proofward.zkml.lanes import _ROOMS, Compiled, CompileRequest, HeldOut, Lane, Progress, lane
+from proofward.zkml.manifest import (
+    MAX_BATCH,
+    Feature,
+    InputSpec,
+    LaneName,
+    Manifest,
+    OutputSpec,
+    Setup,
+    Task,
+)
+from proofward.zkml.quantiser import AffineQuantiser
+from proofward.zkml.report import MAX_DISAGREEMENT, MAX_SHIFT, Bounds
 
 MAX_ONNX_BYTES = 64 << 20
+KEPT_BACK = 5  # one record in so many is kept back for the report where none is held out
+
+Floats = NDArray[np.float64]
 
 
 def compile_model(
@@ -27,6 +43,11 @@ def compile_model(
     lane: Literal["auto", "groth16", "ezkl"] = "auto",
     evaluation: Evaluation | None = None,
     accuracy_bound: float = 0.005,
+    max_disagreement: float | None = None,
+    max_shift: float = MAX_SHIFT,
+    task: Task | None = None,
+    features: Sequence[Feature] | None = None,
+    outputs: Sequence[str] | None = None,
     batch: int = 1,
     setup: Setup = "dev",
     srs: Path | None = None,
@@ -35,20 +56,31 @@ def compile_model(
 ) -> Artifact:
     """Compile, run the key setup and write the artifact to `out` (new, or empty).
 
-    calibration: float64 [n, features], representative records; evaluation: held-out ones. setup "attested" is
-    for an enclave; `srs` a real universal SRS (ezkl). Raises UnsupportedModel (operator and node named),
-    AccuracyError, CompileError, LaneUnavailable. The artifact's lane_reason says why its lane was chosen.
+    calibration: float64 [n, features], representative records, from which ranges and plan come. evaluation:
+    held-out ones with the truth, which the report is on; without them one in five of calibration is kept back
+    for it. The bounds are on the loss of accuracy or r2, the share of decisions that differ from the float
+    model's (default: 0.01, or accuracy_bound where that is larger) and the largest shift of a score
+    (proofward.zkml.report). task: what the outputs are, where the model leaves it open. features name the
+    inputs,
+    outputs the targets or labels. setup "attested" is for an enclave; `srs` a real universal SRS (ezkl).
+    Raises
+    UnsupportedModel (operator and node named), AccuracyError, CompileError, LaneUnavailable. The artifact's
+    lane_reason says why its lane was chosen.
     """
     if not 0 < len(onnx) <= MAX_ONNX_BYTES:
         raise CompileError(f"the ONNX file must be 1 to {MAX_ONNX_BYTES} bytes, got {len(onnx)}")
     if not 1 <= batch <= MAX_BATCH:
         raise CompileError(f"batch must be 1 to {MAX_BATCH}, got {batch}")
+    disagreement = max(MAX_DISAGREEMENT, accuracy_bound) if max_disagreement is None else max_disagreement
+    bounds = Bounds(loss=accuracy_bound, disagreement=disagreement, shift=max_shift)
+    ranges, held_out = _split(_table(calibration), evaluation)
     request = CompileRequest(
         onnx=onnx,
         name=name,
-        calibration=_table(calibration),
-        evaluation=_held_out(evaluation),
-        accuracy_bound=accuracy_bound,
+        calibration=ranges,
+        held_out=held_out,
+        bounds=bounds,
+        task=task,
         batch=batch,
         setup=setup,
         srs=srs,
@@ -59,8 +91,9 @@ def compile_model(
     request.progress(f"lane {chosen.name}: {reason}")
     with fresh_directory(out) as staging:
         (staging / "private" / "model.onnx").write_bytes(onnx)
-        compiled = chosen.compile(request, staging)
+        compiled = _compile(chosen, request, staging)
         require(compiled.accuracy, accuracy_bound)
+        report.require(compiled.accuracy, bounds)
         files = hash_tree(staging)
         manifest = Manifest(
             name=name,
@@ -69,8 +102,8 @@ def compile_model(
             weights_digest=hashlib.sha256(onnx).hexdigest(),
             vk_hash=files["public/vk.bin"],
             circuit_digest=compiled.circuit_digest.hex(),
-            input=compiled.input,
-            output=compiled.output,
+            input=_named(compiled.input, features),
+            output=_named_outputs(compiled.output, outputs),
             batch=batch,
             accuracy=compiled.accuracy,
             files=files,
@@ -83,11 +116,36 @@ def compile_model(
     return Artifact(artifact.public, out, reason)
 
 
+def _compile(chosen: Lane, request: CompileRequest, staging: Path) -> Compiled:
+    """The lane's work; an exception of a library becomes a refusal with its first line."""
+    try:
+        return chosen.compile(request, staging)
+    except (ZkmlError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise CompileError(
+            f"the {chosen.name} lane does not compile this model: {_first_line(error)}; export it more simply"
+        ) from error
+
+
+def _refusal(candidate: Lane, onnx: bytes, batch: int) -> str | None:
+    try:
+        return candidate.refusal(onnx, batch)
+    except (ZkmlError, OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a library's complaint about the graph
+        return _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
+
+
 def choose_lane(onnx: bytes, batch: int, wanted: Literal["auto", "groth16", "ezkl"]) -> tuple[Lane, str]:
     """The lane for a model and why: groth16 wherever it takes the model, else ezkl."""
     if wanted != "auto":
         chosen = lane(wanted)
-        refusal = chosen.refusal(onnx, batch)
+        refusal = _refusal(chosen, onnx, batch)
         if refusal is not None:
             raise UnsupportedModel(f"the {wanted} lane does not take this model: {refusal}; try --lane auto")
         return chosen, "chosen by the publisher"
@@ -105,7 +163,7 @@ def _offer(name: LaneName, onnx: bytes, batch: int) -> tuple[Lane | None, str]:
         candidate = lane(name)
     except LaneUnavailable as error:
         return None, error.message
-    refusal = candidate.refusal(onnx, batch)
+    refusal = _refusal(candidate, onnx, batch)
     return (candidate, "") if refusal is None else (None, refusal)
 
 
@@ -116,7 +174,38 @@ def _table(data: NDArray[np.float64]) -> NDArray[np.float64]:
     return table.reshape(len(table), -1)
 
 
-def _held_out(evaluation: Evaluation | None) -> Evaluation | None:
-    if evaluation is None:
-        return None
-    return Evaluation(_table(evaluation.x), evaluation.y.reshape(-1))
+def _split(calibration: Floats, evaluation: Evaluation | None) -> tuple[Floats, HeldOut]:
+    """Records for ranges and plan, and those for the report: never the same ones."""
+    if evaluation is not None:
+        x, y = _table(evaluation.x), np.asarray(evaluation.y)
+        if len(y) != len(x) or not np.isfinite(y.astype(np.float64)).all():
+            raise CompileError("held-out records need one finite truth each")
+        truth: Floats = y.astype(np.float64).reshape(len(y), -1)
+        return calibration, HeldOut(x, truth[:, 0] if truth.shape[1] == 1 else truth)
+    order = np.random.default_rng(0).permutation(len(calibration))
+    kept = max(1, len(calibration) // KEPT_BACK)
+    rest = np.sort(order[kept:])
+    if not len(rest):
+        return calibration, HeldOut(calibration, None)
+    return calibration[rest], HeldOut(calibration[np.sort(order[:kept])], None)
+
+
+def _named(spec: InputSpec, features: Sequence[Feature] | None) -> InputSpec:
+    """The features' names, and of a flag its two values."""
+    if features is None:
+        return spec
+    if len(features) != spec.quantiser.features:
+        raise CompileError(f"{len(features)} features are named and the model has {spec.quantiser.features}")
+    named = list(features)
+    if isinstance(spec.quantiser, AffineQuantiser):
+        for i in spec.quantiser.flags:
+            low = spec.quantiser.offset[i]
+            named[i] = named[i].model_copy(update={"values": [low, low + 1 / spec.quantiser.scale[i]]})
+    return InputSpec(**{**dict(spec), "features": named})
+
+
+def _named_outputs(spec: OutputSpec, names: Sequence[str] | None) -> OutputSpec:
+    """Targets and labels have the names that the truth's columns have; classes have their own."""
+    if names is None or spec.decision not in ("value", "multilabel") or len(names) != spec.length:
+        return spec
+    return spec.model_copy(update={"names": list(names)})

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofward.check import Check
-from proofward.zkml.accuracy import Evaluation
 from proofward.zkml.errors import LaneUnavailable
-from proofward.zkml.manifest import Accuracy, InputSpec, LaneName, Manifest, OutputSpec, Setup
+from proofward.zkml.manifest import Accuracy, InputSpec, LaneName, Manifest, OutputSpec, Setup, Task
+from proofward.zkml.report import Bounds
 
 Integers = NDArray[np.int64]
 Progress = Callable[[str], None]
@@ -39,19 +39,31 @@ class Proof:
 
 @dataclass(frozen=True)
 class CompileRequest:
-    """What compile_model hands a lane. calibration is float64 [n, features]; setup is what the caller asks
-    for ("attested" when an enclave runs it); srs only matters to lanes with a universal setup."""
+    """What compile_model hands a lane. Ranges and plan come from `calibration` [n, features]; `held_out`
+    decides
+    nothing and is reported on: with the truth where the publisher gave it, else records kept back from
+    calibration. setup is what the caller asks for ("attested" when an enclave runs it); srs only matters to
+    lanes with a universal setup."""
 
     onnx: bytes
     name: str
     calibration: NDArray[np.float64]
-    evaluation: Evaluation | None
-    accuracy_bound: float
+    held_out: HeldOut
+    bounds: Bounds
+    task: Task | None
     batch: int
     setup: Setup
     srs: Path | None
     cache: Path | None
     progress: Progress
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Records for the report alone: x [n, features], and the truth where it is known."""
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64] | NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,17 @@ import json
 import re
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from proofward.zkml.errors import ArtifactError
-from proofward.zkml.quantiser import Quantiser
+from proofward.zkml.quantiser import MAX_FEATURES, Quantiser
 
-FORMAT: Literal["proofward/artifact/v1"] = "proofward/artifact/v1"
+FORMAT: Literal["proofward/artifact/v2"] = "proofward/artifact/v2"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_BATCH = 32
 
-Decision = Literal["sigmoid", "softmax", "argmax", "value"]
+Decision = Literal["sigmoid", "softmax", "argmax", "value", "multilabel"]
+Task = Literal["binary", "multiclass", "multilabel", "regression", "multi-target"]
 Setup = Literal["dev", "attested", "ceremony"]
 LaneName = Literal["ezkl", "groth16"]
 
@@ -29,21 +30,95 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Feature(_Strict):
+    """One input as the publisher's own table names it: records are matched by `name`; `unit` is a UCUM
+    code or
+    what the table wrote; `values` are all that the model takes of a feature that had two in calibration."""
+
+    name: str = Field(min_length=1, max_length=128)
+    unit: str | None = Field(default=None, min_length=1, max_length=64)
+    values: list[float] | None = Field(default=None, min_length=1, max_length=2)
+
+
+class Wishes(_Strict):
+    """What a publisher says of a model beside its files, as it travels to an enclave: JSON of these
+    fields, the
+    arguments of :func:`proofward.zkml.compile_model`."""
+
+    task: Task | None = None
+    features: list[Feature] | None = Field(default=None, max_length=MAX_FEATURES)
+    outputs: list[str] | None = Field(default=None, max_length=1024)
+    accuracy_bound: float = Field(default=0.005, ge=0)
+    max_disagreement: float | None = Field(default=None, ge=0)
+    max_shift: float = Field(default=0.1, gt=0)
+
+
 class InputSpec(_Strict):
-    """`shape` is of one record, without the batch axis; the quantiser sees it flattened in C order."""
+    """`shape` is of one record, without the batch axis; the quantiser sees it flattened in C order.
+    `features`
+    name the flattened inputs in order; absent where neither calibration nor model names them. `missing` says
+    that a missing value (NaN) is a value that the model takes."""
 
     shape: list[int] = Field(min_length=1, max_length=4)
     quantiser: Quantiser
+    features: list[Feature] | None = Field(default=None, max_length=MAX_FEATURES)
+    missing: bool = False
+
+    @model_validator(mode="after")
+    def _one_name_a_feature(self) -> InputSpec:
+        if self.features is None:
+            return self
+        if len(self.features) != self.quantiser.features:
+            raise ValueError("features must name each of the quantiser's inputs")
+        if len({feature.name for feature in self.features}) != len(self.features):
+            raise ValueError("two features have the same name")
+        return self
 
 
 class OutputSpec(_Strict):
     """A record's `length` output integers stand for integer / `scale`. `decision` says how to read them:
-    sigmoid and softmax are proven at the logit, argmax over class scores, value is a regression."""
+    sigmoid and softmax are proven at the logit, argmax over class scores, value is a regression (one number a
+    target), multilabel has one logit a label, each decided for itself. `names` has one name an output."""
 
     length: int = Field(ge=1, le=1024)
     scale: float = Field(gt=0)
     decision: Decision
+    task: Task | None = None
     labels: list[str] | None = None
+    names: list[str] | None = None
+
+    @model_validator(mode="after")
+    def _one_name_an_output(self) -> OutputSpec:
+        if self.names is not None and len(self.names) != self.length:
+            raise ValueError("names must have one entry an output")
+        return self
+
+
+class Report(_Strict):
+    """The integers beside the float model, on records that chose nothing.
+
+    `refused` of the records given lie outside the calibrated range and are in no other figure. Intervals
+    are of
+    95 %: Wilson's for shares, a bootstrap's for r2. `agreement` is the share of decisions equal to the float
+    model's (of a regression: absent); false negatives and positives are flips of its decisions, counted for
+    binary and multi-label models. Shifts are between the scores: of probabilities where the model has
+    them, of
+    its scores where it has none, and of a regression in standard deviations of its answers (`shift_of`).
+    """
+
+    given: int = Field(ge=0)
+    refused: int = Field(ge=0)
+    held_out: bool
+    float_interval: tuple[float, float]
+    integer_interval: tuple[float, float]
+    agreement: float | None = None
+    flips: int | None = None
+    false_negatives: int | None = None
+    false_positives: int | None = None
+    largest_shift: float
+    mean_shift: float
+    shift_of: Literal["probability", "score", "spread"]
+    warnings: list[str] = Field(default_factory=list, max_length=32)
 
 
 class Accuracy(_Strict):
@@ -54,6 +129,7 @@ class Accuracy(_Strict):
     records: int = Field(ge=0)
     float_: float = Field(alias="float")
     integer: float
+    report: Report | None = None
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -66,7 +142,7 @@ class Manifest(_Strict):
     """See the field names; digests are lower-case hex of 32 bytes, `files` maps public/... and private/... to
     SHA-256."""
 
-    format: Literal["proofward/artifact/v1"] = FORMAT
+    format: Literal["proofward/artifact/v2"] = FORMAT
     name: str = Field(min_length=1, max_length=64)
     lane: LaneName
     setup: Setup
@@ -106,6 +182,11 @@ class Manifest(_Strict):
         """Read manifest.json; refuses what is oversize, not canonical or inconsistent (ArtifactError)."""
         if len(data) > MAX_MANIFEST_BYTES:
             raise ArtifactError(f"manifest is {len(data)} bytes, the limit is {MAX_MANIFEST_BYTES}")
+        if b'"format":"proofward/artifact/v1"' in data:
+            raise ArtifactError(
+                "the artefact is of format v1, whose manifest names no features, units or outputs; "
+                "compile the model again"
+            )
         try:
             manifest = cls.model_validate_json(data)
         except ValidationError as error:

@@ -18,6 +18,8 @@ from proofward.zkml.errors import InputRangeError
 
 MAX_FEATURES = 16_384
 INTEGER_BOUND = 2**40
+HALF_STEP = 0.5 + 1e-9
+FLAG_SLACK = 1e-3  # what float32 records lose of a flag's two values
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,13 +31,14 @@ class _Strict(BaseModel):
 
 class AffineQuantiser(_Strict):
     """Per-feature affine map. `scale` is steps per unit (> 0); `low` and `high` are inclusive integer
-    bounds."""
+    bounds. `flags` are the features that take the values of their steps alone, nothing in between."""
 
     kind: Literal["affine"] = "affine"
     scale: list[float] = Field(min_length=1, max_length=MAX_FEATURES)
     offset: list[float]
     low: list[int]
     high: list[int]
+    flags: list[int] = Field(default_factory=list, max_length=MAX_FEATURES)
 
     @model_validator(mode="after")
     def _consistent(self) -> AffineQuantiser:
@@ -49,6 +52,8 @@ class AffineQuantiser(_Strict):
             for lo, hi in zip(self.low, self.high, strict=True)
         ):
             raise ValueError("low <= high must hold within +-2^40")
+        if sorted(set(self.flags)) != self.flags or any(not 0 <= i < n for i in self.flags):
+            raise ValueError("flags must be increasing numbers of features")
         return self
 
     @property
@@ -63,7 +68,8 @@ class AffineQuantiser(_Strict):
         """[n, features] floats to int64 of the same shape. Raises InputRangeError."""
         x = _rows(x, self.features)
         with np.errstate(over="ignore"):
-            steps = np.rint((x - np.array(self.offset)) * np.array(self.scale))
+            exact = (x - np.array(self.offset)) * np.array(self.scale)
+            steps = np.rint(exact)
         low, high = self.bounds()
         outside = (steps < low) | (steps > high)
         if outside.any():
@@ -74,7 +80,34 @@ class AffineQuantiser(_Strict):
                 f"record {row}, feature {feature} is outside the model's range [{least:g}, {most:g}]; "
                 "check the units, or use a model calibrated for such records"
             )
+        moved = np.abs(exact - steps) > self._tolerance()
+        if moved.any():
+            row, feature = (int(i) for i in np.argwhere(moved)[0])
+            raise InputRangeError(
+                f"record {row}, feature {feature} takes {self.allowed(feature)} alone, as in calibration; "
+                "check the coding, or use a model calibrated for such records"
+            )
         return np.asarray(steps, dtype=np.int64)
+
+    def taken(self, x: Floats) -> NDArray[np.bool_]:
+        """Which of the records [n, features] quantize() takes."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            exact = (x - np.array(self.offset)) * np.array(self.scale)
+            steps = np.rint(exact)
+            low, high = self.bounds()
+            fits = (steps >= low) & (steps <= high) & (np.abs(exact - steps) <= self._tolerance())
+        return np.asarray(fits.all(axis=1))
+
+    def allowed(self, feature: int) -> str:
+        """The values that a flag takes, for a message."""
+        values = range(self.low[feature], self.high[feature] + 1)
+        return " or ".join(f"{q / self.scale[feature] + self.offset[feature]:g}" for q in values)
+
+    def _tolerance(self) -> Floats:
+        """How far from its step a value may lie, in steps: half a step, and a flag not at all."""
+        limit = np.full(self.features, HALF_STEP)
+        limit[self.flags] = FLAG_SLACK
+        return limit
 
     def restore(self, q: Integers) -> Floats:
         """The centre of each step, as float64: what the integers stand for."""

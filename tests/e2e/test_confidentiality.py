@@ -75,6 +75,7 @@ def test_canary_is_nowhere_on_the_host(
         name=f"canary-{lane}",
         lane=lane,
         accuracy_bound=0.05,
+        task="regression",
     )
     secret = secrets.token_bytes(FEATURES)
     record = np.frombuffer(secret, dtype=np.uint8).astype(np.float64)

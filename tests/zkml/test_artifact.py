@@ -83,7 +83,8 @@ def test_files_that_are_not_plain_files_are_refused(copy: Path) -> None:
         ("digest too short", {"vk_hash": "00"}),
         ("batch too large", {"batch": 33}),
         ("infinite scale", {"output": {"length": 1, "scale": 1e999, "decision": "sigmoid"}}),
-        ("other format", {"format": "proofward/artifact/v2"}),
+        ("other format", {"format": "proofward/artifact/v3"}),
+        ("a manifest without names", {"format": "proofward/artifact/v1"}),
     ],
 )
 def test_bad_manifests_are_refused(fault: str, change: dict[str, object]) -> None:

@@ -106,9 +106,10 @@ def test_sigmoid_and_softmax_leave_the_logit() -> None:
         graph = Graph((4,))
         graph.node("Gemm", graph.weights(4, outputs))
         graph.node(op)
-        network = trace(graph.model()).network
+        traced = trace(graph.model())
+        network = traced.network
         assert network is not None
-        assert (network.decision, network.evaluate(graph.records(2)).shape) == (decision, (2, outputs))
+        assert (traced.decision, network.evaluate(graph.records(2)).shape) == (decision, (2, outputs))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ commitment to `pf_t` by its own blinding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -88,6 +88,7 @@ class Model:
     shape: list[int]
     length: int
     decision: Decision
+    kind: Literal["decided", "raw"]
 
     @property
     def exact(self) -> bool:
@@ -160,7 +161,8 @@ def _cut(proto: onnx.ModelProto, name: str, shape: list[int]) -> Model:
     if decision == "sigmoid" and length != 1:
         raise UnsupportedModel("a final Sigmoid over several outputs (multi-label) is not taken")
     core.graph.output[0].CopyFrom(helper.make_tensor_value_info(output, TensorProto.FLOAT, dims))
-    return Model(core, name, output, shape, length, decision or ("value" if length == 1 else "argmax"))
+    found = decision or ("value" if length == 1 else "argmax")
+    return Model(core, name, output, shape, length, found, "raw" if decision is None else "decided")
 
 
 def standardisation(model: Model, calibration: Floats) -> tuple[Floats, Floats]:
@@ -195,7 +197,7 @@ def fold(model: Model, centre: Floats, steps: Floats) -> Model:
         _replace(core, node, 1, weights[node.input[1]] * spread[0])
     else:
         _fold_matrix(core, node, weights, centre, spread)
-    return Model(core, model.input, model.output, model.shape, model.length, model.decision)
+    return replace(model, core=core)
 
 
 def _first_linear(

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from proofward.check import Check
 from proofward.protocol import keccak256
-from proofward.zkml import accuracy
+from proofward.zkml import report
 from proofward.zkml.cache import recall, remember
-from proofward.zkml.errors import ArtifactError, CompileError, InputRangeError, ProvingError, UnsupportedModel
+from proofward.zkml.errors import ArtifactError, CompileError, ProvingError, UnsupportedModel
 from proofward.zkml.ezkl import bounds, graph, search, solidity
 from proofward.zkml.ezkl.commitment import SALT_LIMBS, Basis, digest, encode, limbs
 from proofward.zkml.ezkl.process import EzklProcess
@@ -30,6 +30,7 @@ from proofward.zkml.lanes import (
     Compiled,
     CompileRequest,
     ContractSource,
+    HeldOut,
     Integers,
     LaneProver,
     LanePublic,
@@ -37,10 +38,13 @@ from proofward.zkml.lanes import (
 )
 from proofward.zkml.manifest import Accuracy, InputSpec, LaneName, Manifest, OutputSpec
 from proofward.zkml.quantiser import AffineQuantiser
+from proofward.zkml.report import check_truth
+from proofward.zkml.task import resolve
 
 Floats = NDArray[np.float64]
 
 MAX_EVALUATED = 256
+CHOICE_SHARE = 0.75  # of what the publisher accepts of the report
 RANGE_MARGIN = 2.0
 POINT = 64
 # Committed tensors in the order of the proof: the record with its salt, the output's salt, the output.
@@ -182,6 +186,7 @@ class _Compilation:
     def __init__(self, request: CompileRequest, folder: Path) -> None:
         self.request = request
         original = graph.read(request.onnx)
+        self.output_name = original.output
         if request.calibration.shape[1] != int(np.prod(original.shape)):
             raise CompileError(
                 f"calibration records have {request.calibration.shape[1]} features, "
@@ -198,10 +203,13 @@ class _Compilation:
         self.process = EzklProcess()
         self.work = Workspace(self.process, folder, folder / "graph.onnx")
         self.work.graph.write_bytes(self.circuit)
-        held_out = request.evaluation or accuracy.Evaluation(request.calibration, np.empty(0))
-        self.x = held_out.x[:MAX_EVALUATED]
-        self.y = held_out.y[:MAX_EVALUATED] if request.evaluation else None
-        self.scores = bounds.evaluate(self.model, (self.x - self.centre) * self.steps)
+        y = request.held_out.y
+        self.held_out = HeldOut(request.held_out.x[:MAX_EVALUATED], None if y is None else y[:MAX_EVALUATED])
+        self.task, self.decision = resolve(
+            request.task, self.model.decision, self.model.kind, self.model.length, y
+        )
+        if self.held_out.y is not None:
+            check_truth(self.decision, self.model.length, None, self.held_out.y)
 
     def run(self, staging: Path) -> Compiled:
         try:
@@ -216,7 +224,7 @@ class _Compilation:
         srs = work.keys(request.srs, parameters.logrows, 600.0)
         quantiser = self._quantiser(parameters)
         scale = 2.0 ** settings["model_output_scales"][0]
-        measured = self._measure(parameters, scale)
+        measured = self._report(parameters, scale)
         tensors = self._sample(quantiser)
         made = work.prove(srs, tensors, 600.0)
         if not made["valid"]:
@@ -241,7 +249,13 @@ class _Compilation:
             setup="ceremony" if request.srs else "dev",
             circuit_digest=digest(self.circuit, published),
             input=InputSpec(shape=self.model.shape, quantiser=quantiser),
-            output=OutputSpec(length=length, scale=scale, decision=self.model.decision),
+            output=OutputSpec(
+                length=length,
+                scale=scale,
+                decision=self.decision,
+                task=self.task,
+                names=_names(self.output_name, length),
+            ),
             accuracy=measured,
             lane_params={
                 **asdict(parameters),
@@ -259,7 +273,7 @@ class _Compilation:
         key = digest(
             self.circuit,
             json.dumps(
-                [self.low.tolist(), self.high.tolist(), self.request.accuracy_bound, version("ezkl")]
+                [self.low.tolist(), self.high.tolist(), asdict(self.request.bounds), version("ezkl")]
             ).encode(),
         ).hex()
         cached = (
@@ -286,10 +300,15 @@ class _Compilation:
     def _acceptable(self, parameters: Parameters) -> bool:
         try:
             settings = self.work.circuit(parameters)
-            measured = self._measure(parameters, 2.0 ** settings["model_output_scales"][0])
+            scale = 2.0 ** settings["model_output_scales"][0]
+            _, scores = self._compare(parameters, scale, self.request.calibration[:MAX_EVALUATED])
         except ProvingError:
             return False
-        return measured.loss <= self.request.accuracy_bound
+        accepted = self.request.bounds
+        return (
+            float(scores.flips.mean()) <= CHOICE_SHARE * min(accepted.disagreement, max(accepted.loss, 1e-9))
+            and float(scores.shifts.max(initial=0.0)) <= CHOICE_SHARE * accepted.shift
+        )
 
     def _quantiser(self, parameters: Parameters) -> AffineQuantiser:
         one = 2.0**parameters.input_scale
@@ -304,26 +323,34 @@ class _Compilation:
         record = quantiser.quantize(self.request.calibration[:1])[0]
         return [[int(v) for v in record] + limbs(bytes(range(1, 33))), [*limbs(bytes(range(33, 65))), 1]]
 
-    def _measure(self, parameters: Parameters, scale: float) -> Accuracy:
-        """Both accuracies on the same records. A record out of the quantiser's range would be refused: it
-        counts as wrong for the integers."""
+    def _compare(
+        self, parameters: Parameters, scale: float, x: Floats
+    ) -> tuple[NDArray[np.bool_], report.Scores]:
+        """Which of the records the quantiser takes, and both models' scores of these."""
         quantiser = self._quantiser(parameters)
-        inside = np.array([_in_range(quantiser, record) for record in self.x])
+        inside = quantiser.taken(x)
+        if not inside.any():
+            raise CompileError(
+                "every record lies outside the calibrated range; calibrate on records like those"
+            )
         records = [
             [[int(v) for v in record] + [0] * SALT_LIMBS, [0] * (SALT_LIMBS + 1)]
-            for record in quantiser.quantize(self.x[inside])
+            for record in quantiser.quantize(x[inside])
         ]
         outputs = self.process.call("infer", 300.0, compiled=self.work.path("circuit.bin"), records=records)
-        integers = np.full(self.scores.shape, np.nan)
-        integers[inside] = np.array(outputs, dtype=np.float64)[:, : self.model.length] / scale
-        y = self.y
-        part = accuracy.measure(
-            self.model.decision, self.scores[inside], integers[inside], None if y is None else y[inside]
-        )
-        if part.metric == "r2" or inside.all():
-            return part
-        whole = accuracy.measure(self.model.decision, self.scores, self.scores, y)
-        return whole.model_copy(update={"integer": part.integer * float(inside.mean())})
+        integers = np.array(outputs, dtype=np.float64)[:, : self.model.length] / scale
+        floats = bounds.evaluate(self.model, (x[inside] - self.centre) * self.steps)
+        if self.decision == "value":
+            return inside, report.Scores("value", floats, integers, floats, integers, "spread")
+        shown = (report.probabilities(self.decision, floats), report.probabilities(self.decision, integers))
+        return inside, report.Scores(self.decision, floats, integers, *shown, "probability")
+
+    def _report(self, parameters: Parameters, scale: float) -> Accuracy:
+        """Both accuracies on the same records that the range takes; the refused are counted beside them."""
+        y = self.held_out.y
+        inside, scores = self._compare(parameters, scale, self.held_out.x)
+        truth = None if y is None else y[inside]
+        return report.report(scores, truth, given=len(inside), held_out=y is not None)
 
 
 def commitments(proof: bytes) -> tuple[bytes, bytes]:
@@ -333,12 +360,8 @@ def commitments(proof: bytes) -> tuple[bytes, bytes]:
     )
 
 
-def _in_range(quantiser: AffineQuantiser, record: Floats) -> bool:
-    try:
-        quantiser.quantize(record[None])
-    except InputRangeError:
-        return False
-    return True
+def _names(output: str, length: int) -> list[str]:
+    return [output] if length == 1 else [f"{output}[{i}]" for i in range(length)]
 
 
 def _basis(work: Workspace, srs: str, widest: int) -> bytes:

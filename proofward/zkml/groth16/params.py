@@ -9,31 +9,19 @@ from proofward.zkml.groth16.plan import Plan
 from proofward.zkml.manifest import Manifest
 
 
-class Deviation(BaseModel):
-    """How far the integers' scores lie from the float model's, on the records that accuracy was measured
-    on."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    mean: float
-    max: float
-
-
 class LaneParams(BaseModel):
     """``lane_params`` of a groth16 manifest.
 
     Args:
         output_bounds: static bounds of each output of one record; a client opens commitments with them.
         plan: a network's quantisation (a tree ensemble has none).
-        refused: held-out records outside the input's range, which accuracy leaves out.
         rounding: bound on what rounding the leaves of trees changed (0: they are exact).
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     output_bounds: list[tuple[int, int]] = Field(min_length=1, max_length=1024)
     plan: Plan | None = None
-    refused: int = Field(default=0, ge=0)
     rounding: float = 0.0
-    deviation: Deviation | None = None
 
 
 def lane_params(manifest: Manifest) -> LaneParams:

@@ -2,41 +2,132 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import onnx
 import onnxruntime
 
-from proofward.zkml.errors import CompileError
+from proofward.zkml.errors import CompileError, UnsupportedModel
 from proofward.zkml.groth16.compiler.network import FloatArray
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced
 
-_TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+}
 _CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What ONNX Runtime says of ``n`` records.
+
+    Args:
+        scores: float64 ``[n, length]``, the proven output: see :func:`scores`.
+        labels: the model's own labels as text, ``[n]``, where it gives any beside or instead of scores.
+    """
+
+    scores: FloatArray
+    labels: list[str] | None
 
 
 def scores(model: bytes, traced: Traced, x: FloatArray) -> FloatArray:
     """The proven output, float64 ``[n, length]``, for records ``[n, features]``; probabilities where the
     model has them.
 
-    Of a sigmoid's ``[1 - p, p]`` only p is returned, as ``p - 1/2``, so that its sign is the decision.
+    Of a sigmoid's ``[1 - p, p]`` only p is returned. Probabilities of a sigmoid come as ``p - 1/2``, so that
+    their sign is the decision. Raises UnsupportedModel, CompileError where ONNX Runtime does not run the
+    model.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return answers(model, traced, x).scores
+
+
+def answers(model: bytes, traced: Traced, x: FloatArray) -> Answers:
+    """Scores and labels of records ``[n, features]``. Raises UnsupportedModel, CompileError."""
+    session = _session(model, traced.output_name)
     given = session.get_inputs()[0]
     size = 1 if isinstance(given.shape[0], int) and given.shape[0] > 0 else _CHUNK
     if isinstance(given.shape[0], int) and given.shape[0] > 1:
         raise CompileError(
             f"the model's batch axis is fixed to {given.shape[0]}; export it with a batch of 1 or a free one"
         )
+    if traced.one_by_one:
+        size = 1
     records = x.reshape(len(x), *traced.input_shape).astype(_TYPES[given.type])
-    parts = [
-        _array(session.run([traced.output_name], {given.name: records[i : i + size]})[0])
-        for i in range(0, len(records), size)
-    ]
-    found = np.concatenate(parts).reshape(len(x), -1)
-    decision = traced.decision
-    return found[:, -1:] - 0.5 if decision == "sigmoid" else found
+    label = _label_output(session, traced.output_name)
+    wanted = [traced.output_name] + ([label] if label else [])
+    parts, labels = [], []
+    for start in range(0, len(records), size):
+        try:
+            found = session.run(wanted, {given.name: records[start : start + size]})
+        except Exception as error:  # ONNX Runtime's exceptions have no common base
+            raise UnsupportedModel(f"ONNX Runtime does not run the model: {_first_line(error)}") from error
+        parts.append(_array(found[0]).reshape(min(size, len(records) - start), -1))
+        if label:
+            labels += [str(one) for one in np.asarray(found[1]).reshape(-1).tolist()]
+    table = np.concatenate(parts).reshape(len(x), -1)
+    if not np.isfinite(table).all():
+        raise CompileError(
+            f"the model's output {traced.output_name!r} is not finite on some records; check the data's units"
+        )
+    if traced.decision == "sigmoid":
+        table = table[:, -1:]
+    if traced.squash == "sigmoid" and traced.decision in ("sigmoid", "multilabel"):
+        table = table - 0.5
+    return Answers(table, labels if label and len(labels) == len(x) else None)
+
+
+def squashed(traced: Traced, logits: FloatArray) -> FloatArray:
+    """Logits ``[n, length]`` in the space of :func:`scores`."""
+    if traced.squash in ("sigmoid", "sigmoidl1"):
+        shares = np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -700, 700))))
+        if traced.squash == "sigmoidl1":
+            return np.asarray(shares / shares.sum(axis=1, keepdims=True))
+        return shares - 0.5 if traced.decision in ("sigmoid", "multilabel") else shares
+    if traced.squash == "l1":
+        total = np.abs(logits).sum(axis=1, keepdims=True)
+        return np.asarray(logits / np.where(total > 0, total, 1.0))
+    if traced.squash in ("softmax", "logsoftmax"):
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        powers = np.exp(shifted)
+        total = powers.sum(axis=1, keepdims=True)
+        return np.asarray(powers / total if traced.squash == "softmax" else shifted - np.log(total))
+    return logits
+
+
+def _session(model: bytes, output: str) -> onnxruntime.InferenceSession:
+    """A session that gives ``output`` too, where it is a tensor inside the graph."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        proto = onnx.load_model_from_string(model)
+        if output not in {value.name for value in proto.graph.output}:
+            proto.graph.output.append(onnx.ValueInfoProto(name=output))
+            model = proto.SerializeToString()
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        raise UnsupportedModel(f"ONNX Runtime does not load the model: {_first_line(error)}") from error
+
+
+def _label_output(session: onnxruntime.InferenceSession, scores_output: str) -> str | None:
+    """The output that holds the model's own labels, one a record."""
+    for output in session.get_outputs():
+        if output.name != scores_output and output.type in (
+            "tensor(int64)",
+            "tensor(int32)",
+            "tensor(string)",
+        ):
+            return str(output.name)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _array(output: object) -> FloatArray:

@@ -27,11 +27,13 @@ class Affine:
         rows: sparse ``[size, wires]`` float64 coefficients, one row per element in C order.
         bias: float64 ``[size]``.
         shape: the tensor's shape, the batch axis of length 1 included.
+        regressor: it is what a regressor's operator gives, hence values and no logits.
     """
 
     rows: sparse.csr_array
     bias: FloatArray
     shape: tuple[int, ...]
+    regressor: bool = False
 
     @property
     def size(self) -> int:
@@ -50,7 +52,7 @@ class Affine:
 
     def reshaped(self, shape: Sequence[int]) -> Affine:
         """The same elements in another shape of the same size."""
-        return Affine(self.rows, self.bias, tuple(int(n) for n in shape))
+        return Affine(self.rows, self.bias, tuple(int(n) for n in shape), self.regressor)
 
     def mapped(self, matrix: sparse.csr_array, bias: FloatArray, shape: Sequence[int]) -> Affine:
         """``matrix @ self + bias``, in the given shape."""
@@ -113,15 +115,11 @@ class Network:
         input_shape: shape of one record (no batch axis).
         blocks: ReLU blocks in order.
         output: the logits, an affine map over all wires.
-        decision: how a client reads the logits: ``value``, ``sigmoid`` or ``softmax``.
-        output_name: the ONNX tensor that equals the logits after the decision function.
     """
 
     input_shape: tuple[int, ...]
     blocks: list[ReluBlock] = field(default_factory=list)
     output: Affine | None = None
-    decision: str = "value"
-    output_name: str = ""
 
     @property
     def width(self) -> int:

@@ -1,37 +1,39 @@
-"""The search for the cheapest integer program whose accuracy stays within the bound.
+"""The search for the cheapest integer program that stays close enough to the float model.
 
-Cost is the program's constraint count, known from static bounds alone. A plan is taken if, measured on its
-integers, (1) the loss against the float model on the held-out records is within the bound, and (2) its
-decisions on the calibration records, which are many more, agree with the float model's often enough that (1)
-is no accident. First one width for all layers is found, cheapest first (more bits do not always lose less, so
-there is no bisection); then the input and single layers are narrowed, most constraints saved first, for as
-long as any can be.
+Cost is the program's constraint count, known from static bounds alone. A plan is taken if its integers, on
+the
+calibration records, decide as the float model does and move its scores little: by less than the publisher
+accepts, for the report is on other records. First one width for all layers is found, cheapest first (more
+bits
+do not always lose less, so there is no bisection); then the input and single layers are narrowed, most
+constraints saved first, for as long as any can be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import cast
+from functools import cached_property
 
 import numpy as np
 
-from proofward.zkml.accuracy import Evaluation, measure
 from proofward.zkml.errors import AccuracyError, CompileError
-from proofward.zkml.groth16.compiler import network_program
+from proofward.zkml.groth16.compiler import float_model, network_program
+from proofward.zkml.groth16.compiler.compared import compared
 from proofward.zkml.groth16.compiler.network import FloatArray, Network
-from proofward.zkml.groth16.compiler.ranges import accepted, affine_quantiser
+from proofward.zkml.groth16.compiler.onnx_frontend import Traced
+from proofward.zkml.groth16.compiler.ranges import affine_quantiser
 from proofward.zkml.groth16.plan import LayerPlan, Plan
 from proofward.zkml.groth16.program import bounds, reference
 from proofward.zkml.lanes import Progress
-from proofward.zkml.manifest import Accuracy, Decision
 from proofward.zkml.quantiser import AffineQuantiser
+from proofward.zkml.report import Bounds
 
 MAX_INPUT_BITS = 10
 MIN_LAYER_BITS, MAX_LAYER_BITS = 4, 19
 ACTIVATION_BITS = (5, 6, 4, 7, 8, 3, 9, 10, 2)  # the likeliest first
 WIDEST_ACTIVATION = 12
-AGREEMENT_SLACK = 4.0
+DISAGREEMENT_SHARE, SHIFT_SHARE = 0.5, 0.75  # of what the publisher accepts of the report
 MAX_RECORDS = 512
 GLANCE_RECORDS, GLANCE_SLACK = 64, 0.1
 MAX_TRIALS = 1500
@@ -39,31 +41,41 @@ MAX_TRIALS = 1500
 
 @dataclass(frozen=True)
 class Quantised:
-    """The search's result: a plan, its quantiser, and what was measured with them."""
+    """The search's result: a plan, its quantiser, and how it differs from the float model."""
 
     plan: Plan
     quantiser: AffineQuantiser
     lowered: network_program.NetworkProgram
-    accuracy: Accuracy
     cost: int
-    refused: int
+    disagreement: float
+    shift: float
 
 
 @dataclass
 class _Search:
+    traced: Traced
     network: Network
     calibration: FloatArray
-    evaluation: Evaluation | None
-    bound: float
+    bounds: Bounds
     trials: int = 0
     seen: dict[tuple[int, Plan], Quantised | None] = field(default_factory=dict)
+
+    @cached_property
+    def records(self) -> FloatArray:
+        """The records that candidates are measured on."""
+        return self.calibration[:MAX_RECORDS]
+
+    @cached_property
+    def floats(self) -> FloatArray:
+        """The float model's answers to them."""
+        return float_model.squashed(self.traced, self.network.evaluate(self.records))
 
     def cost(self, bits: int, plan: Plan) -> int | None:
         """Constraints of a candidate, or None where it cannot be built."""
         return self._lower(bits, plan)[0]
 
     def attempt(self, bits: int, plan: Plan) -> Quantised | None:
-        """The candidate if it is accurate enough."""
+        """The candidate if it is close enough."""
         key = (bits, plan)
         if key not in self.seen:
             self.trials += 1
@@ -84,43 +96,28 @@ class _Search:
         cost, quantiser, lowered = self._lower(bits, plan)
         if cost is None or lowered is None:
             return None
-        for records, slack in ((GLANCE_RECORDS, GLANCE_SLACK), (MAX_RECORDS, 0.0)):
-            _, agreement = self._measure(quantiser, lowered, self.calibration[:records], None)
-            if agreement.loss > AGREEMENT_SLACK * self.bound + slack:
-                return None
-        if self.evaluation is None:
-            refused, accuracy = 0, agreement
-        else:
-            refused, accuracy = self._measure(quantiser, lowered, self.evaluation.x, self.evaluation.y)
-        if accuracy.loss > self.bound + 1e-12:
-            return None
-        return Quantised(plan, quantiser, lowered, accuracy, cost, refused)
-
-    def _measure(
-        self,
-        quantiser: AffineQuantiser,
-        lowered: network_program.NetworkProgram,
-        x: FloatArray,
-        y: np.ndarray | None,
-    ) -> tuple[int, Accuracy]:
-        taken = accepted(quantiser, x)
-        if not taken.any():
-            raise AccuracyError(
-                "every held-out record lies outside the calibrated range; calibrate on such records"
+        for count, slack in ((GLANCE_RECORDS, GLANCE_SLACK), (MAX_RECORDS, 0.0)):
+            logits = (
+                reference.evaluate(lowered.program, quantiser.quantize(self.records[:count])) / lowered.scale
             )
-        kept = x[taken]
-        scores = reference.evaluate(lowered.program, quantiser.quantize(kept)) / lowered.scale
-        decision = cast(Decision, self.network.decision)
-        return int((~taken).sum()), measure(
-            decision, self.network.evaluate(kept), scores, None if y is None else y[taken]
-        )
+            both = compared(self.traced, self.floats[:count], logits)
+            disagreement = float(both.flips.mean())
+            shift = float(both.shifts.max(initial=0.0))
+            if disagreement > self.bounds.disagreement + slack or shift > self.bounds.shift * (1 + slack):
+                return None
+        return Quantised(plan, quantiser, lowered, cost, disagreement, shift)
 
 
-def search(
-    network: Network, calibration: FloatArray, evaluation: Evaluation | None, bound: float, progress: Progress
-) -> Quantised:
-    """Find a plan. Raises AccuracyError where none within the search's widths is accurate enough."""
-    state = _Search(network, calibration, evaluation, bound)
+def search(traced: Traced, calibration: FloatArray, accepted: Bounds, progress: Progress) -> Quantised:
+    """Find a plan. Raises AccuracyError where none within the search's widths is close enough."""
+    assert traced.network is not None
+    chosen = Bounds(
+        disagreement=DISAGREEMENT_SHARE * min(accepted.disagreement, max(accepted.loss, 1e-9)),
+        shift=SHIFT_SHARE * accepted.shift,
+    )
+    if traced.decision == "value":
+        chosen = Bounds(disagreement=0.0, shift=min(chosen.shift, float(np.sqrt(max(accepted.loss, 0.0)))))
+    state = _Search(traced, traced.network, calibration, chosen)
     best = _narrow(state, _uniform(state, progress), progress)
     progress(
         f"quantised: input {_input_bits(best)} bits, layers "
@@ -144,8 +141,10 @@ def _uniform(state: _Search, progress: Progress) -> Quantised:
     )
     if best is None:
         raise AccuracyError(
-            f"no quantisation up to {MAX_INPUT_BITS} input bits and {MAX_LAYER_BITS} bits a layer keeps the "
-            f"loss within {state.bound:g}; give more data, a larger bound, or use --lane ezkl"
+            f"no quantisation up to {MAX_INPUT_BITS} input bits and {MAX_LAYER_BITS} bits a layer keeps "
+            f"disagreement within {state.bounds.disagreement:g} and shift within {state.bounds.shift:g} "
+            "on the "
+            "calibration data; give larger bounds (--max-disagreement, --max-shift), or try --lane ezkl"
         )
     features, wires = (
         int(np.prod(state.network.input_shape)),
@@ -168,7 +167,7 @@ def _uniform(state: _Search, progress: Progress) -> Quantised:
             best = found
             progress(
                 f"input {bits} bits, layers {width}/{activation}: {found.cost} constraints, "
-                f"loss {found.accuracy.loss:+.4f}"
+                f"disagreement {found.disagreement:.4f}, shift {found.shift:.3f}"
             )
     return best
 
@@ -194,7 +193,7 @@ def _narrow(state: _Search, best: Quantised, progress: Progress) -> Quantised:
         if found is None:
             return best
         best = found
-        progress(f"narrowed to {best.cost} constraints, loss {best.accuracy.loss:+.4f}")
+        progress(f"narrowed to {best.cost} constraints, shift {best.shift:.3f}")
     return best
 
 

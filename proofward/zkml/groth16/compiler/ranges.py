@@ -37,6 +37,7 @@ def affine_quantiser(calibration: FloatArray, input_shape: tuple[int, ...], bits
         offset=bottom[groups].tolist(),
         low=[0] * features,
         high=steps[groups].tolist(),
+        flags=[] if shared else np.flatnonzero(flags).tolist(),
     )
 
 
@@ -48,6 +49,4 @@ def _flags(calibration: FloatArray) -> np.ndarray:
 
 def accepted(quantiser: AffineQuantiser, x: FloatArray) -> np.ndarray:
     """Which of the records ``[n, features]`` the quantiser takes."""
-    steps = np.rint((x - np.array(quantiser.offset)) * np.array(quantiser.scale))
-    low, high = quantiser.bounds()
-    return np.asarray(((steps >= low) & (steps <= high)).all(axis=1))
+    return quantiser.taken(x)

@@ -39,6 +39,8 @@ class Ensemble:
         decision: how a client reads the scores.
         labels: class labels where the model has them.
         complement: the score of class 1 alone is known; class 0 has ``1 - score``.
+        squash: what the model applies to the sums: ``sigmoid``, ``softmax`` or nothing.
+        scores: the tensor that has the numbers, where the output has labels only.
     """
 
     trees: tuple[Tree, ...]
@@ -48,3 +50,5 @@ class Ensemble:
     decision: str
     labels: Labels | None
     complement: bool = False
+    squash: str | None = None
+    scores: str | None = None

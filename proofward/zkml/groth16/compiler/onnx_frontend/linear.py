@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 
@@ -59,7 +61,7 @@ def sub(node: Node) -> Value:
     ):
         squashed = node.inputs[1]
         if squashed.decision == "sigmoid" and np.all(node.inputs[0] == 1.0) and not squashed.complement:
-            return Squashed("sigmoid", squashed.logit, complement=True)
+            return Squashed("sigmoid", squashed.logit, squashed.squash, complement=True)
     return _sum(node, -1.0)
 
 
@@ -136,7 +138,7 @@ def linear_regressor(node: Node) -> Value:
     """x @ coefficients' + intercepts."""
     if node.attributes.get("post_transform", b"NONE") != b"NONE":
         node.refuse("its post_transform is not supported")
-    return _linear_model(node, int(node.attributes.get("targets", 1)))
+    return replace(_linear_model(node, int(node.attributes.get("targets", 1))), regressor=True)
 
 
 @operator("LinearClassifier", domain="ai.onnx.ml")
@@ -145,14 +147,22 @@ def linear_classifier(node: Node) -> Value:
     labels = len(node.attributes.get("classlabels_ints", ())) or len(
         node.attributes.get("classlabels_strings", ())
     )
+    if not len(node.attributes.get("intercepts", ())):
+        node.refuse(
+            "it has no intercepts, without which ONNX Runtime does not run it; export them, as zeros if "
+            "need be"
+        )
     scores = _linear_model(node, len(node.attributes["intercepts"]))
     transform = node.attributes.get("post_transform", b"NONE")
+    squash = {b"NONE": None, b"SOFTMAX": "softmax", b"LOGISTIC": "sigmoid"}.get(transform, "unknown")
     if scores.size == labels == 2 and transform == b"LOGISTIC":
         first, second = scores.take(np.array([[0]])), scores.take(np.array([[1]]))
         if np.array_equal(first.rows.toarray(), -second.rows.toarray()) and first.bias[0] == -second.bias[0]:
-            return Squashed("sigmoid", second)
-    if scores.size == labels > 2 and transform in (b"SOFTMAX", b"NONE", b"LOGISTIC"):
-        return Squashed("softmax" if transform == b"SOFTMAX" else "argmax", scores)
+            return Squashed("sigmoid", second, "sigmoid")
+    if scores.size == labels >= 2 and squash != "unknown":
+        return Squashed("softmax" if squash == "softmax" else "argmax", scores, squash)
+    if scores.size == 1 and labels == 2 and squash in (None, "sigmoid"):
+        return Squashed("sigmoid", scores, squash)
     node.refuse(
         f"{scores.size} scores for {labels} labels with post_transform {transform.decode()} are not supported"
     )

@@ -15,11 +15,19 @@ from proofward.zkml.groth16.errors import UnsupportedOperator
 
 @dataclass(frozen=True)
 class Squashed:
-    """A tensor after the model's last, monotone function; the logit under it is what gets proven."""
+    """A tensor after the model's last, monotone function; the logit under it is what gets proven.
+
+    Args:
+        decision: how a client reads the logit. squash: the function, where ONNX Runtime's numbers have it.
+        complement: it is ``1 - p``. scores: the tensor that has the numbers, where the output has labels
+        only.
+    """
 
     decision: str
     logit: Affine
+    squash: str | None = None
     complement: bool = False
+    scores: str | None = None
 
 
 Value = Affine | Squashed | Ensemble | np.ndarray | None

@@ -4,6 +4,7 @@ order."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, cast
 
 import numpy as np
 import onnx
@@ -22,10 +23,13 @@ from proofward.zkml.groth16.compiler.onnx_frontend import (  # noqa: F401 (each 
 )
 from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
 from proofward.zkml.groth16.compiler.onnx_frontend.node import HANDLERS, Node, Squashed, Value
+from proofward.zkml.groth16.errors import UnsupportedOperator
+from proofward.zkml.manifest import Decision
 
 _LABELS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.STRING, onnx.TensorProto.BOOL)
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
 MAX_ELEMENTS = 1 << 16
+MAX_OUTPUTS = 1024
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,14 @@ class Traced:
         input_shape: shape of one record.
         output_name: the ONNX tensor that carries the decision's value (probabilities, scores, a regression).
         labels: class labels where the model names them.
+        decision: how a client reads the scores: ``value``, ``sigmoid``, ``multilabel``, ``softmax``,
+        ``argmax``.
+        kind: where the decision comes from: a classifier's end (``decided``), a regressor's operator, or
+        neither
+            (``raw``: what the numbers mean is not in the graph).
+        squash: what the model applies to the proven scores: ``sigmoid``, ``softmax``, ``logsoftmax`` or
+        nothing.
+        one_by_one: the graph reads its batch axis as part of a record; it is run with one record at a time.
     """
 
     input_shape: tuple[int, ...]
@@ -43,13 +55,18 @@ class Traced:
     network: Network | None
     ensemble: Ensemble | None
     labels: tuple[int | str, ...] | None
+    decision: Decision = "value"
+    kind: Literal["decided", "regression", "raw"] = "raw"
+    squash: str | None = None
+    one_by_one: bool = False
 
     @property
-    def decision(self) -> str:
-        """How a client reads the scores: ``value``, ``sigmoid``, ``softmax`` or ``argmax``."""
-        found = self.network or self.ensemble
-        assert found is not None
-        return found.decision
+    def length(self) -> int:
+        """Number of proven scores."""
+        if self.network is not None and self.network.output is not None:
+            return self.network.output.size
+        assert self.ensemble is not None
+        return self.ensemble.outputs
 
 
 def trace(model: bytes) -> Traced:
@@ -78,20 +95,42 @@ def trace(model: bytes) -> Traced:
     target = _output(graph)
     labels: tuple[int | str, ...] | None = None
     for node in _needed(graph, target):
-        value = _evaluate(node, values, opsets, network)
-        values[node.output[0] if node.op_type not in _SECOND_OUTPUT else node.output[1]] = value
+        made = _evaluate(node, values, opsets, network)
+        if isinstance(made, list):
+            values.update(zip(node.output, made, strict=False))
+        else:
+            values[node.output[0] if node.op_type not in _SECOND_OUTPUT else node.output[1]] = made
         labels = _labels(node) or labels
-    result = values.get(target)
+    return _traced(values.get(target), target, network, labels)
+
+
+def _traced(result: Value, target: str, network: Network, labels: tuple[int | str, ...] | None) -> Traced:
+    """What the walk found at the output."""
+    record = network.input_shape
     if isinstance(result, Ensemble):
-        return Traced(input_shape, target, None, result, result.labels or labels)
+        kind: Literal["decided", "regression"] = "regression" if result.decision == "value" else "decided"
+        return Traced(
+            record, result.scores or target, None, result, result.labels or labels,
+            cast(Decision, result.decision), kind, result.squash,
+        )  # fmt: skip
     if isinstance(result, Squashed) and not result.complement:
-        network.output, network.decision = result.logit, result.decision
+        network.output = result.logit
+        found = Traced(
+            record, result.scores or target, network, None, labels, cast(Decision, result.decision),
+            "decided", result.squash,
+        )  # fmt: skip
     elif isinstance(result, Affine):
         network.output = result
+        found = Traced(
+            record, target, network, None, labels, kind="regression" if result.regressor else "raw"
+        )
     else:
         raise UnsupportedModel(f"the output {target!r} does not depend on the model's input")
-    network.output_name = target
-    return Traced(input_shape, target, network, None, labels)
+    if found.length > MAX_OUTPUTS:
+        raise UnsupportedModel(
+            f"the model gives {found.length} numbers a record; up to {MAX_OUTPUTS} are taken"
+        )
+    return found
 
 
 _SECOND_OUTPUT = {"TreeEnsembleClassifier", "LinearClassifier"}
@@ -99,10 +138,15 @@ _SECOND_OUTPUT = {"TreeEnsembleClassifier", "LinearClassifier"}
 
 def _evaluate(
     proto: onnx.NodeProto, values: dict[str, Value], opsets: dict[str, int], network: Network
-) -> Value:
+) -> Value | list[np.ndarray]:
     domain = "" if proto.domain == "ai.onnx" else proto.domain
-    inputs = [values[name] for name in proto.input]
     name = proto.name or proto.output[0]
+    unknown = next((one for one in proto.input if one not in values), None)
+    if unknown is not None:
+        raise UnsupportedOperator(
+            proto.op_type, name, f"it reads {unknown!r}, an output that the lane does not follow"
+        )
+    inputs = [values[one] for one in proto.input]
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
     node = Node(
         proto.op_type, domain, name, attributes, inputs, len(proto.output), opsets.get(domain, 1), network
@@ -112,13 +156,20 @@ def _evaluate(
     handler = HANDLERS.get((domain, proto.op_type))
     if handler is None:
         node.refuse("the groth16 lane has no gadget for it")
-    result = handler(node)
+    try:
+        result = handler(node)
+    except UnsupportedModel:
+        raise
+    except Exception as error:  # noqa: BLE001 - attributes and shapes that onnx's checker lets pass
+        node.refuse(
+            f"its attributes or shapes do not fit together ({type(error).__name__}: {str(error)[:80]})"
+        )
     if isinstance(result, Affine) and result.size > MAX_ELEMENTS:
         node.refuse(f"its result has {result.size} elements; the lane takes up to {MAX_ELEMENTS}")
     return result
 
 
-def _fold(proto: onnx.NodeProto, node: Node, values: dict[str, Value]) -> np.ndarray:
+def _fold(proto: onnx.NodeProto, node: Node, values: dict[str, Value]) -> list[np.ndarray]:
     """A node over constants, by onnx's own reference evaluator."""
     names = [name for name in proto.input if name]
     feeds = {name: values[name] for name in names}
@@ -130,11 +181,15 @@ def _fold(proto: onnx.NodeProto, node: Node, values: dict[str, Value]) -> np.nda
             for n, v in feeds.items()
             if isinstance(v, np.ndarray)
         ],
-        [onnx.helper.make_tensor_value_info(proto.output[0], onnx.TensorProto.UNDEFINED, None)],
+        [
+            onnx.helper.make_tensor_value_info(one, onnx.TensorProto.UNDEFINED, None)
+            for one in proto.output
+            if one
+        ],
     )
     try:
         model = onnx.helper.make_model(single, opset_imports=[onnx.helper.make_opsetid("", node.opset)])
-        return np.asarray(next(iter(ReferenceEvaluator(model).run(None, feeds))))
+        return [np.asarray(one) for one in ReferenceEvaluator(model).run(None, feeds)]
     except Exception as error:  # noqa: BLE001 - the evaluator raises whatever numpy or the operator raises
         node.refuse(f"it could not be evaluated as a constant: {error}")
 

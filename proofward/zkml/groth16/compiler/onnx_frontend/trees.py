@@ -43,11 +43,28 @@ def classifier(node: Node) -> Value:
             return Ensemble(trees, 2, offset, 1, "argmax", labels, complement=True)
         if transform == "SOFTMAX":
             node.refuse("post_transform SOFTMAX over one score is not supported")
-        return Ensemble(trees, 1, offset, 1, "sigmoid", labels)
+        if transform == "LOGISTIC" and positive:
+            node.refuse(
+                "its leaves are all positive under LOGISTIC: ONNX Runtime takes its label at a raw score "
+                "of 0.5 and "
+                "its probability at 0, so they disagree; export the model with base_values, or give the "
+                "scores only"
+            )
+        return Ensemble(
+            trees, 1, offset, 1, "sigmoid", labels, squash="sigmoid" if transform == "LOGISTIC" else None
+        )
+    if len(labels) == 2:
+        node.refuse(
+            "its leaves score both of two classes: ONNX Runtime then decides by the second score's sign "
+            "and not by "
+            "the larger one; export the model with one score"
+        )
     if base and len(base) != len(labels):
         node.refuse(f"it has {len(base)} base_values for {len(labels)} classes")
     decision = "softmax" if transform == "SOFTMAX" else "argmax"
-    return Ensemble(trees, len(labels), tuple(base) or (0.0,) * len(labels), 1, decision, labels)
+    squash = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}.get(transform)
+    offsets = tuple(base) or (0.0,) * len(labels)
+    return Ensemble(trees, len(labels), offsets, 1, decision, labels, squash=squash)
 
 
 @operator("TreeEnsembleRegressor", domain="ai.onnx.ml")
@@ -68,9 +85,8 @@ def regressor(node: Node) -> Value:
     divisor = len(trees) if how == "AVERAGE" else 1
     if divisor > 1 and any(base):
         node.refuse("base_values beside an AVERAGE are not supported")
-    return Ensemble(
-        trees, targets, tuple(base), divisor, "sigmoid" if transform == "LOGISTIC" else "value", None
-    )
+    # ONNX Runtime applies LOGISTIC to several targets only; one comes out as it was summed.
+    return Ensemble(trees, targets, tuple(base), divisor, "value", None)
 
 
 def _leaf_values(node: Node, kind: str) -> dict[tuple[int, int], dict[int, float]]:

@@ -1,0 +1,164 @@
+"""A table's columns brought into a model's order: by name where both have names, else by count."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proofward.tables.errors import TableError
+from proofward.tables.table import Table
+from proofward.tables.units import canonical
+
+Note = Callable[[str], None]
+
+
+class FeatureLike(Protocol):
+    """What a model says of one feature (:class:`proofward.zkml.manifest.Feature`)."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def unit(self) -> str | None: ...
+
+
+def arrange(
+    table: Table,
+    features: Sequence[FeatureLike] | None,
+    width: int,
+    *,
+    ignore_extra: bool = False,
+    allow_missing: bool = False,
+    note: Note = lambda _line: None,
+) -> NDArray[np.float64]:
+    """The records as float64 ``[n, width]`` in the model's order.
+
+    Args:
+        features: the model's features in order, or None where it names none; then the count decides.
+        ignore_extra: leave columns out that the model has no feature for, with a note.
+        allow_missing: hand missing values on as NaN; else the first is refused by line and column.
+
+    Raises TableError.
+    """
+    for line in table.notes:
+        note(line)
+    if table.names is None:
+        _check_count(table, width)
+        if features is not None:
+            order = ", ".join(f.name for f in features[:6]) + (", ..." if len(features) > 6 else "")
+            note(f"{table.source} has no header: its columns are taken in the model's order ({order})")
+        found = table
+    elif features is None:
+        _check_count(table, width)
+        note(
+            f"the model names no features: the header of {table.source} is not compared, its columns are "
+            "taken as they stand"
+        )
+        found = table
+    else:
+        found = _by_name(table, features, ignore_extra, note)
+    if not allow_missing:
+        refuse_missing(found)
+    return found.values
+
+
+def split_truth(
+    table: Table, features: Sequence[str] | None, width: int, truth: str | None = None
+) -> tuple[Table, Table]:
+    """Features and truth of held-out records.
+
+    The truth is the column named ``truth``; else, where both have names, what is no feature; else the last
+    columns beyond the model's ``width``. Raises TableError.
+    """
+    names = table.names
+    if truth is not None:
+        if names is None or truth not in names:
+            raise TableError(f"{table.source} has no column named {truth!r}")
+        chosen = [names.index(truth)]
+    elif names is not None and features is not None:
+        chosen = [i for i, name in enumerate(names) if name not in features]
+        if not chosen:
+            raise TableError(
+                f"{table.source} has no column beside the features; held-out records need the truth too"
+            )
+    else:
+        if table.columns <= width:
+            raise TableError(
+                f"{table.source} has {table.columns} columns; held-out records need the model's {width} "
+                "features and, "
+                "in the last column, the truth"
+            )
+        chosen = list(range(width, table.columns))
+    rest = [i for i in range(table.columns) if i not in chosen]
+    answer = table.taken(chosen)
+    refuse_missing(answer)
+    return table.taken(rest), answer
+
+
+def refuse_missing(table: Table) -> None:
+    """Raise TableError at the first missing value."""
+    gaps = np.argwhere(np.isnan(table.values))
+    if len(gaps):
+        row, column = (int(i) for i in gaps[0])
+        raise TableError(
+            f"{table.source}, line {table.lines[row]}, {table.column(column)}: the value is missing and "
+            "the model "
+            f"takes no missing values ({len(gaps)} in the file); fill it in as in training, or leave the "
+            "record out"
+        )
+
+
+def _check_count(table: Table, width: int) -> None:
+    if table.columns != width:
+        raise TableError(
+            f"{table.source} has {table.columns} columns and the model {width} features; give exactly these"
+        )
+
+
+def _by_name(table: Table, features: Sequence[FeatureLike], ignore_extra: bool, note: Note) -> Table:
+    assert table.names is not None
+    at = {name: i for i, name in enumerate(table.names) if name}
+    wanted = [feature.name for feature in features]
+    absent = [name for name in wanted if name not in at]
+    if absent:
+        close = difflib.get_close_matches(absent[0], list(at), 1)
+        hint = f" (is {close[0]!r} meant?)" if close else ""
+        raise TableError(
+            f"{table.source} lacks {_some(absent)}{hint}; the model's features are matched by the "
+            "header's names"
+        )
+    extra = [table.column(i) for i, name in enumerate(table.names) if name not in set(wanted)]
+    if extra and not ignore_extra:
+        raise TableError(
+            f"{table.source} has columns that the model has no feature for: {_some(extra)}; remove them, "
+            "or give "
+            "--ignore-extra-columns"
+        )
+    if extra:
+        note(f"{table.source}: ignored {_some(extra)}")
+    found = table.taken([at[name] for name in wanted])
+    if table.names != tuple(wanted) and not extra:
+        note(f"{table.source}: columns are in another order than the model's and were matched by name")
+    _check_units(found, features)
+    return found
+
+
+def _check_units(table: Table, features: Sequence[FeatureLike]) -> None:
+    if table.units is None:
+        return
+    for i, feature in enumerate(features):
+        given = table.units[i]
+        if given and feature.unit and canonical(given) != canonical(feature.unit):
+            raise TableError(
+                f"{table.source}, {table.column(i)} is in {given} and the model takes {feature.unit}; "
+                "convert it first"
+            )
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

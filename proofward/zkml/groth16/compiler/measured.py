@@ -1,0 +1,161 @@
+"""From a request to integers that were measured: trace, settle the task, search, check against ONNX Runtime,
+report. No keys yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from proofward.zkml.errors import CompileError, UnsupportedModel
+from proofward.zkml.groth16.compiler import float_model, quantise
+from proofward.zkml.groth16.compiler.compared import compared
+from proofward.zkml.groth16.compiler.network import FloatArray
+from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
+from proofward.zkml.groth16.compiler.ranges import accepted
+from proofward.zkml.groth16.compiler.recompile import Lowered, lower_ensemble
+from proofward.zkml.groth16.plan import Plan
+from proofward.zkml.groth16.program import reference
+from proofward.zkml.lanes import CompileRequest, HeldOut
+from proofward.zkml.manifest import Accuracy, Task
+from proofward.zkml.quantiser import AffineQuantiser
+from proofward.zkml.report import MIN_CALIBRATION, check_truth, report
+from proofward.zkml.task import resolve
+
+_SAMPLE = 256
+_TIE = 1e-5
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An integer program with its report. A tree ensemble has no plan."""
+
+    traced: Traced
+    task: Task
+    plan: Plan | None
+    lowered: Lowered
+    accuracy: Accuracy
+
+
+def quantised(request: CompileRequest) -> Measured:
+    """The request's model in integers. Raises UnsupportedModel, AccuracyError, CompileError."""
+    traced = trace(request.onnx)
+    _check_features(request, traced)
+    held_out = HeldOut(request.held_out.x, _indexed(request.held_out.y, traced))
+    task, decision = resolve(request.task, traced.decision, traced.kind, traced.length, held_out.y)
+    traced = replace(traced, decision=decision)
+    if held_out.y is not None:
+        check_truth(decision, traced.length, traced.labels, held_out.y)
+    _check_trace(request, traced)
+    plan = None
+    if traced.network is not None:
+        if len(request.calibration) < MIN_CALIBRATION:
+            raise CompileError(
+                f"{len(request.calibration)} calibration records are too few to learn the features' "
+                "ranges from; "
+                f"give {MIN_CALIBRATION} at least, better some hundred"
+            )
+        found = quantise.search(traced, request.calibration, request.bounds, request.progress)
+        plan, lowered = found.plan, Lowered(found.lowered.program, found.quantiser, found.lowered.scale)
+    else:
+        lowered = lower_ensemble(traced)
+        _check_ensemble(request, traced, lowered)
+    return Measured(traced, task, plan, lowered, _measure(request, held_out, traced, lowered))
+
+
+def _check_features(request: CompileRequest, traced: Traced) -> None:
+    features = int(np.prod(traced.input_shape))
+    for what, table in (("calibration", request.calibration), ("evaluation", request.held_out.x)):
+        if table.shape[1] != features:
+            raise CompileError(f"the {what} data has {table.shape[1]} features and the model {features}")
+
+
+def _check_trace(request: CompileRequest, traced: Traced) -> None:
+    """The traced network must be the model: the same scores as ONNX Runtime's, but for float32 rounding;
+    and its
+    decisions must be the labels that the model itself gives."""
+    sample = request.calibration[:_SAMPLE]
+    theirs = float_model.answers(request.onnx, traced, sample)
+    if traced.network is not None:
+        _same(traced, theirs.scores, float_model.squashed(traced, traced.network.evaluate(sample)), 1e-3)
+    _check_labels(traced, theirs)
+
+
+def _check_ensemble(request: CompileRequest, traced: Traced, lowered: Lowered) -> None:
+    sample = request.calibration[:_SAMPLE]
+    theirs = float_model.scores(request.onnx, traced, sample)
+    ours = reference.evaluate(lowered.program, lowered.quantiser.quantize(sample)) / lowered.scale
+    _same(traced, theirs, float_model.squashed(traced, ours), 1e-4)
+
+
+def _same(traced: Traced, theirs: FloatArray, ours: FloatArray, tolerance: float) -> None:
+    reach = tolerance * max(1.0, float(np.abs(theirs).max(initial=0.0)))
+    if theirs.shape != ours.shape or float(np.abs(theirs - ours).max(initial=0.0)) > reach:
+        raise UnsupportedModel(
+            f"the output {traced.output_name!r}, as the groth16 lane reads the model, differs from ONNX "
+            "Runtime's on "
+            "the calibration data, so it is refused; please report the model"
+        )
+
+
+def _check_labels(traced: Traced, theirs: float_model.Answers) -> None:
+    """Where the model gives labels of its own, they must be what its scores decide."""
+    if theirs.labels is None or traced.kind != "decided" or traced.decision == "multilabel":
+        return
+    names = [str(label) for label in traced.labels or range(max(2, traced.length))]
+    scores = theirs.scores
+    ours = (scores[:, 0] > 0).astype(int) if traced.decision == "sigmoid" else scores.argmax(axis=1)
+    certain = _margin(scores) > _TIE
+    differ = sum(
+        known and names[mine] != label
+        for mine, label, known in zip(ours, theirs.labels, certain, strict=True)
+    )
+    if differ:
+        raise UnsupportedModel(
+            f"on {differ} of {len(scores)} calibration records ONNX Runtime's own label is not the class "
+            "that the "
+            f"output {traced.output_name!r} favours; which of the two is meant is not in the model: "
+            "export it again "
+            "so that they agree, or give the scores as its only output"
+        )
+
+
+def _measure(request: CompileRequest, held_out: HeldOut, traced: Traced, lowered: Lowered) -> Accuracy:
+    """The final integers beside ONNX Runtime's floats, on records that chose nothing."""
+    x, y = held_out.x, held_out.y
+    taken = np.ones(len(x), dtype=bool)
+    if isinstance(lowered.quantiser, AffineQuantiser):
+        taken = accepted(lowered.quantiser, x)
+    if not taken.any():
+        raise CompileError(
+            "every record of the report lies outside the calibrated range; calibrate on such records"
+        )
+    x, y = x[taken], None if y is None else y[taken]
+    answers = float_model.answers(request.onnx, traced, x)
+    _check_labels(traced, answers)
+    ours = reference.evaluate(lowered.program, lowered.quantiser.quantize(x)) / lowered.scale
+    both = compared(traced, answers.scores, ours)
+    if traced.ensemble is not None and (both.flips & (_margin(answers.scores) > _TIE)).any():
+        raise CompileError(
+            "the tree ensemble's integers decide otherwise than ONNX Runtime; "
+            "this is a fault of the compiler: please report the model"
+        )
+    return report(both, y, given=len(taken), held_out=y is not None)
+
+
+def _margin(scores: FloatArray) -> FloatArray:
+    if scores.shape[1] == 1:
+        return np.abs(scores[:, 0])
+    ranked = np.sort(scores, axis=1)
+    return np.asarray(ranked[:, -1] - ranked[:, -2])
+
+
+def _indexed(truth: np.ndarray | None, traced: Traced) -> np.ndarray | None:
+    """The truth with labels as class indices (they may be given either way)."""
+    if truth is None or truth.ndim != 1 or traced.kind != "decided" or traced.labels is None:
+        return truth
+    index = {str(label): i for i, label in enumerate(traced.labels)}
+    named = [str(int(v)) if float(v).is_integer() else str(v) for v in truth.tolist()]
+    if not all(name in index for name in named):
+        return truth
+    return np.array([index[name] for name in named], dtype=np.int64)

@@ -1,0 +1,240 @@
+"""The report on a quantised model: what a clinician reads before trusting its integers, and its bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proofward.zkml.accuracy import decide, measure, r2
+from proofward.zkml.errors import AccuracyError, CompileError
+from proofward.zkml.manifest import Accuracy, Decision, Report
+
+Floats = NDArray[np.float64]
+
+MAX_DISAGREEMENT = 0.01
+MAX_SHIFT = 0.1
+MAX_REFUSED = 0.1
+MIN_CALIBRATION, FEW_RECORDS = 20, 50
+_Z = 1.959964  # 95 %
+_RESAMPLES = 400
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a publisher accepts of the integers against the float model.
+
+    Args:
+        loss: of accuracy or r2. disagreement: share of decisions that differ. shift: the largest of any score
+            (see :class:`~proofward.zkml.manifest.Report`). refused: share of records outside the range.
+    """
+
+    loss: float = 0.005
+    disagreement: float = MAX_DISAGREEMENT
+    shift: float = MAX_SHIFT
+    refused: float = MAX_REFUSED
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Both models' answers to the same records.
+
+    Args:
+        decision: how the scores are read. float_, integer: [n, length], each read by ``decide``.
+        float_shown, integer_shown: the same where a shift is measured: probabilities, or scores.
+        shift_of: what the shown numbers are.
+    """
+
+    decision: Decision
+    float_: Floats
+    integer: Floats
+    float_shown: Floats
+    integer_shown: Floats
+    shift_of: Literal["probability", "score", "spread"]
+
+    @property
+    def shifts(self) -> Floats:
+        """|integer - float| of each score, [n, length], in the unit of ``shift_of``."""
+        gap = np.abs(self.integer_shown - self.float_shown)
+        if self.shift_of == "probability" or not len(gap):
+            return gap
+        spread = self.float_shown.std(axis=0) if self.shift_of == "spread" else self.float_shown.std()
+        return np.asarray(gap / np.where(spread > 0, spread, 1.0))
+
+    @property
+    def flips(self) -> NDArray[np.bool_]:
+        """Which decisions differ: [n], or [n, labels]."""
+        if self.decision == "value":
+            return np.zeros(len(self.float_), dtype=bool)
+        return np.asarray(decide(self.decision, self.float_) != decide(self.decision, self.integer))
+
+
+def probabilities(decision: Decision, scores: Floats) -> Floats:
+    """Logits to probabilities, [n, length]."""
+    if decision in ("sigmoid", "multilabel"):
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(scores, -700, 700))))
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def report(
+    scores: Scores, truth: NDArray[np.float64] | NDArray[np.int64] | None, *, given: int, held_out: bool
+) -> Accuracy:
+    """Accuracy with its whole report, on the records that the range took; ``given`` counts the refused
+    too."""
+    accuracy = measure(scores.decision, scores.float_, scores.integer, truth)
+    n, binary = accuracy.records, scores.decision in ("sigmoid", "multilabel") or scores.float_.shape[1] == 2
+    flips = scores.flips
+    shifts = scores.shifts
+    kinds: dict[str, int | float] = {}
+    if scores.decision != "value":
+        kinds = {"agreement": 1.0 - float(flips.mean()), "flips": int(flips.sum())}
+        if binary:
+            theirs = np.asarray(decide(scores.decision, scores.float_))
+            kinds["false_negatives"] = int((flips & (theirs == 1)).sum())
+            kinds["false_positives"] = int((flips & (theirs == 0)).sum())
+    made = Report(
+        given=given,
+        refused=given - n,
+        held_out=held_out,
+        float_interval=_interval(accuracy, accuracy.float_, scores.float_, truth),
+        integer_interval=_interval(accuracy, accuracy.integer, scores.integer, truth),
+        largest_shift=float(shifts.max(initial=0.0)),
+        mean_shift=float(shifts.mean()),
+        shift_of=scores.shift_of,
+        warnings=_warnings(accuracy, truth, held_out),
+        **kinds,  # type: ignore[arg-type]
+    )
+    return accuracy.model_copy(update={"report": made})
+
+
+def require(accuracy: Accuracy, bounds: Bounds) -> None:
+    """Raise AccuracyError where disagreement, shift or the share of refused records pass their bounds. Of a
+    small set one decision may flip: less cannot be asked there."""
+    made = accuracy.report
+    if made is None:
+        return
+    if made.refused > bounds.refused * made.given:
+        raise AccuracyError(
+            f"{made.refused} of {made.given} records of the report lie outside the calibrated range; "
+            "calibrate on records like those"
+        )
+    decided = (
+        accuracy.records if made.flips is None else round(made.flips / max(1e-12, 1 - (made.agreement or 0)))
+    )
+    if made.flips is not None and made.flips > max(1.0, bounds.disagreement * decided):
+        raise AccuracyError(
+            f"{made.flips} of {accuracy.records} records are decided otherwise than by the float model; a "
+            f"disagreement above {bounds.disagreement:g} is refused. Give more calibration data, or a larger "
+            "--max-disagreement if that is acceptable"
+        )
+    if made.largest_shift > bounds.shift + 1e-12:
+        raise AccuracyError(
+            f"a {_SHIFTED[made.shift_of]} moves by {made.largest_shift:.3g} against the float model; a "
+            "shift above "
+            f"{bounds.shift:g} is refused. Give more calibration data, or a larger --max-shift if that "
+            "is acceptable"
+        )
+
+
+_SHIFTED = {
+    "probability": "probability",
+    "score": "score (in standard deviations of the scores)",
+    "spread": "value (in standard deviations of the answers)",
+}
+
+
+def check_truth(
+    decision: Decision,
+    length: int,
+    labels: tuple[int | str, ...] | None,
+    truth: NDArray[np.float64] | NDArray[np.int64],
+) -> None:
+    """Raise CompileError where the truth is none of the model's classes."""
+    if decision == "value":
+        return
+    classes = 2 if decision in ("sigmoid", "multilabel") else length
+    table = np.asarray(truth, dtype=np.float64)
+    if not np.isin(table, np.arange(classes)).all():
+        named = ", ".join(map(str, labels)) if labels else f"0 to {classes - 1}"
+        raise CompileError(
+            f"the truth of a held-out record is none of the model's classes ({named}); is the last "
+            "column the truth?"
+        )
+
+
+def lines(accuracy: Accuracy) -> list[str]:
+    """The report for a screen."""
+    made = accuracy.report
+    name = accuracy.metric
+    if made is None:
+        return [
+            f"accuracy {name}: float {accuracy.float_:.4f}, integers {accuracy.integer:.4f} on "
+            f"{accuracy.records} records"
+        ]
+    given = "held-out records" if made.held_out else "records kept back from calibration, without truth"
+    shown = [
+        f"records  {made.given} {given}, {made.refused} refused (outside the calibrated range)",
+        f"accuracy {name}: float {accuracy.float_:.4f} [{made.float_interval[0]:.4f}, "
+        f"{made.float_interval[1]:.4f}], "
+        f"integers {accuracy.integer:.4f} [{made.integer_interval[0]:.4f}, {made.integer_interval[1]:.4f}] "
+        "(95 % intervals)",
+    ]
+    if made.agreement is not None:
+        kinds = (
+            f", {made.false_negatives} false negatives and {made.false_positives} false positives"
+            if made.false_negatives is not None
+            else ""
+        )
+        shown.append(
+            f"against the float model: agreement {made.agreement:.4f}, {made.flips} decisions flipped{kinds}"
+        )
+    shown.append(
+        f"shift    largest {made.largest_shift:.4g}, mean {made.mean_shift:.4g} of a "
+        f"{_SHIFTED[made.shift_of]}"
+    )
+    return shown + [f"warning  {line}" for line in made.warnings]
+
+
+def _warnings(
+    accuracy: Accuracy, truth: NDArray[np.float64] | NDArray[np.int64] | None, held_out: bool
+) -> list[str]:
+    found = []
+    if not held_out:
+        found.append("no held-out records with the truth were given: accuracy is not known, only agreement")
+    if accuracy.records < FEW_RECORDS:
+        found.append(f"the report rests on {accuracy.records} records; its figures mean little")
+    if accuracy.metric == "r2" and truth is not None and accuracy.float_ < 0:
+        found.append(
+            f"the float model's r2 is {accuracy.float_:.3f}, worse than its mean: are truth and columns "
+            "the right ones?"
+        )
+    if accuracy.metric == "accuracy" and truth is not None and np.asarray(truth).ndim == 1:
+        _, counts = np.unique(np.asarray(truth), return_counts=True)
+        majority = float(counts.max()) / len(truth)
+        if accuracy.float_ < majority:
+            found.append(
+                f"the float model's accuracy {accuracy.float_:.3f} is below the largest class's share "
+                f"{majority:.3f}: "
+                "are truth and columns the right ones?"
+            )
+    return found
+
+
+def _interval(
+    accuracy: Accuracy, value: float, scores: Floats, truth: NDArray[np.float64] | NDArray[np.int64] | None
+) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson 1927); of r2 the percentiles of a bootstrap over records."""
+    n = accuracy.records
+    if accuracy.metric != "r2":
+        centre = (value + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+        half = _Z / (1 + _Z**2 / n) * float(np.sqrt(value * (1 - value) / n + _Z**2 / (4 * n**2)))
+        return max(0.0, centre - half), min(1.0, centre + half)
+    if truth is None:
+        return value, value
+    target = np.asarray(truth, dtype=np.float64).reshape(n, -1)
+    draws = np.random.default_rng(0).integers(0, n, (_RESAMPLES, n))
+    found = sorted(r2(target[draw], scores[draw]) for draw in draws)
+    return found[int(0.025 * _RESAMPLES)], found[int(0.975 * _RESAMPLES) - 1]
