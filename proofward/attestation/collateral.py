@@ -15,7 +15,7 @@ import dcap_qvl
 
 from proofward.attestation.errors import AttestationError, Code
 from proofward.protocol import ProtocolError
-from proofward.protocol.collateral import decode_collateral, encode_collateral
+from proofward.protocol.collateral import PLATFORM_CHAIN, decode_collateral, encode_collateral
 
 INTEL_PCS_URL: Final = dcap_qvl.INTEL_PCS_URL
 
@@ -23,9 +23,15 @@ INTEL_PCS_URL: Final = dcap_qvl.INTEL_PCS_URL
 class Collateral:
     """Certificate chains (PEM), CRLs (DER), TCB info and QE identity (JSON) with their signatures (64
     bytes).
+
+    A certificate chain of one platform's own is left out, as the pallet leaves it out: with it dcap-qvl would
+    verify that chain and not the quote's.
     """
 
     def __init__(self, inner: dcap_qvl.QuoteCollateralV3) -> None:
+        fields = json.loads(inner.to_json())
+        if fields.pop(PLATFORM_CHAIN, None) is not None:
+            inner = dcap_qvl.QuoteCollateralV3.from_json(json.dumps(fields))
         self.inner = inner
 
     @classmethod

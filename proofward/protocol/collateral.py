@@ -12,7 +12,7 @@ from proofward.protocol import bounds, scale
 from proofward.protocol.errors import Code, ProtocolError
 
 _BYTES = scale.byte_vec(bounds.MAX_COLLATERAL)
-_CHAIN: Final = "pck_certificate_chain"
+PLATFORM_CHAIN: Final = "pck_certificate_chain"
 
 TEXT_FIELDS: Final = (
     "pck_crl_issuer_chain",
@@ -20,7 +20,7 @@ TEXT_FIELDS: Final = (
     "tcb_info",
     "qe_identity_issuer_chain",
     "qe_identity",
-    _CHAIN,
+    PLATFORM_CHAIN,
 )
 """PEM chains and JSON documents; the other fields are CRLs (DER) and raw signatures, in hex."""
 
@@ -35,7 +35,7 @@ _FIELDS: Final = (
     "qe_identity",
     "qe_identity_signature",
 )
-_RECORD = scale.Record("Collateral", {**dict.fromkeys(_FIELDS, _BYTES), _CHAIN: scale.option(_BYTES)})
+_RECORD = scale.Record("Collateral", {**dict.fromkeys(_FIELDS, _BYTES), PLATFORM_CHAIN: scale.option(_BYTES)})
 
 
 def encode_collateral(fields: Mapping[str, str]) -> bytes:
@@ -49,8 +49,8 @@ def encode_collateral(fields: Mapping[str, str]) -> bytes:
         raise ProtocolError(
             f"collateral lacks a field or has bad hex: {error}", code=Code.MALFORMED
         ) from None
-    chain = fields.get(_CHAIN)
-    values[_CHAIN] = None if chain is None else chain.encode()
+    chain = fields.get(PLATFORM_CHAIN)
+    values[PLATFORM_CHAIN] = None if chain is None else chain.encode()
     encoded = _RECORD.encode(values)
     if len(encoded) > bounds.MAX_COLLATERAL:
         raise ProtocolError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,6 +204,135 @@ def test_no_quote_with_a_flipped_bit_verifies_as_before(
         return
     # a few bits lie in nothing signed (PEM line ends, the spare root): what is read must not change
     assert verified.quote == parse_quote(quote)
+
+
+def _why(quote: bytes, fields: dict[str, str], now: int = NOW) -> str:
+    with pytest.raises(AttestationError) as caught:
+        verify_quote(quote, Collateral.from_json(json.dumps(fields)), now=now, roots=DEVELOPMENT_ROOTS)
+    return str(caught.value)
+
+
+def _flipped(data: bytes, at: int) -> bytes:
+    changed = bytearray(data)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+_BODY = 48 + 584 + 4
+"""Where a v4 quote's signature data begins: header, TD report, length."""
+_QE = _BODY + 64 + 64 + 6
+"""The QE report: behind signature, attestation key, and type and length of the certification data."""
+
+#: Named after the cases of dcap-qvl's own suite (tests/test_suite.sh): what is flipped, and the reason.
+QUOTE_FAULTS: list[tuple[str, int, str]] = [
+    ("unsupported_version", 0, "malformed-quote: .*Unsupported body type"),
+    ("invalid_key_type", 2, "Unsupported DCAP attestation key type"),
+    ("invalid_qe_vendor", 14, "Unknown QE vendor ID"),
+    ("mrtd_flipped", 48 + 136, "ISV enclave report signature is invalid"),
+    ("report_data_flipped", 48 + 520, "ISV enclave report signature is invalid"),
+    ("invalid_isv_signature", _BODY + 10, "ISV enclave report signature is invalid"),
+    ("attestation_key_flipped", _BODY + 70, "QE report hash mismatch"),
+    ("qe_report_flipped", _QE + 20, "Signature is invalid for qe_report"),
+    ("invalid_qe_report_signature", _QE + 384 + 5, "Signature is invalid for qe_report"),
+    ("qe_auth_data_flipped", _QE + 384 + 64 + 4, "QE report hash mismatch"),
+]
+
+
+@pytest.mark.parametrize(("case", "at", "reason"), QUOTE_FAULTS, ids=[fault[0] for fault in QUOTE_FAULTS])
+def test_quote_faults(case: str, at: int, reason: str, platform: DevPlatform, dev_quote: bytes) -> None:
+    assert re.search(reason, _why(_flipped(dev_quote, at), platform.collateral(DAY))), case
+
+
+COLLATERAL_FAULTS: list[tuple[str, str, str]] = [
+    ("invalid_tcb_info_signature", "tcb_info_signature", "Signature is invalid for tcb_info"),
+    ("invalid_qe_identity_signature", "qe_identity_signature", "Signature is invalid for qe_identity"),
+    ("root_ca_crl_flipped", "root_ca_crl", "root CA CRL"),
+    ("pck_crl_flipped", "pck_crl", "PCK CRL"),
+    ("tcb_info_flipped", "tcb_info", "Signature is invalid for tcb_info"),
+    ("qe_identity_flipped", "qe_identity", "Signature is invalid for qe_identity"),
+    ("tcb_info_invalid_format", "tcb_info:", "Failed to decode TcbInfo"),
+    ("qe_identity_invalid_format", "qe_identity:", "Failed to decode QeIdentity"),
+    ("short_tcb_chain", "tcb_info_issuer_chain:", "chain is too short for TCB Info"),
+    ("short_qe_chain", "qe_identity_issuer_chain:", "chain is too short for QE Identity"),
+]
+
+
+@pytest.mark.parametrize(
+    ("case", "field", "reason"), COLLATERAL_FAULTS, ids=[f[0] for f in COLLATERAL_FAULTS]
+)
+def test_collateral_faults(
+    case: str, field: str, reason: str, platform: DevPlatform, dev_quote: bytes
+) -> None:
+    fields = platform.collateral(DAY)
+    name = field.removesuffix(":")
+    if field != name:
+        fields[name] = ""
+    elif name in ("tcb_info", "qe_identity"):
+        fields[name] = fields[name].replace('"version":', '"version": ', 1)
+    else:
+        fields[name] = _flipped(bytes.fromhex(fields[name]), 5).hex()
+    assert re.search(f"quote-rejected: .*{reason}", _why(dev_quote, fields)), case
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ("tcb_revoked", "quote-rejected: .*TCB status is invalid: Revoked"),
+        ("tcb_out_of_date", "tcb-not-allowed: .*OutOfDate is not acceptable"),
+        ("crl_expired", "quote-rejected: .*CrlExpired"),
+        ("tcb_info_from_future", "quote-rejected: .*issue date is in the future"),
+        ("fmspc_mismatch", "quote-rejected: "),
+        ("no_matching_tcb_level", "quote-rejected: .*No matching TCB level found"),
+    ],
+)
+def test_dates_statuses_and_platforms(
+    case: str, reason: str, platform: DevPlatform, dev_quote: bytes
+) -> None:
+    quote, fields, now = dev_quote, platform.collateral(DAY), NOW
+    if case == "tcb_revoked":
+        fields = platform.collateral(DAY, tcb_status="Revoked")
+    elif case == "tcb_out_of_date":
+        fields = platform.collateral(DAY, tcb_status="OutOfDate")
+    elif case == "crl_expired":
+        now += 40 * 86_400
+    elif case == "tcb_info_from_future":
+        now -= 40 * 86_400
+    elif case == "fmspc_mismatch":
+        fields = json.loads(sample("tdx_quote")[1].to_json())
+    else:
+        quote, outdated, now = sample("tdx_quote_outdated")
+        fields = json.loads(outdated.to_json())
+    assert re.search(reason, _why(quote, fields, now)), case
+
+
+@pytest.mark.parametrize("origin", ["simulator", "tdx_quote", "tdx_quote_td15ex"])
+def test_collateral_brings_no_certificate_chain_that_replaces_the_quotes(
+    origin: str, platform: DevPlatform, dev_quote: bytes
+) -> None:
+    """With a chain of its own in the collateral, dcap-qvl verifies that one: flips in the quote's passed."""
+    if origin == "simulator":
+        quote, fields, now = dev_quote, platform.collateral(DAY), NOW
+    else:
+        quote, given, now = sample(origin)
+        fields = json.loads(given.to_json())
+    start = quote.index(b"-----BEGIN CERTIFICATE-----")
+    end = quote.index(b"-----END CERTIFICATE-----", start)
+    chain = quote[start : quote.rindex(b"-----END CERTIFICATE-----") + 25].decode() + "\n"
+    collateral = Collateral.from_json(json.dumps({**fields, "pck_certificate_chain": chain}))
+    assert Collateral.decode(collateral.encode()).to_json() == collateral.to_json()
+    assert "pck_certificate_chain" not in collateral.to_json()
+    assert verify_quote(quote, collateral, now=now, roots=DEVELOPMENT_ROOTS)
+    passed = []
+    for at in range(start + 28, end - 1, 9):
+        if quote[at : at + 1].isspace():
+            continue
+        changed = quote[:at] + (b"A" if quote[at : at + 1] != b"A" else b"B") + quote[at + 1 :]
+        try:
+            verify_quote(changed, collateral, now=now, roots=DEVELOPMENT_ROOTS)
+        except AttestationError:
+            continue
+        passed.append(at - start)
+    assert passed == []
 
 
 def test_collateral_of_one_day_is_the_same_on_every_machine() -> None:
