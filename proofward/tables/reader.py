@@ -12,6 +12,7 @@ import json
 import sys
 import unicodedata
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -277,9 +278,7 @@ def _no_number(name: str, line: int, column: int, names: tuple[str, ...] | None,
 
 def _json_table(text: str, name: str, notes: list[str]) -> Table:
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
-    except _Twice as error:
-        raise TableError(f"{name} has the key {str(error)!r} twice in one object") from None
+        value = json.loads(text, object_pairs_hook=partial(_object, name), parse_constant=_constant)
     except (ValueError, RecursionError):
         raise TableError(
             f"{name} is not JSON: give a list of numbers, a list of such lists, or objects by feature name"
@@ -336,15 +335,11 @@ def _json_number(value: Any, where: str) -> float:
     return number
 
 
-class _Twice(ValueError):
-    """A key that an object has twice."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(name: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _Twice(key)
+            raise TableError(f"{name} has the key {key!r} twice in one object")
         found[key] = value
     return found
 
