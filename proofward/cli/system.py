@@ -33,7 +33,10 @@ def devnet(
     block_time: Annotated[int, typer.Option(help="Milliseconds between blocks when nothing waits.")] = 1000,
     spec: Annotated[Path | None, typer.Option(help="Another raw chain spec.")] = None,
     eth_port: Annotated[
-        int | None, typer.Option(help="Speak Ethereum's JSON-RPC on this port too; 0 takes a free port.")
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Speak Ethereum's JSON-RPC on this port too; 0 takes a free port."
+        ),
     ] = None,
     cors: Annotated[
         list[str] | None,
