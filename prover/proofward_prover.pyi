@@ -11,16 +11,19 @@ from typing import Literal, final
 __version__: str
 
 Code = Literal[
+    "bad-contribution",
     "bad-salt",
     "input-length",
     "input-out-of-range",
     "internal",
     "io",
     "key-mismatch",
+    "malformed-ceremony",
     "malformed-commitment",
     "malformed-key",
     "malformed-program",
     "malformed-proof",
+    "malformed-ptau",
     "malformed-template",
     "over-limit",
     "overflow",
@@ -110,6 +113,61 @@ def check_key(path: str | PathLike[str], circuit: Circuit, threads: int = 0) -> 
 
     So the verifying key is the circuit's. Raises io, malformed-key, key-mismatch.
     """
+
+@final
+class Ceremony:
+    """Phase 2 of a ceremony for a circuit's keys, between two contributors (docs/ceremony.md)."""
+
+    @staticmethod
+    def new(circuit: Circuit, ptau: str | PathLike[str]) -> Ceremony:
+        """Begin with a .ptau file. Raises io, malformed-ptau."""
+    @staticmethod
+    def read(path: str | PathLike[str]) -> Ceremony:
+        """What `write` wrote. Raises io, malformed-ceremony, malformed-key."""
+    def write(self, path: str | PathLike[str]) -> None:
+        """Write all of it, atomically. Raises io."""
+    def contribute(self, name: str) -> Ceremony:
+        """With a secret share more, made and erased here.
+
+        Raises bad-contribution, malformed-ceremony, over-limit.
+        """
+    def beacon(self, name: str, value: bytes, iterations: int) -> Ceremony:
+        """With a public share more: `value` (32 bytes) hashed 2^iterations times, iterations up to 40."""
+    def check(self, circuit: Circuit, ptau: str | PathLike[str]) -> None:
+        """Check phase 1, every contribution and the key.
+
+        Raises io, malformed-ptau, key-mismatch, bad-contribution, malformed-key.
+        """
+    def finish(self, path: str | PathLike[str]) -> tuple[bytes, bytes]:
+        """Write the proving key; (verifying key, SHA-256). Raises bad-contribution if nobody contributed."""
+    @property
+    def transcript(self) -> bytes:
+        """Every contribution, for `check_transcript`."""
+    @property
+    def contributions(self) -> list[tuple[str, bool, bytes]]:
+        """(name, whether it is a beacon, transcript hash after it) of each."""
+    @property
+    def circuit_digest(self) -> bytes: ...
+    @property
+    def phase1(self) -> bytes:
+        """SHA-256 of the .ptau file."""
+
+def check_transcript(
+    transcript: bytes, circuit: Circuit, ptau: str | PathLike[str], verifying_key: bytes
+) -> list[tuple[str, bool, bytes]]:
+    """The contributions (like Ceremony.contributions), if they made this key for this circuit.
+
+    Raises io, malformed-ceremony, malformed-ptau, malformed-key, key-mismatch, bad-contribution.
+    """
+
+def make_ptau(path: str | PathLike[str], power: int) -> None:
+    """Write a .ptau of 2^power powers that rest on this process alone, power up to 20.
+
+    Raises io, over-limit.
+    """
+
+def r1cs(circuit: Circuit) -> bytes:
+    """The constraint system in iden3's .r1cs format: wire 0 is 1, wires 1 and 2 are the commitments."""
 
 def prove(
     key: ProvingKey,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from proofward.cli import evidence, jobs, models, system, workers
+from proofward.cli import evidence, jobs, models, setup, system, workers
 from proofward.cli.verbs import Groups, extend
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ def _options(
 
 app.command("devnet")(system.devnet)
 app.add_typer(models.app, name="model")
+app.add_typer(setup.app, name="setup")
 app.add_typer(workers.app, name="worker")
 app.add_typer(jobs.app, name="job")
 app.command("verify")(evidence.verify)

@@ -119,7 +119,7 @@ pub fn equal(left: &[(G1Projective, G2Affine)], right: &[(G1Projective, G2Affine
 }
 
 /// A weight for each variable, and for each point of the domain.
-pub struct Weights(Vec<BigInt<4>>);
+pub struct Weights(pub Vec<BigInt<4>>);
 
 impl Weights {
 	/// From the operating system's randomness.
@@ -128,6 +128,11 @@ impl Weights {
 		OsRng.fill_bytes(&mut bytes);
 		let limb = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("8 bytes"));
 		Weights(bytes.chunks(16).map(|b| BigInt([limb(&b[..8]), limb(&b[8..]), 0, 0])).collect())
+	}
+
+	/// No weight at all.
+	pub fn zero(n: usize) -> Weights {
+		Weights(vec![BigInt::from(0u64); n])
 	}
 
 	fn of(&self, variables: impl Iterator<Item = usize>) -> Vec<BigInt<4>> {
@@ -140,15 +145,18 @@ impl Weights {
 }
 
 /// Values on the domain of the weighted sum of all variables' polynomials.
-struct Columns {
-	a: Vec<Fr>,
-	b: Vec<Fr>,
-	/// Without the public variables, which are never products.
-	c: Vec<Fr>,
+pub struct Columns {
+	/// Left sides.
+	pub a: Vec<Fr>,
+	/// Right sides.
+	pub b: Vec<Fr>,
+	/// Products, without the public variables, which are never products.
+	pub c: Vec<Fr>,
 }
 
 impl Columns {
-	fn new(matrices: &Matrices, layout: &Layout, weights: &Weights) -> Columns {
+	/// The rows' weighted sums, zeros after the last.
+	pub fn new(matrices: &Matrices, layout: &Layout, weights: &Weights) -> Columns {
 		let weights: Vec<Fr> =
 			weights.0.iter().map(|&x| Fr::from_bigint(x).expect("below the modulus")).collect();
 		let [mut a, mut b, mut c] = [(); 3].map(|()| Vec::with_capacity(layout.domain));

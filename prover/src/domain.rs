@@ -36,6 +36,11 @@ impl Domain {
 		Domain { size, roots }
 	}
 
+	/// The generator to the power i.
+	pub fn root(&self, i: usize) -> Fr {
+		self.roots[i]
+	}
+
 	/// An element whose `size`-th power is -1.
 	pub fn half_step(&self) -> Fr {
 		root_of_unity(2 * self.size)

@@ -5,6 +5,8 @@ use std::fmt;
 /// Why something was refused. `code` is what Python sees as `ProverError.code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
+	/// A contribution to a ceremony does not follow from those before it.
+	BadContribution,
 	/// A salt has the wrong length.
 	BadSalt,
 	/// Too many or too few values.
@@ -17,10 +19,14 @@ pub enum Refusal {
 	Io,
 	/// A key belongs to another circuit, or is not the one that was pinned.
 	KeyMismatch,
+	/// A ceremony's file is not one.
+	MalformedCeremony,
 	/// A commitment or field element is not 32 bytes below the modulus.
 	MalformedCommitment,
 	/// A key's bytes are not a key's.
 	MalformedKey,
+	/// A file of phase 1 is not one, or too small.
+	MalformedPtau,
 	/// A program's bytes are not a program's.
 	MalformedProgram,
 	/// A proof's bytes are not a proof's.
@@ -37,19 +43,22 @@ pub enum Refusal {
 
 impl Refusal {
 	/// Every refusal, in the order of its code.
-	pub const ALL: [Refusal; 14] = {
+	pub const ALL: [Refusal; 17] = {
 		use Refusal::*;
 		[
+			BadContribution,
 			BadSalt,
 			InputLength,
 			InputOutOfRange,
 			Internal,
 			Io,
 			KeyMismatch,
+			MalformedCeremony,
 			MalformedCommitment,
 			MalformedKey,
 			MalformedProgram,
 			MalformedProof,
+			MalformedPtau,
 			MalformedTemplate,
 			OverLimit,
 			Overflow,
@@ -60,16 +69,19 @@ impl Refusal {
 	/// The stable name.
 	pub const fn code(self) -> &'static str {
 		match self {
+			Refusal::BadContribution => "bad-contribution",
 			Refusal::BadSalt => "bad-salt",
 			Refusal::InputLength => "input-length",
 			Refusal::InputOutOfRange => "input-out-of-range",
 			Refusal::Internal => "internal",
 			Refusal::Io => "io",
 			Refusal::KeyMismatch => "key-mismatch",
+			Refusal::MalformedCeremony => "malformed-ceremony",
 			Refusal::MalformedCommitment => "malformed-commitment",
 			Refusal::MalformedKey => "malformed-key",
 			Refusal::MalformedProgram => "malformed-program",
 			Refusal::MalformedProof => "malformed-proof",
+			Refusal::MalformedPtau => "malformed-ptau",
 			Refusal::MalformedTemplate => "malformed-template",
 			Refusal::OverLimit => "over-limit",
 			Refusal::Overflow => "overflow",

@@ -1,10 +1,14 @@
-//! Keys and proofs for others: snarkjs' JSON and a Solidity verifier.
+//! For others' tools: keys and proofs in snarkjs' JSON, a Solidity verifier, the circuit in iden3's .r1cs.
 
 use ark_bn254::{Fq, Fr, G1Affine, G2Affine};
 use ark_ec::AffineRepr;
+use ark_ff::{BigInteger, PrimeField};
 use ark_groth16::{Proof, VerifyingKey};
 
+use crate::circuit::Circuit;
 use crate::error::{refuse, Refusal, Result};
+use crate::keys::rows;
+use crate::matrices::Var;
 use crate::points::{put_g1, put_g2, Bn254};
 
 fn list(items: &[String]) -> String {
@@ -87,4 +91,56 @@ pub fn solidity(key: &VerifyingKey<Bn254>, template: &str) -> Result<String> {
 			refuse(Refusal::MalformedTemplate, format!("unknown place in the template: {{{{{name}"))
 		}
 	}
+}
+
+/// The constraint system in iden3's binary format, version 1. Wire 0 is the constant 1, wires 1 and 2 are the
+/// commitments, then come the integer and the field variables.
+pub fn r1cs(circuit: &Circuit) -> Result<Vec<u8>> {
+	let matrices = rows(circuit)?;
+	let layout = &*circuit.layout;
+	let wire = |var: Var| match var {
+		Var::Int(0) => 0,
+		Var::Field(i) if i < 2 => 1 + i,
+		Var::Int(i) => 2 + i,
+		Var::Field(i) => layout.ints as u32 + i,
+	};
+	let mut constraints = Vec::new();
+	let mut put = |terms: Vec<(u32, Fr)>| {
+		constraints.extend((terms.len() as u32).to_le_bytes());
+		let mut terms = terms;
+		terms.sort_unstable_by_key(|term| term.0);
+		for (wire, x) in terms {
+			constraints.extend(wire.to_le_bytes());
+			constraints.extend(x.into_bigint().to_bytes_le());
+		}
+	};
+	let product = |c: Option<Var>| c.map(|var| (wire(var), Fr::from(1))).into_iter().collect::<Vec<_>>();
+	for row in &matrices.int_rows {
+		for side in [&row.a, &row.b] {
+			put(side.iter().map(|&(var, x)| (wire(var), Fr::from(x))).collect());
+		}
+		put(product(row.c));
+	}
+	for row in &matrices.field_rows {
+		for side in [&row.a, &row.b] {
+			put(side.iter().map(|&(var, x)| (wire(var), x)).collect());
+		}
+		put(product(row.c));
+	}
+	let wires = layout.widths.len() as u32;
+	let mut header = 32u32.to_le_bytes().to_vec();
+	header.extend(Fr::MODULUS.to_bytes_le());
+	// Wires; public outputs, public inputs, private inputs; labels; constraints.
+	header.extend([wires, 0, 2, 0].map(u32::to_le_bytes).concat());
+	header.extend(u64::from(wires).to_le_bytes());
+	header.extend((matrices.rows() as u32).to_le_bytes());
+	let labels: Vec<u8> = (0..u64::from(wires)).flat_map(u64::to_le_bytes).collect();
+	let mut out = b"r1cs".to_vec();
+	out.extend([1u32, 3].map(u32::to_le_bytes).concat());
+	for (kind, section) in [(1u32, header), (2, constraints), (3, labels)] {
+		out.extend(kind.to_le_bytes());
+		out.extend((section.len() as u64).to_le_bytes());
+		out.extend(section);
+	}
+	Ok(out)
 }

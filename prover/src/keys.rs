@@ -267,17 +267,25 @@ pub fn decode(bytes: &[u8], circuit: &Circuit) -> Result<Points> {
 	}
 	let verifying_key = points::verifying_key_from_bytes(reader.take(VERIFYING_KEY_BYTES)?)?;
 	let [a, b, l] = [&layout.a, &layout.b, &layout.l].map(|section| section.variables.len());
-	let own = reader.points::<g1::Config>(2)?;
-	let (a, b1, l, h) =
-		(reader.points(a)?, reader.points(b)?, reader.points(l)?, reader.points(layout.domain)?);
-	let b2 = reader.points(b)?;
-	let mut powers = Vec::with_capacity(layout.domain);
-	powers.push(G1Affine::generator());
-	powers.extend(reader.points::<g1::Config>(layout.domain - 1)?);
-	let taus = reader.points::<g2::Config>(2)?;
-	if !reader.bytes.is_empty() {
-		return malformed("it does not end after its last point");
+	let key = read_points(&mut reader, verifying_key, [a, b, l, layout.domain])?;
+	match reader.bytes {
+		[] => Ok(key),
+		_ => malformed("it does not end after its last point"),
 	}
+}
+
+/// The points after the verifying key; `sizes` are those of A, B, L and the domain. Refuses malformed-key.
+pub fn read_points(
+	reader: &mut Reader,
+	verifying_key: VerifyingKey<Bn254>,
+	[a, b, l, m]: [usize; 4],
+) -> Result<Points> {
+	let own = reader.points::<g1::Config>(2)?;
+	let (a, b1, l, h) = (reader.points(a)?, reader.points(b)?, reader.points(l)?, reader.points(m)?);
+	let b2 = reader.points(b)?;
+	let mut powers = vec![G1Affine::generator()];
+	powers.extend(reader.points::<g1::Config>(m.saturating_sub(1))?);
+	let taus = reader.points::<g2::Config>(2)?;
 	Ok(Points {
 		verifying_key,
 		beta_g1: own[0],
@@ -317,7 +325,7 @@ impl<'a> Reader<'a> {
 		P::BaseField: Coordinate,
 	{
 		let size = 2 * P::BaseField::BYTES;
-		let bytes = self.take(n * size)?;
+		let bytes = self.take(n.saturating_mul(size))?;
 		let mut points = vec![Affine::<P>::default(); n];
 		let sound =
 			bytes.par_chunks(size).zip(points.par_iter_mut()).with_min_len(CHUNK).all(|(bytes, point)| {
@@ -339,14 +347,19 @@ pub fn write(path: &Path, digest: &[u8; 32], key: &Points) -> Result<[u8; 32]> {
 	writer.put(&VERSION.to_le_bytes())?;
 	writer.put(digest)?;
 	writer.put(&points::verifying_key_to_bytes(&key.verifying_key))?;
+	write_points(&mut writer, key)?;
+	writer.finish()
+}
+
+/// The points after the verifying key. Refuses io.
+pub fn write_points(writer: &mut Writer, key: &Points) -> Result<()> {
 	writer.points(&[key.beta_g1, key.delta_g1])?;
 	for points in [&key.a, &key.b1, &key.l, &key.h] {
 		writer.points(points)?;
 	}
 	writer.points(&key.b2)?;
 	writer.points(&key.powers[1..])?;
-	writer.points(&[key.tau_g2, key.tau_m_g2])?;
-	writer.finish()
+	writer.points(&[key.tau_g2, key.tau_m_g2])
 }
 
 /// Writes a file under a temporary name, hashing on the way.

@@ -6,6 +6,7 @@
 //! `matrices` are what gadgets run on; `domain` and `msm` are arithmetic; the rest is bytes.
 
 mod backend;
+mod ceremony;
 mod check;
 mod circuit;
 mod commit;
@@ -22,6 +23,7 @@ mod matrices;
 mod msm;
 mod points;
 mod poseidon;
+mod ptau;
 #[cfg(feature = "python")]
 mod python;
 mod secrets;
@@ -29,10 +31,11 @@ mod setup;
 mod verify;
 
 pub use backend::Witness;
+pub use ceremony::{Contribution, ShareProof, State, Transcript};
 pub use circuit::{evaluate, record, run, synthesize, Circuit};
 pub use commit::{check_record, commit, open_record};
 pub use error::{Error, Refusal, Result};
-pub use export::{proof_json, solidity, verifying_key_json};
+pub use export::{proof_json, r1cs, solidity, verifying_key_json};
 pub use field::to_bytes;
 pub use groth16::prove;
 pub use ir::{encode, Bounds, Node, Op, Program, Row, Wire};
@@ -43,5 +46,6 @@ pub use points::{
 	commitment, proof_from_bytes, proof_to_bytes, verifying_key_from_bytes, verifying_key_to_bytes,
 	PROOF_BYTES, VERIFYING_KEY_BYTES,
 };
+pub use ptau::generate;
 pub use setup::setup;
 pub use verify::Verifier;

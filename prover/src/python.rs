@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 use crate::error::{refuse, Error, Refusal, Result};
 use crate::ir::{Bounds, Program};
 use crate::verify::Verifier;
-use crate::{circuit, commit, export, field, groth16, keys, points, poseidon, setup as key_setup};
+use crate::{
+	ceremony, circuit, commit, export, field, groth16, keys, points, poseidon, ptau, setup as key_setup,
+};
 
 pyo3::create_exception!(proofward_prover, ProverError, PyException);
 
@@ -222,6 +224,112 @@ fn check_key<'py>(
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
 	let (key, sha256) = released(py, || threaded(threads, || keys::check_file(&path, &circuit.0)))?;
 	Ok((bytes(py, &key), bytes(py, &sha256)))
+}
+
+type Contributions<'py> = Vec<(String, bool, Bound<'py, PyBytes>)>;
+
+fn contributions<'py>(py: Python<'py>, transcript: &ceremony::Transcript) -> Contributions<'py> {
+	let hashes = transcript.hashes();
+	let each = transcript.contributions.iter().zip(&hashes[1..]);
+	each.map(|(c, hash)| {
+		let beacon = matches!(c.proof, ceremony::ShareProof::Beacon(..));
+		(c.name.clone(), beacon, bytes(py, hash))
+	})
+	.collect()
+}
+
+#[pyclass(frozen, module = "proofward_prover")]
+struct Ceremony(ceremony::State);
+
+#[pymethods]
+impl Ceremony {
+	#[staticmethod]
+	fn new(py: Python<'_>, circuit: &Circuit, ptau: PathBuf) -> PyResult<Ceremony> {
+		Ok(Ceremony(released(py, || ceremony::State::new(&circuit.0, &ptau))?))
+	}
+
+	#[staticmethod]
+	fn read(py: Python<'_>, path: PathBuf) -> PyResult<Ceremony> {
+		Ok(Ceremony(released(py, || ceremony::State::read(&path))?))
+	}
+
+	fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+		released(py, || self.0.write(&path))
+	}
+
+	fn contribute(&self, py: Python<'_>, name: &str) -> PyResult<Ceremony> {
+		let mut next = self.0.clone();
+		released(py, || next.contribute(name).map(|()| next)).map(Ceremony)
+	}
+
+	fn beacon(&self, py: Python<'_>, name: &str, value: &[u8], iterations: u8) -> PyResult<Ceremony> {
+		let mut next = self.0.clone();
+		let made = || {
+			let value = array(Refusal::MalformedCeremony, "a beacon", value)?;
+			next.beacon(name, &value, iterations).map(|()| next)
+		};
+		released(py, made).map(Ceremony)
+	}
+
+	fn check(&self, py: Python<'_>, circuit: &Circuit, ptau: PathBuf) -> PyResult<()> {
+		released(py, || self.0.check(&circuit.0, &ptau))
+	}
+
+	fn finish<'py>(
+		&self,
+		py: Python<'py>,
+		path: PathBuf,
+	) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+		let (key, sha256) = released(py, || self.0.finish(&path))?;
+		Ok((bytes(py, &key), bytes(py, &sha256)))
+	}
+
+	#[getter]
+	fn transcript<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+		bytes(py, &self.0.transcript.encode())
+	}
+
+	#[getter]
+	fn contributions<'py>(&self, py: Python<'py>) -> Contributions<'py> {
+		contributions(py, &self.0.transcript)
+	}
+
+	#[getter]
+	fn circuit_digest<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+		bytes(py, &self.0.transcript.circuit)
+	}
+
+	#[getter]
+	fn phase1<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+		bytes(py, &self.0.transcript.phase1)
+	}
+}
+
+#[pyfunction]
+fn check_transcript<'py>(
+	py: Python<'py>,
+	transcript: &[u8],
+	circuit: &Circuit,
+	ptau: PathBuf,
+	verifying_key: &[u8],
+) -> PyResult<Contributions<'py>> {
+	let transcript = released(py, || {
+		let transcript = ceremony::Transcript::decode(transcript)?;
+		transcript.check_verifying_key(&circuit.0, &ptau, verifying_key)?;
+		Ok(transcript)
+	})?;
+	Ok(contributions(py, &transcript))
+}
+
+#[pyfunction]
+fn make_ptau(py: Python<'_>, path: PathBuf, power: u32) -> PyResult<()> {
+	released(py, || ptau::generate(&path, power))
+}
+
+#[pyfunction]
+fn r1cs<'py>(py: Python<'py>, circuit: &Circuit) -> PyResult<Bound<'py, PyBytes>> {
+	let made = released(py, || export::r1cs(&circuit.0))?;
+	Ok(bytes(py, &made))
 }
 
 #[pyfunction]
@@ -435,8 +543,12 @@ fn proofward_prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
 	module.add_class::<Circuit>()?;
 	module.add_class::<ProvingKey>()?;
 	module.add_class::<Proof>()?;
+	module.add_class::<Ceremony>()?;
 	module.add_function(wrap_pyfunction!(setup, module)?)?;
 	module.add_function(wrap_pyfunction!(check_key, module)?)?;
+	module.add_function(wrap_pyfunction!(check_transcript, module)?)?;
+	module.add_function(wrap_pyfunction!(make_ptau, module)?)?;
+	module.add_function(wrap_pyfunction!(r1cs, module)?)?;
 	module.add_function(wrap_pyfunction!(prove, module)?)?;
 	module.add_function(wrap_pyfunction!(evaluate, module)?)?;
 	module.add_function(wrap_pyfunction!(commit_values, module)?)?;

@@ -52,6 +52,7 @@ def test_the_verbs() -> None:
     wanted = """devnet demo doctor compile prove verify
         model publish,model list,model show,model audit,model setup
         worker run,worker status,worker list,worker retire,worker allow,worker disallow
+        setup new,setup contribute,setup verify,setup finish
         job submit,job show,job watch,job open"""
     names = {
         name.strip()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from proofward_prover import Circuit, make_ptau
 from skl2onnx import to_onnx
 from sklearn.ensemble import GradientBoostingClassifier
+from typer.testing import CliRunner
 
+from proofward.cli import app
 from proofward.zkml import (
     AccuracyError,
     Artifact,
@@ -231,3 +236,44 @@ def test_a_constant_feature_is_accepted_near_its_value(tmp_path: Path) -> None:
     made = compile_model(_network(), x, tmp_path / "model", name="m", lane="groth16", accuracy_bound=0.02)
     assert made.public.quantize(x[:1]).shape == (1, 4)
     assert made.manifest.weights_digest == hashlib.sha256(_network()).hexdigest()
+
+
+def test_a_ceremony_of_three_gives_a_model_its_keys(trees: Artifact, tmp_path: Path) -> None:
+    """By the command line, file by file, as contributors on three machines would."""
+    digits = Circuit((trees.path / "private" / "program.bin").read_bytes(), 1).domain.bit_length()
+    make_ptau(tmp_path / "phase1.ptau", digits)
+    powers = ["--artifact", str(trees.path), "--ptau", str(tmp_path / "phase1.ptau")]
+    file = [str(tmp_path / f"{i}.ceremony") for i in range(4)]
+
+    def setup(*arguments: str, code: int = 0) -> dict[str, Any]:
+        done = CliRunner().invoke(app, ["setup", *arguments, "--json"])
+        assert done.exit_code == code, done.output
+        said: dict[str, Any] = json.loads(done.stdout)
+        return said
+
+    setup("new", *powers, "--out", file[0])
+    for i, name in enumerate(("Ada", "Barbara", "Grace")):
+        made = setup("contribute", file[i], "--name", name, "--out", file[i + 1])
+        assert made["contributions"][-1]["name"] == name
+    assert setup("verify", file[3], *powers) == made
+    refused = setup("contribute", file[0], "--name", "Eve", "--out", file[1], code=1)
+    assert refused["error"]["code"] == "bad-artifact"
+    spoilt = bytearray(Path(file[3]).read_bytes())
+    spoilt[77] ^= 1
+    Path(file[1]).write_bytes(spoilt)
+    assert setup("verify", file[1], *powers, code=1)["error"]["code"] == "bad-contribution"
+    unfinished = setup("finish", file[0], *powers, "--out", str(tmp_path / "none"), code=1)
+    assert unfinished["error"]["code"] == "bad-contribution"
+    assert not (tmp_path / "none").exists()
+
+    out = tmp_path / "model"
+    done = setup("finish", file[3], *powers, "--out", str(out), "--beacon", "ab" * 32, "--iterations", "3")
+    artifact = load_artifact(out)
+    assert artifact.manifest.setup == "ceremony"
+    assert artifact.manifest.files["public/ceremony.bin"] == done["transcript"]
+    values = trees.public.quantize(_data(3, 5, 7)[0])[2:]
+    proof = artifact.prove(values, bytes(32), bytes(32))
+    assert artifact.public.verify(proof.input_commitment, proof.output_commitment, proof.proof)
+    assert not trees.public.verify(proof.input_commitment, proof.output_commitment, proof.proof)
+    assert setup("verify", "--artifact", str(out), *powers[2:])["contributions"] == done["contributions"]
+    assert setup("verify", *powers, code=1)["error"]["code"] == "bad-artifact"
