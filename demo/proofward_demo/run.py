@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from proofward.devnet.chains import Devnet
 from proofward.errors import ProofwardError
 from proofward.protocol import sha256, weights_digest
 from proofward.publisher.publish import publish
-from proofward.zkml import Artifact, Evaluation, compile_model, load_artifact
+from proofward.zkml import Artifact, ArtifactError, Evaluation, compile_model, load_artifact
 from proofward_demo.attacker import Attacker
 from proofward_demo.data import DemoModel, train
 from proofward_demo.enclave_measurement import this_checkout
@@ -127,9 +127,10 @@ class _Demo:
     def _compiled(self, model: DemoModel) -> Artifact:
         path = self.build / "models" / f"breast-cancer-{model.kind}"
         if path.exists():
-            artifact = load_artifact(path)
-            if artifact.manifest.weights_digest == weights_digest(model.onnx).hex():
-                return artifact
+            with suppress(ArtifactError):  # of an earlier version, or cut off
+                artifact = load_artifact(path)
+                if artifact.manifest.weights_digest == weights_digest(model.onnx).hex():
+                    return artifact
             shutil.rmtree(path)
         return compile_model(
             model.onnx,

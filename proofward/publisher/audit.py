@@ -10,6 +10,7 @@ from proofward.client import Client
 from proofward.client.store import default_directory
 from proofward.errors import NotFound
 from proofward.zkml import load_public
+from proofward.zkml.external import whole
 from proofward.zkml.verifier_contract import audit as audit_model
 
 
@@ -17,7 +18,7 @@ def audit(onnx: Path, artifact: Path, which: str | None, url: str) -> list[Check
     """Recompute weights digest, circuit and verifying key from the ONNX file; with a model on the chain,
     its record and contract too."""
     try:
-        data = onnx.read_bytes()
+        data, _ = whole(onnx)
     except OSError as error:
         raise NotFound(f"cannot read {onnx}: {error.strerror}") from error
     public = load_public(artifact)

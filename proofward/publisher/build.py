@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from proofward.tables import Table, TableError, arrange, read_table, split_truth
 from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, load_artifact
+from proofward.zkml.external import whole
 from proofward.zkml.manifest import Feature, Task, Wishes
 from proofward.zkml.report import MAX_SHIFT
 from proofward.zkml.task import TASKS
@@ -74,7 +75,11 @@ def artifact(
         return load_artifact(source)
     if lane not in LANES:
         raise CompileError(f"there is no lane {lane!r}: use one of {', '.join(LANES)}", code="usage")
-    onnx = read_onnx(source)
+    onnx, taken_in = read_onnx(source)
+    if taken_in:
+        progress(
+            f"the weights beside {source} are taken into the artefact's model.onnx, whose digest covers them"
+        )
     out = out or source.with_suffix(".proofward")
     if (out / "public" / "manifest.json").is_file():
         found = load_artifact(out)
@@ -106,10 +111,10 @@ def artifact(
     )
 
 
-def read_onnx(source: Path) -> bytes:
-    """The ONNX file's bytes. Raises CompileError."""
+def read_onnx(source: Path) -> tuple[bytes, bool]:
+    """The ONNX file's bytes, weights beside it taken in, and whether there were any. Raises CompileError."""
     try:
-        return source.read_bytes()
+        return whole(source)
     except OSError as error:
         raise CompileError(f"cannot read {source}: {error.strerror}", code="not-found") from error
 
@@ -123,7 +128,7 @@ def records(calibration: Path, evaluation: Path | None, choices: Choices, progre
         table = table.taken([i for i, name in enumerate(table.names) if name != choices.truth])
     features = features_of(table)
     width = table.columns
-    x = arrange(table, features, width, note=progress)
+    x = arrange(table, features, width, allow_missing=True, note=progress)
     if evaluation is None:
         return Records(x, None, features, None)
     names = None if features is None else [feature.name for feature in features]
@@ -132,7 +137,9 @@ def records(calibration: Path, evaluation: Path | None, choices: Choices, progre
         raise TableError(
             f"{evaluation} has {truth.columns} columns that are no features: name the truth by --truth"
         )
-    held_out = arrange(given, features, width, ignore_extra=choices.ignore_extra, note=progress)
+    held_out = arrange(
+        given, features, width, ignore_extra=choices.ignore_extra, allow_missing=True, note=progress
+    )
     y = truth.values[:, 0] if truth.columns == 1 else truth.values
     outputs = None if truth.names is None else list(truth.names)
     return Records(x, Evaluation(held_out, y), features, outputs)
@@ -168,7 +175,7 @@ def setup_request(
         raise CompileError(f"there is no task {choices.task!r}: use one of {', '.join(TASKS)}", code="usage")
     tables = records(calibration, evaluation, choices, progress)
     request: dict[str, Any] = {
-        "onnx": read_onnx(source),
+        "onnx": read_onnx(source)[0],
         "name": name or source.stem,
         "lane": lane,
         "batch": batch,

@@ -14,6 +14,7 @@ from proofward.zkml import report
 from proofward.zkml.accuracy import Evaluation, require
 from proofward.zkml.artifact import Artifact, fresh_directory, hash_tree, load_artifact
 from proofward.zkml.errors import CompileError, LaneUnavailable, UnsupportedModel, ZkmlError
+from proofward.zkml.external import refuse_external
 from proofward.zkml.lanes import _ROOMS, Compiled, CompileRequest, HeldOut, Lane, Progress, lane
 from proofward.zkml.manifest import (
     MAX_BATCH,
@@ -69,6 +70,7 @@ def compile_model(
     """
     if not 0 < len(onnx) <= MAX_ONNX_BYTES:
         raise CompileError(f"the ONNX file must be 1 to {MAX_ONNX_BYTES} bytes, got {len(onnx)}")
+    refuse_external(onnx)
     if not 1 <= batch <= MAX_BATCH:
         raise CompileError(f"batch must be 1 to {MAX_BATCH}, got {batch}")
     disagreement = max(MAX_DISAGREEMENT, accuracy_bound) if max_disagreement is None else max_disagreement
@@ -147,7 +149,9 @@ def choose_lane(onnx: bytes, batch: int, wanted: Literal["auto", "groth16", "ezk
         chosen = lane(wanted)
         refusal = _refusal(chosen, onnx, batch)
         if refusal is not None:
-            raise UnsupportedModel(f"the {wanted} lane does not take this model: {refusal}; try --lane auto")
+            others = [name for name in _ROOMS if name != wanted and _offer(name, onnx, batch)[0] is not None]
+            advice = f"; the {others[0]} lane takes it (--lane {others[0]})" if others else ""
+            raise UnsupportedModel(f"the {wanted} lane does not take this model: {refusal}{advice}")
         return chosen, "chosen by the publisher"
     refusals: list[str] = []
     for name in _ROOMS:
@@ -169,7 +173,7 @@ def _offer(name: LaneName, onnx: bytes, batch: int) -> tuple[Lane | None, str]:
 
 def _table(data: NDArray[np.float64]) -> NDArray[np.float64]:
     table = np.asarray(data, dtype=np.float64)
-    if table.ndim < 2 or len(table) == 0 or not np.isfinite(table).all():
+    if table.ndim < 2 or len(table) == 0 or np.isinf(table).any():
         raise CompileError("calibration data must be a table of finite numbers, one record a row")
     return table.reshape(len(table), -1)
 

@@ -22,6 +22,7 @@ HALF_STEP = 0.5 + 1e-9
 FLAG_SLACK = 1e-3  # what float32 records lose of a flag's two values
 
 Floats = NDArray[np.float64]
+Filled = tuple[Annotated[int, Field(ge=0, lt=MAX_FEATURES)], float]
 Integers = NDArray[np.int64]
 
 
@@ -31,7 +32,8 @@ class _Strict(BaseModel):
 
 class AffineQuantiser(_Strict):
     """Per-feature affine map. `scale` is steps per unit (> 0); `low` and `high` are inclusive integer
-    bounds. `flags` are the features that take the values of their steps alone, nothing in between."""
+    bounds. `flags` are the features that take the values of their steps alone, nothing in between;
+    `imputed` has (feature, value) pairs: the value that the model itself puts in a missing one's place."""
 
     kind: Literal["affine"] = "affine"
     scale: list[float] = Field(min_length=1, max_length=MAX_FEATURES)
@@ -39,6 +41,7 @@ class AffineQuantiser(_Strict):
     low: list[int]
     high: list[int]
     flags: list[int] = Field(default_factory=list, max_length=MAX_FEATURES)
+    imputed: list[Filled] = Field(default_factory=list, max_length=MAX_FEATURES)
 
     @model_validator(mode="after")
     def _consistent(self) -> AffineQuantiser:
@@ -66,7 +69,7 @@ class AffineQuantiser(_Strict):
 
     def quantize(self, x: Floats) -> Integers:
         """[n, features] floats to int64 of the same shape. Raises InputRangeError."""
-        x = _rows(x, self.features)
+        x = _rows(filled(x, self.imputed), self.features)
         with np.errstate(over="ignore"):
             exact = (x - np.array(self.offset)) * np.array(self.scale)
             steps = np.rint(exact)
@@ -91,6 +94,7 @@ class AffineQuantiser(_Strict):
 
     def taken(self, x: Floats) -> NDArray[np.bool_]:
         """Which of the records [n, features] quantize() takes."""
+        x = filled(x, self.imputed)
         with np.errstate(over="ignore", invalid="ignore"):
             exact = (x - np.array(self.offset)) * np.array(self.scale)
             steps = np.rint(exact)
@@ -119,6 +123,7 @@ class ThresholdQuantiser(_Strict):
 
     kind: Literal["thresholds"] = "thresholds"
     thresholds: list[list[float]] = Field(min_length=1, max_length=MAX_FEATURES)
+    imputed: list[Filled] = Field(default_factory=list, max_length=MAX_FEATURES)
 
     @model_validator(mode="after")
     def _increasing(self) -> ThresholdQuantiser:
@@ -137,7 +142,7 @@ class ThresholdQuantiser(_Strict):
 
     def quantize(self, x: Floats) -> Integers:
         """[n, features] floats to int64 ranks of that shape. Raises InputRangeError on NaN or infinity."""
-        single = _rows(x, self.features).astype(np.float32).astype(np.float64)
+        single = _rows(filled(x, self.imputed), self.features).astype(np.float32).astype(np.float64)
         ranks = [
             np.searchsorted(np.array(row, dtype=np.float64), single[:, i], side="left")
             for i, row in enumerate(self.thresholds)
@@ -157,6 +162,17 @@ def check_range(quantiser: AffineQuantiser | ThresholdQuantiser, q: Integers) ->
     if outside.any():
         row, feature = (int(i) for i in np.argwhere(outside)[0])
         raise InputRangeError(f"record {row}, feature {feature} is outside [{low[feature]}, {high[feature]}]")
+
+
+def filled(x: Floats, imputed: list[Filled]) -> Floats:
+    """Records with each missing value (NaN) of the features named replaced by the model's own."""
+    if not imputed:
+        return x
+    table = np.array(x, dtype=np.float64, ndmin=2)
+    for feature, value in imputed:
+        if feature < table.shape[1]:
+            table[np.isnan(table[:, feature]), feature] = value
+    return table
 
 
 def _rows(x: Floats, features: int) -> Floats:

@@ -56,7 +56,12 @@ def run_model(name: str, folder: Path, expected: dict[str, Any]) -> Result:
             )
             public = made.public
             shape = public.manifest.input
-            x = arrange(read_table(folder / "rec.csv"), shape.features, shape.quantiser.features)
+            x = arrange(
+                read_table(folder / "rec.csv"),
+                shape.features,
+                shape.quantiser.features,
+                allow_missing=shape.missing,
+            )
             got = [public.decide(made.infer(public.quantize(row[None])))[0] for row in x]
             made.close()
         except (ZkmlError, TableError) as error:

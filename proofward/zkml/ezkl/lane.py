@@ -185,6 +185,8 @@ class EzklLane:
 class _Compilation:
     def __init__(self, request: CompileRequest, folder: Path) -> None:
         self.request = request
+        if not (np.isfinite(request.calibration).all() and np.isfinite(request.held_out.x).all()):
+            raise CompileError("the records must be finite numbers: the ezkl lane takes no missing values")
         original = graph.read(request.onnx)
         self.output_name = original.output
         if request.calibration.shape[1] != int(np.prod(original.shape)):

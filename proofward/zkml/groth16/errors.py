@@ -15,8 +15,5 @@ class UnsupportedOperator(UnsupportedModel):
     code = "unsupported-operator"
 
     def __init__(self, op: str, node: str, reason: str) -> None:
-        super().__init__(
-            f"operator {op} (node {node!r}) is not supported by the groth16 lane: {reason}; "
-            "the ezkl lane may take this model (--lane ezkl)"
-        )
+        super().__init__(f"operator {op} (node {node!r}) is not supported by the groth16 lane: {reason}")
         self.op, self.node, self.reason = op, node, reason

@@ -49,7 +49,9 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
     return Compiled(
         setup=request.setup,
         circuit_digest=circuit.digest,
-        input=InputSpec(shape=list(traced.input_shape), quantiser=lowered.quantiser),
+        input=InputSpec(
+            shape=list(traced.input_shape), quantiser=lowered.quantiser, missing=bool(traced.imputed)
+        ),
         output=OutputSpec(
             length=len(lowered.program.output.wires),
             scale=lowered.scale,

@@ -55,20 +55,13 @@ def answers(model: bytes, traced: Traced, x: FloatArray) -> Answers:
         raise CompileError(
             f"the model's batch axis is fixed to {given.shape[0]}; export it with a batch of 1 or a free one"
         )
-    if traced.one_by_one:
-        size = 1
     records = x.reshape(len(x), *traced.input_shape).astype(_TYPES[given.type])
     label = _label_output(session, traced.output_name)
     wanted = [traced.output_name] + ([label] if label else [])
-    parts, labels = [], []
-    for start in range(0, len(records), size):
-        try:
-            found = session.run(wanted, {given.name: records[start : start + size]})
-        except Exception as error:  # ONNX Runtime's exceptions have no common base
-            raise UnsupportedModel(f"ONNX Runtime does not run the model: {_first_line(error)}") from error
-        parts.append(_array(found[0]).reshape(min(size, len(records) - start), -1))
-        if label:
-            labels += [str(one) for one in np.asarray(found[1]).reshape(-1).tolist()]
+    try:
+        parts, labels = _run(session, wanted, given.name, records, size)
+    except _NotBatched:
+        parts, labels = _run(session, wanted, given.name, records, 1)
     table = np.concatenate(parts).reshape(len(x), -1)
     if not np.isfinite(table).all():
         raise CompileError(
@@ -79,6 +72,32 @@ def answers(model: bytes, traced: Traced, x: FloatArray) -> Answers:
     if traced.squash == "sigmoid" and traced.decision in ("sigmoid", "multilabel"):
         table = table - 0.5
     return Answers(table, labels if label and len(labels) == len(x) else None)
+
+
+class _NotBatched(Exception):
+    """The graph reads its batch axis as part of a record: it is run with one record at a time."""
+
+
+def _run(
+    session: onnxruntime.InferenceSession, wanted: list[str], name: str, records: np.ndarray, size: int
+) -> tuple[list[FloatArray], list[str]]:
+    parts: list[FloatArray] = []
+    labels: list[str] = []
+    for start in range(0, len(records), size):
+        batch = records[start : start + size]
+        try:
+            found = session.run(wanted, {name: batch})
+        except Exception as error:
+            if size > 1:
+                raise _NotBatched from error
+            raise UnsupportedModel(f"ONNX Runtime does not run the model: {_first_line(error)}") from error
+        scores = _array(found[0])
+        if size > 1 and (scores.ndim == 0 or len(scores) != len(batch)):
+            raise _NotBatched
+        parts.append(scores.reshape(len(batch), -1))
+        if len(wanted) > 1:
+            labels += [str(one) for one in np.asarray(found[1]).reshape(-1).tolist()]
+    return parts, labels
 
 
 def squashed(traced: Traced, logits: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from proofward.zkml.groth16.plan import Plan
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.lanes import CompileRequest, HeldOut
 from proofward.zkml.manifest import Accuracy, Task
-from proofward.zkml.quantiser import AffineQuantiser
+from proofward.zkml.quantiser import AffineQuantiser, filled
 from proofward.zkml.report import MIN_CALIBRATION, check_truth, report
 from proofward.zkml.task import resolve
 
@@ -41,7 +41,10 @@ def quantised(request: CompileRequest) -> Measured:
     """The request's model in integers. Raises UnsupportedModel, AccuracyError, CompileError."""
     traced = trace(request.onnx)
     _check_features(request, traced)
-    held_out = HeldOut(request.held_out.x, _indexed(request.held_out.y, traced))
+    request = replace(request, calibration=_imputed(request.calibration, traced, "calibration"))
+    held_out = HeldOut(
+        _imputed(request.held_out.x, traced, "evaluation"), _indexed(request.held_out.y, traced)
+    )
     task, decision = resolve(request.task, traced.decision, traced.kind, traced.length, held_out.y)
     traced = replace(traced, decision=decision)
     if held_out.y is not None:
@@ -61,6 +64,20 @@ def quantised(request: CompileRequest) -> Measured:
         lowered = lower_ensemble(traced)
         _check_ensemble(request, traced, lowered)
     return Measured(traced, task, plan, lowered, _measure(request, held_out, traced, lowered))
+
+
+def _imputed(x: FloatArray, traced: Traced, what: str) -> FloatArray:
+    """Records with the model's own values for missing ones. Raises CompileError where it has none."""
+    found = filled(x, list(traced.imputed))
+    gaps = np.argwhere(~np.isfinite(found))
+    if len(gaps):
+        row, feature = (int(i) for i in gaps[0])
+        raise CompileError(
+            f"the {what} data must be finite: record {row}, feature {feature} is missing and the model "
+            "imputes "
+            "nothing there; fill it in as in training, or leave the record out"
+        )
+    return found
 
 
 def _check_features(request: CompileRequest, traced: Traced) -> None:
@@ -94,7 +111,7 @@ def _same(traced: Traced, theirs: FloatArray, ours: FloatArray, tolerance: float
         raise UnsupportedModel(
             f"the output {traced.output_name!r}, as the groth16 lane reads the model, differs from ONNX "
             "Runtime's on "
-            "the calibration data, so it is refused; please report the model"
+            "the calibration data, so it is refused; export it with plainer operators (docs/models.md)"
         )
 
 
@@ -137,8 +154,9 @@ def _measure(request: CompileRequest, held_out: HeldOut, traced: Traced, lowered
     both = compared(traced, answers.scores, ours)
     if traced.ensemble is not None and (both.flips & (_margin(answers.scores) > _TIE)).any():
         raise CompileError(
-            "the tree ensemble's integers decide otherwise than ONNX Runtime; "
-            "this is a fault of the compiler: please report the model"
+            "the tree ensemble's integers decide otherwise than ONNX Runtime on records that are no "
+            "ties, so the "
+            "model is refused; export it with plainer operators (docs/models.md)"
         )
     return report(both, y, given=len(taken), held_out=y is not None)
 

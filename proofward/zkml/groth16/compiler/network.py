@@ -20,6 +20,56 @@ FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Steps:
+    """How float32 arithmetic makes each element from one input: what a tree below a scaler compares.
+
+    Args:
+        source: int64 ``[size]``, the input each element comes from.
+        chain: ``(operation, operand)`` in order; operation is sub, add, mul or div, operand float32
+        ``[size]``.
+    """
+
+    source: npt.NDArray[np.int64]
+    chain: tuple[tuple[str, npt.NDArray[np.float32]], ...] = ()
+
+    def then(self, operation: str, operand: npt.ArrayLike) -> Steps:
+        """One more operation."""
+        values = np.broadcast_to(np.asarray(operand, dtype=np.float32).reshape(-1), self.source.shape)
+        return Steps(self.source, (*self.chain, (operation, values)))
+
+    def take(self, index: npt.NDArray[np.int64]) -> Steps:
+        """The elements of ``index``, flat."""
+        flat = index.reshape(-1)
+        return Steps(self.source[flat], tuple((name, operand[flat]) for name, operand in self.chain))
+
+    def run(self, element: int, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The element's float32 values for values of its input."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name, operand in self.chain:
+                x = _STEP[name](x, operand[element])
+        return x
+
+
+_STEP = {"sub": np.subtract, "add": np.add, "mul": np.multiply, "div": np.divide}
+_IDENTITY = {"sub": 0.0, "add": 0.0, "mul": 1.0, "div": 1.0}
+
+
+def joined(parts: Sequence[Steps | None]) -> Steps | None:
+    """The steps of several tensors, one after another; None where one has none."""
+    known = [part for part in parts if part is not None]
+    if len(known) != len(parts):
+        return None
+    sizes = [len(part.source) for part in known]
+    chain: list[tuple[str, npt.NDArray[np.float32]]] = []
+    for i, part in enumerate(known):
+        for name, operand in part.chain:
+            padded = [np.full(n, _IDENTITY[name], dtype=np.float32) for n in sizes]
+            padded[i] = operand
+            chain.append((name, np.concatenate(padded)))
+    return Steps(np.concatenate([part.source for part in known]), tuple(chain))
+
+
+@dataclass(frozen=True)
 class Affine:
     """A tensor whose every element is an affine function of the wires.
 
@@ -28,12 +78,14 @@ class Affine:
         bias: float64 ``[size]``.
         shape: the tensor's shape, the batch axis of length 1 included.
         regressor: it is what a regressor's operator gives, hence values and no logits.
+        steps: how float32 makes each element from one input, where each is of one input.
     """
 
     rows: sparse.csr_array
     bias: FloatArray
     shape: tuple[int, ...]
     regressor: bool = False
+    steps: Steps | None = None
 
     @property
     def size(self) -> int:
@@ -48,11 +100,12 @@ class Affine:
     def take(self, index: npt.NDArray[np.int64]) -> Affine:
         """The elements named by ``index`` (row numbers), in the index's shape."""
         flat = index.reshape(-1)
-        return Affine(self.rows[flat], self.bias[flat], tuple(int(n) for n in index.shape))
+        steps = None if self.steps is None else self.steps.take(flat)
+        return Affine(self.rows[flat], self.bias[flat], tuple(int(n) for n in index.shape), steps=steps)
 
     def reshaped(self, shape: Sequence[int]) -> Affine:
         """The same elements in another shape of the same size."""
-        return Affine(self.rows, self.bias, tuple(int(n) for n in shape), self.regressor)
+        return Affine(self.rows, self.bias, tuple(int(n) for n in shape), self.regressor, self.steps)
 
     def mapped(self, matrix: sparse.csr_array, bias: FloatArray, shape: Sequence[int]) -> Affine:
         """``matrix @ self + bias``, in the given shape."""
@@ -89,7 +142,8 @@ def stacked(parts: Sequence[Affine], index: npt.NDArray[np.int64]) -> Affine:
     width = max(part.rows.shape[1] for part in parts)
     rows = sparse.csr_array(sparse.vstack([widened(part.rows, width) for part in parts]))
     bias = np.concatenate([part.bias for part in parts])
-    return Affine(rows, bias, tuple(index.shape)).take(index)
+    steps = joined([part.steps for part in parts])
+    return Affine(rows, bias, tuple(index.shape), steps=steps).take(index)
 
 
 @dataclass(frozen=True)
@@ -115,11 +169,13 @@ class Network:
         input_shape: shape of one record (no batch axis).
         blocks: ReLU blocks in order.
         output: the logits, an affine map over all wires.
+        imputed: what the model puts in the place of a missing input.
     """
 
     input_shape: tuple[int, ...]
     blocks: list[ReluBlock] = field(default_factory=list)
     output: Affine | None = None
+    imputed: dict[int, float] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -129,7 +185,8 @@ class Network:
     def input(self) -> Affine:
         """The input tensor, batch axis first."""
         size = int(np.prod(self.input_shape))
-        return Affine(sparse.csr_array(sparse.eye_array(size)), np.zeros(size), (1, *self.input_shape))
+        rows = sparse.csr_array(sparse.eye_array(size))
+        return Affine(rows, np.zeros(size), (1, *self.input_shape), steps=Steps(np.arange(size)))
 
     def relu(self, name: str, value: Affine) -> Affine:
         """Append a ReLU block over ``value`` and return its new wires as a tensor."""

@@ -29,7 +29,8 @@ from proofward.zkml.lanes import Progress
 from proofward.zkml.quantiser import AffineQuantiser
 from proofward.zkml.report import Bounds
 
-MAX_INPUT_BITS = 10
+MAX_INPUT_BITS = 14
+WIDEST_INPUT = (10, 12, 14, 8)
 MIN_LAYER_BITS, MAX_LAYER_BITS = 4, 19
 ACTIVATION_BITS = (5, 6, 4, 7, 8, 3, 9, 10, 2)  # the likeliest first
 WIDEST_ACTIVATION = 12
@@ -85,7 +86,7 @@ class _Search:
     def _lower(
         self, bits: int, plan: Plan
     ) -> tuple[int | None, AffineQuantiser, network_program.NetworkProgram | None]:
-        quantiser = affine_quantiser(self.calibration, self.network.input_shape, bits)
+        quantiser = affine_quantiser(self.calibration, self.network.input_shape, bits, self.traced.imputed)
         try:
             lowered = network_program.lower(self.network, quantiser, plan)
             return bounds.analyse(lowered.program).total, quantiser, lowered
@@ -131,11 +132,13 @@ def _uniform(state: _Search, progress: Progress) -> Quantised:
     """The cheapest candidate with one width for all layers; if the widest does not serve, none is looked
     for."""
     layers = len(state.network.blocks)
+    # More input bits leave fewer for the first layer's coefficients, so the widest is not always the closest.
     best = next(
         (
             found
+            for bits in WIDEST_INPUT
             for activation in (WIDEST_ACTIVATION, *ACTIVATION_BITS)
-            if (found := state.attempt(MAX_INPUT_BITS, _plan(layers, MAX_LAYER_BITS, activation)))
+            if (found := state.attempt(bits, _plan(layers, MAX_LAYER_BITS, activation)))
         ),
         None,
     )

@@ -17,7 +17,12 @@ MARGIN = 0.5
 MARGIN_SHARED = 0.05
 
 
-def affine_quantiser(calibration: FloatArray, input_shape: tuple[int, ...], bits: int) -> AffineQuantiser:
+def affine_quantiser(
+    calibration: FloatArray,
+    input_shape: tuple[int, ...],
+    bits: int,
+    imputed: tuple[tuple[int, float], ...] = (),
+) -> AffineQuantiser:
     """A quantiser of ``bits`` bits a feature for calibration records float64 ``[n, features]``."""
     features = calibration.shape[1]
     shared = len(input_shape) > 1
@@ -37,6 +42,7 @@ def affine_quantiser(calibration: FloatArray, input_shape: tuple[int, ...], bits
         offset=bottom[groups].tolist(),
         low=[0] * features,
         high=steps[groups].tolist(),
+        imputed=list(imputed),
         flags=[] if shared else np.flatnonzero(flags).tolist(),
     )
 

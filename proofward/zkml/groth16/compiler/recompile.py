@@ -32,7 +32,7 @@ def lower_ensemble(traced: Traced) -> Lowered:
     """A tree ensemble's program; it needs no plan."""
     assert traced.ensemble is not None
     found = tree_program.lower(traced.ensemble, int(np.prod(traced.input_shape)))
-    quantiser = ThresholdQuantiser(thresholds=found.thresholds)
+    quantiser = ThresholdQuantiser(thresholds=found.thresholds, imputed=list(traced.imputed))
     return Lowered(found.program, quantiser, found.scale, found.max_deviation)
 
 
@@ -45,4 +45,5 @@ def recompile(onnx: bytes, quantiser: AffineQuantiser | ThresholdQuantiser, plan
     if traced.network is None or plan is None or not isinstance(quantiser, AffineQuantiser):
         return lower_ensemble(traced)
     found = network_program.lower(traced.network, quantiser, plan)
+    quantiser = quantiser.model_copy(update={"imputed": list(traced.imputed)})
     return Lowered(found.program, quantiser, found.scale)

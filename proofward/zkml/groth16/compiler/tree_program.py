@@ -69,7 +69,7 @@ def lower(ensemble: Ensemble, features: int) -> TreeProgram:
     lowering.indicators([t for t, c in zip(trees, cheap, strict=True) if not c], scores)
     if ensemble.complement:
         bias, terms = scores[0]
-        one = lowering.integer(1.0)
+        one = lowering.integer(1.0) * ensemble.divisor
         scores = [(one - bias, {wire: -c for wire, c in terms.items()}), (bias, terms)]
     program = builder.finish(builder.add(linear(scores, "scores")))
     deviation = (len(trees) + 1) * 2.0 ** -(fraction + 1) / ensemble.divisor if rounded else 0.0
@@ -193,7 +193,7 @@ def _fraction(ensemble: Ensemble) -> tuple[int, bool]:
             for tree in ensemble.trees
         )
         + max(map(abs, ensemble.base), default=0.0)
-        + 1.0
+        + float(ensemble.divisor)
     )
     room = VALUE_BITS - int(np.ceil(np.log2(reach)))
     return (exact, False) if exact <= room else (max(0, room), True)

@@ -93,6 +93,42 @@ def maximum(node: Node) -> Value:
     return _maximum(node, values)
 
 
+@operator("Min")
+def minimum(node: Node) -> Value:
+    """min(a, b) = -max(-a, -b), of activations of one shape."""
+    values = [node.affine(i).scaled(-1.0) for i in range(len(node.inputs))]
+    if len({value.shape for value in values}) != 1:
+        node.refuse("its inputs differ in shape")
+    return _maximum(node, values).scaled(-1.0)
+
+
+@operator("ReduceMax")
+def reduce_max(node: Node) -> Value:
+    """Maximum over constant axes."""
+    value = node.affine(0)
+    given = node.attributes.get("axes", node.optional(1))
+    if given is None:
+        node.refuse("it has no axes, hence runs over the batch")
+    axes = sorted(int(a) % len(value.shape) for a in np.asarray(given).reshape(-1))
+    if 0 in axes:
+        node.refuse("it runs over the batch axis")
+    keep = bool(node.attributes.get("keepdims", 1))
+    shape = tuple(1 if a in axes else n for a, n in enumerate(value.shape) if keep or a not in axes)
+    kept = [a for a in range(len(value.shape)) if a not in axes]
+    index = value.index.transpose(*kept, *axes).reshape(-1, int(np.prod([value.shape[a] for a in axes])))
+    flat = _maximum(node, [value.take(column.reshape(1, -1)) for column in index.T])
+    return flat.reshaped(shape)
+
+
+@operator("HardSigmoid")
+def hard_sigmoid(node: Node) -> Value:
+    """min(max(alpha * x + beta, 0), 1) = relu(y) - relu(y - 1)."""
+    alpha, beta = float(node.attributes.get("alpha", 0.2)), float(node.attributes.get("beta", 0.5))
+    value = node.affine(0).scaled(alpha, beta)
+    above = node.network.relu(f"{node.name}.max", value.scaled(1.0, -1.0))
+    return node.network.relu(node.name, value).minus(above)
+
+
 def _maximum(node: Node, values: list[Affine]) -> Affine:
     """A balanced tree of max(a, b) = a + relu(b - a)."""
     level = 0

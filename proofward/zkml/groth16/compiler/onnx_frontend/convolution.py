@@ -37,9 +37,14 @@ def windows(node: Node, spatial: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
     strides = tuple(node.attributes.get("strides", [1] * rank))
     dilations = tuple(node.attributes.get("dilations", [1] * rank))
     reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
+    if node.op != "Conv" and max(dilations) > 1 and node.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+        node.refuse(
+            "ONNX Runtime pads a dilated pooling otherwise than the standard; export it with pads, not "
+            "auto_pad"
+        )
     begin, end = _pads(node, spatial, strides, reach)
     if node.attributes.get("ceil_mode", 0):
-        node.refuse("ceil_mode is not supported")
+        end = _ceiled(spatial, strides, reach, begin, end)
     positions = np.arange(int(np.prod(spatial)), dtype=np.int64).reshape(spatial)
     padded = np.pad(positions, list(zip(begin, end, strict=True)), constant_values=-1)
     if any(p < r for p, r in zip(padded.shape, reach, strict=True)):
@@ -47,6 +52,23 @@ def windows(node: Node, spatial: tuple[int, ...], kernel: tuple[int, ...]) -> Wi
     view = np.lib.stride_tricks.sliding_window_view(padded, reach)
     view = view[tuple(slice(None, None, s) for s in strides) + tuple(slice(None, None, d) for d in dilations)]
     return Windows(np.ascontiguousarray(view), tuple(int(n) for n in view.shape[:rank]))
+
+
+def _ceiled(
+    spatial: tuple[int, ...],
+    strides: tuple[int, ...],
+    reach: tuple[int, ...],
+    begin: list[int],
+    end: list[int],
+) -> list[int]:
+    """The end padding that gives ceil_mode's last window, unless it would begin in the padding."""
+    found = []
+    for n, s, r, b, e in zip(spatial, strides, reach, begin, end, strict=True):
+        count = -(-(n + b + e - r) // s) + 1
+        if (count - 1) * s >= n + b:
+            count -= 1
+        found.append(max(e, (count - 1) * s + r - n - b))
+    return found
 
 
 def _pads(
@@ -105,6 +127,8 @@ def average_pool(node: Node) -> Value:
     """Mean over windows; padding counts only where the node says so."""
     value = node.affine(0)
     channels, spatial = value.shape[1], value.shape[2:]
+    if node.attributes.get("ceil_mode", 0) and node.attributes.get("count_include_pad", 0):
+        node.refuse("ceil_mode with count_include_pad is not supported")
     window = windows(node, spatial, tuple(node.attributes["kernel_shape"]))
     taps = window.flat
     inside = taps >= 0

@@ -39,6 +39,7 @@ class Ensemble:
         decision: how a client reads the scores.
         labels: class labels where the model has them.
         complement: the score of class 1 alone is known; class 0 has ``1 - score``.
+        negated: it stands for ``1 - score`` of its one score, until the two are joined.
         squash: what the model applies to the sums: ``sigmoid``, ``softmax`` or nothing.
         scores: the tensor that has the numbers, where the output has labels only.
     """
@@ -50,5 +51,6 @@ class Ensemble:
     decision: str
     labels: Labels | None
     complement: bool = False
+    negated: bool = False
     squash: str | None = None
     scores: str | None = None

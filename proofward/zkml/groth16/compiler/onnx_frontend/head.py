@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+from scipy import sparse
+
 from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
-from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Squashed, Value, operator
+from proofward.zkml.groth16.compiler.onnx_frontend.node import Labels, Node, Squashed, Total, Value, operator
 
 
 @operator("Sigmoid")
@@ -44,3 +47,78 @@ def normalizer(node: Node) -> Value:
             return replace(value, squash=f"{value.squash or ''}l1")
         return value
     node.refuse("it is supported as the L1 norm after a classifier's scores only")
+
+
+@operator("ArgMax")
+def arg_max(node: Node) -> Value:
+    """The class of the largest score: the scores are proven, and read as the label says."""
+    value = node.inputs[0]
+    scores = node.names[0]
+    if node.attributes.get("select_last_index", 0):
+        node.refuse("select_last_index is not supported: of equal scores the first class is taken")
+    axis = int(node.attributes.get("axis", 0))
+    if isinstance(value, Ensemble) and axis in (1, -1) and value.outputs > 1:
+        return Labels(replace(value, scores=scores))
+    if isinstance(value, Squashed) and axis in (1, -1) and value.logit.size > 1:
+        return Labels(replace(value, decision="argmax", scores=scores))
+    value = node.affine(0)
+    if value.shape[axis] != value.size or value.size < 2:
+        node.refuse(f"it must run over all classes of one record, not over axis {axis} of {value.shape}")
+    return Labels(Squashed("argmax", value, scores=scores))
+
+
+@operator("Abs")
+def absolute(node: Node) -> Value:
+    """|x| = relu(x) + relu(-x); of probabilities it is nothing."""
+    if isinstance(node.inputs[0], Squashed) and node.inputs[0].squash in ("sigmoid", "softmax"):
+        return node.inputs[0]
+    value = node.affine(0)
+    below = node.network.relu(f"{node.name}.below", value.scaled(-1.0))
+    # |x| = x + 2 * relu(-x): one block does.
+    return value.plus(below.scaled(2.0))
+
+
+@operator("Exp")
+def exponential(node: Node) -> Value:
+    """The first step of a sigmoid that is spelled out: 1 / (1 + exp(-x))."""
+    return Squashed("exp", node.affine(0), "exp")
+
+
+@operator("Reciprocal")
+def reciprocal(node: Node) -> Value:
+    """The last step of a sigmoid that is spelled out."""
+    value = node.inputs[0]
+    if isinstance(value, Squashed) and value.decision == "1+exp":
+        logit = value.logit.scaled(-1.0)
+        return Squashed("sigmoid" if logit.size == 1 else "multilabel", logit, "sigmoid")
+    node.refuse("it is supported as the end of a sigmoid that is spelled out, 1 / (1 + exp(-x)), only")
+
+
+@operator("ReduceSum")
+def reduce_sum(node: Node) -> Value:
+    """The sum that separate sigmoids are divided by, or of activations over constant axes."""
+    value = node.inputs[0]
+    given = node.attributes.get("axes", node.optional(1))
+    axes = [1] if given is None else [int(a) for a in np.asarray(given).reshape(-1)]
+    if (
+        isinstance(value, Squashed)
+        and value.squash == "sigmoid"
+        and axes in ([1], [-1])
+        and given is not None
+    ):
+        return Total(value)
+    tensor = node.affine(0)
+    if given is None:
+        node.refuse("it has no axes, hence adds the batch up")
+    axes = sorted(a % len(tensor.shape) for a in axes)
+    if 0 in axes:
+        node.refuse("it adds up over the batch axis")
+    keep = bool(node.attributes.get("keepdims", 1))
+    shape = [1 if a in axes else n for a, n in enumerate(tensor.shape) if keep or a not in axes]
+    kept = [a for a in range(len(tensor.shape)) if a not in axes]
+    index = tensor.index.transpose(*kept, *axes).reshape(-1, int(np.prod([tensor.shape[a] for a in axes])))
+    rows = np.repeat(np.arange(len(index)), index.shape[1])
+    matrix = sparse.csr_array(
+        (np.ones(index.size), (rows, index.reshape(-1))), shape=(len(index), tensor.size)
+    )
+    return tensor.mapped(matrix, np.zeros(len(index)), shape)

@@ -8,7 +8,8 @@ import numpy as np
 from scipy import sparse
 
 from proofward.zkml.groth16.compiler.network import Affine
-from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Squashed, Value, operator
+from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
+from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Squashed, Total, Value, operator
 
 
 def _times(value: Affine, weights: np.ndarray, bias: np.ndarray) -> Affine:
@@ -47,13 +48,51 @@ def matmul(node: Node) -> Value:
 
 @operator("Add", "Sum")
 def add(node: Node) -> Value:
-    """Sum of two activations, or of activations and a constant, with broadcasting."""
-    return _sum(node, 1.0)
+    """Sum of activations and constants, with broadcasting; of tree ensembles: all their trees."""
+    parts = node.inputs
+    if len(parts) == 1:
+        return parts[0]
+    if all(isinstance(part, Ensemble) for part in parts):
+        return _forest(node)
+    for one, other in ((0, 1), (1, 0)):
+        if len(parts) == 2 and isinstance(parts[other], np.ndarray):
+            special, constant = parts[one], parts[other]
+            assert isinstance(constant, np.ndarray)
+            if isinstance(special, Squashed) and special.decision == "exp" and np.all(constant == 1.0):
+                return replace(special, decision="1+exp")
+            if isinstance(special, (Squashed, Total)) and np.all(constant == 0.0):
+                return special
+    total = _sum(replace(node, inputs=parts[:2]), 1.0)
+    for part in parts[2:]:
+        total = _sum(replace(node, inputs=[total, part]), 1.0)
+    return total
+
+
+def _forest(node: Node) -> Value:
+    """The sum of several ensembles' values, as LightGBM's converter splits a large one."""
+    first = node.inputs[0]
+    assert isinstance(first, Ensemble)
+    trees, base = first.trees, np.array(first.base)
+    for other in node.inputs[1:]:
+        assert isinstance(other, Ensemble)
+        plain = other.decision == first.decision == "value" and not (other.negated or first.negated)
+        if not plain or (other.outputs, other.divisor) != (first.outputs, first.divisor):
+            node.refuse("it adds tree ensembles that are no values of the same targets")
+        trees, base = trees + other.trees, base + np.array(other.base)
+    return replace(first, trees=trees, base=tuple(float(v) for v in base))
 
 
 @operator("Sub")
 def sub(node: Node) -> Value:
     """Difference; ``1 - sigmoid(x)`` is understood as the other class's probability."""
+    if (
+        len(node.inputs) == 2
+        and isinstance(node.inputs[1], Ensemble)
+        and isinstance(node.inputs[0], np.ndarray)
+    ):
+        score = node.inputs[1]
+        if score.outputs == 1 and not score.negated and np.all(node.inputs[0] == 1.0):
+            return replace(score, negated=True)
     if (
         len(node.inputs) == 2
         and isinstance(node.inputs[1], Squashed)
@@ -72,11 +111,13 @@ def _sum(node: Node, sign: float) -> Value:
     if isinstance(a, np.ndarray):
         right = node.affine(1).scaled(sign)
         right, constant = _broadcast(node, right, a)
-        return right.scaled(1.0, constant.reshape(-1))
+        result = right.scaled(1.0, constant.reshape(-1))
+        return _stepped(right, result, "add", constant) if sign > 0 else result
     left = node.affine(0)
     if isinstance(b, np.ndarray):
         left, constant = _broadcast(node, left, b)
-        return left.scaled(1.0, sign * constant.reshape(-1))
+        result = left.scaled(1.0, sign * constant.reshape(-1))
+        return _stepped(left, result, "add" if sign > 0 else "sub", constant)
     right = node.affine(1).scaled(sign)
     shape = _common(node, left.shape, right.shape)
     return left.take(np.broadcast_to(left.index, shape)).plus(right.take(np.broadcast_to(right.index, shape)))
@@ -87,16 +128,28 @@ def mul(node: Node) -> Value:
     """Product with a constant."""
     position = 1 if isinstance(node.inputs[0], np.ndarray) else 0
     value, constant = _broadcast(node, node.affine(position), node.constant(1 - position))
-    return value.scaled(constant.reshape(-1))
+    return _stepped(value, value.scaled(constant.reshape(-1)), "mul", constant)
 
 
 @operator("Div")
 def div(node: Node) -> Value:
-    """Quotient by a constant."""
+    """Quotient by a constant; of sigmoids by their own sum, of an ensemble by the number of its trees."""
+    first, second = node.inputs[0], node.inputs[1]
+    if isinstance(first, Squashed) and isinstance(second, Total) and second.of.logit is first.logit:
+        return Squashed("argmax", first.logit, "sigmoidl1")
+    if isinstance(first, Ensemble) and isinstance(second, np.ndarray) and second.size == 1:
+        divisor = float(second.reshape(-1)[0])
+        if divisor.is_integer() and 1 <= divisor * first.divisor <= 1 << 20:
+            return replace(first, divisor=int(divisor) * first.divisor)
     value, constant = _broadcast(node, node.affine(0), node.constant(1))
     if np.any(constant == 0):
         node.refuse("it divides by zero")
-    return value.scaled(1.0 / constant.reshape(-1))
+    return _stepped(value, value.scaled(1.0 / constant.reshape(-1)), "div", constant)
+
+
+def _stepped(before: Affine, after: Affine, operation: str, constant: np.ndarray) -> Affine:
+    """``after`` with the float32 operation that made it noted."""
+    return replace(after, steps=None if before.steps is None else before.steps.then(operation, constant))
 
 
 @operator("Neg")
@@ -130,7 +183,9 @@ def scaler(node: Node) -> Value:
     features = value.shape[-1]
     scale = np.broadcast_to(np.broadcast_to(scale, (features,)), value.shape).reshape(-1)
     offset = np.broadcast_to(np.broadcast_to(offset, (features,)), value.shape).reshape(-1)
-    return value.scaled(scale, -offset * scale)
+    result = value.scaled(scale, -offset * scale)
+    steps = None if value.steps is None else value.steps.then("sub", offset).then("mul", scale)
+    return replace(result, steps=steps)
 
 
 @operator("LinearRegressor", domain="ai.onnx.ml")
@@ -188,3 +243,21 @@ def _common(node: Node, a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ..
         return np.broadcast_shapes(a, b)
     except ValueError:
         node.refuse(f"shapes {a} and {b} do not broadcast")
+
+
+@operator("Imputer", domain="ai.onnx.ml")
+def imputer(node: Node) -> Value:
+    """A fixed value for a missing input (NaN): whoever quantises a record puts it in its place."""
+    value = node.affine(0)
+    features = int(np.prod(node.network.input_shape))
+    steps = value.steps
+    fill = np.asarray(node.attributes.get("imputed_value_floats", ()), dtype=np.float32)
+    replaced = float(node.attributes.get("replaced_value_float", 0.0))
+    if not np.isnan(replaced):
+        node.refuse(f"it replaces the value {replaced:g}; only missing values (NaN) are supported")
+    if node.network.blocks or steps is None or steps.chain or fill.size not in (1, value.size):
+        node.refuse("it must read the model's own inputs, one imputed value each")
+    for source, one in zip(steps.source.tolist(), np.broadcast_to(fill, (value.size,)).tolist(), strict=True):
+        if node.network.imputed.setdefault(source, one) != one or not 0 <= source < features:
+            node.refuse(f"input {source} is imputed with two different values")
+    return value

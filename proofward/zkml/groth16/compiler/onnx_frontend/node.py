@@ -30,7 +30,22 @@ class Squashed:
     scores: str | None = None
 
 
-Value = Affine | Squashed | Ensemble | np.ndarray | None
+@dataclass(frozen=True)
+class Labels:
+    """The class that a classifier decides for, as its label output gives it: the scores are what gets
+    proven."""
+
+    of: Squashed | Ensemble
+
+
+@dataclass(frozen=True)
+class Total:
+    """The sum of a record's sigmoids, which shares are divided by."""
+
+    of: Squashed
+
+
+Value = Affine | Squashed | Ensemble | Labels | Total | np.ndarray | None
 
 
 @dataclass
@@ -44,7 +59,7 @@ class Node:
         inputs: the values it reads (``None`` for an omitted optional one).
         outputs: number of outputs that somebody named.
         opset: version of its domain.
-        network: where new ReLU blocks go.
+        network: where new ReLU blocks go. names: the tensors that it reads.
     """
 
     op: str
@@ -55,6 +70,7 @@ class Node:
     outputs: int
     opset: int
     network: Network
+    names: tuple[str, ...] = ()
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise UnsupportedOperator naming this node."""
@@ -67,6 +83,8 @@ class Node:
             return value
         if isinstance(value, Squashed):
             self.refuse(f"it reads the result of a {value.decision}, which is supported at the output only")
+        if isinstance(value, (Labels, Total)):
+            self.refuse("it computes with a classifier's label or sum, which is supported at the output only")
         if isinstance(value, Ensemble):
             self.refuse("it reads the result of a tree ensemble, which is supported at the output only")
         self.refuse(f"input {position} must depend on the model's input")
@@ -85,7 +103,7 @@ class Node:
         return self.constant(position)
 
 
-Handler = Callable[[Node], Value]
+Handler = Callable[[Node], Value | tuple[Value, ...]]
 HANDLERS: dict[tuple[str, str], Handler] = {}
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from proofward.zkml.groth16.compiler.network import Affine, stacked
 from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
-from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Squashed, Value, operator
+from proofward.zkml.groth16.compiler.onnx_frontend.node import Labels, Node, Squashed, Total, Value, operator
 
 _FLOAT_TYPES = (1, 10, 11, 16)  # FLOAT, FLOAT16, DOUBLE, BFLOAT16
 
@@ -19,7 +21,13 @@ def identity(node: Node) -> Value:
 
 @operator("Cast")
 def cast(node: Node) -> Value:
-    """The same value; only casts between float types keep it."""
+    """The same value; only casts between float types keep it. A label stays what it is in any type, and a
+    sum of
+    sigmoids is never zero."""
+    if isinstance(node.inputs[0], Labels):
+        return node.inputs[0]
+    if isinstance(node.inputs[0], Total) and node.attributes.get("to") == 9:
+        return np.array([[True]])
     if node.attributes.get("to") not in _FLOAT_TYPES:
         node.refuse("it casts activations to a type that is not float")
     return node.inputs[0]
@@ -42,7 +50,7 @@ def flatten(node: Node) -> Value:
 @operator("Reshape")
 def reshape(node: Node) -> Value:
     """Another shape of the same elements; 0 keeps an axis and -1 infers one."""
-    if isinstance(node.inputs[0], (Squashed, Ensemble)):
+    if isinstance(node.inputs[0], (Squashed, Ensemble, Labels)):
         return node.inputs[0]
     value, wanted = node.affine(0), [int(n) for n in node.constant(1).reshape(-1)]
     if not node.attributes.get("allowzero", 0):
@@ -60,6 +68,8 @@ def reshape(node: Node) -> Value:
 @operator("Squeeze", "Unsqueeze")
 def squeeze(node: Node) -> Value:
     """Drop or insert axes of length 1."""
+    if isinstance(node.inputs[0], Labels):
+        return node.inputs[0]
     value = node.affine(0)
     given = node.attributes.get("axes", node.optional(1))
     axes = None if given is None else tuple(int(a) for a in np.asarray(given).reshape(-1))
@@ -89,6 +99,8 @@ def concat(node: Node) -> Value:
         assert isinstance(second, Squashed)
         if first.complement and not second.complement and first.logit is second.logit:
             return second
+    if len(node.inputs) == 2 and all(isinstance(value, Ensemble) for value in node.inputs):
+        return _pair(node)
     values = [node.affine(i) for i in range(len(node.inputs))]
     axis, starts = int(node.attributes["axis"]), np.cumsum([0] + [value.size for value in values])
     try:
@@ -98,20 +110,73 @@ def concat(node: Node) -> Value:
     return stacked(values, index)
 
 
+def _pair(node: Node) -> Value:
+    """``[1 - s, s]`` of one ensemble's score: the shares of two classes."""
+    first, second = node.inputs
+    assert isinstance(first, Ensemble)
+    assert isinstance(second, Ensemble)
+    if not first.negated or second.negated or replace(first, negated=False) != second or second.outputs != 1:
+        node.refuse("of tree ensembles' scores it joins only one score behind 1 minus that score")
+    return replace(second, outputs=2, complement=True, decision="argmax")
+
+
 @operator("Slice")
 def slice_(node: Node) -> Value:
-    """Constant ranges of axes."""
+    """Constant ranges of axes; before opset 10 they are attributes."""
     value = node.affine(0)
-    starts, ends = node.constant(1).reshape(-1), node.constant(2).reshape(-1)
-    axes, steps = node.optional(3), node.optional(4)
-    chosen = np.arange(len(starts)) if axes is None else axes.reshape(-1)
+    if node.opset < 10:
+        starts, ends = (np.array(node.attributes[name]) for name in ("starts", "ends"))
+        axes, steps = node.attributes.get("axes"), None
+    else:
+        starts, ends = node.constant(1).reshape(-1), node.constant(2).reshape(-1)
+        axes, steps = node.optional(3), node.optional(4)
+    chosen = np.arange(len(starts)) if axes is None else np.asarray(axes).reshape(-1)
     stride = np.ones(len(starts), dtype=np.int64) if steps is None else steps.reshape(-1)
     cuts = [slice(None)] * len(value.shape)
     for start, end, axis, step in zip(starts, ends, chosen, stride, strict=True):
         if step < 1:
             node.refuse("negative steps are not supported")
         cuts[int(axis)] = slice(int(start), int(end), int(step))
-    return value.take(value.index[tuple(cuts)])
+    index = value.index[tuple(cuts)]
+    if not index.size:
+        node.refuse("it leaves nothing of its input")
+    return value.take(index)
+
+
+@operator("Split")
+def split(node: Node) -> Value | tuple[Value, ...]:
+    """A tensor cut along one axis."""
+    value = node.affine(0)
+    axis = int(node.attributes.get("axis", 0)) % len(value.shape)
+    given = node.attributes.get("split", node.optional(1))
+    length, parts = value.shape[axis], node.outputs
+    if axis == 0:
+        node.refuse("it cuts the batch axis")
+    if given is None:
+        size = -(-length // parts)
+        given = [min(size, length - size * i) for i in range(parts)]
+    sizes = [int(n) for n in np.asarray(given).reshape(-1)]
+    if len(sizes) != parts or sum(sizes) != length or min(sizes) < 1:
+        node.refuse(f"it cuts {length} into {sizes} for {parts} outputs")
+    cuts = np.split(value.index, np.cumsum(sizes)[:-1], axis=axis)
+    return tuple(value.take(cut) for cut in cuts)
+
+
+@operator("ArrayFeatureExtractor", domain="ai.onnx.ml")
+def array_feature_extractor(node: Node) -> Value:
+    """Chosen columns, as ColumnTransformer and SelectKBest write them; or a label looked up in a list."""
+    if isinstance(node.inputs[1], Labels):
+        return node.inputs[1]
+    columns = node.constant(1).reshape(-1).astype(np.int64)
+    first = node.inputs[0]
+    if isinstance(first, Ensemble):
+        if not (first.complement and columns.tolist() == [1]):
+            node.refuse("of a tree ensemble's scores only the second of two classes can be taken")
+        return replace(first, outputs=1, complement=False, decision="value", labels=None)
+    value = node.affine(0)
+    if value.shape[0] != 1 or (columns < 0).any() or (columns >= value.shape[-1]).any():
+        node.refuse(f"it takes columns {columns[:8].tolist()} of shape {value.shape}")
+    return value.take(value.index[..., columns])
 
 
 @operator("Gather")
@@ -128,10 +193,14 @@ def pad(node: Node) -> Value:
     if node.attributes.get("mode", b"constant") != b"constant":
         node.refuse("only constant padding is supported")
     given, axes = node.optional(1), node.optional(3)
-    amounts = np.asarray(node.attributes["pads"] if given is None else given).reshape(2, -1)
+    named = np.asarray(node.attributes["pads"] if given is None else given).reshape(2, -1)
     fill = node.optional(2)
-    if axes is not None or (amounts < 0).any() or (fill is not None and np.any(fill != 0)):
-        node.refuse("only padding of every axis by non-negative amounts of zeros is supported")
+    if (named < 0).any() or (fill is not None and np.any(fill != 0)) or node.attributes.get("value", 0.0):
+        node.refuse("only padding by non-negative amounts of zeros is supported")
+    amounts = np.zeros((2, len(value.shape)), dtype=np.int64)
+    amounts[:, slice(None) if axes is None else axes.reshape(-1)] = named
+    if amounts[:, 0].any():
+        node.refuse("it pads the batch axis")
     index = np.pad(value.index, [(int(a), int(b)) for a, b in amounts.T], constant_values=value.size)
     zero = Affine(value.rows[:0].copy(), np.zeros(0), (0,))
     width = value.rows.shape[1]

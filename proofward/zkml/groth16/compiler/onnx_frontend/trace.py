@@ -3,7 +3,7 @@ order."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import numpy as np
@@ -22,12 +22,13 @@ from proofward.zkml.groth16.compiler.onnx_frontend import (  # noqa: F401 (each 
     trees,
 )
 from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
-from proofward.zkml.groth16.compiler.onnx_frontend.node import HANDLERS, Node, Squashed, Value
+from proofward.zkml.groth16.compiler.onnx_frontend.node import HANDLERS, Labels, Node, Squashed, Value
 from proofward.zkml.groth16.errors import UnsupportedOperator
 from proofward.zkml.manifest import Decision
 
 _LABELS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.STRING, onnx.TensorProto.BOOL)
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
+_INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
 MAX_ELEMENTS = 1 << 16
 MAX_OUTPUTS = 1024
 
@@ -45,9 +46,9 @@ class Traced:
         kind: where the decision comes from: a classifier's end (``decided``), a regressor's operator, or
         neither
             (``raw``: what the numbers mean is not in the graph).
+        imputed: (input, value) that the model puts in a missing one's place.
         squash: what the model applies to the proven scores: ``sigmoid``, ``softmax``, ``logsoftmax`` or
         nothing.
-        one_by_one: the graph reads its batch axis as part of a record; it is run with one record at a time.
     """
 
     input_shape: tuple[int, ...]
@@ -58,7 +59,7 @@ class Traced:
     decision: Decision = "value"
     kind: Literal["decided", "regression", "raw"] = "raw"
     squash: str | None = None
-    one_by_one: bool = False
+    imputed: tuple[tuple[int, float], ...] = ()
 
     @property
     def length(self) -> int:
@@ -78,12 +79,14 @@ def trace(model: bytes) -> Traced:
     """
     try:
         proto = onnx.load_model_from_string(model)
-        onnx.checker.check_model(proto)
+        onnx.checker.check_model(_with_output_shapes(proto))
     except Exception as error:  # protobuf and checker raise types of their own, some undocumented
         raise UnsupportedModel(
             f"the bytes are not a valid ONNX model: {str(error).splitlines()[0][:200]}"
         ) from error
     graph = proto.graph
+    if graph.sparse_initializer:
+        raise UnsupportedModel("the model has sparse initialisers; export its weights as dense tensors")
     constants: dict[str, np.ndarray] = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     input_name, input_shape = _input(graph, constants)
     network = Network(input_shape)
@@ -96,17 +99,22 @@ def trace(model: bytes) -> Traced:
     labels: tuple[int | str, ...] | None = None
     for node in _needed(graph, target):
         made = _evaluate(node, values, opsets, network)
-        if isinstance(made, list):
+        if isinstance(made, (list, tuple)):
             values.update(zip(node.output, made, strict=False))
+        elif node.op_type in _SECOND_OUTPUT:
+            _classifier(node, made, values)
         else:
-            values[node.output[0] if node.op_type not in _SECOND_OUTPUT else node.output[1]] = made
+            values[node.output[0]] = made
         labels = _labels(node) or labels
-    return _traced(values.get(target), target, network, labels)
+    found = _traced(values.get(target), target, network, labels)
+    return replace(found, imputed=tuple(sorted(network.imputed.items())))
 
 
 def _traced(result: Value, target: str, network: Network, labels: tuple[int | str, ...] | None) -> Traced:
     """What the walk found at the output."""
     record = network.input_shape
+    if isinstance(result, Labels):
+        result = result.of
     if isinstance(result, Ensemble):
         kind: Literal["decided", "regression"] = "regression" if result.decision == "value" else "decided"
         return Traced(
@@ -133,12 +141,34 @@ def _traced(result: Value, target: str, network: Network, labels: tuple[int | st
     return found
 
 
+def _with_output_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy that the checker takes although an output has no shape, as some exporters leave it."""
+    checked = onnx.ModelProto()
+    checked.CopyFrom(proto)
+    for output in checked.graph.output:
+        if output.type.HasField("tensor_type") and not output.type.tensor_type.HasField("shape"):
+            output.type.tensor_type.shape.SetInParent()
+    return checked
+
+
 _SECOND_OUTPUT = {"TreeEnsembleClassifier", "LinearClassifier"}
+
+
+def _classifier(node: onnx.NodeProto, made: Value, values: dict[str, Value]) -> None:
+    """A classifier's two outputs: its label, and the scores that are proven."""
+    named = node.output[1] if len(node.output) > 1 else ""
+    if isinstance(made, (Squashed, Ensemble)):
+        if not named:
+            raise UnsupportedOperator(
+                node.op_type, node.name or node.output[0], "its scores have no output of their own"
+            )
+        values[node.output[0]] = Labels(replace(made, scores=named))
+    values[named] = made
 
 
 def _evaluate(
     proto: onnx.NodeProto, values: dict[str, Value], opsets: dict[str, int], network: Network
-) -> Value | list[np.ndarray]:
+) -> Value | list[np.ndarray] | tuple[Value, ...]:
     domain = "" if proto.domain == "ai.onnx" else proto.domain
     name = proto.name or proto.output[0]
     unknown = next((one for one in proto.input if one not in values), None)
@@ -149,7 +179,15 @@ def _evaluate(
     inputs = [values[one] for one in proto.input]
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
     node = Node(
-        proto.op_type, domain, name, attributes, inputs, len(proto.output), opsets.get(domain, 1), network
+        proto.op_type,
+        domain,
+        name,
+        attributes,
+        inputs,
+        len(proto.output),
+        opsets.get(domain, 1),
+        network,
+        tuple(proto.input),
     )
     if all(isinstance(value, np.ndarray) or value is None for value in inputs) and domain == "":
         return _fold(proto, node, values)
@@ -199,8 +237,8 @@ def _input(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> tuple[st
     if len(inputs) != 1:
         raise UnsupportedModel(f"the model has {len(inputs)} inputs; one tensor input is supported")
     tensor = inputs[0].type.tensor_type
-    if tensor.elem_type not in _FLOATS:
-        raise UnsupportedModel(f"the input {inputs[0].name!r} is not a float tensor")
+    if tensor.elem_type not in (*_FLOATS, *_INTEGERS):
+        raise UnsupportedModel(f"the input {inputs[0].name!r} is not a tensor of numbers; export it as float")
     dims = [d.dim_value for d in tensor.shape.dim]
     if len(dims) < 2 or any(d <= 0 for d in dims[1:]):
         raise UnsupportedModel(

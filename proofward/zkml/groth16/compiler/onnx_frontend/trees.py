@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from proofward.zkml.groth16.compiler.network import Affine
+from proofward.zkml.groth16.compiler.network import Steps
 from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble, Labels, Leaf, Split, Tree
 from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Value, operator
 
@@ -104,10 +104,10 @@ def _leaf_values(node: Node, kind: str) -> dict[tuple[int, int], dict[int, float
 def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple[Tree, ...]:
     value = node.affine(0)
     features = int(np.prod(node.network.input_shape))
-    if node.network.blocks or not _is_input(value, features):
-        node.refuse(
-            "it must read the model's input unchanged (fold a scaler into the thresholds, or leave it out)"
-        )
+    if node.network.blocks or value.steps is None:
+        node.refuse("it must read the model's inputs, each scaled by itself or not at all")
+    if any(not np.isfinite(operand).all() for _, operand in value.steps.chain):
+        node.refuse("the scaler before it divides by zero or is not finite")
     names = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
     table: dict[int, dict[int, tuple[Any, ...]]] = {}
     roots: dict[int, int] = {}
@@ -116,19 +116,69 @@ def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple
         roots.setdefault(int(tree), int(number))
     if sum(len(nodes) for nodes in table.values()) > MAX_NODES:
         node.refuse(f"it has more than {MAX_NODES} nodes")
-    return tuple(
-        _build(node, tree, root, table[tree], leaves, features, MAX_DEPTH) for tree, root in roots.items()
+    built = (
+        _build(node, tree, root, table[tree], leaves, value.size, MAX_DEPTH) for tree, root in roots.items()
     )
+    if (
+        not value.steps.chain
+        and value.size == features
+        and np.array_equal(value.steps.source, np.arange(features))
+    ):
+        return tuple(built)
+    folded = _Folded(value.steps)
+    return tuple(folded.tree(tree) for tree in built)
 
 
-def _is_input(value: Affine, features: int) -> bool:
-    rows = value.rows
-    return (
-        value.size == features == rows.shape[1] == rows.nnz
-        and not value.bias.any()
-        and bool(np.all(rows.data == 1.0))
-        and np.array_equal(rows.indices, np.arange(features))
-    )
+class _Folded:
+    """Thresholds behind a scaler as thresholds on the inputs themselves.
+
+    A float32 chain of one input is monotone, so that what it compares true for is all inputs up to one of
+    them; that one is found by bisection over the float32 numbers, hence exactly.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.known: dict[tuple[int, float], tuple[float | None, bool]] = {}
+
+    def tree(self, tree: Tree) -> Tree:
+        """The same tree over the model's inputs."""
+        if isinstance(tree, Leaf):
+            return tree
+        key = (tree.feature, tree.threshold)
+        if key not in self.known:
+            self.known[key] = self._threshold(*key)
+        threshold, rising = self.known[key]
+        below, above = self.tree(tree.below), self.tree(tree.above)
+        if threshold is None:
+            return below if rising else above
+        source = int(self.steps.source[tree.feature])
+        return Split(source, threshold, below, above) if rising else Split(source, threshold, above, below)
+
+    def _threshold(self, element: int, threshold: float) -> tuple[float | None, bool]:
+        """(t, True) where ``x <= t`` is what compares true, (t, False) where ``x > t`` is; (None, always)."""
+
+        def holds(ordinal: int) -> bool:
+            x = np.array([_float_of(ordinal)], dtype=np.float32)
+            return bool(self.steps.run(element, x)[0] <= np.float32(threshold))
+
+        low, high = _LOWEST, _HIGHEST
+        first, last = holds(low), holds(high)
+        if first == last:
+            return None, first
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if holds(middle) == first else (low, middle)
+        return float(_float_of(low)), first
+
+
+def _float_of(ordinal: int) -> np.float32:
+    """The float32 numbers in order: 0 is zero, 1 the least positive one."""
+    bits = np.uint32(ordinal) if ordinal >= 0 else np.uint32(0x80000000 - ordinal)
+    return np.float32(bits.view(np.float32))
+
+
+_HIGHEST = 0x7F7FFFFF
+_LOWEST = -_HIGHEST
 
 
 def _build(
