@@ -39,6 +39,7 @@ ProofwardError
 │  ├─ JobRefunded
 │  └─ JobTimeout
 ├─ BundleError
+├─ MissingExtra                   a package that only some need is not installed
 ├─ TableError
 ├─ ChainDown                      from here on: the worker's daemon and its verbs
 ├─ ChainMoved

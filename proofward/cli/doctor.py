@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from proofward import checkout
 from proofward.chain import ChainError, SubstrateClient
 from proofward.devnet.chains import find_binary
+from proofward.extras import EXTRAS
 from proofward.protocol import sha256
 from proofward.zkml import available_lanes
 
 SPEC = checkout.part("chain/spec/proofward-dev.json")
+PURPOSES = {
+    "ezkl": "for the ezkl lane",
+    "publish": "to compile, publish and audit models",
+    "web3": "to speak Ethereum's JSON-RPC to the chain",
+}
 SPEC_HASHES = SPEC.with_suffix(".sha256")
 
 
@@ -36,12 +44,9 @@ def examine(chain: str | None = None) -> list[Finding]:
     findings = [
         _python(),
         _packages(),
-        _node(),
-        _npm("devnet", "the embedded chain"),
-        _npm("contracts", "the Solidity compiler"),
-        _cargo(),
+        *map(_extra, sorted(set(EXTRAS.values()))),
         *_lanes(),
-        _spec(),
+        *(_checkout() if checkout.here() else ()),
         _tee(),
         _binary("polkadot-omni-node", "the real node, instead of the embedded chain"),
         _binary("eth-rpc", "the standard Ethereum proxy, for wallets"),
@@ -56,16 +61,43 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    wanted = ("substrate-interface", "cryptography", "dcap-qvl", "web3", "onnxruntime", "aiohttp")
-    found, missing = [], []
-    for name in wanted:
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            missing.append(name)
+    wanted = [
+        re.split(r"[^\w.-]", text)[0]
+        for text in importlib.metadata.requires("proofward") or ()
+        if "extra ==" not in text
+    ]
+    missing = [name for name in wanted if not _installed(name)]
     if missing:
-        return Finding("packages", False, f"missing: {', '.join(missing)}", "run `make setup`")
-    return Finding("packages", True, ", ".join(found))
+        return Finding("packages", False, f"missing: {', '.join(missing)}", "install proofward again")
+    return Finding(
+        "packages", True, f"proofward {importlib.metadata.version('proofward')} with what it needs"
+    )
+
+
+def _extra(extra: str) -> Finding:
+    missing = [name for name, of in EXTRAS.items() if of == extra and find_spec(name) is None]
+    detail = f"missing: {', '.join(missing)}" if missing else PURPOSES[extra]
+    fix = f"pip install 'proofward[{extra}]', {PURPOSES[extra]}" if missing else ""
+    return Finding(f"extra {extra}", not missing, detail, fix, needed=False)
+
+
+def _installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _checkout() -> list[Finding]:
+    """What only a checkout runs: the embedded chain, the builds from source."""
+    return [
+        _node(),
+        _npm("devnet", "the embedded chain"),
+        _npm("contracts", "the Solidity compiler"),
+        _cargo(),
+        _spec(),
+    ]
 
 
 def _node() -> Finding:
@@ -102,7 +134,7 @@ def _binary(name: str, purpose: str) -> Finding:
 
 def _lanes() -> list[Finding]:
     lanes = available_lanes()
-    fixes = {"groth16": "build the prover: `pip install ./prover`", "ezkl": "pip install ezkl==23.0.5"}
+    fixes = {"groth16": "pip install proofward-prover", "ezkl": "pip install 'proofward[ezkl]'"}
     return [
         Finding(
             f"lane {name}",

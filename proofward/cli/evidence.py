@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from proofward.cli.models import IgnoreExtra, answer_lines, line_of, records_of, vars_of
+from proofward.cli.models import IgnoreExtra, line_of, records_of, vars_of
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -92,6 +92,7 @@ def prove(
     from proofward.evidence import proof_file
     from proofward.zkml import load_artifact
     from proofward.zkml.hiding import hides
+    from proofward.zkml.lines import answer_lines
 
     with reporting(as_json):
         loaded = load_artifact(artifact)

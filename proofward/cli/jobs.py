@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proofward.cli.models import IgnoreExtra, answer_lines, records_of
+from proofward.cli.models import IgnoreExtra, records_of
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -102,9 +102,7 @@ def submit(
         emit(
             as_json,
             value,
-            answer_lines(answer.names, answer.decisions, answer.values)
-            if answer is not None
-            else [_line(outcome)],
+            str(answer).splitlines() if answer is not None else [_line(outcome)],
         )
     raise typer.Exit(0 if answer is not None else 1)
 
@@ -174,7 +172,7 @@ def open_job(
 
     with reporting(as_json), Client(chain, state=state) as client:
         answer = client.open(job, artifact=artifact)
-        emit(as_json, _answer(answer), answer_lines(answer.names, answer.decisions, answer.values))
+        emit(as_json, _answer(answer), str(answer).splitlines())
 
 
 def _answer(answer: Answer) -> dict[str, Any]:

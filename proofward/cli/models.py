@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -308,23 +307,6 @@ def records_of(source: str | Path, public: PublicArtifact, ignore_extra: bool, a
         allow_missing=given.missing,
         note=lambda line: note(as_json, line),
     )
-
-
-def answer_lines(names: list[str], decisions: Sequence[object], values: Floats) -> list[str]:
-    """One line a record: its decision, and every output with its name."""
-    return [
-        f"record {number}: {_decided(decision, names)}  "
-        f"({', '.join(f'{name} {value:.6g}' for name, value in zip(names, row, strict=True))})"
-        for number, (decision, row) in enumerate(zip(decisions, values.tolist(), strict=True))
-    ]
-
-
-def _decided(decision: object, names: list[str]) -> str:
-    """A decision in words; of several, each with its name."""
-    if not isinstance(decision, list):
-        return f"{decision:.6g}" if isinstance(decision, float) else str(decision)
-    shown = (f"{one:.6g}" if isinstance(one, float) else str(one) for one in decision)
-    return ", ".join(f"{name} = {one}" for name, one in zip(names, shown, strict=True))
 
 
 def line_of(check: Check) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from proofward import extras
 from proofward.chain import ChainTimeout, ChainUnreachable
 from proofward.errors import ProofwardError
 
@@ -69,6 +70,7 @@ _BY_CODE = {
     "bad-account": Exit.USAGE,
     "bad-table": Exit.USAGE,
     "bad-config": Exit.USAGE,
+    "missing-extra": Exit.USAGE,
 }
 
 
@@ -91,7 +93,8 @@ def reporting(as_json: bool) -> Iterator[None]:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        yield
+        with extras.explained():
+            yield
     except ProofwardError as error:
         if as_json:
             report = {"error": {"code": error.code, "message": error.message}}

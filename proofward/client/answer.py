@@ -10,18 +10,25 @@ from numpy.typing import NDArray
 from proofward.client.errors import OutputMismatch
 from proofward.protocol import HpkePrivateKey, OutputContext, ProtocolError, open_output
 from proofward.zkml import Decided, PublicArtifact
+from proofward.zkml.lines import answer_lines
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
-    """An opened output. `values`: float64 [records, length]; `outputs`: the proven integers; `decisions`:
-    labels or values; `names`: one an output."""
+    """An opened output; printed, a line a record. `values`: float64 [records, length]; `outputs`: the proven
+    integers; `decisions`: labels or values; `names`: one an output."""
 
     job: bytes
     values: NDArray[np.float64]
     outputs: NDArray[np.int64]
     decisions: list[Decided]
     names: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join(answer_lines(self.names, self.decisions, self.values))
+
+    def __repr__(self) -> str:  # a log must not hold a diagnosis
+        return f"<Answer of job 0x{self.job.hex()}: {len(self.decisions)} records>"
 
 
 def open_answer(

@@ -55,9 +55,9 @@ DEFAULT_RECIPIENTS = 3
 POLL_SECONDS = 0.2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Job:
-    """A submitted job. `seconds` says what the client spent on sealing."""
+    """A submitted job; printed, its id. `seconds` says what the client spent on sealing."""
 
     id: bytes
     model: bytes
@@ -68,6 +68,11 @@ class Job:
 
     def __str__(self) -> str:
         return f"0x{self.id.hex()}"
+
+    def __repr__(self) -> str:
+        return (
+            f"<Job {self}: block {self.block}, deadline {self.deadline}, {len(self.recipients)} recipients>"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ SALT_BYTES = 32
 
 # In order of preference: the first lane that takes a model gets it.
 _ROOMS: dict[LaneName, str] = {"groth16": "proofward.zkml.groth16", "ezkl": "proofward.zkml.ezkl"}
+_PACKAGES: dict[LaneName, str] = {"groth16": "proofward-prover", "ezkl": "'proofward[ezkl]'"}
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def lane(name: LaneName) -> Lane:
         module = import_module(_ROOMS[name])
     except ImportError as error:
         raise LaneUnavailable(
-            f"the {name} lane is not installed here ({error}); see docs/operators.md, or choose another lane"
+            f"the {name} lane is not installed here ({error}): pip install {_PACKAGES[name]}, "
+            "or choose another lane"
         ) from error
     return cast(Lane, module.LANE)
 
