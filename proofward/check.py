@@ -18,6 +18,9 @@ class Check:
     detail: str
     required: bool = True
 
+    def __str__(self) -> str:
+        return f"{self.word:<11}  {self.name:<20} {self.detail}"
+
     @property
     def word(self) -> str:
         """`ok`, `REFUSED`, `not checked`, or `said` for somebody's word."""

@@ -9,6 +9,7 @@ from proofward.errors import ProofwardError
 
 #: Import name -> extra. What the base dependencies hold is not here.
 EXTRAS = {
+    "aiohttp": "web3",
     "eth_abi": "web3",
     "eth_account": "web3",
     "ezkl": "ezkl",

@@ -282,7 +282,8 @@ def audit(
             {"passed": passed, "checks": [vars_of(check) for check in checks]},
             [line_of(check) for check in checks],
         )
-    raise typer.Exit(Exit.OK if passed else Exit.REFUSED)
+    refused = any(check.ok is False for check in checks)
+    raise typer.Exit(Exit.OK if passed else Exit.REFUSED if refused else Exit.INCOMPLETE)
 
 
 def report_lines(manifest: Manifest) -> list[str]:
@@ -311,7 +312,7 @@ def records_of(source: str | Path, public: PublicArtifact, ignore_extra: bool, a
 
 def line_of(check: Check) -> str:
     """One line of a verification or an audit."""
-    return f"{check.word:<11}  {check.name:<20} {check.detail}"
+    return str(check)
 
 
 def vars_of(check: Check) -> dict[str, object]:

@@ -70,9 +70,7 @@ class Job:
         return f"0x{self.id.hex()}"
 
     def __repr__(self) -> str:
-        return (
-            f"<Job {self}: block {self.block}, deadline {self.deadline}, {len(self.recipients)} recipients>"
-        )
+        return f"<Job {self}: in block {self.block}, deadline {self.deadline}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,12 @@ class Devnet(LocalChain):
         self.ready: dict[str, Any] = {}
 
     def start(self) -> Self:
+        if not LAUNCHER.is_file():
+            raise DevnetError(
+                "the embedded chain is not part of this installation: run this from a checkout, or give "
+                "--chain a node's address",
+                code="devnet-missing",
+            )
         node = _node_binary()
         if not (LAUNCHER.parent / "node_modules" / "ws").is_dir():
             raise DevnetError(

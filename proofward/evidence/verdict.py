@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from proofward.check import Check
@@ -33,17 +33,23 @@ def outcome_of(checks: Sequence[Check]) -> Outcome:
     return Outcome.NOT_ANCHORED if open_checks else Outcome.ACCEPTED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Verdict:
     """A job's verdict. `flags` name what was simulated, set up by one party or not hiding, whether it was
-    admitted or not. Iterates over its checks."""
+    admitted or not. Iterates over its checks; printed, a line a check and then the word."""
 
     job: bytes
     flags: tuple[str, ...]
-    checks: tuple[Check, ...] = field(repr=False)
+    checks: tuple[Check, ...]
 
     def __iter__(self) -> Iterator[Check]:
         return iter(self.checks)
+
+    def __str__(self) -> str:
+        return "\n".join([*map(str, self.checks), self.word])
+
+    def __repr__(self) -> str:
+        return f"<Verdict on job 0x{self.job.hex()}: {self.word}, {len(self.checks)} checks>"
 
     @property
     def outcome(self) -> Outcome:

@@ -49,6 +49,12 @@ def expected_contract(public: PublicArtifact, cache: Path | None = None) -> Cont
     """The contract that this artifact's verifying key demands. Needs Node and contracts/node_modules; `cache`
     keeps compiled code by the digest of artifact and compiler (a folder that only this user writes). Raises
     ContractError, LaneUnavailable, ArtifactError."""
+    if not (CONTRACTS / "package-lock.json").is_file():
+        raise ContractError(
+            "rebuilding a model's own verifier needs the contracts' sources and their compiler, which only a "
+            "checkout has: run this from one, after `make setup`",
+            code="compiler-missing",
+        )
     key = _cache_key(public)
     stored = cache / f"contract-{key}.json" if cache else None
     kept = recall(stored)
@@ -136,7 +142,12 @@ def audit(
         return checks
     checks += lane(manifest.lane).audit(onnx, manifest, public.files)
     if runtime_code is not None:
-        checks.append(check_code(public, runtime_code, cache))
+        try:
+            checks.append(check_code(public, runtime_code, cache))
+        except ContractError as error:
+            if error.code != "compiler-missing":
+                raise
+            checks.append(Check("verifier contract", None, error.message))
     return checks
 
 
