@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 from proofward.errors import ProofwardError
 
@@ -38,6 +39,14 @@ def missing(error: ImportError) -> MissingExtra | None:
     return MissingExtra(
         f"this needs the package {package}, which is not installed: pip install 'proofward[{extra}]'"
     )
+
+
+def need(extra: str) -> None:
+    """Raise MissingExtra unless every package of this extra can be imported."""
+    for name, of in EXTRAS.items():
+        if of == extra:
+            with explained():
+                import_module(name)
 
 
 @contextmanager

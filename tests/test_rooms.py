@@ -54,6 +54,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.check",
     ),
     "proofward.publisher": (
+        "proofward.extras",
         "proofward.errors",
         "proofward.client",
         "proofward.chain",

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward import extras
 from proofward.tables import Table, TableError, arrange, read_table, split_truth
 from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, load_artifact
 from proofward.zkml.external import whole
@@ -92,6 +93,7 @@ def artifact(
     if calibration is None:
         raise CompileError("compiling needs representative records: give --calibration", code="usage")
     tables = records(calibration, evaluation, choices, progress)
+    extras.need("publish")
     return compile_model(
         onnx,
         tables.calibration,

@@ -138,7 +138,16 @@ def model(publisher: Venv) -> Model:
     (folder / "tiny.onnx").write_bytes(graph.model())
     np.savetxt(folder / "train.csv", graph.records(64), delimiter=",")
     (folder / "record.csv").write_text("0.25,-0.5,0.75\n")
-    compiled = ("--calibration", "train.csv", "--out", "tiny", "--accuracy-bound", "0.5")
+    compiled = (
+        "--calibration",
+        "train.csv",
+        "--out",
+        "tiny",
+        "--accuracy-bound",
+        "0.5",
+        "--task",
+        "regression",
+    )
     good(publisher.run("proofward", "compile", "tiny.onnx", *compiled))
     return Model(folder / "tiny.onnx", folder / "tiny", folder / "record.csv")
 
