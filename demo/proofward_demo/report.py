@@ -98,7 +98,7 @@ def _row(job: dict[str, Any]) -> tuple[str, ...]:
         job["verdict"],
         f"{job['paid'] / 1e12:g}",
         f"{job['proof_bytes']} B",
-        "-" if prove is None else f"{prove * 1000:.0f} ms",
+        "-" if prove is None else f"<= {prove * 1000:.0f} ms",
         *probability,
         str(job["truth"]),
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proofward.protocol import HpkePrivateKey, HpkeSuite, ReceiptKey
 from proofward.protocol.enclave import EnclaveError
+from proofward_enclave.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,13 @@ class Epoch:
     number: int
     hpke: HpkePrivateKey
     receipt: ReceiptKey
+    ledger: Ledger = field(default_factory=Ledger)
 
     def erase(self) -> None:
-        """Overwrite the secrets as far as Python lets us."""
+        """Overwrite the secrets as far as Python lets us, and forget what was worked."""
         self.hpke.erase()
         self.receipt.erase()
+        self.ledger.clear()
 
 
 class Epochs:
@@ -37,6 +40,11 @@ class Epochs:
     def current(self) -> int | None:
         """The present epoch's number."""
         return self._held[-1].number if self._held else None
+
+    @property
+    def room(self) -> int | None:
+        """How many more jobs the present epoch takes."""
+        return self._held[-1].ledger.room if self._held else None
 
     def begin(self, genesis: bytes, account: bytes, number: int) -> Epoch:
         """Begin epoch `number`, or give the present one again when the number is its own (for a fresh

@@ -20,6 +20,7 @@ class ModelStore:
         self.directory = directory.resolve()
         self._load = load
         self._loaded: dict[bytes, Artifact] = {}
+        self._quarantined: set[bytes] = set()
         self._lock = threading.Lock()
 
     def hashes(self) -> list[bytes]:
@@ -29,8 +30,8 @@ class ModelStore:
     def load(self, path: str) -> Artifact:
         """Load an artefact, every hash checked, and warm its prover; loading it again is no error.
 
-        Raises EnclaveError: bad-path (outside the models' directory), too-many-models, or the artefact's
-        own code.
+        Raises EnclaveError: bad-path (outside the models' directory), too-many-models, model-quarantined, or
+        the artefact's own code.
         """
         try:
             folder = (self.directory / path).resolve()
@@ -44,6 +45,7 @@ class ModelStore:
             try:
                 artifact = self._load(folder)
                 key = artifact.public.manifest_hash
+                self._check(key)
                 if key in self._loaded:
                     return self._loaded[key]
                 if len(self._loaded) >= MAX_MODELS:
@@ -60,8 +62,28 @@ class ModelStore:
             self._loaded[key] = artifact
             return artifact
 
+    def quarantine(self, manifest_hash: bytes) -> None:
+        """Serve a model no more while this process lives: a proof of it failed.
+
+        Which inputs fail would be the host's to learn, one bit a job; so there is one failure at most.
+        """
+        with self._lock:
+            self._quarantined.add(manifest_hash)
+            artifact = self._loaded.pop(manifest_hash, None)
+        if artifact is not None:
+            artifact.close()
+
+    def _check(self, manifest_hash: bytes) -> None:
+        if manifest_hash in self._quarantined:
+            raise EnclaveError(
+                f"a proof of the model with manifest {manifest_hash.hex()} failed; compile it again, or "
+                "restart the enclave",
+                code="model-quarantined",
+            )
+
     def get(self, manifest_hash: bytes) -> Artifact:
-        """Raises EnclaveError(unknown-model)."""
+        """Raises EnclaveError: unknown-model, model-quarantined."""
+        self._check(manifest_hash)
         artifact = self._loaded.get(manifest_hash)
         if artifact is None:
             raise EnclaveError(

@@ -22,7 +22,7 @@ from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import QuoteProvider
 from proofward_enclave.providers.base import quote_over
 from proofward_enclave.setup import SetupRunner
-from proofward_enclave.work import JobRunner
+from proofward_enclave.work import JobRunner, coarse
 
 log = structlog.get_logger("enclave")
 
@@ -83,7 +83,7 @@ class Service:
                 method=request.method,
                 job=_job_id(request.params),
                 code=code,
-                seconds=round(time.perf_counter() - started, 6),
+                seconds=coarse(time.perf_counter() - started),
             )
 
     async def _status(self, _: Params, __: Abandoned) -> dict[str, Any]:
@@ -91,6 +91,7 @@ class Service:
             "provider": self._provider.name,
             "measurement": self._measurement(),
             "epoch": self._epochs.current,
+            "room": self._epochs.room,
             "models": self._models.hashes(),
             "version": VERSION,
         }

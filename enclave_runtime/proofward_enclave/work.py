@@ -6,11 +6,13 @@ say more than the code does: which record or value was at fault is the client's 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+import cbor2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,6 +45,12 @@ from proofward_enclave.models import ModelStore
 Integers = NDArray[np.int64]
 T = TypeVar("T")
 
+BUCKETS: Final = (0.0625, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
+"""Seconds: what crosses the boundary about the time that a stage took."""
+
+_PASSING: Final = frozenset({"prover-timeout"})
+"""Failures of a prover that say something about the machine, not about the key and the witness."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Opened:
@@ -70,31 +78,65 @@ class JobRunner:
     def inspect(self, job: JobRequest, envelope: bytes) -> dict[str, Any]:
         """Whether `work` would accept the job, before a bond is risked on it: {records}, the model's batch.
 
-        How many of the rows are real stays the client's secret. Raises EnclaveError as `work` does before
-        it proves.
+        How many of the rows are real stays the client's secret. For a job that was worked already, `block` is
+        besides the one that its receipt names. Raises EnclaveError as `work` does before it proves.
         """
         opened = self._open(job, envelope)
-        self._check_reply_key(job, opened)
         _clear(opened.values)
-        return {"records": opened.artifact.manifest.batch}
+        self._check_reply_key(job, opened)
+        block = opened.epoch.ledger.worked(_key(job))
+        found = {"records": opened.artifact.manifest.batch}
+        return found if block is None else {**found, "block": block}
 
     def work(self, job: JobRequest, envelope: bytes, block: int) -> dict[str, Any]:
-        """Do the job: {sealed_output, output_commitment, proof, receipt_signature, seconds}.
+        """Do the job: {sealed_output, output_commitment, proof, receipt_signature, block, seconds}.
+
+        The same job and envelope give the same bytes for as long as the epoch lives, with the receipt of the
+        first time: `block` is the one that it names. `seconds` are upper bounds, see `coarse`.
 
         Raises EnclaveError: oversize, malformed-envelope, not-a-recipient, unknown-epoch, wrong-binding,
-        unknown-model, lane-not-hiding, unsupported-setup, input-out-of-range, commitment-mismatch,
-        prover-failed.
+        unknown-model, model-quarantined, lane-not-hiding, unsupported-setup, input-out-of-range,
+        commitment-mismatch, already-worked, epoch-full, prover-failed.
         """
         watch = _Stopwatch()
         opened = watch.time("open", lambda: self._open(job, envelope))
         try:
-            salt = self._random(bounds.SALT_LENGTH)
+            self._check_reply_key(job, opened)
+            return self._once(job, envelope, opened, lambda: self._make(job, opened, block, watch), block)
+        finally:
+            _clear(opened.values)
+
+    def _once(
+        self,
+        job: JobRequest,
+        envelope: bytes,
+        opened: _Opened,
+        make: Callable[[], dict[str, Any]],
+        block: int,
+    ) -> dict[str, Any]:
+        ledger, key = opened.epoch.ledger, _key(job)
+        found = ledger.begin(key, _request_digest(job, envelope), block)
+        if found is not None:
+            return found
+        try:
+            result = make()
+        except EnclaveError as error:
+            ledger.end(key, error)
+            raise
+        ledger.end(key, result)
+        return result
+
+    def _make(self, job: JobRequest, opened: _Opened, block: int, watch: _Stopwatch) -> dict[str, Any]:
+        salt = self._random(bounds.SALT_LENGTH)
+        try:
             inferred = watch.time("infer", lambda: _infer(opened))
             proof = watch.time("prove", lambda: _prove(opened, salt))
             watch.time("verify_local", lambda: _check_proof(job, opened, inferred, proof))
-            sealed = watch.time("seal", lambda: self._seal(job, opened, proof, salt))
-        finally:
-            _clear(opened.values)
+        except ProvingError as error:
+            if error.code not in _PASSING:
+                self._models.quarantine(job.manifest_hash)
+            raise EnclaveError("no proof was made", code="prover-failed") from None
+        sealed = watch.time("seal", lambda: self._seal(job, opened, proof, salt))
         receipt = Receipt(
             genesis=job.context.genesis,
             job=job.context.job,
@@ -114,6 +156,7 @@ class JobRunner:
             "output_commitment": proof.output_commitment,
             "proof": proof.proof,
             "receipt_signature": _protocol(lambda: sign_receipt(receipt, opened.epoch.receipt)),
+            "block": block,
             "seconds": watch.seconds,
         }
 
@@ -209,15 +252,15 @@ def _values(payload: JobPayload, artifact: Artifact) -> Integers:
 def _infer(opened: _Opened) -> Integers:
     try:
         return opened.artifact.infer(opened.values)
-    except (InputRangeError, ProvingError):
-        raise EnclaveError("the model could not be run on this input", code="prover-failed") from None
+    except InputRangeError:
+        raise ProvingError("the model could not be run on this input") from None
 
 
 def _prove(opened: _Opened, salt: bytes) -> Proof:
     try:
         return opened.artifact.prove(opened.values, opened.payload.input_salt, salt)
-    except (InputRangeError, ProvingError) as error:
-        raise EnclaveError(f"no proof was made ({error.code})", code="prover-failed") from None
+    except InputRangeError:
+        raise ProvingError("the prover does not take this input") from None
 
 
 def _check_proof(job: JobRequest, opened: _Opened, inferred: Integers, proof: Proof) -> None:
@@ -231,7 +274,18 @@ def _check_proof(job: JobRequest, opened: _Opened, inferred: Integers, proof: Pr
         and opened.artifact.public.verify(commitment, proof.output_commitment, proof.proof)
     )
     if not sound:
-        raise EnclaveError("the proof does not verify here, so it was not handed out", code="prover-failed")
+        raise ProvingError("the proof does not verify here")
+
+
+def _key(job: JobRequest) -> bytes:
+    """What a job is remembered by: all that its envelope is bound to, and nothing that a host can vary."""
+    context = job.context
+    parts = context.genesis, context.job, context.client, context.model, context.input_commitment, job.worker
+    return sha256(b"".join(parts))
+
+
+def _request_digest(job: JobRequest, envelope: bytes) -> bytes:
+    return sha256(cbor2.dumps(job.encode()) + sha256(envelope))
 
 
 def _output_context(job: JobRequest, output_commitment: bytes) -> OutputContext:
@@ -257,13 +311,22 @@ def _clear(values: Integers) -> None:
     values.fill(0)
 
 
+def coarse(seconds: float) -> float:
+    """An upper bound, one of a few: how long a stage took exactly could tell what it worked on."""
+    return next((bound for bound in BUCKETS if seconds <= bound), math.inf)
+
+
 class _Stopwatch:
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+        self._seconds: dict[str, float] = {}
 
     def time(self, name: str, action: Callable[[], T]) -> T:
         started = time.perf_counter()
         try:
             return action()
         finally:
-            self.seconds[name] = time.perf_counter() - started
+            self._seconds[name] = time.perf_counter() - started
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return {name: coarse(value) for name, value in self._seconds.items()}

@@ -58,7 +58,7 @@ _FINAL_CLAIM_ERRORS = frozenset(
     }
 )
 #: Enclave errors that say something about this process at this moment, not about the envelope.
-_PASSING_CODES = frozenset({"busy", "unknown-model", "no-epoch"})
+_PASSING_CODES = frozenset({"busy", "unknown-model", "epoch-full"})
 #: An outcome after which a later process may try the job again.
 HANDED_BACK = "handed-back"
 
@@ -266,7 +266,7 @@ class Jobs:
         if sealed is None:
             return False
         try:
-            await self.enclave.call(
+            found = await self.enclave.call(
                 "inspect", {"job": self._context(record, worker), "envelope": sealed}, INSPECT_SECONDS
             )
         except EnclaveDown as error:
@@ -277,6 +277,9 @@ class Jobs:
                 return False
             log.warning("envelope-refused", code=error.code, message=error.message)
             return self._finish(record.id, f"refused:{error.code}")
+        if found.get("block") is not None:
+            # its one receipt names a block of an earlier claim, and counts in no other
+            return self._finish(record.id, "worked-before")
         self.journal.advance(record.id, State.INSPECTED)
         return True
 
@@ -319,7 +322,7 @@ class Jobs:
                 reply["sealed_output"],
                 reply["output_commitment"],
                 reply["proof"],
-                head.number,
+                reply["block"],
                 reply["receipt_signature"],
             )
         except EnclaveError as error:

@@ -95,6 +95,8 @@ class Registration:
         self._keys_in = self.enclave.generation
         if record.expires_at - head.time_ms <= self.renew_before_seconds * 1000:
             return "it expires soon"
+        if status.get("room") == 0:
+            return "the epoch has worked all the jobs that it takes"
         started = self.journal.get_meta("epoch_started_ms")
         if started is None or head.time_ms - int(started) >= self.epoch_seconds * 1000:
             return "the epoch is over"

@@ -128,7 +128,11 @@ class Artifact:
 
     @property
     def onnx(self) -> bytes:
-        return (self.path / "private" / "model.onnx").read_bytes()
+        """The model's file. Raises ArtifactError when it has changed since the artifact was loaded."""
+        data = _read(self.path / "private" / "model.onnx", MAX_PRIVATE_BYTES)
+        if hashlib.sha256(data).hexdigest() != self.manifest.weights_digest:
+            raise ArtifactError("private/model.onnx has changed since it was loaded")
+        return data
 
     @cached_property
     def _prover(self) -> LaneProver:

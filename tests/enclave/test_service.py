@@ -264,18 +264,19 @@ def test_one_job_at_a_time_and_a_bounded_queue(models: Path) -> None:
         artifact.gate = threading.Event()
         sealed = job.seal(keys["hpke_key"])
 
-        def work() -> dict[str, Any]:
-            return host.call("work", job=job.request(), envelope=sealed, block=1)
+        def work(number: int) -> dict[str, Any]:
+            one = job.but(nonce=value(f"nonce {number}"))
+            return host.call("work", job=one.request(), envelope=one.seal(keys["hpke_key"]), block=1)
 
-        running = [pool.submit(work)]
+        running = [pool.submit(work, MAX_WAITING)]
         assert artifact.proving.wait(20)
-        running += [pool.submit(work) for _ in range(MAX_WAITING)]
+        running += [pool.submit(work, number) for number in range(MAX_WAITING)]
         while service._waiting <= MAX_WAITING:
             time.sleep(0.001)
         assert artifact.proofs == 1
         assert host.call("status")["epoch"] == 1
         assert host.call("inspect", job=job.request(), envelope=sealed)
-        assert code(work) == "busy"
+        assert code(work, MAX_WAITING + 1) == "busy"
         artifact.gate.set()
         assert all(future.result(20)["proof"] for future in running)
         assert artifact.proofs == MAX_WAITING + 1
@@ -293,6 +294,8 @@ def test_no_proof_is_made_for_a_caller_who_hung_up(models: Path) -> None:
         params = {"job": job.request(), "envelope": job.seal(keys["hpke_key"]), "block": 1}
         first = pool.submit(host.call, "work", **params)
         assert artifact.proving.wait(20)
+        another = job.but(nonce=value("another"))
+        params = {"job": another.request(), "envelope": another.seal(keys["hpke_key"]), "block": 1}
         with host.connect() as gone:
             world.send(gone, cbor2.dumps({"id": 1, "method": "work", "params": params}))
             while service._waiting < 2:

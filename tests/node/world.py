@@ -276,6 +276,7 @@ class FakeEnclave:
             "output_commitment": bytes([number]) * 32,
             "proof": b"p%d" % number,
             "receipt_signature": bytes([number]) * 64,
+            "block": params["block"],
             "seconds": {"prove": 0.1},
         }
 

@@ -7,7 +7,6 @@ import json
 import shutil
 import struct
 import tempfile
-import weakref
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -37,6 +36,7 @@ from proofward.zkml.lanes import (
     Proof,
 )
 from proofward.zkml.manifest import Accuracy, InputSpec, LaneName, Manifest, OutputSpec
+from proofward.zkml.memory import SealedMemory, read_sealed
 from proofward.zkml.quantiser import AffineQuantiser
 from proofward.zkml.report import check_truth
 from proofward.zkml.task import resolve
@@ -49,6 +49,7 @@ RANGE_MARGIN = 2.0
 POINT = 64
 # Committed tensors in the order of the proof: the record with its salt, the output's salt, the output.
 INPUT_POINT, OUTPUT_POINT = 0, 2 * POINT
+_VERIFIES = ("settings.json", "vk.bin", "srs.bin")
 
 
 class EzklPublic:
@@ -59,7 +60,7 @@ class EzklPublic:
         self._salt_factor = int(manifest.lane_params["salt_factor"])
         self._proof_bytes = int(manifest.lane_params["proof_bytes"])
         self._files = files
-        self._verifier: tuple[EzklProcess, Path] | None = None
+        self._verifier: tuple[EzklProcess, dict[str, Any]] | None = None
 
     def commit_input(self, values: Integers, salt: bytes) -> bytes:
         return self._basis.commit([int(v) for v in values[0]] + limbs(salt))
@@ -73,43 +74,31 @@ class EzklPublic:
         if len(proof) != self._proof_bytes or commitments(proof) != (input_commitment, output_commitment):
             return False
         if self._verifier is None:
-            folder = Path(tempfile.mkdtemp(prefix="proofward-verify-"))
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            for name in ("settings.json", "vk.bin", "srs.bin"):
-                (folder / name).write_bytes(self._files[f"public/{name}"])
-            self._verifier = EzklProcess(), folder
-        process, folder = self._verifier
-        return bool(
-            process.call(
-                "verify",
-                settings=str(folder / "settings.json"),
-                vk=str(folder / "vk.bin"),
-                srs=str(folder / "srs.bin"),
-                proof=proof.hex(),
-            )
-        )
+            sealed = {name: SealedMemory(name, [self._files[f"public/{name}"]]) for name in _VERIFIES}
+            paths: dict[str, Any] = {name.split(".")[0]: memory.path for name, memory in sealed.items()}
+            self._verifier = EzklProcess(files=list(sealed.values())), paths
+        process, paths = self._verifier
+        return bool(process.call("verify", **paths, proof=proof.hex()))
 
 
 class EzklProver:
-    """A warm child with the artifact's files. One proof at a time."""
+    """A warm child with the artifact's files in sealed memory. One proof at a time."""
 
     def __init__(self, manifest: Manifest, files: Mapping[str, bytes], private: Path) -> None:
-        public = private.parent / "public"
-        self._paths = {
-            "compiled": private / "circuit.bin",
-            "pk": private / "pk.bin",
-            "vk": public / "vk.bin",
-            "srs": public / "srs.bin",
-            "settings": public / "settings.json",
+        sealed = {
+            "compiled": read_sealed(private / "circuit.bin", manifest.files["private/circuit.bin"]),
+            "pk": read_sealed(private / "pk.bin", manifest.files["private/pk.bin"]),
         }
+        sealed |= {name.split(".")[0]: SealedMemory(name, [files[f"public/{name}"]]) for name in _VERIFIES}
+        self._paths: dict[str, Any] = {name: memory.path for name, memory in sealed.items()}
         self._length = manifest.output.length
         self._timeout = max(30.0, 30 * float(manifest.lane_params["prove_seconds"]))
         self._public = EzklPublic(manifest, files)
-        self._process = EzklProcess()
+        self._process = EzklProcess(files=list(sealed.values()))
 
     def infer(self, values: Integers) -> Integers:
         record = [[int(v) for v in values[0]] + [0] * SALT_LIMBS, [0] * (SALT_LIMBS + 1)]
-        outputs = self._process.call("infer", compiled=str(self._paths["compiled"]), records=[record])
+        outputs = self._process.call("infer", compiled=self._paths["compiled"], records=[record])
         return np.array([outputs[0][: self._length]], dtype=np.int64)
 
     def prove(self, values: Integers, input_salt: bytes, output_salt: bytes) -> Proof:
@@ -117,8 +106,7 @@ class EzklProver:
             hashlib.sha256(b"proofward/ezkl-blinding/v1" + input_salt + output_salt).digest(), "big"
         )
         tensors = [[int(v) for v in values[0]] + limbs(input_salt), [*limbs(output_salt), blinding >> 170]]
-        paths = {name: str(path) for name, path in self._paths.items()}
-        made = self._process.call("prove", self._timeout, tensors=tensors, **paths)
+        made = self._process.call("prove", self._timeout, tensors=tensors, **self._paths)
         outputs = np.array([made["outputs"][: self._length]], dtype=np.int64)
         proof = bytes.fromhex(made["proof"])
         expected = (

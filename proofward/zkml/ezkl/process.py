@@ -13,10 +13,12 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from proofward import checkout
 from proofward.zkml.errors import ProvingError
+from proofward.zkml.memory import SealedMemory
 
 MEMORY_LIMIT = 12 << 30
 MAX_REPLY = 64 << 20
@@ -26,8 +28,10 @@ DEFAULT_TIMEOUT = 300.0
 class EzklProcess:
     """A warm child, started at the first call and again after a crash or a timeout. Thread-safe."""
 
-    def __init__(self, memory_limit: int = MEMORY_LIMIT) -> None:
+    def __init__(self, memory_limit: int = MEMORY_LIMIT, files: Sequence[SealedMemory] = ()) -> None:
+        """`files` are there in the child as well, under their paths."""
         self._memory_limit = memory_limit
+        self._files = tuple(files)
         self._child: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -76,6 +80,7 @@ class EzklProcess:
                 cwd=checkout.ROOT,
                 env=_environment(),
                 start_new_session=True,
+                pass_fds=[file.descriptor for file in self._files],
             )
             weakref.finalize(self, _kill, self._child)
         return self._child
