@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import sys
 from pathlib import Path
 
-import structlog
-
 from proofward.protocol import HpkeSuite
 from proofward.protocol.enclave import EnclaveError
+from proofward_enclave import log
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.hardening import harden
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import NAMES, make_provider
 from proofward_enclave.server import Server
 from proofward_enclave.service import Service
-
-log = structlog.get_logger("enclave")
 
 
 def _arguments() -> argparse.Namespace:
@@ -40,18 +36,6 @@ def _arguments() -> argparse.Namespace:
         help="key encapsulation: x25519, or its hybrid with ML-KEM-768",
     )
     return parser.parse_args()
-
-
-def _log_to_stderr() -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 async def _run(arguments: argparse.Namespace) -> None:
@@ -78,7 +62,6 @@ async def _run(arguments: argparse.Namespace) -> None:
 def main() -> int:
     """Run until SIGTERM or SIGINT. Exit code 0, or 2 when it cannot start."""
     arguments = _arguments()
-    _log_to_stderr()
     log.info("hardening", **harden())
     try:
         # not asyncio.run, which would wait for a proof that nobody waits for

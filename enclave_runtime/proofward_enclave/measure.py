@@ -1,41 +1,113 @@
-"""The simulated measurement: SHA-384 over the source files of the rooms that run inside the enclave.
+"""The simulated measurement: SHA-384 over all that runs inside the enclave, but for Python itself.
 
-It tells two versions of the code apart and proves nothing: a process that lies about its code can sign any
-value. The native prover and third-party packages are outside of it; a hardware TEE measures the whole image
-instead.
+That is the source of every module of ours that the process loads, the native prover, and name, version and
+content of each third-party distribution that a job needs (`CLOSURE`). It tells two versions of the software
+apart and proves nothing: a process that lies about its code can sign any value. A hardware TEE measures the
+whole image instead.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Final
 
-import proofward.protocol
-import proofward.zkml
+import proofward_prover
+
+import proofward
 import proofward_enclave
+from proofward.protocol import bounds, measurement
+from proofward.protocol.enclave import EnclaveError
 
-_PACKAGES = {
-    "proofward_enclave": proofward_enclave.__path__,
-    "proofward/protocol": proofward.protocol.__path__,
-    "proofward/zkml": proofward.zkml.__path__,
-}
+CLOSURE: Final = (
+    "annotated-types",
+    "cbor2",
+    "cffi",
+    "cryptography",
+    "numpy",
+    "pycparser",
+    "pycryptodome",
+    "pydantic",
+    "pydantic-core",
+    "pynacl",
+    "typing-extensions",
+    "typing-inspection",
+)
+"""Third-party distributions that the process imports for a whole groth16 job: these and no others."""
 
+OURS: Final = ("__init__.py", "check.py", "checkout.py", "errors.py", "protocol/**/*.py", "zkml/**/*.py")
+"""What it may import of the library."""
 
-def _sources() -> list[tuple[str, Path]]:
-    """(name, path) of every Python file of the rooms, sorted by name (with slashes)."""
-    found = []
-    for room, paths in _PACKAGES.items():
-        folder = Path(paths[0])
-        found += [(f"{room}/{path.relative_to(folder).as_posix()}", path) for path in folder.rglob("*.py")]
-    return sorted(found)
+_INSTALLERS: Final = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
+"""Files of a distribution that its installer writes."""
+
+Part = tuple[str, bytes]
 
 
 @cache
 def code_digest() -> bytes:
-    """48 bytes: SHA-384 of all (u32 LE name length || name || u32 LE content length || content)."""
-    digest = hashlib.sha384(b"proofward/code/v1")
-    for name, path in _sources():
-        for part in (name.encode(), path.read_bytes()):
-            digest.update(len(part).to_bytes(4, "little") + part)
+    """48 bytes: SHA-384 of all (u32 LE name length || name || u32 LE content length || content).
+
+    A third-party distribution's name is `name==version`, its content the SHA-256 of its files, told apart in
+    the same way. Raises EnclaveError(not-measurable) when one of `CLOSURE` is not installed.
+    """
+    return _digest("sha384", b"proofward/code/v2", sorted([*_ours(), *_prover(), *_third_party()]))
+
+
+def simulated_measurement() -> bytes:
+    """The measurement (32 bytes) in the simulator's quotes, for a development chain's allow-list."""
+    empty = bytes(bounds.MEASUREMENT_REGISTER_LENGTH)
+    return measurement(
+        mrtd=code_digest(),
+        rtmrs=(empty,) * 4,
+        mr_config_id=empty,
+        mr_owner=empty,
+        mr_owner_config=empty,
+    )
+
+
+def _ours() -> Iterator[Part]:
+    library, enclave = (Path(package.__path__[0]) for package in (proofward, proofward_enclave))
+    for pattern in OURS:
+        for path in library.glob(pattern):
+            yield f"proofward/{path.relative_to(library).as_posix()}", path.read_bytes()
+    for path in enclave.rglob("*.py"):
+        yield f"proofward_enclave/{path.relative_to(enclave).as_posix()}", path.read_bytes()
+
+
+def _prover() -> Iterator[Part]:
+    folder = Path(proofward_prover.__path__[0])
+    for path in folder.rglob("*"):
+        if path.suffix in (".py", ".so"):
+            yield f"proofward_prover/{path.relative_to(folder).as_posix()}", path.read_bytes()
+
+
+def _third_party() -> Iterator[Part]:
+    for name in CLOSURE:
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:
+            raise EnclaveError(
+                f"{name} is not installed: install enclave_runtime/requirements.lock", code="not-measurable"
+            ) from None
+        yield f"{name}=={found.version}", _digest("sha256", b"proofward/distribution/v1", _contents(found))
+
+
+def _contents(found: Distribution) -> Iterator[Part]:
+    """The files of a distribution as its wheel brought them, sorted by name."""
+    for file in sorted(found.files or (), key=lambda file: file.as_posix()):
+        ours = file.parts[0] != ".." and file.name not in _INSTALLERS
+        if ours and file.suffix != ".pyc":
+            yield file.as_posix(), Path(str(file.locate())).read_bytes()
+
+
+def _digest(algorithm: str, domain: bytes, parts: Iterable[Part]) -> bytes:
+    digest = hashlib.new(algorithm, domain)
+    for name, content in parts:
+        for part in (name.encode(), content):
+            digest.update(len(part).to_bytes(4, "little"))
+            digest.update(part)
     return digest.digest()

@@ -7,8 +7,6 @@ import socket
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from proofward.protocol.enclave import (
     HEADER_LENGTH,
     EnclaveError,
@@ -19,8 +17,6 @@ from proofward.protocol.enclave import (
     result_frame,
 )
 from proofward_enclave.service import Service
-
-log = structlog.get_logger("enclave")
 
 MAX_CONNECTIONS: Final = 32
 

@@ -5,26 +5,21 @@ time.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-import structlog
-
-from proofward.protocol import bounds, measurement, worker_report_data
+from proofward.protocol import bounds, worker_report_data
 from proofward.protocol.enclave import EnclaveError, Request
 from proofward.protocol.requests import JobRequest, Params
-from proofward_enclave import VERSION
+from proofward_enclave import VERSION, log
 from proofward_enclave.epochs import Epochs
-from proofward_enclave.measure import code_digest
+from proofward_enclave.measure import simulated_measurement
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import QuoteProvider
 from proofward_enclave.providers.base import quote_over
 from proofward_enclave.setup import SetupRunner
 from proofward_enclave.work import JobRunner, coarse
-
-log = structlog.get_logger("enclave")
 
 MAX_WAITING: Final = 4
 """Jobs that may wait for the one that runs; the next is refused as busy."""
@@ -76,38 +71,20 @@ class Service:
                 f"{request.method} failed inside the enclave; see its log", code="internal"
             ) from None
         finally:
-            routine = request.method == "status" and code == "ok"  # the node asks at every block
-            log.log(
-                logging.DEBUG if routine else logging.INFO,
-                "request",
-                method=request.method,
-                job=_job_id(request.params),
-                code=code,
-                seconds=coarse(time.perf_counter() - started),
-            )
+            if request.method != "status" or code != "ok":  # the node asks at every block
+                seconds = coarse(time.perf_counter() - started)
+                job = _job_id(request.params)
+                log.info("request", method=request.method, job=job, code=code, seconds=seconds)
 
     async def _status(self, _: Params, __: Abandoned) -> dict[str, Any]:
         return {
             "provider": self._provider.name,
-            "measurement": self._measurement(),
+            "measurement": simulated_measurement() if self._provider.simulated else None,
             "epoch": self._epochs.current,
             "room": self._epochs.room,
             "models": self._models.hashes(),
             "version": VERSION,
         }
-
-    def _measurement(self) -> bytes | None:
-        """What a simulated quote will say; a TEE's is in its quotes, not ours to tell."""
-        if not self._provider.simulated:
-            return None
-        empty = bytes(bounds.MEASUREMENT_REGISTER_LENGTH)
-        return measurement(
-            mrtd=code_digest(),
-            rtmrs=(empty,) * 4,
-            mr_config_id=empty,
-            mr_owner=empty,
-            mr_owner_config=empty,
-        )
 
     async def _load_model(self, params: Params, _: Abandoned) -> dict[str, Any]:
         artifact = await asyncio.to_thread(self._models.load, params.text("path", 4096))

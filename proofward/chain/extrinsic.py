@@ -11,7 +11,8 @@ from typing import Any, Final, Protocol
 
 from proofward.chain.errors import MetadataError
 from proofward.chain.metadata import Extension, Reader
-from proofward.chain.values import Call, Values, compact
+from proofward.chain.values import Call, Values
+from proofward.protocol.scale import compact
 
 ERA_PERIOD: Final = 64
 """Blocks that an extrinsic may wait, by default: about a minute."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from proofward.chain.errors import MetadataError
 from proofward.chain.metadata import Metadata, Reader, Type, Variant
+from proofward.protocol.scale import compact
 
 _Decode = Callable[[Reader], Any]
 _Encode = Callable[[Any, bytearray], None]
@@ -29,20 +30,6 @@ class Call:
     pallet: str
     name: str
     args: Mapping[str, Any] = field(default_factory=dict)
-
-
-def compact(value: int) -> bytes:
-    """SCALE Compact of a non-negative integer below 2^536."""
-    if value < 0:
-        raise MetadataError(f"{value} is negative where a compact integer is due")
-    if value < 1 << 6:
-        return bytes([value << 2])
-    if value < 1 << 14:
-        return (value << 2 | 1).to_bytes(2, "little")
-    if value < 1 << 30:
-        return (value << 2 | 2).to_bytes(4, "little")
-    length = max(4, (value.bit_length() + 7) // 8)
-    return bytes([(length - 4) << 2 | 3]) + value.to_bytes(length, "little")
 
 
 class Values:

@@ -24,7 +24,7 @@ _HASHES = (
 )
 _RECORD = scale.Record(
     "Receipt",
-    {**dict.fromkeys(_HASHES, _H256), "level": SCALE_LEVEL, "setup": SCALE_SETUP, "block": "u32"},
+    {**dict.fromkeys(_HASHES, _H256), "level": SCALE_LEVEL, "setup": SCALE_SETUP, "block": scale.U32},
 )
 
 

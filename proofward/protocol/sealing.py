@@ -32,18 +32,18 @@ _OUTPUT_FIELDS = ("genesis", "job", "model", "worker", "input_commitment", "outp
 
 _CONTEXT = scale.Record("JobContext", dict.fromkeys(_JOB_FIELDS, _H256))
 _RECIPIENT_CONTEXT = scale.Record(
-    "RecipientContext", {**dict.fromkeys(_JOB_FIELDS, _H256), "recipient": _H256, "epoch": "u32"}
+    "RecipientContext", {**dict.fromkeys(_JOB_FIELDS, _H256), "recipient": _H256, "epoch": scale.U32}
 )
 _OUTPUT_CONTEXT = scale.Record("OutputContext", dict.fromkeys(_OUTPUT_FIELDS, _H256))
 
 _RECIPIENT = scale.Record(
-    "Recipient", {"account": _H256, "epoch": "u32", "wrapped": scale.byte_vec(bounds.MAX_WRAPPED)}
+    "Recipient", {"account": _H256, "epoch": scale.U32, "wrapped": scale.byte_vec(bounds.MAX_WRAPPED)}
 )
 _ENVELOPE = scale.Record(
     "Envelope",
     {
-        "version": "u8",
-        "recipients": scale.vec(_RECIPIENT.name, bounds.MAX_RECIPIENTS),
+        "version": scale.U8,
+        "recipients": scale.vec(_RECIPIENT, bounds.MAX_RECIPIENTS),
         "nonce": scale.fixed(bounds.NONCE_LENGTH),
         "ciphertext": scale.byte_vec(bounds.MAX_ENVELOPE),
     },
@@ -52,7 +52,7 @@ _ENVELOPE = scale.Record(
 _PAYLOAD = scale.Record(
     "JobPayload",
     {
-        "records": "u32",
+        "records": scale.U32,
         "values": scale.i64_vec(bounds.MAX_VALUES),
         "input_salt": scale.fixed(bounds.SALT_LENGTH),
         "reply_key": scale.byte_vec(bounds.MAX_HPKE_KEY),
@@ -62,7 +62,7 @@ _PAYLOAD = scale.Record(
 _OUTPUT_PAYLOAD = scale.Record(
     "OutputPayload",
     {
-        "records": "u32",
+        "records": scale.U32,
         "values": scale.i64_vec(bounds.MAX_VALUES),
         "output_salt": scale.fixed(bounds.SALT_LENGTH),
     },

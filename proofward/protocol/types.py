@@ -51,9 +51,9 @@ class SetupKind(_Labelled):
     CEREMONY = 2
 
 
-SCALE_LEVEL = scale.enum("Level", {"Simulated": "Null", "Hardware": "Null"})
-SCALE_LANE = scale.enum("Lane", {"Ezkl": "Null", "Groth16": "Null"})
-SCALE_SETUP = scale.enum("Setup", {"Dev": "Null", "Attested": SCALE_LEVEL, "Ceremony": "Null"})
+SCALE_LEVEL = scale.enum({"Simulated": None, "Hardware": None})
+SCALE_LANE = scale.enum({"Ezkl": None, "Groth16": None})
+SCALE_SETUP = scale.enum({"Dev": None, "Attested": SCALE_LEVEL, "Ceremony": None})
 _SETUP = scale.Record("SetupRecord", {"setup": SCALE_SETUP})
 
 

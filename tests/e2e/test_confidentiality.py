@@ -23,8 +23,8 @@ from proofward.devnet.chains import LocalChain
 from proofward.publisher.publish import publish
 from proofward.zkml import available_lanes, compile_model
 from proofward.zkml.manifest import LaneName
-from proofward_demo.enclave_measurement import this_checkout
 from proofward_demo.processes import Worker
+from proofward_enclave.measure import simulated_measurement
 from tests.canary import Canary, in_files, in_memory, in_text
 from tests.nodes import KINDS
 
@@ -85,7 +85,7 @@ def test_canary_is_nowhere_on_the_host(
     )
     with client, chain.connect() as rpc, tempfile.TemporaryDirectory(dir="/tmp") as sockets:
         rpc.submit(
-            attestation.sudo(attestation.allow_measurement(this_checkout(), "test")),
+            attestation.sudo(attestation.allow_measurement(simulated_measurement(), "test")),
             accounts.dev_keypair("//Alice"),
         )
         worker = Worker("w", "//Dave", tmp_path / "worker", Path(sockets), chain.url, tmp_path / "models")

@@ -12,7 +12,7 @@ from typing import Any
 from proofward.chain.client import SubstrateClient
 from proofward.chain.errors import ChainError
 from proofward.chain.metadata import Reader
-from proofward.chain.values import compact
+from proofward.protocol.scale import compact
 
 _API = "ReviveApi"
 _NO_BALANCE_CHECK = bytes([0, 1, 0, 0])
