@@ -17,7 +17,7 @@ from typing import Final
 
 import proofward_prover
 
-import proofward
+import proofward.protocol
 import proofward_enclave
 from proofward.protocol import bounds, measurement
 from proofward.protocol.enclave import EnclaveError
@@ -70,7 +70,7 @@ def simulated_measurement() -> bytes:
 
 
 def _ours() -> Iterator[Part]:
-    library, enclave = (Path(package.__path__[0]) for package in (proofward, proofward_enclave))
+    library, enclave = Path(proofward.protocol.__path__[0]).parent, Path(proofward_enclave.__path__[0])
     for pattern in OURS:
         for path in library.glob(pattern):
             yield f"proofward/{path.relative_to(library).as_posix()}", path.read_bytes()

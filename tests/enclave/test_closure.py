@@ -76,7 +76,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         host.call("load_model", path="m")
         key = begin(host)["hpke_key"]
         reply = HpkePrivateKey.from_bytes(HpkeSuite.X25519, value("reply"))
-        values = tuple(artifact.manifest.input.quantiser.low)
+        values = tuple(int(v) for v in artifact.public.quantize(table[:1])[0])
         job = Job(artifact.public, values=values, records=1, reply=reply)
         assert host.call("inspect", job=job.request(), envelope=job.seal(key))
         assert host.call("work", job=job.request(), envelope=job.seal(key), block=9)["proof"]

@@ -12,6 +12,7 @@ import pytest
 from proofward.protocol import HpkePrivateKey, HpkeSuite
 from proofward.protocol.enclave import EnclaveError
 from proofward.zkml import compile_model, load_artifact
+from proofward.zkml.quantiser import AffineQuantiser
 from proofward_enclave.ledger import Ledger
 from proofward_enclave.work import BUCKETS, coarse
 from tests.enclave import world
@@ -114,6 +115,7 @@ def test_b_toctou(tmp_path: Path, models: Path) -> None:
                 os.close(descriptor)
         key = begin(host)["hpke_key"]
         reply = HpkePrivateKey.from_bytes(HpkeSuite.X25519, value("reply"))
+        assert isinstance(quantiser, AffineQuantiser)
         for number, values in enumerate((quantiser.low, quantiser.high)):
             nonce = value(f"nonce {number}")
             job = Job(public, values=tuple(values), records=1, reply=reply, nonce=nonce)
