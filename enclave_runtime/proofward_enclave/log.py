@@ -22,6 +22,6 @@ def error(event: str, **fields: Any) -> None:
 
 
 def _write(level: str, event: str, fields: dict[str, Any]) -> None:
-    timestamp = dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")
+    timestamp = dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     line = json.dumps({**fields, "event": event, "level": level, "timestamp": timestamp})
     print(line, file=sys.stderr, flush=True)
