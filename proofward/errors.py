@@ -41,6 +41,7 @@ ProofwardError
 ├─ BundleError
 ├─ MissingExtra                   a package that only some need is not installed
 ├─ TableError
+├─ NewerSchema
 ├─ ChainDown                      from here on: the worker's daemon and its verbs
 ├─ ChainMoved
 ├─ ConfigError

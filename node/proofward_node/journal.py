@@ -22,27 +22,33 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
+from proofward.database import NewerSchema, migrate
 from proofward.errors import ProofwardError
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS jobs (
-    job BLOB PRIMARY KEY CHECK (length(job) = 32),
-    model BLOB NOT NULL CHECK (length(model) = 32),
-    state TEXT NOT NULL,
-    attempt INTEGER NOT NULL DEFAULT 0,
-    lapses_at INTEGER,
-    outcome TEXT,
-    sealed_output BLOB, output_commitment BLOB, proof BLOB, receipt_block INTEGER, receipt_signature BLOB,
-    updated REAL NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, updated);
-"""
+#: What leads from one version of the file to the next; see `proofward.database`.
+SCHEMA = (
+    (
+        "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT",
+        """
+        CREATE TABLE IF NOT EXISTS jobs (
+            job BLOB PRIMARY KEY CHECK (length(job) = 32),
+            model BLOB NOT NULL CHECK (length(model) = 32),
+            state TEXT NOT NULL,
+            attempt INTEGER NOT NULL DEFAULT 0,
+            lapses_at INTEGER,
+            outcome TEXT,
+            sealed_output BLOB, output_commitment BLOB, proof BLOB, receipt_block INTEGER,
+            receipt_signature BLOB,
+            updated REAL NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, updated)",
+    ),
+)
 #: Finished jobs kept for `worker status`; older ones are deleted.
 KEEP_DONE = 10_000
 
@@ -134,11 +140,12 @@ class Journal:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(SCHEMA)
+            self._db.row_factory = sqlite3.Row
+            migrate(self._db, SCHEMA)
             held = self.get_meta("identity")
             if held is None:
                 self.set_meta("identity", identity)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, NewerSchema) as error:
             os.close(self._lock)
             raise JournalError(
                 f"journal {path} is not usable ({error}); restore it from a backup or move it away"
@@ -307,6 +314,7 @@ def peek(path: Path) -> list[Entry]:
         raise JournalError(f"no journal at {path}; the worker has not run with this data directory")
     try:
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        database.row_factory = sqlite3.Row
         try:
             return [
                 _entry(row) for row in database.execute("SELECT * FROM jobs ORDER BY updated, job").fetchall()
@@ -317,7 +325,17 @@ def peek(path: Path) -> list[Entry]:
         raise JournalError(f"journal {path} is not readable ({error})") from error
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
-    job, model, state, attempt, lapses_at, outcome, sealed, commitment, proof, block, signature, updated = row
-    result = None if sealed is None else Result(sealed, commitment, proof, block, signature)
-    return Entry(job, model, State(state), attempt, lapses_at, outcome, result, updated)
+def _entry(row: sqlite3.Row) -> Entry:
+    result = None
+    if row["sealed_output"] is not None:
+        result = Result(**{field.name: row[field.name] for field in fields(Result)})
+    return Entry(
+        job=row["job"],
+        model=row["model"],
+        state=State(row["state"]),
+        attempt=row["attempt"],
+        lapses_at=row["lapses_at"],
+        outcome=row["outcome"],
+        result=result,
+        updated=row["updated"],
+    )

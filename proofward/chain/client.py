@@ -6,6 +6,7 @@ block is final as soon as it is there.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -37,6 +38,8 @@ from proofward.chain.values import Call
 
 POLL: Final = 0.1
 """Seconds between two looks at the finalised head."""
+RESEND_BLOCKS: Final = 4
+"""Blocks after which an extrinsic that is in none of them is sent again."""
 _PAGE: Final = 500
 _CACHED_BLOCKS: Final = 64
 
@@ -379,11 +382,13 @@ class SubstrateClient:
     def wait_finalised(self, extrinsic: SignedExtrinsic, timeout: float = 60.0) -> Receipt:
         """Wait until an extrinsic is in a finalised block.
 
-        Raises ExtrinsicInvalid when its era ends or another extrinsic takes its nonce, ChainTimeout after
-        `timeout` seconds: it may still be included then.
+        Every few blocks it is sent again: a node that restarts loses what waits. Raises ExtrinsicInvalid when
+        its era ends or another extrinsic takes its nonce, ChainTimeout after `timeout` seconds: it may still
+        be included then.
         """
         deadline = time.monotonic() + timeout
         number = extrinsic.first_block + 1
+        sent_at: int | None = None
         while True:
             head = self.finalised_head()
             while number <= min(head.number, extrinsic.last_block):
@@ -398,6 +403,11 @@ class SubstrateClient:
                 raise ExtrinsicInvalid(
                     f"another extrinsic took nonce {extrinsic.nonce}: sign again", code="nonce-used"
                 )
+            if sent_at is None or head.number >= sent_at + RESEND_BLOCKS:
+                if sent_at is not None:
+                    with contextlib.suppress(ExtrinsicInvalid):
+                        self.broadcast(extrinsic)
+                sent_at = head.number
             if time.monotonic() > deadline:
                 raise ChainTimeout(f"extrinsic {_hex(extrinsic.hash)} was not finalised in {timeout:g} s")
             time.sleep(POLL)

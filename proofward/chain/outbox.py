@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -24,28 +24,41 @@ from proofward.chain.client import Receipt, SubstrateClient
 from proofward.chain.errors import ChainError, ChainTimeout, DispatchError, ExtrinsicInvalid
 from proofward.chain.extrinsic import SignedExtrinsic, Signer
 from proofward.chain.values import Call
+from proofward.database import NewerSchema, migrate
 
 log = structlog.get_logger()
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS chain (genesis BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY,
-    key TEXT NOT NULL,
-    state TEXT NOT NULL,
-    call TEXT NOT NULL,
-    data BLOB NOT NULL,
-    hash BLOB NOT NULL UNIQUE,
-    signer BLOB NOT NULL,
-    nonce INTEGER NOT NULL,
-    first_block INTEGER NOT NULL,
-    last_block INTEGER NOT NULL,
-    block INTEGER,
-    error TEXT,
-    created_at REAL NOT NULL
-);
-CREATE UNIQUE INDEX IF NOT EXISTS one_live ON outbox (key) WHERE state IN ('signed', 'done');
-"""
+_SCHEMA: Final = (
+    (
+        "CREATE TABLE IF NOT EXISTS chain (genesis BLOB NOT NULL)",
+        """
+        CREATE TABLE IF NOT EXISTS outbox (
+            id INTEGER PRIMARY KEY,
+            key TEXT NOT NULL,
+            state TEXT NOT NULL,
+            call TEXT NOT NULL,
+            data BLOB NOT NULL,
+            hash BLOB NOT NULL UNIQUE,
+            signer BLOB NOT NULL,
+            nonce INTEGER NOT NULL,
+            first_block INTEGER NOT NULL,
+            last_block INTEGER NOT NULL,
+            block INTEGER,
+            error TEXT,
+            created_at REAL NOT NULL
+        )
+        """,
+        "CREATE UNIQUE INDEX IF NOT EXISTS one_live ON outbox (key) WHERE state IN ('signed', 'done')",
+    ),
+    (
+        "DROP INDEX one_live",
+        "CREATE UNIQUE INDEX one_live ON outbox (signer, key) WHERE state IN ('signed', 'done')",
+    ),
+)
+"""What leads from one version of the file to the next: 2 has keys by signer."""
+
+_LOCK_SECONDS: Final = 60.0
+"""How long one process waits for another that signs from the same file."""
 
 
 _PERHAPS_LANDED: Final = ("nonce-used", "expired", "bad-signature")
@@ -79,27 +92,43 @@ class Entry:
 
 
 class Outbox:
-    """Extrinsics of one chain in one file. Safe to use from several threads, but by one process at a time."""
+    """Extrinsics of one chain in one file. Safe to use from several threads and processes.
+
+    What was signed and perhaps never sent (a death in between, a chain that was away, an account that could
+    not pay) holds the nonce that all later ones wait for. So before anything new is signed for an account,
+    what this process has not sent itself goes out first, in the order of the nonces.
+    """
 
     def __init__(self, path: Path, client: SubstrateClient) -> None:
-        """Raises ChainError when the file belongs to another chain."""
+        """Raises ChainError when the file belongs to another chain, or cannot be used."""
         self._client = client
         self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        path.chmod(0o600)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_SCHEMA)
+        self._ours: set[int] = set()  # signed here and not refused: sent, or just being sent
+        try:
+            self._db = sqlite3.connect(
+                path, check_same_thread=False, isolation_level=None, timeout=_LOCK_SECONDS
+            )
+            path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.row_factory = sqlite3.Row
+            migrate(self._db, _SCHEMA)
+        except (sqlite3.Error, OSError, NewerSchema) as error:
+            raise ChainError(
+                f"the outbox {path} is not usable ({error}); restore it, or give another folder",
+                code="outbox-unusable",
+            ) from error
         self._bind(path)
 
     def _bind(self, path: Path) -> None:
         row = self._db.execute("SELECT genesis FROM chain").fetchone()
         if row is None:
             self._db.execute("INSERT INTO chain VALUES (?)", (self._client.genesis,))
-        elif row[0] != self._client.genesis:
+        elif row["genesis"] != self._client.genesis:
             self._db.close()
+            held = row["genesis"].hex()
             raise ChainError(
-                f"{path} belongs to the chain 0x{row[0].hex()}, this one is 0x{self._client.genesis.hex()}: "
+                f"{path} belongs to the chain 0x{held}, this one is 0x{self._client.genesis.hex()}: "
                 "use another file, or delete it",
                 code="wrong-chain",
             )
@@ -119,18 +148,65 @@ class Outbox:
         return self._settle(self.prepare(key, call, signer), timeout).raise_for_error()
 
     def prepare(self, key: str, call: Call, signer: Signer) -> Entry:
-        """The key's live entry, or a new one: signed and on the disk, not yet sent."""
+        """The key's live entry, or a new one: signed and on the disk, not yet sent.
+
+        Raises ExtrinsicInvalid, naming it, when an earlier one of the account cannot be sent.
+        """
         account = bytes(signer.public_key)
-        with self._client.signing(account), self._lock:
-            if (entry := self.get(key)) is not None and entry.state in (State.SIGNED, State.DONE):
+        with self._client.signing(account), self._exclusive():
+            if (entry := self.get(key, account)) is not None and entry.state in (State.SIGNED, State.DONE):
                 return entry
+            self._send_earlier(account)
             extrinsic = self._client.sign(call, signer, nonce=self._next_nonce(account))
             return self._insert(key, call, extrinsic)
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Alone with the file, among threads and processes: two must not choose the same nonce."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")  # what was learnt on the way to a refusal is kept
+
+    def _send_earlier(self, account: bytes) -> None:
+        for entry in self.pending():
+            if entry.extrinsic.signer != account or entry.id in self._ours:
+                continue
+            try:
+                self._broadcast(entry)
+            except ExtrinsicInvalid as error:
+                raise ExtrinsicInvalid(
+                    f"{entry.call} ({entry.key}) of this account was signed earlier and has to go first, but "
+                    f"{error.message}",
+                    code=error.code,
+                ) from error
+
+    def _broadcast(self, entry: Entry) -> None:
+        """Hand an entry to the node; one that can no longer land is closed. Raises ExtrinsicInvalid when it
+        may land some day, and cannot be sent now.
+        """
+        if not self._handed_over(entry):
+            with contextlib.suppress(ExtrinsicInvalid, ChainTimeout):
+                self._await(entry, 0.0)
+
+    def _handed_over(self, entry: Entry) -> bool:
+        """Whether the node took it. False: it may have landed already, which only the blocks can tell."""
+        self._ours.discard(entry.id)
+        try:
+            self._client.broadcast(entry.extrinsic)
+        except ExtrinsicInvalid as error:
+            if error.code not in _PERHAPS_LANDED:
+                raise
+            return False
+        self._ours.add(entry.id)
+        return True
 
     def _next_nonce(self, account: bytes) -> int:
         # what we signed counts even if the node has lost it: the same nonce twice would drop one of the two
         rows = self._db.execute("SELECT nonce FROM outbox WHERE signer = ? AND state = 'signed'", (account,))
-        taken = {nonce for (nonce,) in rows}
+        taken = {row["nonce"] for row in rows}
         nonce = self._client.nonce(account)
         while nonce in taken:
             nonce += 1
@@ -150,22 +226,24 @@ class Outbox:
         log.info(
             "extrinsic signed", key=key, call=name, extrinsic=extrinsic.hash.hex(), nonce=extrinsic.nonce
         )
-        return Entry(int(cursor.lastrowid or 0), key, State.SIGNED, name, extrinsic, None, None)
+        number = int(cursor.lastrowid or 0)
+        self._ours.add(number)
+        return Entry(number, key, State.SIGNED, name, extrinsic, None, None)
 
     def _settle(self, entry: Entry, timeout: float) -> Receipt:
         if entry.state is State.DONE:
             return self._receipt(entry)
-        try:
-            self._client.broadcast(entry.extrinsic)
-        except ExtrinsicInvalid as error:
-            # these may mean that it has landed already, which only the finalised blocks can tell
-            if error.code not in _PERHAPS_LANDED:
-                raise
+        self._handed_over(entry)
+        return self._await(entry, timeout)
+
+    def _await(self, entry: Entry, timeout: float) -> Receipt:
         try:
             receipt = self._client.wait_finalised(entry.extrinsic, timeout)
         except ExtrinsicInvalid as error:
             self._close(entry, State.DEAD, error=str(error))
             raise
+        except ChainTimeout as error:
+            raise ChainTimeout(f"{entry.call} ({entry.key}): {error.message}") from error
         self._record(entry, receipt)
         return receipt
 
@@ -212,9 +290,9 @@ class Outbox:
 
     # ---- reading --------------------------------------------------------------------------
 
-    def get(self, key: str) -> Entry | None:
-        """The latest entry under a key."""
-        rows = self._rows("WHERE key = ? ORDER BY id DESC LIMIT 1", key)
+    def get(self, key: str, signer: bytes | None = None) -> Entry | None:
+        """The latest entry under a key, of one account or of any."""
+        rows = self._rows("WHERE key = ? AND ? IN (signer, x'') ORDER BY id DESC LIMIT 1", key, signer or b"")
         return next(rows, None)
 
     def pending(self) -> list[Entry]:
@@ -226,11 +304,9 @@ class Outbox:
 
     def _rows(self, where: str, *values: object) -> Iterator[Entry]:
         with self._lock:
-            rows = self._db.execute(
-                "SELECT id, key, state, call, "
-                "data, hash, signer, nonce, first_block, last_block, block, error "
-                f"FROM outbox {where}",
-                values,
-            ).fetchall()
+            rows = self._db.execute(f"SELECT * FROM outbox {where}", values).fetchall()
         for row in rows:
-            yield Entry(row[0], row[1], State(row[2]), row[3], SignedExtrinsic(*row[4:10]), row[10], row[11])
+            signed = SignedExtrinsic(**{field.name: row[field.name] for field in fields(SignedExtrinsic)})
+            yield Entry(
+                row["id"], row["key"], State(row["state"]), row["call"], signed, row["block"], row["error"]
+            )

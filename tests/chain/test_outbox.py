@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofward.chain.client import Receipt
+from proofward.chain.client import RESEND_BLOCKS, Head, Receipt, SubstrateClient
 from proofward.chain.errors import ChainError, ChainTimeout, DispatchError, ExtrinsicInvalid
 from proofward.chain.extrinsic import SignedExtrinsic
 from proofward.chain.outbox import Outbox, State
@@ -242,3 +245,134 @@ def test_a_file_of_another_chain_is_refused(path: Path) -> None:
 def test_the_file_is_for_its_owner_only(path: Path) -> None:
     opened(path, World(lucky()))
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_was_signed_and_never_sent_goes_out_before_anything_new(path: Path) -> None:
+    """The wedge: its nonce was skipped, and each later call waited for a nonce that nobody used."""
+    world = World(lucky("include", "killed before the broadcast"))
+    with pytest.raises(Killed):
+        opened(path, world).send("job 1", call("submit"), SIGNER)
+    world.luck = lucky("include")
+    outbox = opened(path, world)
+    assert outbox.send("job 2", call("cancel"), SIGNER).block == 2
+    assert world.effects == ["submit", "cancel"]
+    assert world.signatures == 2
+    assert outbox.send("job 1", call("submit"), SIGNER).block == 2
+
+
+def test_an_account_that_cannot_pay_blocks_by_name_and_goes_on_when_it_can(path: Path) -> None:
+    world = World(lucky("include"))
+    outbox, broadcast = opened(path, world), world.broadcast
+
+    def poor(one: SignedExtrinsic) -> bytes:
+        raise ExtrinsicInvalid("the account cannot pay the fee: fund it", code="cannot-pay")
+
+    world.broadcast = poor  # type: ignore[method-assign]
+    with pytest.raises(ExtrinsicInvalid, match="cannot pay"):
+        outbox.send("job 1", call("submit"), SIGNER)
+    with pytest.raises(ExtrinsicInvalid, match=r"job 1.*has to go first.*cannot pay") as caught:
+        outbox.send("job 2", call("cancel"), SIGNER)
+    assert caught.value.code == "cannot-pay"
+    assert world.signatures == 1
+    world.broadcast = broadcast  # type: ignore[method-assign]
+    outbox.send("job 2", call("cancel"), SIGNER)
+    assert world.effects == ["submit", "cancel"]
+
+
+def test_a_wedge_that_can_never_land_is_cleared_out_of_the_way(path: Path) -> None:
+    world = World(lucky("include", "killed before the broadcast"))
+    with pytest.raises(Killed):
+        opened(path, world).send("job 1", call("submit"), SIGNER)
+    world.luck = lucky("include")
+    world.height += PERIOD
+    outbox = opened(path, world)
+    outbox.send("job 2", call("cancel"), SIGNER)
+    assert world.effects == ["cancel"]
+    entry = outbox.get("job 1")
+    assert entry is not None
+    assert entry.state is State.DEAD
+
+
+def test_two_accounts_may_use_one_key(path: Path) -> None:
+    world = World(lucky())
+    outbox = opened(path, world)
+    other = SimpleNamespace(public_key=b"\x02" * 32, crypto_type=1)
+    entries = [outbox.prepare("job 1", call("submit"), one) for one in (SIGNER, other)]
+    assert [entry.extrinsic.signer for entry in entries] == [b"\x01" * 32, b"\x02" * 32]
+    assert outbox.get("job 1", SIGNER.public_key) == entries[0]
+
+
+FIRST_SCHEMA = """
+CREATE TABLE chain (genesis BLOB NOT NULL);
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL, state TEXT NOT NULL, call TEXT NOT NULL, data BLOB NOT NULL,
+    hash BLOB NOT NULL UNIQUE, signer BLOB NOT NULL, nonce INTEGER NOT NULL, first_block INTEGER NOT NULL,
+    last_block INTEGER NOT NULL, block INTEGER, error TEXT, created_at REAL NOT NULL
+);
+CREATE UNIQUE INDEX one_live ON outbox (key) WHERE state IN ('signed', 'done');
+"""
+
+
+def test_a_file_from_before_there_were_versions_is_opened_and_goes_on(path: Path) -> None:
+    world = World(lucky("include"))
+    waiting = world.sign(call("submit"), SIGNER, nonce=0)
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript(FIRST_SCHEMA)
+        old.execute("INSERT INTO chain VALUES (?)", (world.genesis,))
+        old.execute(
+            "INSERT INTO outbox VALUES (7, 'job 1', 'signed', 'J.submit', ?, ?, ?, 0, ?, ?, NULL, NULL, 0)",
+            (waiting.data, waiting.hash, waiting.signer, waiting.first_block, waiting.last_block),
+        )
+        old.commit()
+    outbox = opened(path, world)
+    (entry,) = outbox.pending()
+    assert (entry.id, entry.key, entry.extrinsic) == (7, "job 1", waiting)
+    outbox.send("job 2", call("cancel"), SIGNER)
+    assert world.effects == ["submit", "cancel"]
+    outbox.close()
+    with contextlib.closing(sqlite3.connect(path)) as now:
+        assert now.execute("PRAGMA user_version").fetchone() == (2,)
+        now.execute("PRAGMA user_version = 3")
+    with pytest.raises(ChainError, match="the release that wrote it") as caught:
+        opened(path, world)
+    assert caught.value.code == "outbox-unusable"
+
+
+def test_a_folder_in_place_of_the_file_is_an_error_with_a_code(tmp_path: Path) -> None:
+    with pytest.raises(ChainError, match="not usable") as caught:
+        opened(tmp_path, World(lucky()))
+    assert caught.value.code == "outbox-unusable"
+
+
+def test_a_lost_pool_is_filled_again_while_the_era_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(lucky("forget"))
+    one = world.sign(call("claim"), SIGNER, nonce=0)
+    sent: list[int] = []
+
+    class Forgetful:
+        """A node that loses its pool at each block, until the extrinsic was sent for the third time."""
+
+        def finalised_head(self) -> Head:
+            world.height += 1
+            return Head(world.height, b"")
+
+        def broadcast(self, extrinsic: SignedExtrinsic) -> bytes:
+            sent.append(world.height)
+            return extrinsic.hash
+
+        def block_hash(self, number: int) -> bytes:
+            return number.to_bytes(32, "big")
+
+        def receipt_in(self, block: bytes, name: bytes) -> Receipt | None:
+            number = int.from_bytes(block, "big")
+            return Receipt(number, block, 1, name, (), None) if sent[1:] and number > sent[1] else None
+
+        def finalised_nonce(self, account: bytes, at: bytes) -> int:
+            return 0
+
+    monkeypatch.setattr("proofward.chain.client.POLL", 0)
+    long = replace(one, last_block=64)
+    receipt = SubstrateClient.wait_finalised(Forgetful(), long)  # type: ignore[arg-type]
+    assert len(sent) == 2
+    assert sent[1] - sent[0] == RESEND_BLOCKS
+    assert receipt.block == sent[1] + 1

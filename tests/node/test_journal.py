@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import stat
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -80,4 +83,38 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite"
     path.write_bytes(b"not a database, not at all" * 100)
     with pytest.raises(JournalError, match="restore it"):
+        Journal(path, IDENTITY)
+
+
+FIRST_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE jobs (
+    job BLOB PRIMARY KEY CHECK (length(job) = 32), model BLOB NOT NULL CHECK (length(model) = 32),
+    state TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 0, lapses_at INTEGER, outcome TEXT,
+    sealed_output BLOB, output_commitment BLOB, proof BLOB, receipt_block INTEGER, receipt_signature BLOB,
+    updated REAL NOT NULL
+) STRICT;
+CREATE INDEX jobs_by_state ON jobs (state, updated);
+"""
+
+
+def test_a_file_from_before_there_were_versions_is_opened_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript(FIRST_SCHEMA)
+        old.execute("INSERT INTO meta VALUES ('identity', ?)", (IDENTITY,))
+        row = (JOB, MODEL, "proved", 2, 70, None, *astuple(RESULT), 1.5)
+        old.execute(f"INSERT INTO jobs VALUES ({','.join('?' * 12)})", row)
+        old.commit()
+    before = peek(path)
+    journal = Journal(path, IDENTITY)
+    (entry,) = journal.entries()
+    assert [entry] == before
+    assert (entry.state, entry.attempt, entry.lapses_at, entry.result) == (State.PROVED, 2, 70, RESULT)
+    journal.advance(JOB, State.COMPLETING)
+    journal.close()
+    with contextlib.closing(sqlite3.connect(path)) as now:
+        assert now.execute("PRAGMA user_version").fetchone() == (1,)
+        now.execute("PRAGMA user_version = 2")
+    with pytest.raises(JournalError, match="the release that wrote it"):
         Journal(path, IDENTITY)
