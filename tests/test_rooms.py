@@ -32,7 +32,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.zkml.ezkl": ("proofward.zkml", "proofward.protocol", "proofward.check", "proofward.checkout"),
     "proofward.zkml.groth16": ("proofward.zkml", "proofward.check", "proofward.checkout"),
     "proofward.zkml.groth16.program": ("proofward.zkml.errors",),
-    "proofward.zkml.groth16.compiler": ("proofward.zkml", "proofward.zkml.groth16"),
+    "proofward.zkml.groth16.compiler": ("proofward.check", "proofward.zkml", "proofward.zkml.groth16"),
     "proofward.attestation": ("proofward.errors", "proofward.protocol", "proofward.check"),
     "proofward.chain": ("proofward.errors", "proofward.database", "proofward.protocol"),
     "proofward.chain.ethereum": ("proofward.chain", "proofward.protocol"),

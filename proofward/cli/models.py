@@ -263,27 +263,59 @@ def audit(
     onnx: Annotated[Path, typer.Argument(help="The ONNX file.")],
     artifact: Annotated[Path, typer.Option(help="The public artefact's folder.")],
     model: Annotated[
-        str | None, typer.Option(help="Id or name on the chain: compare its contract too.")
+        str | None, typer.Option(help="Id or name on the chain: compare its record and contract too.")
     ] = None,
+    records: Annotated[
+        Path | None, typer.Option(help="Records of your own, with the truth: CSV or JSON, one a row.")
+    ] = None,
+    truth: TruthOption = None,
+    ptau: Annotated[
+        Path | None, typer.Option(help="The powers (.ptau) that the ceremony of the keys began with.")
+    ] = None,
+    max_disagreement: Annotated[
+        float, typer.Option(help="Greatest share of decisions on them that may differ from ONNX Runtime's.")
+    ] = 0.01,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute everything that an auditor with the ONNX file can: weights, circuit, verifying key, contract.
+    """Recompute every field of a published manifest from the ONNX file, and run both models side by side.
 
-    Example: proofward model audit mlp.onnx --artifact build/models/mlp/public --model breast-cancer-mlp
+    Exit 0: verified; 1: refused; 7: incomplete; 8: NOT VERIFIABLE, the keys rest on whoever made them.
+
+    Example: proofward model audit mlp.onnx --artifact build/models/mlp/public --records mine.csv
     """
     from proofward.publisher.audit import audit as recompute
 
     with reporting(as_json):
-        checks = recompute(onnx, artifact, model, chain)
-        passed = all(check.ok for check in checks)
+        done = recompute(
+            onnx,
+            artifact,
+            model,
+            chain,
+            records=records,
+            truth=truth,
+            max_disagreement=max_disagreement,
+            ptau=ptau,
+        )
         emit(
             as_json,
-            {"passed": passed, "checks": [vars_of(check) for check in checks]},
-            [line_of(check) for check in checks],
+            {
+                "outcome": done.outcome.name.lower().replace("_", "-"),
+                "verdict": done.line,
+                "checks": [vars_of(check) for check in done.checks],
+            },
+            [*(line_of(check) for check in done.checks), done.line],
         )
-    refused = any(check.ok is False for check in checks)
-    raise typer.Exit(Exit.OK if passed else Exit.REFUSED if refused else Exit.INCOMPLETE)
+    raise typer.Exit(_AUDITED[done.outcome.name])
+
+
+#: Exit codes by the name of an audit's outcome.
+_AUDITED = {
+    "VERIFIED": Exit.OK,
+    "REFUSED": Exit.REFUSED,
+    "INCOMPLETE": Exit.INCOMPLETE,
+    "NOT_VERIFIABLE": Exit.NOT_VERIFIABLE,
+}
 
 
 def report_lines(manifest: Manifest) -> list[str]:

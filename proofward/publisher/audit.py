@@ -1,34 +1,127 @@
-"""What anyone with the ONNX file can recompute of a model, and compare."""
+"""What anyone with the ONNX file can recompute of a model and compare, and the one line that it comes to."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 from proofward.chain.ethereum.revive import contract_code
-from proofward.check import Check
+from proofward.check import Check, said
 from proofward.client import Client
 from proofward.client.store import default_directory
 from proofward.errors import NotFound
-from proofward.zkml import load_public
+from proofward.tables import arrange, read_table, split_truth
+from proofward.zkml import ContractError, PublicArtifact, load_public
+from proofward.zkml.audit import audit_fields, rests_on
 from proofward.zkml.external import whole
-from proofward.zkml.verifier_contract import audit as audit_model
+from proofward.zkml.lanes import KEYS, Auditor, HeldOut
+from proofward.zkml.manifest import Manifest
+from proofward.zkml.verifier_contract import check_code
 
 
-def audit(onnx: Path, artifact: Path, which: str | None, url: str) -> list[Check]:
-    """Recompute weights digest, circuit and verifying key from the ONNX file; with a model on the chain,
-    its record and contract too."""
+class AuditOutcome(Enum):
+    """Worst last. `NOT_VERIFIABLE`: whose keys these are, nobody can check; `INCOMPLETE`: something was not
+    checked that could be."""
+
+    VERIFIED = "verified"
+    NOT_VERIFIABLE = "NOT VERIFIABLE"
+    INCOMPLETE = "incomplete"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """An audit's checks, and who made the keys: the manifest's `setup`."""
+
+    setup: str
+    checks: tuple[Check, ...] = field(repr=False)
+
+    @property
+    def outcome(self) -> AuditOutcome:
+        """What the checks come to; NOT VERIFIABLE is said of keys even where other checks are missing."""
+        if any(check.ok is False for check in self.checks):
+            return AuditOutcome.REFUSED
+        if rests_on(self.setup) is not None:
+            return AuditOutcome.NOT_VERIFIABLE
+        return AuditOutcome.INCOMPLETE if self._open else AuditOutcome.VERIFIED
+
+    @property
+    def line(self) -> str:
+        """The verdict."""
+        failed = [check.name for check in self.checks if check.ok is False]
+        told = self.outcome.value
+        if failed:
+            return f"{told}: {', '.join(failed)}"
+        if self.outcome is AuditOutcome.NOT_VERIFIABLE:
+            told += f": the keys rest on {rests_on(self.setup)}"
+        others = [name for name in self._open if name != KEYS or self.outcome is AuditOutcome.INCOMPLETE]
+        return told + (f"; not checked: {', '.join(others)}" if others else "")
+
+    @property
+    def _open(self) -> list[str]:
+        return [check.name for check in self.checks if check.required and check.ok is None]
+
+
+def audit(
+    onnx: Path,
+    artifact: Path,
+    which: str | None,
+    url: str,
+    *,
+    records: Path | None = None,
+    truth: str | None = None,
+    max_disagreement: float = Auditor.max_disagreement,
+    ptau: Path | None = None,
+) -> Audit:
+    """Recompute every field of the manifest from the ONNX file, run both models on random records and on the
+    auditor's own (`records`, the truth in the column `truth`); with a model on the chain, compare its record
+    and contract too. `ptau` holds the powers that a ceremony began with: its transcript is checked.
+
+    Raises NotFound, ZkmlError, TableError, ChainError.
+    """
     try:
         data, _ = whole(onnx)
     except OSError as error:
         raise NotFound(f"cannot read {onnx}: {error.strerror}") from error
     public = load_public(artifact)
-    cache = default_directory() / "contracts"
-    if which is None:
-        return list(audit_model(data, public, None, cache))
+    own = None if records is None else own_records(public.manifest, records, truth)
+    checks = audit_fields(data, public, Auditor(own, max_disagreement=max_disagreement, ptau=ptau))
+    if which is not None:
+        checks += _published(public, which, url)
+    return Audit(public.manifest.setup, tuple(checks))
+
+
+def own_records(manifest: Manifest, source: Path, truth: str | None) -> HeldOut:
+    """Read the auditor's records as the model takes them; columns that are no feature are the truth. Raises
+    TableError."""
+    features, width = manifest.input.features, manifest.input.quantiser.features
+    table = read_table(source)
+    if truth is None and table.columns == width:
+        return HeldOut(arrange(table, features, width), None)
+    names = None if features is None else [feature.name for feature in features]
+    given, answers = split_truth(table, names, width, truth)
+    y = answers.values[:, 0] if answers.columns == 1 else answers.values
+    return HeldOut(arrange(given, features, width), y)
+
+
+def _published(public: PublicArtifact, which: str, url: str) -> list[Check]:
     with Client(url) as client:
         record = client.model(which)
         code = contract_code(client.chain, record.verifier)
         same = record.manifest_hash == public.manifest_hash
-        said = f"manifest 0x{public.manifest_hash.hex()}, on the chain 0x{record.manifest_hash.hex()}"
-        origin = Check("key's origin", True, f"setup: {record.setup}")
-        return [Check("published model", same, said), *audit_model(data, public, code, cache), origin]
+        told = f"manifest 0x{public.manifest_hash.hex()}, on the chain 0x{record.manifest_hash.hex()}"
+        return [
+            Check("published model", same, told),
+            _contract(public, code),
+            said("published setup", f"{record.setup}: the word of the node at {url}"),
+        ]
+
+
+def _contract(public: PublicArtifact, code: bytes) -> Check:
+    try:
+        return check_code(public, code, default_directory() / "contracts")
+    except ContractError as error:
+        if error.code != "compiler-missing":
+            raise
+        return Check("verifier contract", None, error.message)

@@ -67,6 +67,37 @@ class HeldOut:
     y: NDArray[np.float64] | NDArray[np.int64] | None
 
 
+KEYS = "keys"
+"""The audit's check of who made the keys."""
+RANDOM_RECORDS = 512
+"""Records that an audit draws for itself."""
+MAX_RANDOM_DISAGREEMENT = 0.1
+"""Of decisions, on records drawn evenly over the whole input range; a quantisation that is of no use decides
+otherwise on a fifth and more."""
+
+
+@dataclass(frozen=True)
+class Auditor:
+    """What an auditor brings: `records` of his own (with the truth or without), a source of random records,
+    the greatest share of decisions that may differ from the float model's on his records, and the powers
+    (`ptau`) that a ceremony began with."""
+
+    records: HeldOut | None = None
+    random: np.random.Generator = field(default_factory=np.random.default_rng)
+    max_disagreement: float = 0.01
+    ptau: Path | None = None
+
+
+@dataclass
+class Remade:
+    """What a lane recomputes of a manifest: `fields` by dotted name, in JSON's types (None: absent); fields
+    that are somebody's word, and whose (`told`); and further checks."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+    checks: list[Check] = field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Compiled:
     """What a lane says of its work; its files are in staging/public (vk.bin at least) and staging/private."""
@@ -130,7 +161,9 @@ class Lane(Protocol):
 
     def contract_source(self, manifest: Manifest, files: Mapping[str, bytes]) -> ContractSource: ...
 
-    def audit(self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes]) -> list[Check]: ...
+    def remake(
+        self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor: Auditor
+    ) -> Remade: ...
 
 
 def lane(name: LaneName) -> Lane:

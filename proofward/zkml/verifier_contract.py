@@ -130,27 +130,6 @@ def check_code(public: PublicArtifact, runtime_code: bytes, cache: Path | None =
     return Check("verifier contract", same, detail)
 
 
-def audit(
-    onnx: bytes, public: PublicArtifact, runtime_code: bytes | None = None, cache: Path | None = None
-) -> list[Check]:
-    """Everything an auditor with the ONNX file can recompute: weights digest, circuit, verifying key,
-    contract."""
-    manifest = public.manifest
-    found = hashlib.sha256(onnx).hexdigest()
-    checks = [Check("weights digest", found == manifest.weights_digest, f"SHA-256 {found}")]
-    if not checks[0].ok:
-        return checks
-    checks += lane(manifest.lane).audit(onnx, manifest, public.files)
-    if runtime_code is not None:
-        try:
-            checks.append(check_code(public, runtime_code, cache))
-        except ContractError as error:
-            if error.code != "compiler-missing":
-                raise
-            checks.append(Check("verifier contract", None, error.message))
-    return checks
-
-
 def _cache_key(public: PublicArtifact) -> str:
     hasher = hashlib.sha256(public.manifest_hash)
     for path in [CONTRACTS / "package-lock.json", *sorted((CONTRACTS / "src").rglob("*.sol*"))]:

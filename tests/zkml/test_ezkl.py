@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -16,12 +17,13 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from proofward.zkml import InputRangeError, ProvingError, UnsupportedModel, load_public
+from proofward.zkml.artifact import PublicArtifact
+from proofward.zkml.audit import audit_fields
 from proofward.zkml.ezkl import bounds, commitment, graph
 from proofward.zkml.ezkl.commitment import Basis
 from proofward.zkml.ezkl.process import EzklProcess
 from proofward.zkml.ezkl.solidity import source, tau_g2
 from proofward.zkml.hiding import hides
-from proofward.zkml.verifier_contract import audit
 
 from .. import ezkl_reader
 from ..ezkl_world import SALT_A, SALT_B, mlp, records, world
@@ -170,8 +172,19 @@ def test_basis_must_hide() -> None:
 
 def test_audit_recomputes_and_finds_another_model() -> None:
     w = world()
-    assert all(check.ok for check in audit(w.onnx, w.artifact.public))
-    assert not all(check.ok for check in audit(mlp(seed=9), w.artifact.public))
+    public = w.artifact.public
+    checks = audit_fields(w.onnx, public)
+    assert [check.name for check in checks if check.ok is False] == []
+    unmeasured = {"random records", "own records", "accuracy", "keys"}
+    assert {check.name for check in checks if check.required and check.ok is None} == unmeasured
+    other = mlp(seed=9)
+    claimed = public.manifest.model_copy(update={"weights_digest": hashlib.sha256(other).hexdigest()})
+    failed = {
+        check.name
+        for check in audit_fields(other, PublicArtifact(claimed, public.files))
+        if check.ok is False
+    }
+    assert {"circuit_digest", "verifying key"} <= failed
 
 
 def test_a_killed_or_slow_prover_costs_one_attempt() -> None:

@@ -27,10 +27,11 @@ from proofward.zkml import (
     compile_model,
     load_artifact,
 )
+from proofward.zkml.artifact import PublicArtifact
+from proofward.zkml.audit import audit_fields
 from proofward.zkml.groth16 import check_record, open_record
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.groth16.program.program import Program
-from proofward.zkml.lanes import lane
 from tests.zkml.onnx_models import Graph
 
 SALTS = bytes(range(32)), bytes(range(32, 64))
@@ -150,9 +151,9 @@ def test_an_audit_recompiles_the_circuit_and_catches_other_weights(
     which: str, request: pytest.FixtureRequest
 ) -> None:
     artifact: Artifact = request.getfixturevalue(which)
-    room = lane("groth16")
-    checks = room.audit(artifact.onnx, artifact.manifest, artifact.public.files)
-    assert [check.name for check in checks if not check.ok] == []
+    checks = audit_fields(artifact.onnx, artifact.public)
+    assert [(c.name, c.detail) for c in checks if c.ok is False] == []
+    assert not [check.detail for check in checks if "cannot recompute" in check.detail]
     model = onnx.load_model_from_string(artifact.onnx)
     if which == "network":
         weights = onnx.numpy_helper.to_array(model.graph.initializer[0]) * np.float32(0.75)
@@ -166,8 +167,11 @@ def test_an_audit_recompiles_the_circuit_and_catches_other_weights(
     else:
         leaf = next(a for a in model.graph.node[0].attribute if a.name == "class_weights")
         leaf.floats[0] += 0.5
-    checks = room.audit(model.SerializeToString(), artifact.manifest, artifact.public.files)
-    assert not {check.name: check.ok for check in checks}["circuit"]
+    other = model.SerializeToString()
+    digest = hashlib.sha256(other).hexdigest()
+    claimed = artifact.manifest.model_copy(update={"weights_digest": digest})
+    checks = audit_fields(other, PublicArtifact(claimed, artifact.public.files))
+    assert {check.name: check.ok for check in checks}["circuit_digest"] is False
 
 
 def test_cached_keys_serve_the_same_circuit_and_a_spoilt_one_is_not_used(

@@ -26,6 +26,7 @@ from proofward.zkml.ezkl.commitment import SALT_LIMBS, Basis, digest, encode, li
 from proofward.zkml.ezkl.process import EzklProcess
 from proofward.zkml.ezkl.search import Parameters, Workspace
 from proofward.zkml.lanes import (
+    Auditor,
     Compiled,
     CompileRequest,
     ContractSource,
@@ -34,6 +35,7 @@ from proofward.zkml.lanes import (
     LaneProver,
     LanePublic,
     Proof,
+    Remade,
 )
 from proofward.zkml.manifest import Accuracy, InputSpec, LaneName, Manifest, OutputSpec
 from proofward.zkml.memory import SealedMemory, read_sealed
@@ -159,13 +161,13 @@ class EzklLane:
         finally:
             process.close()
 
-    def audit(self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes]) -> list[Check]:
-        """Recompile from the ONNX file and compare circuit, verifying key and commitment basis."""
+    def remake(self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor: Auditor) -> Remade:
+        """Recompile from the ONNX file: circuit, verifying key, commitment basis, meaning of the ends."""
         _require_files(files)
         process = EzklProcess()
         try:
             with tempfile.TemporaryDirectory(prefix="proofward-audit-") as folder:
-                return _audit(onnx, manifest, files, process, Path(folder))
+                return _remake(onnx, manifest, files, process, Path(folder))
         finally:
             process.close()
 
@@ -387,19 +389,21 @@ def _require_files(files: Mapping[str, bytes]) -> None:
             raise ArtifactError(f"public/{name} is missing from this ezkl artifact")
 
 
-def _audit(
+def _remake(
     onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], process: EzklProcess, folder: Path
-) -> list[Check]:
+) -> Remade:
     quantiser = manifest.input.quantiser
     if not isinstance(quantiser, AffineQuantiser):
-        return [Check("quantiser", False, "the ezkl lane quantises affinely")]
+        return Remade(checks=[Check("quantiser", False, "the ezkl lane quantises affinely")])
     params: dict[str, Any] = manifest.lane_params
     names = Parameters.__dataclass_fields__
     parameters = Parameters(
         **{**{name: params[name] for name in names}, "lookup_range": tuple(params["lookup_range"])}
     )
     steps = np.array(quantiser.scale) / 2.0**parameters.input_scale
-    circuit = graph.circuit(graph.fold(graph.read(onnx), np.array(quantiser.offset), steps))
+    model = graph.read(onnx)
+    task, decision = resolve(manifest.output.task, model.decision, model.kind, model.length, None)
+    circuit = graph.circuit(graph.fold(model, np.array(quantiser.offset), steps))
     work = Workspace(process, folder, folder / "graph.onnx")
     work.graph.write_bytes(circuit)
     (folder / "srs.bin").write_bytes(files["public/srs.bin"])
@@ -418,33 +422,47 @@ def _audit(
     vk = Path(work.path("vk.bin")).read_bytes()
     basis = files["public/basis.bin"]
     remade = _basis(work, work.path("srs.bin"), len(basis) // POINT - 1)
-    recomputed = digest(circuit, files["public/settings.json"]).hex()
     tau = solidity.tau_g2(files["public/srs.bin"])
-    origin = {
-        "dev": "a test SRS made by the publisher, who could forge proofs: for development only",
-        "ceremony": "the SRS that the publisher names; compare its hash with the ceremony's",
+    fields: dict[str, Any] = {
+        "circuit_digest": digest(circuit, files["public/settings.json"]).hex(),
+        "input.shape": list(model.shape),
+        "input.missing": False,
+        "output.length": model.length,
+        "output.scale": 2.0 ** fresh["model_output_scales"][0],
+        "output.decision": decision,
+        "output.task": task,
+        "output.names": _names(model.output, model.length),
+        "lane_params.rows": fresh["num_rows"],
+        "lane_params.range": "exact" if model.exact else "calibrated",
     }
-    srs_hash = hashlib.sha256(files["public/srs.bin"]).hexdigest()
-    return [
-        Check("circuit settings", same, "regenerated from the ONNX file and the manifest's parameters"),
-        Check("circuit digest", recomputed == manifest.circuit_digest, recomputed),
-        Check(
-            "verifying key",
-            vk == files["public/vk.bin"],
-            f"recomputed, SHA-256 {hashlib.sha256(vk).hexdigest()}",
-        ),
-        Check("commitment basis", remade == basis, "recomputed from the SRS"),
-        Check(
-            "commitment hides",
-            Basis(basis).follows(tau, parameters.logrows),
-            "the basis fits [tau]_2 by a pairing",
-        ),
-        Check(
-            "setup",
-            manifest.setup in origin,
-            f"{origin.get(manifest.setup, 'unknown')} (SRS SHA-256 {srs_hash})",
-        ),
-    ]
+    choice = "the publisher's choice; the circuit is recompiled with it"
+    told = {f"lane_params.{name}": choice for name in names} | {
+        "input.quantiser": choice,
+        "lane_params.salt_factor": "the circuit's own, met by every proof",
+        "lane_params.proof_bytes": "the publisher's own word",
+        "lane_params.prove_seconds": "the publisher's own word",
+        "files.private/circuit.bin": "a worker's; each proof is verified before it is used",
+    }
+    unmeasured = "the integers of the ezkl lane are not run by an audit"
+    return Remade(
+        fields,
+        told,
+        [
+            Check("circuit settings", same, "regenerated from the ONNX file and the manifest's parameters"),
+            Check(
+                "verifying key",
+                vk == files["public/vk.bin"],
+                f"recomputed, SHA-256 {hashlib.sha256(vk).hexdigest()}",
+            ),
+            Check("commitment basis", remade == basis, "recomputed from the SRS"),
+            Check(
+                "commitment binds",
+                Basis(basis).follows(tau, parameters.logrows),
+                "the basis fits [tau]_2 by a pairing",
+            ),
+            *(Check(name, None, unmeasured) for name in ("random records", "own records", "accuracy")),
+        ],
+    )
 
 
 def _comparable(settings: dict[str, Any]) -> dict[str, Any]:

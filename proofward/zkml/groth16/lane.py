@@ -10,30 +10,24 @@ from pathlib import Path
 import numpy as np
 from proofward_prover import Circuit, ProverError, ProvingKey, commit, prove, verify
 
-from proofward.check import Check
-from proofward.zkml.errors import ArtifactError, CompileError, InputRangeError, ProvingError, UnsupportedModel
-from proofward.zkml.groth16.params import input_bounds, lane_params, output_bounds
+from proofward.zkml.errors import ArtifactError, InputRangeError, ProvingError, UnsupportedModel
+from proofward.zkml.groth16.params import input_bounds, output_bounds
 from proofward.zkml.lanes import (
+    Auditor,
     Compiled,
     CompileRequest,
     ContractSource,
     LaneProver,
     LanePublic,
     Proof,
+    Remade,
 )
-from proofward.zkml.manifest import LaneName, Manifest, Setup
+from proofward.zkml.manifest import LaneName, Manifest
 from proofward.zkml.quantiser import Integers
 
 VK = "public/vk.bin"
 PROGRAM = "private/program.bin"
 PROVING_KEY = "private/pk.bin"
-
-# A Groth16 key cannot be recomputed: its origin is a matter of who is believed, and an audit has to say so.
-_ORIGINS: dict[Setup, str] = {
-    "dev": "setup: dev - the publisher alone made the keys, and could have kept what forges proofs",
-    "attested": "setup: attested - rests on the quote over circuit digest and vk hash, and on its level",
-    "ceremony": "setup: ceremony - rests on one honest participant; see the transcript that the chain names",
-}
 
 
 class Groth16Public:
@@ -154,44 +148,11 @@ class Groth16Lane:
 
         return source(files[VK])
 
-    def audit(self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes]) -> list[Check]:
-        """Compile the circuit again from the ONNX and the manifest's quantisation, and compare its digest."""
-        from proofward.zkml.groth16.compiler.recompile import recompile
+    def remake(self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor: Auditor) -> Remade:
+        """Compile the circuit again from the ONNX file and the manifest's quantisation; run both models."""
+        from proofward.zkml.groth16.compiler.audited import remake
 
-        checks: list[Check] = []
-        try:
-            params = lane_params(manifest)
-            lowered = recompile(onnx, manifest.input.quantiser, params.plan)
-            circuit = Circuit(lowered.program.encode(), manifest.batch)
-        except (UnsupportedModel, CompileError, ArtifactError, ProverError) as error:
-            return [
-                Check(
-                    "circuit", False, f"the ONNX does not compile with the manifest's quantisation: {error}"
-                )
-            ]
-        checks.append(
-            Check(
-                "circuit",
-                circuit.digest.hex() == manifest.circuit_digest,
-                f"recompiled from the ONNX: {circuit.digest.hex()}; manifest: {manifest.circuit_digest}",
-            )
-        )
-        checks.append(
-            Check(
-                "quantiser",
-                lowered.quantiser == manifest.input.quantiser and lowered.scale == manifest.output.scale,
-                "input quantiser and output scale are the recompiled circuit's",
-            )
-        )
-        checks.append(
-            Check(
-                "output bounds",
-                circuit.output_bounds == params.output_bounds,
-                "the bounds that clients open outputs with are the circuit's",
-            )
-        )
-        checks.append(Check("key origin", True, _ORIGINS[manifest.setup]))
-        return checks
+        return remake(onnx, manifest, files, auditor)
 
 
 LANE = Groth16Lane()

@@ -58,11 +58,11 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
             decision=traced.decision,
             task=made.task,
             labels=None if traced.labels is None else [str(label) for label in traced.labels],
-            names=_names(traced),
+            names=names_of(traced),
         ),
         accuracy=accuracy,
         lane_params=params.model_dump(mode="json", exclude_none=True),
-        constraints=_constraints(circuit),
+        constraints=constraints_of(circuit),
         versions={
             "prover": prover.__version__,
             **{name: version(name) for name in ("numpy", "scipy", "onnx")},
@@ -70,7 +70,8 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
     )
 
 
-def _constraints(circuit: prover.Circuit) -> dict[str, Any]:
+def constraints_of(circuit: prover.Circuit) -> dict[str, Any]:
+    """The manifest's `constraints`: their number, and by layer."""
     layers: Counter[str] = Counter()
     for label, count in circuit.constraints_by_layer:
         layers[label] += count
@@ -82,7 +83,7 @@ def _constraints(circuit: prover.Circuit) -> dict[str, Any]:
     }
 
 
-def _names(traced: Traced) -> list[str]:
+def names_of(traced: Traced) -> list[str]:
     """One name an output: its class, or the ONNX tensor with a number where it has several."""
     if traced.labels is not None and len(traced.labels) == traced.length:
         return [str(label) for label in traced.labels]

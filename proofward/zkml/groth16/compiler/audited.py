@@ -1,0 +1,197 @@
+"""The auditor's side of the lane: compile again from the ONNX file and the published plan, and run ONNX
+Runtime beside the integers on records that the publisher did not choose."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from proofward_prover import Circuit, ProverError
+
+from proofward.check import Check
+from proofward.zkml.errors import ArtifactError, CompileError, UnsupportedModel
+from proofward.zkml.groth16.compiler import float_model
+from proofward.zkml.groth16.compiler.build import constraints_of, names_of
+from proofward.zkml.groth16.compiler.compared import compared
+from proofward.zkml.groth16.compiler.network import FloatArray
+from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
+from proofward.zkml.groth16.compiler.ranges import accepted
+from proofward.zkml.groth16.compiler.recompile import Lowered, recompile
+from proofward.zkml.groth16.params import lane_params
+from proofward.zkml.groth16.program import reference
+from proofward.zkml.lanes import KEYS, MAX_RANDOM_DISAGREEMENT, RANDOM_RECORDS, Auditor, Remade
+from proofward.zkml.manifest import Accuracy, Manifest
+from proofward.zkml.quantiser import AffineQuantiser, filled
+from proofward.zkml.report import MAX_REFUSED, Scores, check_truth, report
+from proofward.zkml.task import resolve
+
+_CHOICE = "the publisher's choice; its effect is measured below"
+
+
+@dataclass(frozen=True)
+class _Model:
+    onnx: bytes
+    traced: Traced
+    lowered: Lowered
+
+    def scores(self, x: FloatArray) -> Scores:
+        """ONNX Runtime's answers and the integers' on records [n, features] that the quantiser takes."""
+        theirs = float_model.scores(self.onnx, self.traced, x)
+        ours = reference.evaluate(self.lowered.program, self.lowered.quantiser.quantize(x))
+        return compared(self.traced, theirs, ours / self.lowered.scale)
+
+
+def remake(onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor: Auditor) -> Remade:
+    """Everything of a manifest that follows from the ONNX file and the published quantisation."""
+    try:
+        traced = trace(onnx)
+        task, decision = resolve(manifest.output.task, traced.decision, traced.kind, traced.length, None)
+        traced = replace(traced, decision=decision)
+        params = lane_params(manifest)
+        lowered = recompile(onnx, manifest.input.quantiser, params.plan)
+        circuit = Circuit(lowered.program.encode(), manifest.batch)
+    except (UnsupportedModel, CompileError, ArtifactError, ProverError) as error:
+        return Remade(checks=[Check("circuit", False, f"it does not compile as published: {error}")])
+    fields: dict[str, Any] = {
+        "circuit_digest": circuit.digest.hex(),
+        "input.shape": list(traced.input_shape),
+        "input.quantiser": lowered.quantiser.model_dump(mode="json"),
+        "input.missing": bool(traced.imputed),
+        "output.length": len(lowered.program.output.wires),
+        "output.scale": lowered.scale,
+        "output.decision": decision,
+        "output.task": task,
+        "output.labels": None if traced.labels is None else [str(label) for label in traced.labels],
+        "output.names": names_of(traced),
+        "lane_params.output_bounds": [list(bounds) for bounds in circuit.output_bounds],
+        "lane_params.rounding": lowered.max_deviation,
+        "files.private/program.bin": hashlib.sha256(lowered.program.encode()).hexdigest(),
+        **{f"constraints.{name}": value for name, value in constraints_of(circuit).items()},
+    }
+    told = {"lane_params.plan": _CHOICE} if params.plan is not None else {}
+    if isinstance(lowered.quantiser, AffineQuantiser):
+        told["input.quantiser"] = _CHOICE
+    if traced.kind == "raw":
+        told["output.task"] = "the publisher's own word: the graph does not say what its numbers mean"
+    if decision in ("value", "multilabel"):
+        told["output.names"] = "the publisher's own names of its targets"
+    model = _Model(onnx, traced, lowered)
+    checks = [_random(model, auditor), *_own(model, manifest, auditor)]
+    if manifest.setup == "ceremony":
+        checks.append(_ceremony(circuit, files, auditor.ptau))
+    return Remade(fields, told, checks)
+
+
+def _ceremony(circuit: Circuit, files: Mapping[str, bytes], ptau: Path | None) -> Check:
+    """Whether the verifying key is what the transcript makes of the powers and of this circuit."""
+    from proofward_prover import check_transcript
+
+    from proofward.zkml.groth16.ceremony import TRANSCRIPT
+
+    data = files.get(TRANSCRIPT)
+    if data is None:
+        return Check(KEYS, False, f"ceremony: there is no {TRANSCRIPT}")
+    if ptau is None:
+        return Check(KEYS, None, "ceremony: the transcript was not checked; give its powers with --ptau")
+    try:
+        listed = check_transcript(data, circuit, ptau, files["public/vk.bin"])
+    except ProverError as error:
+        return Check(KEYS, False, f"ceremony: {error}")
+    names = ", ".join(repr(name) for name, _, _ in listed)
+    return Check(KEYS, True, f"ceremony: the transcript holds; one honest contributor of {names} is enough")
+
+
+def _random(model: _Model, auditor: Auditor) -> Check:
+    """Integers and floats on records drawn evenly over the range that the quantiser takes."""
+    name = "random records"
+    try:
+        both = model.scores(_drawn(model.lowered, auditor.random))
+    except (UnsupportedModel, CompileError) as error:
+        return Check(name, False, error.message)
+    return Check(name, _disagreement(both) <= MAX_RANDOM_DISAGREEMENT, _said(both, RANDOM_RECORDS))
+
+
+def _own(model: _Model, manifest: Manifest, auditor: Auditor) -> list[Check]:
+    """The range, the integers and the published accuracy on the auditor's own records."""
+    if auditor.records is None:
+        told = "no records of the auditor's own were given (--records)"
+        return [Check(name, None, told) for name in ("input range", "own records", "accuracy")]
+    x, y = filled(auditor.records.x, list(model.traced.imputed)), auditor.records.y
+    taken = np.ones(len(x), dtype=bool)
+    if isinstance(model.lowered.quantiser, AffineQuantiser):
+        taken = accepted(model.lowered.quantiser, x)
+    refused = int((~taken).sum())
+    in_range = Check(
+        "input range", refused <= MAX_REFUSED * len(x), f"{refused} of {len(x)} records lie outside of it"
+    )
+    if not taken.any():
+        return [in_range]
+    try:
+        both = model.scores(x[taken])
+        if y is not None:
+            check_truth(model.traced.decision, model.traced.length, model.traced.labels, y[taken])
+            measured = report(both, y[taken], given=len(x), held_out=True)
+    except (UnsupportedModel, CompileError) as error:
+        return [in_range, Check("own records", False, error.message)]
+    flips = _disagreement(both)
+    checks = [
+        in_range,
+        Check("own records", flips <= auditor.max_disagreement, _said(both, int(taken.sum()))),
+    ]
+    if y is None:
+        return [*checks, Check("accuracy", None, "the auditor's records have no truth (--truth)")]
+    return [*checks, _accuracy(manifest.accuracy, measured)]
+
+
+def _accuracy(published: Accuracy, measured: Accuracy) -> Check:
+    """A published figure may be worse than ours, and better by no more than our records leave open."""
+    assert measured.report is not None
+    most = max(measured.report.integer_interval[1], measured.integer)
+    told = (
+        f"published {published.metric} {published.integer:.4f}; here {measured.metric} "
+        f"{measured.integer:.4f} "
+        f"(at most {most:.4f} at 95 %, {measured.records} records), float {measured.float_:.4f}"
+    )
+    if published.metric != measured.metric:
+        return Check("accuracy", None, f"{told}: not the same measure")
+    return Check("accuracy", published.integer <= most + 1e-9, told)
+
+
+def _drawn(lowered: Lowered, random: np.random.Generator) -> FloatArray:
+    quantiser = lowered.quantiser
+    shape = (RANDOM_RECORDS, quantiser.features)
+    if isinstance(quantiser, AffineQuantiser):
+        low, high = (quantiser.restore(bound[None])[0] for bound in quantiser.bounds())
+        x = random.uniform(low, high, shape)
+        flags = quantiser.flags
+        x[:, flags] = np.where(random.random(shape)[:, flags] < 0.5, low[flags], high[flags])
+        return np.asarray(x)
+    columns = [
+        random.uniform(row[0] - span, row[-1] + span, RANDOM_RECORDS)
+        if row
+        else random.normal(size=RANDOM_RECORDS)
+        for row in quantiser.thresholds
+        for span in [0.1 * (row[-1] - row[0]) + 1e-3 if row else 0.0]
+    ]
+    return np.stack(columns, axis=1).astype(np.float32).astype(np.float64)
+
+
+def _disagreement(both: Scores) -> float:
+    """The share of decisions that differ; of a regression the mean shift in standard deviations."""
+    return float(both.shifts.mean()) if both.decision == "value" else float(both.flips.mean())
+
+
+def _said(both: Scores, count: int) -> str:
+    largest = float(both.shifts.max(initial=0.0))
+    if both.decision == "value":
+        return (
+            f"{count} records: mean shift {_disagreement(both):.4f}, largest {largest:.4f} ({both.shift_of})"
+        )
+    return (
+        f"{count} records: {100 * _disagreement(both):.2f} % of decisions differ from ONNX Runtime's, "
+        f"largest shift {largest:.4f} ({both.shift_of})"
+    )

@@ -1,0 +1,219 @@
+"""Attack c_audit: a manifest that says of a model what is not so. Each lie is named; none is `verified`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from proofward_prover import Circuit
+
+from proofward.check import Check
+from proofward.publisher.audit import Audit, AuditOutcome
+from proofward.zkml import Evaluation, compile_model, load_public
+from proofward.zkml.artifact import PublicArtifact
+from proofward.zkml.audit import audit_fields
+from proofward.zkml.groth16.compiler.build import constraints_of
+from proofward.zkml.groth16.compiler.recompile import recompile
+from proofward.zkml.groth16.plan import LayerPlan, Plan
+from proofward.zkml.lanes import KEYS, Auditor, HeldOut
+from proofward.zkml.manifest import Manifest
+from proofward.zkml.quantiser import AffineQuantiser
+from tests.zkml.onnx_models import Graph
+
+
+@dataclass(frozen=True)
+class World:
+    onnx: bytes
+    path: Path
+    public: PublicArtifact
+    records: HeldOut
+
+    def audit(self, manifest: Manifest, *, own: bool = True) -> Audit:
+        """What an auditor finds who was given this manifest."""
+        public = PublicArtifact(Manifest.parse(manifest.canonical()), self.public.files)
+        auditor = Auditor(self.records if own else None, np.random.default_rng(77001))
+        return Audit(manifest.setup, tuple(audit_fields(self.onnx, public, auditor)))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    graph = Graph((4,), seed=3)
+    graph.node("Gemm", graph.weights(4, 6), graph.weights(6))
+    graph.node("Relu")
+    graph.node("Gemm", graph.weights(6, 1))
+    graph.node("Sigmoid")
+    x = np.random.default_rng(8).uniform(-1, 1, (300, 4))
+    truth = (x @ np.arange(1, 5) > 0).astype(np.int64)
+    path = tmp_path_factory.mktemp("audit") / "model"
+    artifact = compile_model(
+        graph.model(),
+        x[:150],
+        path,
+        name="audited",
+        lane="groth16",
+        evaluation=Evaluation(x[150:], truth[150:]),
+    )
+    return World(graph.model(), path, artifact.public, HeldOut(x[150:], truth[150:]))
+
+
+def _failed(audit: Audit) -> set[str]:
+    return {check.name for check in audit.checks if check.ok is False}
+
+
+def test_an_honest_model_is_not_verifiable_for_its_keys_alone(world: World) -> None:
+    found = world.audit(world.public.manifest)
+    assert found.outcome is AuditOutcome.NOT_VERIFIABLE
+    assert [check.name for check in found.checks if check.required and not check.ok] == [KEYS]
+    assert found.line.startswith("NOT VERIFIABLE: the keys rest on the publisher alone")
+    assert "not checked" not in found.line
+    blind = world.audit(world.public.manifest, own=False)
+    assert blind.line.endswith("not checked: input range, own records, accuracy")
+
+
+def _output(manifest: Manifest, **fields: Any) -> Manifest:
+    return manifest.model_copy(update={"output": manifest.output.model_copy(update=fields)})
+
+
+def _accurate(manifest: Manifest, **fields: Any) -> Manifest:
+    return manifest.model_copy(update={"accuracy": manifest.accuracy.model_copy(update=fields)})
+
+
+def _params(manifest: Manifest, **fields: Any) -> Manifest:
+    return manifest.model_copy(update={"lane_params": {**manifest.lane_params, **fields}})
+
+
+LIES: list[tuple[str, Callable[[Manifest], Manifest], str]] = [
+    ("labels swapped", lambda m: _output(m, labels=["malignant", "benign"]), "output.labels"),
+    ("decision changed to argmax", lambda m: _output(m, decision="argmax"), "output.decision"),
+    ("decision changed to value", lambda m: _output(m, decision="value"), "output.decision"),
+    ("another scale", lambda m: _output(m, scale=m.output.scale * 2), "output.scale"),
+    ("another task", lambda m: _output(m, task="regression"), "circuit"),
+    ("outputs renamed", lambda m: _output(m, names=["benign"]), "output.names"),
+    ("accuracy invented", lambda m: _accurate(m, integer=1.0, float_=1.0, records=10**6), "accuracy"),
+    ("bounds widened", lambda m: _params(m, output_bounds=[[-(2**40), 2**40]]), "lane_params.output_bounds"),
+    ("rounding invented", lambda m: _params(m, rounding=0.5), "lane_params.rounding"),
+    (
+        "another circuit",
+        lambda m: m.model_copy(update={"circuit_digest": "00" * 32}),
+        "circuit_digest",
+    ),
+    ("fewer constraints", lambda m: m.model_copy(update={"constraints": {"total": 1}}), "constraints.total"),
+    ("another batch", lambda m: m.model_copy(update={"batch": 2}), "circuit_digest"),
+    (
+        "another program",
+        lambda m: m.model_copy(update={"files": {**m.files, "private/program.bin": "00" * 32}}),
+        "files.private/program.bin",
+    ),
+]
+
+
+@pytest.mark.parametrize(("lie", "spoil", "check"), LIES, ids=[lie[0] for lie in LIES])
+def test_lies(lie: str, spoil: Callable[[Manifest], Manifest], check: str, world: World) -> None:
+    found = world.audit(spoil(world.public.manifest))
+    assert found.outcome is AuditOutcome.REFUSED
+    assert check in _failed(found), (lie, _failed(found))
+    assert check in found.line
+
+
+def _requantised(world: World, quantiser: AffineQuantiser, plan: Plan) -> Manifest:
+    """A manifest that is whole and true but for a quantisation that is of no use."""
+    manifest = world.public.manifest
+    low = recompile(world.onnx, quantiser, plan)
+    circuit = Circuit(low.program.encode(), 1)
+    manifest = _params(
+        manifest,
+        output_bounds=[list(bounds) for bounds in circuit.output_bounds],
+        plan=plan.model_dump(mode="json"),
+    )
+    return _output(manifest, scale=low.scale).model_copy(
+        update={
+            "circuit_digest": circuit.digest.hex(),
+            "input": manifest.input.model_copy(update={"quantiser": low.quantiser}),
+            "constraints": constraints_of(circuit),
+            "files": {
+                **manifest.files,
+                "private/program.bin": hashlib.sha256(low.program.encode()).hexdigest(),
+            },
+        }
+    )
+
+
+def _plan(world: World, bits: int, activation: int, output: int) -> Plan:
+    return Plan(layers=(LayerPlan(bits=bits, activation=activation),), output=output)
+
+
+def test_an_input_of_one_bit_is_found_without_any_records(world: World) -> None:
+    q = world.public.manifest.input.quantiser
+    assert isinstance(q, AffineQuantiser)
+    steps = [(high - low) for low, high in zip(q.low, q.high, strict=True)]
+    one_bit = AffineQuantiser(
+        scale=[scale / step for scale, step in zip(q.scale, steps, strict=True)],
+        offset=[o + low / s for o, low, s in zip(q.offset, q.low, q.scale, strict=True)],
+        low=[0] * q.features,
+        high=[1] * q.features,
+    )
+    found = world.audit(_requantised(world, one_bit, _plan(world, 14, 10, 14)), own=False)
+    assert _failed(found) == {"random records"}
+
+
+def test_ranges_that_no_record_falls_into_are_found_with_records(world: World) -> None:
+    q = world.public.manifest.input.quantiser
+    assert isinstance(q, AffineQuantiser)
+    offset = [o + 5 * h / s for o, h, s in zip(q.offset, q.high, q.scale, strict=True)]
+    moved = _requantised(world, q.model_copy(update={"offset": offset}), _plan(world, 14, 10, 14))
+    assert "input range" in _failed(world.audit(moved))
+    assert "input range" in world.audit(moved, own=False).line  # not checked, and said so
+
+
+def test_a_field_that_this_version_does_not_know_never_passes(world: World) -> None:
+    found = world.audit(_params(world.public.manifest, approved_by="the FDA"))
+    unknown = {check.name: check for check in found.checks}["lane_params.approved_by"]
+    assert (unknown.ok, unknown.required) == (None, True)
+    assert "lane_params.approved_by" in found.line
+    ceremony = Audit("ceremony", (Check("x", True, ""), unknown))
+    assert ceremony.line == "incomplete; not checked: lane_params.approved_by"
+
+
+def test_another_models_onnx_is_refused(world: World) -> None:
+    found = audit_fields(world.onnx + b"\0", world.public)
+    assert [(check.name, check.ok) for check in found] == [("weights_digest", False)]
+
+
+@pytest.mark.parametrize(
+    ("setup", "checks", "line"),
+    [
+        ("ceremony", [Check("x", True, ""), Check(KEYS, True, "")], "verified"),
+        ("ceremony", [Check("x", True, ""), Check(KEYS, None, "")], "incomplete; not checked: keys"),
+        ("attested", [Check("x", False, ""), Check(KEYS, None, "")], "refused: x"),
+        (
+            "dev",
+            [Check("x", None, "", required=False), Check(KEYS, None, "")],
+            "NOT VERIFIABLE: the keys rest",
+        ),
+        ("attested", [Check(KEYS, None, "")], "NOT VERIFIABLE: the keys rest on the enclave"),
+    ],
+)
+def test_lines(setup: str, checks: list[Check], line: str) -> None:
+    assert Audit(setup, tuple(checks)).line.startswith(line)
+
+
+def test_the_verb_has_an_exit_code_of_its_own(world: World, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(world.onnx)
+    assert world.records.y is not None
+    rows = np.column_stack([world.records.x, world.records.y])
+    np.savetxt(tmp_path / "mine.csv", rows, delimiter=",")
+    command = [sys.executable, "-m", "proofward.cli", "model", "audit", str(tmp_path / "m.onnx")]
+    command += ["--artifact", str(world.path / "public"), "--records", str(tmp_path / "mine.csv"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 8, done.stderr
+    value = json.loads(done.stdout)
+    assert (value["outcome"], load_public(world.path).manifest.setup) == ("not-verifiable", "dev")
+    assert value["verdict"].startswith("NOT VERIFIABLE")
