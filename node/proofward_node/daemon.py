@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -47,6 +49,8 @@ ENCLAVE_SECONDS = 15.0
 ENCLAVE_LOOK_SECONDS = 0.1
 #: After the time for finishing is over: how long handing the claim back may take.
 HAND_BACK_SECONDS = 10.0
+#: How often chain and enclave are looked at beside the work, so that a long job does not look like a fault.
+WATCH_SECONDS = 15.0
 
 
 def run(path: Path) -> int:
@@ -62,6 +66,13 @@ def run(path: Path) -> int:
         return asyncio.run(_main(config))
     except (JournalError, ChainMoved, ConfigError) as error:
         log.error("cannot-start", message=str(error))
+        return 2
+    except sqlite3.Error as error:
+        log.error(
+            "disk-failed",
+            message=f"journal or outbox in {config.worker.data_dir} cannot be used ({error}): free space or "
+            "mend the permissions, and start again; what was written down goes on",
+        )
         return 2
 
 
@@ -82,9 +93,8 @@ async def _main(config: NodeConfig) -> int:
                 "http.port, or 0 for a free one"
             ) from error
         log.info("http-listening", host=config.http.host, port=port)
-    config.worker.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-
     try:
+        _make_data_dir(config.worker.data_dir)
         node = await _connect(config, chain, metrics, stop)
         if node is not None:
             await node.run(stop)
@@ -94,6 +104,18 @@ async def _main(config: NodeConfig) -> int:
             await http.stop()
     log.info("stopped")
     return 0
+
+
+def _make_data_dir(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(
+            f"worker.data_dir {path} cannot be used ({error.strerror}); give a folder that this account may "
+            "write"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigError(f"worker.data_dir {path} cannot be written by this account; mend its permissions")
 
 
 async def _connect(
@@ -146,6 +168,7 @@ class Node:
     metrics: Metrics
     jobs: Jobs = field(init=False)
     registration: Registration = field(init=False)
+    watch_seconds: float = WATCH_SECONDS
     _generation: int = 0
     _loaded: list[LoadedModel] = field(default_factory=list)
     _folders: list[Path] = field(default_factory=list)
@@ -184,6 +207,7 @@ class Node:
         enclave_stop = asyncio.Event()
         supervisor = asyncio.create_task(self._supervise(enclave_stop))
         rounds = asyncio.create_task(self._rounds(stop))
+        watch = asyncio.create_task(self._watch(enclave_stop))
         try:
             stopped = asyncio.create_task(stop.wait())
             await asyncio.wait({rounds, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -199,7 +223,7 @@ class Node:
         finally:
             enclave_stop.set()
             rounds.cancel()
-            await asyncio.wait({supervisor, rounds})
+            await asyncio.wait({supervisor, rounds, watch})
             await self.enclave.stop()
             self.journal.close()
 
@@ -212,6 +236,16 @@ class Node:
                 log.error("enclave-start-failed", message=str(error))
                 await _pause(stop, self.config.enclave.restart_backoff_seconds)
         await self.enclave.supervise(stop)
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """Keep what `/healthz` and the gauges say true while a job takes long."""
+        while not stop.is_set():
+            await _pause(stop, self.watch_seconds)
+            try:
+                self.metrics.saw_head((await self.chain.finalised()).number)
+            except ChainDown:
+                self.metrics.lost_chain()
+            self._gauges()
 
     async def _hand_back(self, stop: asyncio.Event) -> None:
         entry = self.jobs.hand_back()
@@ -270,8 +304,11 @@ class Node:
                 return
             self._show(worker, head)
             await self.jobs.discover(head)
-            while await self.jobs.run(head, worker, stop) and not stop.is_set():
+            # not the whole backlog: registration, models and queues are due again after a few blocks
+            last = head.number + MODELS_EVERY_BLOCKS
+            while await self.jobs.run(head, worker, stop) and not stop.is_set() and head.number < last:
                 head = await self.chain.finalised()
+                self.metrics.saw_head(head.number)
         except (EnclaveDown, EnclaveError) as error:
             log.error("enclave-failed", message=str(error))
 

@@ -72,13 +72,14 @@ class Metrics:
 
 
 class HttpServer:
-    """Serves `/metrics` and `/healthz` (200 when all of it holds, else 503)."""
+    """Serves `/metrics`, `/livez` (200) and `/healthz` (200 when all of it holds, else 503)."""
 
     def __init__(self, metrics: Metrics, host: str, port: int) -> None:
         self._metrics, self._host, self._port = metrics, host, port
         app = web.Application(client_max_size=1024)
         app.router.add_get("/metrics", self._serve_metrics)
         app.router.add_get("/healthz", self._serve_health)
+        app.router.add_get("/livez", self._serve_life)
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> int:
@@ -95,6 +96,10 @@ class HttpServer:
 
     async def _serve_metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._metrics.registry), content_type="text/plain")
+
+    async def _serve_life(self, _request: web.Request) -> web.Response:
+        """200 whenever the process can answer at all: only what fails this should be restarted."""
+        return web.Response(text='{"status": "ok"}', content_type="application/json")
 
     async def _serve_health(self, _request: web.Request) -> web.Response:
         health = self._metrics.health()

@@ -4,6 +4,7 @@ it is."""
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,7 @@ import pytest
 from proofward.chain.pallets.jobs import Accepted, Queued
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import load
-from proofward_node.daemon import Node
+from proofward_node.daemon import Node, run
 from proofward_node.enclave_link import EnclaveLink, LoadedModel
 from proofward_node.journal import Journal, peek
 from proofward_node.metrics import HttpServer, Metrics
@@ -134,6 +135,53 @@ async def test_sigterm_hands_back_what_does_not_finish_in_time(tmp_path: Path) -
     assert entry.outcome == "handed-back"
 
 
+async def test_a_long_job_does_not_look_like_a_fault(tmp_path: Path) -> None:
+    """127 of 196 probes said 503 while a backlog was worked off."""
+    world, stop = World(), asyncio.Event()
+    enclave = Enclave(world, hang=True)
+    world.add(job())
+    node = _node(tmp_path, world, enclave)
+    node.watch_seconds = 0.01
+    running = asyncio.create_task(node.run(stop))
+    await asyncio.wait_for(enclave.working.wait(), 20)
+    seen = world.block
+    await _until(
+        lambda: (node.metrics.registry.get_sample_value("proofward_finalised_block") or 0) > seen + 5
+    )
+    assert node.metrics.health() == {"chain": True, "enclave": True, "registered": True}
+    assert node.metrics.registry.get_sample_value("proofward_claims_held") == 1
+    stop.set()
+    await asyncio.wait_for(running, 20)
+
+
+@pytest.mark.parametrize("fault", ["a file", "no right"])
+def test_a_data_folder_that_cannot_be_used_is_a_line_and_exit_code_2(
+    tmp_path: Path, fault: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "worker.toml").write_text(CONFIG)
+    if fault == "a file":
+        (tmp_path / "data").write_text("")
+    else:
+        monkeypatch.setattr("proofward_node.daemon.os.access", lambda path, mode: False)
+    assert run(tmp_path / "worker.toml") == 2
+    said = "".join(capfd.readouterr())
+    assert "worker.data_dir" in said
+    assert "Traceback" not in said
+
+
+def test_a_full_disk_is_a_line_and_exit_code_2(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "worker.toml").write_text(CONFIG)
+
+    async def full(*_: Any) -> int:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("proofward_node.daemon._connect", full)
+    assert run(tmp_path / "worker.toml") == 2
+    assert "database or disk is full" in "".join(capfd.readouterr())
+
+
 async def test_a_silent_chain_is_asked_again(tmp_path: Path) -> None:
     world, stop = World(down=True), asyncio.Event()
     record = world.add(job())
@@ -160,6 +208,8 @@ async def test_metrics_and_health_over_http() -> None:
             metrics.enclave_up.set(1)
             metrics.registered.set(1)
             async with session.get("/healthz") as reply:
+                assert reply.status == 200
+            async with session.get("/livez") as reply:
                 assert reply.status == 200
             async with session.get("/metrics") as reply:
                 assert "proofward_finalised_block 7.0" in await reply.text()
