@@ -19,6 +19,7 @@ pub trait WeightInfo {
 	fn allow_measurement() -> Weight;
 	fn disallow_measurement() -> Weight;
 	fn set_policy() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
 	fn refresh_collateral() -> Weight;
 	/// What `QuoteVerifier::verify_quote` uses, for the calls of other pallets.
 	fn verify_quote() -> Weight;
@@ -50,7 +51,7 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 		Weight::from_parts(19_116_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
 	}
 	fn refresh_collateral() -> Weight {
-		Weight::from_parts(10_916_298_000, 14_873).saturating_add(T::DbWeight::get().reads_writes(3, 2))
+		Weight::from_parts(11_500_000_000, 60_000).saturating_add(T::DbWeight::get().reads_writes(6, 5))
 	}
 	fn verify_quote() -> Weight {
 		Weight::from_parts(10_479_549_000, 17_452).saturating_add(T::DbWeight::get().reads_writes(4, 0))
@@ -84,7 +85,7 @@ impl WeightInfo for () {
 		Weight::from_parts(19_116_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
 	}
 	fn refresh_collateral() -> Weight {
-		Weight::from_parts(10_916_298_000, 14_873).saturating_add(RocksDbWeight::get().reads_writes(3, 2))
+		Weight::from_parts(11_500_000_000, 60_000).saturating_add(RocksDbWeight::get().reads_writes(6, 5))
 	}
 	fn verify_quote() -> Weight {
 		Weight::from_parts(10_479_549_000, 17_452).saturating_add(RocksDbWeight::get().reads_writes(4, 0))

@@ -15,14 +15,18 @@ use polkadot_sdk::{
 
 pub trait WeightInfo {
 	/// `sealed`: length of the sealed input in bytes. Recipients: the most there may be.
+	/// Estimated from the keys that it touches; not measured yet.
 	fn submit(sealed: u32) -> Weight;
 	/// A claim over a lapsed one, the costlier kind.
+	/// Estimated from the keys that it touches; not measured yet.
 	fn claim() -> Weight;
 	fn release() -> Weight;
 	fn lapse() -> Weight;
 	/// Everything but the contract's verdict. `sealed_output`, `proof`: lengths in bytes.
+	/// Estimated from the keys that it touches; not measured yet.
 	fn complete(sealed_output: u32, proof: u32) -> Weight;
 	/// Of a claimed job, the costlier kind.
+	/// Estimated from the keys that it touches; not measured yet.
 	fn expire() -> Weight;
 	/// Estimated from the keys that it touches; not measured yet.
 	fn decline() -> Weight;
@@ -37,9 +41,9 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(1_800_000_000, 100_000)
+		Weight::from_parts(2_500_000_000, 190_000)
 			.saturating_add(Weight::from_parts(6_857, 0).saturating_mul(u64::from(sealed)))
-			.saturating_add(T::DbWeight::get().reads_writes(27, 18))
+			.saturating_add(T::DbWeight::get().reads_writes(54, 18))
 	}
 	fn claim() -> Weight {
 		Weight::from_parts(657_030_000, 35_059).saturating_add(T::DbWeight::get().reads_writes(16, 10))
@@ -51,10 +55,10 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 		Weight::from_parts(391_272_000, 26_702).saturating_add(T::DbWeight::get().reads_writes(10, 9))
 	}
 	fn complete(sealed_output: u32, proof: u32) -> Weight {
-		Weight::from_parts(1_058_436_000, 32_200)
+		Weight::from_parts(1_500_000_000, 64_000)
 			.saturating_add(Weight::from_parts(1_995, 0).saturating_mul(u64::from(sealed_output)))
 			.saturating_add(Weight::from_parts(2_255, 0).saturating_mul(u64::from(proof)))
-			.saturating_add(T::DbWeight::get().reads_writes(15, 20))
+			.saturating_add(T::DbWeight::get().reads_writes(24, 24))
 	}
 	fn expire() -> Weight {
 		Weight::from_parts(371_619_000, 24_153).saturating_add(T::DbWeight::get().reads_writes(11, 18))
@@ -73,9 +77,9 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(1_800_000_000, 100_000)
+		Weight::from_parts(2_500_000_000, 190_000)
 			.saturating_add(Weight::from_parts(6_857, 0).saturating_mul(u64::from(sealed)))
-			.saturating_add(RocksDbWeight::get().reads_writes(27, 18))
+			.saturating_add(RocksDbWeight::get().reads_writes(54, 18))
 	}
 	fn claim() -> Weight {
 		Weight::from_parts(657_030_000, 35_059).saturating_add(RocksDbWeight::get().reads_writes(16, 10))
@@ -87,10 +91,10 @@ impl WeightInfo for () {
 		Weight::from_parts(391_272_000, 26_702).saturating_add(RocksDbWeight::get().reads_writes(10, 9))
 	}
 	fn complete(sealed_output: u32, proof: u32) -> Weight {
-		Weight::from_parts(1_058_436_000, 32_200)
+		Weight::from_parts(1_500_000_000, 64_000)
 			.saturating_add(Weight::from_parts(1_995, 0).saturating_mul(u64::from(sealed_output)))
 			.saturating_add(Weight::from_parts(2_255, 0).saturating_mul(u64::from(proof)))
-			.saturating_add(RocksDbWeight::get().reads_writes(15, 20))
+			.saturating_add(RocksDbWeight::get().reads_writes(24, 24))
 	}
 	fn expire() -> Weight {
 		Weight::from_parts(371_619_000, 24_153).saturating_add(RocksDbWeight::get().reads_writes(11, 18))

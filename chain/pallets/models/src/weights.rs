@@ -16,6 +16,7 @@ use polkadot_sdk::{
 pub trait WeightInfo {
 	/// Without the verification of a quote, which the attestation pallet charges.
 	/// `key`: length of the verifying key in bytes. `quote`: length of the setup's quote in bytes, 0 without one.
+	/// Estimated from the keys that it touches; not measured yet.
 	fn publish(key: u32, quote: u32) -> Weight;
 	fn retire() -> Weight;
 	fn certify_ceremony() -> Weight;

@@ -15,9 +15,12 @@ use polkadot_sdk::{
 
 pub trait WeightInfo {
 	/// Without the verification of the quote, which the attestation pallet charges.
+	/// Estimated from the keys that it touches; not measured yet.
 	fn register() -> Weight;
 	/// Without the verification of the quote, which the attestation pallet charges.
+	/// Estimated from the keys that it touches; not measured yet.
 	fn renew() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
 	fn retire() -> Weight;
 	/// Estimated from the keys that it touches; not measured yet.
 	fn withdraw() -> Weight;
@@ -36,13 +39,13 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn register() -> Weight {
-		Weight::from_parts(204_591_000, 18_081).saturating_add(T::DbWeight::get().reads_writes(7, 5))
+		Weight::from_parts(600_000_000, 30_000).saturating_add(T::DbWeight::get().reads_writes(11, 9))
 	}
 	fn renew() -> Weight {
-		Weight::from_parts(150_000_000, 13_206).saturating_add(T::DbWeight::get().reads_writes(5, 3))
+		Weight::from_parts(900_000_000, 30_000).saturating_add(T::DbWeight::get().reads_writes(11, 42))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(189_234_000, 10_679).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(1_500_000_000, 200_000).saturating_add(T::DbWeight::get().reads_writes(70, 70))
 	}
 	fn withdraw() -> Weight {
 		Weight::from_parts(600_000_000, 20_000).saturating_add(T::DbWeight::get().reads_writes(7, 40))
@@ -64,13 +67,13 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn register() -> Weight {
-		Weight::from_parts(204_591_000, 18_081).saturating_add(RocksDbWeight::get().reads_writes(7, 5))
+		Weight::from_parts(600_000_000, 30_000).saturating_add(RocksDbWeight::get().reads_writes(11, 9))
 	}
 	fn renew() -> Weight {
-		Weight::from_parts(150_000_000, 13_206).saturating_add(RocksDbWeight::get().reads_writes(5, 3))
+		Weight::from_parts(900_000_000, 30_000).saturating_add(RocksDbWeight::get().reads_writes(11, 42))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(189_234_000, 10_679).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(1_500_000_000, 200_000).saturating_add(RocksDbWeight::get().reads_writes(70, 70))
 	}
 	fn withdraw() -> Weight {
 		Weight::from_parts(600_000_000, 20_000).saturating_add(RocksDbWeight::get().reads_writes(7, 40))
