@@ -63,7 +63,7 @@ def accuracy(out: Path) -> None:
             model = make()
             manifest = lanes.compiled(model, Path(name)).manifest
             found, constraints = manifest.accuracy, (manifest.constraints or {})["total"]
-            refused = manifest.lane_params.get("refused", 0)
+            refused = found.report.refused if found.report is not None else 0
             rows.append(
                 {
                     "model": model.title,

@@ -173,7 +173,7 @@ def _report(case: Case) -> dict[str, Any]:
         "accuracy_float": manifest.accuracy.float_,
         "accuracy_integer": manifest.accuracy.integer,
         "accuracy_records": manifest.accuracy.records,
-        "refused": manifest.lane_params.get("refused", 0),
+        "refused": manifest.accuracy.report.refused if manifest.accuracy.report is not None else 0,
         "constraints": constraints["total"],
         "domain": constraints["domain"],
         "constraints_by_layer": constraints["by_layer"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from proofward.zkml import Manifest, PublicArtifact
+    from proofward.zkml.lanes import Estimate
 
     Floats = NDArray[np.float64]
 
@@ -156,7 +158,14 @@ def publish(
 def compile_model(
     onnx: Annotated[Path, typer.Argument(help="The ONNX file.")],
     calibration: Annotated[Path, typer.Option(help="Representative records: CSV or JSON, one a row.")],
-    out: Annotated[Path, typer.Option(help="The artefact's folder; must not exist.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The artefact's folder; must not exist [default: beside the ONNX file]."),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Measure and print rows, time, memory and agreement; make no keys."),
+    ] = False,
     evaluation: EvaluationFile = None,
     name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
     lane: LaneOption = "auto",
@@ -172,11 +181,26 @@ def compile_model(
 ) -> None:
     """Compile a model to an artefact, without a chain.
 
-    Example: proofward compile mlp.onnx --calibration train.csv --out build/models/mlp
+    Examples: proofward compile mlp.onnx --calibration train.csv --out build/models/mlp
+
+              proofward compile mlp.onnx --calibration train.csv --evaluation held.csv --dry-run
     """
     from proofward.publisher import build as building
 
+    choices = building.Choices(task, truth, ignore_extra_columns, accuracy_bound, max_disagreement, max_shift)
     with reporting(as_json):
+        if dry_run:
+            taken, found = building.dry_run(
+                onnx,
+                calibration,
+                evaluation,
+                lane=lane,
+                batch=batch,
+                choices=choices,
+                progress=lambda line: note(as_json, line),
+            )
+            emit(as_json, {"lane": taken, **estimate_json(found)}, estimate_lines(taken, found))
+            return
         artifact = building.artifact(
             onnx,
             calibration,
@@ -185,9 +209,7 @@ def compile_model(
             name=name,
             lane=lane,
             batch=batch,
-            choices=building.Choices(
-                task, truth, ignore_extra_columns, accuracy_bound, max_disagreement, max_shift
-            ),
+            choices=choices,
             srs=srs,
             progress=lambda line: note(as_json, line),
         )
@@ -316,6 +338,29 @@ _AUDITED = {
     "INCOMPLETE": Exit.INCOMPLETE,
     "NOT_VERIFIABLE": Exit.NOT_VERIFIABLE,
 }
+
+
+def estimate_json(found: Estimate) -> dict[str, object]:
+    """A dry run as JSON."""
+    names = [one.name for one in fields(found) if one.name != "accuracy"]
+    return {name: getattr(found, name) for name in names} | {
+        "accuracy": found.accuracy.model_dump(by_alias=True)
+    }
+
+
+def estimate_lines(lane: str, found: Estimate) -> list[str]:
+    """A dry run on the screen."""
+    from proofward.zkml import report
+
+    return [
+        f"lane     {lane}",
+        f"task     {found.task}: {', '.join(found.names[:8])}",
+        f"rows     {found.rows} constraints in a domain of {found.domain}",
+        f"time     about {found.prove_ms:.0f} ms a proof on two cores",
+        f"memory   about {found.memory_bytes >> 20} MB in the prover, key {found.key_bytes / 2**20:.1f} MB",
+        *report.lines(found.accuracy),
+        "no keys were made and nothing was written",
+    ]
 
 
 def report_lines(manifest: Manifest) -> list[str]:

@@ -11,10 +11,11 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from proofward import extras
+from proofward import extras, zkml
 from proofward.tables import Table, TableError, arrange, read_table, split_truth
 from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, load_artifact
 from proofward.zkml.external import whole
+from proofward.zkml.lanes import Estimate
 from proofward.zkml.manifest import Feature, Task, Wishes
 from proofward.zkml.report import MAX_SHIFT
 from proofward.zkml.task import TASKS
@@ -109,6 +110,35 @@ def artifact(
         outputs=tables.outputs,
         batch=batch,
         srs=srs,
+        progress=progress,
+    )
+
+
+def dry_run(
+    source: Path,
+    calibration: Path,
+    evaluation: Path | None,
+    *,
+    lane: str,
+    batch: int,
+    choices: Choices,
+    progress: Progress,
+) -> tuple[str, Estimate]:
+    """What compiling the ONNX file would give, without keys and files. Raises ZkmlError, TableError."""
+    if lane not in LANES:
+        raise CompileError(f"there is no lane {lane!r}: use one of {', '.join(LANES)}", code="usage")
+    extras.need("publish")
+    tables = records(calibration, evaluation, choices, progress)
+    return zkml.dry_run(
+        read_onnx(source)[0],
+        tables.calibration,
+        lane=cast(Literal["auto", "groth16", "ezkl"], lane),
+        evaluation=tables.evaluation,
+        accuracy_bound=choices.accuracy_bound,
+        max_disagreement=choices.max_disagreement,
+        max_shift=choices.max_shift,
+        task=cast(Task | None, choices.task),
+        batch=batch,
         progress=progress,
     )
 

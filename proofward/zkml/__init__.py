@@ -2,7 +2,7 @@
 
 from proofward.zkml.accuracy import Evaluation
 from proofward.zkml.artifact import Artifact, Decided, PublicArtifact, load_artifact, load_public
-from proofward.zkml.compile import compile_model
+from proofward.zkml.compile import compile_model, dry_run
 from proofward.zkml.errors import (
     AccuracyError,
     ArtifactError,
@@ -35,6 +35,7 @@ __all__ = [
     "ZkmlError",
     "available_lanes",
     "compile_model",
+    "dry_run",
     "load_artifact",
     "load_public",
 ]

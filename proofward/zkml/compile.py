@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +16,7 @@ from proofward.zkml.accuracy import Evaluation, require
 from proofward.zkml.artifact import Artifact, fresh_directory, hash_tree, load_artifact
 from proofward.zkml.errors import CompileError, LaneUnavailable, UnsupportedModel, ZkmlError
 from proofward.zkml.external import refuse_external
-from proofward.zkml.lanes import _ROOMS, Compiled, CompileRequest, HeldOut, Lane, Progress, lane
+from proofward.zkml.lanes import _ROOMS, CompileRequest, Estimate, HeldOut, Lane, Progress, lane
 from proofward.zkml.manifest import (
     MAX_BATCH,
     Feature,
@@ -68,34 +69,27 @@ def compile_model(
     UnsupportedModel (operator and node named), AccuracyError, CompileError, LaneUnavailable. The artifact's
     lane_reason says why its lane was chosen.
     """
-    if not 0 < len(onnx) <= MAX_ONNX_BYTES:
-        raise CompileError(f"the ONNX file must be 1 to {MAX_ONNX_BYTES} bytes, got {len(onnx)}")
-    refuse_external(onnx)
-    if not 1 <= batch <= MAX_BATCH:
-        raise CompileError(f"batch must be 1 to {MAX_BATCH}, got {batch}")
-    disagreement = max(MAX_DISAGREEMENT, accuracy_bound) if max_disagreement is None else max_disagreement
-    bounds = Bounds(loss=accuracy_bound, disagreement=disagreement, shift=max_shift)
-    ranges, held_out = _split(_table(calibration), evaluation)
-    request = CompileRequest(
-        onnx=onnx,
+    request = _request(
+        onnx,
+        calibration,
+        evaluation,
         name=name,
-        calibration=ranges,
-        held_out=held_out,
-        bounds=bounds,
+        bounds=_bounds(accuracy_bound, max_disagreement, max_shift),
         task=task,
         batch=batch,
         setup=setup,
         srs=srs,
         cache=cache,
-        progress=progress or (lambda _message: None),
+        progress=progress,
     )
     chosen, reason = choose_lane(onnx, batch, lane)
     request.progress(f"lane {chosen.name}: {reason}")
     with fresh_directory(out) as staging:
         (staging / "private" / "model.onnx").write_bytes(onnx)
-        compiled = _compile(chosen, request, staging)
+        with _plainly(chosen):
+            compiled = chosen.compile(request, staging)
         require(compiled.accuracy, accuracy_bound)
-        report.require(compiled.accuracy, bounds)
+        report.require(compiled.accuracy, request.bounds)
         files = hash_tree(staging)
         manifest = Manifest(
             name=name,
@@ -118,10 +112,86 @@ def compile_model(
     return Artifact(artifact.public, out, reason)
 
 
-def _compile(chosen: Lane, request: CompileRequest, staging: Path) -> Compiled:
-    """The lane's work; an exception of a library becomes a refusal with its first line."""
+def dry_run(
+    onnx: bytes,
+    calibration: NDArray[np.float64],
+    *,
+    lane: Literal["auto", "groth16", "ezkl"] = "auto",
+    evaluation: Evaluation | None = None,
+    accuracy_bound: float = 0.005,
+    max_disagreement: float | None = None,
+    max_shift: float = MAX_SHIFT,
+    task: Task | None = None,
+    batch: int = 1,
+    progress: Progress | None = None,
+) -> tuple[LaneName, Estimate]:
+    """The lane that would take the model, and what compiling would give; nothing is written and no key made.
+
+    Arguments and errors are compile_model's; that a bound is passed shows in the report and is an error only
+    where no integers within the bounds are found.
+    """
+    bounds = _bounds(accuracy_bound, max_disagreement, max_shift)
+    request = _request(
+        onnx,
+        calibration,
+        evaluation,
+        name="dry run",
+        bounds=bounds,
+        task=task,
+        batch=batch,
+        progress=progress,
+    )
+    chosen, reason = choose_lane(onnx, batch, lane)
+    request.progress(f"lane {chosen.name}: {reason}")
+    with _plainly(chosen):
+        return chosen.name, chosen.estimate(request)
+
+
+def _bounds(loss: float, disagreement: float | None, shift: float) -> Bounds:
+    return Bounds(loss, max(MAX_DISAGREEMENT, loss) if disagreement is None else disagreement, shift)
+
+
+def _request(
+    onnx: bytes,
+    calibration: NDArray[np.float64],
+    evaluation: Evaluation | None,
+    *,
+    name: str,
+    bounds: Bounds,
+    task: Task | None,
+    batch: int,
+    setup: Setup = "dev",
+    srs: Path | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> CompileRequest:
+    """The arguments, checked. Raises CompileError, UnsupportedModel."""
+    if not 0 < len(onnx) <= MAX_ONNX_BYTES:
+        raise CompileError(f"the ONNX file must be 1 to {MAX_ONNX_BYTES} bytes, got {len(onnx)}")
+    refuse_external(onnx)
+    if not 1 <= batch <= MAX_BATCH:
+        raise CompileError(f"batch must be 1 to {MAX_BATCH}, got {batch}")
+    ranges, held_out = _split(_table(calibration), evaluation)
+    return CompileRequest(
+        onnx=onnx,
+        name=name,
+        calibration=ranges,
+        held_out=held_out,
+        bounds=bounds,
+        task=task,
+        batch=batch,
+        setup=setup,
+        srs=srs,
+        cache=cache,
+        progress=progress or (lambda _message: None),
+    )
+
+
+@contextmanager
+def _plainly(chosen: Lane) -> Iterator[None]:
+    """An exception of a library becomes a refusal with its first line."""
     try:
-        return chosen.compile(request, staging)
+        yield
     except (ZkmlError, OSError, MemoryError):
         raise
     except Exception as error:

@@ -113,6 +113,24 @@ class Compiled:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What compiling would give: the report is measured, time and memory are estimates. `rows` are the
+    circuit's
+    constraints, `domain` what they are rounded up to, prove_ms a proof on two cores, bytes of key and
+    prover."""
+
+    task: Task
+    names: list[str]
+    accuracy: Accuracy
+    rows: int
+    domain: int
+    prove_ms: float
+    key_bytes: int
+    memory_bytes: int
+    by_layer: list[list[Any]]
+
+
+@dataclass(frozen=True)
 class ContractSource:
     """Solidity to compile: file name -> text, and which contract of which file is the verifier."""
 
@@ -154,6 +172,10 @@ class Lane(Protocol):
         ...
 
     def compile(self, request: CompileRequest, staging: Path) -> Compiled: ...
+
+    def estimate(self, request: CompileRequest) -> Estimate:
+        """What compile() would give, without keys. Raises UnsupportedModel, AccuracyError, CompileError."""
+        ...
 
     def open_public(self, manifest: Manifest, files: Mapping[str, bytes]) -> LanePublic: ...
 

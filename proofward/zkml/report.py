@@ -177,7 +177,7 @@ def lines(accuracy: Accuracy) -> list[str]:
     given = "held-out records" if made.held_out else "records kept back from calibration, without truth"
     shown = [
         f"records  {made.given} {given}, {made.refused} refused (outside the calibrated range)",
-        f"accuracy {name}: float {accuracy.float_:.4f} [{made.float_interval[0]:.4f}, "
+        f"{name:8} float {accuracy.float_:.4f} [{made.float_interval[0]:.4f}, "
         f"{made.float_interval[1]:.4f}], "
         f"integers {accuracy.integer:.4f} [{made.integer_interval[0]:.4f}, {made.integer_interval[1]:.4f}] "
         "(95 % intervals)",

@@ -30,6 +30,7 @@ from proofward.zkml.lanes import (
     Compiled,
     CompileRequest,
     ContractSource,
+    Estimate,
     HeldOut,
     Integers,
     LaneProver,
@@ -144,6 +145,13 @@ class EzklLane:
             raise CompileError("the ezkl lane has no attested setup: its SRS is universal; give one with srs")
         with tempfile.TemporaryDirectory(prefix="proofward-ezkl-") as folder:
             return _Compilation(request, Path(folder)).run(staging)
+
+    def estimate(self, request: CompileRequest) -> Estimate:
+        """Refused: this lane knows a circuit's cost by timing it, which needs its keys."""
+        raise CompileError(
+            "the ezkl lane has no dry run: it times circuits with their keys; compile the model to see "
+            "its figures"
+        )
 
     def open_public(self, manifest: Manifest, files: Mapping[str, bytes]) -> LanePublic:
         _require_files(files)

@@ -17,6 +17,7 @@ from proofward.zkml.lanes import (
     Compiled,
     CompileRequest,
     ContractSource,
+    Estimate,
     LaneProver,
     LanePublic,
     Proof,
@@ -133,6 +134,12 @@ class Groth16Lane:
         from proofward.zkml.groth16.compiler.build import build
 
         return build(request, staging)
+
+    def estimate(self, request: CompileRequest) -> Estimate:
+        """Rows, time, memory and the report on the integers, without keys."""
+        from proofward.zkml.groth16.compiler.build import estimate
+
+        return estimate(request)
 
     def open_public(self, manifest: Manifest, files: Mapping[str, bytes]) -> LanePublic:
         """The client's and verifier's side."""

@@ -15,11 +15,15 @@ from proofward.zkml.groth16 import keys
 from proofward.zkml.groth16.compiler.measured import quantised
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced
 from proofward.zkml.groth16.params import LaneParams
-from proofward.zkml.lanes import Compiled, CompileRequest
+from proofward.zkml.lanes import Compiled, CompileRequest, Estimate
 from proofward.zkml.manifest import InputSpec, OutputSpec
 
 # Fitted on two cores of a current server (`python -m bench`): a floor, and what each constraint adds.
 MS_FLOOR, MS_PER_CONSTRAINT = 4.0, 0.0145
+# A proving key's bytes a constraint (379 to 406 over circuits of 500 to 17,000), and the prover's resident
+# memory:
+# 50 MB, and about three times the key (docs/proving.md, Figures).
+BYTES_PER_CONSTRAINT, MEMORY_FLOOR = 395, 50 << 20
 
 
 def build(request: CompileRequest, staging: Path) -> Compiled:
@@ -67,6 +71,28 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
             "prover": prover.__version__,
             **{name: version(name) for name in ("numpy", "scipy", "onnx")},
         },
+    )
+
+
+def estimate(request: CompileRequest) -> Estimate:
+    """What compiling would give, without making keys. Raises UnsupportedModel, AccuracyError,
+    CompileError."""
+    made = quantised(request)
+    try:
+        circuit = prover.Circuit(made.lowered.program.encode(), request.batch)
+    except prover.ProverError as error:
+        raise CompileError(f"the circuit could not be built ({error.code}): {error}") from error
+    key = BYTES_PER_CONSTRAINT * circuit.constraints
+    return Estimate(
+        task=made.task,
+        names=names_of(made.traced),
+        accuracy=made.accuracy,
+        rows=circuit.constraints,
+        domain=circuit.domain,
+        prove_ms=MS_FLOOR + MS_PER_CONSTRAINT * circuit.constraints,
+        key_bytes=key,
+        memory_bytes=MEMORY_FLOOR + 3 * key,
+        by_layer=constraints_of(circuit)["by_layer"],
     )
 
 
