@@ -1,12 +1,17 @@
 """Attested setup: the keys of a model are made in here, and a quote binds what came out.
 
 Whoever trusts the enclave's measurement need not trust the publisher: the randomness of the setup never left.
+All is made in a folder of the enclave's own and copied to the models' directory, which the host can write,
+only when the quote is there: no byte that the host could have changed is hashed or quoted.
 """
 
 from __future__ import annotations
 
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -44,8 +49,9 @@ class SetupRunner:
         """Check the params and give the blocking work.
 
         Params: onnx (bytes), name, lane (default groth16), batch (u32), calibration and optionally
-        evaluation_x (float64 LE, C order) with features (u32), evaluation_y (float64 LE), and wishes (JSON,
-        proofward.zkml.manifest.Wishes). The result:
+        evaluation_x (float64 LE, C order) with features (u32), evaluation_y (float64 LE), wishes (JSON,
+        proofward.zkml.manifest.Wishes); and what the quote is for: genesis, publisher and block_hash (32
+        bytes each), of a recent block. The result:
         {path, manifest_hash, weights_digest, vk_hash, circuit_digest, quote, collateral}; path is relative
         to the models' directory.
 
@@ -57,6 +63,7 @@ class SetupRunner:
             raise EnclaveError(f"lane must be one of {', '.join(_LANES)}", code="malformed-request")
         batch, features = params.u32("batch"), params.u32("features")
         calibration = _table(params.blob("calibration", MAX_TABLE), features)
+        purpose = {name: params.raw(name) for name in ("genesis", "publisher", "block_hash")}
         evaluation = None
         if params.has("evaluation_x"):
             x = _table(params.blob("evaluation_x", MAX_TABLE), features)
@@ -71,40 +78,58 @@ class SetupRunner:
 
         def run() -> dict[str, Any]:
             folder = f"attested-{secrets.token_hex(8)}"
-            try:
-                artifact = self._compile(
-                    onnx,
-                    calibration,
-                    self._models.directory / folder,
-                    name=name,
-                    lane=lane,
-                    evaluation=evaluation,
-                    batch=batch,
-                    setup="attested",
-                    **dict(wishes),
-                )
-            except ZkmlError as error:
-                raise EnclaveError(error.message, code=error.code) from None
-            return {"path": folder, **self._attest(artifact)}
+            with tempfile.TemporaryDirectory(prefix="proofward-setup-") as own:
+                try:
+                    artifact = self._compile(
+                        onnx,
+                        calibration,
+                        Path(own) / folder,
+                        name=name,
+                        lane=lane,
+                        evaluation=evaluation,
+                        batch=batch,
+                        setup="attested",
+                        **dict(wishes),
+                    )
+                except ZkmlError as error:
+                    raise EnclaveError(error.message, code=error.code) from None
+                result = self._attest(artifact, purpose)
+                _hand_over(Path(own) / folder, self._models.directory / folder)
+            return {"path": folder, **result}
 
         return run
 
-    def _attest(self, artifact: Artifact) -> dict[str, Any]:
+    def _attest(self, artifact: Artifact, purpose: dict[str, bytes]) -> dict[str, Any]:
         manifest = artifact.manifest
         if manifest.setup != "attested":
             raise EnclaveError(
                 f"the {manifest.lane} lane has no setup of its own to attest", code="setup-not-attested"
             )
-        circuit, vk = bytes.fromhex(manifest.circuit_digest), bytes.fromhex(manifest.vk_hash)
-        evidence = quote_over(self._provider, setup_report_data(circuit_digest=circuit, vk_hash=vk))
-        return {
+        made = {
             "manifest_hash": artifact.public.manifest_hash,
+            "circuit_digest": bytes.fromhex(manifest.circuit_digest),
+            "vk_hash": bytes.fromhex(manifest.vk_hash),
+        }
+        evidence = quote_over(self._provider, setup_report_data(**purpose, **made))
+        return {
+            **made,
             "weights_digest": bytes.fromhex(manifest.weights_digest),
-            "vk_hash": vk,
-            "circuit_digest": circuit,
             "quote": evidence.quote,
             "collateral": evidence.collateral,
         }
+
+
+def _hand_over(made: Path, out: Path) -> None:
+    """Copy what was made to where the host reads it, whole or not at all. Raises EnclaveError."""
+    draft = out.with_name(f".{out.name}")
+    try:
+        shutil.copytree(made, draft)
+        draft.rename(out)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise EnclaveError(
+            f"the artefact cannot be written to the models' directory: {error.strerror}", code="disk-full"
+        ) from None
 
 
 def _table(data: bytes, features: int) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from proofward.attestation import parse_quote
+from proofward.chain import SubstrateClient
 from proofward.errors import ProofwardError
 from proofward.protocol import setup_report_data, sha256
 from proofward_node.config import NodeConfig
@@ -15,8 +16,9 @@ from proofward_node.enclave_link import EnclaveDown, EnclaveLink, enclave_comman
 
 #: A setup searches, compiles and makes keys: long for a large model on a busy machine.
 SETUP_SECONDS = 3600.0
-#: The quote and its collateral lie beside the artefact's two halves.
+#: The quote, the number of the block that dates it, and its collateral lie beside the artefact's two halves.
 QUOTE_FILE = "setup.quote"
+BLOCK_FILE = "setup.block"
 COLLATERAL_FILE = "setup.collateral"
 
 
@@ -28,34 +30,43 @@ class SetupRefused(ProofwardError):
 
 @dataclass(frozen=True, slots=True)
 class AttestedSetup:
-    """The artefact's folder, the file with the quote, and what the quote binds."""
+    """The artefact's folder, the file with the quote, the block that dates it, and what the quote binds."""
 
     folder: Path
     quote: Path
+    block: int
     circuit_digest: bytes
     vk_hash: bytes
 
 
-def attested_setup(config: NodeConfig, request: dict[str, Any]) -> AttestedSetup:
+def attested_setup(config: NodeConfig, request: dict[str, Any], publisher: bytes) -> AttestedSetup:
     """Have a model compiled and set up inside the enclave; the quote is written into the artefact's folder.
 
-    `request` holds the params of the enclave's `setup` (docs/protocol.md);
-    `proofward.publisher.build.setup_request` makes them.
-    Raises EnclaveError with the compiler's code, SetupRefused. Whether root and measurement of
+    `request` holds the params of the enclave's `setup` (docs/protocol.md) but for what the quote is for;
+    `proofward.publisher.build.setup_request` makes them. `publisher` is the account (32 bytes) that will
+    publish the model, on the configuration's chain and before today's finalised head is 256 blocks old.
+    Raises EnclaveError with the compiler's code, SetupRefused, ChainError. Whether root and measurement of
     the quote can be trusted is for the chain and the clients to judge.
     """
+    with SubstrateClient.connect(config.chain.url) as chain:
+        head = chain.finalised_head()
+        purpose = {"genesis": chain.genesis, "publisher": publisher, "block_hash": head.hash}
+    if config.chain.genesis not in (None, f"0x{purpose['genesis'].hex()}"):
+        raise SetupRefused(f"the chain at {config.chain.url} is not the one that the configuration pins")
     try:
-        made = asyncio.run(_ask(config, request))
+        made = asyncio.run(_ask(config, request | purpose))
     except EnclaveDown as error:
         raise SetupRefused(f"no setup was made: {error}") from error
-    binding = setup_report_data(circuit_digest=made["circuit_digest"], vk_hash=made["vk_hash"])
+    names = ("manifest_hash", "circuit_digest", "vk_hash")
+    binding = setup_report_data(**purpose, **{name: made[name] for name in names})
     if made["weights_digest"] != sha256(request["onnx"]) or parse_quote(made["quote"]).report_data != binding:
         raise SetupRefused("the enclave's quote does not bind a setup of this model: do not publish it")
     folder = config.enclave.models / Path(made["path"]).name
     (folder / QUOTE_FILE).write_bytes(made["quote"])
+    (folder / BLOCK_FILE).write_text(f"{head.number}\n")
     if made["collateral"] is not None:
         (folder / COLLATERAL_FILE).write_bytes(made["collateral"])
-    return AttestedSetup(folder, folder / QUOTE_FILE, made["circuit_digest"], made["vk_hash"])
+    return AttestedSetup(folder, folder / QUOTE_FILE, head.number, made["circuit_digest"], made["vk_hash"])
 
 
 async def _ask(config: NodeConfig, request: dict[str, Any]) -> dict[str, Any]:

@@ -149,6 +149,9 @@ def setup(
     onnx: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The ONNX file.")],
     calibration: Annotated[Path, typer.Option(help="Representative records: CSV or JSON, one a row.")],
     config: Annotated[Path, typer.Option("--config", help="The worker whose enclave makes the keys.")],
+    publisher: Annotated[
+        str, typer.Option(help="The account that will publish the model: the quote binds it.")
+    ],
     evaluation: EvaluationFile = None,
     name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
     lane: Annotated[str, typer.Option(help="auto, groth16 or ezkl.")] = "groth16",
@@ -160,8 +163,11 @@ def setup(
 ) -> None:
     """Have a model's keys made inside an enclave: `setup: attested`, at the level of the enclave's quote.
 
-    Example: proofward model setup mlp.onnx --calibration train.csv --config worker.toml
+    The quote is for one publisher on the configuration's chain and stale after 256 blocks: publish at once.
+
+    Example: proofward model setup m.onnx --calibration c.csv --config worker.toml --publisher 5Grw…
     """
+    from proofward.chain import accounts
     from proofward.publisher import build as building
     from proofward_node.attested_setup import attested_setup
     from proofward_node.config import load
@@ -177,12 +183,13 @@ def setup(
             choices=building.Choices(task, truth, ignore_extra_columns),
             progress=lambda line: note(as_json, line),
         )
-        done = attested_setup(load(config), request)
+        done = attested_setup(load(config), request, accounts.account(publisher))
         emit(
             as_json,
             {
                 "artifact": str(done.folder),
                 "quote": str(done.quote),
+                "block": done.block,
                 "circuit_digest": done.circuit_digest,
                 "vk_hash": done.vk_hash,
             },
@@ -190,6 +197,6 @@ def setup(
                 f"artefact {done.folder}",
                 f"circuit  {hex0x(done.circuit_digest)}",
                 f"key      {hex0x(done.vk_hash)}",
-                f"publish  proofward model publish {done.folder}",
+                f"publish  proofward model publish {done.folder}  (by block {done.block + 256})",
             ],
         )

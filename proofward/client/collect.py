@@ -10,7 +10,16 @@ from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.errors import JobRefunded
 from proofward.client.workers import collateral_of, registration
 from proofward.errors import NotFound, Refused
-from proofward.evidence.bundle import Bundle, ChainPart, JobPart, ModelPart, QuotePart, ResultPart, WorkerPart
+from proofward.evidence.bundle import (
+    Bundle,
+    ChainPart,
+    JobPart,
+    ModelPart,
+    QuotePart,
+    ResultPart,
+    SetupPart,
+    WorkerPart,
+)
 from proofward.protocol import ProtocolError, Receipt, SetupKind, sha256, verify_receipt
 from proofward.zkml import PublicArtifact
 
@@ -134,16 +143,18 @@ def _signer(
     return newest
 
 
-def _setup_evidence(client: SubstrateClient, model: ModelRecord) -> QuotePart | None:
+def _setup_evidence(client: SubstrateClient, model: ModelRecord) -> SetupPart | None:
     if model.setup.kind is not SetupKind.ATTESTED:
         return None
     included = client.block_hash(model.published_at)
     for call in client.find_calls(included, "Models", "publish"):
         evidence = call.args["evidence"]
-        if isinstance(evidence, dict) and sha256(evidence["Attested"]) == model.evidence_hash:
-            quote = evidence["Attested"]
-            return QuotePart(
+        attested = evidence["Attested"] if isinstance(evidence, dict) else None
+        if attested is not None and sha256(attested["quote"]) == model.evidence_hash:
+            quote = attested["quote"]
+            return SetupPart(
                 quote=quote,
+                block_hash=client.block_hash(attested["block"]),
                 collateral=collateral_of(client, quote, included),
                 time=client.timestamp(included) // 1000,
             )

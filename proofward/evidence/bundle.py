@@ -116,6 +116,12 @@ class QuotePart(_Part):
     time: int = Field(ge=0)
 
 
+class SetupPart(QuotePart):
+    """The quote of an attested setup. `block_hash` is of the block that dates it."""
+
+    block_hash: Hash
+
+
 class WorkerPart(_Part):
     """The worker's registration: what the quote must bind. `block_hash` is of the block that the quote
     names."""
@@ -139,7 +145,7 @@ class Bundle(_Part):
     result: ResultPart
     model: ModelPart
     worker: WorkerPart
-    setup_evidence: QuotePart | None = None
+    setup_evidence: SetupPart | None = None
     """The quote of an attested setup."""
 
 

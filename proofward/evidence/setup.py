@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proofward.attestation import AttestationError, Collateral, verify_quote
 from proofward.check import Check
-from proofward.evidence.bundle import Bundle, ModelPart, QuotePart
+from proofward.evidence.bundle import Bundle, SetupPart
 from proofward.evidence.policy import Policy
 from proofward.evidence.times import no_younger
 from proofward.protocol import ProtocolError, Setup, SetupKind, setup_report_data
@@ -24,7 +24,7 @@ def setup_checks(bundle: Bundle, policy: Policy) -> list[Check]:
         return [_ceremony(bundle.job.model, policy)]
     if bundle.setup_evidence is None:
         return [Check("setup", None, "attested, and there is no quote that shows it")]
-    return _attested(bundle.setup_evidence, bundle.model, setup, policy)
+    return _attested(bundle.setup_evidence, bundle, setup, policy)
 
 
 def _ceremony(model: bytes, policy: Policy) -> Check:
@@ -38,7 +38,7 @@ def _ceremony(model: bytes, policy: Policy) -> Check:
     )
 
 
-def _attested(evidence: QuotePart, model: ModelPart, setup: Setup, policy: Policy) -> list[Check]:
+def _attested(evidence: SetupPart, bundle: Bundle, setup: Setup, policy: Policy) -> list[Check]:
     late = no_younger("setup", evidence.time, policy)
     if late is not None:
         return [late]
@@ -48,10 +48,17 @@ def _attested(evidence: QuotePart, model: ModelPart, setup: Setup, policy: Polic
         )
     except AttestationError as error:
         return [Check("setup", False, f"its quote: {error}")]
-    if found.quote.report_data != setup_report_data(
-        circuit_digest=model.circuit_digest, vk_hash=model.vk_hash
-    ):
-        return [Check("setup", False, "the setup's quote binds another circuit or verifying key")]
+    model = bundle.model
+    bound = setup_report_data(
+        genesis=bundle.chain.genesis,
+        publisher=model.publisher,
+        manifest_hash=model.manifest_hash,
+        circuit_digest=model.circuit_digest,
+        vk_hash=model.vk_hash,
+        block_hash=evidence.block_hash,
+    )
+    if found.quote.report_data != bound:
+        return [Check("setup", False, "its quote binds another chain, publisher, model, key or block")]
     if found.level is not setup.level:
         return [Check("setup", False, f"its quote gives level {found.level.label}, the receipt says {setup}")]
     measurement = found.quote.measurement

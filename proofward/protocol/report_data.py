@@ -8,7 +8,7 @@ from proofward.protocol.keys import require_hpke_key
 from proofward.protocol.types import require_length
 
 _WORKER = b"proofward/worker/v1"
-_SETUP = b"proofward/setup/v1"
+_SETUP = b"proofward/setup/v2"
 
 
 def _bind(domain: bytes, *parts: bytes) -> bytes:
@@ -32,8 +32,23 @@ def worker_report_data(
     return _bind(_WORKER, genesis, account, hpke_key, receipt_key, epoch.to_bytes(4, "little"), block_hash)
 
 
-def setup_report_data(*, circuit_digest: bytes, vk_hash: bytes) -> bytes:
-    """report_data of an attested setup's quote, 64 bytes, in the same form."""
+def setup_report_data(
+    *,
+    genesis: bytes,
+    publisher: bytes,
+    manifest_hash: bytes,
+    circuit_digest: bytes,
+    vk_hash: bytes,
+    block_hash: bytes,
+) -> bytes:
+    """report_data of an attested setup's quote, 64 bytes, in the same form: for one publisher's one manifest.
+
+    The manifest names the proving key's hash among its files; `block_hash` dates the quote as a worker's.
+    """
+    require_length("genesis", genesis, HASH_LENGTH)
+    require_length("publisher", publisher, ACCOUNT_LENGTH)
+    require_length("manifest_hash", manifest_hash, HASH_LENGTH)
     require_length("circuit_digest", circuit_digest, HASH_LENGTH)
     require_length("vk_hash", vk_hash, HASH_LENGTH)
-    return _bind(_SETUP, circuit_digest, vk_hash)
+    require_length("block_hash", block_hash, HASH_LENGTH)
+    return _bind(_SETUP, genesis, publisher, manifest_hash, circuit_digest, vk_hash, block_hash)

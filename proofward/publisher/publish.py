@@ -31,6 +31,7 @@ DEPLOY_DEPOSIT = 1_000 * 10**12
 
 #: What `proofward model setup` leaves beside an artefact's two halves.
 QUOTE_FILE = "setup.quote"
+BLOCK_FILE = "setup.block"
 COLLATERAL_FILE = "setup.collateral"
 
 
@@ -52,7 +53,7 @@ def publish(
     *,
     price: int,
     claim_blocks: int = 60,
-    setup_quote: bytes | None = None,
+    setup_quote: tuple[bytes, int] | None = None,
     cache: Path | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> Published:
@@ -61,7 +62,8 @@ def publish(
     Args:
         price: least price of a job, in the smallest unit.
         claim_blocks: blocks after which a worker's claim lapses, 5 to 600.
-        setup_quote: the quote of an attested setup; the pallet checks what it binds.
+        setup_quote: the quote of an attested setup and the number of the block that dates it; the pallet
+        checks what it binds.
 
     Raises Refused, ContractError, DispatchError, ChainError.
     """
@@ -131,9 +133,11 @@ def publish_at(
     directory = state or default_directory()
     attested = public.manifest.setup == "attested"
     quote, collateral = _read(evidence, QUOTE_FILE), _read(evidence, COLLATERAL_FILE)
-    if attested and quote is None:
+    dated = _read(evidence, BLOCK_FILE)
+    if attested and (quote is None or dated is None or not dated.strip().isdigit()):
         raise NotFound(
-            f"the artefact's setup is attested, and {evidence or 'its folder'} has no {QUOTE_FILE}"
+            f"the artefact's setup is attested, and {evidence or 'its folder'} has no {QUOTE_FILE} with its "
+            f"{BLOCK_FILE}; `proofward model setup` makes both"
         )
     with SubstrateClient.connect(url) as client:
         folder = directory / client.genesis.hex()[:16]
@@ -148,7 +152,7 @@ def publish_at(
             public,
             price=price,
             claim_blocks=claim_blocks,
-            setup_quote=quote if attested else None,
+            setup_quote=(quote, int(dated)) if attested and quote and dated else None,
             cache=directory / "contracts",
             progress=progress,
         )

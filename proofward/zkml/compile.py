@@ -91,6 +91,11 @@ def compile_model(
         require(compiled.accuracy, accuracy_bound)
         report.require(compiled.accuracy, request.bounds)
         files = hash_tree(staging)
+        key = compiled.verifying_key
+        if key is not None and files["public/vk.bin"] != hashlib.sha256(key).hexdigest():
+            raise CompileError(
+                "vk.bin was changed while it was being written: who else writes to that folder?"
+            )
         manifest = Manifest(
             name=name,
             lane=chosen.name,
@@ -109,6 +114,8 @@ def compile_model(
         )
         (staging / "public" / "manifest.json").write_bytes(manifest.canonical())
     artifact = load_artifact(out)
+    if artifact.manifest != manifest:
+        raise CompileError(f"the manifest in {out} was changed while it was being written: remove the folder")
     return Artifact(artifact.public, out, reason)
 
 

@@ -110,6 +110,8 @@ class Compiled:
     lane_params: dict[str, Any] = field(default_factory=dict)
     constraints: dict[str, Any] | None = None
     versions: dict[str, str] | None = None
+    verifying_key: bytes | None = None
+    """What was computed, where the lane has it in memory: the file has to be the same."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from proofward.attestation import parse_quote
 from proofward.check import Check
 from proofward.evidence import model as model_of_bundle
-from proofward.evidence.bundle import Bundle, BundleError, QuotePart, load_bundle, save_bundle
+from proofward.evidence.bundle import Bundle, BundleError, SetupPart, load_bundle, save_bundle
 from proofward.evidence.setup import setup_checks
 from proofward.evidence.verdict import outcome_of
 from proofward.evidence.verify import Outcome, Policy, Verdict, verify_bundle
@@ -142,17 +142,26 @@ def test_what_a_bundle_says_of_itself_is_never_a_check(evidence: Evidence) -> No
     assert not any("Polkadot" in detail for detail in checked)
 
 
-def _setup(evidence: Evidence, setup: Setup, policy: Policy, quote: QuotePart | None = None) -> list[Check]:
+def _setup(evidence: Evidence, setup: Setup, policy: Policy, quote: SetupPart | None = None) -> list[Check]:
     bundle = _change(evidence.bundle, "result", setup=setup.encode())
     return setup_checks(bundle.model_copy(update={"setup_evidence": quote}), policy)
 
 
-def _setup_quote(evidence: Evidence, **changes: Any) -> QuotePart:
+def _setup_quote(evidence: Evidence, identity: TdIdentity | None = None, **changes: Any) -> SetupPart:
     model = evidence.bundle.model
-    facts = {"circuit_digest": model.circuit_digest, "vk_hash": model.vk_hash} | changes
-    identity = facts.pop("identity", TdIdentity(mrtd=code_digest()))
-    quote = DevPlatform().quote(setup_report_data(**facts), identity)
-    return evidence.bundle.worker.attestation.model_copy(update={"quote": quote})
+    facts = {
+        "genesis": evidence.bundle.chain.genesis,
+        "publisher": model.publisher,
+        "manifest_hash": model.manifest_hash,
+        "circuit_digest": model.circuit_digest,
+        "vk_hash": model.vk_hash,
+        "block_hash": sha256(b"a recent block"),
+    }
+    quote = DevPlatform().quote(
+        setup_report_data(**facts | changes), identity or TdIdentity(mrtd=code_digest())
+    )
+    attestation = evidence.bundle.worker.attestation.model_copy(update={"quote": quote})
+    return SetupPart(**attestation.model_dump(), block_hash=facts["block_hash"])
 
 
 ATTESTED = Setup(SetupKind.ATTESTED, Level.SIMULATED)
@@ -178,8 +187,10 @@ def test_attested_setups(evidence: Evidence) -> None:
     hardware = Setup(SetupKind.ATTESTED, Level.HARDWARE)
     assert outcome_of(_setup(evidence, ATTESTED, policy)) is Outcome.INCOMPLETE
     for fault, setup, quote in (
-        ("another key", ATTESTED, _setup_quote(evidence, vk_hash=sha256(b"x"))),
-        ("another circuit", ATTESTED, _setup_quote(evidence, circuit_digest=sha256(b"x"))),
+        *(
+            (f"another {name}", ATTESTED, _setup_quote(evidence, None, **{name: sha256(b"x")}))
+            for name in ("genesis", "publisher", "manifest_hash", "circuit_digest", "vk_hash", "block_hash")
+        ),
         ("claims hardware", hardware, good),
         ("of tomorrow", ATTESTED, good.model_copy(update={"time": good.time + 86_400})),
         ("expired", ATTESTED, good.model_copy(update={"time": 1_000_000_000})),

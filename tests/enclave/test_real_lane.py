@@ -9,11 +9,19 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from proofward_prover import Circuit
+from proofward_prover import setup as groth16_setup
 
 from proofward.attestation import DEVELOPMENT_ROOTS, Collateral, verify_quote
 from proofward.protocol import HpkePrivateKey, HpkeSuite, setup_report_data, sha256
+from proofward.protocol.requests import Params
 from proofward.publisher.build import setup_request
-from proofward.zkml import load_artifact, load_public
+from proofward.zkml import ArtifactError, CompileError, compile_model, load_artifact, load_public
+from proofward.zkml.artifact import hash_tree
+from proofward_enclave.models import ModelStore
+from proofward_enclave.providers.base import Evidence
+from proofward_enclave.providers.simulator import SimulatorProvider
+from proofward_enclave.setup import SetupRunner
 from tests.enclave import world
 from tests.enclave.world import Refused, begin
 from tests.vectors.make import value
@@ -35,6 +43,70 @@ def logistic() -> bytes:
     return bytes(model.SerializeToString())
 
 
+PURPOSE = {"genesis": world.GENESIS, "publisher": world.PUBLISHER, "block_hash": world.BLOCK_HASH}
+
+
+class Watching(SimulatorProvider):
+    """Looks at the models' directory, which the host can write, when it is asked for a quote."""
+
+    def __init__(self, models: Path) -> None:
+        super().__init__()
+        self.models = models
+        self.seen: list[list[Path]] = []
+
+    def quote(self, report_data: bytes) -> Evidence:
+        self.seen.append(list(self.models.iterdir()))
+        return super().quote(report_data)
+
+
+def test_a_setups_quote_rests_on_nothing_that_the_host_can_write(tmp_path: Path) -> None:
+    """Attack t_attested: a process that can write the models' directory swaps the key under the hash."""
+    models = tmp_path / "models"
+    models.mkdir()
+    provider = Watching(models)
+    runner = SetupRunner(provider, ModelStore(models, load_artifact))
+    table = np.random.default_rng(424242).normal(size=(40, 2))
+    params = {
+        "onnx": logistic(),
+        "name": "logistic",
+        "batch": 1,
+        "features": 2,
+        "calibration": table.tobytes(),
+    }
+    made = runner.prepare(Params(params | PURPOSE))()
+    assert provider.seen == [[]]
+    folder = models / made["path"]
+    public = load_public(folder)
+    assert (public.manifest_hash, sha256(public.vk)) == (made["manifest_hash"], made["vk_hash"])
+    assert public.manifest.files["private/pk.bin"] == sha256((folder / "private/pk.bin").read_bytes()).hex()
+
+    circuit = Circuit((folder / "private/program.bin").read_bytes(), 1)
+    evil, _ = groth16_setup(circuit, tmp_path / "evil.pk")
+    (folder / "public/vk.bin").write_bytes(evil)
+    with pytest.raises(ArtifactError):
+        load_artifact(folder)
+
+
+def test_a_key_swapped_while_it_is_written_ends_the_setup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack t_attested inside the enclave's own folder: what is hashed must be what was computed."""
+
+    def swapped(staging: Path) -> dict[str, str]:
+        (staging / "public/vk.bin").write_bytes(b"the attacker's key")
+        return hash_tree(staging)
+
+    monkeypatch.setattr("proofward.zkml.compile.hash_tree", swapped)
+    with pytest.raises(CompileError, match="changed while"):
+        compile_model(
+            logistic(),
+            np.random.default_rng(1).normal(size=(40, 2)),
+            tmp_path / "m",
+            name="m",
+            lane="groth16",
+        )
+
+
 def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
@@ -46,13 +118,14 @@ def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
         request = setup_request(
             tmp_path / "m.onnx", tmp_path / "c.csv", None, name=None, lane="groth16", batch=2
         )
-        made = SimpleNamespace(**host.call("setup", **request))
+        made = SimpleNamespace(**host.call("setup", **request, **PURPOSE))
         assert made.weights_digest == sha256(model)
         now = int(dt.datetime.now(dt.UTC).timestamp())
         collateral = Collateral.decode(made.collateral)
         assert load_public(models / made.path).manifest_hash == made.manifest_hash
         verified = verify_quote(made.quote, collateral, now=now, roots=DEVELOPMENT_ROOTS)
-        binding = setup_report_data(circuit_digest=made.circuit_digest, vk_hash=made.vk_hash)
+        names = ("manifest_hash", "circuit_digest", "vk_hash")
+        binding = setup_report_data(**PURPOSE, **{name: getattr(made, name) for name in names})
         assert verified.quote.report_data == binding
 
         assert host.call("load_model", path=made.path)["vk_hash"] == made.vk_hash
@@ -89,6 +162,7 @@ def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
         ({"onnx": bytes(2 * 1024 * 1024 + 1)}, "oversize"),
         ({"name": "x" * 65}, "malformed-request"),
         ({"batch": 33}, "compile-failed"),
+        ({"publisher": b"short"}, "malformed-request"),
     ],
     ids=[
         "no ONNX",
@@ -99,6 +173,7 @@ def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
         "oversize",
         "long name",
         "batch",
+        "no publisher",
     ],
 )
 def test_a_setup_that_cannot_be_made_is_refused(
@@ -114,5 +189,5 @@ def test_a_setup_that_cannot_be_made_is_refused(
         "calibration": np.arange(8.0).tobytes(),
     }
     with world.enclave(models) as (host, _), pytest.raises(Refused, match=code):
-        host.call("setup", **(params | changes))
+        host.call("setup", **(params | PURPOSE | changes))
     assert not list(models.iterdir())

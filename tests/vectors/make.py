@@ -83,7 +83,8 @@ def fixed_part() -> dict[str, Any]:
         "mr_owner_config": sha384(b"mr_owner_config"),
     }
     rtmrs = [sha384(f"rtmr{index}".encode()) for index in range(4)]
-    circuit = {"circuit_digest": value("circuit_digest"), "vk_hash": value("vk_hash")}
+    setup_names = ("genesis", "publisher", "manifest_hash", "circuit_digest", "vk_hash", "block_hash")
+    made = {name: value(name) for name in setup_names}
     signer = ReceiptKey(value("receipt seed"))
     setups = [
         (Level.SIMULATED, Setup(SetupKind.DEV)),
@@ -112,7 +113,7 @@ def fixed_part() -> dict[str, Any]:
         "worker_report_data": [
             _case(worker_report_data(hpke_key=key, **worker), hpke_key=key, **worker) for key in keys.values()
         ],
-        "setup_report_data": [_case(setup_report_data(**circuit), **circuit)],
+        "setup_report_data": [_case(setup_report_data(**made), **made)],
         "measurement": [
             _case(
                 measurement(rtmrs=rtmrs, **registers),

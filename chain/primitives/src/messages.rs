@@ -12,7 +12,7 @@ use sha2::{Digest, Sha512};
 use crate::{Level, Setup};
 
 const WORKER: &[u8] = b"proofward/worker/v1";
-const SETUP: &[u8] = b"proofward/setup/v1";
+const SETUP: &[u8] = b"proofward/setup/v2";
 const POSSESSION: &[u8] = b"proofward/possession/v1";
 const RECEIPT: &[u8] = b"proofward/receipt/v1";
 
@@ -55,9 +55,20 @@ pub fn possession(report_data: &[u8; 64]) -> Vec<u8> {
 	[POSSESSION, report_data].concat()
 }
 
-/// `report_data` of the quote of an enclave that ran a trusted setup: this circuit's key was made in there.
-pub fn setup_report_data(circuit_digest: &H256, vk_hash: &H256) -> [u8; 64] {
-	bind(SETUP, &[circuit_digest.as_bytes(), vk_hash.as_bytes()])
+/// `report_data` of the quote of an enclave that ran a trusted setup: this circuit and its keys were made in there, for
+/// one publisher's one manifest (which names the proving key too), on this chain, not before this block.
+pub fn setup_report_data<AccountId: Encode>(
+	genesis: &H256,
+	publisher: &AccountId,
+	manifest_hash: &H256,
+	circuit_digest: &H256,
+	vk_hash: &H256,
+	block_hash: &H256,
+) -> [u8; 64] {
+	let publisher = publisher.encode();
+	let [genesis, manifest, circuit, vk, block] =
+		[genesis, manifest_hash, circuit_digest, vk_hash, block_hash].map(H256::as_bytes);
+	bind(SETUP, &[genesis, &publisher, manifest, circuit, vk, block])
 }
 
 /// What an enclave states when it hands over a result.

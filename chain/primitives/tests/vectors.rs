@@ -81,7 +81,14 @@ fn report_data() {
 		assert_eq!(data.to_vec(), bytes(&case["output"]));
 	}
 	for case in cases("setup_report_data") {
-		let data = setup_report_data(&hash(&case["circuit_digest"]), &hash(&case["vk_hash"]));
+		let data = setup_report_data(
+			&hash(&case["genesis"]),
+			&account(&case["publisher"]),
+			&hash(&case["manifest_hash"]),
+			&hash(&case["circuit_digest"]),
+			&hash(&case["vk_hash"]),
+			&hash(&case["block_hash"]),
+		);
 		assert_eq!(data.to_vec(), bytes(&case["output"]));
 	}
 }

@@ -78,9 +78,10 @@ def publish(
     code_hash: bytes,
     price: int,
     claim_blocks: int,
-    setup_quote: bytes | None = None,
+    setup_quote: tuple[bytes, int] | None = None,
 ) -> Call:
-    """Publish a model. With a `setup_quote` its setup is attested, else `dev`."""
+    """Publish a model. With a `setup_quote` and the number of the block that dates it, its setup is
+    attested, else `dev`."""
     return Call(
         PALLET,
         "publish",
@@ -97,7 +98,9 @@ def publish(
             "code_hash": code_hash,
             "price": price,
             "claim_blocks": claim_blocks,
-            "evidence": "Dev" if setup_quote is None else {"Attested": setup_quote},
+            "evidence": "Dev"
+            if setup_quote is None
+            else {"Attested": {"quote": setup_quote[0], "block": setup_quote[1]}},
         },
     )
 

@@ -38,7 +38,7 @@ pub mod pallet {
 			tokens::{Fortitude, Precision, Restriction},
 		},
 	};
-	use polkadot_sdk::frame_system::pallet_prelude::*;
+	use polkadot_sdk::frame_system::{self, pallet_prelude::*};
 	use polkadot_sdk::sp_io::hashing::sha2_256;
 	use polkadot_sdk::sp_runtime::{traits::BlockNumberProvider, Permill, TryRuntimeError};
 	use proofward_primitives::{
@@ -54,7 +54,9 @@ pub mod pallet {
 	pub const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
 
 	#[pallet::config]
-	pub trait Config: polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>> {
+	pub trait Config:
+		polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>, Hash = H256>
+	{
 		type RuntimeHoldReason: From<HoldReason>;
 		type Currency: Inspect<Self::AccountId, Balance = Balance>
 			+ MutateHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
@@ -187,8 +189,12 @@ pub mod pallet {
 		BadBond,
 		/// The publisher's share is above nine tenths.
 		BadShare,
-		/// The quote is genuine but binds another circuit or another verifying key.
+		/// The quote is genuine but binds another chain, publisher, manifest, circuit, verifying key or block.
 		SetupQuoteMismatch,
+		/// The block that dates the setup's quote lies more than 256 blocks back: make the setup again.
+		SetupQuoteTooOld,
+		/// The block that is to date the setup's quote does not exist yet, or is forgotten.
+		UnknownBlock,
 	}
 
 	#[pallet::extra_constants]
@@ -226,8 +232,9 @@ pub mod pallet {
 		///   takes it, which is asked here whether it is one.
 		/// - `terms`: price, publisher's share, worker's bond, life of a claim; all but the price for good.
 		/// - `evidence`: where the proving key comes from. A quote is verified here like a worker's and must bind
-		///   `circuit_digest` and `vk_hash`; the model is then attested, at the level of the quote's root, for as long
-		///   as root, measurement and platform are trusted.
+		///   this chain, the caller, `manifest_hash`, `circuit_digest`, `vk_hash` and one of the last 256 blocks; the
+		///   model is then attested, at the level of the quote's root, for as long as root, measurement and platform
+		///   are trusted.
 		#[pallet::call_index(0)]
 		#[pallet::weight(Pallet::<T>::publish_weight(key, evidence))]
 		pub fn publish(
@@ -256,7 +263,9 @@ pub mod pallet {
 			ensure!(!Live::<T>::contains_key(&publisher, manifest_hash), Error::<T>::LiveEntry);
 			let contract = Verifiers::<T>::get(lane).ok_or(Error::<T>::LaneClosed)?;
 			ensure!(T::Contracts::well_formed(&contract, &key), Error::<T>::BadKey);
-			let (setup, grounds, evidence_hash) = Self::weigh(&evidence, &circuit_digest, &vk_hash)?;
+			let (setup, grounds, evidence_hash) = Self::weigh(&evidence, |genesis, block_hash| {
+				setup_report_data(genesis, &publisher, &manifest_hash, &circuit_digest, &vk_hash, block_hash)
+			})?;
 
 			let deposit = Self::deposit(key.len() as u32);
 			T::Currency::hold(&HoldReason::Model.into(), &publisher, deposit)?;
@@ -415,7 +424,7 @@ pub mod pallet {
 				.saturating_add(T::Contracts::max_weight());
 			match evidence {
 				SetupEvidence::Dev => own,
-				SetupEvidence::Attested(_) => own.saturating_add(T::Quotes::verify_quote_weight()),
+				SetupEvidence::Attested { .. } => own.saturating_add(T::Quotes::verify_quote_weight()),
 			}
 		}
 
@@ -455,18 +464,30 @@ pub mod pallet {
 			Self::deposit_event(Event::Retired { model });
 		}
 
-		/// What the evidence is worth, what it rests on, and its hash.
+		/// The hash of one of the last 256 blocks.
+		fn recent_block(block: u32) -> Result<H256, Error<T>> {
+			let now = T::BlockNumberProvider::current_block_number();
+			ensure!(block < now, Error::<T>::UnknownBlock);
+			ensure!(now - block <= MAX_SETUP_AGE, Error::<T>::SetupQuoteTooOld);
+			let hash = frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::from(block));
+			ensure!(hash != H256::default(), Error::<T>::UnknownBlock);
+			Ok(hash)
+		}
+
+		/// What the evidence is worth, what it rests on, and its hash. `binding` gives report_data by genesis and the
+		/// block's hash.
 		#[allow(clippy::type_complexity)]
 		fn weigh(
 			evidence: &SetupEvidence,
-			circuit_digest: &H256,
-			vk_hash: &H256,
+			binding: impl Fn(&H256, &H256) -> [u8; 64],
 		) -> Result<(Setup, Option<Grounds>, Option<H256>), DispatchError> {
 			match evidence {
 				SetupEvidence::Dev => Ok((Setup::Dev, None, None)),
-				SetupEvidence::Attested(quote) => {
+				SetupEvidence::Attested { quote, block } => {
+					let block_hash = Self::recent_block(*block)?;
 					let verified = T::Quotes::verify_quote(quote)?;
-					let bound = setup_report_data(circuit_digest, vk_hash);
+					let genesis = frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::default());
+					let bound = binding(&genesis, &block_hash);
 					ensure!(verified.report_data == bound, Error::<T>::SetupQuoteMismatch);
 					let (root, measurement, platform) =
 						(verified.root, verified.measurement, verified.platform);

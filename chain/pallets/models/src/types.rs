@@ -32,15 +32,19 @@ pub type InputShape = BoundedVec<u32, ConstU32<MAX_DIMENSIONS>>;
 pub type Quote = BoundedVec<u8, ConstU32<MAX_QUOTE>>;
 pub type Key = BoundedVec<u8, ConstU32<MAX_KEY>>;
 
+/// The oldest block, counted from the present one, that may date a setup's quote.
+pub const MAX_SETUP_AGE: u32 = 256;
+
 /// What a publisher shows for the origin of the proving key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
 pub enum SetupEvidence {
 	/// Nothing: whoever made the key can prove anything.
 	#[codec(index = 0)]
 	Dev,
-	/// The quote of the enclave that made the key; its report_data binds circuit digest and verifying key.
+	/// The quote of the enclave that made the key, and the block that dates it; its report_data is
+	/// `proofward_primitives::messages::setup_report_data`.
 	#[codec(index = 1)]
-	Attested(Quote),
+	Attested { quote: Quote, block: u32 },
 }
 
 impl SetupEvidence {
@@ -48,7 +52,7 @@ impl SetupEvidence {
 	pub fn quote_len(&self) -> u32 {
 		match self {
 			Self::Dev => 0,
-			Self::Attested(quote) => quote.len() as u32,
+			Self::Attested { quote, .. } => quote.len() as u32,
 		}
 	}
 }

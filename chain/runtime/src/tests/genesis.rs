@@ -95,6 +95,7 @@ fn hashes_that_a_quote_may_name_are_remembered() {
 	use frame_support::traits::Get;
 	let remembered = <<Runtime as frame_system::Config>::BlockHashCount as Get<u32>>::get();
 	assert!(remembered >= pallet_workers::types::MAX_BLOCK_AGE);
+	assert!(remembered >= pallet_models::types::MAX_SETUP_AGE);
 }
 
 #[test]

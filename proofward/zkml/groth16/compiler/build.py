@@ -71,6 +71,7 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
             "prover": prover.__version__,
             **{name: version(name) for name in ("numpy", "scipy", "onnx")},
         },
+        verifying_key=pair.verifying_key,
     )
 
 

@@ -3,7 +3,7 @@
 use codec::Encode;
 use polkadot_sdk::{
 	frame_support::{assert_noop, assert_ok},
-	frame_system::RawOrigin,
+	frame_system::{self, RawOrigin},
 	sp_core::H256,
 	sp_runtime::{DispatchError, TokenError},
 };
@@ -58,18 +58,14 @@ fn bad_offers_are_refused() {
 		("bytes that are no key", Offer { key: vec![0; 40], ..good() }, Error::<Test>::BadKey.into()),
 		("no key at all", Offer { key: vec![], ..good() }, Error::<Test>::BadKey.into()),
 		(
-			"quote of another circuit",
-			good().attested(Level::Hardware, H256::zero(), good().vk_hash),
-			Error::<Test>::SetupQuoteMismatch.into(),
-		),
-		(
-			"quote of another verifying key",
-			good().attested(Level::Hardware, good().circuit_digest, H256::zero()),
-			Error::<Test>::SetupQuoteMismatch.into(),
-		),
-		(
 			"quote refused by the attestation pallet",
-			Offer { evidence: SetupEvidence::Attested(vec![9; 65].try_into().expect("short")), ..good() },
+			Offer {
+				evidence: SetupEvidence::Attested {
+					quote: vec![9; 65].try_into().expect("short"),
+					block: NAMED_BLOCK,
+				},
+				..good()
+			},
 			DispatchError::Other("QuoteRejected"),
 		),
 	];
@@ -82,6 +78,42 @@ fn bad_offers_are_refused() {
 			assert_ok!(Models::do_try_state());
 		});
 	}
+}
+
+#[test]
+fn a_setups_quote_is_good_for_one_manifest_publisher_chain_and_time() {
+	let other = H256::repeat_byte(0xee);
+	let table = [
+		("another chain", Binding { genesis: other, ..Binding::default() }),
+		("another publisher", Binding { publisher: STRANGER, ..Binding::default() }),
+		("another manifest", Binding { manifest_hash: other, ..Binding::default() }),
+		("another circuit", Binding { circuit_digest: other, ..Binding::default() }),
+		("another verifying key", Binding { vk_hash: other, ..Binding::default() }),
+		("another block", Binding { block_hash: other, ..Binding::default() }),
+	];
+	for (fault, binding) in table {
+		new_test_ext().execute_with(|| {
+			let offer = Offer::default().attested(Level::Hardware, binding);
+			assert_noop!(offer.publish(), Error::<Test>::SetupQuoteMismatch);
+			assert_eq!(Records::<Test>::iter().count(), 0, "{fault}");
+		});
+	}
+}
+
+#[test]
+fn a_setups_quote_names_a_block_that_is_known_and_recent() {
+	new_test_ext().execute_with(|| {
+		let offer = || Offer::default().attested(Level::Hardware, Binding::default());
+		System::set_block_number(NAMED_BLOCK);
+		assert_noop!(offer().publish(), Error::<Test>::UnknownBlock);
+		System::set_block_number(NAMED_BLOCK + MAX_SETUP_AGE + 1);
+		assert_noop!(offer().publish(), Error::<Test>::SetupQuoteTooOld);
+		frame_system::BlockHash::<Test>::remove(NAMED_BLOCK);
+		System::set_block_number(NAMED_BLOCK + MAX_SETUP_AGE);
+		assert_noop!(offer().publish(), Error::<Test>::UnknownBlock);
+		frame_system::BlockHash::<Test>::insert(NAMED_BLOCK, Binding::default().block_hash);
+		assert_ok!(offer().publish());
+	});
 }
 
 #[test]
@@ -171,7 +203,7 @@ fn poc_attested_setup_outlives_its_measurement_and_its_root() {
 	for (struck_off, strike) in grounds {
 		new_test_ext().execute_with(|| {
 			let plain = Offer::default();
-			let offer = plain.clone().attested(Level::Hardware, plain.circuit_digest, plain.vk_hash);
+			let offer = plain.clone().attested(Level::Hardware, Binding::default());
 			assert_ok!(offer.publish());
 			assert_eq!(Models::model(&offer.id()).expect("kept").setup, Setup::Attested(Level::Hardware));
 			strike();

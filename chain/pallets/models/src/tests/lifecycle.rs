@@ -36,11 +36,10 @@ fn a_published_model_is_what_jobs_see() {
 fn an_attested_setup_has_the_level_of_its_quotes_root() {
 	for level in [Level::Simulated, Level::Hardware] {
 		new_test_ext().execute_with(|| {
-			let plain = Offer::default();
-			let offer = plain.clone().attested(level, plain.circuit_digest, plain.vk_hash);
+			let offer = Offer::default().attested(level, Binding::default());
 			assert_ok!(offer.publish());
 			let record = Records::<Test>::get(offer.id()).expect("published");
-			let SetupEvidence::Attested(quote) = &offer.evidence else { unreachable!() };
+			let SetupEvidence::Attested { quote, .. } = &offer.evidence else { unreachable!() };
 			assert_eq!(record.setup, Setup::Attested(level));
 			assert_eq!(record.evidence_hash, Some(sha2_256(quote).into()));
 			let grounds = Grounds { root: ROOT, measurement: MEASUREMENT, platform: PLATFORM };
@@ -118,7 +117,8 @@ fn a_quote_is_charged_for_only_when_there_is_one() {
 		.get_dispatch_info()
 		.call_weight
 	};
-	let difference = call(SetupEvidence::Attested(Quote::default())) - call(SetupEvidence::Dev);
+	let attested = SetupEvidence::Attested { quote: Quote::default(), block: 0 };
+	let difference = call(attested) - call(SetupEvidence::Dev);
 	assert_eq!(difference, Quotes::verify_quote_weight());
 	assert!(call(SetupEvidence::Dev).all_gt(Weight::zero()) || call(SetupEvidence::Dev).ref_time() > 0);
 }

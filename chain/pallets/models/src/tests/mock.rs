@@ -225,11 +225,46 @@ impl Offer {
 		)
 	}
 
-	/// With a quote at `level` that binds `circuit_digest` and `vk_hash`.
-	pub fn attested(self, level: Level, circuit_digest: H256, vk_hash: H256) -> Self {
+	/// With a quote at `level` that binds what `binding` holds.
+	pub fn attested(self, level: Level, binding: Binding) -> Self {
 		let mut quote = vec![level as u8];
-		quote.extend(messages::setup_report_data(&circuit_digest, &vk_hash));
-		Self { evidence: SetupEvidence::Attested(quote.try_into().expect("short")), ..self }
+		quote.extend(messages::setup_report_data(
+			&binding.genesis,
+			&binding.publisher,
+			&binding.manifest_hash,
+			&binding.circuit_digest,
+			&binding.vk_hash,
+			&binding.block_hash,
+		));
+		let quote = quote.try_into().expect("short");
+		Self { evidence: SetupEvidence::Attested { quote, block: NAMED_BLOCK }, ..self }
+	}
+}
+
+/// The block that a setup's quote names.
+pub const NAMED_BLOCK: u32 = 5;
+
+/// What a setup's quote binds; by default the default offer.
+pub struct Binding {
+	pub genesis: H256,
+	pub publisher: u64,
+	pub manifest_hash: H256,
+	pub circuit_digest: H256,
+	pub vk_hash: H256,
+	pub block_hash: H256,
+}
+
+impl Default for Binding {
+	fn default() -> Self {
+		let offer = Offer::default();
+		Self {
+			genesis: H256::repeat_byte(0xa0),
+			publisher: PUBLISHER,
+			manifest_hash: Offer::MANIFEST,
+			circuit_digest: offer.circuit_digest,
+			vk_hash: offer.vk_hash,
+			block_hash: H256::repeat_byte(NAMED_BLOCK as u8),
+		}
 	}
 }
 
@@ -248,7 +283,13 @@ pub fn new_test_ext() -> TestExternalities {
 		..Default::default()
 	};
 	let mut ext = TestExternalities::new(config.build_storage().expect("no genesis"));
-	ext.execute_with(|| System::set_block_number(7));
+	ext.execute_with(|| {
+		frame_system::BlockHash::<Test>::insert(0, Binding::default().genesis);
+		for block in 1..7 {
+			frame_system::BlockHash::<Test>::insert(block, H256::repeat_byte(block as u8));
+		}
+		System::set_block_number(7);
+	});
 	ext
 }
 
