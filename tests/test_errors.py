@@ -30,13 +30,14 @@ def modules() -> list[ModuleType]:
 
 
 def classes() -> set[type[BaseException]]:
-    """Every exception class that a module of ours defines."""
+    """Every exception class of our modules; one with an underscore is its module's own affair."""
     return {
         value
         for module in modules()
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, BaseException)
+        and not value.__name__.startswith("_")
         and value.__module__ == module.__name__
     }
 
