@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: help demo test cases check bench chain contracts weights omni-node eth-rpc lock setup clean
+.PHONY: help demo test cases check bench chain contracts weights omni-node eth-rpc docs lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ contracts: $(VENV)/.ready contracts/node_modules/.ready ## rebuild the lanes' ve
 
 weights: ## measure the pallets' weights and write weights.rs
 	bash chain/weights.sh
+
+docs: setup ## the API reference from the docstrings, into build/docs
+	$(BIN)/pdoc --output-directory build/docs proofward '!proofward.cli.__main__'
 
 lock: ## write requirements.lock anew: the newest versions that our ranges allow
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
