@@ -63,6 +63,8 @@ async function main() {
   const log = (event, fields) => {
     if (verbose || event !== 'runtime') process.stderr.write(`${JSON.stringify({ event, ...fields })}\n`)
   }
+  // whoever read this may have gone; the chain goes on
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   // a fault in one request's handling must not end the chain for all
   for (const event of ['unhandledRejection', 'uncaughtException']) {
     process.on(event, (error) => log(event, { error: String(error?.stack ?? error) }))

@@ -291,6 +291,32 @@ test('what is too large is refused, and so is one too many', async () => {
   last.socket.close()
 })
 
+test('no request makes an answer of many copies of a large value', async () => {
+  const client = await opened()
+  const CODE = '0x3a636f6465'
+  const many = Array(5000).fill(CODE)
+  for (const [method, ...params] of [
+    ['state_queryStorageAt', many],
+    ['state_queryStorage', many, chain.head.hash],
+    ['state_subscribeStorage', many],
+  ]) {
+    const { error } = await client.ask(method, params)
+    assert.equal(error.code, 4002)
+    assert.match(error.message, /bytes of values/)
+  }
+  const keys = Array.from({ length: 10_000 }, (_, at) => `0x${at.toString(16).padStart(8, '0')}`)
+  for (const code of [undefined, undefined, -32006]) {
+    assert.equal((await client.ask('state_subscribeStorage', [keys])).error?.code, code)
+  }
+  const follow = (await client.ask('chainHead_v1_follow', [false])).result
+  const items = Array(1000).fill({ key: CODE, type: 'hash' })
+  const { operationId } = (await client.ask('chainHead_v1_storage', [follow, chain.head.hash, items])).result
+  await client.heard((all) => all.some(({ params }) => params.result.event === 'operationWaitingForContinue'))
+  const events = client.notifications.map(({ params }) => params.result)
+  assert.ok(events.find((one) => one.operationId === operationId && one.items).items.length < 10)
+  client.socket.close()
+})
+
 test('a follower that never lets go of a block is stopped', async () => {
   const client = await opened()
   const id = (await client.ask('chainHead_v1_follow', [false])).result

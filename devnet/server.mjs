@@ -13,6 +13,7 @@ export const LIMITS = {
   backlogBytes: 64 * 1024 * 1024, // that a connection has not read yet: then it is closed
   connections: 512,
   subscriptions: 1024, // of one connection
+  subscribedKeys: 20_000, // of all of these together
   remembered: 1024, // of one connection, of a kind: broadcasts, followed heads
   idBytes: 256, // of a request's id, when it is a string
   headersMs: 10_000,
@@ -47,6 +48,7 @@ function isRequest(value) {
 export class Connection {
   #send
   #subscriptions = new Map() // id -> { cancel, held: [notification] until the answer with the id has gone out }
+  #keys = 0 // of all subscriptions
   #kept = new Map() // kind -> Map(id -> value)
   lastHeard = 0 // when it last asked something, in milliseconds since 1970
 
@@ -54,14 +56,17 @@ export class Connection {
     this.#send = send
   }
 
-  // Begin a subscription: its id, and a function that sends one result. `cancel` is called when it ends. Throws when the
-  // connection has too many.
-  subscribe(method, cancel) {
-    if (this.#subscriptions.size >= LIMITS.subscriptions) {
-      throw error(TOO_MANY_SUBSCRIPTIONS, 'Too many subscriptions on the connection', `at most ${LIMITS.subscriptions}`)
+  // Begin a subscription to so many keys: its id, and a function that sends one result. `cancel` is called when it ends.
+  // Throws when the connection has too many.
+  subscribe(method, cancel, keys = 0) {
+    const { subscriptions, subscribedKeys } = LIMITS
+    if (this.#subscriptions.size >= subscriptions || this.#keys + keys > subscribedKeys) {
+      const most = `at most ${subscriptions}, of ${subscribedKeys} keys`
+      throw error(TOO_MANY_SUBSCRIPTIONS, 'Too many subscriptions on the connection', most)
     }
+    this.#keys += keys
     const id = randomBytes(12).toString('base64url')
-    const subscription = { cancel, held: [] }
+    const subscription = { cancel, keys, held: [] }
     this.#subscriptions.set(id, subscription)
     const notify = (result) => {
       if (this.#subscriptions.get(id) !== subscription) return
@@ -79,6 +84,7 @@ export class Connection {
     // the last word of one that ended before its id went out
     if (subscription.held?.length > 0) this.#ended.push(...subscription.held)
     this.#subscriptions.delete(id)
+    this.#keys -= subscription.keys
     subscription.cancel()
     return true
   }

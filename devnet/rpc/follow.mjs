@@ -17,6 +17,8 @@ const MOST_OPERATIONS = 16
 // Items of one storage query, entries that one step of it reads, and entries under one Merkle value.
 const MOST_ITEMS = 1000
 const STEP = 500
+const STEP_SIZE = 8 * 1024 * 1024 // characters of their values
+const NODE_SIZE = 1000 // what computing one node counts as
 const MOST_UNDER = 10_000
 
 const TOO_MANY_FOLLOWS = -32800
@@ -31,30 +33,44 @@ const items = z.array(z.object({ key, type: z.enum(TYPES) })).max(MOST_ITEMS)
 // The prefix of a child trie's keys, from its name there; nothing for the main trie.
 const prefixOf = (child) => (child === undefined ? '0x' : CHILD_PREFIX + child.slice(2))
 
-// What a storage query finds, step by step: lists of items in the answer's shape.
+// What a storage query finds: each item in the answer's shape, and how many characters were read for it.
 function* storageItems(chain, block, items, child) {
   const trie = prefixOf(child)
-  const shown = (name) => `0x${name.slice(trie.length)}`
   const read = (name) => chain.state.read(name, block.number)
-  const hashed = (value) => blake2AsHex(hexToU8a(value), 256)
+  const found = (name, field) => {
+    const value = read(name)
+    if (value === null) return []
+    const key = `0x${name.slice(trie.length)}`
+    const item = field === 'value' ? { key, value } : { key, hash: blake2AsHex(hexToU8a(value), 256) }
+    return [[item, value.length]]
+  }
   for (const { key, type } of items) {
     const whole = trie + key.slice(2)
-    if (type === 'value' || type === 'hash') {
-      const value = read(whole)
-      if (value !== null) yield [type === 'value' ? { key, value } : { key, hash: hashed(value) }]
-    } else if (type === 'closestDescendantMerkleValue') {
-      const value = merkleUnder(chain, block, whole, trie)
-      if (value !== undefined) yield [{ key, closestDescendantMerkleValue: value }]
+    if (type === 'value' || type === 'hash') yield* found(whole, type)
+    else if (type === 'closestDescendantMerkleValue') {
+      const merkle = merkleUnder(chain, block, whole, trie)
+      if (merkle) yield [{ key, closestDescendantMerkleValue: merkle.value }, merkle.size]
     } else {
       for (let last; ; ) {
         const names = chain.state.keys(whole, block.number, STEP, last)
-        const field = type === 'descendantsValues' ? 'value' : 'hash'
-        yield names.map((name) => ({ key: shown(name), [field]: field === 'value' ? read(name) : hashed(read(name)) }))
+        for (const name of names) yield* found(name, type === 'descendantsValues' ? 'value' : 'hash')
         if (names.length < STEP) break
         last = names.at(-1)
       }
     }
   }
+}
+
+// The next items of such a query, as many as one turn has time for; `ended` when there are no more.
+function nextItems(steps) {
+  const items = []
+  for (let size = 0; items.length < STEP && size < STEP_SIZE; ) {
+    const { value, done } = steps.next()
+    if (done) return { items, ended: true }
+    items.push(value[0])
+    size += value[1]
+  }
+  return { items, ended: false }
 }
 
 function merkleUnder(chain, block, prefix, trie) {
@@ -72,7 +88,8 @@ function merkleUnder(chain, block, prefix, trie) {
   const neighbours = beside
     .filter((name) => name?.startsWith(trie))
     .map((name) => hexToU8a(`0x${name.slice(trie.length)}`))
-  return merkleValue(pairs, neighbours, 1)
+  const size = pairs.reduce((sum, [, value]) => sum + value.length + NODE_SIZE, 0)
+  return { value: merkleValue(pairs, neighbours, 1), size }
 }
 
 // ---- chainHead ------------------------------------------------------------------------------
@@ -196,20 +213,12 @@ const chainHead_v1_storage = method({ ...on, items, childTrie: optional(key) }, 
   return operation(context, connection, id, hash, run, { discardedItems: 0 })
 })
 
-// Send up to STEP items or so of a storage query, then wait to be told to go on.
+// Send the next items of a storage query, then wait to be told to go on.
 function send(follow, operationId) {
-  const steps = follow.operations.get(operationId)
-  const found = []
-  while (found.length < STEP) {
-    const { value, done: ended } = steps.next()
-    if (ended) {
-      if (found.length > 0) follow.notify({ event: 'operationStorageItems', operationId, items: found })
-      return done(follow, operationId, 'operationStorageDone')
-    }
-    found.push(...value)
-  }
-  follow.notify({ event: 'operationStorageItems', operationId, items: found })
-  follow.notify({ event: 'operationWaitingForContinue', operationId })
+  const { items, ended } = nextItems(follow.operations.get(operationId))
+  if (items.length > 0) follow.notify({ event: 'operationStorageItems', operationId, items })
+  if (ended) done(follow, operationId, 'operationStorageDone')
+  else follow.notify({ event: 'operationWaitingForContinue', operationId })
 }
 
 const ofOperation = { followSubscription: name, operationId: name }
@@ -278,19 +287,16 @@ const archive_v1_storage = method(
     const steps = block && storageItems(context.chain, block, items, child)
     const next = () => {
       if (stopped) return
+      let found
       try {
-        const { value, done: ended } = steps.next()
-        if (!ended) {
-          for (const item of value)
-            notify({ event: 'storage', ...item, ...(child === undefined ? {} : { childTrieKey: child }) })
-          context.soon(next)
-          return
-        }
+        found = nextItems(steps)
       } catch (error) {
         if (!(error instanceof RuntimeError)) throw error
-        failed(error.message)
-        return
+        return failed(error.message)
       }
+      const place = child === undefined ? {} : { childTrieKey: child }
+      for (const item of found.items) notify({ event: 'storage', ...item, ...place })
+      if (!found.ended) return context.soon(next)
       notify({ event: 'storageDone' })
       connection.unsubscribe(id)
     }

@@ -32,12 +32,9 @@ const INVALID_COUNT = 4002
 const at = { hash: optional(hash) }
 const sizeOf = (value) => (value.length - 2) / 2
 
-const tooMany = (what, most) =>
-  new RpcError(INVALID_COUNT, `more than ${most} ${what}: ask page by page with state_getKeysPaged`)
-
 function allKeys(chain, prefix, block) {
   const found = chain.state.keys(prefix, block.number, MOST_PAIRS + 1)
-  if (found.length > MOST_PAIRS) throw tooMany('keys', MOST_PAIRS)
+  if (found.length > MOST_PAIRS) throw new RpcError(INVALID_COUNT, `more than ${MOST_PAIRS} keys: ask for pages`)
   return found
 }
 
@@ -61,15 +58,21 @@ const getKeys = method({ prefix: key, ...at }, ({ chain }, [prefix, at]) =>
   allKeys(chain, prefix, stateBlock(chain, at)),
 )
 
-const getPairs = method({ prefix: key, ...at }, ({ chain }, [prefix, at]) => {
-  const block = stateBlock(chain, at)
+// Keys with their values. Throws when these are more than one answer takes.
+function pairsOf(names, read) {
   let size = 0
-  return allKeys(chain, prefix, block).map((one) => {
-    const value = chain.state.read(one, block.number)
-    size += sizeOf(value)
-    if (size > MOST_VALUES) throw tooMany('bytes of values', MOST_VALUES)
+  return names.map((one) => {
+    const value = read(one)
+    size += value === null ? 0 : sizeOf(value)
+    if (size > MOST_VALUES)
+      throw new RpcError(INVALID_COUNT, `more than ${MOST_VALUES} bytes of values: ask for fewer keys`)
     return [one, value]
   })
+}
+
+const getPairs = method({ prefix: key, ...at }, ({ chain }, [prefix, at]) => {
+  const block = stateBlock(chain, at)
+  return pairsOf(allKeys(chain, prefix, block), (one) => chain.state.read(one, block.number))
 })
 
 function pageOf(chain, prefix, size, start, block) {
@@ -87,8 +90,7 @@ const getKeysPaged = method(page, ({ chain }, [prefix = '0x', size, start, at]) 
 })
 
 const state_queryStorageAt = method({ keys, ...at }, ({ chain }, [names, at]) => {
-  const read = reader(chain, at)
-  return [{ block: at ?? chain.head.hash, changes: names.map((one) => [one, read(one)]) }]
+  return [{ block: at ?? chain.head.hash, changes: pairsOf(names, reader(chain, at)) }]
 })
 
 // The values at the first block, and then what changed at each up to the last.
@@ -97,8 +99,9 @@ const state_queryStorage = method({ keys, from: hash, to: optional(hash) }, ({ c
   if (first.number > last.number) {
     throw new RpcError(INVALID_RANGE, `Cannot resolve a block range ['${first.hash}' ... '${last.hash}]`)
   }
-  const changes = new Map([[first.number, names.map((one) => [one, chain.state.read(one, first.number)])]])
+  const changes = new Map([[first.number, pairsOf(names, (one) => chain.state.read(one, first.number))]])
   let found = names.length
+  let size = 0
   for (const one of names) {
     let known = chain.state.read(one, first.number)
     for (const height of chain.state.changes(one, first.number + 1, last.number)) {
@@ -106,8 +109,12 @@ const state_queryStorage = method({ keys, from: hash, to: optional(hash) }, ({ c
       if (value === known) continue
       known = value
       found += 1
-      if (found > MOST_CHANGES)
-        throw new RpcError(INVALID_COUNT, `more than ${MOST_CHANGES} changes: ask for fewer blocks`)
+      size += value === null ? 0 : sizeOf(value)
+      if (found > MOST_CHANGES || size > MOST_VALUES)
+        throw new RpcError(
+          INVALID_COUNT,
+          `more than ${MOST_CHANGES} changes, or ${MOST_VALUES} bytes: ask for fewer blocks`,
+        )
       if (!changes.has(height)) changes.set(height, [])
       changes.get(height).push([one, value])
     }
@@ -128,14 +135,17 @@ const state_getMetadata = method(at, ({ chain }, [at]) => {
 const state_getRuntimeVersion = method(at, ({ chain }, [at]) => chain.version(stateBlock(chain, at)))
 
 const state_subscribeStorage = method({ keys }, ({ chain }, [names], connection) => {
+  const block = chain.head
+  const first = pairsOf(names, (one) => chain.state.read(one, block.number))
+  const wanted = new Set(names)
   const announce = ({ block, changes }) => {
-    const changed = names.filter((one) => changes.has(one)).map((one) => [one, changes.get(one)])
+    const changed = [...changes].filter(([one]) => wanted.has(one))
     if (changed.length > 0) notify({ block: block.hash, changes: changed })
   }
-  const { id, notify } = connection.subscribe('state_storage', () => chain.events.off('block', announce))
+  const ended = () => chain.events.off('block', announce)
+  const { id, notify } = connection.subscribe('state_storage', ended, names.length)
   chain.events.on('block', announce)
-  const block = chain.head
-  notify({ block: block.hash, changes: names.map((one) => [one, chain.state.read(one, block.number)]) })
+  notify({ block: block.hash, changes: first })
   return id
 })
 
