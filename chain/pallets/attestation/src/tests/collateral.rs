@@ -112,11 +112,14 @@ fn stored_after(spoil: impl FnOnce(&mut QuoteCollateralV3)) -> Result<Vec<u8>, D
 	Ok(Collateral::<Test>::iter_values().next().unwrap().encoded.into_inner())
 }
 
+/// A change of otherwise good collateral.
+type Spoil = fn(&mut QuoteCollateralV3);
+
 /// `attacks/market/weights_poc.rs`: bytes that nothing verifies used to be stored as they came.
 #[test]
 fn poc_collateral_stuffed_with_junk() {
 	let honest = chain().execute_with(|| stored_after(|_| ()).unwrap());
-	let dropped: [(&str, fn(&mut QuoteCollateralV3)); 5] = [
+	let dropped: [(&str, Spoil); 5] = [
 		("a platform's own certificates", |c| c.pck_certificate_chain = Some("another platform's".into())),
 		("issuers that nobody reads", |c| c.pck_crl_issuer_chain = "x".repeat(40_000)),
 		("text before a chain", |c| c.tcb_info_issuer_chain.insert_str(0, &"x".repeat(10_000))),
@@ -129,7 +132,7 @@ fn poc_collateral_stuffed_with_junk() {
 	for (junk, spoil) in dropped {
 		chain().execute_with(|| assert_eq!(stored_after(spoil).as_ref(), Ok(&honest), "{junk}"));
 	}
-	let refused: [(&str, fn(&mut QuoteCollateralV3)); 3] = [
+	let refused: [(&str, Spoil); 3] = [
 		("bytes behind the root's revocation list", |c| c.root_ca_crl.push(0)),
 		("bytes behind the platform's revocation list", |c| c.pck_crl.extend([0; 1_000])),
 		("a third certificate", |c| {

@@ -180,7 +180,8 @@ pub fn chain() -> TestExternalities {
 		},
 		..Default::default()
 	};
-	(Stake::set(USUAL_STAKE), Room::set(2));
+	Stake::set(USUAL_STAKE);
+	Room::set(2);
 	let mut chain = TestExternalities::new(config.build_storage().unwrap());
 	chain.execute_with(|| {
 		frame_system::BlockHash::<Test>::insert(0, H256(fixtures::GENESIS));
