@@ -228,7 +228,10 @@ def test_a_job_from_publishing_to_a_verdict(
         assert refused(offline.stdout) <= UNBUILT | {"chain", "measurement allowed"}, offline.stdout
         audit = ("model", "audit", str(model.onnx), "--artifact", str(model.artifact / "public"))
         audited = publisher.run("proofward", *audit, "--model", "tiny", *at, "--json")
-        assert refused(audited.stdout) <= UNBUILT, audited.stderr
+        checks = {one["name"]: one["ok"] for one in json.loads(audited.stdout)["checks"]}
+        assert [name for name, ok in checks.items() if ok is False] == [], audited.stdout
+        assert checks["recomputed fields"], audited.stdout
+        assert checks["published model"], audited.stdout
 
 
 def refused(output: str) -> set[str]:
