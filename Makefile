@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: help demo test cases check bench chain contracts weights omni-node eth-rpc docs lock setup clean
+.PHONY: help demo test cases fuzz check bench chain contracts weights omni-node eth-rpc docs lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ ifneq ($(CARGO),)
 else
 	@echo "cargo is missing: the prover's and the pallets' own tests need rustup (stable)" >&2; exit 1
 endif
+
+fuzz: setup ## random graphs against ONNX Runtime: the short part is in the tests
+	PROOFWARD_FUZZ=5000 $(BIN)/python -m pytest tests/zkml/test_groth16_fuzz.py
 
 cases: setup ## models and tables as people have them: wrong (must be 0), refused clearly, right
 	$(BIN)/python -m tests.cases.run

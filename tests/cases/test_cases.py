@@ -13,13 +13,13 @@ from tests.cases import run
 ANSWERED = set(json.loads((run.HERE / "answered.json").read_text()))
 
 
-@pytest.mark.parametrize("case", run.tables(), ids=lambda case: str(case[0]))
+@pytest.mark.parametrize("case", list(run.tables()), ids=lambda case: str(case[0]))
 def test_tables(case: Any) -> None:
     found = run.run_table(*case)
     assert found.outcome == ("refused" if case[2] is None else "right"), found.detail
 
 
-@pytest.mark.parametrize("case", run.models(), ids=lambda case: str(case[0]))
+@pytest.mark.parametrize("case", list(run.models()), ids=lambda case: str(case[0]))
 def test_models(case: Any) -> None:
     found = run.run_model(*case)
     assert found.outcome == ("right" if case[0] in ANSWERED else "refused"), found.detail

@@ -62,7 +62,7 @@ def _bound(node: Node, position: int, attribute: str, default: float) -> float:
 @operator("MaxPool")
 def max_pool(node: Node) -> Value:
     """Maximum over windows; padding never wins."""
-    value = node.affine(0)
+    value = node.spatial(0)
     if node.outputs > 1:
         node.refuse("its second output (indices) is not supported")
     channels, spatial = value.shape[1], value.shape[2:]
@@ -78,7 +78,7 @@ def max_pool(node: Node) -> Value:
 @operator("GlobalMaxPool")
 def global_max_pool(node: Node) -> Value:
     """Maximum over all spatial axes."""
-    value = node.affine(0)
+    value = node.spatial(0)
     rows = value.index.reshape(value.shape[1], -1)
     shape = (1, value.shape[1]) + (1,) * (len(value.shape) - 2)
     return _maximum(node, [value.take(column.reshape(shape)) for column in rows.T])

@@ -94,7 +94,7 @@ def _pads(
 @operator("Conv")
 def conv(node: Node) -> Value:
     """Convolution in one or two dimensions with stride, padding, dilation and groups."""
-    value, weights = node.affine(0), node.constant(1).astype(np.float64)
+    value, weights = node.spatial(0), node.constant(1).astype(np.float64)
     groups = int(node.attributes.get("group", 1))
     if len(value.shape) < 3 or weights.ndim != len(value.shape):
         node.refuse(f"shapes {value.shape} and {weights.shape} do not convolve")
@@ -125,7 +125,7 @@ def conv(node: Node) -> Value:
 @operator("AveragePool")
 def average_pool(node: Node) -> Value:
     """Mean over windows; padding counts only where the node says so."""
-    value = node.affine(0)
+    value = node.spatial(0)
     channels, spatial = value.shape[1], value.shape[2:]
     if node.attributes.get("ceil_mode", 0) and node.attributes.get("count_include_pad", 0):
         node.refuse("ceil_mode with count_include_pad is not supported")
@@ -148,7 +148,7 @@ def average_pool(node: Node) -> Value:
 @operator("GlobalAveragePool")
 def global_average_pool(node: Node) -> Value:
     """Mean over all spatial axes."""
-    value = node.affine(0)
+    value = node.spatial(0)
     channels, area = value.shape[1], int(np.prod(value.shape[2:]))
     single = sparse.csr_array(np.full((1, area), 1.0 / area))
     matrix = sparse.csr_array(sparse.kron(sparse.eye_array(channels), single, format="csr"))

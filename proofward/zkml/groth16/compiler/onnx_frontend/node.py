@@ -89,6 +89,15 @@ class Node:
             self.refuse("it reads the result of a tree ensemble, which is supported at the output only")
         self.refuse(f"input {position} must depend on the model's input")
 
+    def spatial(self, position: int) -> Affine:
+        """The input at ``position``, which must be ``[batch, channel, ...]`` with the batch first."""
+        value = self.affine(position)
+        if len(value.shape) < 3 or value.shape[0] != 1:
+            self.refuse(
+                f"it needs a batch axis of one record, a channel axis and spatial ones, not {value.shape}"
+            )
+        return value
+
     def constant(self, position: int) -> np.ndarray:
         """The input at ``position``, which must be a constant."""
         value = self.inputs[position] if position < len(self.inputs) else None

@@ -121,6 +121,10 @@ def _traced(result: Value, target: str, network: Network, labels: tuple[int | st
             record, result.scores or target, None, result, result.labels or labels,
             cast(Decision, result.decision), kind, result.squash,
         )  # fmt: skip
+    if isinstance(result, Squashed) and result.squash == "exp":
+        raise UnsupportedModel(
+            f"the output {target!r} is an exponential; only as part of a sigmoid is one taken"
+        )
     if isinstance(result, Squashed) and not result.complement:
         network.output = result.logit
         found = Traced(
