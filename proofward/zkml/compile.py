@@ -63,11 +63,9 @@ def compile_model(
     for it. The bounds are on the loss of accuracy or r2, the share of decisions that differ from the float
     model's (default: 0.01, or accuracy_bound where that is larger) and the largest shift of a score
     (proofward.zkml.report). task: what the outputs are, where the model leaves it open. features name the
-    inputs,
-    outputs the targets or labels. setup "attested" is for an enclave; `srs` a real universal SRS (ezkl).
-    Raises
-    UnsupportedModel (operator and node named), AccuracyError, CompileError, LaneUnavailable. The artifact's
-    lane_reason says why its lane was chosen.
+    inputs, outputs the targets or labels. setup "attested" is for an enclave; `srs` a real universal SRS
+    (ezkl). Raises UnsupportedModel (operator and node named), AccuracyError, CompileError, LaneUnavailable.
+    The artifact's lane_reason says why its lane was chosen.
     """
     request = _request(
         onnx,
