@@ -135,7 +135,7 @@ def test_py_ecc_computes_the_same_equation() -> None:
 
 
 def test_rust_gives_the_same_verdicts(verifier: LaneVerifier) -> None:
-    prover = pytest.importorskip("prover", reason="the prover needs rustup: make setup builds it")
+    prover = pytest.importorskip("proofward_prover", reason="the prover needs rustup: make setup builds it")
     c_in, c_out, proof = cases()[0]
     assert prover.verify(KEY, c_in, c_out, proof)
     for name, bad in (point_faults(proof, PROOF_PARTS) | length_faults(proof)).items():
