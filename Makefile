@@ -33,10 +33,12 @@ fuzz: setup ## random graphs against ONNX Runtime: the short part is in the test
 cases: setup ## models and tables as people have them: wrong (must be 0), refused clearly, right
 	$(BIN)/python -m tests.cases.run
 
-check: setup tests/conformance/node_modules/.ready ## lint and types: ruff, mypy, biome, rustfmt, clippy
+check: setup tests/conformance/node_modules/.ready ## lint, types, docs: ruff, mypy, pdoc, biome, rustfmt, clippy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_docs.py
+	$(BIN)/python docs/reference.py build/docs
 	tests/conformance/node_modules/.bin/biome ci --error-on-warnings
 	cd prover && cargo fmt --check && cargo clippy --all-targets --quiet -- -D warnings
 	cd chain && cargo fmt --check && SKIP_WASM_BUILD=1 cargo clippy --workspace --all-targets --quiet -- -D warnings
@@ -54,7 +56,7 @@ weights: ## measure the pallets' weights and write weights.rs
 	bash chain/weights.sh
 
 docs: setup ## the API reference from the docstrings, into build/docs
-	$(BIN)/pdoc --output-directory build/docs proofward '!proofward.cli.__main__'
+	$(BIN)/python docs/reference.py build/docs
 
 lock: ## write requirements.lock anew: the newest versions that our ranges allow
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

@@ -22,7 +22,7 @@ from proofward.zkml.manifest import InputSpec, OutputSpec
 MS_FLOOR, MS_PER_CONSTRAINT = 4.0, 0.0145
 # A proving key's bytes a constraint (379 to 406 over circuits of 500 to 17,000), and the prover's resident
 # memory:
-# 50 MB, and about three times the key (docs/proving.md, Figures).
+# 50 MB, and about three times the key (docs/benchmarks.md).
 BYTES_PER_CONSTRAINT, MEMORY_FLOOR = 395, 50 << 20
 
 
