@@ -1,1 +1,1 @@
-"""Measures the groth16 lane against ezkl on real data: ``python -m bench`` (``make bench``)."""
+"""Measures the groth16 lane against ezkl on real data: `python -m bench` (`make bench`)."""

@@ -1,4 +1,4 @@
-"""``python -m bench`` measures everything; ``python -m bench accuracy`` only what the integers lose.
+"""`python -m bench` measures everything; `python -m bench accuracy` only what the integers lose.
 
 python -m bench                          # make bench: five interleaved rounds, about twelve minutes
 python -m bench --models mlp,trees --no-baseline

@@ -46,7 +46,7 @@ class EzklBaseline:
         return dict(self._call("prove", record=record.tolist()))
 
     def infer(self, records: np.ndarray) -> np.ndarray:
-        """The circuit's own scores, ``[n, outputs]``."""
+        """The circuit's own scores, `[n, outputs]`."""
         return np.array(self._call("infer", records=records.tolist()))
 
     def _call(self, op: str, **arguments: Any) -> Any:

@@ -14,7 +14,7 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Split:
-    """Training and held-out records: x float64 ``[n, features]``, y class indices ``[n]``."""
+    """Training and held-out records: x float64 `[n, features]`, y class indices `[n]`."""
 
     train_x: FloatArray
     train_y: npt.NDArray[np.int64]

@@ -1,7 +1,7 @@
-"""The baseline: ezkl after ``calibrate_settings("resources")``, public input and output, weights fixed in the
+"""The baseline: ezkl after `calibrate_settings("resources")`, public input and output, weights fixed in the
 key.
 
-Runs as a child process, ``python -m bench.ezkl_baseline``: one JSON request and one reply a line. ezkl prints
+Runs as a child process, `python -m bench.ezkl_baseline`: one JSON request and one reply a line. ezkl prints
 as it likes and may crash as it exits, so its standard output is moved away first and the process ends without
 running destructors.
 """
@@ -21,16 +21,17 @@ ezkl: Any = importlib.import_module("ezkl")  # its own stubs leave out its defau
 
 
 class Baseline:
-    """One model set up in ``folder``."""
+    """One model set up in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, name: str) -> str:
+        """Give the path of a file of this run."""
         return str(self.folder / name)
 
     def setup(self, calibration: list[list[float]]) -> dict[str, Any]:
-        """Settings, calibration, circuit, test SRS and keys for ``model.onnx``."""
+        """Settings, calibration, circuit, test SRS and keys for `model.onnx`."""
         started = time.perf_counter()
         arguments = ezkl.PyRunArgs()
         arguments.input_visibility = arguments.output_visibility = "public"

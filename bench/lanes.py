@@ -72,7 +72,7 @@ def held_out(model: Model, artifact: Artifact) -> np.ndarray:
 
 
 def run(models: list[Model], rounds: int, folder: Path, baseline: bool) -> dict[str, dict[str, Any]]:
-    """Measure; returns the report's ``models``."""
+    """Measure; returns the report's `models`."""
     with ExitStack() as stack:
         cases: list[Case] = []
         for model in models:

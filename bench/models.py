@@ -18,7 +18,7 @@ CONV_2D = (Conv(4, (3, 3), (2, 2)), Conv(8, (3, 3), (2, 2)))
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model and its split; ``title`` says what it decides."""
+    """A trained model and its split; `title` says what it decides."""
 
     name: str
     title: str
@@ -40,7 +40,7 @@ def cnn1d() -> Model:
 
 
 def cnn2d() -> Model:
-    """conv4 stride 2, conv8 stride 2, fc2 on 28 x 28: is a digit odd?"""
+    """conv4 stride 2, conv8 stride 2, fc2 on 28 x 28 on whether a digit is odd."""
     split = data.digits()
     split = data.Split(split.train_x, split.train_y % 2, split.test_x, split.test_y % 2)
     net = train(split, (28, 28), CONV_2D, 2, epochs=30, rate=5e-3)

@@ -66,7 +66,7 @@ class _Layer:
 
 @dataclass
 class ConvNet:
-    """Convolutions, then one fully connected layer. Inputs are ``[n, 1, height, width]``."""
+    """Convolutions, then one fully connected layer. Inputs are `[n, 1, height, width]`."""
 
     shape: tuple[int, int]
     layers: list[_Layer]
@@ -74,6 +74,7 @@ class ConvNet:
     bias: Array
 
     def logits(self, x: Array) -> Array:
+        """Scores of records `x` [n, ...], float32 [n, classes]."""
         for layer in self.layers:
             x = layer.forward(x)
         return x.reshape(len(x), -1) @ self.weights + self.bias
@@ -150,7 +151,7 @@ def _gradients(net: ConvNet, x: Array, y: npt.NDArray[np.int64]) -> tuple[list[A
 
 
 def to_onnx(net: ConvNet, one_dimensional: bool) -> bytes:
-    """The network with a softmax at its output, input ``[batch, 1, (height,) width]``."""
+    """The network with a softmax at its output, input `[batch, 1, (height,) width]`."""
     nodes, constants, last = [], [], "x"
     for i, layer in enumerate(net.layers):
         weights = layer.weights[:, :, 0] if one_dimensional else layer.weights

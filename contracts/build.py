@@ -36,6 +36,7 @@ def artefact(name: str) -> str:
 
 
 def main() -> int:
+    """Build, and compare or write; 1 when the committed artefacts differ."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--check", action="store_true", help="compare with the committed artefacts, write nothing"

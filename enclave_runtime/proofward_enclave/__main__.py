@@ -1,4 +1,4 @@
-"""python -m proofward_enclave --socket PATH --provider simulator --models DIR"""
+"""The command: python -m proofward_enclave --socket PATH --provider simulator --models DIR."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ class Signer(Protocol):
     public_key: bytes
     crypto_type: int
 
-    def sign(self, data: bytes) -> bytes: ...
+    def sign(self, data: bytes) -> bytes:
+        """Sign `data`: 64 bytes, by the key's own scheme."""
 
 
 @dataclass(frozen=True, slots=True)

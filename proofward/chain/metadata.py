@@ -32,6 +32,7 @@ class Reader:
         self.at = 0
 
     def take(self, count: int) -> bytes:
+        """The next `count` bytes. Raises MetadataError at the end."""
         end = self.at + count
         if count < 0 or end > len(self.data):
             raise MetadataError(f"{count} bytes are wanted where {len(self.data) - self.at} are left")
@@ -40,12 +41,15 @@ class Reader:
         return piece
 
     def left(self) -> int:
+        """Bytes that are not read yet."""
         return len(self.data) - self.at
 
     def u8(self) -> int:
+        """The next byte."""
         return self.take(1)[0]
 
     def u32(self) -> int:
+        """The next four bytes, little-endian."""
         return int(struct.unpack("<I", self.take(4))[0])
 
     def compact(self) -> int:
@@ -65,26 +69,33 @@ class Reader:
         return self.compact()
 
     def text(self) -> str:
+        """A string; what is not UTF-8 is replaced."""
         return self.take(self.count()).decode("utf-8", errors="replace")
 
     def many(self, one: Callable[[], _T]) -> list[_T]:
+        """A list. Raises MetadataError when it claims more elements than bytes are left."""
         count = self.count()
         if count > self.left():
             raise MetadataError(f"a list of {count} elements is claimed where {self.left()} bytes are left")
         return [one() for _ in range(count)]
 
     def maybe(self, one: Callable[[], _T]) -> _T | None:
+        """An option."""
         return one() if self.u8() else None
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
+    """A field of a composite type or of a variant; tuples have no names."""
+
     name: str | None
     type: int
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
+    """One case of an enum."""
+
     name: str
     index: int
     fields: tuple[Field, ...]
@@ -107,6 +118,8 @@ class Type:
 
 @dataclass(frozen=True, slots=True)
 class StorageItem:
+    """A storage value (no key), or a map from `key` (a type) by its hashers to `value`."""
+
     name: str
     optional: bool
     hashers: tuple[str, ...]
@@ -117,12 +130,16 @@ class StorageItem:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
+    """A pallet's constant, encoded."""
+
     type: int
     value: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Pallet:
+    """A pallet, by its index in calls and events."""
+
     name: str
     index: int
     prefix: str
@@ -144,6 +161,8 @@ class Extension:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
+    """What a runtime says of itself: types by id, pallets by name, and the extensions of a transaction."""
+
     types: dict[int, Type]
     pallets: dict[str, Pallet]
     extensions: tuple[Extension, ...]

@@ -134,6 +134,7 @@ class Outbox:
             )
 
     def close(self) -> None:
+        """Close the file."""
         self._db.close()
 
     # ---- sending --------------------------------------------------------------------------

@@ -68,6 +68,7 @@ class Runtime:
         raise MetadataError(f"the chain's metadata has no type {name}")
 
     def pallet(self, name: str) -> Pallet:
+        """A pallet by its name. Raises MetadataError."""
         if name not in self.metadata.pallets:
             raise MetadataError(f"the chain has no pallet {name}: is it a Proofward chain?")
         return self.metadata.pallets[name]
@@ -75,6 +76,7 @@ class Runtime:
     # ---- storage --------------------------------------------------------------------------
 
     def item(self, pallet: str, name: str) -> StorageItem:
+        """A storage item of a pallet. Raises MetadataError."""
         items = self.pallet(pallet).storage
         if name not in items:
             raise MetadataError(
@@ -124,6 +126,7 @@ class Runtime:
         return self.values.decode(item.value, data)
 
     def constant(self, pallet: str, name: str) -> Any:
+        """A pallet's constant, decoded. Raises MetadataError."""
         constants = self.pallet(pallet).constants
         if name not in constants:
             raise MetadataError(f"the chain has no constant {pallet}.{name}")
@@ -142,6 +145,7 @@ class Runtime:
         return self.values.encode(self._call, call)
 
     def read_extrinsic(self, data: bytes, index: int) -> Extrinsic:
+        """Read the extrinsic at `index` of a block. Raises MetadataError."""
         return read_extrinsic(
             data,
             index,

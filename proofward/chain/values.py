@@ -62,6 +62,7 @@ class Values:
         return bytes(out)
 
     def type(self, kind: int) -> Type:
+        """A type by its id. Raises MetadataError."""
         if kind not in self._types:
             raise MetadataError(f"the metadata names a type {kind} that it does not define")
         return self._types[kind]

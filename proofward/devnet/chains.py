@@ -75,6 +75,7 @@ class LocalChain(ABC):
 
     @property
     def running(self) -> bool:
+        """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     def connect(self) -> SubstrateClient:
@@ -159,6 +160,7 @@ class Devnet(LocalChain):
         self.ready: dict[str, Any] = {}
 
     def start(self) -> Self:
+        """Start, and wait for the first answer. Raises DevnetError."""
         if not LAUNCHER.is_file():
             raise DevnetError(
                 "the embedded chain is not part of this installation: run this from a checkout, or give "
@@ -245,6 +247,7 @@ class OmniNode(LocalChain):
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> Self:
+        """Start, and wait for the first answer. Raises DevnetError."""
         if self.binary is None:
             raise DevnetError(
                 "polkadot-omni-node is neither on PATH nor in build/bin: `make omni-node`",
@@ -292,6 +295,7 @@ class OmniNode(LocalChain):
         )
 
     def stop(self) -> None:
+        """Stop, and remove a database that was made for this run."""
         super().stop()
         if self._scratch is not None:
             self._scratch.cleanup()

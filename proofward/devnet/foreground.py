@@ -16,13 +16,17 @@ class Chain(Protocol):
     """`proofward.devnet.chains`'s chains."""
 
     @property
-    def running(self) -> bool: ...
+    def running(self) -> bool:
+        """Whether its process runs."""
 
-    def start(self) -> object: ...
+    def start(self) -> object:
+        """Start, and wait for the first answer."""
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """End the process."""
 
-    def failure(self) -> Exception: ...
+    def failure(self) -> Exception:
+        """Why it ended by itself."""
 
 
 def serve(chain: Chain, ready: Callable[[], None]) -> None:

@@ -55,9 +55,11 @@ class Kind(Protocol):
     """A type. `write` raises ValueError, TypeError, KeyError or OverflowError for what is not of it, `read`
     ValueError."""
 
-    def write(self, value: Any, out: bytearray) -> None: ...
+    def write(self, value: Any, out: bytearray) -> None:
+        """Append the encoding of `value`. Raises ProtocolError."""
 
-    def read(self, reader: Reader) -> Any: ...
+    def read(self, reader: Reader) -> Any:
+        """Read one value. Raises ProtocolError."""
 
 
 def compact(value: int) -> bytes:
@@ -237,10 +239,12 @@ class Record:
         self._name, self._fields, self._code = name, dict(fields), code
 
     def write(self, value: Any, out: bytearray) -> None:
+        """Append the fields in their order."""
         for name, kind in self._fields.items():
             kind.write(value[name], out)
 
     def read(self, reader: Reader) -> dict[str, Any]:
+        """Read the fields in their order."""
         return {name: kind.read(reader) for name, kind in self._fields.items()}
 
     def encode(self, values: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,17 +100,12 @@ def artifact(
         tables.calibration,
         out,
         name=name or source.stem,
-        lane=cast(Literal["auto", "groth16", "ezkl"], lane),
-        evaluation=tables.evaluation,
-        accuracy_bound=choices.accuracy_bound,
-        max_disagreement=choices.max_disagreement,
-        max_shift=choices.max_shift,
-        task=cast(Task | None, choices.task),
         features=tables.features,
         outputs=tables.outputs,
         batch=batch,
         srs=srs,
         progress=progress,
+        **_wanted(tables, lane, choices),
     )
 
 
@@ -132,15 +127,31 @@ def dry_run(
     return zkml.dry_run(
         read_onnx(source)[0],
         tables.calibration,
-        lane=cast(Literal["auto", "groth16", "ezkl"], lane),
-        evaluation=tables.evaluation,
-        accuracy_bound=choices.accuracy_bound,
-        max_disagreement=choices.max_disagreement,
-        max_shift=choices.max_shift,
-        task=cast(Task | None, choices.task),
         batch=batch,
         progress=progress,
+        **_wanted(tables, lane, choices),
     )
+
+
+class _Wanted(TypedDict):
+    lane: Literal["auto", "groth16", "ezkl"]
+    evaluation: Evaluation | None
+    accuracy_bound: float
+    max_disagreement: float | None
+    max_shift: float
+    task: Task | None
+
+
+def _wanted(tables: Records, lane: str, choices: Choices) -> _Wanted:
+    """What compiling and its dry run are asked for alike."""
+    return {
+        "lane": cast(Literal["auto", "groth16", "ezkl"], lane),
+        "evaluation": tables.evaluation,
+        "accuracy_bound": choices.accuracy_bound,
+        "max_disagreement": choices.max_disagreement,
+        "max_shift": choices.max_shift,
+        "task": cast(Task | None, choices.task),
+    }
 
 
 def read_onnx(source: Path) -> tuple[bytes, bool]:
@@ -153,8 +164,9 @@ def read_onnx(source: Path) -> tuple[bytes, bool]:
 
 def records(calibration: Path, evaluation: Path | None, choices: Choices, progress: Progress) -> Records:
     """Read calibration and held-out records; a truth column that calibration has too is left out of it.
-    Raises
-    TableError."""
+
+    Raises TableError.
+    """
     table = read_table(calibration)
     if choices.truth is not None and table.names is not None and choices.truth in table.names:
         table = table.taken([i for i, name in enumerate(table.names) if name != choices.truth])

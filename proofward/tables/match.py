@@ -20,10 +20,12 @@ class FeatureLike(Protocol):
     """What a model says of one feature (:class:`proofward.zkml.manifest.Feature`)."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name in a table's header."""
 
     @property
-    def unit(self) -> str | None: ...
+    def unit(self) -> str | None:
+        """The unit, as a header writes it; None: nobody says."""
 
 
 def arrange(

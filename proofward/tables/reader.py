@@ -172,7 +172,7 @@ def _broken(text: str, name: str, delimiter: str, skipped: int) -> str:
 
 
 def _decimal(rows: list[tuple[int, list[str]]], name: str, delimiter: str) -> str:
-    """ "," where the file writes decimal commas throughout, else "."."""
+    """A comma where the file writes decimal commas throughout, else a point."""
     if delimiter == ",":
         return "."
     commas = [

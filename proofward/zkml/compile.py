@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -36,7 +37,7 @@ KEPT_BACK = 5  # one record in so many is kept back for the report where none is
 Floats = NDArray[np.float64]
 
 
-def compile_model(
+def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
     onnx: bytes,
     calibration: NDArray[np.float64],
     out: Path,
@@ -75,11 +76,9 @@ def compile_model(
         bounds=_bounds(accuracy_bound, max_disagreement, max_shift),
         task=task,
         batch=batch,
-        setup=setup,
-        srs=srs,
-        cache=cache,
         progress=progress,
     )
+    request = replace(request, setup=setup, srs=srs, cache=cache)
     chosen, reason = choose_lane(onnx, batch, lane)
     request.progress(f"lane {chosen.name}: {reason}")
     with fresh_directory(out) as staging:
@@ -165,10 +164,7 @@ def _request(
     bounds: Bounds,
     task: Task | None,
     batch: int,
-    setup: Setup = "dev",
-    srs: Path | None = None,
-    cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress | None,
 ) -> CompileRequest:
     """The arguments, checked. Raises CompileError, UnsupportedModel."""
     if not 0 < len(onnx) <= MAX_ONNX_BYTES:
@@ -185,9 +181,6 @@ def _request(
         bounds=bounds,
         task=task,
         batch=batch,
-        setup=setup,
-        srs=srs,
-        cache=cache,
         progress=progress or (lambda _message: None),
     )
 

@@ -40,11 +40,12 @@ class Proof:
 
 @dataclass(frozen=True)
 class CompileRequest:
-    """What compile_model hands a lane. Ranges and plan come from `calibration` [n, features]; `held_out`
-    decides
-    nothing and is reported on: with the truth where the publisher gave it, else records kept back from
-    calibration. setup is what the caller asks for ("attested" when an enclave runs it); srs only matters to
-    lanes with a universal setup."""
+    """What compile_model hands a lane.
+
+    Ranges and plan come from `calibration` [n, features]; `held_out` decides nothing and is reported on: with
+    the truth where the publisher gave it, else records kept back from calibration. setup is what the caller
+    asks for ("attested" when an enclave runs it); srs only matters to lanes with a universal setup.
+    """
 
     onnx: bytes
     name: str
@@ -53,10 +54,10 @@ class CompileRequest:
     bounds: Bounds
     task: Task | None
     batch: int
-    setup: Setup
-    srs: Path | None
-    cache: Path | None
     progress: Progress
+    setup: Setup = "dev"
+    srs: Path | None = None
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -145,22 +146,28 @@ class LanePublic(Protocol):
     """The verifier's and client's side, from public files alone. values int64 [batch, n]; salts are 32
     bytes."""
 
-    def commit_input(self, values: Integers, salt: bytes) -> bytes: ...
+    def commit_input(self, values: Integers, salt: bytes) -> bytes:
+        """32 bytes, hiding and binding. Raises InputRangeError."""
 
-    def commit_output(self, values: Integers, salt: bytes) -> bytes: ...
+    def commit_output(self, values: Integers, salt: bytes) -> bytes:
+        """As commit_input, of the outputs."""
 
-    def verify(self, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool: ...
+    def verify(self, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
+        """Whether the proof holds; False for anything malformed. Raises ArtifactError for a bad key."""
 
 
 class LaneProver(Protocol):
     """The worker's side. prove() verifies what it returns; a failed attempt raises ProvingError and leaves
     the prover usable."""
 
-    def infer(self, values: Integers) -> Integers: ...
+    def infer(self, values: Integers) -> Integers:
+        """The model's outputs, int64 [batch, length], without a proof."""
 
-    def prove(self, values: Integers, input_salt: bytes, output_salt: bytes) -> Proof: ...
+    def prove(self, values: Integers, input_salt: bytes, output_salt: bytes) -> Proof:
+        """Run, commit and prove. Raises ProvingError."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give keys and processes back."""
 
 
 class Lane(Protocol):
@@ -171,23 +178,27 @@ class Lane(Protocol):
 
     def refusal(self, onnx: bytes, batch: int) -> str | None:
         """Why this lane does not take the model (operator and node), or None when it does."""
-        ...
 
-    def compile(self, request: CompileRequest, staging: Path) -> Compiled: ...
+    def compile(self, request: CompileRequest, staging: Path) -> Compiled:
+        """Write public and private files to `staging`.
+
+        Raises UnsupportedModel, AccuracyError, CompileError.
+        """
 
     def estimate(self, request: CompileRequest) -> Estimate:
         """What compile() would give, without keys. Raises UnsupportedModel, AccuracyError, CompileError."""
-        ...
 
-    def open_public(self, manifest: Manifest, files: Mapping[str, bytes]) -> LanePublic: ...
+    def open_public(self, manifest: Manifest, files: Mapping[str, bytes]) -> LanePublic:
+        """Open the client's and verifier's side. Raises ArtifactError."""
 
-    def open_prover(self, manifest: Manifest, files: Mapping[str, bytes], private: Path) -> LaneProver: ...
+    def open_prover(self, manifest: Manifest, files: Mapping[str, bytes], private: Path) -> LaneProver:
+        """Open the worker's side, with the files in the folder `private`. Raises ArtifactError."""
 
-    def contract_source(self, manifest: Manifest, files: Mapping[str, bytes]) -> ContractSource: ...
+    def contract_source(self, manifest: Manifest, files: Mapping[str, bytes]) -> ContractSource:
+        """The verifier contract's Solidity. Raises ArtifactError."""
 
-    def remake(
-        self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor: Auditor
-    ) -> Remade: ...
+    def remake(self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor: Auditor) -> Remade:
+        """Compile the ONNX file again by the manifest's plan, and compare."""
 
 
 def lane(name: LaneName) -> Lane:

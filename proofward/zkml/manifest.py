@@ -135,6 +135,7 @@ class Accuracy(_Strict):
 
     @property
     def loss(self) -> float:
+        """What the integers lose: the float model's figure less theirs."""
         return self.float_ - self.integer
 
 

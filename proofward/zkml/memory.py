@@ -36,6 +36,7 @@ class SealedMemory:
 
     @property
     def path(self) -> str:
+        """Where this process, and children that inherit the descriptor, can open it."""
         return f"/proc/self/fd/{self.descriptor}"
 
 

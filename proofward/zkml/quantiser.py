@@ -61,6 +61,7 @@ class AffineQuantiser(_Strict):
 
     @property
     def features(self) -> int:
+        """Features of a record."""
         return len(self.scale)
 
     def bounds(self) -> tuple[Integers, Integers]:
@@ -133,6 +134,7 @@ class ThresholdQuantiser(_Strict):
 
     @property
     def features(self) -> int:
+        """Features of a record."""
         return len(self.thresholds)
 
     def bounds(self) -> tuple[Integers, Integers]:

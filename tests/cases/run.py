@@ -110,7 +110,7 @@ def run_table(name: str, path: Path, expected: list[list[float]] | None) -> Resu
 
 
 def main(wanted: list[str]) -> int:
-    """Run all cases, or those whose names start with a word of ``wanted``; 1 where any is wrong."""
+    """Run all cases, or those whose names start with a word of `wanted`; 1 where any is wrong."""
 
     def chosen(name: str) -> bool:
         return not wanted or any(name.startswith(word) for word in wanted)

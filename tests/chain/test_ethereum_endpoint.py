@@ -31,8 +31,7 @@ from proofward.chain.ethereum.params import EthError
 from proofward.chain.ethereum.server import MAX_BATCH, MAX_SUBSCRIPTIONS, EthServer
 from proofward.chain.ethereum.shapes import LogFilter
 from proofward.devnet.chains import Devnet, LocalChain
-
-from .test_web3 import ALITH, BALTATHAR
+from tests.chain.test_web3 import ALITH, BALTATHAR
 
 PAGE = "http://localhost:3000"
 # Emits LOG1 with the first word of calldata as topic, then stops: PUSH0 CALLDATALOAD PUSH0 PUSH0 LOG1 STOP.

@@ -19,9 +19,8 @@ from proofward.zkml.contracts import (
     verify_many_calldata,
     well_formed_calldata,
 )
+from tests.chain.test_web3 import ALITH
 from tests.contracts.trapdoor import Statement, Trapdoor
-
-from .test_web3 import ALITH
 
 TRAPDOOR = Trapdoor.random(9)
 

@@ -11,9 +11,8 @@ from py_ecc import optimized_bn128 as bn
 from proofward.protocol import keccak256
 from proofward.zkml.lanes import lane
 from proofward.zkml.verifier_contract import check_code, compile_contract, expected_contract
-
-from ..ezkl_world import World, contract_cache, world
-from .evm import SELECTOR, Deployed
+from tests.contracts.evm import SELECTOR, Deployed
+from tests.ezkl_world import World, contract_cache, world
 
 WORD = 32
 

@@ -31,10 +31,9 @@ from proofward.zkml.contracts import (
 )
 from proofward.zkml.errors import ContractError
 from proofward.zkml.verifier_contract import compile_solidity
-
-from ..prover.bn254 import off_subgroup
-from .evm import LaneVerifier
-from .trapdoor import R, Statement, Trapdoor, g1, g2
+from tests.contracts.evm import LaneVerifier
+from tests.contracts.trapdoor import R, Statement, Trapdoor, g1, g2
+from tests.prover.bn254 import off_subgroup
 
 Q = bn.field_modulus
 ROOT = Path(__file__).parents[2]

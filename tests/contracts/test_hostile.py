@@ -9,9 +9,8 @@ import eth_abi
 import pytest
 
 from proofward.zkml.verifier_contract import Contract, check_code, compile_solidity
-
-from ..ezkl_world import contract_cache, world
-from .evm import Answer, Deployed
+from tests.contracts.evm import Answer, Deployed
+from tests.ezkl_world import contract_cache, world
 
 SOURCE = Path(__file__).parents[2] / "contracts" / "test" / "Hostile.sol"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import proofward_prover as prover
 import pytest
 
-from .conftest import SALTS, program
+from tests.prover.conftest import SALTS, program
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import proofward_prover as prover
 import pytest
 
 from proofward.protocol import record_salts
-
-from .conftest import SALTS, World, program
+from tests.prover.conftest import SALTS, World, program
 
 
 def test_stub_names_every_refusal() -> None:

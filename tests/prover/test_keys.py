@@ -9,8 +9,8 @@ from pathlib import Path
 import proofward_prover as prover
 import pytest
 
-from .bn254 import Q, off_subgroup
-from .conftest import SALTS, World, program
+from tests.prover.bn254 import Q, off_subgroup
+from tests.prover.conftest import SALTS, World, program
 
 HEADER = 4 + 4 + 32 + 640
 OLD_FORMAT = b"PWPK" + (1).to_bytes(4, "little")

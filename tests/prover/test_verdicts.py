@@ -13,9 +13,8 @@ import pytest
 from proofward.zkml.lanes import ContractSource
 from proofward.zkml.verifier_contract import compile_contract
 from tests.contracts.evm import SELECTOR, Deployed, LaneVerifier
-
-from .bn254 import Q, R, off_subgroup
-from .conftest import World
+from tests.prover.bn254 import Q, R, off_subgroup
+from tests.prover.conftest import World
 
 Case = tuple[bytes, bytes, bytes]
 

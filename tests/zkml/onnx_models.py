@@ -33,7 +33,7 @@ class Graph:
     def node(
         self, op: str, *inputs: str | np.ndarray | np.floating[Any], domain: str = "", **attributes: Any
     ) -> str:
-        """Append ``op(last, *inputs)``; a string input names an earlier tensor."""
+        """Append `op(last, *inputs)`; a string input names an earlier tensor."""
         names = [self.last] + [i if isinstance(i, str) else self.constant(i) for i in inputs]
         return self.raw(op, names, domain=domain, **attributes)
 
@@ -68,7 +68,7 @@ class Graph:
 
 
 def run(model: bytes, x: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """ONNX Runtime's output, ``[n, outputs]``."""
+    """ONNX Runtime's output, `[n, outputs]`."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     rows = [session.run(None, {"x": row.reshape(1, *shape).astype(np.float32)})[0].reshape(-1) for row in x]
     return np.array(rows, dtype=np.float64)

@@ -27,8 +27,7 @@ from proofward.zkml.accuracy import measure, require
 from proofward.zkml.artifact import fresh_directory
 from proofward.zkml.manifest import Accuracy
 from proofward.zkml.quantiser import AffineQuantiser, ThresholdQuantiser, check_range
-
-from ..ezkl_world import mlp, records, world
+from tests.ezkl_world import mlp, records, world
 
 
 @pytest.fixture

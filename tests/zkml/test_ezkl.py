@@ -24,9 +24,8 @@ from proofward.zkml.ezkl.commitment import Basis
 from proofward.zkml.ezkl.process import EzklProcess
 from proofward.zkml.ezkl.solidity import source, tau_g2
 from proofward.zkml.hiding import hides
-
-from .. import ezkl_reader
-from ..ezkl_world import SALT_A, SALT_B, mlp, records, world
+from tests import ezkl_reader
+from tests.ezkl_world import SALT_A, SALT_B, mlp, records, world
 
 
 def test_a_nested_json_cannot_end_a_process_that_loaded_the_lane() -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from proofward.zkml import ArtifactError, load_artifact
 from proofward.zkml.memory import SealedMemory, read_sealed
-
-from ..ezkl_world import SALT_A, SALT_B, world
+from tests.ezkl_world import SALT_A, SALT_B, world
 
 
 def test_sealed_memory_is_read_once_and_never_written(tmp_path: Path) -> None:

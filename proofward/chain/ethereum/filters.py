@@ -43,9 +43,11 @@ class Filters:
             return self._filters.pop(hex(name), None) is not None
 
     def changes(self, name: int) -> list[Any]:
+        """What is new since the last call. Raises EthError for a name that is not here."""
         return self._get(name)[1]()
 
     def everything(self, name: int) -> list[Any]:
+        """All that a filter of logs takes. Raises EthError."""
         found = self._get(name)[2]
         if found is None:
             raise EthError(FAILED, "eth_getFilterLogs is for filters of logs")

@@ -56,6 +56,7 @@ class EthIndex:
         self._db.execute(f"pragma user_version = {_VERSION}")
 
     def close(self) -> None:
+        """Close the file."""
         with self._lock:
             self._db.close()
 

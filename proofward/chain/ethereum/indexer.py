@@ -35,6 +35,7 @@ class Indexer:
             thread.start()
 
     def stop(self) -> None:
+        """End the threads; a block that is being indexed is finished first."""
         self._stop.set()
         for thread in self._threads:
             if thread.is_alive():

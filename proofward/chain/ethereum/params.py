@@ -61,10 +61,12 @@ def data(value: Any, length: int | None = None) -> bytes:
 
 
 def address(value: Any) -> bytes:
+    """20 bytes. Raises BadParameter."""
     return data(value, 20)
 
 
 def word(value: Any) -> bytes:
+    """32 bytes. Raises BadParameter."""
     return data(value, 32)
 
 
@@ -81,6 +83,7 @@ def quantity(value: Any) -> int:
 
 
 def flag(value: Any) -> bool:
+    """A boolean. Raises BadParameter."""
     if not isinstance(value, bool):
         raise BadParameter(f"{_shown(value)} is neither true nor false")
     return value
@@ -112,6 +115,7 @@ def fields(value: Any) -> dict[str, Any]:
 
 
 def anything(value: Any) -> Any:
+    """Whatever it is: a parameter that is read later, or not at all."""
     return value
 
 

@@ -37,6 +37,7 @@ class SubstrateProvider(BaseProvider):
         return cast(RPCResponse, {"jsonrpc": "2.0", "id": 1, "result": result})
 
     def is_connected(self, show_traceback: bool = False) -> bool:
+        """Whether the chain answers now."""
         try:
             self._client.finalised_head()
         except ChainError:

@@ -155,6 +155,7 @@ def balance(client: SubstrateClient, address: bytes, at: bytes | None = None) ->
 
 
 def nonce(client: SubstrateClient, address: bytes, at: bytes | None = None) -> int:
+    """The next nonce of an Ethereum address (20 bytes)."""
     return Reader(client.runtime_call(_API, "nonce", address, at=at)).u32()
 
 

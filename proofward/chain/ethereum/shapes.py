@@ -17,6 +17,7 @@ def text(value: bytes) -> str:
 
 
 def maybe(value: bytes | None) -> str | None:
+    """0x-hexadecimal, or null."""
     return None if value is None else text(value)
 
 
@@ -43,6 +44,7 @@ def header(one: EthBlock) -> dict[str, Any]:
 
 
 def transaction(one: EthBlock, each: EthTransaction) -> dict[str, Any]:
+    """A transaction of a block."""
     return {**_signed(each.fields, each.hash, each.sender, each.price), **_place(one, each)}
 
 
@@ -111,6 +113,7 @@ def _logs(one: EthBlock, each: EthTransaction) -> list[dict[str, Any]]:
 
 
 def receipt(one: EthBlock, each: EthTransaction) -> dict[str, Any]:
+    """The receipt of a transaction of a block."""
     total = sum(other.gas for other in one.transactions if other.index <= each.index)
     return {
         **_place(one, each),
@@ -150,6 +153,7 @@ class LogFilter:
         )
 
     def takes(self, log: dict[str, Any]) -> bool:
+        """Whether a log (as shown by `log`) has an address and the topics of this filter."""
         if self.addresses is not None and bytes.fromhex(log["address"][2:]) not in self.addresses:
             return False
         have = [bytes.fromhex(topic[2:]) for topic in log["topics"]]

@@ -73,7 +73,7 @@ def check_code(lane: LaneName, runtime_code: bytes) -> Check:
 
 
 def well_formed_calldata(vk: bytes) -> bytes:
-    """Calldata of `wellFormed(key)`: is this a verifying key of the lane?"""
+    """Calldata of `wellFormed(key)`: whether this is a verifying key of the lane."""
     return _call("wellFormed(bytes)", vk)
 
 

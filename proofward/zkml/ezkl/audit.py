@@ -28,6 +28,7 @@ from proofward.zkml.task import resolve
 def remake(
     onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], process: EzklProcess, folder: Path
 ) -> Remade:
+    """Compile the ONNX file again with the manifest's parameters, to compare with `files`."""
     quantiser = manifest.input.quantiser
     if not isinstance(quantiser, AffineQuantiser):
         return Remade(checks=[Check("quantiser", False, "the ezkl lane quantises affinely")])

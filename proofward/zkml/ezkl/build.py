@@ -37,6 +37,8 @@ RANGE_MARGIN = 2.0
 
 
 class Compilation:
+    """One run of the compiler: the graph, the search for parameters, keys and a first proof."""
+
     def __init__(self, request: CompileRequest, folder: Path) -> None:
         self.request = request
         if not (np.isfinite(request.calibration).all() and np.isfinite(request.held_out.x).all()):
@@ -68,6 +70,7 @@ class Compilation:
             check_truth(self.decision, self.model.length, None, self.held_out.y)
 
     def run(self, staging: Path) -> Compiled:
+        """Compile into `staging`. Raises CompileError, UnsupportedModel."""
         try:
             return self._run(staging)
         finally:
@@ -210,6 +213,7 @@ class Compilation:
 
 
 def output_names(output: str, length: int) -> list[str]:
+    """Names of the components of an output."""
     return [output] if length == 1 else [f"{output}[{i}]" for i in range(length)]
 
 

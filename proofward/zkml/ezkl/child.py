@@ -78,14 +78,17 @@ def _normal(path: str) -> dict[str, Any]:
 
 
 def compile(ezkl: Any, model: str, compiled: str, settings: str) -> None:
+    """Build the circuit."""
     ezkl.compile_circuit(model, compiled, settings)
 
 
 def srs(ezkl: Any, path: str, logrows: int) -> None:
+    """Write a test SRS of 2^logrows powers, whose secret anyone knows."""
     ezkl.gen_srs(path, logrows)
 
 
 def setup(ezkl: Any, compiled: str, vk: str, pk: str, srs: str) -> float:
+    """Write both keys; seconds."""
     started = time.perf_counter()
     ezkl.setup(compiled, vk, pk, srs)
     return time.perf_counter() - started
@@ -177,6 +180,7 @@ SECRET = {"infer", "prove", "commit"}
 
 
 def main() -> None:
+    """Serve one request a line until standard input ends, under the limit of memory (bytes)."""
     memory_limit, parent = int(sys.argv[1]), int(sys.argv[2])
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -46,6 +46,7 @@ def decode(data: bytes) -> Point:
 
 
 def point_bytes(point: Point) -> bytes:
+    """A point as x and y, 64 bytes; infinity is zeros."""
     if bn.is_inf(point):
         return bytes(POINT_BYTES)
     x, y = bn.normalize(point)

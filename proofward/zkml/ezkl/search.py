@@ -65,6 +65,8 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Candidate:
+    """Parameters, and what a proof with them would cost."""
+
     parameters: Parameters
     cost: float
 
@@ -78,9 +80,11 @@ class Workspace:
     graph: Path
 
     def path(self, name: str) -> str:
+        """Give the path of a file of this search."""
         return str(self.folder / name)
 
     def settings(self, parameters: Parameters) -> dict[str, Any]:
+        """ezkl's settings of the graph with these parameters."""
         found: dict[str, Any] = self.process.call(
             "settings",
             model=str(self.graph),
@@ -90,6 +94,7 @@ class Workspace:
         return found
 
     def circuit(self, parameters: Parameters) -> dict[str, Any]:
+        """Build the circuit; its settings."""
         found = self.settings(parameters)
         self.process.call(
             "compile",
@@ -115,6 +120,7 @@ class Workspace:
         return path
 
     def prove(self, srs: str, tensors: list[list[int]], timeout: float) -> dict[str, Any]:
+        """Prove the records `tensors`, integers [records, features]."""
         found: dict[str, Any] = self.process.call(
             "prove",
             timeout,
