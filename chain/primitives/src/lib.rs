@@ -13,6 +13,6 @@ pub mod types;
 
 pub use traits::{
 	ContractCode, Decision, Ending, ModelRegistry, ModelView, ProofVerifier, QuoteVerifier, RejectReason,
-	TrustList, Verdict, Verified, VerifierContract, WorkerRegistry, WorkerView,
+	TrustList, Verdict, Verified, VerifierContract, WorkerRegistry, WorkerView, PROBED,
 };
 pub use types::{Balance, Lane, Level, Moment, Setup};

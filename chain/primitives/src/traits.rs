@@ -56,6 +56,8 @@ pub struct WorkerView {
 	/// epoch was attested at another level or by a measurement that is no longer allowed: `level` speaks for both.
 	pub previous_receipt_key: Option<[u8; 32]>,
 	pub expires_at: Moment,
+	/// Whether it may take no new work for a while, because it missed too many claims. It may end what it holds.
+	pub suspended: bool,
 }
 
 impl WorkerView {
@@ -102,6 +104,8 @@ pub struct ModelView<AccountId> {
 	pub setup: Setup,
 	/// The lane's contract; `None` when governance has struck it off, and then nothing is judged.
 	pub verifier: Option<VerifierContract>,
+	/// The most that a verdict on one of its proofs may use: measured at publishing, with room to spare.
+	pub verdict_limit: Weight,
 	/// The least price of a job, in the chain's smallest unit.
 	pub price: Balance,
 	/// The publisher's part of each price.
@@ -118,6 +122,8 @@ pub trait ModelRegistry<AccountId> {
 	fn model(id: &H256) -> Option<ModelView<AccountId>>;
 	/// The verifying key, as the lane's contract takes it. Empty when there is no such model.
 	fn verifying_key(id: &H256) -> Vec<u8>;
+	/// The contract cannot judge proofs of this model, whoever made them: it takes no new jobs. Never fails.
+	fn faulted(id: &H256);
 }
 
 /// A lane's verifier contract, pinned by the hash of its runtime code.
@@ -177,19 +183,31 @@ pub struct Verdict {
 	pub weight: Weight,
 }
 
+/// What a probe is about: a number of every lane's field.
+pub const PROBED: H256 = {
+	let mut one = [0; 32];
+	one[31] = 1;
+	H256(one)
+};
+
 /// Asks a lane's contract about keys and proofs. Whatever the contract does leaves no trace in state.
 pub trait ProofVerifier {
-	/// Calls `wellFormed(bytes key) returns (bool)`: whether the bytes are a verifying key of the lane.
-	fn well_formed(contract: &VerifierContract, key: &[u8]) -> bool;
-	/// Calls `verify(bytes key, bytes32 inputCommitment, bytes32 outputCommitment, bytes proof) returns (bool)`; only
-	/// an exact `true` is [`Decision::Accepted`].
+	/// Calls `wellFormed(bytes key) returns (bool)`: [`Decision::Accepted`] when the bytes are a verifying key of the
+	/// lane.
+	fn well_formed(contract: &VerifierContract, key: &[u8]) -> Verdict;
+	/// Calls `verify(bytes key, bytes32 inputCommitment, bytes32 outputCommitment, bytes proof) returns (bool)` with at
+	/// most `limit`; only an exact `true` is [`Decision::Accepted`].
 	fn verify(
 		contract: &VerifierContract,
 		key: &[u8],
 		input_commitment: &H256,
 		output_commitment: &H256,
 		proof: &[u8],
+		limit: Weight,
 	) -> Verdict;
-	/// The most weight that a verdict can use; charged in advance.
+	/// A false proof of the lane's form. A contract that works answers `false` to it, after as much work as a true one
+	/// takes: so it tells what a verdict costs, and whether a fault is the proof's or the contract's.
+	fn probe(lane: Lane) -> Vec<u8>;
+	/// The most weight that any verdict can use.
 	fn max_weight() -> Weight;
 }

@@ -6,7 +6,7 @@ use pallet_transaction_payment_rpc_runtime_api::RuntimeDispatchInfo;
 use polkadot_sdk::*;
 use sp_api::impl_runtime_apis;
 use sp_consensus_aura::sr25519::AuthorityId;
-use sp_core::{crypto::UncheckedFrom, OpaqueMetadata};
+use sp_core::OpaqueMetadata;
 use sp_genesis_builder::{PresetId, Result as GenesisResult};
 use sp_runtime::{
 	traits::Block as BlockT,
@@ -112,8 +112,7 @@ pallet_revive::impl_runtime_apis_plus_revive_traits!(
 		}
 
 		fn authorities() -> Vec<AuthorityId> {
-			let alice = sp_keyring::Sr25519Keyring::Alice.to_raw_public();
-			vec![sp_core::sr25519::Public::unchecked_from(alice).into()]
+			author::authorities()
 		}
 	}
 

@@ -23,7 +23,7 @@ use sp_runtime::{
 use sp_version::RuntimeVersion;
 
 use crate::{
-	fees::{Congestion, EndingReserve, PerLength, Pot, ToPot},
+	fees::{Congestion, EndingReserve, Fees, PerLength, Pot},
 	governance::{CouncilCollective, Governance, NeverPaused, PlatformRoom, ProxyType},
 	verifier::Contracts,
 	*,
@@ -128,7 +128,7 @@ impl pallet_balances::Config for Runtime {
 
 impl pallet_transaction_payment::Config for Runtime {
 	type RuntimeEvent = RuntimeEvent;
-	type OnChargeTransaction = ToPot;
+	type OnChargeTransaction = Fees;
 	// One UNIT for a second of computation.
 	type WeightToFee = BlockRatioFee<1, 1, Self, Balance>;
 	type LengthToFee = PerLength;
@@ -223,6 +223,12 @@ parameter_types! {
 	/// Half of the stake for two results of one job; a tenth of that for whoever shows them.
 	pub const SlashShare: Permill = Permill::from_percent(50);
 	pub const ReporterShare: Permill = Permill::from_percent(10);
+	/// A day's claims say whether a worker can be relied on; a miss of last week says little.
+	pub const ReliabilityWindow: u32 = DAY;
+	/// An hour without new work: time to find out what is wrong.
+	pub const Suspension: u32 = DAY / 24;
+	/// Two UNIT for each time: less than the bonds that went before, and 25 times make half of the stake.
+	pub const MissShare: Permill = Permill::from_percent(2);
 }
 
 impl pallet_workers::Config for Runtime {
@@ -240,6 +246,9 @@ impl pallet_workers::Config for Runtime {
 	type Unbonding = Unbonding;
 	type SlashShare = SlashShare;
 	type ReporterShare = ReporterShare;
+	type ReliabilityWindow = ReliabilityWindow;
+	type Suspension = Suspension;
+	type MissShare = MissShare;
 	type PlatformRoom = PlatformRoom;
 	type WeightInfo = pallet_workers::weights::Measured<Runtime>;
 }

@@ -3,7 +3,11 @@
 use frame_support::{
 	dispatch::{DispatchClass, DispatchInfo, Pays},
 	parameter_types,
-	traits::{tokens::imbalance::ResolveTo, Get},
+	traits::{
+		fungible::{Balanced, Credit},
+		tokens::imbalance::ResolveTo,
+		Imbalance, OnUnbalanced,
+	},
 	weights::{ConstantMultiplier, Weight},
 	PalletId,
 };
@@ -11,13 +15,11 @@ use pallet_jobs::WeightInfo as _;
 use pallet_transaction_payment::{FungibleAdapter, Multiplier, TargetedFeeAdjustment};
 use polkadot_sdk::*;
 use sp_runtime::{
-	traits::{AccountIdConversion, One},
-	FixedPointNumber, Perquintill,
+	traits::{AccountIdConversion, Convert, One},
+	FixedPointNumber, Percent, Perquintill,
 };
 
-use crate::{
-	config::UNIT, verifier::VERDICT_LIMIT, AccountId, Balance, Balances, Runtime, TransactionPayment,
-};
+use crate::{author, config::UNIT, AccountId, Balance, Balances, Runtime, TransactionPayment};
 
 parameter_types! {
 	pub const PotId: PalletId = PalletId(*b"pw/pot__");
@@ -37,18 +39,40 @@ parameter_types! {
 
 pub type PerLength = ConstantMultiplier<Balance, PerByte>;
 pub type Congestion = TargetedFeeAdjustment<Runtime, Target, Variability, Least, Most>;
-/// All of a fee goes to the pot. No author is paid: the runtime does not know who makes its blocks.
-pub type ToPot = FungibleAdapter<Balances, ResolveTo<Pot, Balances>>;
+/// A fifth of a fee and all of a tip go to the block's author, the rest to the pot.
+pub type Fees = FungibleAdapter<Balances, ToAuthorAndPot>;
+/// Enough that a block with extrinsics is worth more than an empty one; the pot pays for what all need.
+pub const AUTHOR_SHARE: Percent = Percent::from_percent(20);
 
-/// What a worker keeps for the end of a claim: a result and a release of the greatest size, at twice the present
-/// congestion.
+pub struct ToAuthorAndPot;
+
+impl OnUnbalanced<Credit<AccountId, Balances>> for ToAuthorAndPot {
+	fn on_unbalanceds(mut parts: impl Iterator<Item = Credit<AccountId, Balances>>) {
+		let (fee, tip) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+		let Some(author) = author::present() else {
+			return ResolveTo::<Pot, Balances>::on_unbalanced(fee.merge(tip));
+		};
+		let share = AUTHOR_SHARE * fee.peek();
+		let (share, rest) = fee.split(share);
+		// An author that has no account and would get less than an account's least gets nothing.
+		let left = Balances::resolve(&author, share.merge(tip)).err().unwrap_or_default();
+		ResolveTo::<Pot, Balances>::on_unbalanced(rest.merge(left));
+	}
+
+	fn on_nonzero_unbalanced(fee: Credit<AccountId, Balances>) {
+		Self::on_unbalanceds(core::iter::once(fee));
+	}
+}
+
+/// What a worker keeps for the end of a claim: a result of the greatest size with this weight for its verdict, and a
+/// release, at twice the present congestion.
 pub struct EndingReserve;
 
-impl Get<Balance> for EndingReserve {
-	fn get() -> Balance {
+impl Convert<Weight, Balance> for EndingReserve {
+	fn convert(verdict: Weight) -> Balance {
 		use pallet_jobs::types::{MAX_PROOF, MAX_SEALED};
 		type Weights = <Runtime as pallet_jobs::Config>::WeightInfo;
-		let complete = Weights::complete(MAX_SEALED, MAX_PROOF).saturating_add(VERDICT_LIMIT);
+		let complete = Weights::complete(MAX_SEALED, MAX_PROOF).saturating_add(verdict);
 		fee(complete, MAX_SEALED + MAX_PROOF).saturating_add(fee(Weights::release(), 0))
 	}
 }
@@ -56,12 +80,14 @@ impl Get<Balance> for EndingReserve {
 /// Bytes of an extrinsic besides its call's arguments: signature, account, extensions.
 const ENVELOPE: u32 = 512;
 
+/// At twice the present congestion, which is a multiple of what weight costs and not of bytes.
 fn fee(call_weight: Weight, length: u32) -> Balance {
 	let info = DispatchInfo {
-		call_weight: call_weight.saturating_mul(2),
+		call_weight,
 		extension_weight: Weight::from_parts(2_000_000_000, 65_536),
 		class: DispatchClass::Operational,
 		pays_fee: Pays::Yes,
 	};
-	TransactionPayment::compute_fee(length.saturating_add(ENVELOPE), &info, 0)
+	let bytes = TransactionPayment::length_to_fee(length.saturating_add(ENVELOPE));
+	TransactionPayment::compute_fee(0, &info, 0).saturating_mul(2).saturating_add(bytes)
 }

@@ -6,6 +6,7 @@
 extern crate alloc;
 
 mod apis;
+mod author;
 mod config;
 mod fees;
 mod genesis;

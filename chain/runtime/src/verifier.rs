@@ -7,7 +7,9 @@ use frame_support::{
 };
 use pallet_revive::{AccountInfo, ExecConfig, TransactionLimits};
 use polkadot_sdk::*;
-use proofward_primitives::{ContractCode, Decision, ProofVerifier, RejectReason, Verdict, VerifierContract};
+use proofward_primitives::{
+	ContractCode, Decision, Lane, ProofVerifier, RejectReason, Verdict, VerifierContract,
+};
 use sp_core::{H160, H256};
 use sp_runtime::DispatchError;
 
@@ -21,6 +23,17 @@ const VERIFY: [u8; 4] = [0x1a, 0x36, 0xed, 0x75];
 /// keccak-256 of `wellFormed(bytes)`, first four bytes.
 const WELL_FORMED: [u8; 4] = [0x85, 0x32, 0x26, 0x5b];
 const WORD: usize = 32;
+/// A proof of the groth16 lane's form: G1's generator, G2's with the imaginary parts first, G1's.
+const GENERATORS: [u8; 8 * WORD] = hex_literal::hex!(
+	"0000000000000000000000000000000000000000000000000000000000000001"
+	"0000000000000000000000000000000000000000000000000000000000000002"
+	"198e9393920d483a7260bfb731fb5d25f1aa493335a9e71297e485b7aef312c2"
+	"1800deef121f1e76426a00665e5c4479674322d4f75edadd46debd5cd992f6ed"
+	"090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b"
+	"12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa"
+	"0000000000000000000000000000000000000000000000000000000000000001"
+	"0000000000000000000000000000000000000000000000000000000000000002"
+);
 
 /// Who calls: an address that nobody has the key of and that owns nothing, so the contract gains nothing by it.
 fn caller() -> AccountId {
@@ -83,8 +96,8 @@ impl ContractCode for Contracts {
 }
 
 impl Contracts {
-	/// Calls a contract with `data`, if its code is the code on the allow-list.
-	fn ask(contract: &VerifierContract, data: Vec<u8>) -> Verdict {
+	/// Calls a contract with `data` and at most `limit`, if its code is the code on the allow-list.
+	fn ask(contract: &VerifierContract, data: Vec<u8>, limit: Weight) -> Verdict {
 		let rejected = |reason, weight| Verdict { decision: Decision::Rejected(reason), weight };
 		if Self::code_hash(&contract.address) != Some(contract.code_hash) {
 			return rejected(RejectReason::CodeChanged, Weight::zero());
@@ -94,7 +107,7 @@ impl Contracts {
 				RuntimeOrigin::signed(caller()),
 				contract.address,
 				0u32.into(),
-				TransactionLimits::WeightAndDeposit { weight_limit: VERDICT_LIMIT, deposit_limit: 0 },
+				TransactionLimits::WeightAndDeposit { weight_limit: limit, deposit_limit: 0 },
 				data,
 				&ExecConfig::new_substrate_tx_without_bump(),
 			);
@@ -104,7 +117,7 @@ impl Contracts {
 		let Ok(called) = with_transaction(call) else {
 			return rejected(RejectReason::CallFailed, Weight::zero());
 		};
-		let weight = called.weight_consumed.min(VERDICT_LIMIT);
+		let weight = called.weight_consumed.min(limit);
 		match called.result {
 			Ok(answer) if answer.did_revert() => rejected(RejectReason::Reverted, weight),
 			Ok(answer) => Verdict { decision: decide(&answer.data), weight },
@@ -114,8 +127,8 @@ impl Contracts {
 }
 
 impl ProofVerifier for Contracts {
-	fn well_formed(contract: &VerifierContract, key: &[u8]) -> bool {
-		Self::ask(contract, well_formed_call(key)).decision == Decision::Accepted
+	fn well_formed(contract: &VerifierContract, key: &[u8]) -> Verdict {
+		Self::ask(contract, well_formed_call(key), VERDICT_LIMIT)
 	}
 
 	fn verify(
@@ -124,8 +137,18 @@ impl ProofVerifier for Contracts {
 		input_commitment: &H256,
 		output_commitment: &H256,
 		proof: &[u8],
+		limit: Weight,
 	) -> Verdict {
-		Self::ask(contract, verify_call(key, input_commitment, output_commitment, proof))
+		Self::ask(contract, verify_call(key, input_commitment, output_commitment, proof), limit)
+	}
+
+	/// Groth16: the generators of G1, G2 and G1 (EIP-197), so that every point is one, the pairing is computed, and the
+	/// equation does not hold. The ezkl lane has no contract; zeros are the shortest proof that its generator could take.
+	fn probe(lane: Lane) -> Vec<u8> {
+		match lane {
+			Lane::Groth16 => GENERATORS.to_vec(),
+			Lane::Ezkl => [0; WORD].to_vec(),
+		}
 	}
 
 	fn max_weight() -> Weight {

@@ -292,6 +292,8 @@ fn publish_with(manifest: u8, key: u32) -> DispatchResult {
 		pallet_models::Terms { price: PRICE, share: 100_000, bond: 100, claim_blocks: 60 },
 		pallet_models::SetupEvidence::Dev,
 	)
+	.map(|_| ())
+	.map_err(|error| error.error)
 }
 
 fn model() -> H256 {

@@ -13,7 +13,9 @@ use polkadot_sdk::{
 	*,
 };
 use proofward_fixtures as fixtures;
-use proofward_primitives::{ContractCode, Decision, Lane, Level, ProofVerifier, Verdict, VerifierContract};
+use proofward_primitives::{
+	ContractCode, Decision, Lane, Level, ProofVerifier, RejectReason, Verdict, VerifierContract,
+};
 
 type Block = frame_system::mocking::MockBlockU32<Chain>;
 
@@ -54,6 +56,7 @@ mod runtime {
 
 parameter_types! {
 	pub const Half: Permill = Permill::from_percent(50);
+	pub const MissShare: Permill = Permill::from_percent(2);
 	pub const Pot: AccountId32 = POT;
 }
 
@@ -114,6 +117,9 @@ impl pallet_workers::Config for Chain {
 	type Unbonding = ConstU32<604_800>;
 	type SlashShare = Half;
 	type ReporterShare = Half;
+	type ReliabilityWindow = ConstU32<86_400>;
+	type Suspension = ConstU32<3_600>;
+	type MissShare = MissShare;
 	type PlatformRoom = Room;
 	type WeightInfo = ();
 }
@@ -136,6 +142,14 @@ impl pallet_models::Config for Chain {
 	type WeightInfo = ();
 }
 
+pub struct Reserve;
+
+impl sp_runtime::traits::Convert<Weight, u128> for Reserve {
+	fn convert(_: Weight) -> u128 {
+		10
+	}
+}
+
 impl pallet_jobs::Config for Chain {
 	type RuntimeHoldReason = RuntimeHoldReason;
 	type Currency = Balances;
@@ -150,13 +164,15 @@ impl pallet_jobs::Config for Chain {
 	type Retention = ConstU32<691_200>;
 	type MinPrice = ConstU128<10>;
 	type FreeBlocks = ConstU32<3>;
-	type EndingReserve = ConstU128<10>;
+	type EndingReserve = Reserve;
 	type WeightInfo = ();
 }
 
 pub const CONTRACT: VerifierContract = VerifierContract { address: H160([8; 20]), code_hash: CODE_HASH };
 
-/// One contract everywhere, which accepts everything.
+const PROBE: [u8; 1] = [0];
+
+/// One contract everywhere, which accepts everything but the probe.
 pub struct Contracts;
 
 impl ContractCode for Contracts {
@@ -166,12 +182,18 @@ impl ContractCode for Contracts {
 }
 
 impl ProofVerifier for Contracts {
-	fn well_formed(_: &VerifierContract, _: &[u8]) -> bool {
-		true
+	fn well_formed(_: &VerifierContract, _: &[u8]) -> Verdict {
+		Verdict { decision: Decision::Accepted, weight: Weight::zero() }
 	}
 
-	fn verify(_: &VerifierContract, _: &[u8], _: &H256, _: &H256, _: &[u8]) -> Verdict {
-		Verdict { decision: Decision::Accepted, weight: Weight::zero() }
+	fn verify(_: &VerifierContract, _: &[u8], _: &H256, _: &H256, proof: &[u8], _: Weight) -> Verdict {
+		let decision =
+			if proof == PROBE { Decision::Rejected(RejectReason::ProofInvalid) } else { Decision::Accepted };
+		Verdict { decision, weight: Weight::zero() }
+	}
+
+	fn probe(_: Lane) -> Vec<u8> {
+		PROBE.to_vec()
 	}
 
 	fn max_weight() -> Weight {

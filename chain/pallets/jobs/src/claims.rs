@@ -9,7 +9,7 @@ use proofward_primitives::{Balance, Ending, ModelRegistry, WorkerRegistry};
 use crate::{
 	escrow, index, queue,
 	types::{Job, Status},
-	Config, Error, Event, Jobs, Pallet,
+	verdict, Config, Error, Event, Jobs, Pallet,
 };
 
 pub fn claim<T: Config>(worker: T::AccountId, id: H256, max_bond: Balance) -> DispatchResult {
@@ -21,6 +21,7 @@ pub fn claim<T: Config>(worker: T::AccountId, id: H256, max_bond: Balance) -> Di
 	ensure!(!job.rejected_by.contains(&worker), Error::<T>::WasRejected);
 	ensure!(!job.declined_by.contains(&worker), Error::<T>::HasDeclined);
 	let view = T::Workers::active(&worker).ok_or(Error::<T>::WorkerInactive)?;
+	ensure!(!view.suspended, Error::<T>::WorkerSuspended);
 	ensure!(view.level >= job.min_level, Error::<T>::LevelTooLow);
 	let model = T::Models::model(&job.model).ok_or(Error::<T>::UnknownModel)?;
 	// Nobody takes work on bond that no contract would judge.
@@ -35,7 +36,8 @@ pub fn claim<T: Config>(worker: T::AccountId, id: H256, max_bond: Balance) -> Di
 		_ => queue::remove::<T>(job.model, id)?,
 	}
 	escrow::hold_bond::<T>(&worker, model.bond)?;
-	ensure!(escrow::can_end::<T>(&worker), Error::<T>::CannotPayForEnding);
+	let most = verdict::weight_of(&model);
+	ensure!(escrow::can_end::<T>(&worker, most), Error::<T>::CannotPayForEnding);
 	T::Workers::claim_opened(&worker)?;
 	// A result after the deadline counts for nothing, so no claim outlives it.
 	let lapses_at = now.saturating_add(model.claim_blocks).min(job.deadline);

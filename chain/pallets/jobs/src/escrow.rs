@@ -8,8 +8,9 @@ use polkadot_sdk::{
 			tokens::{Fortitude, Precision, Preservation, Restriction},
 			Get,
 		},
+		weights::Weight,
 	},
-	sp_runtime::{DispatchError, Permill},
+	sp_runtime::{traits::Convert, DispatchError, Permill},
 };
 use proofward_primitives::{Balance, ModelView};
 
@@ -72,9 +73,10 @@ pub fn close<T: Config>(job: &Job<T::AccountId>) -> DispatchResult {
 }
 
 /// Whether `worker` can pay the fees of ending a claim, whichever way, out of what it may spend.
-pub fn can_end<T: Config>(worker: &T::AccountId) -> bool {
+/// `verdict`: the most weight that the contract may use.
+pub fn can_end<T: Config>(worker: &T::AccountId, verdict: Weight) -> bool {
 	let spendable = T::Currency::reducible_balance(worker, Preservation::Preserve, Fortitude::Polite);
-	spendable >= T::EndingReserve::get()
+	spendable >= T::EndingReserve::convert(verdict)
 }
 
 pub fn hold_bond<T: Config>(worker: &T::AccountId, bond: Balance) -> DispatchResult {

@@ -12,7 +12,8 @@
 //! - The sealed input is in state exactly while the job is open. Afterwards block history keeps it; the record follows
 //!   after the retention time.
 //! - A worker's bond is what the model's terms say, never more than the worker declared, and goes to the client when the
-//!   worker lets it wait or hands in a proof that the verifier calls false. A verdict that cannot be had costs nobody.
+//!   worker lets it wait or hands in a proof that the verifier calls false. A verdict that cannot be had costs nobody,
+//!   unless the contract judges another proof under the same key: then this one holds the job up, and pays for it.
 //! - Work is for active workers that serve the model at the price, each of which finds it under its own account.
 //! - `complete` has its checks before the contract's verdict and its effects after. The contract runs in a storage
 //!   layer that is always rolled back, with every call of this pallet refused inside (see [`verdict`]).
@@ -48,7 +49,7 @@ pub mod pallet {
 	use crate::{submission::Submission, types::*, verdict::Delivery};
 	use frame_support::{pallet_prelude::*, traits::fungible};
 	use polkadot_sdk::frame_system::pallet_prelude::*;
-	use polkadot_sdk::sp_runtime::traits::BlockNumberProvider;
+	use polkadot_sdk::sp_runtime::traits::{BlockNumberProvider, Convert};
 	use proofward_primitives::{Balance, Level, ModelRegistry, ProofVerifier, RejectReason, WorkerRegistry};
 
 	#[pallet::pallet]
@@ -93,9 +94,9 @@ pub mod pallet {
 		/// Blocks for which a first hand-back is free.
 		#[pallet::constant]
 		type FreeBlocks: Get<u32>;
-		/// What a worker must be able to spend after its bond is held: an upper bound of the fees of `complete` and
-		/// `release` now.
-		type EndingReserve: Get<Balance>;
+		/// What a worker must be able to spend after its bond is held: an upper bound of the fees of `complete`, with
+		/// so much weight for the verdict, and of `release`, now.
+		type EndingReserve: Convert<Weight, Balance>;
 		type WeightInfo: WeightInfo;
 	}
 
@@ -169,6 +170,9 @@ pub mod pallet {
 		Refunded { job: H256, client: T::AccountId, amount: Balance },
 		/// The record of a job left state; the client has its deposit back.
 		Forgotten { job: H256 },
+		/// No verdict could be had, and the contract judges another proof under the same key: the fault is this proof's.
+		/// It cost the worker what handing the job back would have; the worker may not claim it again.
+		FaultyProof { job: H256, worker: T::AccountId, reason: RejectReason, bond_cut: Balance },
 	}
 
 	#[pallet::error]
@@ -240,6 +244,8 @@ pub mod pallet {
 		Retained,
 		/// A contract that is asked for a verdict tried to call back.
 		Reentered,
+		/// The worker missed too many claims and takes no new work for a while.
+		WorkerSuspended,
 	}
 
 	#[pallet::extra_constants]
@@ -343,7 +349,7 @@ pub mod pallet {
 		#[pallet::call_index(4)]
 		#[pallet::weight((
 			T::WeightInfo::complete(sealed_output.len() as u32, proof.len() as u32)
-				.saturating_add(T::Verifier::max_weight()),
+				.saturating_add(verdict::most_weight::<T>(job)),
 			DispatchClass::Operational,
 		))]
 		pub fn complete(

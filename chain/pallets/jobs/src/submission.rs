@@ -38,10 +38,13 @@ pub fn submit<T: Config>(client: T::AccountId, wanted: Submission<T::AccountId>)
 	let model = T::Models::model(&wanted.model).ok_or(Error::<T>::UnknownModel)?;
 	ensure!(!model.retired, Error::<T>::ModelRetired);
 	ensure!(wanted.price >= model.price.max(T::MinPrice::get()), Error::<T>::PriceTooLow);
+	// Nobody's money waits for a verdict that no contract would give.
+	ensure!(model.verifier.is_some(), Error::<T>::LaneClosed);
 	let acceptable = model.setup.acceptable(wanted.min_level, wanted.allow_dev_setup);
 	ensure!(acceptable, Error::<T>::DevSetupRefused);
 	for recipient in &wanted.recipients {
-		ensure!(T::Workers::active(recipient).is_some(), Error::<T>::RecipientInactive);
+		let worker = T::Workers::active(recipient).ok_or(Error::<T>::RecipientInactive)?;
+		ensure!(!worker.suspended, Error::<T>::WorkerSuspended);
 		let least = T::Workers::serves(recipient, &wanted.model).ok_or(Error::<T>::RecipientDoesNotServe)?;
 		ensure!(wanted.price >= least, Error::<T>::BelowRecipientsPrice);
 	}

@@ -14,8 +14,8 @@ use polkadot_sdk::{
 	sp_runtime::{traits::Zero, DispatchError},
 };
 use proofward_primitives::{
-	messages::Receipt, Balance, Decision, Ending, Level, ModelRegistry, ModelView, ProofVerifier,
-	RejectReason, Verdict, WorkerRegistry,
+	messages::Receipt, Decision, Ending, Level, ModelRegistry, ModelView, ProofVerifier, RejectReason,
+	Verdict, WorkerRegistry, PROBED,
 };
 
 use crate::{
@@ -38,7 +38,7 @@ struct Checked<AccountId> {
 	job: Job<AccountId>,
 	model: ModelView<AccountId>,
 	level: Level,
-	bond: Balance,
+	claim: claims::Held,
 	proof_hash: H256,
 	sealed_output_hash: H256,
 }
@@ -46,13 +46,41 @@ struct Checked<AccountId> {
 pub fn complete<T: Config>(worker: T::AccountId, id: H256, delivery: Delivery) -> DispatchResultWithPostInfo {
 	let own = T::WeightInfo::complete(delivery.sealed_output.len() as u32, delivery.proof.len() as u32);
 	let checked = check::<T>(&worker, id, &delivery).map_err(|error| error.with_weight(own))?;
-	let verdict = judge::<T>(&checked, &delivery)?;
+	let about = [&checked.job.input_commitment, &delivery.output_commitment];
+	let verdict = judge::<T>(&checked, about, &delivery.proof)?;
+	let mut used = own.saturating_add(verdict.weight);
 	match verdict.decision {
 		Decision::Accepted => accept::<T>(worker, id, delivery.output_commitment, checked)?,
 		Decision::Rejected(RejectReason::ProofInvalid) => reject::<T>(worker, id, checked)?,
-		Decision::Rejected(reason) => excuse::<T>(worker, id, reason, checked)?,
+		Decision::Rejected(RejectReason::CodeChanged) => {
+			excuse::<T>(worker, id, RejectReason::CodeChanged, checked)?
+		}
+		Decision::Rejected(reason) => {
+			let probe = T::Verifier::probe(checked.model.lane);
+			let probed = judge::<T>(&checked, [&PROBED; 2], &probe)?;
+			used = used.saturating_add(probed.weight);
+			if probed.decision == Decision::Rejected(RejectReason::ProofInvalid) {
+				blame::<T>(worker, id, reason, checked)?
+			} else {
+				T::Models::faulted(&checked.job.model);
+				excuse::<T>(worker, id, reason, checked)?
+			}
+		}
 	}
-	Ok(Some(own.saturating_add(verdict.weight)).into())
+	Ok(Some(used).into())
+}
+
+/// What contract calls of a `complete` may use: the verdict, and a probe when none can be had.
+pub fn weight_of<AccountId>(model: &ModelView<AccountId>) -> Weight {
+	model.verdict_limit.saturating_mul(2)
+}
+
+/// The same for a job by its id. Only a claim ties a job to its model until the call is made: what is no claim yet may
+/// be anything by then, in a batch, and is as dear as any.
+pub fn most_weight<T: Config>(id: &H256) -> Weight {
+	let claimed = Jobs::<T>::get(id).filter(|job| matches!(job.status, Status::Claimed { .. }));
+	let model = claimed.and_then(|job| T::Models::model(&job.model));
+	model.map_or(T::Verifier::max_weight().saturating_mul(2), |model| weight_of(&model))
 }
 
 fn check<T: Config>(
@@ -89,12 +117,16 @@ fn check<T: Config>(
 	};
 	let signed = view.receipt_keys().any(|key| receipt.verify(key, &delivery.receipt_signature));
 	ensure!(signed, Error::<T>::BadReceipt);
-	Ok(Checked { job, model, level: view.level, bond: claim.bond, proof_hash, sealed_output_hash })
+	Ok(Checked { job, model, level: view.level, claim, proof_hash, sealed_output_hash })
 }
 
-/// Asks the lane's contract, with the job's own input commitment. Whatever runs inside is rolled back, the mark that
+/// Asks the lane's contract about two commitments and a proof. Whatever runs inside is rolled back, the mark that
 /// keeps it from calling this pallet as well.
-fn judge<T: Config>(checked: &Checked<T::AccountId>, delivery: &Delivery) -> Result<Verdict, DispatchError> {
+fn judge<T: Config>(
+	checked: &Checked<T::AccountId>,
+	[input_commitment, output_commitment]: [&H256; 2],
+	proof: &[u8],
+) -> Result<Verdict, DispatchError> {
 	let Some(contract) = checked.model.verifier else {
 		let decision = Decision::Rejected(RejectReason::CodeChanged);
 		return Ok(Verdict { decision, weight: Weight::zero() });
@@ -105,9 +137,10 @@ fn judge<T: Config>(checked: &Checked<T::AccountId>, delivery: &Delivery) -> Res
 		let verdict = T::Verifier::verify(
 			&contract,
 			&key,
-			&checked.job.input_commitment,
-			&delivery.output_commitment,
-			&delivery.proof,
+			input_commitment,
+			output_commitment,
+			proof,
+			checked.model.verdict_limit,
 		);
 		TransactionOutcome::Rollback(Ok(verdict))
 	})
@@ -119,8 +152,8 @@ fn accept<T: Config>(
 	output_commitment: H256,
 	checked: Checked<T::AccountId>,
 ) -> DispatchResult {
-	let Checked { mut job, model, level, bond, proof_hash, sealed_output_hash } = checked;
-	escrow::return_bond::<T>(&worker, bond)?;
+	let Checked { mut job, model, level, claim, proof_hash, sealed_output_hash } = checked;
+	escrow::return_bond::<T>(&worker, claim.bond)?;
 	let royalty = escrow::pay::<T>(&job, &worker, &model)?;
 	T::Workers::claim_closed(&worker, Ending::Accepted);
 	index::close::<T>(id, &job);
@@ -148,7 +181,8 @@ fn accept<T: Config>(
 
 /// The contract called the proof false: the worker's bond is the client's.
 fn reject<T: Config>(worker: T::AccountId, id: H256, checked: Checked<T::AccountId>) -> DispatchResult {
-	let Checked { mut job, bond, .. } = checked;
+	let Checked { mut job, claim, .. } = checked;
+	let bond = claim.bond;
 	escrow::cut_bond::<T>(&worker, &job.client, bond, bond)?;
 	T::Workers::claim_closed(&worker, Ending::Rejected);
 	// Recipients are the only claimants, each is rejected once, and the list is as long as theirs: there is room.
@@ -160,16 +194,37 @@ fn reject<T: Config>(worker: T::AccountId, id: H256, checked: Checked<T::Account
 	Ok(())
 }
 
-/// No verdict could be had. Whoever's fault that is, it is not shown to be the worker's: its bond is its own. It may not
-/// claim the job again, so nobody holds a job up by faults.
+/// No verdict could be had, by the proof's own fault: an honest one gives none. The worker pays as for handing the job
+/// back at this moment, so nobody holds a job up by faults for less.
+fn blame<T: Config>(
+	worker: T::AccountId,
+	id: H256,
+	reason: RejectReason,
+	checked: Checked<T::AccountId>,
+) -> DispatchResult {
+	let Checked { mut job, claim, .. } = checked;
+	let first = !job.released_by.contains(&worker);
+	let bond_cut = escrow::release_cost::<T>(&claim, Pallet::<T>::now(), first);
+	escrow::cut_bond::<T>(&worker, &job.client, claim.bond, bond_cut)?;
+	T::Workers::claim_closed(&worker, Ending::Rejected);
+	// As above: there is room.
+	let _ = job.declined_by.try_push(worker.clone());
+	index::remove::<T>(&worker, id);
+	claims::requeue::<T>(id, job)?;
+	Pallet::<T>::deposit_event(Event::FaultyProof { job: id, worker, reason, bond_cut });
+	Ok(())
+}
+
+/// No verdict could be had, and not by the worker's fault: its bond is its own. It may not claim the job again, so that
+/// the same fault is not met for ever.
 fn excuse<T: Config>(
 	worker: T::AccountId,
 	id: H256,
 	reason: RejectReason,
 	checked: Checked<T::AccountId>,
 ) -> DispatchResult {
-	let Checked { mut job, bond, .. } = checked;
-	escrow::return_bond::<T>(&worker, bond)?;
+	let Checked { mut job, claim, .. } = checked;
+	escrow::return_bond::<T>(&worker, claim.bond)?;
 	T::Workers::claim_closed(&worker, Ending::Released);
 	// As above: there is room.
 	let _ = job.declined_by.try_push(worker.clone());

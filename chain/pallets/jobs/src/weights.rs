@@ -20,7 +20,9 @@ pub trait WeightInfo {
 	/// A claim over a lapsed one, the costlier kind.
 	/// Estimated from the keys that it touches; not measured yet.
 	fn claim() -> Weight;
+	/// Raised by estimate for the record of missed claims.
 	fn release() -> Weight;
+	/// Raised by estimate for the record of missed claims.
 	fn lapse() -> Weight;
 	/// Everything but the contract's verdict. `sealed_output`, `proof`: lengths in bytes.
 	/// Estimated from the keys that it touches; not measured yet.
@@ -41,27 +43,27 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(2_500_000_000, 190_000)
+		Weight::from_parts(2_500_000_000, 240_000)
 			.saturating_add(Weight::from_parts(6_857, 0).saturating_mul(u64::from(sealed)))
-			.saturating_add(T::DbWeight::get().reads_writes(54, 18))
+			.saturating_add(T::DbWeight::get().reads_writes(63, 18))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(657_030_000, 35_059).saturating_add(T::DbWeight::get().reads_writes(16, 10))
+		Weight::from_parts(657_030_000, 50_000).saturating_add(T::DbWeight::get().reads_writes(20, 14))
 	}
 	fn release() -> Weight {
-		Weight::from_parts(315_894_000, 24_140).saturating_add(T::DbWeight::get().reads_writes(9, 8))
+		Weight::from_parts(315_894_000, 27_000).saturating_add(T::DbWeight::get().reads_writes(10, 9))
 	}
 	fn lapse() -> Weight {
-		Weight::from_parts(391_272_000, 26_702).saturating_add(T::DbWeight::get().reads_writes(10, 9))
+		Weight::from_parts(391_272_000, 40_000).saturating_add(T::DbWeight::get().reads_writes(13, 13))
 	}
 	fn complete(sealed_output: u32, proof: u32) -> Weight {
-		Weight::from_parts(1_500_000_000, 64_000)
+		Weight::from_parts(1_500_000_000, 90_000)
 			.saturating_add(Weight::from_parts(1_995, 0).saturating_mul(u64::from(sealed_output)))
 			.saturating_add(Weight::from_parts(2_255, 0).saturating_mul(u64::from(proof)))
-			.saturating_add(T::DbWeight::get().reads_writes(24, 24))
+			.saturating_add(T::DbWeight::get().reads_writes(30, 30))
 	}
 	fn expire() -> Weight {
-		Weight::from_parts(371_619_000, 24_153).saturating_add(T::DbWeight::get().reads_writes(11, 18))
+		Weight::from_parts(371_619_000, 40_000).saturating_add(T::DbWeight::get().reads_writes(14, 22))
 	}
 	fn decline() -> Weight {
 		Weight::from_parts(500_000_000, 40_000).saturating_add(T::DbWeight::get().reads_writes(12, 12))
@@ -77,27 +79,27 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(2_500_000_000, 190_000)
+		Weight::from_parts(2_500_000_000, 240_000)
 			.saturating_add(Weight::from_parts(6_857, 0).saturating_mul(u64::from(sealed)))
-			.saturating_add(RocksDbWeight::get().reads_writes(54, 18))
+			.saturating_add(RocksDbWeight::get().reads_writes(63, 18))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(657_030_000, 35_059).saturating_add(RocksDbWeight::get().reads_writes(16, 10))
+		Weight::from_parts(657_030_000, 50_000).saturating_add(RocksDbWeight::get().reads_writes(20, 14))
 	}
 	fn release() -> Weight {
-		Weight::from_parts(315_894_000, 24_140).saturating_add(RocksDbWeight::get().reads_writes(9, 8))
+		Weight::from_parts(315_894_000, 27_000).saturating_add(RocksDbWeight::get().reads_writes(10, 9))
 	}
 	fn lapse() -> Weight {
-		Weight::from_parts(391_272_000, 26_702).saturating_add(RocksDbWeight::get().reads_writes(10, 9))
+		Weight::from_parts(391_272_000, 40_000).saturating_add(RocksDbWeight::get().reads_writes(13, 13))
 	}
 	fn complete(sealed_output: u32, proof: u32) -> Weight {
-		Weight::from_parts(1_500_000_000, 64_000)
+		Weight::from_parts(1_500_000_000, 90_000)
 			.saturating_add(Weight::from_parts(1_995, 0).saturating_mul(u64::from(sealed_output)))
 			.saturating_add(Weight::from_parts(2_255, 0).saturating_mul(u64::from(proof)))
-			.saturating_add(RocksDbWeight::get().reads_writes(24, 24))
+			.saturating_add(RocksDbWeight::get().reads_writes(30, 30))
 	}
 	fn expire() -> Weight {
-		Weight::from_parts(371_619_000, 24_153).saturating_add(RocksDbWeight::get().reads_writes(11, 18))
+		Weight::from_parts(371_619_000, 40_000).saturating_add(RocksDbWeight::get().reads_writes(14, 22))
 	}
 	fn decline() -> Weight {
 		Weight::from_parts(500_000_000, 40_000).saturating_add(RocksDbWeight::get().reads_writes(12, 12))

@@ -12,6 +12,7 @@ extern crate alloc;
 mod checks;
 mod registry;
 pub mod types;
+mod verdicts;
 pub mod weights;
 
 #[cfg(test)]
@@ -42,8 +43,8 @@ pub mod pallet {
 	use polkadot_sdk::sp_io::hashing::sha2_256;
 	use polkadot_sdk::sp_runtime::{traits::BlockNumberProvider, Permill, TryRuntimeError};
 	use proofward_primitives::{
-		ids, messages::setup_report_data, Balance, ContractCode, Lane, ProofVerifier, QuoteVerifier, Setup,
-		TrustList, VerifierContract,
+		ids, messages::setup_report_data, Balance, ContractCode, Decision, Lane, ProofVerifier,
+		QuoteVerifier, Setup, TrustList, VerifierContract,
 	};
 
 	#[pallet::pallet]
@@ -114,6 +115,10 @@ pub mod pallet {
 	#[pallet::storage]
 	pub type Verifiers<T: Config> = StorageMap<_, Twox64Concat, Lane, VerifierContract, OptionQuery>;
 
+	/// What a verdict on each model's proofs costs.
+	#[pallet::storage]
+	pub type VerdictWeights<T: Config> = StorageMap<_, Blake2_128Concat, H256, Measured, OptionQuery>;
+
 	#[pallet::genesis_config]
 	#[derive(frame_support::DefaultNoBound)]
 	pub struct GenesisConfig<T: Config> {
@@ -153,6 +158,11 @@ pub mod pallet {
 		SetupWithdrawn { model: H256 },
 		/// Proofs of a lane are judged by this contract, or by none.
 		VerifierSet { lane: Lane, contract: Option<VerifierContract> },
+		/// A verdict on a model's proofs uses this much.
+		Measured { model: H256, weight: Weight },
+		/// The lane's contract cannot judge a model's proofs: it takes no new jobs. Its publisher's deposit comes back by
+		/// `remove`, for the key was good when it was published.
+		Faulted { model: H256 },
 	}
 
 	#[pallet::error]
@@ -161,7 +171,7 @@ pub mod pallet {
 		NoSuchCode,
 		/// The lane has no verifier contract on this chain.
 		LaneClosed,
-		/// The lane's contract does not take these bytes for a verifying key.
+		/// The lane's contract does not take these bytes for a verifying key, or cannot judge a proof under it.
 		BadKey,
 		/// The same publisher published the same model before.
 		DuplicateModel,
@@ -236,7 +246,10 @@ pub mod pallet {
 		///   model is then attested, at the level of the quote's root, for as long as root, measurement and platform
 		///   are trusted.
 		#[pallet::call_index(0)]
-		#[pallet::weight(Pallet::<T>::publish_weight(key, evidence))]
+		#[pallet::weight(
+			Pallet::<T>::publish_weight(key, evidence)
+				.saturating_add(T::Contracts::max_weight().saturating_mul(2))
+		)]
 		pub fn publish(
 			origin: OriginFor<T>,
 			name: Name,
@@ -250,7 +263,7 @@ pub mod pallet {
 			circuit_digest: H256,
 			terms: Terms,
 			evidence: SetupEvidence,
-		) -> DispatchResult {
+		) -> DispatchResultWithPostInfo {
 			let publisher = ensure_signed(origin)?;
 			ensure!(checks::name(&name), Error::<T>::BadName);
 			let features = checks::features(&input_shape).ok_or(Error::<T>::BadShape)?;
@@ -262,11 +275,17 @@ pub mod pallet {
 			ensure!(!Models::<T>::contains_key(id), Error::<T>::DuplicateModel);
 			ensure!(!Live::<T>::contains_key(&publisher, manifest_hash), Error::<T>::LiveEntry);
 			let contract = Verifiers::<T>::get(lane).ok_or(Error::<T>::LaneClosed)?;
-			ensure!(T::Contracts::well_formed(&contract, &key), Error::<T>::BadKey);
+			let answered = T::Contracts::well_formed(&contract, &key);
+			ensure!(answered.decision == Decision::Accepted, Error::<T>::BadKey);
+			let probed = Self::probe(&contract, lane, &key);
+			ensure!(verdicts::judged(&probed), Error::<T>::BadKey);
 			let (setup, grounds, evidence_hash) = Self::weigh(&evidence, |genesis, block_hash| {
 				setup_report_data(genesis, &publisher, &manifest_hash, &circuit_digest, &vk_hash, block_hash)
 			})?;
 
+			let weight = Self::publish_weight(&key, &evidence)
+				.saturating_add(answered.weight)
+				.saturating_add(probed.weight);
 			let deposit = Self::deposit(key.len() as u32);
 			T::Currency::hold(&HoldReason::Model.into(), &publisher, deposit)?;
 			let model = Model {
@@ -290,9 +309,10 @@ pub mod pallet {
 			};
 			Models::<T>::insert(id, model);
 			Keys::<T>::insert(id, key);
+			Self::keep(id, &contract, probed.weight);
 			Live::<T>::insert(&publisher, manifest_hash, id);
 			Self::deposit_event(Event::Published { model: id, publisher, lane, setup });
-			Ok(())
+			Ok(Some(weight).into())
 		}
 
 		/// Ends a model: no new jobs. Jobs in its queue may still be done, or run into their deadline.
@@ -351,6 +371,7 @@ pub mod pallet {
 			)?;
 			Models::<T>::remove(model);
 			Keys::<T>::remove(model);
+			VerdictWeights::<T>::remove(model);
 			Self::deposit_event(Event::Removed { model });
 			Ok(())
 		}
@@ -416,12 +437,37 @@ pub mod pallet {
 			Self::deposit_event(Event::VerifierSet { lane, contract });
 			Ok(())
 		}
+
+		/// Measures anew what a verdict on a live model's proofs costs: after its lane's contract or the runtime changed,
+		/// verdicts on it are as dear as any may be until then. If the contract cannot judge it, the model is retired. For
+		/// anyone to call.
+		#[pallet::call_index(8)]
+		#[pallet::weight(T::WeightInfo::measure().saturating_add(T::Contracts::max_weight()))]
+		pub fn measure(origin: OriginFor<T>, model: H256) -> DispatchResultWithPostInfo {
+			ensure_signed(origin)?;
+			let record = Models::<T>::get(model).ok_or(Error::<T>::UnknownModel)?;
+			ensure!(record.retired_at.is_none(), Error::<T>::AlreadyRetired);
+			// A lane that governance closed says nothing about its models.
+			let contract = Verifiers::<T>::get(record.lane).ok_or(Error::<T>::LaneClosed)?;
+			let present = T::Contracts::code_hash(&contract.address) == Some(contract.code_hash);
+			ensure!(present, Error::<T>::NoSuchCode);
+			let key = Keys::<T>::get(model).ok_or(Error::<T>::UnknownModel)?;
+			let probed = Self::probe(&contract, record.lane, &key);
+			if verdicts::judged(&probed) {
+				Self::keep(model, &contract, probed.weight);
+				Self::deposit_event(Event::Measured { model, weight: probed.weight });
+			} else {
+				Self::take_off(model, record);
+				Self::deposit_event(Event::Faulted { model });
+			}
+			Ok(Some(T::WeightInfo::measure().saturating_add(probed.weight)).into())
+		}
 	}
 
 	impl<T: Config> Pallet<T> {
+		/// Without what the lane's contract uses to look at the key and to judge the probe.
 		fn publish_weight(key: &Key, evidence: &SetupEvidence) -> Weight {
-			let own = T::WeightInfo::publish(key.len() as u32, evidence.quote_len())
-				.saturating_add(T::Contracts::max_weight());
+			let own = T::WeightInfo::publish(key.len() as u32, evidence.quote_len());
 			match evidence {
 				SetupEvidence::Dev => own,
 				SetupEvidence::Attested { .. } => own.saturating_add(T::Quotes::verify_quote_weight()),
@@ -457,7 +503,7 @@ pub mod pallet {
 			Models::<T>::try_mutate(model, |record| change(record.as_mut().ok_or(Error::<T>::UnknownModel)?))
 		}
 
-		fn take_off(model: H256, mut record: Model<T::AccountId>) {
+		pub(crate) fn take_off(model: H256, mut record: Model<T::AccountId>) {
 			Live::<T>::remove(&record.publisher, record.manifest_hash);
 			record.retired_at = Some(T::BlockNumberProvider::current_block_number());
 			Models::<T>::insert(model, record);
@@ -519,6 +565,10 @@ pub mod pallet {
 			}
 			ensure!(Keys::<T>::iter_keys().all(Models::<T>::contains_key), "a key has no model");
 			ensure!(Live::<T>::iter_values().all(Models::<T>::contains_key), "a live entry has no model");
+			ensure!(
+				VerdictWeights::<T>::iter_keys().all(Models::<T>::contains_key),
+				"a measurement has no model"
+			);
 			for (publisher, deposit) in owed {
 				let held = crate::registry::on_hold::<T>(&publisher);
 				ensure!(held == deposit, "a publisher's deposits are not what is held");

@@ -5,16 +5,18 @@ use alloc::vec::Vec;
 use polkadot_sdk::{frame_support::traits::fungible::InspectHold, sp_core::H256, sp_runtime::Permill};
 use proofward_primitives::{Balance, ModelRegistry, ModelView, Setup, TrustList};
 
-use crate::{types::Model, Config, HoldReason, Keys, Models, Pallet, Verifiers};
+use crate::{types::Model, Config, Event, HoldReason, Keys, Models, Pallet, Verifiers};
 
 impl<T: Config> ModelRegistry<T::AccountId> for Pallet<T> {
 	fn model(id: &H256) -> Option<ModelView<T::AccountId>> {
 		let model = Models::<T>::get(id)?;
+		let verifier = Verifiers::<T>::get(model.lane);
 		Some(ModelView {
 			weights_digest: model.weights_digest,
 			lane: model.lane,
 			setup: Self::setup(&model),
-			verifier: Verifiers::<T>::get(model.lane),
+			verdict_limit: Self::verdict_limit(id, verifier.as_ref()),
+			verifier,
 			price: model.terms.price,
 			share: Permill::from_parts(model.terms.share),
 			bond: model.terms.bond,
@@ -26,6 +28,13 @@ impl<T: Config> ModelRegistry<T::AccountId> for Pallet<T> {
 
 	fn verifying_key(id: &H256) -> Vec<u8> {
 		Keys::<T>::get(id).map(|key| key.into_inner()).unwrap_or_default()
+	}
+
+	fn faulted(id: &H256) {
+		if let Some(model) = Models::<T>::get(id).filter(|model| model.retired_at.is_none()) {
+			Self::take_off(*id, model);
+			Self::deposit_event(Event::Faulted { model: *id });
+		}
 	}
 }
 

@@ -2,7 +2,7 @@
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use polkadot_sdk::{
-	frame_support::{pallet_prelude::ConstU32, BoundedVec},
+	frame_support::{pallet_prelude::ConstU32, weights::Weight, BoundedVec},
 	sp_core::H256,
 	sp_runtime::Permill,
 };
@@ -118,6 +118,18 @@ pub struct Model<AccountId> {
 	pub retired_at: Option<u32>,
 	/// Held from the publisher until the entry is removed, in the smallest unit.
 	pub deposit: Balance,
+}
+
+/// What a verdict cost when it was measured, and under what.
+#[derive(
+	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Measured {
+	/// keccak-256 of the contract's runtime code.
+	pub code_hash: H256,
+	/// The runtime's, which says what an instruction weighs.
+	pub spec_version: u32,
+	pub weight: Weight,
 }
 
 /// A lane's contract in a genesis file.

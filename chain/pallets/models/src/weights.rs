@@ -30,6 +30,8 @@ pub trait WeightInfo {
 	fn withdraw_setup() -> Weight;
 	/// Estimated from the keys that it touches; not measured yet.
 	fn set_verifier() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn measure() -> Weight;
 }
 
 /// The measured weights, with the chain's own database weights.
@@ -40,7 +42,7 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 		Weight::from_parts(250_000_000, 18_000)
 			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(quote)))
 			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(key)))
-			.saturating_add(T::DbWeight::get().reads_writes(6, 6))
+			.saturating_add(T::DbWeight::get().reads_writes(8, 7))
 	}
 	fn retire() -> Weight {
 		Weight::from_parts(57_378_000, 5_452).saturating_add(T::DbWeight::get().reads_writes(2, 2))
@@ -52,16 +54,19 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 		Weight::from_parts(60_000_000, 5_500).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn remove() -> Weight {
-		Weight::from_parts(120_000_000, 16_000).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(120_000_000, 16_000).saturating_add(T::DbWeight::get().reads_writes(4, 5))
 	}
 	fn strike_off() -> Weight {
-		Weight::from_parts(250_000_000, 18_000).saturating_add(T::DbWeight::get().reads_writes(6, 6))
+		Weight::from_parts(250_000_000, 18_000).saturating_add(T::DbWeight::get().reads_writes(8, 7))
 	}
 	fn withdraw_setup() -> Weight {
 		Weight::from_parts(60_000_000, 5_500).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn set_verifier() -> Weight {
 		Weight::from_parts(60_000_000, 8_000).saturating_add(T::DbWeight::get().reads_writes(3, 2))
+	}
+	fn measure() -> Weight {
+		Weight::from_parts(150_000_000, 20_000).saturating_add(T::DbWeight::get().reads_writes(5, 5))
 	}
 }
 
@@ -71,7 +76,7 @@ impl WeightInfo for () {
 		Weight::from_parts(250_000_000, 18_000)
 			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(quote)))
 			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(key)))
-			.saturating_add(RocksDbWeight::get().reads_writes(6, 6))
+			.saturating_add(RocksDbWeight::get().reads_writes(8, 7))
 	}
 	fn retire() -> Weight {
 		Weight::from_parts(57_378_000, 5_452).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
@@ -86,12 +91,15 @@ impl WeightInfo for () {
 		Weight::from_parts(120_000_000, 16_000).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
 	}
 	fn strike_off() -> Weight {
-		Weight::from_parts(250_000_000, 18_000).saturating_add(RocksDbWeight::get().reads_writes(6, 6))
+		Weight::from_parts(250_000_000, 18_000).saturating_add(RocksDbWeight::get().reads_writes(8, 7))
 	}
 	fn withdraw_setup() -> Weight {
 		Weight::from_parts(60_000_000, 5_500).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn set_verifier() -> Weight {
 		Weight::from_parts(60_000_000, 8_000).saturating_add(RocksDbWeight::get().reads_writes(3, 2))
+	}
+	fn measure() -> Weight {
+		Weight::from_parts(150_000_000, 20_000).saturating_add(RocksDbWeight::get().reads_writes(5, 5))
 	}
 }

@@ -51,7 +51,7 @@ pub fn equivocation<T: Config>(
 }
 
 /// Moves part of a stake to another account's free balance. To oneself it is a release.
-fn take<T: Config>(from: &T::AccountId, to: &T::AccountId, amount: Balance) -> DispatchResult {
+pub(crate) fn take<T: Config>(from: &T::AccountId, to: &T::AccountId, amount: Balance) -> DispatchResult {
 	let reason = HoldReason::Stake.into();
 	if from == to {
 		return T::Currency::release(&reason, from, amount, Precision::Exact).map(|_| ());

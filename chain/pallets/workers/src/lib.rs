@@ -6,13 +6,15 @@
 //! registration, so nobody registers another's.
 //!
 //! A worker declares which models it serves and for how much. Its stake stays for an unbonding time after it retired,
-//! within which its keys are remembered: two different results of one job under one key cost half of it.
+//! within which its keys are remembered: two different results of one job under one key cost half of it. Claims that run
+//! out beyond a rate cost a small part of it and a pause.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
 
 mod evidence;
 mod registry;
+pub mod reliability;
 pub mod types;
 pub mod weights;
 
@@ -90,6 +92,15 @@ pub mod pallet {
 		/// What of that goes to whoever brought the evidence.
 		#[pallet::constant]
 		type ReporterShare: Get<Permill>;
+		/// Blocks over which missed claims are counted.
+		#[pallet::constant]
+		type ReliabilityWindow: Get<u32>;
+		/// Blocks for which a worker that missed too many takes no new work.
+		#[pallet::constant]
+		type Suspension: Get<u32>;
+		/// What that costs, as a part of the stake.
+		#[pallet::constant]
+		type MissShare: Get<Permill>;
 		/// Workers that one machine may carry at each level. Simulated machines are nobody's, so theirs is large.
 		type PlatformRoom: sp_runtime::traits::Convert<Level, u32>;
 		type WeightInfo: WeightInfo;
@@ -131,6 +142,15 @@ pub mod pallet {
 	pub type Punished<T: Config> =
 		StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Blake2_128Concat, H256, ()>;
 
+	/// How each worker's latest claims ended.
+	#[pallet::storage]
+	pub type Reliability<T: Config> =
+		StorageMap<_, Blake2_128Concat, T::AccountId, crate::types::Reliability, ValueQuery>;
+
+	/// Workers that missed too many claims, and the block from which they may take work again.
+	#[pallet::storage]
+	pub type SuspendedUntil<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, u32>;
+
 	#[pallet::event]
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
 	pub enum Event<T: Config> {
@@ -150,6 +170,10 @@ pub mod pallet {
 		Equivocated { worker: T::AccountId, job: H256, slashed: Balance },
 		/// Governance stopped a worker, or let it work again.
 		Banned { worker: T::AccountId, banned: bool },
+		/// A worker let too many claims run out: it lost `slashed` to the pot and takes no new work before block `until`.
+		Suspended { worker: T::AccountId, until: u32, slashed: Balance },
+		/// A worker's stake is whole again.
+		ToppedUp { worker: T::AccountId, stake: Balance },
 	}
 
 	#[pallet::error]
@@ -355,6 +379,8 @@ pub mod pallet {
 			worker.past_keys.iter().for_each(|past| ReceiptKeys::<T>::remove(past.receipt_key));
 			Self::leave(&worker.platform);
 			Workers::<T>::remove(&who);
+			Reliability::<T>::remove(&who);
+			SuspendedUntil::<T>::remove(&who);
 			// Each took a part of the stake, so they are few.
 			let _ = Punished::<T>::clear_prefix(&who, u32::MAX, None);
 			Self::deposit_event(Event::Withdrawn { worker: who });
@@ -424,6 +450,21 @@ pub mod pallet {
 				Ok(())
 			})?;
 			Self::deposit_event(Event::Banned { worker, banned });
+			Ok(())
+		}
+
+		/// Make the stake whole again after a part of it was lost. With less than half of it a worker takes no jobs.
+		#[pallet::call_index(8)]
+		#[pallet::weight(T::WeightInfo::top_up())]
+		pub fn top_up(origin: OriginFor<T>) -> DispatchResult {
+			let who = ensure_signed(origin)?;
+			let mut worker = Workers::<T>::get(&who).ok_or(Error::<T>::NotRegistered)?;
+			ensure!(worker.retired_at.is_none(), Error::<T>::AlreadyRetired);
+			let stake = T::Stake::get().max(worker.stake);
+			T::Currency::hold(&HoldReason::Stake.into(), &who, stake - worker.stake)?;
+			worker.stake = stake;
+			Workers::<T>::insert(&who, worker);
+			Self::deposit_event(Event::ToppedUp { worker: who, stake });
 			Ok(())
 		}
 	}
@@ -529,6 +570,9 @@ pub mod pallet {
 				Served::<T>::iter_keys().all(|(model, who)| Serving::<T>::contains_key(who, model)),
 				"a declaration stands in one index only"
 			);
+			let known = |who: &T::AccountId| Workers::<T>::contains_key(who);
+			ensure!(Reliability::<T>::iter_keys().all(|who| known(&who)), "a record of claims has no worker");
+			ensure!(SuspendedUntil::<T>::iter_keys().all(|who| known(&who)), "nobody is suspended");
 			ensure!(platforms == Platforms::<T>::iter().collect(), "machines carry other numbers of workers");
 			Ok(())
 		}

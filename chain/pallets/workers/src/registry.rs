@@ -3,20 +3,21 @@
 use polkadot_sdk::{
 	frame_support::{
 		pallet_prelude::DispatchResult,
-		traits::{fungible::InspectHold, Time},
+		traits::{fungible::InspectHold, Get, Time},
 	},
 	sp_core::H256,
 };
 use proofward_primitives::{traits::TrustList, Balance, Ending, WorkerRegistry, WorkerView};
 
-use crate::{types::Worker, Config, Error, HoldReason, Pallet, Served, Workers};
+use crate::{reliability, types::Worker, Config, Error, HoldReason, Pallet, Served, SuspendedUntil, Workers};
 
 impl<T: Config> WorkerRegistry<T::AccountId> for Pallet<T> {
-	fn active(worker: &T::AccountId) -> Option<WorkerView> {
-		let worker = Workers::<T>::get(worker)?;
+	fn active(id: &T::AccountId) -> Option<WorkerView> {
+		let worker = Workers::<T>::get(id)?;
 		let stands = worker.expires_at > T::Time::now()
 			&& worker.retired_at.is_none()
 			&& !worker.banned
+			&& worker.stake >= T::Stake::get() / 2
 			&& T::Trust::trusted(&worker.root, &worker.measurement)
 			&& !T::Trust::platform_banned(&worker.platform);
 		stands.then_some(WorkerView {
@@ -25,6 +26,7 @@ impl<T: Config> WorkerRegistry<T::AccountId> for Pallet<T> {
 			receipt_key: worker.receipt_key,
 			previous_receipt_key: worker.previous.map(|previous| previous.receipt_key),
 			expires_at: worker.expires_at,
+			suspended: SuspendedUntil::<T>::get(id).is_some_and(|until| Pallet::<T>::now() < until),
 		})
 	}
 
@@ -40,8 +42,8 @@ impl<T: Config> WorkerRegistry<T::AccountId> for Pallet<T> {
 		})
 	}
 
-	fn claim_closed(worker: &T::AccountId, ending: Ending) {
-		note::<T>(worker, |worker| {
+	fn claim_closed(id: &T::AccountId, ending: Ending) {
+		note::<T>(id, |worker| {
 			worker.open_claims = worker.open_claims.saturating_sub(1);
 			let tally = &mut worker.tally;
 			let count = match ending {
@@ -51,6 +53,7 @@ impl<T: Config> WorkerRegistry<T::AccountId> for Pallet<T> {
 				Ending::Released => &mut tally.released,
 			};
 			*count = count.saturating_add(1);
+			reliability::note::<T>(id, worker, ending);
 		});
 	}
 

@@ -64,6 +64,19 @@ pub struct Tally {
 	pub declined: u32,
 }
 
+/// How a worker's latest claims ended. Both counts are halved whenever the window is over, so that old ones fade.
+#[derive(
+	Clone, Copy, Default, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Reliability {
+	/// The block in which the window began.
+	pub since: u32,
+	/// Claims that ended, whichever way.
+	pub ended: u32,
+	/// Those of them that ran out.
+	pub lapsed: u32,
+}
+
 /// A registration. The quote itself stays in the extrinsic of block `registered_at`, where anyone can read it again.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Worker {

@@ -32,6 +32,8 @@ pub trait WeightInfo {
 	fn report_equivocation() -> Weight;
 	/// Estimated from the keys that it touches; not measured yet.
 	fn ban() -> Weight;
+	/// Estimated from the keys that it touches; not measured yet.
+	fn top_up() -> Weight;
 }
 
 /// The measured weights, with the chain's own database weights.
@@ -48,7 +50,7 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 		Weight::from_parts(1_500_000_000, 200_000).saturating_add(T::DbWeight::get().reads_writes(70, 70))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(600_000_000, 20_000).saturating_add(T::DbWeight::get().reads_writes(7, 40))
+		Weight::from_parts(600_000_000, 20_000).saturating_add(T::DbWeight::get().reads_writes(9, 42))
 	}
 	fn serve() -> Weight {
 		Weight::from_parts(200_000_000, 20_000).saturating_add(T::DbWeight::get().reads_writes(5, 4))
@@ -61,6 +63,9 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	}
 	fn ban() -> Weight {
 		Weight::from_parts(60_000_000, 6_000).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+	}
+	fn top_up() -> Weight {
+		Weight::from_parts(150_000_000, 8_000).saturating_add(T::DbWeight::get().reads_writes(3, 3))
 	}
 }
 
@@ -76,7 +81,7 @@ impl WeightInfo for () {
 		Weight::from_parts(1_500_000_000, 200_000).saturating_add(RocksDbWeight::get().reads_writes(70, 70))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(600_000_000, 20_000).saturating_add(RocksDbWeight::get().reads_writes(7, 40))
+		Weight::from_parts(600_000_000, 20_000).saturating_add(RocksDbWeight::get().reads_writes(9, 42))
 	}
 	fn serve() -> Weight {
 		Weight::from_parts(200_000_000, 20_000).saturating_add(RocksDbWeight::get().reads_writes(5, 4))
@@ -89,5 +94,8 @@ impl WeightInfo for () {
 	}
 	fn ban() -> Weight {
 		Weight::from_parts(60_000_000, 6_000).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+	}
+	fn top_up() -> Weight {
+		Weight::from_parts(150_000_000, 8_000).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
 	}
 }

@@ -3,14 +3,13 @@
 use codec::Encode;
 use frame_support::{
 	dispatch::{DispatchClass, GetDispatchInfo},
-	traits::Get,
 	weights::Weight,
 };
 use polkadot_sdk::*;
 use sp_core::{H160, H256};
 use sp_io::TestExternalities;
 use sp_keyring::Sr25519Keyring;
-use sp_runtime::BuildStorage;
+use sp_runtime::{traits::Convert, BuildStorage};
 
 use crate::{
 	config::{RuntimeBlockLength, MILLI_UNIT, UNIT},
@@ -109,15 +108,17 @@ fn results_releases_and_renewals_have_a_share_of_the_block_to_themselves() {
 		block: 1,
 		endpoint: Default::default(),
 	});
-	for call in [complete(0, 0), release, renew] {
-		assert_eq!(call.get_dispatch_info().class, DispatchClass::Operational);
-		assert_eq!(call.get_dispatch_info().pays_fee, frame_support::dispatch::Pays::Yes);
-	}
+	chain().execute_with(|| {
+		for call in [complete(0, 0), release, renew] {
+			assert_eq!(call.get_dispatch_info().class, DispatchClass::Operational);
+			assert_eq!(call.get_dispatch_info().pays_fee, frame_support::dispatch::Pays::Yes);
+		}
+	});
 }
 
 #[test]
 fn full_blocks_raise_the_fees_and_empty_ones_never_lower_them_below_the_constants() {
-	use sp_runtime::traits::{Convert, One};
+	use sp_runtime::traits::One;
 	chain().execute_with(|| {
 		let one = pallet_transaction_payment::Multiplier::one();
 		assert_eq!(Congestion::convert(one), one, "an empty block");
@@ -130,6 +131,11 @@ fn full_blocks_raise_the_fees_and_empty_ones_never_lower_them_below_the_constant
 	});
 }
 
+/// What a worker keeps for a model whose verdict was never measured.
+fn reserve() -> Balance {
+	EndingReserve::convert(crate::verifier::VERDICT_LIMIT.saturating_mul(2))
+}
+
 /// `attacks/market/poc_bond.py`: what a worker keeps is enough for the dearest end of a claim, now and when fees double.
 #[test]
 fn the_reserve_pays_for_every_ending() {
@@ -137,7 +143,7 @@ fn the_reserve_pays_for_every_ending() {
 		let result = complete(65_536, 16_384);
 		let release = RuntimeCall::Jobs(pallet_jobs::Call::release { job: H256::zero() });
 		let endings = fee(&result, result.encoded_size() as u32 + 150) + fee(&release, 300);
-		assert!(EndingReserve::get() > endings);
+		assert!(reserve() > endings);
 		pallet_transaction_payment::NextFeeMultiplier::<Runtime>::put(
 			pallet_transaction_payment::Multiplier::from_u32(2),
 		);
@@ -145,8 +151,8 @@ fn the_reserve_pays_for_every_ending() {
 		pallet_transaction_payment::NextFeeMultiplier::<Runtime>::put(
 			pallet_transaction_payment::Multiplier::from_u32(1),
 		);
-		assert!(EndingReserve::get() > dearer, "at twice the congestion");
-		assert!(EndingReserve::get() < 5 * UNIT, "and no more than a worker has: {}", EndingReserve::get());
+		assert!(reserve() > dearer, "at twice the congestion");
+		assert!(reserve() < 5 * UNIT, "and no more than a worker has: {}", reserve());
 	});
 }
 
@@ -157,7 +163,7 @@ fn the_least_price_covers_a_claim_and_an_ordinary_result() {
 		// What the contract does not use of its limit comes back.
 		let result = complete(512, 256);
 		let most = fee(&result, result.encoded_size() as u32 + 150) + fee(&claim, 200);
-		let unused = TransactionPayment::weight_to_fee(crate::verifier::VERDICT_LIMIT);
+		let unused = TransactionPayment::weight_to_fee(crate::verifier::VERDICT_LIMIT.saturating_mul(2));
 		let used = most - unused;
 		assert!(used < crate::config::MinPrice::get(), "{used}");
 	});
@@ -179,7 +185,7 @@ fn dust_and_state_have_their_price() {
 fn docs_economics_tells_the_runtimes_constants() {
 	use crate::{config::*, fees::PerByte};
 	let page = include_str!("../../../../docs/economics.md");
-	let amounts: [(&str, Balance); 11] = [
+	let amounts: [(&str, Balance); 12] = [
 		("ExistentialDeposit", ExistentialDeposit::get()),
 		("PerByte", PerByte::get()),
 		("PER_ITEM", PER_ITEM),
@@ -191,6 +197,7 @@ fn docs_economics_tells_the_runtimes_constants() {
 		("MinPrice", MinPrice::get()),
 		("MinBond", MinBond::get()),
 		("MaxBond", MaxBond::get()),
+		("MissShare", MissShare::get() * WorkerStake::get()),
 	];
 	for (name, amount) in amounts {
 		let fraction = format!("{:012}", amount % UNIT);
@@ -200,6 +207,8 @@ fn docs_economics_tells_the_runtimes_constants() {
 	}
 	let blocks = [
 		("FreeBlocks", FreeBlocks::get()),
+		("Suspension", Suspension::get()),
+		("ReliabilityWindow", ReliabilityWindow::get()),
 		("MaxDeadline", MaxDeadline::get()),
 		("Unbonding", Unbonding::get()),
 		("Retention", Retention::get()),
@@ -207,5 +216,30 @@ fn docs_economics_tells_the_runtimes_constants() {
 	for (name, number) in blocks {
 		let row = format!("| `{name}` | {number} |");
 		assert!(page.contains(&row), "docs/economics.md has no {row}");
+	}
+}
+
+/// Rule 10: a fifth of a fee and the whole tip go to whoever made the block; where nobody did, all of it to the pot.
+#[test]
+fn fees_are_shared_with_the_author_of_the_block() {
+	use crate::fees::{Pot, ToAuthorAndPot};
+	use frame_support::traits::{fungible::Balanced, OnUnbalanced};
+	use sp_consensus_aura::AURA_ENGINE_ID;
+	use sp_runtime::{Digest, DigestItem};
+	let [alice, pot] = [Sr25519Keyring::Alice.to_account_id(), Pot::get()];
+	let slot = DigestItem::PreRuntime(AURA_ENGINE_ID, 7u64.encode());
+	let garbled = DigestItem::PreRuntime(AURA_ENGINE_ID, vec![1, 2]);
+	for (named, digest) in [(true, vec![slot]), (false, vec![]), (false, vec![garbled])] {
+		chain().execute_with(|| {
+			System::initialize(&2, &H256::zero(), &Digest { logs: digest });
+			let before = Balances::free_balance(&alice);
+			let issuance = Balances::total_issuance();
+			let [fee, tip] = [10 * UNIT, UNIT].map(<Balances as Balanced<_>>::issue);
+			ToAuthorAndPot::on_unbalanceds([fee, tip].into_iter());
+			let paid = Balances::free_balance(&alice) - before;
+			assert_eq!(paid, if named { 3 * UNIT } else { 0 });
+			assert_eq!(Balances::free_balance(&pot), 11 * UNIT - paid);
+			assert_eq!(Balances::total_issuance(), issuance + 11 * UNIT, "nothing is lost");
+		});
 	}
 }

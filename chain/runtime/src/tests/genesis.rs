@@ -64,7 +64,7 @@ fn development_funds_the_published_keys() {
 
 #[test]
 fn the_lanes_contract_stands_in_the_development_genesis_and_is_the_repositorys() {
-	use proofward_primitives::{ContractCode, Lane, ModelRegistry, ProofVerifier};
+	use proofward_primitives::{ContractCode, Decision, Lane, ModelRegistry, ProofVerifier, RejectReason};
 	let artefact: serde_json::Value =
 		serde_json::from_str(include_str!("../../../../proofward/zkml/contracts/Groth16Verifier.json"))
 			.unwrap();
@@ -77,11 +77,13 @@ fn the_lanes_contract_stands_in_the_development_genesis_and_is_the_repositorys()
 		assert_eq!(crate::Models::model(&H256::zero()), None);
 		// It answers; to bytes that are no key, with no.
 		for key in [&[][..], &[0; 640], &[0xff; 640]] {
-			assert!(!crate::verifier::Contracts::well_formed(&contract, key));
+			let answer = crate::verifier::Contracts::well_formed(&contract, key).decision;
+			assert_eq!(answer, Decision::Rejected(RejectReason::ProofInvalid));
 		}
 		let zero = H256::zero();
-		let verdict = crate::verifier::Contracts::verify(&contract, &[1; 640], &zero, &zero, &[0; 256]);
-		use proofward_primitives::{Decision, RejectReason};
+		let limit = crate::verifier::VERDICT_LIMIT;
+		let verdict =
+			crate::verifier::Contracts::verify(&contract, &[1; 640], &zero, &zero, &[0; 256], limit);
 		assert_eq!(verdict.decision, Decision::Rejected(RejectReason::ProofInvalid));
 		assert!(verdict.weight.all_lt(crate::verifier::VERDICT_LIMIT));
 	});
@@ -106,5 +108,11 @@ fn a_verdict_fits_in_a_block() {
 	let most = weights.get(DispatchClass::Normal).max_extrinsic.unwrap();
 	let complete =
 		<<Runtime as pallet_jobs::Config>::WeightInfo as pallet_jobs::WeightInfo>::complete(65_536, 16_384);
-	assert!(crate::verifier::VERDICT_LIMIT.saturating_add(complete).all_lt(most));
+	// And a probe, when none can be had.
+	let contract = crate::verifier::VERDICT_LIMIT.saturating_mul(2);
+	assert!(contract.saturating_add(complete).all_lt(most));
+	let publish =
+		<<Runtime as pallet_models::Config>::WeightInfo as pallet_models::WeightInfo>::publish(4_096, 16_384);
+	let quote = <crate::Attestation as proofward_primitives::QuoteVerifier>::verify_quote_weight();
+	assert!(contract.saturating_add(publish).saturating_add(quote).all_lt(most));
 }

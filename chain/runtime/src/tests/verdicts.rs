@@ -12,6 +12,7 @@ use sp_runtime::BuildStorage;
 
 use crate::{
 	config::UNIT,
+	genesis::{preset, DEVELOPMENT},
 	verifier::{Contracts, VERDICT_LIMIT},
 	Balances, BalancesConfig, Revive, RuntimeGenesisConfig, RuntimeOrigin, System,
 };
@@ -25,6 +26,15 @@ fn chain() -> TestExternalities {
 		balances: BalancesConfig { balances, ..Default::default() },
 		..Default::default()
 	};
+	let mut chain = TestExternalities::new(config.build_storage().unwrap());
+	chain.execute_with(|| System::set_block_number(1));
+	chain
+}
+
+/// The development preset's chain, with the lane's contract.
+fn development() -> TestExternalities {
+	let patch = serde_json::from_slice(&preset(&DEVELOPMENT.into()).unwrap()).unwrap();
+	let config: RuntimeGenesisConfig = serde_json::from_value(patch).unwrap();
 	let mut chain = TestExternalities::new(config.build_storage().unwrap());
 	chain.execute_with(|| System::set_block_number(1));
 	chain
@@ -49,7 +59,14 @@ fn deploy(code: &str) -> VerifierContract {
 }
 
 fn ask(contract: &VerifierContract) -> Verdict {
-	Contracts::verify(contract, &[4; 40], &H256::repeat_byte(1), &H256::repeat_byte(2), &[3; 33])
+	Contracts::verify(
+		contract,
+		&[4; 40],
+		&H256::repeat_byte(1),
+		&H256::repeat_byte(2),
+		&[3; 33],
+		VERDICT_LIMIT,
+	)
 }
 
 #[test]
@@ -104,8 +121,14 @@ fn the_contract_is_asked_by_the_abi() {
 	chain().execute_with(|| {
 		let contract = deploy(&code);
 		assert_eq!(ask(&contract).decision, Decision::Accepted);
-		let other =
-			Contracts::verify(&contract, &[4; 40], &H256::repeat_byte(1), &H256::repeat_byte(2), &[3; 32]);
+		let other = Contracts::verify(
+			&contract,
+			&[4; 40],
+			&H256::repeat_byte(1),
+			&H256::repeat_byte(2),
+			&[3; 32],
+			VERDICT_LIMIT,
+		);
 		assert_eq!(other.decision, Decision::Rejected(ProofInvalid));
 	});
 }
@@ -116,10 +139,13 @@ fn keys_are_asked_about_by_the_abi() {
 	let code = format!("365f5f37365f207f{expected}145f5260205ff3");
 	chain().execute_with(|| {
 		let contract = deploy(&code);
-		assert!(Contracts::well_formed(&contract, &[4; 40]));
-		assert!(!Contracts::well_formed(&contract, &[4; 41]));
+		let says_yes = |contract: &VerifierContract, key: &[u8]| {
+			Contracts::well_formed(contract, key).decision == Decision::Accepted
+		};
+		assert!(says_yes(&contract, &[4; 40]));
+		assert!(!says_yes(&contract, &[4; 41]));
 		let elsewhere = VerifierContract { code_hash: H256::zero(), ..contract };
-		assert!(!Contracts::well_formed(&elsewhere, &[4; 40]));
+		assert!(!says_yes(&elsewhere, &[4; 40]));
 	});
 }
 
@@ -148,5 +174,50 @@ fn whatever_a_contract_does_is_undone() {
 		assert_eq!(ask(&logs).decision, Decision::Accepted);
 		assert_eq!(System::event_count(), events, "its log is gone");
 		assert_eq!(sp_io::storage::root(sp_runtime::StateVersion::V1), root, "state is as before");
+	});
+}
+
+/// Rule 1, on the lane's own contract: the probe costs what a verdict does, and at the limit that follows from it every
+/// fault of a proof is still told from a fault of the contract. The last two proofs make the pairing take all the gas
+/// that it is given.
+#[test]
+fn the_probe_measures_a_verdict_of_the_groth16_lane() {
+	use proofward_primitives::{Lane, PROBED};
+	let proof: Vec<u8> = Contracts::probe(Lane::Groth16);
+	let generator = |count: usize| proof[64..192].repeat(count);
+	// alpha, beta, gamma, delta, IC0 to IC2: generators all.
+	let key = [proof[..64].to_vec(), generator(3), proof[..64].repeat(3)].concat();
+	development().execute_with(|| {
+		let contract = pallet_models::Verifiers::<crate::Runtime>::get(Lane::Groth16).unwrap();
+		assert_eq!(Contracts::well_formed(&contract, &key).decision, Decision::Accepted);
+		let ask = |proof: &[u8], limit| Contracts::verify(&contract, &key, &PROBED, &PROBED, proof, limit);
+		let probed = ask(&proof, VERDICT_LIMIT);
+		assert_eq!(probed.decision, Decision::Rejected(ProofInvalid));
+		assert!(probed.weight.saturating_mul(2).all_lt(VERDICT_LIMIT), "{:?}", probed.weight);
+
+		let limit = probed.weight.saturating_mul(2);
+		let (mut off_curve, mut off_twist) = (proof.clone(), proof.clone());
+		off_curve[63] = 3;
+		off_twist[191] ^= 1;
+		for (fault, proof) in [("A off its curve", off_curve), ("B off its curve", off_twist)] {
+			let verdict = ask(&proof, limit);
+			assert_eq!(verdict.decision, Decision::Rejected(ProofInvalid), "{fault}");
+			assert!(verdict.weight.all_lte(limit), "{fault}");
+		}
+		// e(-A, B) e(alpha, beta) e(IC0 + IC1 + IC2, gamma) e(C, delta) with A = 5 G1 (EIP-196) is one: 1 + 3 + 1 = 5.
+		let five = "17c139df0efee0f766bc0204762b774362e4ded88953a39ce849a8a7fa163fa9\
+			01e0559bacb160664764a357af8a9fe70baa9258e0b959273ffc5718c6d4cc7c";
+		let five = hex::decode(five.replace(char::is_whitespace, "")).unwrap();
+		let verdict = ask(&[&five[..], &proof[64..]].concat(), limit);
+		assert_eq!(verdict.decision, Decision::Accepted, "a true proof fits");
+		assert!(
+			verdict.weight.all_lte(probed.weight.saturating_add(probed.weight / 10)),
+			"and costs no more"
+		);
+		assert_eq!(
+			ask(&proof, probed.weight / 2).decision,
+			Decision::Rejected(CallFailed),
+			"less is too little"
+		);
 	});
 }

@@ -4,15 +4,19 @@ use polkadot_sdk::{
 	frame_support::{
 		assert_ok,
 		dispatch::{GetDispatchInfo, PostDispatchInfo},
+		storage::with_storage_layer,
 		traits::fungible::Inspect,
 		weights::Weight,
 	},
 	frame_system::RawOrigin,
 	sp_core::H256,
 	sp_io::hashing::sha2_256,
-	sp_runtime::traits::Dispatchable,
+	sp_runtime::{
+		traits::{Convert, Dispatchable},
+		DispatchError,
+	},
 };
-use proofward_primitives::{Balance, Decision, Level, RejectReason, Setup};
+use proofward_primitives::{Balance, Decision, Level, ModelRegistry, RejectReason, Setup};
 
 use super::{invariants, mock::*};
 use crate::{Error, Event, Jobs as Records, Queues, Sealed, Status, WeightInfo};
@@ -231,7 +235,8 @@ fn poc_a_clients_price_sizes_the_bond() {
 			"its declaration caps them"
 		);
 		amend_model(|model| model.bond = BOND);
-		let spare = free(&worker(0)) - EXISTENTIAL - BOND - EndingReserve::get();
+		let spare =
+			free(&worker(0)) - EXISTENTIAL - BOND - EndingReserve::convert(VERDICT_LIMIT.saturating_mul(2));
 		pay(&worker(0), &client(1), spare + 1);
 		assert_eq!(claim(&worker(0), job), Err(Error::<Test>::CannotPayForEnding.into()));
 		pay(&client(1), &worker(0), 1);
@@ -437,7 +442,8 @@ fn a_verdicts_weight_is_declared_at_its_most_and_charged_as_used() {
 		let outcome = Outcome::honest(&worker(0), job);
 		let own =
 			<() as WeightInfo>::complete(outcome.sealed_output.len() as u32, outcome.proof.len() as u32);
-		assert_eq!(outcome.call().get_dispatch_info().call_weight, own.saturating_add(MAX_VERDICT_WEIGHT));
+		let asked = || outcome.call().get_dispatch_info().call_weight;
+		assert_eq!(asked(), own.saturating_add(VERDICT_LIMIT.saturating_mul(2)), "a verdict and a probe");
 
 		let actual = |outcome: &Outcome| -> Option<Weight> {
 			let origin = RawOrigin::Signed(outcome.worker.clone()).into();
@@ -450,6 +456,94 @@ fn a_verdicts_weight_is_declared_at_its_most_and_charged_as_used() {
 		let mut refused = outcome.clone();
 		refused.receipt.block = 0;
 		assert_eq!(actual(&refused), Some(own), "a refusal before the verdict does not pay for one");
+		let mut faulty = outcome.clone();
+		faulty.proof[0] = FAULTY;
+		faulty.receipt.proof_hash = sha2_256(&faulty.proof).into();
+		let both = VERDICT_WEIGHT.saturating_mul(2);
+		with_storage_layer(|| {
+			assert_eq!(actual(&faulty), Some(own.saturating_add(both)));
+			Err::<(), _>(DispatchError::Other("undo"))
+		})
+		.expect_err("undone");
 		assert_eq!(actual(&outcome), Some(own.saturating_add(VERDICT_WEIGHT)));
+
+		// What is not claimed may be another job by the time the call is made, in a batch: as dear as any.
+		let most = own.saturating_add(MAX_VERDICT_WEIGHT.saturating_mul(2));
+		assert_eq!(asked(), most, "an ended job");
+		let unknown = Outcome { job: H256::zero(), ..outcome.clone() };
+		assert_eq!(unknown.call().get_dispatch_info().call_weight, most, "no job");
+	});
+}
+
+/// Rule 4: a proof on which the contract fails costs what holding the job costs, for the contract judges others.
+#[test]
+fn a_proof_that_makes_the_contract_fail_is_no_free_way_to_hold_a_job_up() {
+	let table: [(u32, Balance); 4] = [(0, 0), (3, 0), (10, BOND / 2), (CLAIM_BLOCKS, BOND)];
+	for (held, cost) in table {
+		new_test_ext().execute_with(|| {
+			let job = Order::default().claimed_by(&worker(0));
+			at(1 + held);
+			let mut outcome = Outcome::honest(&worker(0), job);
+			outcome.proof[0] = FAULTY;
+			outcome.receipt.proof_hash = sha2_256(&outcome.proof).into();
+			let before = free(&client(0));
+			assert_ok!(outcome.deliver());
+			assert_eq!(free(&worker(0)), ENDOWMENT - cost, "after {held} blocks");
+			assert_eq!(free(&client(0)), before + cost);
+			assert_eq!(status(job), Status::Queued);
+			let reason = RejectReason::CallFailed;
+			let event = Event::FaultyProof { job, worker: worker(0), reason, bond_cut: cost };
+			System::assert_last_event(event.into());
+			assert!(!Models::model(&MODEL).expect("published").retired, "the entry is as good as before");
+			assert_eq!(claim(&worker(0), job), Err(Error::<Test>::HasDeclined.into()));
+			assert_ok!(claim(&worker(1), job));
+			invariants::hold();
+		});
+	}
+}
+
+/// Rule 1: a contract that judges nothing retires the entry by itself, whoever met it.
+#[test]
+fn an_entry_that_its_contract_cannot_judge_retires_by_itself() {
+	for reason in [RejectReason::Reverted, RejectReason::CallFailed, RejectReason::MalformedAnswer] {
+		new_test_ext().execute_with(|| {
+			let job = Order::default().claimed_by(&worker(0));
+			answer(Decision::Rejected(reason));
+			assert_ok!(Outcome::honest(&worker(0), job).deliver());
+			assert_eq!(asked(), 2, "the verdict and the probe");
+			assert!(Models::model(&MODEL).expect("published").retired);
+			assert_eq!(Order::numbered(2).submit(), Err(Error::<Test>::ModelRetired.into()));
+		});
+	}
+	new_test_ext().execute_with(|| {
+		let job = Order::default().claimed_by(&worker(0));
+		answer(Decision::Rejected(RejectReason::CodeChanged));
+		assert_ok!(Outcome::honest(&worker(0), job).deliver());
+		assert!(
+			!Models::model(&MODEL).expect("published").retired,
+			"governance changed the lane, not the entry"
+		);
+	});
+}
+
+#[test]
+fn a_suspended_worker_takes_no_new_work_and_ends_what_it_holds() {
+	new_test_ext().execute_with(|| {
+		let job = Order::default().claimed_by(&worker(0));
+		let waiting = Order { recipients: vec![worker(0)], ..Order::numbered(2) }.placed();
+		amend(&worker(0), |entry| entry.suspended = true);
+		assert_eq!(claim(&worker(0), waiting), Err(Error::<Test>::WorkerSuspended.into()));
+		assert_eq!(Order::numbered(3).submit(), Err(Error::<Test>::WorkerSuspended.into()));
+		assert_ok!(Outcome::honest(&worker(0), job).deliver());
+		assert_ok!(decline(&worker(0), waiting));
+		invariants::hold();
+	});
+}
+
+#[test]
+fn nothing_is_submitted_to_a_lane_without_a_contract() {
+	new_test_ext().execute_with(|| {
+		amend_model(|model| model.verifier = None);
+		assert_eq!(Order::default().submit(), Err(Error::<Test>::LaneClosed.into()));
 	});
 }

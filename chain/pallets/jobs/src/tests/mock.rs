@@ -16,7 +16,7 @@ use polkadot_sdk::{
 		TestExternalities,
 	},
 	sp_runtime::{
-		traits::{Dispatchable, IdentityLookup},
+		traits::{Convert, Dispatchable, IdentityLookup},
 		AccountId32, BuildStorage, DispatchError, DispatchResult, Permill,
 	},
 };
@@ -81,7 +81,14 @@ parameter_types! {
 	pub const Retention: u32 = 500;
 	pub const MinPrice: Balance = 400;
 	pub const FreeBlocks: u32 = 3;
-	pub const EndingReserve: Balance = 2_000;
+}
+
+/// Two thousand, and a millionth of the verdict's time.
+pub struct EndingReserve;
+impl Convert<Weight, Balance> for EndingReserve {
+	fn convert(verdict: Weight) -> Balance {
+		2_000 + Balance::from(verdict.ref_time() / 1_000_000)
+	}
 }
 
 impl pallet_jobs::Config for Test {
@@ -110,6 +117,7 @@ pub struct Entry {
 	pub has_previous: bool,
 	pub expired: bool,
 	pub open_claims: u32,
+	pub suspended: bool,
 	/// Its least price for every model; `None`: it serves none.
 	pub least: Option<Balance>,
 	/// How its claims ended, and how often it declined.
@@ -131,6 +139,7 @@ impl WorkerRegistry<AccountId> for Workers {
 				.has_previous
 				.then(|| receipt_pair(worker, entry.epoch - 1).public().0),
 			expires_at: 0,
+			suspended: entry.suspended,
 		})
 	}
 	fn serves(worker: &AccountId, _: &H256) -> Option<Balance> {
@@ -188,6 +197,10 @@ impl ModelRegistry<AccountId> for Models {
 	fn verifying_key(id: &H256) -> Vec<u8> {
 		id.as_bytes().to_vec()
 	}
+	fn faulted(id: &H256) {
+		let retire = |(_, view): &mut (H256, ModelView<AccountId>)| view.retired = true;
+		MODELS.with_borrow_mut(|models| models.iter_mut().filter(|(known, _)| known == id).for_each(retire));
+	}
 	fn model(id: &H256) -> Option<ModelView<AccountId>> {
 		MODELS
 			.with_borrow(|models| models.iter().find(|(known, _)| known == id).map(|(_, view)| view.clone()))
@@ -202,17 +215,26 @@ pub fn amend_model(change: impl FnOnce(&mut ModelView<AccountId>)) {
 /// What a verdict costs, and the most that it could.
 pub const VERDICT_WEIGHT: Weight = Weight::from_parts(70_000_000, 7_000);
 pub const MAX_VERDICT_WEIGHT: Weight = Weight::from_parts(900_000_000, 90_000);
+/// What the models pallet measured.
+pub const VERDICT_LIMIT: Weight = Weight::from_parts(140_000_000, 14_000);
 /// Where the mock contract leaves a trace, which must not survive.
 pub const TRACE: &[u8] = b"trace of a verdict";
 
 /// Accepts [`proof_of`] its commitments; leaves a trace in state; does what [`hostile`] says on the way.
 pub struct Verifier;
 impl ProofVerifier for Verifier {
-	fn well_formed(_: &VerifierContract, _: &[u8]) -> bool {
+	fn well_formed(_: &VerifierContract, _: &[u8]) -> Verdict {
 		unreachable!("the jobs pallet publishes nothing")
 	}
-	fn verify(contract: &VerifierContract, key: &[u8], input: &H256, output: &H256, proof: &[u8]) -> Verdict {
-		assert_eq!(*contract, CONTRACT);
+	fn verify(
+		contract: &VerifierContract,
+		key: &[u8],
+		input: &H256,
+		output: &H256,
+		proof: &[u8],
+		limit: Weight,
+	) -> Verdict {
+		assert_eq!((*contract, limit), (CONTRACT, VERDICT_LIMIT));
 		assert!([MODEL, OTHER_MODEL].iter().any(|model| model.as_bytes() == key), "the model's own key");
 		ASKED.set(ASKED.get() + 1);
 		unhashed::put(TRACE, &1u8);
@@ -222,12 +244,19 @@ impl ProofVerifier for Verifier {
 		} else {
 			Decision::Rejected(RejectReason::ProofInvalid)
 		};
-		Verdict { decision: ANSWER.get().unwrap_or(honest), weight: VERDICT_WEIGHT }
+		let faulty = (proof.first() == Some(&FAULTY)).then_some(Decision::Rejected(RejectReason::CallFailed));
+		Verdict { decision: ANSWER.get().or(faulty).unwrap_or(honest), weight: VERDICT_WEIGHT }
+	}
+	fn probe(_: Lane) -> Vec<u8> {
+		vec![0; 32]
 	}
 	fn max_weight() -> Weight {
 		MAX_VERDICT_WEIGHT
 	}
 }
+
+/// What a proof begins with on which the mock contract fails.
+pub const FAULTY: u8 = 0xfa;
 
 pub fn proof_of(input: &H256, output: &H256) -> Vec<u8> {
 	blake2_256(&(input, output).encode()).to_vec()
@@ -288,6 +317,7 @@ pub fn new_test_ext() -> TestExternalities {
 		setup: Setup::Dev,
 		publisher: PUBLISHER,
 		verifier: Some(CONTRACT),
+		verdict_limit: VERDICT_LIMIT,
 		price: PRICE,
 		share: Permill::from_percent(10),
 		bond: BOND,
@@ -314,6 +344,7 @@ pub fn new_test_ext() -> TestExternalities {
 				has_previous: false,
 				expired: false,
 				open_claims: 0,
+				suspended: false,
 				least: Some(0),
 				endings: [0; 5],
 			};

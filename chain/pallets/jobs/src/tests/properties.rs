@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use polkadot_sdk::{frame_support::traits::fungible::Inspect, sp_core::H256};
+use polkadot_sdk::{frame_support::traits::fungible::Inspect, sp_core::H256, sp_io::hashing::sha2_256};
 use proofward_primitives::{Balance, Decision, RejectReason};
 use proptest::{collection::vec, prelude::*};
 
@@ -35,6 +35,7 @@ enum Action {
 		job: u8,
 		worker: u8,
 		good_proof: bool,
+		faulty: bool,
 		good_receipt: bool,
 	},
 	Expire {
@@ -74,9 +75,20 @@ fn action() -> impl Strategy<Value = Action> {
 		8 => (job.clone(), worker.clone()).prop_map(|(job, worker)| Action::Claim { job, worker }),
 		2 => (job.clone(), worker.clone()).prop_map(|(job, worker)| Action::Release { job, worker }),
 		2 => job.clone().prop_map(|job| Action::Lapse { job }),
-		6 => (job.clone(), worker.clone(), prop::bool::weighted(0.6), prop::bool::weighted(0.9)).prop_map(
-			|(job, worker, good_proof, good_receipt)| Action::Complete { job, worker, good_proof, good_receipt }
-		),
+		6 => (
+			job.clone(),
+			worker.clone(),
+			prop::bool::weighted(0.6),
+			prop::bool::weighted(0.1),
+			prop::bool::weighted(0.9),
+		)
+			.prop_map(|(job, worker, good_proof, faulty, good_receipt)| Action::Complete {
+				job,
+				worker,
+				good_proof,
+				faulty,
+				good_receipt,
+			}),
 		2 => job.clone().prop_map(|job| Action::Expire { job }),
 		2 => (job.clone(), worker).prop_map(|(job, worker)| Action::Decline { job, worker }),
 		1 => (job.clone(), 0..3u8).prop_map(|(job, client)| Action::Cancel { job, client }),
@@ -132,7 +144,7 @@ fn perform(action: &Action, orders: &mut Vec<Order>) {
 		Action::Claim { job, worker: who } => claim(&actor(who, pick(job)), pick(job)),
 		Action::Release { job, worker: who } => release(&actor(who, pick(job)), pick(job)),
 		Action::Lapse { job } => lapse(&client(0), pick(job)),
-		Action::Complete { job, worker: who, good_proof, good_receipt }
+		Action::Complete { job, worker: who, good_proof, faulty, good_receipt }
 			if Records::<Test>::contains_key(pick(job)) =>
 		{
 			let mut outcome = if good_proof {
@@ -140,6 +152,10 @@ fn perform(action: &Action, orders: &mut Vec<Order>) {
 			} else {
 				Outcome::with_bad_proof(&actor(who, pick(job)), pick(job))
 			};
+			if faulty {
+				outcome.proof[0] = FAULTY;
+				outcome.receipt.proof_hash = sha2_256(&outcome.proof).into();
+			}
 			outcome.receipt.level =
 				if good_receipt { outcome.receipt.level } else { proofward_primitives::Level::Simulated };
 			outcome.deliver()
@@ -201,7 +217,8 @@ impl Ledger {
 			// Rule 1 and rule 4: a bond is lost to the client that waited, and by nothing else.
 			Event::Lapsed { job, worker, bond_cut }
 			| Event::Released { job, worker, bond_cut }
-			| Event::Rejected { job, worker, bond_cut, .. } => {
+			| Event::Rejected { job, worker, bond_cut, .. }
+			| Event::FaultyProof { job, worker, bond_cut, .. } => {
 				assert!(bond_cut <= BOND, "more than the worker declared");
 				let client = self.clients[&job].clone();
 				self.shift(&worker, &client, bond_cut);

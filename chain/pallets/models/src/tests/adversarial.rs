@@ -255,3 +255,53 @@ fn a_publisher_cannot_certify_its_own_ceremony() {
 		assert_eq!(Records::<Test>::get(id).expect("kept").setup, Setup::Dev);
 	});
 }
+
+/// Rule 1: a contract that cannot judge proofs under a key takes no entry, and loses those that it has.
+#[test]
+fn an_entry_stands_while_its_contract_tells_a_false_proof_from_a_fault() {
+	use proofward_primitives::{Decision, RejectReason};
+	let faults = [
+		Decision::Accepted,
+		Decision::Rejected(RejectReason::Reverted),
+		Decision::Rejected(RejectReason::CallFailed),
+		Decision::Rejected(RejectReason::MalformedAnswer),
+	];
+	for fault in faults {
+		new_test_ext().execute_with(|| {
+			ProbeAnswer::set(fault);
+			assert_noop!(Offer::default().publish(), Error::<Test>::BadKey);
+			ProbeAnswer::set(Decision::Rejected(RejectReason::ProofInvalid));
+			let id = published();
+
+			ProbeAnswer::set(fault);
+			assert_ok!(Models::measure(RawOrigin::Signed(STRANGER).into(), id));
+			System::assert_last_event(crate::Event::Faulted { model: id }.into());
+			assert!(Models::model(&id).unwrap().retired);
+			let again = Models::measure(RawOrigin::Signed(STRANGER).into(), id);
+			assert_eq!(again.map_err(|error| error.error), Err(Error::<Test>::AlreadyRetired.into()));
+			assert_ok!(Models::do_try_state());
+
+			// The key was good when it was published: what is not the publisher's fault costs no deposit.
+			System::set_block_number(7 + MAX_DEADLINE + 1);
+			assert_ok!(Models::remove(RawOrigin::Signed(STRANGER).into(), id));
+			assert_eq!(Balances::free_balance(PUBLISHER), ENDOWMENT);
+			assert_eq!(crate::VerdictWeights::<Test>::iter().count(), 0);
+		});
+	}
+}
+
+#[test]
+fn a_closed_lane_says_nothing_about_its_models() {
+	new_test_ext().execute_with(|| {
+		let id = published();
+		let measure = || {
+			Models::measure(RawOrigin::Signed(STRANGER).into(), id).map(|_| ()).map_err(|error| error.error)
+		};
+		let gone = VerifierContract { address: EMPTY_ADDRESS, ..CONTRACT };
+		crate::Verifiers::<Test>::insert(Lane::Groth16, gone);
+		assert_noop!(measure(), Error::<Test>::NoSuchCode);
+		crate::Verifiers::<Test>::remove(Lane::Groth16);
+		assert_noop!(measure(), Error::<Test>::LaneClosed);
+		assert!(!Models::model(&id).unwrap().retired);
+	});
+}

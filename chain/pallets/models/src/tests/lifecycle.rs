@@ -5,12 +5,12 @@ use polkadot_sdk::{
 	frame_system::RawOrigin,
 	sp_core::H256,
 	sp_io::hashing::sha2_256,
-	sp_runtime::Permill,
+	sp_runtime::{traits::Dispatchable, Permill},
 };
-use proofward_primitives::{Lane, Level, ModelRegistry, QuoteVerifier, Setup};
+use proofward_primitives::{Lane, Level, ModelRegistry, QuoteVerifier, Setup, VerifierContract};
 
 use super::mock::*;
-use crate::{types::*, Call, Event, Models as Records, SetupEvidence};
+use crate::{types::*, Call, Event, Models as Records, SetupEvidence, WeightInfo};
 
 #[test]
 fn a_published_model_is_what_jobs_see() {
@@ -46,6 +46,46 @@ fn an_attested_setup_has_the_level_of_its_quotes_root() {
 			assert_eq!(record.grounds, Some(grounds));
 		});
 	}
+}
+
+/// Rule 1: what a verdict costs is measured once, by a proof that nobody chose, and not charged flat.
+#[test]
+fn a_verdicts_weight_is_measured_at_publishing() {
+	new_test_ext().execute_with(|| {
+		let id = published();
+		let limit = || Models::model(&id).expect("published").verdict_limit;
+		assert_eq!(limit(), PROBE_WEIGHT.saturating_mul(2), "with room to spare");
+
+		// Another contract of the lane, or another runtime, was not measured.
+		let other = VerifierContract { code_hash: H256::repeat_byte(0xce), ..CONTRACT };
+		crate::Verifiers::<Test>::insert(Lane::Groth16, other);
+		assert_eq!(limit(), MAX_WEIGHT);
+		crate::Verifiers::<Test>::insert(Lane::Groth16, CONTRACT);
+		crate::VerdictWeights::<Test>::mutate(id, |measured| measured.as_mut().unwrap().spec_version += 1);
+		assert_eq!(limit(), MAX_WEIGHT);
+
+		let measure = || Models::measure(RawOrigin::Signed(STRANGER).into(), id);
+		let used = measure().expect("anyone may").actual_weight;
+		assert_eq!(used, Some(<() as WeightInfo>::measure().saturating_add(PROBE_WEIGHT)));
+		System::assert_last_event(Event::Measured { model: id, weight: PROBE_WEIGHT }.into());
+		assert_eq!(limit(), PROBE_WEIGHT.saturating_mul(2));
+		assert_ok!(Models::do_try_state());
+	});
+}
+
+#[test]
+fn publishing_pays_for_what_the_contract_used() {
+	new_test_ext().execute_with(|| {
+		let offer = Offer::default();
+		let own = <() as WeightInfo>::publish(KEY.len() as u32, 0);
+		assert_eq!(
+			offer.call().get_dispatch_info().call_weight,
+			own.saturating_add(MAX_WEIGHT.saturating_mul(2))
+		);
+		let post = RuntimeCall::Models(offer.call()).dispatch(RawOrigin::Signed(PUBLISHER).into());
+		let used = own.saturating_add(LOOK_WEIGHT).saturating_add(PROBE_WEIGHT);
+		assert_eq!(post.expect("published").actual_weight, Some(used));
+	});
 }
 
 #[test]

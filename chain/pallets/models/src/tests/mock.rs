@@ -10,17 +10,20 @@ use polkadot_sdk::{
 	pallet_balances,
 	sp_core::{H160, H256},
 	sp_io::{hashing::sha2_256, TestExternalities},
-	sp_runtime::{traits::IdentityLookup, BuildStorage, DispatchError, DispatchResult},
+	sp_runtime::{
+		traits::{Dispatchable, IdentityLookup},
+		BuildStorage, DispatchError, DispatchResult,
+	},
 };
 use proofward_primitives::{
-	ids, messages, Balance, ContractCode, Lane, Level, ProofVerifier, QuoteVerifier, TrustList, Verdict,
-	Verified, VerifierContract,
+	ids, messages, Balance, ContractCode, Decision, Lane, Level, ProofVerifier, QuoteVerifier, RejectReason,
+	TrustList, Verdict, Verified, VerifierContract,
 };
 
 use crate::{
 	self as pallet_models,
 	types::{GenesisVerifier, Terms},
-	SetupEvidence,
+	Call, SetupEvidence,
 };
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
@@ -79,22 +82,35 @@ impl ContractCode for Contracts {
 }
 
 pub const CONTRACT: VerifierContract = VerifierContract { address: VERIFIER, code_hash: CODE };
+pub const PROBE: [u8; 3] = [0x50; 3];
+/// What the contract uses for a look at a key, and for the probe; and the most that it may.
+pub const LOOK_WEIGHT: Weight = Weight::from_parts(300_000, 0);
+pub const PROBE_WEIGHT: Weight = Weight::from_parts(400_000, 0);
+pub const MAX_WEIGHT: Weight = Weight::from_parts(2_000_000, 0);
 /// What the contract takes for a verifying key.
 pub const KEY: [u8; 40] = [0x4b; 40];
 
 impl ProofVerifier for Contracts {
-	fn well_formed(contract: &VerifierContract, key: &[u8]) -> bool {
-		*contract == CONTRACT && key == KEY
+	fn well_formed(contract: &VerifierContract, key: &[u8]) -> Verdict {
+		let key = *contract == CONTRACT && key == KEY;
+		let decision = if key { Decision::Accepted } else { Decision::Rejected(RejectReason::ProofInvalid) };
+		Verdict { decision, weight: LOOK_WEIGHT }
 	}
-	fn verify(_: &VerifierContract, _: &[u8], _: &H256, _: &H256, _: &[u8]) -> Verdict {
-		unreachable!("the models pallet judges no proofs")
+	fn verify(_: &VerifierContract, key: &[u8], _: &H256, _: &H256, proof: &[u8], _: Weight) -> Verdict {
+		assert_eq!((key, proof), (&KEY[..], &PROBE[..]), "the models pallet judges nobody's proofs");
+		Verdict { decision: ProbeAnswer::get(), weight: PROBE_WEIGHT }
+	}
+	fn probe(_: Lane) -> Vec<u8> {
+		PROBE.to_vec()
 	}
 	fn max_weight() -> Weight {
-		Weight::from_parts(2_000_000, 0)
+		MAX_WEIGHT
 	}
 }
 
 parameter_types! {
+	/// What the contract says to the probe.
+	pub static ProbeAnswer: Decision = Decision::Rejected(RejectReason::ProofInvalid);
 	pub static StruckOff: Vec<H256> = vec![];
 	pub static Banned: Vec<H256> = vec![];
 }
@@ -197,21 +213,27 @@ impl Offer {
 	pub const WEIGHTS: H256 = H256::repeat_byte(0x33);
 	pub const MANIFEST: H256 = H256::repeat_byte(0x44);
 
+	pub fn call(&self) -> Call<Test> {
+		Call::publish {
+			name: self.name.clone().try_into().expect("short"),
+			weights_digest: Self::WEIGHTS,
+			manifest_hash: self.manifest,
+			input_shape: self.input_shape.clone().try_into().expect("short"),
+			batch: self.batch,
+			lane: self.lane,
+			vk_hash: self.vk_hash,
+			key: self.key.clone().try_into().expect("short"),
+			circuit_digest: self.circuit_digest,
+			terms: self.terms,
+			evidence: self.evidence.clone(),
+		}
+	}
+
 	pub fn publish(&self) -> DispatchResult {
-		Models::publish(
-			RawOrigin::Signed(PUBLISHER).into(),
-			self.name.clone().try_into().expect("short"),
-			Self::WEIGHTS,
-			self.manifest,
-			self.input_shape.clone().try_into().expect("short"),
-			self.batch,
-			self.lane,
-			self.vk_hash,
-			self.key.clone().try_into().expect("short"),
-			self.circuit_digest,
-			self.terms,
-			self.evidence.clone(),
-		)
+		RuntimeCall::Models(self.call())
+			.dispatch(RawOrigin::Signed(PUBLISHER).into())
+			.map(|_| ())
+			.map_err(|error| error.error)
 	}
 
 	pub fn id(&self) -> H256 {
@@ -269,6 +291,7 @@ impl Default for Binding {
 }
 
 pub fn new_test_ext() -> TestExternalities {
+	ProbeAnswer::set(Decision::Rejected(RejectReason::ProofInvalid));
 	StruckOff::set(vec![]);
 	Banned::set(vec![]);
 	let config = RuntimeGenesisConfig {

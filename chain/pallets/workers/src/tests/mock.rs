@@ -6,6 +6,7 @@ use polkadot_sdk::{
 		dispatch::DispatchResult,
 		parameter_types,
 		traits::{ConstU128, ConstU32, ConstU64},
+		weights::Weight,
 	},
 	sp_core::{ed25519, Pair, H256},
 	sp_io::TestExternalities,
@@ -61,6 +62,7 @@ parameter_types! {
 	pub static Room: u32 = 2;
 	pub const SlashShare: Permill = Permill::from_percent(50);
 	pub const ReporterShare: Permill = Permill::from_percent(10);
+	pub const MissShare: Permill = Permill::from_percent(2);
 	pub const Pot: AccountId32 = POT;
 }
 
@@ -80,6 +82,7 @@ impl ModelRegistry<AccountId32> for Models {
 			lane: Lane::Groth16,
 			setup: Setup::Dev,
 			verifier: None,
+			verdict_limit: Weight::zero(),
 			price: 0,
 			share: Permill::zero(),
 			bond: 0,
@@ -90,6 +93,7 @@ impl ModelRegistry<AccountId32> for Models {
 	fn verifying_key(_: &H256) -> Vec<u8> {
 		vec![]
 	}
+	fn faulted(_: &H256) {}
 }
 
 pub struct PlatformRoom;
@@ -148,6 +152,9 @@ impl pallet_workers::Config for Test {
 	type Unbonding = ConstU32<UNBONDING>;
 	type SlashShare = SlashShare;
 	type ReporterShare = ReporterShare;
+	type ReliabilityWindow = ConstU32<100>;
+	type Suspension = ConstU32<50>;
+	type MissShare = MissShare;
 	type PlatformRoom = PlatformRoom;
 	type WeightInfo = ();
 }

@@ -3,3 +3,4 @@
 mod mock;
 mod registration;
 mod registry;
+mod reliability;

@@ -21,6 +21,7 @@ fn a_registration_stands_until_it_expires() {
 			receipt_key: receipt_pair(0x51).public().0,
 			previous_receipt_key: None,
 			expires_at: fixtures::now() + LIFETIME,
+			suspended: false,
 		};
 		assert_eq!(Workers::active(&ALICE), Some(expected));
 		at(fixtures::now() + LIFETIME - 1);
