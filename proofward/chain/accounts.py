@@ -1,6 +1,4 @@
-"""Accounts: 32 raw bytes inside, SS58 (prefix 42) for people; keypairs from a file or, for development, a
-URI.
-"""
+"""Accounts: 32 raw bytes inside, SS58 (prefix 42) for people; keypairs from a file or a development URI."""
 
 from __future__ import annotations
 
@@ -9,7 +7,6 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from scalecodec.utils.ss58 import ss58_decode, ss58_encode
 from substrateinterface import Keypair, KeypairType
 
 from proofward.chain.errors import ChainError
@@ -26,7 +23,7 @@ class AccountError(ChainError):
 
 def ss58(account: bytes) -> str:
     """The address of an account (32 bytes) as people write it."""
-    return str(ss58_encode(account, ss58_format=SS58_PREFIX))
+    return str(Keypair(public_key=account, ss58_format=SS58_PREFIX).ss58_address)
 
 
 def account(text: str | bytes) -> bytes:
@@ -35,7 +32,7 @@ def account(text: str | bytes) -> bytes:
         raw = text
     else:
         try:
-            raw = bytes.fromhex(text[2:] if text.startswith("0x") else ss58_decode(text))
+            raw = bytes.fromhex(text[2:]) if text.startswith("0x") else Keypair(ss58_address=text).public_key
         except (ValueError, IndexError):
             raise AccountError(f"{text!r} is neither an SS58 address nor 0x and 64 hex digits") from None
     if len(raw) != 32:

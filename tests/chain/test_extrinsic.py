@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scalecodec.base import RuntimeConfiguration, ScaleBytes
 
+from proofward.chain.accounts import AccountError, account, ss58
 from proofward.chain.errors import MetadataError, RpcError, invalid_extrinsic
 from proofward.chain.extrinsic import mortal_era
 from proofward.chain.metadata import Reader, read_metadata
@@ -73,3 +74,40 @@ def test_refusals_of_a_node_have_codes(data: str, code: str) -> None:
 
 def test_other_errors_of_a_node_are_no_refusals() -> None:
     assert invalid_extrinsic(RpcError("author_submitExtrinsic", -32603, "Internal error")) is None
+
+
+ALICES = "d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d"
+ALICES_ADDRESS = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ALICES_ADDRESS,
+        "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5",
+        f"0x{ALICES}",
+        bytes.fromhex(ALICES),
+    ],
+)
+def test_an_account_is_read_in_each_form(text: str | bytes) -> None:
+    assert account(text).hex() == ALICES
+    assert ss58(account(text)) == ALICES_ADDRESS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5",
+        "0x",
+        f"0x{ALICES[2:]}",
+        f"0x{ALICES}00",
+        ALICES_ADDRESS[:-1] + "Z",
+        "5Grwva0l",
+        "//Alice",
+        b"\0" * 31,
+    ],
+)
+def test_no_account(text: str | bytes) -> None:
+    with pytest.raises(AccountError):
+        account(text)

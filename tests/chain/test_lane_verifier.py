@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from web3 import Web3
@@ -11,7 +15,10 @@ from web3.exceptions import ContractCustomError
 from web3.middleware import SignAndSendRawMiddlewareBuilder
 
 from proofward.chain.ethereum.provider import SubstrateProvider
+from proofward.chain.ethereum.server import EthServer
 from proofward.devnet.chains import LocalChain
+from proofward.evidence.proof_file import prove, save
+from proofward.zkml import Artifact
 from proofward.zkml.contracts import (
     accepted,
     verifier_code,
@@ -21,7 +28,9 @@ from proofward.zkml.contracts import (
 )
 from tests.chain.test_web3 import ALITH
 from tests.contracts.trapdoor import Statement, Trapdoor
+from tests.evidence import RECORD
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "dapp.py"
 TRAPDOOR = Trapdoor.random(9)
 
 
@@ -69,3 +78,26 @@ def test_one_proof_and_sixteen_are_judged_as_on_any_evm(verifier: tuple[Web3, st
 def test_a_call_with_bytes_to_spare_is_refused(verifier: tuple[Web3, str]) -> None:
     with pytest.raises(ContractCustomError):
         ask(verifier, verify_calldata(TRAPDOOR.key, *TRAPDOOR.prove(1).case) + b"\0")
+
+
+def test_the_example_of_a_dapp(
+    chain: LocalChain, verifier: tuple[Web3, str], artifact: Artifact, tmp_path: Path
+) -> None:
+    """Through Ethereum's JSON-RPC: yes to a proof; no to another, and to another contract."""
+    save(prove(artifact, RECORD), tmp_path / "good.json")
+    save(prove(artifact, RECORD), tmp_path / "bad.json")
+    good, bad = (json.loads((tmp_path / name).read_text()) for name in ("good.json", "bad.json"))
+    (tmp_path / "bad.json").write_text(json.dumps({**bad, "proof": good["proof"]}))
+    key = artifact.path / "public" / "vk.bin"
+    with chain.connect() as client, EthServer(client) as server:
+
+        def run(contract: str, proof: str) -> tuple[int, str]:
+            command = [sys.executable, str(EXAMPLE), server.url, contract, str(key), str(tmp_path / proof)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            return done.returncode, done.stdout.splitlines()[-1]
+
+        assert run(verifier[1], "good.json") == (0, "the proof holds")
+        assert run(verifier[1], "bad.json") == (1, "the proof does NOT hold")
+        code, line = run(ALITH.address, "good.json")
+        assert code == 1
+        assert "its word proves nothing" in line

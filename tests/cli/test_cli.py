@@ -62,6 +62,15 @@ def test_the_verbs() -> None:
     assert set(VERBS) == names
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_verbs(shell: str) -> None:
+    words = {"COMP_WORDS": "proofward job su", "COMP_CWORD": "2", "_TYPER_COMPLETE_ARGS": "proofward job su"}
+    asked = {**words, "_TYPER_COMPLETE_FISH_ACTION": "get-args", "_PROOFWARD_COMPLETE": f"complete_{shell}"}
+    found = CliRunner().invoke(app, env=asked, prog_name="proofward").stdout
+    assert "submit" in found
+    assert "watch" not in found
+
+
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_every_verb_has_an_example_and_json(verb: str) -> None:
     command = VERBS[verb]

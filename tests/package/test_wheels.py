@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.parser import BytesParser
+from importlib.metadata import files
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,8 @@ def test_a_wheel_holds_the_package_whole_and_nothing_else(wheels: dict[str, Path
         for requirement in metadata.get_all("Requires-Dist") or []:
             if not requirement.startswith(("proofward", "ezkl==")) and 'extra == "dev"' not in requirement:
                 assert "<" in requirement, f"{name} asks for {requirement} without an upper bound"
+    prover = {str(file) for file in files("proofward-prover") or ()}
+    assert "proofward_prover-0.1.0.dist-info/licenses/LICENSE" in prover
     with zipfile.ZipFile(wheels["proofward"]) as archive:
         names = archive.namelist()
     assert {"proofward/py.typed", "proofward/zkml/contracts/Groth16Verifier.json"} <= set(names)

@@ -25,6 +25,8 @@ SOURCES = {
     "proofward-enclave": ("enclave_runtime", ("proofward_enclave", "pyproject.toml", "LICENSE")),
 }
 SECONDS = 300
+#: What pip and Python shall not see: a checkout on the path would hide what a wheel lacks.
+CLEAN = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def build_wheels(scratch: Path, out: Path) -> dict[str, Path]:
@@ -40,7 +42,7 @@ def build_wheels(scratch: Path, out: Path) -> dict[str, Path]:
                 shutil.copy(source, copy / part)
         pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps"]
         command = [*pip, "--no-build-isolation", "--wheel-dir", str(out), str(copy)]
-        subprocess.run(command, check=True, timeout=SECONDS)
+        subprocess.run(command, check=True, timeout=SECONDS, env=CLEAN)
     return {name: next(out.glob(f"{name.replace('-', '_')}-*.whl")) for name in SOURCES}
 
 
@@ -117,7 +119,7 @@ def make_venv(path: Path, wheels: dict[str, Path], *ours: str, extras: set[str] 
     chosen = [str(wheels[name]) for name in ours]
     pip = [sys.executable, "-m", "pip", "--python", str(path / "bin" / "python"), "install", "--quiet"]
     install = [*pip, "--no-index", "--no-deps", "--no-compile", *chosen]
-    subprocess.run(install, check=True, timeout=SECONDS)
+    subprocess.run(install, check=True, timeout=SECONDS, env=CLEAN)
     wanted = [
         one
         for name in ours
