@@ -1,5 +1,6 @@
-"""Build the lanes' verifiers into the package: proofward/zkml/contracts/NAME.json. `--check` writes nothing
-and fails where a committed artefact is not what its sources give."""
+"""Build the lanes' verifiers into the package, proofward/zkml/contracts/NAME.json, and into the runtime's
+genesis, chain/verifiers/LANE.hex. `--check` writes nothing and fails where a committed artefact is not what
+its sources give."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from proofward.zkml.verifier_contract import SETTINGS, compile_solidity
 HERE = Path(__file__).resolve().parent
 TARGET = HERE.parent / "proofward" / "zkml" / "contracts"
 SOURCES = {"Groth16Verifier": ("ILaneVerifier.sol", "Groth16Verifier.sol")}
+GENESIS = {"Groth16Verifier": HERE.parent / "chain" / "verifiers" / "groth16.hex"}
 
 
 def artefact(name: str) -> str:
@@ -43,21 +45,22 @@ def main() -> int:
     )
     check = parser.parse_args().check
     for name in SOURCES:
-        path = TARGET / f"{name}.json"
         try:
             text = artefact(name)
         except ContractError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
-        if not check:
-            path.write_text(text)
-        elif not path.is_file() or path.read_text() != text:
-            print(
-                f"error: {path.relative_to(HERE.parent)} is not what contracts/src gives; "
-                "if the source was meant to change, run python contracts/build.py and commit the artefact",
-                file=sys.stderr,
-            )
-            return 1
+        code = json.loads(text)["runtime_code"] + "\n"
+        for path, wanted in ((TARGET / f"{name}.json", text), (GENESIS[name], code)):
+            if not check:
+                path.write_text(wanted)
+            elif not path.is_file() or path.read_text() != wanted:
+                print(
+                    f"error: {path.relative_to(HERE.parent)} is not what contracts/src gives; if the source "
+                    "was meant to change, run python contracts/build.py and commit the artefact",
+                    file=sys.stderr,
+                )
+                return 1
         print(f"{name}: code hash 0x{json.loads(text)['code_hash']}")
     return 0
 

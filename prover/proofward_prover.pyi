@@ -24,7 +24,6 @@ Code = Literal[
     "malformed-program",
     "malformed-proof",
     "malformed-ptau",
-    "malformed-template",
     "over-limit",
     "overflow",
     "unsatisfied",
@@ -222,9 +221,6 @@ def verifying_key_json(verifying_key: bytes) -> str:
 
 def proof_json(input_commitment: bytes, output_commitment: bytes, proof: bytes) -> tuple[str, str]:
     """(proof, public signals) in snarkjs' JSON form."""
-
-def solidity_verifier(verifying_key: bytes, template: str) -> str:
-    """Fill contracts/Groth16Verifier.sol.tmpl with the key's constants."""
 
 def poseidon(inputs: Sequence[bytes], capacity: bytes | None = None) -> bytes:
     """circomlib's Poseidon of 1..16 field elements (32 bytes big-endian each, below the modulus).

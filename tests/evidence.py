@@ -33,7 +33,7 @@ from proofward.protocol import (
 )
 from proofward.protocol.requests import JobRequest
 from proofward.zkml import Artifact, available_lanes, compile_model
-from proofward.zkml.verifier_contract import expected_contract
+from proofward.zkml.contracts import verifier_code
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers.simulator import SimulatorProvider
@@ -94,14 +94,13 @@ def evidence(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Ev
 def make_evidence(artifact: Artifact, records: NDArray[np.float64], cache: Path) -> Evidence:
     """Do a job on `records` [n, 3] with the enclave's own code, and bundle what came of it."""
     public, manifest = artifact.public, artifact.manifest
-    contract = expected_contract(public, cache)
+    contract = verifier_code(manifest.lane)
     facts = {
         "publisher": PUBLISHER,
         "weights_digest": bytes.fromhex(manifest.weights_digest),
         "manifest_hash": public.manifest_hash,
         "vk_hash": bytes.fromhex(manifest.vk_hash),
-        "verifier": VERIFIER,
-        "code_hash": contract.code_hash,
+        "key_hash": public.key_hash,
     }
     model, job = model_id(lane=Lane.from_label(manifest.lane), **facts), job_id(CLIENT, bytes(32))
 
@@ -131,8 +130,6 @@ def make_evidence(artifact: Artifact, records: NDArray[np.float64], cache: Path)
         manifest_hash=public.manifest_hash,
         weights_digest=facts["weights_digest"],
         publisher=PUBLISHER,
-        verifier=VERIFIER,
-        code_hash=contract.code_hash,
         setup=DEV_SETUP,
         level=Level.SIMULATED,
     )
@@ -164,6 +161,7 @@ def make_evidence(artifact: Artifact, records: NDArray[np.float64], cache: Path)
             name="tiny",
             lane=manifest.lane,
             circuit_digest=bytes.fromhex(manifest.circuit_digest),
+            verifier=VERIFIER,
             contract_code=contract.runtime_code,
             files={"public/manifest.json": manifest.canonical(), **public.files},
             **facts,

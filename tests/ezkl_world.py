@@ -85,10 +85,4 @@ def world() -> World:
     return World(model, x, artifact, *proofs)
 
 
-def contract_cache() -> Path:
-    """Where the world's compiled contract is kept for the run."""
-    world()
-    return Path(_FOLDER[0].name) / "contracts"
-
-
 _FOLDER: list[tempfile.TemporaryDirectory[str]] = []

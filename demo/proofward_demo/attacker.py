@@ -30,6 +30,7 @@ from proofward.protocol import (
     open_job,
     seal_output,
     sha256,
+    sign_possession,
     sign_receipt,
     worker_report_data,
 )
@@ -113,30 +114,38 @@ class Attacker:
     ) -> Call:
         """A `register` call, right in all but what the arguments say."""
         number = self.client.finalised_head().number if block is None else block
-        report_data = worker_report_data(
-            genesis=self.client.genesis,
-            account=account or self.account,
-            hpke_key=self._hpke.public,
-            receipt_key=self._receipt_key.public,
-            epoch=EPOCH,
-            block_hash=self.client.block_hash(number),
-        )
+
+        def binding(whose: bytes) -> bytes:
+            return worker_report_data(
+                genesis=self.client.genesis,
+                account=whose,
+                hpke_key=self._hpke.public,
+                receipt_key=self._receipt_key.public,
+                epoch=EPOCH,
+                block_hash=self.client.block_hash(number),
+            )
+
         platform = _ForeignPlatform() if foreign else self._platform
-        quote = platform.quote(report_data, self._identity)
+        quote = platform.quote(binding(account or self.account), self._identity)
         if flip:
             quote = flip_bit(quote, len(quote) // 8)
         return workers.register(
             quote=quote,
             hpke_key=self._hpke.public,
             receipt_key=self._receipt_key.public,
+            possession=sign_possession(binding(self.account), self._receipt_key),
             epoch=EPOCH,
             block=number,
             endpoint="attacker",
         )
 
+    def serve(self, model: bytes) -> None:
+        """Declare that he does jobs of a model, at any price. Raises DispatchError."""
+        self.client.submit(workers.serve(model, 0), self.keypair)
+
     def claim(self, job: bytes) -> None:
-        """Claim a job. Raises DispatchError."""
-        self.client.submit(jobs.claim(job), self.keypair)
+        """Claim a job, on whatever bond. Raises DispatchError."""
+        self.client.submit(jobs.claim(job, 2**128 - 1), self.keypair)
 
     def solve(self, job: bytes, artifact: Artifact) -> Solution:
         """Open a claimed job, prove it, and make everything that `complete` takes."""

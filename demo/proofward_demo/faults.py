@@ -59,6 +59,7 @@ class Faults:
         for fault, error, call in attacks:
             self._pallet(fault, error, partial(self._send, call))
         self._send(make())
+        self.attacker.serve(self.model)
 
     def wrong_receipt(self) -> None:
         """A right result under a receipt of another key; the same result waits to be late."""

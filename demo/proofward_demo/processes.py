@@ -23,6 +23,7 @@ url = "{url}"
 dev_account = "{account}"
 data_dir = "{data}"
 endpoint = "demo"
+publishers = ["{publisher}"]
 expected_seconds = 2
 margin_blocks = 3
 
@@ -47,6 +48,7 @@ class Worker:
     sockets: Path
     url: str
     models: Path
+    publisher: str
     frozen: FrozenEnclave | None = None
     _processes: tuple[subprocess.Popen[bytes], ...] = ()
 
@@ -73,6 +75,7 @@ class Worker:
             data=self.folder / "data",
             models=self.models,
             socket=socket,
+            publisher=self.publisher,
             spawn=str(not freeze_work).lower(),
         )
         config.write_text(text)

@@ -19,7 +19,7 @@ import numpy as np
 from proofward.chain import SubstrateClient, accounts
 from proofward.chain.outbox import Outbox
 from proofward.chain.pallets import attestation, jobs, workers
-from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.models import ModelRecord, Terms
 from proofward.client import Client, Job, Outcome
 from proofward.devnet.chains import Devnet
 from proofward.errors import ProofwardError
@@ -37,6 +37,8 @@ from proofward_enclave.measure import simulated_measurement
 CLAIM_BLOCKS = {"mlp": 12, "logistic": 40}
 #: The only lane whose proofs hide what they are about, so the only one that a sealed job takes.
 LANE: Literal["groth16"] = "groth16"
+#: What a worker puts down for a claim: the least that the chain takes.
+BOND = 10**11
 PRICE = 2 * 10**12
 #: Blocks of age that the chain is given first, so that one of them is too old for a quote.
 AGE_BLOCKS = 260
@@ -93,6 +95,7 @@ class _Demo:
         first, second = self.start_workers(chain)
         self.publish_models(chain)
         self.wait_registered(chain, first, second)
+        self.wait_served(chain, first, second)
 
         main, second_kind = "mlp", "logistic"
         killed = self.job_of_a_killed_worker(main, first, second)
@@ -153,15 +156,13 @@ class _Demo:
                 outbox,
                 signer,
                 artifact.public,
-                price=PRICE,
-                claim_blocks=CLAIM_BLOCKS[kind],
-                cache=self.build / "cache",
+                terms=Terms(PRICE, 0, BOND, CLAIM_BLOCKS[kind]),
             )
             self.published[kind] = result.record
             self.say(
                 "publisher",
                 f"published 0x{result.model.hex()[:8]}… ({kind}), "
-                f"verifier 0x{result.record.verifier.hex()[:8]}…",
+                f"judged by 0x{result.contract.address.hex()[:8]}…",
                 result.record.published_at,
             )
 
@@ -206,7 +207,13 @@ class _Demo:
         started = []
         for name, uri in (("first", FIRST_WORKER), ("second", SECOND_WORKER)):
             worker = Worker(
-                name, uri, self.folder / name, sockets, self.client.chain.url, self.build / "models"
+                name,
+                uri,
+                self.folder / name,
+                sockets,
+                self.client.chain.url,
+                self.build / "models",
+                PUBLISHER,
             )
             self.stack.callback(worker.stop)
             worker.start(freeze_work=name == "first")
@@ -230,6 +237,17 @@ class _Demo:
                 f"registered: the pallet verified its quote, level {record.level.label}",
                 record.registered_at,
             )
+
+    def wait_served(self, chain: SubstrateClient, *started: Worker) -> None:
+        wanted = {record.id for record in self.published.values()}
+        for worker in started:
+            account = self.account(worker)
+            self._until(
+                lambda account=account: workers.serving(chain, account).keys() >= wanted,  # type: ignore[misc]
+                f"the {worker.name} worker to declare which models it serves",
+                worker,
+            )
+            self.say(worker.name, f"serves {len(wanted)} models of this publisher, says the chain")
 
     def _until(self, ready: Callable[[], bool], what: str, worker: Worker) -> None:
         end = time.monotonic() + WAIT_SECONDS

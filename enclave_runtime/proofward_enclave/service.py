@@ -9,9 +9,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-from proofward.protocol import bounds, worker_report_data
+from proofward.protocol import bounds, sign_possession, worker_report_data
 from proofward.protocol.enclave import EnclaveError, Request
 from proofward.protocol.requests import JobRequest, Params
+from proofward.zkml.contracts import verifier_code
+from proofward.zkml.errors import ContractError
 from proofward_enclave import VERSION, log
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.measure import simulated_measurement
@@ -92,6 +94,9 @@ class Service:
             "manifest_hash": artifact.public.manifest_hash,
             "weights_digest": bytes.fromhex(artifact.manifest.weights_digest),
             "vk_hash": bytes.fromhex(artifact.manifest.vk_hash),
+            "key_hash": artifact.public.key_hash,
+            "lane": artifact.manifest.lane,
+            "verifier_hash": _verifier_hash(artifact.manifest.lane),
         }
 
     async def _begin_epoch(self, params: Params, _: Abandoned) -> dict[str, Any]:
@@ -110,6 +115,7 @@ class Service:
         return {
             "hpke_key": epoch.hpke.public,
             "receipt_key": epoch.receipt.public,
+            "possession": sign_possession(binding, epoch.receipt),
             "quote": evidence.quote,
             "collateral": evidence.collateral,
         }
@@ -144,6 +150,14 @@ class Service:
         """Erase the keys and stop the provers."""
         self._epochs.erase()
         self._models.close()
+
+
+def _verifier_hash(lane: str) -> bytes | None:
+    """Code hash of the contract that has to judge the lane's proofs."""
+    try:
+        return verifier_code(lane).code_hash
+    except ContractError:
+        return None
 
 
 def _job_id(params: dict[str, Any]) -> str | None:

@@ -209,8 +209,7 @@ def _check_model(job: JobRequest, artifact: Artifact) -> None:
         manifest_hash=artifact.public.manifest_hash,
         lane=Lane.from_label(manifest.lane),
         vk_hash=bytes.fromhex(manifest.vk_hash),
-        verifier=job.verifier,
-        code_hash=job.code_hash,
+        key_hash=artifact.public.key_hash,
     )
     if found != job.context.model or weights != job.weights_digest:
         raise EnclaveError(

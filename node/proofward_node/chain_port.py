@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from proofward.chain.pallets import attestation, jobs, models, workers
 from proofward.chain.pallets.jobs import JobRecord
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
+from proofward.protocol import Lane
 from proofward_node.config import ConfigError
 from proofward_node.ports import ChainDown, ChainMoved, Head, Sent
 from proofward_node.registration import RegistrationRefused
@@ -123,28 +124,34 @@ class ChainPort:
         """A job's envelope, while it is open."""
         return await self._read(lambda: jobs.sealed(self._open, job))
 
-    async def queue(self, model: bytes, limit: int) -> list[bytes]:
-        """The first `limit` queued jobs of a model, oldest first."""
-        return await self._read(lambda: jobs.queue(self._open, model, limit))
-
     async def open_jobs(self, limit: int) -> list[bytes]:
-        """Up to `limit` open jobs, queued or claimed, in no order."""
-        return await self._read(lambda: jobs.open_ids(self._open, limit))
+        """Up to `limit` open jobs that name this worker or are held by it, in no order."""
+        return await self._read(lambda: jobs.open_for(self._open, self.account, limit))
 
-    async def claims(self) -> list[bytes]:
-        """Jobs under our claim."""
+    async def models(self, ids: Sequence[bytes]) -> list[ModelRecord]:
+        """Those of some models that there are."""
+        return list((await self._read(lambda: models.many(self._open, ids))).values())
 
-        def read() -> list[bytes]:
-            worker = workers.get(self._open, self.account)
-            if worker is None or worker.open_claims == 0:
-                return []
-            return [job for job, record in jobs.all(self._open) if record.claimed_by(self.account)]
+    async def live_models(self, pairs: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """See `proofward_node.ports.Chain.live_models`."""
+        return await self._read(lambda: models.live(self._open, pairs))
 
-        return await self._read(read)
+    async def judge(self, lane: Lane) -> bytes | None:
+        """See `proofward_node.ports.Chain.judge`."""
+        contract = await self._read(lambda: models.verifier(self._open, lane))
+        return None if contract is None else contract.code_hash
 
-    async def models(self) -> list[ModelRecord]:
-        """Every published model."""
-        return [record for _, record in await self._read(lambda: models.all(self._open))]
+    async def serving(self) -> dict[bytes, int]:
+        """The models that the chain says we serve, with the least price of each."""
+        return await self._read(lambda: workers.serving(self._open, self.account))
+
+    async def last_epoch(self) -> int | None:
+        """Our account's last epoch, through retirement too."""
+        return await self._read(lambda: workers.last_epoch(self._open, self.account))
+
+    async def unbonding(self) -> int:
+        """Blocks for which a stake stays after `retire`."""
+        return await self._read(lambda: int(self._open.constant("Workers", "Unbonding")))
 
     async def worker(self) -> WorkerRecord | None:
         """Our own record."""

@@ -7,12 +7,22 @@ refused, since a misspelt `min_price` would otherwise be a worker that works for
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from proofward.chain import accounts
 from proofward.errors import ProofwardError
 
 #: Unix socket paths longer than this are refused by the kernel (sun_path, unix(7)).
@@ -46,8 +56,29 @@ class ChainConfig(_Section):
         return value
 
 
+def _account(value: str) -> bytes:
+    try:
+        if accounts.is_dev_source(value):
+            return bytes(accounts.dev_keypair(value).public_key)
+        return accounts.account(value)
+    except accounts.AccountError as error:
+        raise ValueError(f"{value!r} is no account: {error.message}") from None
+
+
+def _model(value: str) -> bytes:
+    if re.fullmatch(r"0x[0-9a-fA-F]{64}", value) is None:
+        raise ValueError(f"{value!r} is no model's id: 0x and 64 hex digits")
+    return bytes.fromhex(value[2:])
+
+
+#: An account as 32 bytes, written as SS58 or hexadecimal; a development name (`//Bob`) stands for its key.
+Account = Annotated[bytes, BeforeValidator(_account)]
+ModelId = Annotated[bytes, BeforeValidator(_model)]
+
+
 class WorkerConfig(_Section):
-    """Who works, for what price at least (plancks, 10^-12 UNIT), and where the journal lives.
+    """Who works, whose models, for what price at least and on what bond at most (plancks, 10^-12 UNIT), and
+    where the journal lives.
 
     `key_file` holds one line, a mnemonic or a `0x` seed, mode 0600. `dev_account` (`//Alice`) is accepted
     on development chains only.
@@ -57,7 +88,13 @@ class WorkerConfig(_Section):
     dev_account: Annotated[str, Field(pattern=r"^//[A-Za-z0-9/_-]{1,64}$")] | None = None
     data_dir: Path
     endpoint: Annotated[str, Field(max_length=128)] = ""
+    publishers: Annotated[tuple[Account, ...], Field(max_length=256)] = ()
+    """Whose models are served when their artefacts are loaded: SS58 addresses or 0x and 64 hex digits."""
+    models: Annotated[tuple[ModelId, ...], Field(max_length=256)] = ()
+    """Models that are served whoever published them: 0x and 64 hex digits."""
     min_price: Annotated[int, Field(ge=0)] = 0
+    max_bond: Annotated[int, Field(ge=0)] = 10**12
+    """The most that is put down for one claim; models that ask for more are not served."""
     shutdown_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
     expected_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """First guess of a job's working time; measured times replace it."""

@@ -36,6 +36,7 @@ from proofward_node.journal import Journal, JournalError
 from proofward_node.metrics import HttpServer, Metrics
 from proofward_node.ports import ChainDown, ChainMoved, Head
 from proofward_node.registration import Registration, RegistrationRefused
+from proofward_node.serving import Offer, Serving
 
 log = structlog.get_logger("proofward_node")
 
@@ -167,6 +168,7 @@ class Node:
     enclave: EnclaveLink
     metrics: Metrics
     jobs: Jobs = field(init=False)
+    serving: Serving = field(init=False)
     registration: Registration = field(init=False)
     watch_seconds: float = WATCH_SECONDS
     _generation: int = 0
@@ -183,6 +185,7 @@ class Node:
             self.journal,
             Policy(
                 worker.min_price,
+                worker.max_bond,
                 self.config.chain.block_seconds,
                 worker.expected_seconds,
                 worker.margin_blocks,
@@ -191,6 +194,16 @@ class Node:
             on_outcome=self.metrics.outcome,
             on_seconds=lambda stage, seconds: self.metrics.stage.labels(stage).observe(seconds),
         )
+        offer = Offer(
+            frozenset(worker.publishers), frozenset(worker.models), worker.min_price, worker.max_bond
+        )
+        if offer.empty:
+            log.warning(
+                "serves-nothing",
+                message="worker.publishers and worker.models name nobody, so no job will be taken; name the "
+                "publishers or the models that you trust",
+            )
+        self.serving = Serving(self.chain, offer)
         self.registration = Registration(
             self.chain,
             self.enclave,
@@ -303,7 +316,8 @@ class Node:
             if worker is None:
                 return
             self._show(worker, head)
-            await self.jobs.discover(head)
+            await self.serving.declare(head)
+            await self.jobs.discover()
             # not the whole backlog: registration, models and queues are due again after a few blocks
             last = head.number + MODELS_EVERY_BLOCKS
             while await self.jobs.run(head, worker, stop) and not stop.is_set() and head.number < last:
@@ -336,7 +350,8 @@ class Node:
                 self._loaded = await self.enclave.load_models(folders)
                 self._folders = folders
             self._generation = self.enclave.generation
-        await self.jobs.serve(self._loaded)
+        await self.serving.refresh(self._loaded)
+        self.jobs.serve(self.serving.models)
         self._models_at = head.number
         self.metrics.balance.set(await self.chain.balance() / 10**12)
 

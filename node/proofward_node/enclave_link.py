@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from proofward.chain.pallets.models import ModelRecord
 from proofward.errors import ProofwardError
 from proofward.processes import bound_to_parent
 from proofward.protocol.enclave import (
@@ -48,11 +49,28 @@ class EnclaveDown(ProofwardError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """An artefact the enclave serves: what identifies it on the chain."""
+    """An artefact the enclave serves: what its entry on the chain must say, or a proof of it would be judged
+    by another key."""
 
     manifest_hash: bytes
     weights_digest: bytes
     vk_hash: bytes
+    key_hash: bytes
+    lane: str
+    verifier_hash: bytes | None
+    """Keccak-256 of the lane's verifier contract, as the enclave's version knows it; None when the lane has
+    none."""
+
+    @classmethod
+    def of(cls, reply: Mapping[str, Any]) -> LoadedModel:
+        """From the enclave's reply to `load_model`."""
+        return cls(**{field.name: reply[field.name] for field in fields(cls)})
+
+    def is_model(self, record: ModelRecord) -> bool:
+        """Whether a record on the chain is of this artefact."""
+        theirs = (record.manifest_hash, record.weights_digest, record.vk_hash, record.key_hash)
+        ours = (self.manifest_hash, self.weights_digest, self.vk_hash, self.key_hash)
+        return ours == theirs and self.lane == record.lane.label
 
 
 @dataclass
@@ -124,7 +142,7 @@ class EnclaveLink:
             except EnclaveError as error:
                 log.warning("model-refused", path=str(folder), code=error.code, message=error.message)
                 continue
-            loaded.append(LoadedModel(found["manifest_hash"], found["weights_digest"], found["vk_hash"]))
+            loaded.append(LoadedModel.of(found))
             log.info("model-loaded", path=str(folder), manifest=found["manifest_hash"].hex())
         return loaded
 

@@ -19,26 +19,25 @@ from proofward.chain.pallets import jobs as pallet
 from proofward.chain.pallets.jobs import Accepted, JobRecord, Refunded
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
-from proofward.protocol import JobContext
+from proofward.protocol import JobContext, ProtocolError, decode_envelope
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import JobRequest
-from proofward_node.enclave_link import EnclaveDown, LoadedModel
+from proofward_node.enclave_link import EnclaveDown
 from proofward_node.journal import HELD, Entry, Journal, Result, State
 from proofward_node.ports import Chain, Enclave, Head
 
 log = structlog.get_logger("proofward_node.worker")
 
-#: Jobs looked at in one queue and one round.
-QUEUE_SCAN = 64
-#: Blocks between two looks at the jobs outside the queues: another worker claimed them, and may have died.
-CLAIMED_EVERY_BLOCKS = 5
-#: Open jobs that such a look takes in.
-OPEN_SCAN = 1024
-#: Jobs of others that are remembered, so that they are not fetched again each block.
+#: Open jobs of ours that one look takes in: each was paid for by a client who chose this worker.
+OPEN_SCAN = 4096
+#: Jobs of models that we do not serve which are remembered, so that they are not fetched again each block.
 NOT_OURS = 4096
 #: Blocks that the next recipient of a job leaves to each one named before it, so that they do not all pay
 #: for one claim.
 STAGGER_BLOCKS = 2
+#: Kept beyond a bond, in the smallest unit: below this the chain refuses claims, since the worker could not
+#: pay for handing in a result or handing back.
+ENDING_RESERVE = 10**12
 #: How long the enclave may take to look into an envelope.
 INSPECT_SECONDS = 30.0
 #: Weight of the newest measurement in the running mean of a model's working time.
@@ -50,6 +49,9 @@ _FINAL_CLAIM_ERRORS = frozenset(
         "UnknownJob",
         "NotRecipient",
         "WasRejected",
+        "HasDeclined",
+        "BondTooHigh",
+        "LaneClosed",
         "LevelTooLow",
         "DevSetupRefused",
         "DeadlinePassed",
@@ -68,6 +70,7 @@ class Policy:
     """What the operator decides; see `proofward_node.config.WorkerConfig`."""
 
     min_price: int = 0
+    max_bond: int = 10**12
     block_seconds: float = 1.0
     expected_seconds: float = 5.0
     margin_blocks: int = 4
@@ -90,26 +93,23 @@ class Jobs:
     on_seconds: Callable[[str, float], None] = lambda stage, seconds: None
     models: dict[bytes, ModelRecord] = field(default_factory=dict)
     _not_ours: dict[bytes, None] = field(default_factory=dict)
-    _looked_at: int | None = None
+    _poor_at: int | None = None
 
     # finding work ---------------------------------------------------------------------------------
 
-    async def serve(self, loaded: list[LoadedModel]) -> None:
-        """Find the published models whose artefacts the enclave has loaded."""
-        ours = {(model.manifest_hash, model.weights_digest, model.vk_hash) for model in loaded}
-        known = self.models.keys()
-        self.models = {
-            model.id: model
-            for model in await self.chain.models()
-            if not model.retired and (model.manifest_hash, model.weights_digest, model.vk_hash) in ours
-        }
-        if self.models.keys() != known:
+    def serve(self, models: dict[bytes, ModelRecord]) -> None:
+        """Take jobs of these models from now on."""
+        if self.models.keys() != models.keys():
             self._not_ours.clear()  # jobs of a model that is served only now
+        self.models = models
 
     async def adopt(self) -> None:
         """Write down the claims that the chain holds for us and the journal does not know (a journal
         restored or lost): they go back."""
-        for job in await self.chain.claims():
+        worker = await self.chain.worker()
+        if worker is None or worker.open_claims == 0:
+            return
+        for job in await self.chain.open_jobs(OPEN_SCAN):
             entry = self.journal.get(job)
             if entry is not None and entry.state in HELD:
                 continue
@@ -125,15 +125,11 @@ class Jobs:
             )
             log.warning("claim-without-journal", job=job.hex())
 
-    async def discover(self, head: Head) -> None:
-        """Write down the open jobs of our models that name us: queued, or claimed by one that may die."""
-        for model in self.models:
-            for job in await self.chain.queue(model, QUEUE_SCAN):
-                await self._see(job)
-        if self._looked_at is None or head.number >= self._looked_at + CLAIMED_EVERY_BLOCKS:
-            self._looked_at = head.number
-            for job in await self.chain.open_jobs(OPEN_SCAN):
-                await self._see(job)
+    async def discover(self) -> None:
+        """Write down the open jobs of our models that name us: queued, or claimed by one that may die. The
+        chain keeps them by recipient, so that jobs of others cost nothing to pass over."""
+        for job in await self.chain.open_jobs(OPEN_SCAN):
+            await self._see(job)
 
     async def _see(self, job: bytes) -> None:
         if self._known(job):
@@ -175,12 +171,14 @@ class Jobs:
         entry = self.held()
         if entry is not None:
             return await self._drive(entry.job, worker, stop)
-        for entry in self.journal.entries(State.SEEN, State.INSPECTED):
+        for entry in self.journal.entries(State.SEEN, State.INSPECTED, State.DECLINING):
             if stop.is_set():
                 return False
             record = await self.chain.job(entry.job)
             if record is None or self._ended(record) is not None:
                 self._finish(entry.job, "unknown" if record is None else str(self._ended(record)))
+            elif entry.state is State.DECLINING:
+                await self._drive(entry.job, worker, stop)
             elif self._worth(record, worker, head):
                 if await self._drive(entry.job, worker, stop):
                     return True
@@ -213,6 +211,8 @@ class Jobs:
                 return await self._intend_claim(record, worker, stop)
             case State.CLAIMING:
                 return await self._claim(entry)
+            case State.DECLINING:
+                return await self._decline(entry)
         if not record.claimed_by(self.chain.account):
             return self._lost(job)
         match entry.state:
@@ -234,7 +234,7 @@ class Jobs:
     def _worth(self, record: JobRecord, worker: WorkerRecord, head: Head) -> bool:
         """Whether a claim in the next block can succeed, pays enough and leaves time for the work."""
         account, model = self.chain.account, self.models.get(record.model)
-        if model is None or account not in record.recipients or account in record.rejected_by:
+        if model is None or not record.is_for(account) or model.terms.bond > self.policy.max_bond:
             return False
         # a second hand-back costs the bond: only a job that we ourselves handed back on the way out is
         # tried again
@@ -276,6 +276,9 @@ class Jobs:
             if error.code in _PASSING_CODES:
                 return False
             log.warning("envelope-refused", code=error.code, message=error.message)
+            if error.code == "unknown-epoch" and _sealed_before(sealed, self.chain.account, worker.epoch):
+                self.journal.advance(record.id, State.DECLINING, outcome="keys-gone")
+                return True
             return self._finish(record.id, f"refused:{error.code}")
         if found.get("block") is not None:
             # its one receipt names a block of an earlier claim, and counts in no other
@@ -284,14 +287,34 @@ class Jobs:
         return True
 
     async def _intend_claim(self, record: JobRecord, worker: WorkerRecord, stop: asyncio.Event) -> bool:
-        if stop.is_set() or not self._worth(record, worker, await self.chain.finalised()):
+        worth = not stop.is_set() and self._worth(record, worker, await self.chain.finalised())
+        if not worth or not await self._can_pay(record):
             self.journal.advance(record.id, State.SEEN)
             return False
         self.journal.advance(record.id, State.CLAIMING)
         return True
 
+    async def _can_pay(self, record: JobRecord) -> bool:
+        """Whether the account can put down the bond and pay for the end of the claim: a claim that cannot be
+        ended loses its bond."""
+        balance = await self.chain.balance()
+        need = self.models[record.model].terms.bond + ENDING_RESERVE
+        if self._poor_at is not None and balance > self._poor_at:
+            self._poor_at = None
+        if balance >= need and self._poor_at is None:
+            return True
+        log.error("account-too-poor", balance=balance, needed_at_least=need, message="fund the account")
+        return False
+
+    async def _decline(self, entry: Entry) -> bool:
+        sent = await self.chain.send(f"decline:{entry.job.hex()}", pallet.decline(entry.job))
+        if sent.error is not None:
+            log.warning("decline-refused", error=sent.error)
+        return self._finish(entry.job, f"declined:{entry.outcome or 'keys-gone'}")
+
     async def _claim(self, entry: Entry) -> bool:
-        sent = await self.chain.send(f"claim:{entry.job.hex()}:{entry.attempt}", pallet.claim(entry.job))
+        call = pallet.claim(entry.job, self.policy.max_bond)
+        sent = await self.chain.send(f"claim:{entry.job.hex()}:{entry.attempt}", call)
         if sent.error is None:
             after = await self.chain.job(entry.job)
             if after is not None and after.claim and after.claimed_by(self.chain.account):
@@ -300,6 +323,8 @@ class Jobs:
                 return True
             return self._lost(entry.job)
         log.info("claim-refused", error=sent.error)
+        if sent.error == "CannotPayForEnding":
+            self._poor_at = await self.chain.balance()
         if sent.error in _FINAL_CLAIM_ERRORS:
             return self._finish(entry.job, f"refused:{sent.error}")
         self.journal.advance(entry.job, State.SEEN)
@@ -357,6 +382,14 @@ class Jobs:
         if rejected is not None:
             log.error("proof-rejected", reason=str(rejected.fields.get("reason")), block=sent.block)
             return self._finish(entry.job, "rejected")
+        faulty = sent.event("Jobs", "FaultyProof")
+        if faulty is not None:
+            log.error("faulty-proof", reason=str(faulty.fields.get("reason")), block=sent.block)
+            return self._finish(entry.job, "faulty-proof")
+        undecided = sent.event("Jobs", "NoVerdict")
+        if undecided is not None:
+            log.error("no-verdict", reason=str(undecided.fields.get("reason")), block=sent.block)
+            return self._finish(entry.job, "no-verdict")
         return self._lost(entry.job)
 
     async def _release(self, entry: Entry, record: JobRecord) -> bool:
@@ -427,11 +460,18 @@ class Jobs:
             manifest_hash=model.manifest_hash,
             weights_digest=model.weights_digest,
             publisher=model.publisher,
-            verifier=model.verifier,
-            code_hash=model.code_hash,
             setup=model.setup,
             level=worker.level,
         ).encode()
+
+
+def _sealed_before(envelope: bytes, account: bytes, epoch: int) -> bool:
+    """Whether the envelope is sealed to keys of an epoch of ours before `epoch`: an invented epoch, for which
+    a client would have us pay, is none."""
+    try:
+        return decode_envelope(envelope).recipient(account).epoch < epoch
+    except ProtocolError:
+        return False
 
 
 def _setup_allowed(model: ModelRecord, record: JobRecord) -> bool:

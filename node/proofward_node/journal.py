@@ -5,7 +5,8 @@ moves along
 
     seen -> inspected -> claiming -> claimed -> working -> proved -> completing -> done
                              |          |          |         |           |
-                             +----------+----------+---------+-> releasing -> done
+      |                      +----------+----------+---------+-> releasing -> done
+      +-> declining -> done
 
 and back to `seen` when its claim has ended without a verdict; nowhere else: an illegal step raises, since
 it would mean that the node has lost
@@ -60,8 +61,8 @@ class JournalError(ProofwardError):
 
 
 class State(StrEnum):
-    """Where a job stands, from this node's side. `claiming`, `completing` and `releasing` are intents: the
-    extrinsic may be out."""
+    """Where a job stands, from this node's side. `claiming`, `completing`, `releasing` and `declining` are
+    intents: the extrinsic may be out."""
 
     SEEN = "seen"
     INSPECTED = "inspected"
@@ -71,6 +72,7 @@ class State(StrEnum):
     PROVED = "proved"
     COMPLETING = "completing"
     RELEASING = "releasing"
+    DECLINING = "declining"
     DONE = "done"
 
 
@@ -78,7 +80,7 @@ class State(StrEnum):
 HELD = (State.CLAIMING, State.CLAIMED, State.WORKING, State.PROVED, State.COMPLETING, State.RELEASING)
 
 _STEPS: dict[State, frozenset[State]] = {
-    State.SEEN: frozenset({State.INSPECTED, State.RELEASING, State.DONE}),
+    State.SEEN: frozenset({State.INSPECTED, State.RELEASING, State.DECLINING, State.DONE}),
     State.INSPECTED: frozenset({State.SEEN, State.CLAIMING, State.RELEASING, State.DONE}),
     State.CLAIMING: frozenset({State.SEEN, State.CLAIMED, State.DONE}),
     State.CLAIMED: frozenset({State.WORKING, State.RELEASING, State.SEEN, State.DONE}),
@@ -86,6 +88,7 @@ _STEPS: dict[State, frozenset[State]] = {
     State.PROVED: frozenset({State.COMPLETING, State.RELEASING, State.SEEN, State.DONE}),
     State.COMPLETING: frozenset({State.COMPLETING, State.RELEASING, State.SEEN, State.DONE}),
     State.RELEASING: frozenset({State.RELEASING, State.SEEN, State.DONE}),
+    State.DECLINING: frozenset({State.DONE}),
     State.DONE: frozenset({State.SEEN}),
 }
 

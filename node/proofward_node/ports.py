@@ -7,6 +7,7 @@ Hashes and accounts are 32 bytes, block numbers and times as the chain counts th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ from proofward.chain.pallets.jobs import JobRecord
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.errors import ProofwardError
+from proofward.protocol import Lane
 
 
 class ChainDown(ProofwardError):
@@ -68,15 +70,31 @@ class Chain(Protocol):
 
     async def sealed(self, job: bytes) -> bytes | None: ...
 
-    async def queue(self, model: bytes, limit: int) -> list[bytes]: ...
+    async def open_jobs(self, limit: int) -> list[bytes]:
+        """Open jobs that name this worker, and those it holds; in no order."""
+        ...
 
-    async def open_jobs(self, limit: int) -> list[bytes]: ...
+    async def models(self, ids: Sequence[bytes]) -> list[ModelRecord]:
+        """Those of some models that there are."""
+        ...
 
-    async def claims(self) -> list[bytes]: ...
+    async def live_models(self, pairs: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """Ids of live models by (publisher, manifest hash)."""
+        ...
 
-    async def models(self) -> list[ModelRecord]: ...
+    async def judge(self, lane: Lane) -> bytes | None:
+        """The code hash of the contract that judges the lane's proofs; None when the lane is closed."""
+        ...
+
+    async def serving(self) -> dict[bytes, int]:
+        """The models that the chain says we serve, with the least price of each."""
+        ...
 
     async def worker(self) -> WorkerRecord | None: ...
+
+    async def last_epoch(self) -> int | None:
+        """The account's last epoch, through retirement too."""
+        ...
 
     async def collateral_missing(self, quote: bytes) -> bool: ...
 

@@ -67,6 +67,8 @@ class Registration:
             EnclaveError pass through.
         """
         record = await self.chain.worker()
+        if record is not None and not record.working:
+            raise RegistrationRefused(_stopped(record))
         status = await self.enclave.call("status", {}, EPOCH_TIMEOUT_SECONDS)
         reason = self._due(record, status, head)
         if record is not None and reason is None:
@@ -106,8 +108,9 @@ class Registration:
         self, record: WorkerRecord | None, status: dict[str, Any], head: Head, reason: str
     ) -> WorkerRecord:
         # an epoch that was begun and not registered is used again: a third one would erase the registered
-        # keys
-        epoch = max((record.epoch if record else 0) + 1, status.get("epoch") or 0)
+        # keys; an account's epochs only grow, through retirement too
+        last = record.epoch if record else await self.chain.last_epoch() or 0
+        epoch = max(last + 1, status.get("epoch") or 0)
         keys = await self.enclave.call(
             "begin_epoch",
             {
@@ -126,6 +129,7 @@ class Registration:
             quote=quote,
             hpke_key=keys["hpke_key"],
             receipt_key=receipt_key,
+            possession=keys["possession"],
             epoch=epoch,
             block=head.number,
             endpoint=self.endpoint,
@@ -161,3 +165,12 @@ class Registration:
         log.info("collateral-refreshed", block=sent.block, error=sent.error, bytes=len(collateral))
         if sent.error not in (None, "CollateralOlder"):
             raise RegistrationRefused(f"the chain refuses this platform's collateral: {sent.error}")
+
+
+def _stopped(record: WorkerRecord) -> str:
+    if record.banned:
+        return "governance, or evidence against it, has banned this worker: ask the consortium"
+    return (
+        f"this worker retired in block {record.retired_at}: take its stake back with `proofward worker "
+        "withdraw` once the unbonding time is over, then start it again"
+    )

@@ -1,9 +1,11 @@
-"""Leaving: the worker's registration ends and its stake comes back."""
+"""Leaving: the worker's registration ends, and its stake comes back when the unbonding time is over."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
+from proofward.chain import Call
 from proofward.chain.pallets import workers
 from proofward.errors import ProofwardError
 from proofward_node.chain_port import ChainPort
@@ -16,15 +18,38 @@ class RetireRefused(ProofwardError):
     """The worker is not registered, or cannot leave now. `code` says which."""
 
 
-def retire(config: NodeConfig) -> int:
-    """End the registration of a configuration's account; gives the block. The daemon must not be running.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The block of an act; from block `free_at` on the stake can be withdrawn."""
+
+    block: int
+    free_at: int
+
+
+def retire(config: NodeConfig) -> Left:
+    """End the registration of a configuration's account. The daemon must not be running.
 
     Raises RetireRefused, ConfigError, ChainMoved, JournalError (the daemon runs).
     """
-    return asyncio.run(_retire(config))
+    return asyncio.run(_act(config, "retire", workers.retire()))
 
 
-async def _retire(config: NodeConfig) -> int:
+def withdraw(config: NodeConfig) -> Left:
+    """Take the stake of a retired worker back; a small part stays on hold for the account's last epoch.
+
+    Raises as `retire`.
+    """
+    return asyncio.run(_act(config, "withdraw", workers.withdraw()))
+
+
+_ADVICE = {
+    "OpenClaims": "wait until its claims have ended",
+    "AlreadyRetired": "take the stake back with `proofward worker withdraw`",
+    "Banned": "what is left of its stake is for the consortium to free",
+}
+
+
+async def _act(config: NodeConfig, what: str, call: Call) -> Left:
     port = ChainPort(config.chain.url, config.signer, config.outbox, config.chain.genesis)
     try:
         await port.connect()
@@ -33,7 +58,17 @@ async def _retire(config: NodeConfig) -> int:
             record = await port.worker()
             if record is None:
                 raise RetireRefused("this account is not a registered worker", code="not-found")
-            sent = await port.send(f"retire:{record.epoch}:{record.receipt_key.hex()}", workers.retire())
+            unbonding = await port.unbonding()
+            free_at = (record.retired_at or 0) + unbonding
+            head = await port.finalised()
+            if what == "withdraw" and (record.retired_at is None or head.number < free_at):
+                raise RetireRefused(
+                    "this worker has not retired: `proofward worker retire` comes first"
+                    if record.retired_at is None
+                    else f"the stake is free from block {free_at} on, the chain is at block {head.number}",
+                    code="too-early",
+                )
+            sent = await port.send(f"{what}:{record.epoch}:{record.receipt_key.hex()}", call)
         finally:
             journal.close()
     except ChainDown as error:
@@ -41,8 +76,8 @@ async def _retire(config: NodeConfig) -> int:
     finally:
         await port.close()
     if sent.error is not None:
-        advice = "; wait until its claims have ended" if sent.error == "OpenClaims" else ""
+        advice = f"; {_ADVICE[sent.error]}" if sent.error in _ADVICE else ""
         raise RetireRefused(
-            f"the chain refuses to retire this worker: {sent.error}{advice}", code="dispatch-error"
+            f"the chain refuses to {what} for this worker: {sent.error}{advice}", code="dispatch-error"
         )
-    return sent.block
+    return Left(sent.block, sent.block + unbonding if what == "retire" else free_at)

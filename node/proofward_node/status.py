@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict
 from typing import Any
 
 import aiohttp
@@ -70,6 +71,10 @@ async def _chain(config: NodeConfig) -> dict[str, Any]:
                 "measurement": record.measurement.hex(),
                 "expires_in_seconds": (record.expires_at - head.time_ms) // 1000,
                 "open_claims": record.open_claims,
+                "tally": asdict(record.tally),
+                "serves": {f"0x{model.hex()}": price for model, price in (await port.serving()).items()},
+                "retired_at": record.retired_at,
+                "banned": record.banned,
             }
         return found
     except ChainDown as error:

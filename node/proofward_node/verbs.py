@@ -1,4 +1,4 @@
-"""The operator's verbs: `proofward worker run|status|retire|allow|disallow` and `proofward model setup`."""
+"""The operator's verbs, `proofward worker …`, and `proofward model setup`."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def register(groups: Groups) -> None:
         ("run", run),
         ("status", status),
         ("retire", retire),
+        ("withdraw", withdraw),
         ("allow", allow),
         ("disallow", disallow),
     ):
@@ -64,7 +65,7 @@ def status(config: ConfigOption, as_json: JsonOption = False) -> None:
 
 
 def retire(config: ConfigOption, as_json: JsonOption = False) -> None:
-    """End the worker's registration and take its stake back; stop the daemon first.
+    """End the worker's registration; stop the daemon first. Its stake is free after the unbonding time.
 
     Example: proofward worker retire --config worker.toml
     """
@@ -72,8 +73,25 @@ def retire(config: ConfigOption, as_json: JsonOption = False) -> None:
     from proofward_node.retire import retire as leave
 
     with reporting(as_json):
-        block = leave(load(config))
-        emit(as_json, {"block": block}, [f"retired in block {block}"])
+        left = leave(load(config))
+        emit(
+            as_json,
+            {"block": left.block, "free_at": left.free_at},
+            [f"retired in block {left.block}; `proofward worker withdraw` from block {left.free_at} on"],
+        )
+
+
+def withdraw(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """Take the stake of a retired worker back, once the unbonding time is over.
+
+    Example: proofward worker withdraw --config worker.toml
+    """
+    from proofward_node.config import load
+    from proofward_node.retire import withdraw as take
+
+    with reporting(as_json):
+        left = take(load(config))
+        emit(as_json, {"block": left.block}, [f"stake withdrawn in block {left.block}"])
 
 
 MeasurementArgument = Annotated[

@@ -287,11 +287,14 @@ class SubstrateClient:
                 return
             last = names[-1]
 
-    def keys(self, pallet: str, item: str, *, limit: int, at: bytes | None = None) -> Iterator[Any]:
-        """Up to `limit` keys of a map at one block, without the values."""
+    def keys(
+        self, pallet: str, item: str, *keys: Any, limit: int, at: bytes | None = None, start: bytes = b""
+    ) -> Iterator[Any]:
+        """Up to `limit` keys of a map (below `keys`, of a map of several) at one block, without the values,
+        in the order of their hashes; those behind `start`, if given, which continues the prefix."""
         runtime, block = self.runtime, _hex(at or self.finalised_head().hash)
-        prefix = _hex(runtime.storage_key(pallet, item))
-        last, left = prefix, limit
+        prefix = _hex(runtime.storage_key(pallet, item, *keys))
+        last, left = prefix + start.hex(), limit
         while left > 0:
             names: list[str] = self.rpc("state_getKeysPaged", prefix, min(_PAGE, left), last, block)
             if not names:

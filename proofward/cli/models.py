@@ -89,15 +89,18 @@ def publish(
     max_shift: MaxShift = 0.1,
     srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
     price: Annotated[float, typer.Option(help="Least price of a job, in UNIT.")] = 1.0,
+    share: Annotated[float, typer.Option(help="Your part of each price, in per cent, 0 to 90.")] = 0.0,
+    bond: Annotated[float, typer.Option(help="What a worker puts down for a claim, in UNIT.")] = 0.1,
     claim_blocks: Annotated[int, typer.Option(help="Blocks after which a claim lapses, 5 to 600.")] = 60,
     signer: SignerOption = "//Alice",
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
-    """Compile a model, deploy its verifier and publish it. Repeating it deploys and publishes nothing twice.
+    """Compile a model and publish its record, its verifying key and its terms. Nothing is published twice.
 
     Example: proofward model publish mlp.onnx --calibration train.csv --evaluation held.csv --signer //Alice
     """
+    from proofward.chain.pallets.models import Terms
     from proofward.publisher import build as building
     from proofward.publisher import publish as publishing
 
@@ -120,8 +123,7 @@ def publish(
             chain,
             signer,
             artifact.public,
-            price=round(price * 10**12),
-            claim_blocks=claim_blocks,
+            terms=Terms(round(price * 10**12), round(share * 10**4), round(bond * 10**12), claim_blocks),
             evidence=artifact.path,
             progress=lambda line: note(as_json, line),
         )
@@ -132,8 +134,7 @@ def publish(
             "lane": done.record.lane.label,
             "setup": done.record.setup.label,
             "lane_reason": reason,
-            "verifier": done.record.verifier,
-            "deployed": done.deployed,
+            "verifier": done.contract.address,
             "published": done.published,
             "artifact": str(artifact.path),
             "task": artifact.manifest.output.task,
@@ -148,8 +149,7 @@ def publish(
                 f"lane     {done.record.lane.label}: {reason}",
                 f"setup    {done.record.setup.label}",
                 *report_lines(artifact.manifest),
-                f"verifier {hex0x(done.record.verifier)}  "
-                f"({'deployed now' if done.deployed else 'was there'})",
+                f"verifier {hex0x(done.contract.address)}, the lane's",
                 f"artefact {artifact.path}",
             ],
         )
@@ -257,7 +257,8 @@ def list_models(
         models = listings.models(chain, everything)
         lines = [
             f"{model['id']}  {model['name']:24} {model['lane']:8} setup: {model['setup']:10} "
-            f"{model['price'] / 10**12:g} UNIT" + ("  retired" if model["retired"] else "")
+            f"{model['terms']['price'] / 10**12:g} UNIT"
+            + ("  retired" if model["retired_at"] is not None else "")
             for model in models
         ]
         emit(as_json, models, lines or ["no models are published"])

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from proofward.chain import SubstrateClient
+from proofward.chain.pallets import models
+from proofward.chain.pallets.models import LaneContract
 from proofward.errors import NotFound, Refused
 from proofward.protocol import Lane
 from proofward.zkml import PublicArtifact, ZkmlError, load_public
-from proofward.zkml.verifier_contract import expected_contract
+from proofward.zkml.contracts import verifier_code
 
 
 class Artifacts:
     """Artefact folders, each with a `manifest.json` or a `public/` in it, or folders of such folders."""
 
-    def __init__(self, paths: Iterable[Path] = (), cache: Path | None = None) -> None:
+    def __init__(self, paths: Iterable[Path] = ()) -> None:
         self._paths = list(paths)
-        self._cache = cache
         self._loaded: dict[bytes, tuple[PublicArtifact, Path]] = {}
-        self._honest: set[tuple[bytes, bytes]] = set()
 
     def add(self, path: Path) -> PublicArtifact:
         """Load one artefact. Raises ZkmlError when it is none."""
@@ -45,21 +46,24 @@ class Artifacts:
             )
         return self._loaded[manifest_hash]
 
-    def require_honest_contract(self, public: PublicArtifact, code_hash: bytes) -> None:
-        """Rebuild the verifier from the verifying key and compare. Raises Refused when the published one is
-        another."""
-        key = (public.manifest_hash, code_hash)
-        if key in self._honest:
-            return
-        expected = expected_contract(public, self._cache).code_hash
-        if expected != code_hash:
-            raise Refused(
-                "the model's contract is not the verifier of its key: rebuilt it has code hash "
-                f"0x{expected.hex()}, published is "
-                f"0x{code_hash.hex()}; do not use this model",
-                code="contract-mismatch",
-            )
-        self._honest.add(key)
+
+def require_contract(client: SubstrateClient, lane: Lane) -> LaneContract:
+    """The lane's contract on this chain. Raises Refused when there is none, or when it is not the one that
+    this version knows: its word proves nothing to us."""
+    contract = models.verifier(client, lane)
+    if contract is None:
+        raise Refused(
+            f"the {lane.label} lane is closed on this chain: governance allows no contract for it",
+            code="lane-closed",
+        )
+    expected = verifier_code(lane.label).code_hash
+    if contract.code_hash != expected:
+        raise Refused(
+            f"the chain judges proofs of the {lane.label} lane by code 0x{contract.code_hash.hex()}, this "
+            f"version knows 0x{expected.hex()}; compare both with the releases before you trust either",
+            code="contract-mismatch",
+        )
+    return contract
 
 
 def require_match(
@@ -67,6 +71,7 @@ def require_match(
     *,
     weights_digest: bytes,
     vk_hash: bytes,
+    key_hash: bytes,
     circuit_digest: bytes,
     lane: Lane,
     batch: int,
@@ -75,7 +80,7 @@ def require_match(
     manifest = public.manifest
     ours = (manifest.weights_digest, manifest.vk_hash, manifest.circuit_digest, manifest.lane, manifest.batch)
     theirs = (weights_digest.hex(), vk_hash.hex(), circuit_digest.hex(), lane.label, batch)
-    if ours != theirs:
+    if ours != theirs or public.key_hash != key_hash:
         raise Refused(
             f"the artefact {manifest.name!r} differs from the model on the chain in its digests, lane or "
             "batch"

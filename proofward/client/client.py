@@ -13,14 +13,13 @@ from numpy.typing import ArrayLike
 
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
 from proofward.chain import DispatchError, Outbox, SubstrateClient, accounts
-from proofward.chain.ethereum.revive import contract_code
 from proofward.chain.pallets import attestation as chain_attestation
 from proofward.chain.pallets import jobs, models
 from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.answer import Answer, open_answer
-from proofward.client.artifacts import Artifacts, require_match
+from proofward.client.artifacts import Artifacts, require_contract, require_match
 from proofward.client.collect import accepted_job, collect, delivered
 from proofward.client.errors import JobTimeout
 from proofward.client.ids import hash32
@@ -46,7 +45,7 @@ from proofward.protocol import (
 from proofward.zkml import PublicArtifact
 from proofward.zkml.hiding import require_hiding
 
-#: Blocks until the deadline when the caller gives none: two claims and some air.
+#: Least number of blocks until the deadline when the caller gives none.
 MIN_DEADLINE_BLOCKS = 60
 #: Workers that a job is sealed to unless the caller says otherwise: enough that one may die, few that can
 #: read it.
@@ -125,7 +124,7 @@ class Client:
             raise Refused(f"the chain at {url} is {kind}, not a development chain; leave out --dev")
         self._state = Path(state) if state is not None else default_directory()
         self.store = JobStore(self._state, self.chain.genesis)
-        self.artifacts = Artifacts((Path(path) for path in artifacts), self._state / "contracts")
+        self.artifacts = Artifacts(Path(path) for path in artifacts)
         self._outbox: Outbox | None = None
 
     def close(self) -> None:
@@ -171,8 +170,8 @@ class Client:
             x: one record [features] or several [n, features], n up to the model's batch, in the model's own
             units.
             artifact: folder of the model's public artefact, unless `artifacts` holds it.
-            price: in the smallest unit; default the model's price.
-            deadline: blocks from now; default two claims.
+            price: in the smallest unit; default the model's price, or what the chosen workers ask for.
+            deadline: blocks from now; default time for a claim of each recipient.
             min_level, allow_dev_setup: default `hardware` and False; in development `simulated` and True.
             recipients: accounts, or how many workers to choose (1 to 8).
             verify_workers: verify each chosen worker's quote here, not only on the chain.
@@ -188,22 +187,23 @@ class Client:
         require_hiding(record.lane.label)
         public, folder = self._honest_artifact(record, artifact)
         self._require_setup(record.setup, level, dev_setup)
-        price = record.price if price is None else price
-        if record.retired or price < record.price:
-            raise Refused(
-                f"model 0x{name.hex()} is retired"
-                if record.retired
-                else f"the model's price is {record.price}"
-            )
+        if record.retired:
+            raise Refused(f"model 0x{name.hex()} is retired and takes no new jobs")
+        if price is not None and price < record.price:
+            raise Refused(f"the model's price is {record.price / 10**12:g} UNIT, above {price / 10**12:g}")
 
         wanted = None if isinstance(recipients, int) else list(recipients)
-        chosen = choose(self.chain, level, recipients if isinstance(recipients, int) else 1, wanted)
+        count = recipients if isinstance(recipients, int) else 1
+        choices = choose(self.chain, name, level, count, wanted, price=price)
+        chosen = [choice.record for choice in choices]
+        if price is None:
+            price = max(record.price, *(choice.price for choice in choices))
         if verify_workers:
             self._verify_workers(chosen)
 
         began = time.perf_counter()
         values = public.pad(public.quantize(np.atleast_2d(np.asarray(x, dtype=np.float64))))
-        count = len(np.atleast_2d(np.asarray(x)))
+        records = len(np.atleast_2d(np.asarray(x)))
         salt, reply_secret = SYSTEM_RANDOM(32), SYSTEM_RANDOM(32)
         nonce = nonce or SYSTEM_RANDOM(32)
         job = job_id(self.account, nonce)
@@ -211,7 +211,7 @@ class Client:
         reply_key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, reply_secret)
         sealed = seal_job(
             context,
-            JobPayload(count, tuple(int(value) for value in values.reshape(-1)), salt, reply_key.public),
+            JobPayload(records, tuple(int(value) for value in values.reshape(-1)), salt, reply_key.public),
             [RecipientKey(worker.account, worker.epoch, worker.hpke_key) for worker in chosen],
         )
         seconds = {"seal": time.perf_counter() - began}
@@ -226,12 +226,12 @@ class Client:
                 input_commitment=context.input_commitment.hex(),
                 input_salt=salt.hex(),
                 reply_secret=reply_secret.hex(),
-                records=count,
+                records=records,
                 artifact=str(folder.resolve()),
             )
         )
         head = self.chain.finalised_head().number
-        blocks = max(MIN_DEADLINE_BLOCKS, 2 * record.claim_blocks) if deadline is None else deadline
+        blocks = self._deadline(record, len(chosen)) if deadline is None else deadline
         call = jobs.submit(
             model=name,
             nonce=nonce,
@@ -247,6 +247,11 @@ class Client:
         return Job(
             job, name, receipt.block, head + blocks, tuple(worker.account for worker in chosen), seconds
         )
+
+    def _deadline(self, model: ModelRecord, recipients: int) -> int:
+        """Blocks in which every recipient could hold the job once, one after the other."""
+        wanted = max(MIN_DEADLINE_BLOCKS, (recipients + 1) * model.claim_blocks)
+        return min(wanted, int(self.chain.constant("Jobs", "MaxDeadline")))
 
     def model(self, which: str | bytes) -> ModelRecord:
         """A model, by id or by a name that only one unretired model has. Raises NotFound, Refused."""
@@ -276,11 +281,12 @@ class Client:
             public,
             weights_digest=record.weights_digest,
             vk_hash=record.vk_hash,
+            key_hash=record.key_hash,
             circuit_digest=record.circuit_digest,
             lane=record.lane,
             batch=record.batch,
         )
-        self.artifacts.require_honest_contract(public, record.code_hash)
+        require_contract(self.chain, record.lane)
         return public, folder
 
     @staticmethod
@@ -354,9 +360,8 @@ class Client:
             time.sleep(POLL_SECONDS)
 
     def _over(self, record: JobRecord) -> bool:
-        """Whether nobody can deliver any more: the deadline has passed, or every recipient was rejected."""
-        exhausted = set(record.recipients) <= set(record.rejected_by)
-        return exhausted or self.chain.finalised_head().number > record.deadline
+        """Whether nobody can deliver any more: the deadline has passed, or no recipient may do it."""
+        return record.is_exhausted or self.chain.finalised_head().number > record.deadline
 
     def _expire(self, job: bytes) -> None:
         try:
@@ -364,6 +369,14 @@ class Client:
         except DispatchError:
             if not self.show(job).ended:  # else somebody else called for it in the same block
                 raise
+
+    def cancel(self, job: Job | str | bytes) -> Outcome:
+        """End a job of one's own that no worker has claimed; price and deposits come back. Raises NotFound,
+        DispatchError (AlreadyClaimed, NotOpen, NotClient), ChainError."""
+        name = job_bytes(job)
+        self.show(name)
+        self._send(f"cancel:{name.hex()}", jobs.cancel(name), self._signer())
+        return self.show(name)
 
     # opening and verifying ------------------------------------------------------------------------
 
@@ -413,7 +426,7 @@ class Client:
         if artifact is not None and Path(artifact).is_dir():
             self.artifacts.add(Path(artifact))
         public, _ = self.artifacts.find(model.manifest_hash)
-        bundle = collect(self.chain, name, public, contract_code(self.chain, model.verifier))
+        bundle = collect(self.chain, name, public)
         if out is not None:
             save_bundle(bundle, out)
         return bundle
@@ -427,7 +440,7 @@ class Client:
         says otherwise.
         """
         bundle = self.bundle(job, artifact=artifact)
-        return verify_bundle(bundle, policy or self.policy(bundle.job.model), cache=self._state / "contracts")
+        return verify_bundle(bundle, policy or self.policy(bundle.job.model))
 
     def policy(self, model: bytes) -> Policy:
         """What `verify` accepts here of a model's jobs: this chain, the measurements on its allow-list, a

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proofward.chain import SubstrateClient, accounts
+from proofward.chain.ethereum.revive import contract_code
 from proofward.chain.pallets import jobs, models, workers
 from proofward.chain.pallets.jobs import Accepted, Delivery, JobRecord, Refunded
 from proofward.chain.pallets.models import ModelRecord
@@ -50,7 +51,7 @@ def delivered(client: SubstrateClient, record: JobRecord) -> Delivery:
     return found
 
 
-def collect(client: SubstrateClient, job: bytes, public: PublicArtifact, contract_code: bytes) -> Bundle:
+def collect(client: SubstrateClient, job: bytes, public: PublicArtifact) -> Bundle:
     """The bundle of an accepted job. Raises NotFound, JobRefunded, Refused."""
     record, verdict = accepted_job(client, job)
     model = models.get(client, record.model)
@@ -82,7 +83,7 @@ def collect(client: SubstrateClient, job: bytes, public: PublicArtifact, contrac
             receipt_signature=delivery.receipt_signature,
             block=verdict.block,
         ),
-        model=_model(model, public, contract_code),
+        model=_model(client, model, public, verdict.block),
         worker=WorkerPart(
             level=worker.level.label,
             measurement=worker.measurement,
@@ -97,7 +98,12 @@ def collect(client: SubstrateClient, job: bytes, public: PublicArtifact, contrac
     )
 
 
-def _model(model: ModelRecord, public: PublicArtifact, code: bytes) -> ModelPart:
+def _model(client: SubstrateClient, model: ModelRecord, public: PublicArtifact, block: int) -> ModelPart:
+    """With the contract that judged in this block."""
+    at = client.block_hash(block)
+    contract = models.verifier(client, model.lane, at)
+    if contract is None:
+        raise NotFound(f"the {model.lane.label} lane had no contract in block {block}")
     return ModelPart(
         publisher=model.publisher,
         name=model.name,
@@ -106,9 +112,9 @@ def _model(model: ModelRecord, public: PublicArtifact, code: bytes) -> ModelPart
         manifest_hash=model.manifest_hash,
         vk_hash=model.vk_hash,
         circuit_digest=model.circuit_digest,
-        verifier=model.verifier,
-        code_hash=model.code_hash,
-        contract_code=code,
+        key_hash=model.key_hash,
+        verifier=contract.address,
+        contract_code=contract_code(client, contract.address, at),
         files={"public/manifest.json": public.manifest.canonical(), **public.files},
     )
 

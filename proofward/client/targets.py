@@ -10,7 +10,6 @@ from pathlib import Path
 from proofward.check import Check, said
 from proofward.client.client import Client
 from proofward.client.ids import hash32
-from proofward.client.store import default_directory
 from proofward.errors import NotFound, Refused
 from proofward.evidence import proof_file
 from proofward.evidence.bundle import load_bundle, save_bundle
@@ -50,7 +49,7 @@ def verify(
             genesis=asked.genesis or policy.genesis,
             measurements=asked.measurements or policy.measurements,
         )
-        return verify_bundle(bundle, policy, cache=default_directory() / "contracts")
+        return verify_bundle(bundle, policy)
 
 
 def _policy(development: bool, genesis: str | None, measurements: Sequence[str]) -> Policy:
@@ -66,7 +65,7 @@ def _verify_file(path: Path, artifact: Path | None, policy: Policy) -> Verdict:
         raise NotFound(f"{path} is neither a job's id (0x and 64 hex digits) nor a file")
     kind = proof_file.kind_of(path)
     if kind == "bundle":
-        return verify_bundle(load_bundle(path), policy, cache=default_directory() / "contracts")
+        return verify_bundle(load_bundle(path), policy)
     if kind != "proof":
         raise Refused(f"{path} is neither a bundle nor a proof file")
     if artifact is None:

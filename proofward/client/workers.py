@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,23 @@ from proofward.protocol.bounds import MAX_RECIPIENTS
 EXPIRY_MARGIN_MS = 60_000
 
 
+#: Workers of one model that are looked at for one job.
+SAMPLE = 64
+#: What a lost or rejected claim weighs against an accepted one.
+PENALTY = 10
+#: Reasons that a refusal tells.
+_TOLD = 8
+_RANDOM = random.SystemRandom()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A worker that can take a job, and what it asks at least for one of this model (smallest unit)."""
+
+    record: WorkerRecord
+    price: int
+
+
 @dataclass(frozen=True, slots=True)
 class Registration:
     """The extrinsic behind a worker's record: its quote, the block that the quote names, and the collateral
@@ -33,52 +51,83 @@ class Registration:
 
 
 def choose(
-    client: SubstrateClient, min_level: Level, count: int, wanted: Sequence[bytes] | None = None
-) -> list[WorkerRecord]:
-    """Workers to seal a job to: the `wanted` ones, or the `count` best by level, load (open claims) and
-    time left.
+    client: SubstrateClient,
+    model: bytes,
+    min_level: Level,
+    count: int,
+    wanted: Sequence[bytes] | None = None,
+    *,
+    price: int | None = None,
+    rng: random.Random = _RANDOM,
+) -> list[Choice]:
+    """Workers to seal a job of `model` to: the `wanted` ones, or `count` drawn at random.
+
+    The draw is weighted by stake, by how former claims ended and by the claims that are open now, so that
+    nobody has every client's jobs by being first in some order. A model that very many serve is sampled:
+    `SAMPLE` of them, from a random place on. `price` leaves out workers that ask for more.
 
     Raises:
-        Refused: a wanted worker cannot take the job, or nobody can; the message says why.
+        Refused: a wanted worker is none or cannot take the job, or nobody can; the message says why.
     """
     if not 1 <= (len(wanted) if wanted is not None else count) <= MAX_RECIPIENTS:
         raise Refused(f"a job is sealed to 1 to {MAX_RECIPIENTS} workers")
-    now = client.timestamp()
-    allowed = set(chain_attestation.measurements(client))
-    found = dict(workers.all(client))
     if wanted is not None:
-        return [_usable(account, found.get(account), min_level, now, allowed) for account in wanted]
-    reasons, able = [], []
-    for record in found.values():
-        reason = _obstacle(record, min_level, now, allowed)
+        prices = {account: workers.serves(client, account, model) for account in wanted}
+    else:
+        prices = dict(workers.servers(client, model, SAMPLE, start=rng.randbytes(16)))
+    records = workers.many(client, list(prices))
+    allowed = chain_attestation.allowed(client, [record.measurement for record in records.values()])
+    now = client.timestamp()
+    able, reasons = [], []
+    for account, least in prices.items():
+        reason = _obstacle(records.get(account), least, min_level, now, allowed, price)
         if reason is None:
-            able.append(record)
+            able.append(Choice(records[account], least or 0))
         else:
-            reasons.append(f"{accounts.ss58(record.account)} {reason}")
+            reasons.append(f"{accounts.ss58(account)} {reason}")
+    if wanted is not None and reasons:
+        raise Refused(f"worker {'; worker '.join(reasons)}")
     if not able:
-        why = "; ".join(sorted(reasons)) if reasons else "no worker is registered"
+        why = "; ".join(sorted(reasons)[:_TOLD]) if reasons else "no worker serves this model"
         raise Refused(f"no worker can take this job: {why}", code="no-worker")
-    able.sort(key=lambda one: (-one.level, one.open_claims, -one.expires_at, one.account))
-    return able[:count]
+    return able if wanted is not None else _draw(able, count, rng)
 
 
-def _usable(
-    account: bytes, record: WorkerRecord | None, min_level: Level, now: int, allowed: set[bytes]
-) -> WorkerRecord:
+def _draw(able: list[Choice], count: int, rng: random.Random) -> list[Choice]:
+    """`count` of them without replacement, each with chances in proportion to its weight (Efraimidis and
+    Spirakis 2006: the greatest of u^(1/w))."""
+    return sorted(able, key=lambda one: rng.random() ** (1 / _weight(one.record)), reverse=True)[:count]
+
+
+def _weight(record: WorkerRecord) -> float:
+    tally = record.tally
+    good, bad = tally.accepted, tally.rejected + tally.lapsed
+    record_share = (good + 1) / (good + PENALTY * bad + 1)
+    return max(record.stake, 1) / 10**12 * record_share / (1 + record.open_claims)
+
+
+def _obstacle(
+    record: WorkerRecord | None,
+    least: int | None,
+    min_level: Level,
+    now: int,
+    allowed: set[bytes],
+    price: int | None,
+) -> str | None:
     if record is None:
-        raise NotFound(f"{accounts.ss58(account)} is not a registered worker")
-    if (reason := _obstacle(record, min_level, now, allowed)) is not None:
-        raise Refused(f"worker {accounts.ss58(account)} {reason}")
-    return record
-
-
-def _obstacle(record: WorkerRecord, min_level: Level, now: int, allowed: set[bytes]) -> str | None:
+        return "is not a registered worker"
+    if not record.working:
+        return "is banned" if record.banned else "has retired"
+    if least is None:
+        return "does not serve this model"
     if record.level < min_level:
         return f"is {record.level.label}, the job demands {min_level.label}"
     if record.expires_at <= now + EXPIRY_MARGIN_MS:
         return "has a registration that has expired, or is about to"
     if record.measurement not in allowed:
         return f"runs software that is no longer on the allow-list ({record.measurement.hex()})"
+    if price is not None and least > price:
+        return f"asks for {least / 10**12:g} UNIT"
     return None
 
 

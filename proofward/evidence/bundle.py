@@ -91,8 +91,8 @@ class ResultPart(_Part):
 
 
 class ModelPart(_Part):
-    """The model's record, the public half of its artefact (`files`: manifest.json and public/...), and its
-    contract's runtime code."""
+    """The model's record, the public half of its artefact (`files`: manifest.json and public/...), and the
+    address and runtime code of its lane's contract at the verdict."""
 
     publisher: Hash
     name: str = Field(max_length=64)
@@ -101,8 +101,8 @@ class ModelPart(_Part):
     manifest_hash: Hash
     vk_hash: Hash
     circuit_digest: Hash
+    key_hash: Hash
     verifier: Address
-    code_hash: Hash
     contract_code: Code
     files: dict[str, FileBytes] = Field(max_length=33)
 

@@ -7,12 +7,9 @@ from tempfile import TemporaryDirectory
 
 from proofward.check import Check, said
 from proofward.evidence.bundle import ModelPart
-from proofward.protocol import Lane, keccak256, model_id
+from proofward.protocol import Lane, model_id
 from proofward.zkml import LaneUnavailable, PublicArtifact, ZkmlError, load_public
-from proofward.zkml.verifier_contract import expected_contract
-
-#: Codes of a contract error that say nothing of the contract: the machine lacks a tool.
-_NO_TOOL = frozenset({"compiler-missing", "compiler-failed"})
+from proofward.zkml.contracts import check_code
 
 
 def model_checks(model: ModelPart, claimed: bytes) -> tuple[PublicArtifact | None, list[Check]]:
@@ -23,8 +20,7 @@ def model_checks(model: ModelPart, claimed: bytes) -> tuple[PublicArtifact | Non
         manifest_hash=model.manifest_hash,
         lane=Lane.from_label(model.lane),
         vk_hash=model.vk_hash,
-        verifier=model.verifier,
-        code_hash=model.code_hash,
+        key_hash=model.key_hash,
     )
     if found != claimed:
         return None, [
@@ -39,6 +35,7 @@ def model_checks(model: ModelPart, claimed: bytes) -> tuple[PublicArtifact | Non
         "manifest": (public.manifest_hash.hex(), model.manifest_hash.hex()),
         "weights digest": (manifest.weights_digest, model.weights_digest.hex()),
         "verifying key": (manifest.vk_hash, model.vk_hash.hex()),
+        "key of the contract": (public.key_hash.hex(), model.key_hash.hex()),
         "circuit digest": (manifest.circuit_digest, model.circuit_digest.hex()),
         "lane": (manifest.lane, model.lane),
         "name": (manifest.name, model.name),
@@ -52,28 +49,13 @@ def model_checks(model: ModelPart, claimed: bytes) -> tuple[PublicArtifact | Non
     ]
 
 
-def contract_check(model: ModelPart, public: PublicArtifact | None, cache: Path | None) -> Check:
-    """Whether the contract that gave the verdict on the chain is the verifier of this model's key."""
-    if public is None:
-        return _no_artefact("contract")
-    if keccak256(model.contract_code) != model.code_hash:
-        return Check(
-            "contract", False, f"the code at 0x{model.verifier.hex()} is not the code of the published hash"
-        )
+def contract_check(model: ModelPart) -> Check:
+    """Whether the contract that gave the verdict on the chain is the lane's, as this version knows it."""
     try:
-        expected = expected_contract(public, cache)
-    except LaneUnavailable as error:
-        return Check("contract", None, error.message)
+        found = check_code(model.lane, model.contract_code)
     except ZkmlError as error:
-        return Check("contract", None if error.code in _NO_TOOL else False, error.message)
-    if expected.code_hash != model.code_hash:
-        return Check(
-            "contract",
-            False,
-            f"rebuilt from the verifying key it has code hash {expected.code_hash.hex()}, on the chain "
-            f"{model.code_hash.hex()}",
-        )
-    return Check("contract", True, f"0x{model.verifier.hex()} is the contract rebuilt from the verifying key")
+        return Check("contract", None, error.message)
+    return Check("contract", found.ok, f"0x{model.verifier.hex()}: {found.detail}")
 
 
 def proof_check(

@@ -8,7 +8,6 @@ refuses both unless the caller admits them.
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from proofward.attestation import AttestationError, Collateral, WorkerRecord, verify_worker
 from proofward.check import Check, said
@@ -35,11 +34,8 @@ __all__ = ["Outcome", "Policy", "Verdict", "verify_bundle"]
 _NAMES = {"report_data": "binding", "level": "quote level"}
 
 
-def verify_bundle(bundle: Bundle, policy: Policy | None = None, *, cache: Path | None = None) -> Verdict:
-    """Check everything that a bundle claims. Never raises for bad evidence: a check fails.
-
-    `cache` keeps compiled verifier contracts, so that the next bundle of a model needs no compiler run.
-    """
+def verify_bundle(bundle: Bundle, policy: Policy | None = None) -> Verdict:
+    """Check everything that a bundle claims. Never raises for bad evidence: a check fails."""
     policy = policy or Policy()
     public, checks_of_model = model_checks(bundle.model, bundle.job.model)
     job, result = bundle.job, bundle.result
@@ -49,7 +45,7 @@ def verify_bundle(bundle: Bundle, policy: Policy | None = None, *, cache: Path |
         *_worker(bundle, policy),
         _receipt(bundle),
         proof_check(public, job.input_commitment, result.output_commitment, result.proof),
-        contract_check(bundle.model, public, cache),
+        contract_check(bundle.model),
         *setup_checks(bundle, policy),
         _level(bundle, policy),
         *order_checks(bundle, policy),

@@ -8,6 +8,7 @@ from proofward.protocol.hashes import blake2_256, keccak256, sha256, sha384, sha
 from proofward.protocol.ids import job_id, manifest_hash, model_id, vk_hash, weights_digest
 from proofward.protocol.keys import HpkePrivateKey, HpkeSuite, ReceiptKey
 from proofward.protocol.measurement import measurement
+from proofward.protocol.possession import sign_possession, verify_possession
 from proofward.protocol.randomness import SYSTEM_RANDOM, RandomSource
 from proofward.protocol.receipt import Receipt, sign_receipt, verify_receipt
 from proofward.protocol.report_data import setup_report_data, worker_report_data
@@ -71,7 +72,9 @@ __all__ = [
     "sha256",
     "sha384",
     "sha512",
+    "sign_possession",
     "sign_receipt",
+    "verify_possession",
     "verify_receipt",
     "vk_hash",
     "weights_digest",

@@ -8,7 +8,7 @@ from proofward.protocol.hashes import blake2_256, sha256
 from proofward.protocol.types import SCALE_LANE, Lane, require_length
 
 _JOB = b"proofward/job/v1"
-_MODEL = b"proofward/model/v1"
+_MODEL = b"proofward/model/v2"
 
 _H256 = scale.fixed(HASH_LENGTH)
 _MODEL_RECORD = scale.Record(
@@ -19,8 +19,7 @@ _MODEL_RECORD = scale.Record(
         "manifest_hash": _H256,
         "lane": SCALE_LANE,
         "vk_hash": _H256,
-        "verifier": scale.fixed(20),
-        "code_hash": _H256,
+        "key_hash": _H256,
     },
 )
 
@@ -41,13 +40,13 @@ def model_id(
     manifest_hash: bytes,
     lane: Lane,
     vk_hash: bytes,
-    verifier: bytes,
-    code_hash: bytes,
+    key_hash: bytes,
 ) -> bytes:
-    """blake2_256("proofward/model/v1" || SCALE(all of them)), 32 bytes: nothing of a model changes under
+    """blake2_256("proofward/model/v2" || SCALE(all of them)), 32 bytes: nothing of a model changes under
     its id.
 
-    `verifier` is the contract's address (20 bytes), `code_hash` the Keccak-256 of its runtime code.
+    `vk_hash` is the SHA-256 of the verifying key's file in the artefact, `key_hash` of the key as the lane's
+    contract takes it.
     """
     return blake2_256(
         _MODEL
@@ -58,8 +57,7 @@ def model_id(
                 "manifest_hash": manifest_hash,
                 "lane": lane.name.capitalize(),
                 "vk_hash": vk_hash,
-                "verifier": verifier,
-                "code_hash": code_hash,
+                "key_hash": key_hash,
             }
         )
     )

@@ -74,8 +74,6 @@ class JobRequest:
     manifest_hash: bytes
     weights_digest: bytes
     publisher: bytes
-    verifier: bytes
-    code_hash: bytes
     setup: Setup
     level: Level
 
@@ -87,8 +85,6 @@ class JobRequest:
             "manifest_hash": self.manifest_hash,
             "weights_digest": self.weights_digest,
             "publisher": self.publisher,
-            "verifier": self.verifier,
-            "code_hash": self.code_hash,
             "setup": self.setup.encode(),
             "level": self.level.label,
         }
@@ -103,8 +99,6 @@ class JobRequest:
                 manifest_hash=job.raw("manifest_hash"),
                 weights_digest=job.raw("weights_digest"),
                 publisher=job.raw("publisher"),
-                verifier=job.raw("verifier", 20),
-                code_hash=job.raw("code_hash"),
                 setup=Setup.decode(job.blob("setup", 2)),
                 level=Level.from_label(job.text("level", 16)),
             )

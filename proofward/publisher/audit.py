@@ -7,17 +7,17 @@ from enum import Enum
 from pathlib import Path
 
 from proofward.chain.ethereum.revive import contract_code
+from proofward.chain.pallets import models
 from proofward.check import Check, said
 from proofward.client import Client
-from proofward.client.store import default_directory
 from proofward.errors import NotFound
 from proofward.tables import arrange, read_table, split_truth
-from proofward.zkml import ContractError, PublicArtifact, load_public
+from proofward.zkml import PublicArtifact, load_public
 from proofward.zkml.audit import audit_fields, rests_on
+from proofward.zkml.contracts import check_code
 from proofward.zkml.external import whole
 from proofward.zkml.lanes import KEYS, Auditor, HeldOut
 from proofward.zkml.manifest import Manifest
-from proofward.zkml.verifier_contract import check_code
 
 
 class AuditOutcome(Enum):
@@ -108,20 +108,12 @@ def own_records(manifest: Manifest, source: Path, truth: str | None) -> HeldOut:
 def _published(public: PublicArtifact, which: str, url: str) -> list[Check]:
     with Client(url) as client:
         record = client.model(which)
-        code = contract_code(client.chain, record.verifier)
-        same = record.manifest_hash == public.manifest_hash
+        contract = models.verifier(client.chain, record.lane)
+        code = b"" if contract is None else contract_code(client.chain, contract.address)
+        same = record.manifest_hash == public.manifest_hash and record.key_hash == public.key_hash
         told = f"manifest 0x{public.manifest_hash.hex()}, on the chain 0x{record.manifest_hash.hex()}"
         return [
             Check("published model", same, told),
-            _contract(public, code),
+            check_code(public.manifest.lane, code),
             said("published setup", f"{record.setup}: the word of the node at {url}"),
         ]
-
-
-def _contract(public: PublicArtifact, code: bytes) -> Check:
-    try:
-        return check_code(public, code, default_directory() / "contracts")
-    except ContractError as error:
-        if error.code != "compiler-missing":
-            raise
-        return Check("verifier contract", None, error.message)

@@ -1,8 +1,6 @@
-"""Publishing a model: rebuild its verifier contract, deploy it once, put the model on the chain.
+"""Publishing a model: its record, its verifying key and its terms. Its lane's contract is on the chain.
 
-Every step can be repeated: a contract with the same code is used again, whoever deployed it (it keeps no
-state), and a model that is on the
-chain already is returned as it is.
+It can be repeated: a model that is on the chain already is returned as it is.
 """
 
 from __future__ import annotations
@@ -12,22 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from proofward.chain import Call, DispatchError, Outbox, SubstrateClient, accounts
-from proofward.chain.ethereum.revive import contract_code
+from proofward.chain import DispatchError, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation, models
-from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.models import LaneContract, ModelRecord, Terms
+from proofward.client.artifacts import require_contract
 from proofward.client.store import default_directory
 from proofward.errors import NotFound, Refused
-from proofward.protocol import Lane, keccak256, model_id, sha256
+from proofward.protocol import Lane, model_id, sha256
 from proofward.zkml import PublicArtifact
 from proofward.zkml.hiding import hides
-from proofward.zkml.verifier_contract import expected_contract
-
-#: Most weight that a deployment may use: what fits an extrinsic of the runtime.
-DEPLOY_WEIGHT = {"ref_time": 900_000_000_000, "proof_size": 5_000_000}
-#: Most that a deployment may hold as its storage deposit, in the smallest unit (1,000 UNIT).
-DEPLOY_DEPOSIT = 1_000 * 10**12
-
 
 #: What `proofward model setup` leaves beside an artefact's two halves.
 QUOTE_FILE = "setup.quote"
@@ -37,11 +28,12 @@ COLLATERAL_FILE = "setup.collateral"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A model on the chain. `deployed` and `published` say whether this call did it, or found it done."""
+    """A model on the chain, and the contract that judges its proofs. `published` says whether this call did
+    it, or found it done."""
 
     model: bytes
     record: ModelRecord
-    deployed: bool
+    contract: LaneContract
     published: bool
 
 
@@ -51,46 +43,33 @@ def publish(
     signer: Any,
     public: PublicArtifact,
     *,
-    price: int,
-    claim_blocks: int = 60,
+    terms: Terms,
     setup_quote: tuple[bytes, int] | None = None,
-    cache: Path | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> Published:
-    """Deploy the model's verifier, unless its code is there already, and publish the model.
+    """Publish the model, unless it is on the chain.
 
     Args:
-        price: least price of a job, in the smallest unit.
-        claim_blocks: blocks after which a worker's claim lapses, 5 to 600.
+        terms: price, the publisher's share, the worker's bond, the life of a claim; only the price changes.
         setup_quote: the quote of an attested setup and the number of the block that dates it; the pallet
         checks what it binds.
 
-    Raises Refused, ContractError, DispatchError, ChainError.
+    Raises Refused (a lane that is closed, or whose contract is unknown), ContractError,
+    DispatchError, ChainError.
     """
     manifest = public.manifest
-    expected = expected_contract(public, cache)
     if not hides(manifest.lane):
         progress(f"proofs of the {manifest.lane} lane are not hiding: no sealed job takes this model")
-    progress(f"verifier rebuilt from the verifying key: code hash 0x{expected.code_hash.hex()}")
+    contract = require_contract(client, Lane.from_label(manifest.lane))
+    progress(f"the {manifest.lane} lane's verifier stands at 0x{contract.address.hex()}")
     account = bytes(signer.public_key)
-    verifier = _deployed(client, expected.code_hash)
-    deployed = verifier is None
-    if verifier is None:
-        verifier = _deploy(outbox, signer, expected.bytecode, expected.code_hash)
-        if keccak256(contract_code(client, verifier)) != expected.code_hash:
-            raise Refused(
-                f"the code at 0x{verifier.hex()} is not the verifier that was deployed; publish again"
-            )
-    progress(f"verifier {'deployed' if deployed else 'found'} at 0x{verifier.hex()}")
     fields: dict[str, Any] = {
         "weights_digest": bytes.fromhex(manifest.weights_digest),
         "manifest_hash": public.manifest_hash,
         "lane": Lane.from_label(manifest.lane),
         "vk_hash": bytes.fromhex(manifest.vk_hash),
-        "verifier": verifier,
-        "code_hash": expected.code_hash,
     }
-    name = model_id(publisher=account, **fields)
+    name = model_id(publisher=account, key_hash=public.key_hash, **fields)
     record = models.get(client, name)
     published = record is None
     if record is None:
@@ -99,8 +78,8 @@ def publish(
             input_shape=manifest.input.shape,
             batch=manifest.batch,
             circuit_digest=bytes.fromhex(manifest.circuit_digest),
-            price=price,
-            claim_blocks=claim_blocks,
+            key=public.key,
+            terms=terms,
             setup_quote=setup_quote,
             **fields,
         )
@@ -109,7 +88,7 @@ def publish(
     if record is None:
         raise Refused(f"the chain accepted model 0x{name.hex()} and does not show it; look again in a moment")
     progress(f"model {'published' if published else 'found'}: 0x{name.hex()}, setup {record.setup.label}")
-    return Published(name, record, deployed, published)
+    return Published(name, record, contract, published)
 
 
 def publish_at(
@@ -117,8 +96,7 @@ def publish_at(
     signer: str,
     public: PublicArtifact,
     *,
-    price: int,
-    claim_blocks: int,
+    terms: Terms,
     evidence: Path | None = None,
     state: Path | None = None,
     progress: Callable[[str], None] = lambda message: None,
@@ -150,10 +128,8 @@ def publish_at(
             outbox,
             keypair,
             public,
-            price=price,
-            claim_blocks=claim_blocks,
+            terms=terms,
             setup_quote=(quote, int(dated)) if attested and quote and dated else None,
-            cache=directory / "contracts",
             progress=progress,
         )
 
@@ -170,31 +146,3 @@ def _store_collateral(outbox: Outbox, keypair: Any, quote: bytes, collateral: by
     except DispatchError as error:
         if error.name != "CollateralOlder":  # the chain has newer: so much the better
             raise
-
-
-def _deployed(client: SubstrateClient, code_hash: bytes) -> bytes | None:
-    """A contract with this very code that a published model names already."""
-    for _, record in models.all(client):
-        if record.code_hash == code_hash and keccak256(contract_code(client, record.verifier)) == code_hash:
-            return record.verifier
-    return None
-
-
-def _deploy(outbox: Outbox, signer: Any, bytecode: bytes, code_hash: bytes) -> bytes:
-    call = Call(
-        "Revive",
-        "instantiate_with_code",
-        {
-            "value": 0,
-            "weight_limit": DEPLOY_WEIGHT,
-            "storage_deposit_limit": DEPLOY_DEPOSIT,
-            "code": bytecode,
-            "data": b"",
-            "salt": None,
-        },
-    )
-    receipt = outbox.send(f"deploy:{code_hash.hex()}", call, signer)
-    event = receipt.find("Revive", "Instantiated")
-    if event is None:
-        raise Refused(f"the deployment in block {receipt.block} made no contract")
-    return bytes(event.fields["contract"])

@@ -49,6 +49,16 @@ class PublicArtifact:
     def vk(self) -> bytes:
         return self.files["public/vk.bin"]
 
+    @property
+    def key(self) -> bytes:
+        """The verifying key as the lane's contract takes it, and the chain holds it."""
+        return self.vk
+
+    @property
+    def key_hash(self) -> bytes:
+        """SHA-256 of `key`, 32 bytes."""
+        return hashlib.sha256(self.key).digest()
+
     @cached_property
     def _lane(self) -> LanePublic:
         return lane(self.manifest.lane).open_public(self.manifest, self.files)

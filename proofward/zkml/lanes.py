@@ -194,9 +194,6 @@ class Lane(Protocol):
     def open_prover(self, manifest: Manifest, files: Mapping[str, bytes], private: Path) -> LaneProver:
         """Open the worker's side, with the files in the folder `private`. Raises ArtifactError."""
 
-    def contract_source(self, manifest: Manifest, files: Mapping[str, bytes]) -> ContractSource:
-        """The verifier contract's Solidity. Raises ArtifactError."""
-
     def remake(self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor: Auditor) -> Remade:
         """Compile the ONNX file again by the manifest's plan, and compare."""
 

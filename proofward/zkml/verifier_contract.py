@@ -1,23 +1,17 @@
-"""A model's verifier contract, rebuilt from its published files: what must stand on the chain, byte for
-byte."""
+"""Solidity, compiled: the lanes' contracts and those of the tests. A checkout has the compiler."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from proofward import checkout
-from proofward.check import Check
 from proofward.protocol import keccak256
-from proofward.zkml.artifact import PublicArtifact
-from proofward.zkml.cache import recall, remember
 from proofward.zkml.errors import ContractError
-from proofward.zkml.lanes import ContractSource, lane
+from proofward.zkml.lanes import ContractSource
 
 CONTRACTS = checkout.part("contracts")
 COMPILE_SECONDS = 600
@@ -43,27 +37,6 @@ class Contract:
     @property
     def code_hash(self) -> bytes:
         return keccak256(self.runtime_code)
-
-
-def expected_contract(public: PublicArtifact, cache: Path | None = None) -> Contract:
-    """The contract that this artifact's verifying key demands. Needs Node and contracts/node_modules; `cache`
-    keeps compiled code by the digest of artifact and compiler (a folder that only this user writes). Raises
-    ContractError, LaneUnavailable, ArtifactError."""
-    if not (CONTRACTS / "package-lock.json").is_file():
-        raise ContractError(
-            "rebuilding a model's own verifier needs the contracts' sources and their compiler, which only a "
-            "checkout has: run this from one, after `make setup`",
-            code="compiler-missing",
-        )
-    key = _cache_key(public)
-    stored = cache / f"contract-{key}.json" if cache else None
-    kept = recall(stored)
-    if kept is not None:
-        return Contract(kept["abi"], bytes.fromhex(kept["bytecode"]), bytes.fromhex(kept["runtime_code"]))
-    contract = compile_contract(lane(public.manifest.lane).contract_source(public.manifest, public.files))
-    code = {"bytecode": contract.bytecode.hex(), "runtime_code": contract.runtime_code.hex()}
-    remember(stored, {"abi": contract.abi, **code})
-    return contract
 
 
 def compile_contract(source: ContractSource) -> Contract:
@@ -118,21 +91,3 @@ def compile_solidity(sources: dict[str, str]) -> dict[str, Contract]:
         for name, built in found.items()
         if built["evm"]["bytecode"]["object"]
     }
-
-
-def check_code(public: PublicArtifact, runtime_code: bytes, cache: Path | None = None) -> Check:
-    """Whether the code found on the chain is the one that the verifying key demands."""
-    expected = expected_contract(public, cache)
-    same = runtime_code == expected.runtime_code
-    detail = f"keccak256 {keccak256(runtime_code).hex()}"
-    if not same:
-        detail += f", expected {expected.code_hash.hex()}: this contract does not verify this model"
-    return Check("verifier contract", same, detail)
-
-
-def _cache_key(public: PublicArtifact) -> str:
-    hasher = hashlib.sha256(public.manifest_hash)
-    for path in [CONTRACTS / "package-lock.json", *sorted((CONTRACTS / "src").rglob("*.sol*"))]:
-        hasher.update(path.read_bytes())
-    hasher.update(json.dumps(SETTINGS, sort_keys=True).encode())
-    return hasher.hexdigest()

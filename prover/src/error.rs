@@ -32,7 +32,6 @@ pub enum Refusal {
 	/// A proof's bytes are not a proof's.
 	MalformedProof,
 	/// A contract template has a place that nobody fills.
-	MalformedTemplate,
 	/// A size exceeds a documented limit.
 	OverLimit,
 	/// A wire or a coefficient may need more bits than there are.
@@ -43,7 +42,7 @@ pub enum Refusal {
 
 impl Refusal {
 	/// Every refusal, in the order of its code.
-	pub const ALL: [Refusal; 17] = {
+	pub const ALL: [Refusal; 16] = {
 		use Refusal::*;
 		[
 			BadContribution,
@@ -59,7 +58,6 @@ impl Refusal {
 			MalformedProgram,
 			MalformedProof,
 			MalformedPtau,
-			MalformedTemplate,
 			OverLimit,
 			Overflow,
 			Unsatisfied,
@@ -82,7 +80,6 @@ impl Refusal {
 			Refusal::MalformedProgram => "malformed-program",
 			Refusal::MalformedProof => "malformed-proof",
 			Refusal::MalformedPtau => "malformed-ptau",
-			Refusal::MalformedTemplate => "malformed-template",
 			Refusal::OverLimit => "over-limit",
 			Refusal::Overflow => "overflow",
 			Refusal::Unsatisfied => "unsatisfied",

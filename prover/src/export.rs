@@ -6,10 +6,10 @@ use ark_ff::{BigInteger, PrimeField};
 use ark_groth16::{Proof, VerifyingKey};
 
 use crate::circuit::Circuit;
-use crate::error::{refuse, Refusal, Result};
+use crate::error::Result;
 use crate::keys::rows;
 use crate::matrices::Var;
-use crate::points::{put_g1, put_g2, Bn254};
+use crate::points::Bn254;
 
 fn list(items: &[String]) -> String {
 	format!("[{}]", items.join(","))
@@ -54,43 +54,6 @@ pub fn proof_json(commitments: &[Fr; 2], proof: &Proof<Bn254>) -> (String, Strin
 	let (a, b, c) = (g1(&proof.a), g2(&proof.b), g1(&proof.c));
 	let json = format!(r#"{{"pi_a":{a},"pi_b":{b},"pi_c":{c},"protocol":"groth16","curve":"bn128"}}"#);
 	(json, list(&commitments.map(quoted)))
-}
-
-/// Fill the template's `{{NAME}}` places with the key's coordinates. beta, gamma and delta go in negated, so
-/// that the contract negates nothing. Refuses a template with a place that it does not know.
-pub fn solidity(key: &VerifyingKey<Bn254>, template: &str) -> Result<String> {
-	let mut source = template.to_owned();
-	let mut fill = |name: &str, coordinates: &[&str], bytes: Vec<u8>| {
-		for (coordinate, word) in coordinates.iter().zip(bytes.chunks(32)) {
-			let hex: String = word.iter().map(|b| format!("{b:02x}")).collect();
-			source = source.replace(&format!("{{{{{name}_{coordinate}}}}}"), &format!("0x{hex}"));
-		}
-	};
-	let point_1 = |p: &G1Affine| {
-		let mut bytes = Vec::new();
-		put_g1(&mut bytes, p);
-		bytes
-	};
-	let point_2 = |p: &G2Affine| {
-		let mut bytes = Vec::new();
-		put_g2(&mut bytes, &-*p);
-		bytes
-	};
-	let (xy, four) = (["X", "Y"], ["X1", "X0", "Y1", "Y0"]);
-	fill("ALPHA", &xy, point_1(&key.alpha_g1));
-	fill("MINUS_BETA", &four, point_2(&key.beta_g2));
-	fill("MINUS_GAMMA", &four, point_2(&key.gamma_g2));
-	fill("MINUS_DELTA", &four, point_2(&key.delta_g2));
-	for (i, p) in key.gamma_abc_g1.iter().enumerate() {
-		fill(&format!("IC{i}"), &xy, point_1(p));
-	}
-	match source.split_once("{{") {
-		None => Ok(source),
-		Some((_, rest)) => {
-			let name: String = rest.chars().take(24).collect();
-			refuse(Refusal::MalformedTemplate, format!("unknown place in the template: {{{{{name}"))
-		}
-	}
 }
 
 /// The constraint system in iden3's binary format, version 1. Wire 0 is the constant 1, wires 1 and 2 are the

@@ -35,7 +35,7 @@ pub use ceremony::{Contribution, ShareProof, State, Transcript};
 pub use circuit::{evaluate, record, run, synthesize, Circuit};
 pub use commit::{check_record, commit, open_record};
 pub use error::{Error, Refusal, Result};
-pub use export::{proof_json, r1cs, solidity, verifying_key_json};
+pub use export::{proof_json, r1cs, verifying_key_json};
 pub use field::to_bytes;
 pub use groth16::prove;
 pub use ir::{encode, Bounds, Node, Op, Program, Row, Wire};

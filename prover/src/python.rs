@@ -506,11 +506,6 @@ fn proof_json(
 	})
 }
 
-#[pyfunction]
-fn solidity_verifier(py: Python<'_>, verifying_key: &[u8], template: &str) -> PyResult<String> {
-	released(py, || export::solidity(&points::verifying_key_from_bytes(verifying_key)?, template))
-}
-
 #[pyfunction(name = "poseidon")]
 #[pyo3(signature = (inputs, capacity = None))]
 fn poseidon_hash<'py>(
@@ -558,7 +553,6 @@ fn proofward_prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
 	module.add_function(wrap_pyfunction!(batch_verify, module)?)?;
 	module.add_function(wrap_pyfunction!(verifying_key_json, module)?)?;
 	module.add_function(wrap_pyfunction!(proof_json, module)?)?;
-	module.add_function(wrap_pyfunction!(solidity_verifier, module)?)?;
 	module.add_function(wrap_pyfunction!(poseidon_hash, module)?)?;
 	Ok(())
 }

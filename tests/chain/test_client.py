@@ -67,7 +67,7 @@ def test_a_module_error_is_named_by_its_index(client: SubstrateClient) -> None:
 
 def test_our_pallets_errors_carry_their_docs(client: SubstrateClient) -> None:
     with pytest.raises(DispatchError) as caught:
-        client.submit(jobs.claim(os.urandom(32)), BOB)
+        client.submit(jobs.claim(os.urandom(32), 0), BOB)
     assert (caught.value.pallet, caught.value.name) == ("Jobs", "UnknownJob")
     assert caught.value.docs.startswith("No job")
 
@@ -76,7 +76,7 @@ def test_a_failure_inside_sudo_or_a_batch_is_a_failure(client: SubstrateClient) 
     inner = attestation.disallow_measurement(os.urandom(32))
     with pytest.raises(DispatchError, match="NoSuchMeasurement"):
         client.submit(attestation.sudo(inner), ALICE)
-    interrupted = Call("Utility", "batch", {"calls": [remark(b"x"), jobs.claim(os.urandom(32))]})
+    interrupted = Call("Utility", "batch", {"calls": [remark(b"x"), jobs.claim(os.urandom(32), 0)]})
     with pytest.raises(DispatchError, match="UnknownJob"):
         client.submit(interrupted, BOB)
 

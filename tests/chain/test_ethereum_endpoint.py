@@ -199,7 +199,7 @@ def test_pending_nonces_count_what_waits_and_forget_what_was_dropped(server: Eth
             "gasPrice": 1,
             "to": ALITH.address,
             "value": 1,
-            "chainId": 420_420_420,
+            "chainId": 0x50570001,
         }
     )
     error = refusal(server, "eth_sendRawTransaction", refused.raw_transaction.to_0x_hex())
@@ -214,7 +214,7 @@ def test_an_access_list_is_shown_as_it_was_signed(server: EthServer) -> None:
     fields = {
         "type": 2,
         "nonce": web3.eth.get_transaction_count(BALTATHAR.address, "pending"),
-        "chainId": 420_420_420,
+        "chainId": 0x50570001,
         "gas": 10**9,
         "maxFeePerGas": base * 2,
         "maxPriorityFeePerGas": 0,
@@ -407,7 +407,7 @@ def test_subscriptions_tell_of_heads_logs_and_transactions(server: EthServer, lo
         for _ in range(MAX_SUBSCRIPTIONS - 2):
             assert "result" in call("eth_subscribe", "newPendingTransactions")
         assert "subscriptions at most" in call("eth_subscribe", "newHeads")["error"]["message"]
-        assert call("eth_chainId")["result"] == hex(420_420_420)
+        assert call("eth_chainId")["result"] == hex(0x50570001)
 
 
 # ---- parameters ------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def tally(w3: Web3) -> Any:
 
 def test_the_chain_says_who_it_is(w3: Web3) -> None:
     assert w3.is_connected()
-    assert w3.eth.chain_id == 420_420_420
+    assert w3.eth.chain_id == 0x50570001
     assert w3.eth.get_balance(BALTATHAR.address) > 10**18
     assert w3.eth.gas_price > 0
     assert w3.eth.fee_history(2, "latest")["baseFeePerGas"]

@@ -51,7 +51,7 @@ VERBS = dict(_verbs(typer.main.get_command(app)))
 def test_the_verbs() -> None:
     wanted = """devnet demo doctor compile prove verify
         model publish,model list,model show,model audit,model setup
-        worker run,worker status,worker list,worker retire,worker allow,worker disallow
+        worker run,worker status,worker list,worker retire,worker withdraw,worker allow,worker disallow
         setup new,setup contribute,setup verify,setup finish
         job submit,job show,job watch,job open"""
     names = {

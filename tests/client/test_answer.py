@@ -53,7 +53,7 @@ def test_several_records_make_one_proof(tmp_path: Path) -> None:
     records = np.array([[0.25, -0.5, 0.75], [-0.5, 0.5, 0.0]])
     artifact = compile_tiny(tmp_path / "models" / "batch", batch=3)
     batch = make_evidence(artifact, records, tmp_path / "contracts")
-    assert verify_bundle(batch.bundle, pinned(batch), cache=batch.cache).accepted
+    assert verify_bundle(batch.bundle, pinned(batch)).accepted
     answer = open_answer(
         artifact.public, batch.context, batch.bundle.result.sealed_output, batch.reply_key, 2
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,16 +12,22 @@ from typing import Any, cast
 import pytest
 
 from proofward.chain import SubstrateClient
+from proofward.chain.pallets import models
+from proofward.chain.pallets.models import LaneContract
 from proofward.client import NotFound, Refused
-from proofward.client.artifacts import Artifacts, require_match
+from proofward.client.artifacts import Artifacts, require_contract, require_match
 from proofward.client.client import Client
-from proofward.client.workers import choose
+from proofward.client.workers import SAMPLE, choose
 from proofward.protocol import DEV_SETUP, Lane, Level, Setup, SetupKind, sha256
+from proofward.zkml.contracts import verifier_code
 from proofward.zkml.hiding import NotHiding
 from tests.evidence import Evidence
 
 NOW = 1_000_000_000
 GOOD = sha256(b"measurement")
+
+
+TALLY = {"accepted": 0, "rejected": 0, "lapsed": 0, "released": 0, "declined": 0}
 
 
 def _worker(**changes: Any) -> dict[str, Any]:
@@ -30,47 +38,106 @@ def _worker(**changes: Any) -> dict[str, Any]:
         "hpke_key": bytes(32),
         "receipt_key": bytes(32),
         "epoch": 1,
+        "platform": bytes(32),
         "previous": None,
+        "past_keys": (),
         "endpoint": b"",
         "quote_hash": bytes(32),
         "registered_at": 1,
         "expires_at": NOW + 3_600_000,
-        "stake": 0,
+        "stake": 100 * 10**12,
         "open_claims": 0,
+        "served": 1,
+        "tally": TALLY,
+        "retired_at": None,
+        "banned": False,
         **changes,
     }
 
 
-class Tables:
-    """The reads that choosing needs."""
+MODEL = sha256(b"a model")
 
-    def __init__(self, **workers: dict[str, Any]) -> None:
-        self._workers = {sha256(name.encode()): record for name, record in workers.items()}
+
+class Tables:
+    """The reads that choosing needs. All but `idle` workers serve the one model, at `price`."""
+
+    def __init__(self, *, price: int = 0, idle: tuple[str, ...] = (), **workers: dict[str, Any]) -> None:
+        self.workers: dict[bytes, dict[str, Any]] = {}
+        self.prices: dict[bytes, int] = {}
+        for name, record in workers.items():
+            self.add(name, record, price)
+        for name in idle:
+            del self.prices[sha256(name.encode())]
+
+    def add(self, name: str, record: dict[str, Any], price: int = 0) -> None:
+        self.workers[sha256(name.encode())], self.prices[sha256(name.encode())] = record, price
 
     def timestamp(self, at: bytes | None = None) -> int:
         return NOW
 
-    def iterate(
-        self, pallet: str, item: str, *keys: Any, at: bytes | None = None
-    ) -> Iterator[tuple[bytes, Any]]:
-        yield from (self._workers if item == "Workers" else {GOOD: b"label"}).items()
+    def finalised_head(self) -> Any:
+        return SimpleNamespace(hash=bytes(32))
+
+    def keys(self, pallet: str, item: str, *keys: Any, limit: int, **_: Any) -> Iterator[Any]:
+        assert (pallet, item, keys) == ("Workers", "Served", (MODEL,))
+        yield from [(MODEL, account) for account in sorted(self.prices)][:limit]
+
+    def query(self, pallet: str, item: str, *keys: Any, at: bytes | None = None) -> Any:
+        if item == "Served":
+            return self.prices.get(keys[1])
+        return self.workers.get(keys[0]) if item == "Workers" else {GOOD: b"label"}.get(keys[0])
+
+    def query_many(self, pallet: str, item: str, keys: list[Any], at: bytes | None = None) -> list[Any]:
+        return [self.query(pallet, item, *key) for key in keys]
 
 
 def _choose(
-    tables: Tables, level: Level = Level.SIMULATED, count: int = 3, wanted: list[bytes] | None = None
+    tables: Tables,
+    level: Level = Level.SIMULATED,
+    count: int = 3,
+    wanted: list[bytes] | None = None,
+    **options: Any,
 ) -> list[bytes]:
-    return [record.account for record in choose(cast(SubstrateClient, tables), level, count, wanted)]
+    chosen = choose(cast(SubstrateClient, tables), MODEL, level, count, wanted, **options)
+    return [choice.record.account for choice in chosen]
 
 
-def test_by_level_then_load_then_time_left() -> None:
+def test_the_draw_is_random_and_weighted_by_stake_record_and_load() -> None:
+    """Attack free: three identities that are first in some order had every client's jobs."""
     tables = Tables(
-        busy=_worker(open_claims=1),
-        idle=_worker(),
-        hardware=_worker(level="Hardware", open_claims=5),
-        longer=_worker(expires_at=NOW + 7_200_000),
+        good=_worker(),
+        twin=_worker(),
+        lapses=_worker(tally={**TALLY, "lapsed": 9}),
+        busy=_worker(open_claims=9),
+        poor=_worker(stake=10**12),
     )
-    assert _choose(tables) == [sha256(name) for name in (b"hardware", b"longer", b"idle")]
-    assert _choose(tables, Level.HARDWARE) == [sha256(b"hardware")]
+    rng, drawn = random.Random(1), Counter[bytes]()
+    for _ in range(2_000):
+        drawn.update(_choose(tables, count=1, rng=rng))
+    share = {
+        name: drawn[sha256(name.encode())] / 2_000 for name in ("good", "twin", "lapses", "busy", "poor")
+    }
+    assert 0.40 < share["good"] < 0.54
+    assert 0.40 < share["twin"] < 0.54
+    assert 0 < share["lapses"] < 0.02
+    assert 0.02 < share["busy"] < 0.08
+    assert 0 < share["poor"] < 0.02
+
+
+def test_each_worker_is_drawn_once_and_all_are_hardware() -> None:
+    tables = Tables(soft=_worker())
+    for n in range(5):
+        tables.add(f"hard{n}", _worker(level="Hardware"))
+    chosen = _choose(tables, Level.HARDWARE, count=8)
+    assert len(chosen) == len(set(chosen)) == 5
+    assert sha256(b"soft") not in chosen
+
+
+def test_a_model_that_many_serve_is_sampled() -> None:
+    tables = Tables()
+    for n in range(3 * SAMPLE):
+        tables.add(f"w{n}", _worker())
+    assert len(_choose(tables)) == 3
 
 
 @pytest.mark.parametrize(
@@ -80,6 +147,8 @@ def test_by_level_then_load_then_time_left() -> None:
         ("expired", _worker(expires_at=NOW - 1), Level.SIMULATED, "expired"),
         ("about-to-expire", _worker(expires_at=NOW + 1_000), Level.SIMULATED, "expired"),
         ("measurement-withdrawn", _worker(measurement=bytes(32)), Level.SIMULATED, "allow-list"),
+        ("retired", _worker(retired_at=5), Level.SIMULATED, "has retired"),
+        ("banned", _worker(banned=True), Level.SIMULATED, "is banned"),
     ],
 )
 def test_a_worker_that_cannot_take_the_job(
@@ -93,8 +162,18 @@ def test_a_worker_that_cannot_take_the_job(
         _choose(tables, level, wanted=[sha256(b"one")])
 
 
+def test_a_worker_that_does_not_serve_the_model_or_asks_for_more() -> None:
+    with pytest.raises(Refused, match="no worker serves"):
+        _choose(Tables(one=_worker(), idle=("one",)))
+    with pytest.raises(Refused, match="does not serve this model"):
+        _choose(Tables(one=_worker(), idle=("one",)), wanted=[sha256(b"one")])
+    with pytest.raises(Refused, match="asks for 3 UNIT"):
+        _choose(Tables(one=_worker(), price=3 * 10**12), price=2 * 10**12)
+    assert len(_choose(Tables(one=_worker(), price=3 * 10**12))) == 1
+
+
 def test_an_unknown_worker_and_too_many() -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(Refused, match="not a registered worker"):
         _choose(Tables(), wanted=[sha256(b"nobody")])
     for count in (0, 9):
         with pytest.raises(Refused):
@@ -131,13 +210,29 @@ def test_sealed_jobs_refuse_a_lane_that_is_not_hiding(tmp_path: Path) -> None:
         client.submit(bytes(32), [[1.0]])
 
 
-def test_a_contract_that_is_not_the_verifier_of_the_key_is_refused(evidence: Evidence) -> None:
-    artifacts = Artifacts([evidence.artifact.path.parent], evidence.cache)
-    public, _ = artifacts.find(evidence.artifact.public.manifest_hash)
-    artifacts.require_honest_contract(public, evidence.bundle.model.code_hash)
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (None, "lane-closed"),
+        (LaneContract(bytes(20), sha256(b"a contract that says yes")), "contract-mismatch"),
+        (LaneContract(bytes(20), verifier_code("groth16").code_hash), None),
+    ],
+)
+def test_a_lane_whose_contract_is_not_the_known_one_is_refused(
+    monkeypatch: pytest.MonkeyPatch, found: LaneContract | None, code: str | None
+) -> None:
+    monkeypatch.setattr(models, "verifier", lambda client, lane: found)
+    if code is None:
+        assert require_contract(cast(Any, None), Lane.GROTH16) == found
+        return
     with pytest.raises(Refused) as caught:
-        artifacts.require_honest_contract(public, sha256(b"a contract that says yes"))
-    assert caught.value.code == "contract-mismatch"
+        require_contract(cast(Any, None), Lane.GROTH16)
+    assert caught.value.code == code
+
+
+def test_an_artefact_that_is_not_at_hand_is_named(evidence: Evidence) -> None:
+    artifacts = Artifacts([evidence.artifact.path.parent])
+    assert artifacts.find(evidence.artifact.public.manifest_hash)[0].vk == evidence.artifact.public.vk
     with pytest.raises(NotFound):
         artifacts.find(bytes(32))
 
@@ -147,6 +242,7 @@ def test_an_artefact_of_another_model_is_refused(evidence: Evidence) -> None:
     facts: dict[str, Any] = {
         "weights_digest": model.weights_digest,
         "vk_hash": model.vk_hash,
+        "key_hash": model.key_hash,
         "circuit_digest": model.circuit_digest,
         "lane": Lane.from_label(model.lane),
         "batch": 1,
@@ -155,6 +251,7 @@ def test_an_artefact_of_another_model_is_refused(evidence: Evidence) -> None:
     for name, other in (
         ("weights_digest", bytes(32)),
         ("vk_hash", bytes(32)),
+        ("key_hash", bytes(32)),
         ("circuit_digest", bytes(32)),
         ("batch", 2),
     ):

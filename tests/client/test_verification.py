@@ -43,7 +43,7 @@ def _failed(verdict: Verdict) -> set[str]:
 
 
 def test_a_real_job_is_accepted_and_says_what_it_rests_on(evidence: Evidence) -> None:
-    verdict = verify_bundle(evidence.bundle, pinned(evidence), cache=evidence.cache)
+    verdict = verify_bundle(evidence.bundle, pinned(evidence))
     assert verdict.accepted, [check for check in verdict if check.required and not check.ok]
     assert verdict.word == "accepted (simulated, setup: dev)"
     names = [check.name for check in verdict]
@@ -52,7 +52,7 @@ def test_a_real_job_is_accepted_and_says_what_it_rests_on(evidence: Evidence) ->
 
 
 def test_outside_development_what_is_simulated_or_made_by_one_party_is_refused(evidence: Evidence) -> None:
-    verdict = verify_bundle(evidence.bundle, cache=evidence.cache)
+    verdict = verify_bundle(evidence.bundle)
     assert verdict.word == "refused (simulated, setup: dev)"
     assert _failed(verdict) == {"quote", "setup", "level"}
 
@@ -108,13 +108,13 @@ FAULTS: list[tuple[str, Callable[[Bundle], Bundle], str]] = [
 
 @pytest.mark.parametrize(("fault", "change", "check"), FAULTS, ids=[fault[0] for fault in FAULTS])
 def test_faults(fault: str, change: Callable[[Bundle], Bundle], check: str, evidence: Evidence) -> None:
-    verdict = verify_bundle(change(evidence.bundle), pinned(evidence), cache=evidence.cache)
+    verdict = verify_bundle(change(evidence.bundle), pinned(evidence))
     assert verdict.outcome is Outcome.REFUSED
     assert check in _failed(verdict), (fault, _failed(verdict))
 
 
 def test_a_bound_key_of_another_epoch_is_refused(evidence: Evidence) -> None:
-    verdict = verify_bundle(_change(evidence.bundle, "worker", epoch=2), DEV, cache=evidence.cache)
+    verdict = verify_bundle(_change(evidence.bundle, "worker", epoch=2), DEV)
     assert "binding" in _failed(verdict)
 
 
@@ -124,17 +124,17 @@ def test_nothing_is_accepted_that_the_reader_has_not_pinned(evidence: Evidence) 
         ("chain", Policy.for_development(measurements=good.measurements)),
         ("measurement allowed", Policy.for_development(genesis=good.genesis)),
     ):
-        verdict = verify_bundle(bundle, policy, cache=evidence.cache)
+        verdict = verify_bundle(bundle, policy)
         assert verdict.word == "consistent, not anchored (simulated, setup: dev)"
         assert [check.name for check in verdict if check.required and not check.ok] == [name]
     other = Policy.for_development(genesis=sha256(b"other"), measurements={sha256(b"other")})
-    assert _failed(verify_bundle(bundle, other, cache=evidence.cache)) == {"chain", "measurement allowed"}
+    assert _failed(verify_bundle(bundle, other)) == {"chain", "measurement allowed"}
 
 
 def test_what_a_bundle_says_of_itself_is_never_a_check(evidence: Evidence) -> None:
     """Attack d_verify: a bundle that calls itself Polkadot, Live, and names a client."""
     bundle = _change(evidence.bundle, "chain", name="Polkadot", type="Live")
-    told = {check.name: check for check in verify_bundle(bundle, pinned(evidence), cache=evidence.cache)}
+    told = {check.name: check for check in verify_bundle(bundle, pinned(evidence))}
     for name in ("chain name", "model name", "client", "blocks", "quote time"):
         assert told[name].word == "said", name
         assert "word" in told[name].detail, name
@@ -211,22 +211,22 @@ def test_a_ceremony_is_believed_of_nobody_but_the_readers_own_chain(evidence: Ev
 def test_evidence_from_the_readers_future_is_refused(evidence: Evidence) -> None:
     then = evidence.bundle.worker.attestation.time
     early = pinned(evidence, now=then - 86_400)
-    assert _failed(verify_bundle(evidence.bundle, early, cache=evidence.cache)) == {"quote"}
+    assert _failed(verify_bundle(evidence.bundle, early)) == {"quote"}
     years_later = pinned(evidence, now=then + 10 * 365 * 86_400)
-    assert verify_bundle(evidence.bundle, years_later, cache=evidence.cache).accepted
+    assert verify_bundle(evidence.bundle, years_later).accepted
 
 
 def test_a_missing_tool_is_no_failed_check_and_no_passed_one(
     evidence: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_compiler(*_: object) -> None:
-        raise ContractError("no compiler here", code="compiler-missing")
+    def no_contract(*_: object) -> None:
+        raise ContractError("the lane has no contract", code="no-lane-verifier")
 
     def no_prover(*_: object) -> bool:
         raise LaneUnavailable("the lane is not installed here")
 
     with monkeypatch.context() as patched:
-        patched.setattr(model_of_bundle, "expected_contract", no_compiler)
+        patched.setattr(model_of_bundle, "check_code", no_contract)
         patched.setattr(PublicArtifact, "verify", no_prover)
         verdict = verify_bundle(evidence.bundle, pinned(evidence))
     assert {check.name for check in verdict if check.required and check.ok is None} == {"proof", "contract"}
@@ -252,7 +252,7 @@ def test_outcomes(checks: list[Check], outcome: Outcome) -> None:
 
 def test_a_job_that_demanded_more_is_refused(evidence: Evidence) -> None:
     changed = _change(evidence.bundle, "job", min_level=Level.HARDWARE.label)
-    assert _failed(verify_bundle(changed, DEV, cache=evidence.cache)) == {"level"}
+    assert _failed(verify_bundle(changed, DEV)) == {"level"}
 
 
 def test_a_bundle_survives_its_file_and_a_damaged_file_is_refused(evidence: Evidence, tmp_path: Path) -> None:
@@ -273,6 +273,4 @@ def test_a_bundle_survives_its_file_and_a_damaged_file_is_refused(evidence: Evid
 
 def test_a_bundle_cannot_write_outside_its_folder(evidence: Evidence) -> None:
     files = {**evidence.bundle.model.files, "public/../../escaped": b"x"}
-    assert "model" in _failed(
-        verify_bundle(_change(evidence.bundle, "model", files=files), DEV, cache=evidence.cache)
-    )
+    assert "model" in _failed(verify_bundle(_change(evidence.bundle, "model", files=files), DEV))

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from proofward.chain import accounts
 from proofward.chain.outbox import Outbox
 from proofward.chain.pallets import attestation, workers
+from proofward.chain.pallets.models import Terms
 from proofward.client import Client
 from proofward.devnet.chains import LocalChain
 from proofward.publisher.publish import publish
@@ -89,12 +90,16 @@ def test_canary_is_nowhere_on_the_host(
             attestation.sudo(attestation.allow_measurement(simulated_measurement(), "test")),
             accounts.dev_keypair("//Alice"),
         )
-        worker = Worker("w", "//Dave", tmp_path / "worker", Path(sockets), chain.url, tmp_path / "models")
+        worker = Worker(
+            "w", "//Dave", tmp_path / "worker", Path(sockets), chain.url, tmp_path / "models", "//Bob"
+        )
         worker.start()
         try:
             public = client.artifacts.add(tmp_path / "models" / lane)
             outbox = Outbox(tmp_path / "outbox.sqlite", rpc)
-            model = publish(rpc, outbox, accounts.dev_keypair("//Bob"), public, price=10**12).model
+            model = publish(
+                rpc, outbox, accounts.dev_keypair("//Bob"), public, terms=Terms(10**12, 0, 10**11, 60)
+            ).model
             account = bytes(accounts.dev_keypair("//Dave").public_key)
             _registered(rpc, account, worker)
             job = client.submit(model, record, recipients=[account])

@@ -36,6 +36,7 @@ class FakePublic:
             circuit_digest=sha256(b"circuit " + name.encode()).hex(),
         )
         self.manifest_hash = sha256(b"manifest " + name.encode())
+        self.key_hash = sha256(b"key " + name.encode())
 
     def commit_input(self, values: NDArray[np.int64], salt: bytes) -> bytes:
         if (abs(values) > LIMIT).any():

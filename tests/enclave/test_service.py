@@ -99,8 +99,6 @@ def test_a_replayed_envelope_is_refused_under_every_other_context(running: Runni
         ({"worker": value("x")}, "wrong-binding"),
         ({"model": value("x")}, "wrong-binding"),
         ({"publisher": value("x")}, "wrong-binding"),
-        ({"verifier": value("x", 20)}, "wrong-binding"),
-        ({"code_hash": value("x")}, "wrong-binding"),
         ({"weights_digest": value("x")}, "wrong-binding"),
         ({"manifest_hash": value("x")}, "unknown-model"),
         ({"level": "hardware"}, "wrong-binding"),

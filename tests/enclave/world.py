@@ -42,7 +42,7 @@ from tests.enclave.fake_model import FakePublic, fake_loader
 from tests.vectors.make import value
 
 GENESIS, ACCOUNT, CLIENT = value("genesis"), value("account"), value("client")
-PUBLISHER, VERIFIER, CODE_HASH = value("publisher"), value("verifier", 20), value("code_hash")
+PUBLISHER = value("publisher")
 BLOCK_HASH = value("block_hash")
 
 
@@ -156,8 +156,7 @@ class Job:
             manifest_hash=self.public.manifest_hash,
             lane=Lane.GROTH16,
             vk_hash=bytes.fromhex(self.public.manifest.vk_hash),
-            verifier=VERIFIER,
-            code_hash=CODE_HASH,
+            key_hash=self.public.key_hash,
         )
 
     def seal(self, hpke_key: bytes, epoch: int = 1, context: JobContext | None = None) -> bytes:
@@ -180,8 +179,6 @@ class Job:
             "manifest_hash": self.public.manifest_hash,
             "weights_digest": bytes.fromhex(self.public.manifest.weights_digest),
             "publisher": PUBLISHER,
-            "verifier": VERIFIER,
-            "code_hash": CODE_HASH,
             "setup": DEV_SETUP.encode(),
             "level": "simulated",
             "worker": ACCOUNT,

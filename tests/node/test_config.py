@@ -41,6 +41,8 @@ def test_relative_paths_belong_to_the_file(tmp_path: Path) -> None:
         ("unknown-provider", GOOD.replace("simulator", "sgx"), "enclave.provider"),
         ("http-url", GOOD + '[chain]\nurl = "http://x"\n', "ws://"),
         ("socket-too-long", GOOD + f'socket = "/{"x" * 120}"\n', "107 bytes"),
+        ("no-account", GOOD.replace("data_dir", 'publishers = ["5x"]\ndata_dir'), "worker.publishers"),
+        ("no-model", GOOD.replace("data_dir", 'models = ["0x12"]\ndata_dir'), "no model's id"),
         ("negative-price", GOOD.replace("data_dir", "min_price = -1\ndata_dir"), "worker.min_price"),
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from proofward.chain.pallets.jobs import Accepted
 from proofward_node.jobs import Jobs
 from proofward_node.journal import State
-from tests.node.world import LOADED, WORKER, Death, FakeChain, FakeEnclave, Fuse, World, fused_journal, job
+from tests.node.world import MODEL, WORKER, Death, FakeChain, FakeEnclave, Fuse, World, fused_journal, job
 
 
 async def _one_life(path: Path, world: World, enclave: FakeEnclave, rounds: int) -> None:
@@ -24,9 +24,9 @@ async def _one_life(path: Path, world: World, enclave: FakeEnclave, rounds: int)
         chain.reconcile()
         jobs.reopen()
         await jobs.adopt()
-        await jobs.serve([LOADED])
+        jobs.serve({MODEL.id: MODEL})
         for _ in range(rounds):
-            await jobs.discover(await chain.finalised())
+            await jobs.discover()
             await jobs.run(await chain.finalised(), WORKER, asyncio.Event())
     finally:
         journal.close()

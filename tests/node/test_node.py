@@ -28,6 +28,7 @@ retry_seconds = 0.02
 [worker]
 dev_account = "//Alice"
 data_dir = "data"
+publishers = ["0x7070707070707070707070707070707070707070707070707070707070707070"]
 shutdown_seconds = 1
 expected_seconds = 0.02
 [enclave]
@@ -129,7 +130,7 @@ async def test_sigterm_hands_back_what_does_not_finish_in_time(tmp_path: Path) -
     await asyncio.wait_for(enclave.working.wait(), 20)
     stop.set()
     await asyncio.wait_for(running, 20)
-    assert [call.name for call in world.applied] == ["claim", "release"]
+    assert [call.name for call in world.applied] == ["serve", "claim", "release"]
     assert isinstance(world.jobs[record.id].status, Queued)
     (entry,) = peek(tmp_path / "data" / "journal.sqlite")
     assert entry.outcome == "handed-back"

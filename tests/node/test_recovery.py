@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from proofward.chain import Outbox, dev_keypair
 from proofward.chain.pallets import attestation, workers
+from proofward.chain.pallets.models import Terms
 from proofward.client import Client
 from proofward.devnet.chains import Devnet
 from proofward.publisher.publish import publish
@@ -26,12 +26,14 @@ from proofward.zkml import Artifact
 from tests.evidence import RECORD
 
 SECONDS = 300.0
+WORKER = bytes(dev_keypair("//Bob").public_key)
 CONFIG = """
 [chain]
 url = "{url}"
 [worker]
 dev_account = "//Bob"
 data_dir = "{folder}/data"
+publishers = ["//Alice"]
 [enclave]
 provider = "simulator"
 spawn = false
@@ -112,22 +114,14 @@ def test_killed_with_a_claim_in_hand(
         subprocess.run([sys.executable, "-m", *allow], check=True, capture_output=True, timeout=SECONDS)
         assert attestation.measurements(client.chain)
         outbox = Outbox(tmp_path / "publisher.sqlite", client.chain)
-        terms: dict[str, Any] = {
-            "price": 10**12,
-            "claim_blocks": 600,
-        }  # no claim lapses, however slow this machine is
-        first = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, **terms)
-        again = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, **terms)
-        assert (first.deployed, first.published, again.deployed, again.published) == (
-            True,
-            True,
-            False,
-            False,
-        )
+        terms = Terms(10**12, 0, 10**11, 600)  # no claim lapses, however slow this machine is
+        first = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, terms=terms)
+        again = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, terms=terms)
+        assert (first.published, again.published) == (True, False)
 
         run = ("proofward.cli", "worker", "run", "--config", str(config))
         with _process(tmp_path / "node-1.log", *run) as node:
-            _until(lambda: workers.all(client.chain), node)
+            _until(lambda: workers.serving(client.chain, WORKER), node)
             job = client.submit(
                 first.model, RECORD, artifact=artifact.path, deadline=600, verify_workers=True
             )
@@ -140,7 +134,14 @@ def test_killed_with_a_claim_in_hand(
             assert node.popen.wait(60) == 0
         leave = ("proofward.cli", "worker", "retire", "--config", str(config))
         subprocess.run([sys.executable, "-m", *leave], check=True, capture_output=True, timeout=SECONDS)
-        assert workers.all(client.chain) == []
+        left = workers.get(client.chain, WORKER)
+        assert left is not None
+        assert left.retired_at is not None
+        assert workers.serving(client.chain, WORKER) == {}
+        take = ("proofward.cli", "worker", "withdraw", "--config", str(config))
+        early = subprocess.run([sys.executable, "-m", *take], capture_output=True, text=True, timeout=SECONDS)
+        assert early.returncode != 0
+        assert "the stake is free from block" in early.stderr
         assert outcome.state == "accepted"
         assert outcome.record.attempts == 1, "it was claimed twice"
         assert len(client.open(job).decisions) == 1

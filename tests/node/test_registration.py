@@ -28,9 +28,13 @@ class Registry(FakeChain):
     missing: bool = False
     refuse: list[str] = field(default_factory=list)
     sent: list[Call] = field(default_factory=list)
+    past: int | None = None
 
     async def worker(self) -> WorkerRecord | None:
         return self.record
+
+    async def last_epoch(self) -> int | None:
+        return self.past
 
     async def collateral_missing(self, quote: bytes) -> bool:
         return self.missing
@@ -72,6 +76,7 @@ class Keys:
         return {
             "hpke_key": sha256(b"h" + name),
             "receipt_key": sha256(b"r" + name),
+            "possession": b"p" * 64,
             "quote": b"q" + name,
             "collateral": b"c",
         }
@@ -168,3 +173,21 @@ async def test_stale_collateral_is_refreshed_and_the_registration_tried_again(jo
     chain, keys = Registry(World(), refuse=["CollateralExpired"]), Keys()
     assert (await _registration(chain, keys, journal).ensure(HEAD)).epoch == 1
     assert _names(chain) == ["register", "refresh_collateral", "register"]
+
+
+async def test_attack_old_epoch_an_account_that_comes_back_goes_on_with_its_epochs(journal: Journal) -> None:
+    chain, keys = Registry(World(), past=6), Keys()
+    assert (await _registration(chain, keys, journal).ensure(HEAD)).epoch == 7
+
+
+@pytest.mark.parametrize(
+    ("state", "says"), [({"retired_at": 5}, "worker withdraw"), ({"banned": True}, "has banned")]
+)
+async def test_a_worker_that_may_not_work_pays_for_nothing(
+    journal: Journal, state: dict[str, Any], says: str
+) -> None:
+    chain, keys = Registry(World()), Keys()
+    chain.record = replace(WORKER, **state)
+    with pytest.raises(RegistrationRefused, match=says):
+        await _registration(chain, keys, journal).ensure(HEAD)
+    assert chain.sent == []

@@ -12,14 +12,14 @@ import pytest
 
 from proofward.chain.pallets.jobs import Accepted, Queued
 from proofward.chain.pallets.workers import WorkerRecord
-from proofward.protocol import Level
-from proofward_node.jobs import Jobs, Policy
+from proofward.protocol import HpkePrivateKey, JobContext, JobPayload, Level, RecipientKey, seal_job
+from proofward_node.jobs import ENDING_RESERVE, Jobs, Policy
 from proofward_node.journal import Journal, State
 from proofward_node.ports import ChainDown
 from tests.node.world import (
     ACCOUNT,
+    CLIENT,
     GENESIS,
-    LOADED,
     MODEL,
     OTHER,
     WORKER,
@@ -40,12 +40,12 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 async def _jobs(world: World, journal: Journal, **changes: Any) -> Jobs:
     jobs = Jobs(FakeChain(world), changes.pop("enclave", FakeEnclave(world)), journal, **changes)
-    await jobs.serve([LOADED])
+    jobs.serve({MODEL.id: MODEL})
     return jobs
 
 
 async def _round(jobs: Jobs, worker: WorkerRecord = WORKER, stop: asyncio.Event | None = None) -> None:
-    await jobs.discover(await jobs.chain.finalised())
+    await jobs.discover()
     await jobs.run(await jobs.chain.finalised(), worker, stop or asyncio.Event())
 
 
@@ -139,7 +139,7 @@ async def test_a_lapsed_claim_of_another_is_taken_over(journal: Journal) -> None
     world = World()
     world.add(job(recipients=(OTHER, ACCOUNT)))
     jobs = await _jobs(world, journal)
-    await jobs.discover(await jobs.chain.finalised())
+    await jobs.discover()
     record = next(iter(world.jobs.values()))
     world.jobs[record.id] = replace(record, status=claimed(OTHER, world.block, world.block + 20))
     await _round(jobs)
@@ -198,7 +198,7 @@ async def test_a_silent_chain_leaves_the_journal_where_it_was(journal: Journal) 
     world = World()
     record = world.add(job())
     jobs = await _jobs(world, journal)
-    await jobs.discover(await jobs.chain.finalised())
+    await jobs.discover()
     head = await jobs.chain.finalised()
     world.down = True
     with pytest.raises(ChainDown):
@@ -215,3 +215,107 @@ async def test_a_job_that_must_wait_does_not_hold_up_the_others(journal: Journal
     jobs = await _jobs(world, journal, enclave=enclave)
     await _round(jobs)
     assert [call.args["job"] for call in world.applied] == [second.id, second.id]
+
+
+async def _restarted(world: World, journal: Journal, epoch: int) -> Jobs:
+    """A worker in epoch 3 whose enclave lost its keys, and a job sealed to epoch `epoch`."""
+    sealed = seal_job(
+        JobContext(GENESIS, b"j" * 32, CLIENT, MODEL.id, b"c" * 32),
+        JobPayload(1, (1,), b"s" * 32, HpkePrivateKey.generate().public),
+        [RecipientKey(ACCOUNT, epoch, HpkePrivateKey.generate().public)],
+    )
+    jobs = await _jobs(world, journal, enclave=FakeEnclave(world, has_keys=False))
+    jobs.chain.envelope = sealed  # type: ignore[attr-defined]
+    world.add(job())
+    return jobs
+
+
+async def test_a_job_sealed_to_keys_that_are_gone_is_declined(journal: Journal) -> None:
+    world, outcomes = World(), list[str]()
+    jobs = await _restarted(world, journal, 2)
+    jobs.on_outcome = outcomes.append
+    await _round(jobs, replace(WORKER, epoch=3))
+    await _round(jobs, replace(WORKER, epoch=3))
+    assert _calls(world) == ["decline"]
+    assert outcomes == ["declined:keys-gone"]
+
+
+@pytest.mark.parametrize("epoch", [3, 4, 2**32 - 1])
+async def test_nobody_makes_a_worker_pay_for_declining_an_invented_epoch(
+    journal: Journal, epoch: int
+) -> None:
+    world = World()
+    await _round(await _restarted(world, journal, epoch), replace(WORKER, epoch=3))
+    assert _calls(world) == []
+
+
+async def test_a_restart_between_intent_and_decline_declines(journal: Journal) -> None:
+    world = World()
+    record = world.add(job())
+    journal.see(record.id, record.model)
+    journal.advance(record.id, State.DECLINING, outcome="keys-gone")
+    await _round(await _jobs(world, journal))
+    assert _calls(world) == ["decline"]
+
+
+@pytest.mark.parametrize(("event", "outcome"), [("NoVerdict", "no-verdict"), ("FaultyProof", "faulty-proof")])
+async def test_a_job_without_a_verdict_is_over_for_this_worker(
+    journal: Journal, event: str, outcome: str
+) -> None:
+    world, outcomes = World(no_verdict=event), list[str]()
+    world.add(job())
+    jobs = await _jobs(world, journal, on_outcome=outcomes.append)
+    await _round(jobs)
+    await _round(jobs)
+    assert _calls(world) == ["claim", "complete"]
+    assert outcomes == [outcome]
+
+
+async def test_attack_bond_a_model_that_asks_for_more_than_the_operator_puts_down(journal: Journal) -> None:
+    world = World()
+    world.add(job())
+    await _round(await _jobs(world, journal, policy=Policy(max_bond=MODEL.terms.bond - 1)))
+    assert _calls(world) == []
+
+
+async def test_attack_bond_a_claim_that_could_not_be_ended_is_not_made(journal: Journal) -> None:
+    world = World(balance=ENDING_RESERVE)
+    world.add(job())
+    jobs = await _jobs(world, journal)
+    await _round(jobs)
+    assert _calls(world) == []
+    world.balance += MODEL.terms.bond
+    await _round(jobs)
+    assert _calls(world) == ["claim", "complete"]
+
+
+async def test_a_claim_refused_for_poverty_waits_until_the_account_is_funded(journal: Journal) -> None:
+    world = World(poor=True)
+    world.add(job())
+    jobs = await _jobs(world, journal)
+    await _round(jobs)
+    await _round(jobs)
+    assert _calls(world) == ["claim"]
+    world.poor, world.balance = False, 2 * world.balance
+    await _round(jobs)
+    assert _calls(world) == ["claim", "claim", "complete"]
+
+
+async def test_attack_flood_jobs_of_others_are_never_read(journal: Journal) -> None:
+    """Attack gen: junk for others, however much, costs this worker nothing."""
+    world = World()
+    for number in range(2, 200):
+        world.add(job(number, recipients=(OTHER,)))
+    world.add(job(1))
+    jobs = await _jobs(world, journal)
+    read: list[bytes] = []
+    fetch = jobs.chain.job
+
+    async def counted(key: bytes) -> Any:
+        read.append(key)
+        return await fetch(key)
+
+    jobs.chain.job = counted  # type: ignore[method-assign, assignment]
+    await _round(jobs)
+    assert _calls(world) == ["claim", "complete"]
+    assert len(set(read)) == 1

@@ -7,7 +7,7 @@ and the enclave if it is told to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import Any
 
 from proofward.chain import Call, Event
 from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Queued
-from proofward.chain.pallets.models import ModelRecord
-from proofward.chain.pallets.workers import WorkerRecord
+from proofward.chain.pallets.models import ModelRecord, Terms
+from proofward.chain.pallets.workers import Tally, WorkerRecord
 from proofward.protocol import DEV_SETUP, Lane, Level, sha256
 from proofward.protocol.enclave import EnclaveError
 from proofward_node.enclave_link import LoadedModel
@@ -28,38 +28,46 @@ MODEL = ModelRecord(
     id=b"m" * 32,
     name="mlp",
     publisher=b"p" * 32,
-    verifier=b"v" * 20,
-    code_hash=b"k" * 32,
+    key_hash=b"k" * 32,
     manifest_hash=b"f" * 32,
     weights_digest=b"w" * 32,
     vk_hash=b"v" * 32,
     setup=DEV_SETUP,
-    claim_blocks=60,
-    price=10,
+    terms=Terms(price=10, share=0, bond=1, claim_blocks=60),
+    grounds=None,
+    deposit=5,
     input_shape=(30,),
     batch=1,
     lane=Lane.GROTH16,
     circuit_digest=b"d" * 32,
     evidence_hash=None,
     published_at=1,
-    retired=False,
+    retired_at=None,
 )
-LOADED = LoadedModel(MODEL.manifest_hash, MODEL.weights_digest, MODEL.vk_hash)
+LOADED = LoadedModel(
+    MODEL.manifest_hash, MODEL.weights_digest, MODEL.vk_hash, MODEL.key_hash, MODEL.lane.label, b"j" * 32
+)
 WORKER = WorkerRecord(
     account=ACCOUNT,
     level=Level.SIMULATED,
     root=b"t" * 32,
     measurement=b"x" * 32,
+    platform=b"y" * 32,
     hpke_key=b"h" * 32,
     receipt_key=b"r" * 32,
     epoch=1,
     previous=None,
+    past_keys=(),
     endpoint="",
     quote_hash=b"q" * 32,
     registered_at=1,
     expires_at=10**12,
     stake=0,
     open_claims=0,
+    served=1,
+    tally=Tally(),
+    retired_at=None,
+    banned=False,
 )
 
 
@@ -88,6 +96,7 @@ def job(number: int = 1, **changes: Any) -> JobRecord:
         input_commitment=b"c" * 32,
         sealed_hash=sha256(b"sealed"),
         deposit=0,
+        record_deposit=0,
         attempts=0,
         recipients=(ACCOUNT,),
         price=10,
@@ -97,6 +106,7 @@ def job(number: int = 1, **changes: Any) -> JobRecord:
         submitted_at=1,
         rejected_by=(),
         released_by=(),
+        declined_by=(),
         status=Queued(),
     )
     return replace(record, **changes)
@@ -128,10 +138,16 @@ class World:
     fuse: Fuse = field(default_factory=Fuse)
     block: int = 10
     jobs: dict[bytes, JobRecord] = field(default_factory=dict)
+    models: list[ModelRecord] = field(default_factory=lambda: [MODEL])
+    serving: dict[bytes, int] = field(default_factory=dict)
+    judges: dict[Lane, bytes] = field(default_factory=lambda: {Lane.GROTH16: b"j" * 32})
     outbox: dict[str, tuple[Call, Sent | None]] = field(default_factory=dict)
     applied: list[Call] = field(default_factory=list)
     down: bool = False
     reject_proofs: bool = False
+    no_verdict: str | None = None
+    balance: int = 10**15
+    poor: bool = False
     works: list[tuple[bytes, int | None]] = field(default_factory=list)
     stored: set[tuple[bytes, int | None]] = field(default_factory=set)
     recomputed: list[tuple[bytes, int | None]] = field(default_factory=list)
@@ -147,8 +163,16 @@ class World:
     def apply(self, call: Call) -> Sent:
         self.block += 1
         self.applied.append(call)
+        if call.pallet in ("Workers", "Utility"):
+            return self._serve(call)
         record = self.jobs[call.args["job"]]
-        if call.name == "claim":
+        if call.name == "decline":
+            after, name = replace(record, declined_by=(*record.declined_by, ACCOUNT)), "Declined"
+        elif call.name == "claim":
+            if call.args["max_bond"] < MODEL.terms.bond:
+                return Sent(self.block, "BondTooHigh")
+            if self.poor:
+                return Sent(self.block, "CannotPayForEnding")
             if not record.claimable(self.block):
                 return Sent(self.block, "AlreadyClaimed")
             lapse = min(self.block + MODEL.claim_blocks, record.deadline)
@@ -163,13 +187,23 @@ class World:
         else:
             if not record.claim.claimed_at <= call.args["receipt_block"] <= self.block:
                 return Sent(self.block, "ReceiptBlock")
-            name = "Rejected" if self.reject_proofs else "Accepted"
-            if self.reject_proofs:
+            name = self.no_verdict or ("Rejected" if self.reject_proofs else "Accepted")
+            if self.no_verdict:
+                after = replace(record, status=Queued(), declined_by=(ACCOUNT,))
+            elif self.reject_proofs:
                 after = replace(record, status=Queued(), rejected_by=(ACCOUNT,))
             else:
                 after = replace(record, status=accepted(call, self.block), rejected_by=())
         self.jobs[record.id] = after
         return Sent(self.block, None, (Event("Jobs", name, {"job": record.id}, 0),))
+
+    def _serve(self, call: Call) -> Sent:
+        for one in call.args.get("calls", [call]):
+            if one.name == "serve":
+                self.serving[one.args["model"]] = one.args["min_price"]
+            else:
+                del self.serving[one.args["model"]]
+        return Sent(self.block, None)
 
 
 @dataclass
@@ -179,6 +213,7 @@ class FakeChain:
     world: World
     genesis: bytes = GENESIS
     account: bytes = ACCOUNT
+    envelope: bytes = b"sealed"
 
     async def finalised(self) -> Head:
         self._answer()
@@ -190,32 +225,42 @@ class FakeChain:
         return self.world.jobs.get(job)
 
     async def sealed(self, job: bytes) -> bytes | None:
-        return b"sealed"
-
-    async def queue(self, model: bytes, limit: int) -> list[bytes]:
-        self._answer()
-        waiting = (key for key, record in self.world.jobs.items() if isinstance(record.status, Queued))
-        return list(waiting)[:limit]
+        return self.envelope
 
     async def open_jobs(self, limit: int) -> list[bytes]:
         self._answer()
-        return [key for key, record in self.world.jobs.items() if record.is_open][:limit]
+        ours = (key for key, record in self.world.jobs.items() if record.is_open and record.is_for(ACCOUNT))
+        return list(ours)[:limit]
 
-    async def claims(self) -> list[bytes]:
+    async def models(self, ids: Sequence[bytes]) -> list[ModelRecord]:
+        return [record for record in self.world.models if record.id in ids]
+
+    async def live_models(self, pairs: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        return [
+            record.id
+            for record in self.world.models
+            if (record.publisher, record.manifest_hash) in pairs and not record.retired
+        ]
+
+    async def judge(self, lane: Lane) -> bytes | None:
+        return self.world.judges.get(lane)
+
+    async def serving(self) -> dict[bytes, int]:
         self._answer()
-        return [key for key, record in self.world.jobs.items() if record.claimed_by(ACCOUNT)]
-
-    async def models(self) -> list[ModelRecord]:
-        return [MODEL]
+        return dict(self.world.serving)
 
     async def worker(self) -> WorkerRecord | None:
-        return WORKER
+        claims = sum(record.claimed_by(ACCOUNT) for record in self.world.jobs.values())
+        return replace(WORKER, open_claims=claims)
+
+    async def last_epoch(self) -> int | None:
+        return WORKER.epoch
 
     async def collateral_missing(self, quote: bytes) -> bool:
         return False
 
     async def balance(self) -> int:
-        return 0
+        return self.world.balance
 
     async def send(self, key: str, call: Call) -> Sent:
         self._answer()

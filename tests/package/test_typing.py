@@ -68,9 +68,7 @@ def test_every_public_name_is_there_and_loads_nothing_before_it_is_used() -> Non
 
 
 def test_a_printed_verdict_is_a_line_a_check_and_the_word(evidence: Evidence) -> None:
-    verdict = proofward.verify_bundle(
-        evidence.bundle, proofward.Policy.for_development(), cache=evidence.cache
-    )
+    verdict = proofward.verify_bundle(evidence.bundle, proofward.Policy.for_development())
     lines = str(verdict).splitlines()
     assert len(lines) == len(verdict.checks) + 1
     assert lines[-1] == verdict.word

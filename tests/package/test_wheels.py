@@ -17,14 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proofward.chain import Outbox, SubstrateClient, dev_keypair
+from proofward.chain import SubstrateClient
 from proofward.chain.pallets import workers as registry
-from proofward.client import Client
 from proofward.devnet.chains import Devnet
 from proofward.extras import EXTRAS
-from proofward.publisher.publish import publish
-from proofward.zkml import available_lanes, load_public
-from tests.evidence import RECORD
+from proofward.zkml import available_lanes
 from tests.package.venvs import ROOT, Venv
 from tests.zkml.onnx_models import Graph
 
@@ -35,6 +32,7 @@ url = "{url}"
 [worker]
 dev_account = "//Bob"
 data_dir = "{folder}/data"
+publishers = ["//Alice"]
 [enclave]
 provider = "simulator"
 spawn = true
@@ -54,9 +52,6 @@ for module in pkgutil.walk_packages(proofward.__path__, "proofward."):
             missing[module.name] = error.name
 print(json.dumps([proofward.__file__, missing]))
 """
-
-#: A model's own contract cannot be rebuilt without a checkout; its check then says so.
-UNBUILT = {"contract", "verifier contract"}
 
 pytestmark = pytest.mark.skipif("groth16" not in available_lanes(), reason="the prover needs rustup")
 
@@ -203,32 +198,19 @@ def test_a_job_from_publishing_to_a_verdict(
     with Devnet() as chain:
         at = ("--chain", chain.url)
         published = publisher.run("proofward", "model", "publish", str(model.artifact), *at, "--json")
-        compiler = published.returncode == 0
-        if not compiler:  # the checkout's compiler makes each model's own contract
-            assert json.loads(published.stdout)["error"]["code"] == "compiler-missing"
-            with SubstrateClient.connect(chain.url) as connection:
-                outbox = Outbox(tmp_path / "outbox.sqlite", connection)
-                public = load_public(model.artifact / "public")
-                publish(connection, outbox, dev_keypair("//Alice"), public, price=10**12)
+        assert json.loads(good(published))["published"]
         with served(worker, chain.url, model):
             public_half = ("--artifact", str(model.artifact / "public"), "--dev")
             submitted = ("--input", str(model.record), *public_half, *at, "--json")
-            sealed = client.run("proofward", "job", "submit", "tiny", *submitted)
-            if compiler:
-                job = json.loads(good(sealed))["job"]
-            else:
-                assert json.loads(sealed.stdout)["error"]["code"] == "compiler-missing"
-                state = client.folder / "state"
-                with Client(chain.url, "//Alice", development=True, state=state) as own:
-                    job = str(own.submit("tiny", RECORD, artifact=model.artifact / "public"))
+            job = json.loads(good(client.run("proofward", "job", "submit", "tiny", *submitted)))["job"]
             watched = good(client.run("proofward", "job", "watch", job, *at, "--timeout", "200", "--json"))
         assert json.loads(watched)["state"] == "accepted"
         opened = json.loads(good(client.run("proofward", "job", "open", job, *at, "--json")))
         assert len(opened["decisions"]) == 1
         whole = client.run("proofward", "verify", job, *public_half, *at, "--export", "job.bundle", "--json")
-        assert refused(whole.stdout) <= UNBUILT, whole.stdout
+        assert refused(whole.stdout) == set(), whole.stdout
         offline = client.run("proofward", "verify", "job.bundle", "--dev", "--json")
-        assert refused(offline.stdout) <= UNBUILT | {"chain", "measurement allowed"}, offline.stdout
+        assert refused(offline.stdout) == {"chain", "measurement allowed"}, offline.stdout
         audit = ("model", "audit", str(model.onnx), "--artifact", str(model.artifact / "public"))
         audited = publisher.run("proofward", *audit, "--model", "tiny", *at, "--json")
         checks = {one["name"]: one["ok"] for one in json.loads(audited.stdout)["checks"]}

@@ -6,13 +6,10 @@ import json
 import subprocess
 from pathlib import Path
 
-import eth_abi
 import proofward_prover as prover
 import pytest
 
-from proofward.zkml.lanes import ContractSource
-from proofward.zkml.verifier_contract import compile_contract
-from tests.contracts.evm import SELECTOR, Deployed, LaneVerifier
+from tests.contracts.evm import LaneVerifier
 from tests.prover.bn254 import Q, R, off_subgroup
 from tests.prover.conftest import World
 
@@ -70,16 +67,6 @@ def overflowing_cases(world: World) -> dict[str, Case]:
     return shifted
 
 
-@pytest.fixture(scope="module")
-def contract(single: World, contracts: Path) -> Deployed:
-    sources = contracts / "src"
-    text = prover.solidity_verifier(single.verifying_key, (sources / "Groth16Verifier.sol.tmpl").read_text())
-    files = {"Groth16Verifier.sol": text, "IProofVerifier.sol": (sources / "IProofVerifier.sol").read_text()}
-    return Deployed(
-        compile_contract(ContractSource(files, "Groth16Verifier.sol", "Groth16Verifier")).bytecode
-    )
-
-
 def snarkjs(world: World, cases: list[Case]) -> list[bool]:
     def points(proof: bytes) -> dict[str, object]:
         n = [str(int.from_bytes(proof[i : i + 32], "big")) for i in range(0, 256, 32)]
@@ -109,13 +96,6 @@ def test_rust_refuses_what_is_bad(single: World) -> None:
         assert not prover.batch_verify(single.verifying_key, [case]), name
 
 
-def test_contract_refuses_what_is_bad(single: World, contract: Deployed) -> None:
-    made = single.proof
-    assert contract.verify(made.input_commitment, made.output_commitment, made.proof).accepted
-    for name, case in (bad_cases(single) | overflowing_cases(single)).items():
-        assert contract.verify(*case).refused, name
-
-
 def test_lane_verifier_refuses_what_is_bad(single: World, batched: World) -> None:
     verifier = LaneVerifier()
     good = []
@@ -130,39 +110,6 @@ def test_lane_verifier_refuses_what_is_bad(single: World, batched: World) -> Non
     for name, case in (bad_cases(single) | overflowing_cases(single)).items():
         assert verifier.verify_under(single.verifying_key, case).refused, name
         assert verifier.verify_many(single.verifying_key, [good[0], case]).refused, name
-
-
-def test_contract_takes_one_encoding_only(single: World, contract: Deployed) -> None:
-    made = single.proof
-    arguments = eth_abi.encode(
-        ["bytes32", "bytes32", "bytes"], [made.input_commitment, made.output_commitment, made.proof]
-    )
-    calldata = SELECTOR + arguments
-    assert contract.call(calldata).accepted
-    long = eth_abi.encode(
-        ["bytes32", "bytes32", "bytes"],
-        [made.input_commitment, made.output_commitment, made.proof + bytes(32)],
-    )
-    shifted = bytearray(calldata[:4] + arguments[:96] + bytes(32) + arguments[96:])
-    shifted[4 + 95] = 0x80
-    faults = {
-        "a byte more": calldata + b"\0",
-        "a word more": calldata + bytes(32),
-        "a longer proof": SELECTOR + long,
-        "a gap before the proof": bytes(shifted),
-    }
-    for name, data in faults.items():
-        assert contract.call(data).refused, name
-    for size in (0, 3, 4, 36, 100, 132, len(calldata) - 1):
-        assert not contract.call(calldata[:size]).accepted, f"{size} bytes"
-
-
-def test_contract_answers_on_little_gas(single: World, contract: Deployed) -> None:
-    made = single.proof
-    for gas in (30_000, 60_000, 150_000):
-        assert not contract.verify(
-            made.input_commitment, made.output_commitment, made.proof, gas=gas
-        ).accepted
 
 
 def test_snarkjs_agrees(single: World, batched: World, contracts: Path) -> None:

@@ -34,6 +34,7 @@ from proofward.protocol import (
     setup_report_data,
     sha256,
     sha384,
+    sign_possession,
     sign_receipt,
     worker_report_data,
 )
@@ -74,8 +75,8 @@ def fixed_part() -> dict[str, Any]:
     }
     keys = {32: value("hpke_key"), 1216: value("hpke_key", 1216)}
     model = {
-        name: value(name) for name in ("publisher", "weights_digest", "manifest_hash", "vk_hash", "code_hash")
-    } | {"verifier": value("verifier", 20)}
+        name: value(name) for name in ("publisher", "weights_digest", "manifest_hash", "vk_hash", "key_hash")
+    }
     registers = {
         "mrtd": sha384(b"mrtd"),
         "mr_config_id": sha384(b"mr_config_id"),
@@ -112,6 +113,13 @@ def fixed_part() -> dict[str, Any]:
         "model_id": [_case(model_id(lane=lane, **model), lane=lane.label, **model) for lane in Lane],
         "worker_report_data": [
             _case(worker_report_data(hpke_key=key, **worker), hpke_key=key, **worker) for key in keys.values()
+        ],
+        "possession": [
+            _case(
+                sign_possession(value("report_data", 64), signer),
+                report_data=value("report_data", 64),
+                receipt_key=signer.public,
+            )
         ],
         "setup_report_data": [_case(setup_report_data(**made), **made)],
         "measurement": [

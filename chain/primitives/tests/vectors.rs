@@ -1,9 +1,9 @@
 //! Both implementations of the protocol, this one and Python's, must give the committed vectors.
 
-use polkadot_sdk::{sp_core::H256, sp_io::hashing::sha2_256, sp_runtime::AccountId32};
+use polkadot_sdk::{sp_core::H256, sp_runtime::AccountId32};
 use proofward_primitives::{
 	ids::{job_id, measurement, model_id, TdRegisters},
-	messages::{setup_report_data, worker_report_data, Receipt},
+	messages::{possesses, setup_report_data, worker_report_data, Receipt},
 	Lane, Level, Setup,
 };
 use serde_json::Value;
@@ -49,21 +49,25 @@ fn job_ids() {
 
 #[test]
 fn model_ids() {
-	let value = |label: &str| H256(sha2_256(&[label.as_bytes(), &[0]].concat()));
-	let known = [
-		(Lane::Ezkl, "51eb62ab33a7ae17707d29666a651e17f1c04a1f0cabf349cbe3a6ada5e7753d"),
-		(Lane::Groth16, "a93e839a533fbe57fd4d7e0832172e2028a60322d6ed537b94893c13236345c8"),
-	];
-	for (lane, expected) in known {
+	for case in cases("model_id") {
 		let id = model_id(
-			&AccountId32::new(value("publisher").0),
-			&value("weights_digest"),
-			&value("manifest_hash"),
-			lane,
-			&value("vk_hash"),
-			&value("key_hash"),
+			&account(&case["publisher"]),
+			&hash(&case["weights_digest"]),
+			&hash(&case["manifest_hash"]),
+			named::<Lane>(&case["lane"]),
+			&hash(&case["vk_hash"]),
+			&hash(&case["key_hash"]),
 		);
-		assert_eq!(hex::encode(id), expected);
+		assert_eq!(id, hash(&case["output"]));
+	}
+}
+
+#[test]
+fn possession_of_a_receipt_key() {
+	for case in cases("possession") {
+		let (key, data) = (array(&case["receipt_key"]), array(&case["report_data"]));
+		assert!(possesses(&key, &data, &array(&case["output"])));
+		assert!(!possesses(&key, &[0; 64], &array(&case["output"])));
 	}
 }
 

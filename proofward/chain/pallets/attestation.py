@@ -54,6 +54,18 @@ def roots(client: SubstrateClient, at: bytes | None = None) -> list[TrustRoot]:
     return [TrustRoot(root, _read.level(value["level"]), value["der"]) for root, value in found]
 
 
+def allowed(client: SubstrateClient, measurements: Iterable[bytes], at: bytes | None = None) -> set[bytes]:
+    """Those of some measurements (32 bytes each) that are on the allow-list."""
+    asked = list(dict.fromkeys(measurements))
+    labels = client.query_many(PALLET, "Measurements", [(one,) for one in asked], at=at)
+    return {one for one, label in zip(asked, labels, strict=True) if label is not None}
+
+
+def banned(client: SubstrateClient, platform: bytes, at: bytes | None = None) -> bool:
+    """Whether governance struck this machine off (SHA-256 of its identifier)."""
+    return client.query(PALLET, "BannedPlatforms", platform, at=at) is not None
+
+
 def measurements(client: SubstrateClient, at: bytes | None = None) -> dict[bytes, str]:
     """The allow-list: measurement (32 bytes) to label."""
     return {key: _read.text(label) for key, label in client.iterate(PALLET, "Measurements", at=at)}
@@ -73,10 +85,18 @@ def collateral(
     """What is stored, expired or not: all of it, or that of one family of platforms (6 bytes) and one
     certificate authority (`platform` or `processor`, in any case), one entry per root.
     """
+    if fmspc is not None and authority is not None:
+        keys = [(one.id, fmspc, authority.capitalize()) for one in roots(client, at)]
+        values = client.query_many(PALLET, "Collateral", [(key,) for key in keys], at=at)
+        found: Iterable[tuple[Any, Any]] = zip(keys, values, strict=True)
+    else:
+        found = client.iterate(PALLET, "Collateral", at=at)
     return [
         CollateralRecord(root, family, issuer, value["encoded"], value["expires_at"])
-        for (root, family, issuer), value in client.iterate(PALLET, "Collateral", at=at)
-        if fmspc in (None, family) and (authority is None or authority.lower() == issuer.lower())
+        for (root, family, issuer), value in found
+        if value is not None
+        and fmspc in (None, family)
+        and (authority is None or authority.lower() == issuer.lower())
     ]
 
 
@@ -109,6 +129,25 @@ def set_policy(wanted: TcbPolicy) -> Call:
     """Root origin."""
     fields: dict[str, Any] = {name: getattr(wanted, name) for name in TcbPolicy.__slots__}
     return Call(PALLET, "set_policy", {"policy": {**fields, "also_accepted": list(wanted.also_accepted)}})
+
+
+def drop_collateral(record: CollateralRecord) -> Call:
+    """Take collateral out of state that is of no use any more. Anyone may sign it."""
+    return Call(PALLET, "drop_collateral", _family(record))
+
+
+def reset_collateral(record: CollateralRecord) -> Call:
+    """Governance origin: take collateral out of state at once, so that the next one starts afresh."""
+    return Call(PALLET, "reset_collateral", _family(record))
+
+
+def _family(record: CollateralRecord) -> dict[str, Any]:
+    return {"root": record.root, "fmspc": record.fmspc, "authority": record.authority}
+
+
+def ban_platform(platform: bytes, banned: bool) -> Call:
+    """Governance origin: strike a machine off (SHA-256 of its identifier), or take it back."""
+    return Call(PALLET, "ban_platform", {"platform": platform, "banned": banned})
 
 
 def sudo(call: Call) -> Call:

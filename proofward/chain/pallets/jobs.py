@@ -58,8 +58,9 @@ Status: TypeAlias = Queued | Claimed | Accepted | Refunded
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job. `price` and `deposit` are in the smallest unit, `deadline` is the last block in which a result
-    counts.
+    """A job. `price`, `deposit` (for the sealed input) and `record_deposit` are in the smallest unit, held
+    from the client; `deadline` is the last block in which a result counts. Workers in `rejected_by` and
+    `declined_by` may not claim it any more.
     """
 
     id: bytes
@@ -70,6 +71,7 @@ class JobRecord:
     recipients: tuple[bytes, ...]
     price: int
     deposit: int
+    record_deposit: int
     deadline: int
     min_level: Level
     allow_dev_setup: bool
@@ -77,7 +79,17 @@ class JobRecord:
     attempts: int
     rejected_by: tuple[bytes, ...]
     released_by: tuple[bytes, ...]
+    declined_by: tuple[bytes, ...]
     status: Status
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether nobody is left who may do it."""
+        return len(self.rejected_by) + len(self.declined_by) >= len(self.recipients)
+
+    def is_for(self, account: bytes) -> bool:
+        """Whether `account` may still claim it."""
+        return account in self.recipients and account not in (*self.rejected_by, *self.declined_by)
 
     @property
     def is_open(self) -> bool:
@@ -133,6 +145,7 @@ def _record(job: bytes, value: dict[str, Any]) -> JobRecord:
             "recipients": tuple(value["recipients"]),
             "rejected_by": tuple(value["rejected_by"]),
             "released_by": tuple(value["released_by"]),
+            "declined_by": tuple(value["declined_by"]),
             "min_level": _read.level(value["min_level"]),
             "status": _status(value["status"]),
         },
@@ -145,7 +158,7 @@ def get(client: SubstrateClient, job: bytes, at: bytes | None = None) -> JobReco
 
 
 def all(client: SubstrateClient, at: bytes | None = None) -> list[tuple[bytes, JobRecord]]:
-    """Every job ever submitted."""
+    """Every job that is open or ended within the retention time."""
     return [(job, _record(job, value)) for job, value in client.iterate(PALLET, "Jobs", at=at)]
 
 
@@ -169,9 +182,9 @@ def queue(
     return found
 
 
-def open_ids(client: SubstrateClient, limit: int, at: bytes | None = None) -> list[bytes]:
-    """Up to `limit` open jobs (queued or claimed), of all models, in no order: those with an envelope."""
-    return list(client.keys(PALLET, "Sealed", limit=limit, at=at))
+def open_for(client: SubstrateClient, worker: bytes, limit: int, at: bytes | None = None) -> list[bytes]:
+    """Up to `limit` open jobs (queued or claimed) that a worker may still do or holds, in no order."""
+    return [job for _, job in client.keys(PALLET, "JobsOf", worker, limit=limit, at=at)]
 
 
 def sealed(client: SubstrateClient, job: bytes, at: bytes | None = None) -> bytes | None:
@@ -242,9 +255,25 @@ def submit(
     )
 
 
-def claim(job: bytes) -> Call:
-    """Take a job, on bond."""
-    return Call(PALLET, "claim", {"job": job})
+def claim(job: bytes, max_bond: int) -> Call:
+    """Take a job, on the model's bond; refused when that is above `max_bond` (smallest unit)."""
+    return Call(PALLET, "claim", {"job": job, "max_bond": max_bond})
+
+
+def decline(job: bytes) -> Call:
+    """As a recipient that does not hold it: never do this job. When nobody is left the client has its money
+    back at once."""
+    return Call(PALLET, "decline", {"job": job})
+
+
+def cancel(job: bytes) -> Call:
+    """End a job of one's own that nobody has claimed."""
+    return Call(PALLET, "cancel", {"job": job})
+
+
+def forget(job: bytes) -> Call:
+    """Take the record of a job out of state whose retention time is over. Anyone may sign it."""
+    return Call(PALLET, "forget", {"job": job})
 
 
 def release(job: bytes) -> Call:
@@ -266,7 +295,7 @@ def complete(
     receipt_block: int,
     receipt_signature: bytes,
 ) -> Call:
-    """Hand in a result. Ok in either case: the event says Accepted or Rejected."""
+    """Hand in a result. Ok in any case: the event says Accepted, Rejected or NoVerdict."""
     return Call(
         PALLET,
         "complete",
@@ -282,5 +311,5 @@ def complete(
 
 
 def expire(job: bytes) -> Call:
-    """End a job that was not done by its deadline. Anyone may sign it."""
+    """End a job that was not done by its deadline, or that nobody may do any more. Anyone may sign it."""
     return Call(PALLET, "expire", {"job": job})

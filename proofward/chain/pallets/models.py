@@ -1,9 +1,9 @@
-"""The models pallet: what can be run, and which contract judges it."""
+"""The models pallet: what can be run, on what terms, and which contract of the lane judges it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from proofward.chain.client import SubstrateClient
@@ -15,9 +15,21 @@ PALLET: Final = "Models"
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a model is run: least price of a job and a worker's bond in the smallest unit, the
+    publisher's share of each price in millionths, the life of a claim in blocks."""
+
+    price: int
+    share: int
+    bond: int
+    claim_blocks: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRecord:
-    """A published model. `price` is in the smallest unit, `claim_blocks` the life of a claim;
-    `evidence_hash` the SHA-256 of the setup's quote, or the hash of the ceremony's transcript.
+    """A published model. `key_hash` is the SHA-256 of the verifying key as the lane's contract takes it,
+    `evidence_hash` that of the setup's quote, or the hash of the ceremony's transcript; `grounds` says what
+    an attested setup rests on (root, measurement, platform); `deposit` is held from the publisher.
     """
 
     id: bytes
@@ -29,15 +41,36 @@ class ModelRecord:
     batch: int
     lane: Lane
     vk_hash: bytes
+    key_hash: bytes
     circuit_digest: bytes
-    verifier: bytes
-    code_hash: bytes
-    price: int
-    claim_blocks: int
+    terms: Terms
     setup: Setup
+    grounds: dict[str, bytes] | None
     evidence_hash: bytes | None
     published_at: int
-    retired: bool
+    retired_at: int | None
+    deposit: int
+
+    @property
+    def price(self) -> int:
+        return self.terms.price
+
+    @property
+    def claim_blocks(self) -> int:
+        return self.terms.claim_blocks
+
+    @property
+    def retired(self) -> bool:
+        return self.retired_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneContract:
+    """The contract of the allow-list that judges a lane's proofs: its address (20 bytes), and the Keccak-256
+    of its runtime code."""
+
+    address: bytes
+    code_hash: bytes
 
 
 def _record(model: bytes, value: dict[str, Any]) -> ModelRecord:
@@ -50,6 +83,7 @@ def _record(model: bytes, value: dict[str, Any]) -> ModelRecord:
             "lane": _read.lane(value["lane"]),
             "setup": _read.setup(value["setup"]),
             "input_shape": tuple(value["input_shape"]),
+            "terms": _read.record(Terms, **value["terms"]),
         },
     )
 
@@ -64,6 +98,34 @@ def all(client: SubstrateClient, at: bytes | None = None) -> list[tuple[bytes, M
     return [(model, _record(model, value)) for model, value in client.iterate(PALLET, "Models", at=at)]
 
 
+def live(
+    client: SubstrateClient, pairs: Sequence[tuple[bytes, bytes]], at: bytes | None = None
+) -> list[bytes]:
+    """The ids of live entries by (publisher, manifest hash): a publisher has one at most for a manifest."""
+    found = client.query_many(PALLET, "Live", list(pairs), at=at)
+    return [bytes(model) for model in found if model is not None]
+
+
+def many(client: SubstrateClient, ids: Sequence[bytes], at: bytes | None = None) -> dict[bytes, ModelRecord]:
+    """Some models, in one request; unknown ones are left out."""
+    values = client.query_many(PALLET, "Models", [(model,) for model in ids], at=at)
+    return {
+        model: _record(model, value) for model, value in zip(ids, values, strict=True) if value is not None
+    }
+
+
+def verifier(client: SubstrateClient, lane: Lane, at: bytes | None = None) -> LaneContract | None:
+    """The lane's contract; None when the lane is closed on this chain."""
+    value = client.query(PALLET, "Verifiers", lane.name.capitalize(), at=at)
+    return value and _read.record(LaneContract, **value)
+
+
+def key(client: SubstrateClient, model: bytes, at: bytes | None = None) -> bytes | None:
+    """The verifying key that a model's proofs are judged by."""
+    value = client.query(PALLET, "Keys", model, at=at)
+    return None if value is None else bytes(value)
+
+
 def publish(
     *,
     name: str,
@@ -73,11 +135,9 @@ def publish(
     batch: int,
     lane: Lane,
     vk_hash: bytes,
+    key: bytes,
     circuit_digest: bytes,
-    verifier: bytes,
-    code_hash: bytes,
-    price: int,
-    claim_blocks: int,
+    terms: Terms,
     setup_quote: tuple[bytes, int] | None = None,
 ) -> Call:
     """Publish a model. With a `setup_quote` and the number of the block that dates it, its setup is
@@ -93,16 +153,30 @@ def publish(
             "batch": batch,
             "lane": lane.name.capitalize(),
             "vk_hash": vk_hash,
+            "key": key,
             "circuit_digest": circuit_digest,
-            "verifier": verifier,
-            "code_hash": code_hash,
-            "price": price,
-            "claim_blocks": claim_blocks,
+            "terms": asdict(terms),
             "evidence": "Dev"
             if setup_quote is None
             else {"Attested": {"quote": setup_quote[0], "block": setup_quote[1]}},
         },
     )
+
+
+def set_price(model: bytes, price: int) -> Call:
+    """Change the least price of a model of one's own, in the smallest unit."""
+    return Call(PALLET, "set_price", {"model": model, "price": price})
+
+
+def remove(model: bytes) -> Call:
+    """Give a retired model's deposit back, once the furthest deadline is over; anybody may."""
+    return Call(PALLET, "remove", {"model": model})
+
+
+def set_verifier(lane: Lane, contract: LaneContract | None) -> Call:
+    """Governance origin: the lane's contract, or none."""
+    value = None if contract is None else asdict(contract)
+    return Call(PALLET, "set_verifier", {"lane": lane.name.capitalize(), "contract": value})
 
 
 def retire(model: bytes) -> Call:

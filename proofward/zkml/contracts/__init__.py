@@ -15,12 +15,11 @@ from typing import Any
 from proofward.check import Check
 from proofward.protocol import keccak256
 from proofward.zkml.errors import ContractError
-from proofward.zkml.manifest import LaneName
 
 MAX_PROOFS = 64
 """Most proofs that one verifyMany takes (MOST_PROOFS of the contract)."""
 
-_NAMES: dict[LaneName, str] = {"groth16": "Groth16Verifier"}
+_NAMES: dict[str, str] = {"groth16": "Groth16Verifier"}
 _WORD = 32
 
 
@@ -36,7 +35,7 @@ class VerifierCode:
 
 
 @cache
-def verifier_code(lane: LaneName) -> VerifierCode:
+def verifier_code(lane: str) -> VerifierCode:
     """The one contract that verifies every model of the lane. Raises ContractError: a lane without one
     (no-lane-verifier), or an artefact that is not what it says of itself (bad-artefact)."""
     name = _NAMES.get(lane)
@@ -62,7 +61,7 @@ def verifier_code(lane: LaneName) -> VerifierCode:
     return VerifierCode(runtime, code_hash, init, abi)
 
 
-def check_code(lane: LaneName, runtime_code: bytes) -> Check:
+def check_code(lane: str, runtime_code: bytes) -> Check:
     """Whether the code found on the chain is the lane's contract. Raises ContractError."""
     expected = verifier_code(lane)
     same = runtime_code == expected.runtime_code

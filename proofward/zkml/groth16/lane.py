@@ -16,7 +16,6 @@ from proofward.zkml.lanes import (
     Auditor,
     Compiled,
     CompileRequest,
-    ContractSource,
     Estimate,
     LaneProver,
     LanePublic,
@@ -148,12 +147,6 @@ class Groth16Lane:
     def open_prover(self, manifest: Manifest, files: Mapping[str, bytes], private: Path) -> LaneProver:
         """The worker's side. Raises ArtifactError."""
         return Groth16Prover(manifest, files, private)
-
-    def contract_source(self, manifest: Manifest, files: Mapping[str, bytes]) -> ContractSource:
-        """The verifier contract with this key's constants."""
-        from proofward.zkml.groth16.contract import source
-
-        return source(files[VK])
 
     def remake(self, onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor: Auditor) -> Remade:
         """Compile the circuit again from the ONNX file and the manifest's quantisation; run both models."""
