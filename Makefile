@@ -38,10 +38,11 @@ fuzz: setup ## random graphs against ONNX Runtime: the short part is in the test
 cases: setup ## models and tables as people have them: wrong (must be 0), refused clearly, right
 	$(BIN)/python -m tests.cases.run
 
-check: setup tests/conformance/node_modules/.ready ## lint, types, docs: ruff, mypy, pdoc, biome, rustfmt, clippy
+check: setup tests/conformance/node_modules/.ready ## lint, types, imports, docs: ruff, mypy, pdoc, biome, rustfmt, clippy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m pytest tests/test_docs.py
 	$(BIN)/python docs/reference.py build/docs
 	tests/conformance/node_modules/.bin/biome ci --error-on-warnings
