@@ -22,17 +22,21 @@ test: test-python test-rust ## every test: embedded chain, Python, prover, palle
 test-python: setup tests/conformance/node_modules/.ready
 	POLKADOTJS_DISABLE_ESM_CJS_WARNING=1 node --test --test-reporter=spec devnet tests/conformance
 	$(BIN)/python -m pytest
+	$(BIN)/python -m tests.fuzz 4
 
 # Beside the others, but after them: building the pallets takes all the time that they leave over.
 test-rust: build/wheels/.prover
 ifneq ($(CARGO),)
 	cd prover && nice cargo test --release --quiet
+	nice prover/fuzz/run.sh 3
 	cd chain && nice cargo test --workspace --quiet
 else
 	@echo "cargo is missing: the prover's and the pallets' own tests need rustup (stable)" >&2; exit 1
 endif
 
-fuzz: setup ## random graphs against ONNX Runtime: the short part is in the tests
+fuzz: setup ## for long: every decoder under libFuzzer, ten minutes each, then random graphs against ONNX Runtime
+	prover/fuzz/run.sh $(or $(SECONDS_EACH),600)
+	$(BIN)/python -m tests.fuzz $(or $(SECONDS_EACH),600)
 	PROOFWARD_FUZZ=5000 $(BIN)/python -m pytest tests/zkml/test_groth16_fuzz.py
 
 cases: setup ## models and tables as people have them: wrong (must be 0), refused clearly, right

@@ -80,7 +80,7 @@ def finish(
     ptau: PtauOption,
     out: Annotated[Path, typer.Option(help="The folder of the artefact with the new keys; must not exist.")],
     beacon: Annotated[str | None, typer.Option(help="32 bytes in hex that nobody could choose.")] = None,
-    iterations: Annotated[int, typer.Option(help="The beacon is hashed 2^N times, 0 to 40.")] = 10,
+    iterations: Annotated[int, typer.Option(help="The beacon is hashed 2^N times, 0 to 24.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
     """Check a ceremony, close it, and write the artefact with its keys.

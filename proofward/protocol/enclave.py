@@ -60,9 +60,11 @@ def parse_request(content: bytes) -> Request:
     """Raises EnclaveError(malformed-request)."""
     message = _message(content, "request")
     number, method, params = message.get("id"), message.get("method"), message.get("params", {})
-    if type(number) is not int or not isinstance(method, str) or not isinstance(params, dict):
+    known = message.keys() <= {"id", "method", "params"}
+    if not known or type(number) is not int or not isinstance(method, str) or not isinstance(params, dict):
         raise EnclaveError(
-            "a request has an integer id, a method's name and a map of params", code="malformed-request"
+            "a request has an integer id, a method's name, a map of params, and nothing else",
+            code="malformed-request",
         )
     return Request(number, method, params)
 
@@ -76,6 +78,8 @@ def parse_reply(content: bytes, number: int) -> dict[str, Any]:
     refusal, result = message.get("error"), message.get("result")
     if message.get("id") != number:
         raise EnclaveError("the reply answers another request", code="malformed-reply")
+    if len(message) != 2:
+        raise EnclaveError("a reply has an id, and a result or an error", code="malformed-reply")
     if isinstance(refusal, dict):
         raise EnclaveError(str(refusal.get("message", "")), code=str(refusal.get("code", "unknown")))
     if not isinstance(result, dict):

@@ -45,8 +45,8 @@ const VERSION: u32 = 1;
 pub const MAX_CONTRIBUTIONS: usize = 1024;
 /// Bytes of a contributor's name, at most.
 pub const MAX_NAME: usize = 64;
-/// A beacon is hashed 2^this times at most.
-pub const MAX_ITERATIONS: u8 = 40;
+/// The beacons of a ceremony are hashed 2^this times at most, together: some seconds for whoever checks it.
+pub const MAX_ITERATIONS: u8 = 24;
 /// Windows of four bits of a scalar.
 const WINDOW: u8 = 4;
 
@@ -91,6 +91,14 @@ fn io(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
 }
 
 impl Contribution {
+	/// Of a beacon.
+	fn iterations(&self) -> Option<u8> {
+		match self.proof {
+			ShareProof::Secret(..) => None,
+			ShareProof::Beacon(_, iterations) => Some(iterations),
+		}
+	}
+
 	fn encode(&self) -> Vec<u8> {
 		let mut out = vec![self.name.len() as u8];
 		out.extend(self.name.bytes());
@@ -133,6 +141,17 @@ impl Contribution {
 		};
 		Ok(Contribution { name, delta, proof })
 	}
+}
+
+/// Whether beacons of so many iterations (as powers of two) can be checked in seconds.
+fn affordable(mut iterations: impl Iterator<Item = Option<u8>>) -> bool {
+	let most = 1u64 << MAX_ITERATIONS;
+	let add = |sum: u64, i: Option<u8>| match i {
+		Some(i) if i > MAX_ITERATIONS => None,
+		Some(i) => Some(sum + (1 << i)).filter(|&sum| sum <= most),
+		None => Some(sum),
+	};
+	iterations.try_fold(0, add).is_some()
 }
 
 fn name(bytes: &[u8]) -> Result<String> {
@@ -178,7 +197,10 @@ impl Transcript {
 		if count > MAX_CONTRIBUTIONS {
 			return broken(format!("more than {MAX_CONTRIBUTIONS} contributions"));
 		}
-		let contributions = (0..count).map(|_| Contribution::decode(reader)).collect::<Result<_>>()?;
+		let contributions = (0..count).map(|_| Contribution::decode(reader)).collect::<Result<Vec<_>>>()?;
+		if !affordable(contributions.iter().map(Contribution::iterations)) {
+			return broken(format!("its beacons take more than 2^{MAX_ITERATIONS} hashes"));
+		}
 		Ok(Transcript { circuit, phase1, contributions })
 	}
 
@@ -213,7 +235,7 @@ impl Transcript {
 						&& equal(&[(delta.into(), *rx)], &[(next.into(), r)])
 				}
 				ShareProof::Beacon(value, iterations) => {
-					*iterations <= MAX_ITERATIONS && delta * beacon(value, *iterations) == next.into_group()
+					delta * beacon(value, *iterations) == next.into_group()
 				}
 			};
 			if !sound || next == delta {
@@ -362,7 +384,8 @@ impl State {
 		Self::decode(&bytes).or_else(as_ceremony)
 	}
 
-	fn decode(bytes: &[u8]) -> Result<State> {
+	/// Refuses malformed-ceremony, malformed-key.
+	pub fn decode(bytes: &[u8]) -> Result<State> {
 		let mut reader = Reader { bytes };
 		let transcript = Transcript::read(&mut reader, STATE)?;
 		let mut sizes = [0; 4];
@@ -435,8 +458,12 @@ impl State {
 	/// Add a public share. Refuses like `contribute`, and over-limit.
 	pub fn beacon(&mut self, contributor: &str, value: &[u8; 32], iterations: u8) -> Result<()> {
 		self.room(contributor)?;
-		if iterations > MAX_ITERATIONS {
-			return refuse(Refusal::OverLimit, format!("2^{iterations} hashes: at most 2^{MAX_ITERATIONS}"));
+		let before = self.transcript.contributions.iter().map(Contribution::iterations);
+		if !affordable(before.chain([Some(iterations)])) {
+			return refuse(
+				Refusal::OverLimit,
+				format!("more than 2^{MAX_ITERATIONS} hashes in all beacons together"),
+			);
 		}
 		self.multiply(&beacon(value, iterations));
 		let proof = ShareProof::Beacon(*value, iterations);

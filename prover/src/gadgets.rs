@@ -1,5 +1,5 @@
 //! The gadgets of the integer program. Each comment gives the rows it costs and why no other assignment
-//! satisfies them; docs/proving.md has the long form.
+//! satisfies them; docs/proving.md has the long form, ../tests/gadgets.rs the proofs.
 
 use crate::backend::Backend;
 use crate::ir::{bit_length, half, rounding, Bounds, Rounding};

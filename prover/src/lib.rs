@@ -32,6 +32,7 @@ mod verify;
 
 pub use backend::Witness;
 pub use ceremony::{Contribution, ShareProof, State, Transcript};
+pub use check::well_formed;
 pub use circuit::{evaluate, record, run, synthesize, Circuit};
 pub use commit::{check_record, commit, open_record};
 pub use error::{Error, Refusal, Result};
@@ -39,13 +40,13 @@ pub use export::{proof_json, r1cs, verifying_key_json};
 pub use field::to_bytes;
 pub use groth16::prove;
 pub use ir::{encode, Bounds, Node, Op, Program, Row, Wire};
-pub use keys::{check_file, ProvingKey};
+pub use keys::{check_file, decode as decode_key, Points, ProvingKey};
 pub use layout::{Layout, MAX_TABLE_BYTES};
 pub use matrices::{Matrices, Row as MatrixRow, Sparse, Var};
 pub use points::{
 	commitment, proof_from_bytes, proof_to_bytes, verifying_key_from_bytes, verifying_key_to_bytes,
 	PROOF_BYTES, VERIFYING_KEY_BYTES,
 };
-pub use ptau::generate;
+pub use ptau::{generate, read as read_phase1, Phase1};
 pub use setup::setup;
 pub use verify::Verifier;

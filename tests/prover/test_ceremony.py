@@ -118,6 +118,23 @@ def test_forged_dropped_and_reordered_contributions_are_refused(world: World, tm
         assert refused in ("bad-contribution", "key-mismatch"), fault
 
 
+def test_beacons_that_take_hours_to_check_are_refused_at_once(world: World, tmp_path: Path) -> None:
+    ceremony = opened(tmp_path, world.states[-1])
+    assert refusal(ceremony.beacon, "slow", bytes(32), 25) == "over-limit"
+    assert (
+        refusal(ceremony.beacon("one", bytes(32), 1).beacon, "too much together", bytes(32), 24)
+        == "over-limit"
+    )
+    quick = ceremony.beacon("quick", bytes(32), 1)
+    quick.write(tmp_path / "beacon")
+    written = (tmp_path / "beacon").read_bytes()
+    at = written.index(b"\x05quick\x01") + 7 + 64 + 32
+    assert written[at] == 1
+    for iterations in (b"\x19", b"\x28", b"\xff"):
+        slow = written[:at] + iterations + written[at + 1 :]
+        assert refusal(opened, tmp_path, slow) == "malformed-ceremony"
+
+
 def test_a_key_that_was_exchanged_is_refused(world: World, tmp_path: Path) -> None:
     """Points of the key in place of others, everywhere in it."""
     head, parts, rest = shares(world.states[-1])

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from proofward.zkml.errors import CompileError, InputRangeError
 from proofward.zkml.groth16.program import bounds, reference
-from proofward.zkml.groth16.program.program import Builder, Input, Program, ReluShift, Shift, linear
+from proofward.zkml.groth16.program.program import (
+    Builder,
+    Input,
+    Program,
+    ReluShift,
+    Shift,
+    Thermometer,
+    linear,
+)
 from tests.zkml.programs import programs, records
 
 
@@ -43,6 +51,21 @@ def test_bytes_are_canonical_and_decode_to_the_same_program(data: st.DataObject)
     encoded = data.draw(programs()).encode()
     assert Program.decode(encoded).encode() == encoded
     for broken in (encoded[:-1], encoded + b"\x00", b"XXXX" + encoded[4:]):
+        with pytest.raises(ValueError, match="program"):
+            Program.decode(broken)
+
+
+def test_programs_beyond_the_limits_or_without_ends_are_no_programs() -> None:
+    builder = Builder()
+    rank = builder.add(Input(np.array([0]), np.array([3])))
+    builder.add(Thermometer(0, 3))
+    good = builder.finish(rank).encode()
+    too_many_wires = good.replace(
+        b"\x04\x00\x00\x00\x00\x00\x03\0\0\0", b"\x04\x00\x00\x00\x00\x00\x03\0\0\x01"
+    )
+    no_output = good[:6] + b"\x01" + good[7:-11]
+    for broken in (too_many_wires, no_output, good[:6] + bytes(4)):
+        assert broken != good
         with pytest.raises(ValueError, match="program"):
             Program.decode(broken)
 

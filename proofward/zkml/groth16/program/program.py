@@ -164,7 +164,14 @@ class Program:
         if reader.take(4) != MAGIC or reader.number("<H") != VERSION:
             raise ValueError("not an integer program of version 1")
         program = Program(tuple(_decode(reader) for _ in range(reader.number("<I"))))
-        if reader.left or not program.nodes or program.encode() != data:
+        first, *inner, last = map(type, program.nodes) if len(program.nodes) > 1 else (None, None)
+        if first is not Input or last is not Output or {Input, Output} & set(inner):
+            raise ValueError("a program begins with its one Input and ends with its one Output")
+        try:
+            canonical = not reader.left and program.encode() == data
+        except CompileError as error:
+            raise ValueError(f"the program passes a limit: {error.message}") from None
+        if not canonical:
             raise ValueError("the program's bytes are not canonical")
         return program
 

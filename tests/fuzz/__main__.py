@@ -1,0 +1,71 @@
+"""Run the fuzzers, two at a time: `python -m tests.fuzz SECONDS [TARGET...]`. Exit code 1 for a finding."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CORPUS = Path(__file__).parent / "corpus"
+ELSEWHERE = {
+    "table": ROOT / "tests" / "cases" / "tables",
+    "program": ROOT / "prover" / "fuzz" / "corpus" / "program",
+}
+WORK = ROOT / "build" / "fuzz"
+_STATS = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+)", re.M)
+_JOBS = 2
+
+
+def run(target: str, seconds: int) -> tuple[str, bool]:
+    """A line about a fuzzer's run in a process of its own, and whether it found nothing."""
+    kept = WORK / f"python-{target}"
+    kept.mkdir(parents=True, exist_ok=True)
+    (WORK / "found").mkdir(exist_ok=True)
+    options = [
+        f"-max_total_time={seconds}",
+        "-timeout=20",
+        "-rss_limit_mb=4096",
+        "-max_len=16384",
+        f"-artifact_prefix={WORK / 'found'}/{target}-",
+    ]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.fuzz.one",
+            target,
+            *options,
+            str(kept),
+            str(ELSEWHERE.get(target, CORPUS / target)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    progress = _STATS.findall(said)
+    if done.returncode or not progress:
+        lines = [line for line in said.splitlines() if not line.startswith(("INFO", "#", "\tNEW"))]
+        return "\n".join([f"fuzz {target}: broken; its bytes are in {WORK / 'found'}", *lines[-60:]]), False
+    inputs, edges = progress[-1]
+    return f"fuzz {target}: {inputs} inputs, {edges} edges", True
+
+
+def main() -> int:
+    """The exit code: 1 when a fuzzer found something."""
+    from tests.fuzz.targets import TARGETS
+
+    seconds, names = int(sys.argv[1]), sys.argv[2:] or list(TARGETS)
+    with ThreadPoolExecutor(_JOBS) as pool:
+        results = list(pool.map(lambda name: run(name, seconds), names))
+    for line, _ in results:
+        print(line)
+    return 0 if all(passed for _, passed in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
