@@ -417,8 +417,11 @@ fn packed(matrices: &Matrices, element: usize) -> BTreeMap<u32, Fr> {
 fn injective(weights: &BTreeMap<u32, Fr>) -> bool {
 	let mut seen = [false; 253];
 	weights.values().all(|x| {
-		let power = (0..253).find(|&n| Fr::from(2u64).pow([n]) == *x);
-		power.is_some_and(|n| !std::mem::replace(&mut seen[n as usize], true))
+		let limbs = x.into_bigint().0;
+		let ones: u32 = limbs.iter().map(|limb| limb.count_ones()).sum();
+		let at = limbs.iter().take_while(|limb| **limb == 0).count();
+		let power = |at: usize| 64 * at + limbs[at].trailing_zeros() as usize;
+		ones == 1 && seen.get_mut(power(at)).is_some_and(|seen| !std::mem::replace(seen, true))
 	})
 }
 

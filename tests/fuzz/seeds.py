@@ -89,8 +89,6 @@ def frames() -> dict[str, bytes]:
         manifest_hash=bytes(32),
         weights_digest=bytes(32),
         publisher=bytes(32),
-        verifier=bytes(20),
-        code_hash=bytes(32),
         setup=Setup(SetupKind.DEV),
         level=Level.SIMULATED,
     )
