@@ -20,8 +20,7 @@ PAGES = sorted(
 )
 #: Pages that are yet to be wrapped.
 WIDE = {
-    f"docs/{name}.md"
-    for name in ("ceremony", "contracts", "models", "operators", "protocol", "proving", "threat-model")
+    f"docs/{name}.md" for name in ("ceremony", "contracts", "models", "operators", "protocol", "threat-model")
 }
 #: What targets of the Makefile make, or a program writes: not in a bare checkout.
 MADE = ("build/", ".venv/", "contracts/node_modules", "target/")
