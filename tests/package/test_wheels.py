@@ -26,6 +26,7 @@ from tests.package.venvs import ROOT, Venv
 from tests.zkml.onnx_models import Graph
 
 SECONDS = 300.0
+EXAMPLES = ROOT / "examples"
 CONFIG = """
 [chain]
 url = "{url}"
@@ -140,14 +141,14 @@ def model(publisher: Venv) -> Model:
         "--calibration",
         "train.csv",
         "--out",
-        "tiny",
+        "tiny.proofward",
         "--accuracy-bound",
         "0.5",
         "--task",
         "regression",
     )
     good(publisher.run("proofward", "compile", "tiny.onnx", *compiled))
-    return Model(folder / "tiny.onnx", folder / "tiny", folder / "record.csv")
+    return Model(folder / "tiny.onnx", folder / "tiny.proofward", folder / "record.csv")
 
 
 def test_prove_and_verify_with_files_alone(client: Venv, model: Model) -> None:
@@ -198,12 +199,21 @@ def test_a_job_from_publishing_to_a_verdict(
     with Devnet() as chain:
         at = ("--chain", chain.url)
         published = publisher.run("proofward", "model", "publish", str(model.artifact), *at, "--json")
-        assert json.loads(good(published))["published"]
+        name = json.loads(good(published))["model"]
+        assert json.loads(published.stdout)["published"]
+        again = good(
+            publisher.run("python", EXAMPLES / "publish.py", chain.url, str(model.onnx), "train.csv")
+        )
+        assert again.splitlines()[-1] == f"model {name}"
         with served(worker, chain.url, model):
             public_half = ("--artifact", str(model.artifact / "public"), "--dev")
             submitted = ("--input", str(model.record), *public_half, *at, "--json")
             job = json.loads(good(client.run("proofward", "job", "submit", "tiny", *submitted)))["job"]
             watched = good(client.run("proofward", "job", "watch", job, *at, "--timeout", "200", "--json"))
+            hospital = (chain.url, "tiny", str(model.record), str(model.artifact / "public"))
+            told = good(client.run("python", EXAMPLES / "hospital.py", *hospital)).splitlines()
+            assert any(line.startswith("record 0: ") for line in told)
+            assert told[-1].startswith("accepted")
         assert json.loads(watched)["state"] == "accepted"
         opened = json.loads(good(client.run("proofward", "job", "open", job, *at, "--json")))
         assert len(opened["decisions"]) == 1

@@ -98,9 +98,9 @@ class Venv:
         state = {"PROOFWARD_STATE": str(self.folder / "state"), "HOME": str(self.folder)}
         return {**kept, **state, "PATH": str(self.path / "bin"), "PYTHONDONTWRITEBYTECODE": "1"}
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Run one of its programs in the empty folder."""
-        program = [str(self.path / "bin" / command[0]), *command[1:]]
+        program = [str(self.path / "bin" / command[0]), *map(str, command[1:])]
         return subprocess.run(
             program,
             cwd=self.folder,
