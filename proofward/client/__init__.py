@@ -2,13 +2,14 @@
 
 from proofward.client.aio import AsyncClient
 from proofward.client.answer import Answer, open_answer
-from proofward.client.client import Client, Job, Outcome
+from proofward.client.client import Client
 from proofward.client.errors import (
     ClientError,
     JobRefunded,
     JobTimeout,
     OutputMismatch,
 )
+from proofward.client.job import Job, Outcome
 from proofward.errors import NotFound, Refused
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 

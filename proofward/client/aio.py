@@ -9,7 +9,8 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from proofward.client.answer import Answer
-from proofward.client.client import Client, Job, Outcome
+from proofward.client.client import Client
+from proofward.client.job import Job, Outcome
 from proofward.evidence.bundle import Bundle
 from proofward.evidence.verify import Verdict
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
 from proofward.chain import DispatchError, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation as chain_attestation
 from proofward.chain.pallets import jobs, models
-from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
+from proofward.chain.pallets.jobs import JobRecord
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.answer import Answer, open_answer
@@ -23,24 +21,20 @@ from proofward.client.artifacts import Artifacts, require_contract, require_matc
 from proofward.client.collect import accepted_job, collect, delivered
 from proofward.client.errors import JobTimeout
 from proofward.client.ids import hash32
+from proofward.client.job import Demand, Job, Outcome, job_bytes, outcome
+from proofward.client.sealing import Owner, SealedJob, seal
 from proofward.client.store import JobSecrets, JobStore, default_directory
-from proofward.client.workers import choose, recheck
+from proofward.client.workers import Choice, choose, recheck
 from proofward.errors import NotFound, Refused
 from proofward.evidence.bundle import Bundle, save_bundle
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 from proofward.protocol import (
-    SYSTEM_RANDOM,
     HpkePrivateKey,
     HpkeSuite,
-    JobContext,
-    JobPayload,
     Level,
     OutputContext,
-    RecipientKey,
     Setup,
     SetupKind,
-    job_id,
-    seal_job,
 )
 from proofward.zkml import PublicArtifact
 from proofward.zkml.hiding import require_hiding
@@ -54,42 +48,6 @@ DEFAULT_RECIPIENTS = 3
 POLL_SECONDS = 0.2
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Job:
-    """A submitted job; printed, its id. `seconds` says what the client spent on sealing."""
-
-    id: bytes
-    model: bytes
-    block: int
-    deadline: int
-    recipients: tuple[bytes, ...]
-    seconds: dict[str, float]
-
-    def __str__(self) -> str:
-        return f"0x{self.id.hex()}"
-
-    def __repr__(self) -> str:
-        return f"<Job {self}: in block {self.block}, deadline {self.deadline}>"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Where a job stands: `queued`, `claimed`, `accepted` or `refunded`. `paid` is in the smallest unit, 0
-    unless accepted."""
-
-    job: bytes
-    state: str
-    worker: bytes | None
-    block: int | None
-    paid: int
-    record: JobRecord
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing will change any more."""
-        return self.state in ("accepted", "refunded")
-
-
 class Client:
     """A client of one chain. Use it as a context manager, or `close` it.
 
@@ -97,8 +55,7 @@ class Client:
         url: ws:// address of a node.
         signer: `//Name` (development) or the path of a key file (mode 0600); None for reading only.
         development: admit the development root, level `simulated` and `setup: dev`. Only where the chain
-        itself says that it
-            is a development chain, else Refused.
+            itself says that it is a development chain, else Refused.
         artifacts: folders with public artefacts, or folders of such folders.
         state: where job secrets are kept; default `$PROOFWARD_STATE` or `~/.local/state/proofward`.
 
@@ -179,73 +136,61 @@ class Client:
         Returns after the submission is finalised. Raises Refused, NotFound, NotHiding (the model's lane shows
         what is sealed), InputRangeError, DispatchError, ChainError.
         """
-        signer = self._signer()
-        level = self.min_level if min_level is None else min_level
-        dev_setup = self.development if allow_dev_setup is None else allow_dev_setup
-        record = self.model(model)
-        name = record.id
+        self._signer()  # who has no account hears of that first
+        demand = Demand(
+            self.min_level if min_level is None else min_level,
+            self.development if allow_dev_setup is None else allow_dev_setup,
+            price,
+        )
+        record, public, folder = self._open_model(model, artifact, demand)
+        choices = self._workers(record, demand, recipients)
+        if verify_workers:
+            self._verify_workers([choice.record for choice in choices])
+
+        owner = Owner(self.chain.genesis, self.account)
+        sealed = seal(public, x, owner, record.id, [choice.record for choice in choices], nonce=nonce)
+        self.store.save(sealed.secrets(record.manifest_hash, folder))
+        blocks = self._deadline(record, len(choices)) if deadline is None else deadline
+        paid = max(record.price, *(choice.price for choice in choices)) if price is None else price
+        return self._put(sealed, demand, choices, paid, blocks)
+
+    def _open_model(
+        self, which: str | bytes, artifact: str | Path | None, demand: Demand
+    ) -> tuple[ModelRecord, PublicArtifact, Path]:
+        """A model that takes such a job, with its artefact. Raises NotFound, Refused, NotHiding."""
+        record = self.model(which)
         require_hiding(record.lane.label)
         public, folder = self._honest_artifact(record, artifact)
-        self._require_setup(record.setup, level, dev_setup)
+        self._require_setup(record.setup, demand)
         if record.retired:
-            raise Refused(f"model 0x{name.hex()} is retired and takes no new jobs")
-        if price is not None and price < record.price:
-            raise Refused(f"the model's price is {record.price / 10**12:g} UNIT, above {price / 10**12:g}")
+            raise Refused(f"model 0x{record.id.hex()} is retired and takes no new jobs")
+        if demand.price is not None and demand.price < record.price:
+            offered = f"{demand.price / 10**12:g} UNIT"
+            raise Refused(f"the model's price is {record.price / 10**12:g} UNIT, above {offered}")
+        return record, public, folder
 
-        wanted = None if isinstance(recipients, int) else list(recipients)
-        count = recipients if isinstance(recipients, int) else 1
-        choices = choose(self.chain, name, level, count, wanted, price=price)
-        chosen = [choice.record for choice in choices]
-        if price is None:
-            price = max(record.price, *(choice.price for choice in choices))
-        if verify_workers:
-            self._verify_workers(chosen)
+    def _workers(self, model: ModelRecord, demand: Demand, wanted: Sequence[bytes] | int) -> list[Choice]:
+        count, named = (wanted, None) if isinstance(wanted, int) else (1, list(wanted))
+        return choose(self.chain, model.id, demand.min_level, count, named, price=demand.price)
 
-        began = time.perf_counter()
-        values = public.pad(public.quantize(np.atleast_2d(np.asarray(x, dtype=np.float64))))
-        records = len(np.atleast_2d(np.asarray(x)))
-        salt, reply_secret = SYSTEM_RANDOM(32), SYSTEM_RANDOM(32)
-        nonce = nonce or SYSTEM_RANDOM(32)
-        job = job_id(self.account, nonce)
-        context = JobContext(self.chain.genesis, job, self.account, name, public.commit_input(values, salt))
-        reply_key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, reply_secret)
-        sealed = seal_job(
-            context,
-            JobPayload(records, tuple(int(value) for value in values.reshape(-1)), salt, reply_key.public),
-            [RecipientKey(worker.account, worker.epoch, worker.hpke_key) for worker in chosen],
-        )
-        seconds = {"seal": time.perf_counter() - began}
-
-        self.store.save(
-            JobSecrets(
-                genesis=self.chain.genesis.hex(),
-                job=job.hex(),
-                client=self.account.hex(),
-                model=name.hex(),
-                manifest_hash=record.manifest_hash.hex(),
-                input_commitment=context.input_commitment.hex(),
-                input_salt=salt.hex(),
-                reply_secret=reply_secret.hex(),
-                records=records,
-                artifact=str(folder.resolve()),
-            )
-        )
-        head = self.chain.finalised_head().number
-        blocks = self._deadline(record, len(chosen)) if deadline is None else deadline
+    def _put(self, job: SealedJob, demand: Demand, choices: Sequence[Choice], price: int, blocks: int) -> Job:
+        """Put a sealed job into its model's queue; returns when that is final."""
+        recipients = tuple(choice.record.account for choice in choices)
+        deadline = self.chain.finalised_head().number + blocks
         call = jobs.submit(
-            model=name,
-            nonce=nonce,
-            sealed=sealed,
-            input_commitment=context.input_commitment,
-            recipients=[worker.account for worker in chosen],
+            model=job.context.model,
+            nonce=job.nonce,
+            sealed=job.sealed,
+            input_commitment=job.context.input_commitment,
+            recipients=list(recipients),
             price=price,
-            deadline=head + blocks,
-            min_level=level,
-            allow_dev_setup=dev_setup,
+            deadline=deadline,
+            min_level=demand.min_level,
+            allow_dev_setup=demand.dev_setup,
         )
-        receipt = self._send(f"submit:{job.hex()}", call, signer)
+        receipt = self._send(f"submit:{job.context.job.hex()}", call, self._signer())
         return Job(
-            job, name, receipt.block, head + blocks, tuple(worker.account for worker in chosen), seconds
+            job.context.job, job.context.model, receipt.block, deadline, recipients, {"seal": job.seconds}
         )
 
     def _deadline(self, model: ModelRecord, recipients: int) -> int:
@@ -290,13 +235,12 @@ class Client:
         return public, folder
 
     @staticmethod
-    def _require_setup(setup: Setup, level: Level, dev_setup: bool) -> None:
-        good = setup.kind is SetupKind.CEREMONY or (setup.level is not None and setup.level >= level)
-        if not good and not dev_setup:
+    def _require_setup(setup: Setup, demand: Demand) -> None:
+        attested = setup.level is not None and setup.level >= demand.min_level
+        if setup.kind is not SetupKind.CEREMONY and not attested and not demand.dev_setup:
             raise Refused(
                 f"the model's setup is {setup.label}: whoever made its keys could forge proofs; admit it "
-                "with --dev on a "
-                "development chain, or with allow_dev_setup",
+                "with --dev on a development chain, or with allow_dev_setup",
                 code="dev-setup",
             )
 
@@ -319,7 +263,7 @@ class Client:
         record = jobs.get(self.chain, name)
         if record is None:
             raise NotFound(f"the chain has no job 0x{name.hex()}")
-        return _outcome(name, record)
+        return outcome(name, record)
 
     def wait(
         self,
@@ -342,20 +286,20 @@ class Client:
         end = None if timeout is None else time.monotonic() + timeout
         last: str | None = None
         while True:
-            outcome = self.show(name)
-            key = f"{outcome.state}{outcome.worker!r}"
+            found = self.show(name)
+            key = f"{found.state}{found.worker!r}"
             if progress is not None and key != last:
-                progress(outcome)
+                progress(found)
             last = key
-            if outcome.ended:
-                return outcome
-            if expire and self._keypair is not None and self._over(outcome.record):
+            if found.ended:
+                return found
+            if expire and self._keypair is not None and self._over(found.record):
                 self._expire(name)
                 continue
             if end is not None and time.monotonic() > end:
                 raise JobTimeout(
-                    f"job 0x{name.hex()} is still {outcome.state} after {timeout:g} s; its deadline is "
-                    f"block {outcome.record.deadline}"
+                    f"job 0x{name.hex()} is still {found.state} after {timeout:g} s; its deadline is "
+                    f"block {found.record.deadline}"
                 )
             time.sleep(POLL_SECONDS)
 
@@ -470,19 +414,3 @@ class Client:
         receipt = self._outbox.send(key, call, signer)
         receipt.raise_for_error()
         return receipt
-
-
-def job_bytes(job: Job | str | bytes) -> bytes:
-    """A job's id from whatever names it."""
-    return job.id if isinstance(job, Job) else hash32(job, "job")
-
-
-def _outcome(job: bytes, record: JobRecord) -> Outcome:
-    status = record.status
-    if isinstance(status, Claimed):
-        return Outcome(job, "claimed", status.worker, None, 0, record)
-    if isinstance(status, Accepted):
-        return Outcome(job, "accepted", status.worker, status.block, record.price, record)
-    if isinstance(status, Refunded):
-        return Outcome(job, "refunded", None, status.block, 0, record)
-    return Outcome(job, "queued", None, None, 0, record)

@@ -17,6 +17,7 @@ from proofward.chain.pallets.models import LaneContract
 from proofward.client import NotFound, Refused
 from proofward.client.artifacts import Artifacts, require_contract, require_match
 from proofward.client.client import Client
+from proofward.client.job import Demand
 from proofward.client.workers import SAMPLE, choose
 from proofward.protocol import DEV_SETUP, Lane, Level, Setup, SetupKind, sha256
 from proofward.zkml.contracts import verifier_code
@@ -193,10 +194,10 @@ def test_an_unknown_worker_and_too_many() -> None:
 )
 def test_setups(setup: Setup, level: Level, dev: bool, good: bool) -> None:
     if good:
-        Client._require_setup(setup, level, dev)
+        Client._require_setup(setup, Demand(level, dev, None))
     else:
         with pytest.raises(Refused) as caught:
-            Client._require_setup(setup, level, dev)
+            Client._require_setup(setup, Demand(level, dev, None))
         assert caught.value.code == "dev-setup"
 
 
