@@ -7,14 +7,10 @@ What he can do with them is the demo's list of faults.
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from numpy.typing import NDArray
 
 from proofward.chain import Call, SubstrateClient
@@ -40,41 +36,6 @@ from proofward_enclave.providers import dev_pki
 from proofward_enclave.providers.dev_platform import DevPlatform, TdIdentity
 
 EPOCH = 1
-
-
-class _ForeignPlatform(DevPlatform):
-    """The same certificates under keys made just now: a root that no chain knows."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        root_key = ec.generate_private_key(ec.SECP256R1())
-        ca_key = ec.generate_private_key(ec.SECP256R1())
-        self._root = _reissue(self._root, root_key, root_key)
-        self._platform_ca = _reissue(self._platform_ca, ca_key, root_key)
-        self._pck = self._issue_pck()
-
-
-def _reissue(
-    authority: dev_pki.Authority, key: ec.EllipticCurvePrivateKey, issuer_key: ec.EllipticCurvePrivateKey
-) -> dev_pki.Authority:
-    old = authority.certificate
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(old.subject)
-        .issuer_name(old.issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
-        .not_valid_after(dt.datetime(2046, 1, 1, tzinfo=dt.UTC))
-    )
-    for extension in old.extensions:
-        kept: x509.ExtensionType = extension.value
-        if isinstance(kept, x509.SubjectKeyIdentifier):
-            kept = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        elif isinstance(kept, x509.AuthorityKeyIdentifier):
-            kept = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
-        builder = builder.add_extension(kept, critical=extension.critical)
-    return dev_pki.Authority(builder.sign(issuer_key, hashes.SHA256()), key)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -125,7 +86,7 @@ class Attacker:
                 block_hash=self.client.block_hash(number),
             )
 
-        platform = _ForeignPlatform() if foreign else self._platform
+        platform = DevPlatform(dev_pki.fresh()) if foreign else self._platform
         quote = platform.quote(binding(account or self.account), self._identity)
         if flip:
             quote = flip_bit(quote, len(quote) // 8)

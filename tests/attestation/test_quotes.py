@@ -76,7 +76,7 @@ def test_roots_are_those_of_the_chain() -> None:
     from cryptography.hazmat.primitives.serialization import Encoding
 
     assert bytes.fromhex((ROOTS / "dev_root.hex").read_text()) == DEV_ROOT.der
-    assert dev_pki.load("root").certificate.public_bytes(Encoding.DER) == DEV_ROOT.der
+    assert dev_pki.development().root.certificate.public_bytes(Encoding.DER) == DEV_ROOT.der
     assert [root.level for root in DEVELOPMENT_ROOTS] == [Level.HARDWARE, Level.SIMULATED]
     assert bytes.fromhex((ROOTS / "intel_sgx_root.hex").read_text()) == INTEL_ROOT.der
     assert DEV_ROOT not in PRODUCTION_ROOTS
@@ -167,7 +167,7 @@ def test_a_root_of_the_same_name_is_a_foreign_root(dev_quote: bytes, collateral:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    original = dev_pki.load("root").certificate
+    original = dev_pki.development().root.certificate
     key = ec.generate_private_key(ec.SECP256R1())
     forged = (
         x509.CertificateBuilder()

@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import NameOID
 
 from proofward_enclave.providers import dev_pki
 from proofward_enclave.providers.sgx_extension import SGX_EXTENSION, sgx_extension
@@ -40,9 +39,7 @@ _PCK_CHAIN, _QE_REPORT = 5, 6
 _TD10, _TD15 = 2, 3
 _TD_ATTRIBUTES: Final = struct.pack("<Q", 1 << 28)
 """SEPT_VE_DISABLE, as every production guest sets it; debug off."""
-_TCB_DATE: Final = "2026-01-01T00:00:00Z"
-_LEAF_FROM: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-_LEAF_TO: Final = dt.datetime(2045, 1, 1, tzinfo=dt.UTC)
+_TCB_DATE: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _ISSUED_AGO: Final = dt.timedelta(days=7)
 """A development chain's clock may lie behind the wall's; collateral from its future would be refused."""
 _VALID_FOR: Final = dt.timedelta(days=30)
@@ -76,46 +73,50 @@ def _pem(*certificates: x509.Certificate) -> str:
     return "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in certificates)
 
 
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What Intel would have published of a platform: dates, numbers that only rise, status, revocation.
+
+    `until` is of the collateral, `lists_until` of its revocation lists (None: the same).
+    """
+
+    issued: dt.datetime
+    until: dt.datetime
+    crl_number: int
+    tcb_status: str = "UpToDate"
+    tcb_evaluation: int = _EVALUATION_NUMBER
+    qe_evaluation: int = _EVALUATION_NUMBER
+    revoked: bool = False
+    tcb_date: dt.datetime = _TCB_DATE
+    lists_until: dt.datetime | None = None
+
+    @classmethod
+    def of_day(cls, today: dt.date, *, tcb_status: str = "UpToDate") -> Publication:
+        """The one of a UTC day. The CRLs' number is the day since the first, so that it rises as slowly as
+        Intel's: the chain takes none that leaps."""
+        midnight = dt.datetime.combine(today, dt.time(), dt.UTC)
+        issued = midnight - _ISSUED_AGO
+        number = max(1, (issued - dev_pki.NOT_BEFORE).days)
+        return cls(issued, midnight + _VALID_FOR, number, tcb_status)
+
+
 class DevPlatform:
     """One simulated machine: a PCK key of its own, the shared authorities above it."""
 
-    def __init__(self) -> None:
-        self._root = dev_pki.load("root")
-        self._platform_ca = dev_pki.load("platform_ca")
-        self._tcb_signing = dev_pki.load("tcb_signing")
+    def __init__(self, authorities: dev_pki.Authorities | None = None, fmspc: bytes = FMSPC) -> None:
+        """`authorities`: the committed development ones; `fmspc`: the platform's family, 6 bytes."""
+        self._above = authorities or dev_pki.development()
+        self._fmspc = fmspc
         self._pck_key = ec.generate_private_key(ec.SECP256R1())
-        self._pck = self._issue_pck()
-
-    def _issue_pck(self) -> x509.Certificate:
-        issuer = self._platform_ca
-        name = x509.Name(
-            [
-                x509.NameAttribute(NameOID.COMMON_NAME, "DEV (NOT INTEL) SGX PCK Certificate"),
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Proofward simulator"),
-                x509.NameAttribute(NameOID.COUNTRY_NAME, "US"),
-            ]
-        )
         extension = sgx_extension(
-            ppid=os.urandom(16), cpu_svn=_CPU_SVN, pce_svn=_PCE_SVN, fmspc=FMSPC, instance_id=os.urandom(16)
+            ppid=os.urandom(16), cpu_svn=_CPU_SVN, pce_svn=_PCE_SVN, fmspc=fmspc, instance_id=os.urandom(16)
         )
-        usage = x509.KeyUsage(True, True, False, False, False, False, False, False, False)
-        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key())
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(issuer.certificate.subject)
-            .public_key(self._pck_key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(_LEAF_FROM)
-            .not_valid_after(_LEAF_TO)
-            .add_extension(x509.BasicConstraints(False, None), critical=True)
-            .add_extension(usage, critical=True)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(self._pck_key.public_key()), critical=False
-            )
-            .add_extension(authority, critical=False)
-            .add_extension(x509.UnrecognizedExtension(SGX_EXTENSION, extension), critical=False)
-            .sign(issuer.key, hashes.SHA256())
+        self._pck = dev_pki.certificate(
+            "SGX PCK Certificate",
+            self._pck_key,
+            self._above.platform_ca,
+            authority=None,
+            extensions=(x509.UnrecognizedExtension(SGX_EXTENSION, extension),),
         )
 
     def quote(self, report_data: bytes, td: TdIdentity, *, version: int = 4, td15: bool = False) -> bytes:
@@ -170,7 +171,7 @@ class DevPlatform:
                 binding,
             )
         )
-        chain = _pem(self._pck, self._platform_ca.certificate, self._root.certificate).encode()
+        chain = _pem(self._pck, self._above.platform_ca.certificate, self._above.root.certificate).encode()
         return b"".join(
             (
                 report,
@@ -184,18 +185,21 @@ class DevPlatform:
 
     def collateral(self, today: dt.date, *, tcb_status: str = "UpToDate") -> dict[str, str]:
         """The collateral of a UTC day, in dcap-qvl's JSON form; byte for byte the same on every machine."""
-        midnight = dt.datetime.combine(today, dt.time(), dt.UTC)
-        issued, until = midnight - _ISSUED_AGO, midnight + _VALID_FOR
-        dates = {"issueDate": f"{issued:%Y-%m-%dT%H:%M:%SZ}", "nextUpdate": f"{until:%Y-%m-%dT%H:%M:%SZ}"}
+        return self.collateral_of(Publication.of_day(today, tcb_status=tcb_status))
+
+    def collateral_of(self, what: Publication) -> dict[str, str]:
+        """The collateral of one publication, in dcap-qvl's JSON form."""
+        dates = {"issueDate": _moment(what.issued), "nextUpdate": _moment(what.until)}
+        tcb_date = _moment(what.tcb_date)
         tcb_info = _json(
             {
                 "id": "TDX",
                 "version": 3,
                 **dates,
-                "fmspc": FMSPC.hex().upper(),
+                "fmspc": self._fmspc.hex().upper(),
                 "pceId": "0000",
                 "tcbType": 0,
-                "tcbEvaluationDataNumber": _EVALUATION_NUMBER,
+                "tcbEvaluationDataNumber": what.tcb_evaluation,
                 "tdxModule": {
                     "mrsigner": "00" * 48,
                     "attributes": "00" * 8,
@@ -208,8 +212,8 @@ class DevPlatform:
                             "pcesvn": _PCE_SVN,
                             "tdxtcbcomponents": [{"svn": 0}] * 16,
                         },
-                        "tcbDate": _TCB_DATE,
-                        "tcbStatus": tcb_status,
+                        "tcbDate": tcb_date,
+                        "tcbStatus": what.tcb_status,
                     }
                 ],
             }
@@ -219,24 +223,24 @@ class DevPlatform:
                 "id": "TD_QE",
                 "version": 2,
                 **dates,
-                "tcbEvaluationDataNumber": _EVALUATION_NUMBER,
+                "tcbEvaluationDataNumber": what.qe_evaluation,
                 "miscselect": "00000000",
                 "miscselectMask": "FFFFFFFF",
                 "attributes": _QE_ATTRIBUTES.hex().upper(),
                 "attributesMask": "FBFFFFFFFFFFFFFF0000000000000000",
                 "mrsigner": _QE_SIGNER.hex().upper(),
                 "isvprodid": _QE_PRODUCT,
-                "tcbLevels": [
-                    {"tcb": {"isvsvn": _QE_ISV_SVN}, "tcbDate": _TCB_DATE, "tcbStatus": "UpToDate"}
-                ],
+                "tcbLevels": [{"tcb": {"isvsvn": _QE_ISV_SVN}, "tcbDate": tcb_date, "tcbStatus": "UpToDate"}],
             }
         )
-        signer_chain = _pem(self._tcb_signing.certificate, self._root.certificate)
-        signer = self._tcb_signing.key
+        root, platform_ca, tcb_signing = self._above.root, self._above.platform_ca, self._above.tcb_signing
+        signer_chain = _pem(tcb_signing.certificate, root.certificate)
+        signer = tcb_signing.key
+        revoked = (self._pck.serial_number,) if what.revoked else ()
         return {
-            "pck_crl_issuer_chain": _pem(self._platform_ca.certificate, self._root.certificate),
-            "root_ca_crl": _revocation_list(self._root, issued, until).hex(),
-            "pck_crl": _revocation_list(self._platform_ca, issued, until).hex(),
+            "pck_crl_issuer_chain": _pem(platform_ca.certificate, root.certificate),
+            "root_ca_crl": _revocation_list(root, what).hex(),
+            "pck_crl": _revocation_list(platform_ca, what, revoked).hex(),
             "tcb_info_issuer_chain": signer_chain,
             "tcb_info": tcb_info,
             "tcb_info_signature": _raw_signature(signer, tcb_info.encode()).hex(),
@@ -246,22 +250,26 @@ class DevPlatform:
         }
 
 
+def _moment(when: dt.datetime) -> str:
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _json(document: dict[str, Any]) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def _revocation_list(authority: dev_pki.Authority, issued: dt.datetime, until: dt.datetime) -> bytes:
-    """An empty CRL, DER; its number is the day since the first, so that it rises as slowly as Intel's: the
-    chain takes none that leaps."""
-    number = max(1, (issued - _LEAF_FROM).days)
+def _revocation_list(authority: dev_pki.Authority, what: Publication, revoked: tuple[int, ...] = ()) -> bytes:
+    """A CRL with the serial numbers in `revoked`, DER."""
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
-    return (
+    builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)
-        .last_update(issued)
-        .next_update(until)
-        .add_extension(x509.CRLNumber(number), critical=False)
+        .last_update(what.issued)
+        .next_update(what.lists_until or what.until)
+        .add_extension(x509.CRLNumber(what.crl_number), critical=False)
         .add_extension(identifier, critical=False)
-        .sign(authority.key, hashes.SHA256(), ecdsa_deterministic=True)
-        .public_bytes(Encoding.DER)
     )
+    for serial in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(what.issued).build()
+        builder = builder.add_revoked_certificate(entry)
+    return builder.sign(authority.key, hashes.SHA256(), ecdsa_deterministic=True).public_bytes(Encoding.DER)
