@@ -59,52 +59,53 @@ class Chain(Protocol):
     """Reads are of finalised state. Every method raises ChainDown when the chain does not answer."""
 
     @property
-    def genesis(self) -> bytes: ...
+    def genesis(self) -> bytes:
+        """The chain's genesis hash, 32 bytes."""
 
     @property
-    def account(self) -> bytes: ...
+    def account(self) -> bytes:
+        """The worker's account, 32 bytes."""
 
-    async def finalised(self) -> Head: ...
+    async def finalised(self) -> Head:
+        """The finalised head."""
 
-    async def job(self, job: bytes) -> JobRecord | None: ...
+    async def job(self, job: bytes) -> JobRecord | None:
+        """A job's record, or None."""
 
-    async def sealed(self, job: bytes) -> bytes | None: ...
+    async def sealed(self, job: bytes) -> bytes | None:
+        """A job's sealed input while the chain holds it."""
 
     async def open_jobs(self, limit: int) -> list[bytes]:
         """Open jobs that name this worker, and those it holds; in no order."""
-        ...
 
     async def models(self, ids: Sequence[bytes]) -> list[ModelRecord]:
         """Those of some models that there are."""
-        ...
 
     async def live_models(self, pairs: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
         """Ids of live models by (publisher, manifest hash)."""
-        ...
 
     async def judge(self, lane: Lane) -> bytes | None:
         """The code hash of the contract that judges the lane's proofs; None when the lane is closed."""
-        ...
 
     async def serving(self) -> dict[bytes, int]:
         """The models that the chain says we serve, with the least price of each."""
-        ...
 
-    async def worker(self) -> WorkerRecord | None: ...
+    async def worker(self) -> WorkerRecord | None:
+        """This worker's own record, retired or not."""
 
     async def last_epoch(self) -> int | None:
         """The account's last epoch, through retirement too."""
-        ...
 
-    async def collateral_missing(self, quote: bytes) -> bool: ...
+    async def collateral_missing(self, quote: bytes) -> bool:
+        """Whether the chain has no collateral for the quote's platform."""
 
-    async def balance(self) -> int: ...
+    async def balance(self) -> int:
+        """What the account can spend, in the smallest unit."""
 
     async def send(self, key: str, call: Call) -> Sent:
         """Sign, persist under `key`, broadcast, and wait until finalised. A key sent before is never signed
-        twice while the first
-        signature can still land: its outcome is looked up, or the same bytes go out again."""
-        ...
+        twice while the first signature can still land: its outcome is looked up, or the same bytes go out
+        again."""
 
 
 class Enclave(Protocol):
@@ -113,4 +114,5 @@ class Enclave(Protocol):
     generation: int
     up: bool
 
-    async def call(self, method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]: ...
+    async def call(self, method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        """Ask the enclave. Raises EnclaveError, EnclaveUnreachable."""

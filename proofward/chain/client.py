@@ -124,6 +124,7 @@ class SubstrateClient:
         return cls(Transport(url, patience=patience))
 
     def close(self) -> None:
+        """Close the connection."""
         self._transport.close()
 
     def __enter__(self) -> SubstrateClient:
@@ -134,6 +135,7 @@ class SubstrateClient:
 
     @property
     def url(self) -> str:
+        """The node's address."""
         return self._transport.url
 
     def rpc(self, method: str, *params: Any) -> Any:
@@ -144,6 +146,7 @@ class SubstrateClient:
 
     @property
     def chain_name(self) -> str:
+        """The chain's name, as its node says."""
         return str(self.rpc("system_chain"))
 
     @property
@@ -172,6 +175,7 @@ class SubstrateClient:
             return self._runtime
 
     def finalised_head(self) -> Head:
+        """The newest finalised block."""
         name = _unhex(self.rpc("chain_getFinalizedHead"))
         return Head(self._number(name), name)
 
@@ -304,6 +308,7 @@ class SubstrateClient:
             last, left = names[-1], left - len(names)
 
     def constant(self, pallet: str, name: str) -> Any:
+        """A pallet's constant, decoded. Raises MetadataError."""
         return self.runtime.constant(pallet, name)
 
     def runtime_call(self, api: str, method: str, params: bytes = b"", *, at: bytes | None = None) -> bytes:
@@ -320,6 +325,7 @@ class SubstrateClient:
         return int(self.query("System", "Account", account)["data"]["free"])
 
     def events(self, block_hash: bytes) -> list[Event]:
+        """The events of a block, in order."""
         data = self.query_raw("System", "Events", at=block_hash)
         return list(self.runtime.events(data)) if data else []
 

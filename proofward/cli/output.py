@@ -15,7 +15,6 @@ import structlog
 import typer
 
 from proofward import extras
-from proofward.chain import ChainTimeout, ChainUnreachable
 from proofward.errors import ProofwardError
 
 
@@ -107,6 +106,8 @@ def reporting(as_json: bool) -> Iterator[None]:
 
 
 def _exit(error: ProofwardError) -> Exit:
+    from proofward.chain.errors import ChainTimeout, ChainUnreachable
+
     if isinstance(error, ChainUnreachable):
         return Exit.UNREACHABLE
     if isinstance(error, ChainTimeout):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proofward.chain import ChainError
 from proofward.cli.output import Exit, JsonOption, emit, hex0x, note, reporting
 
 if TYPE_CHECKING:
@@ -110,6 +109,8 @@ class _WithEthereum:
         try:
             from proofward.chain.ethereum.server import EthServer
         except ImportError as error:
+            from proofward.chain import ChainError
+
             raise ChainError(
                 f"the Ethereum endpoint needs more packages ({error.name}): pip install 'proofward[web3]'",
                 code="web3-missing",

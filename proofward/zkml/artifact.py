@@ -43,10 +43,12 @@ class PublicArtifact:
 
     @cached_property
     def manifest_hash(self) -> bytes:
+        """SHA-256 of the manifest's canonical JSON."""
         return self.manifest.digest()
 
     @property
     def vk(self) -> bytes:
+        """The verifying key, as the lane writes it."""
         return self.files["public/vk.bin"]
 
     @property
@@ -134,6 +136,7 @@ class Artifact:
 
     @property
     def manifest(self) -> Manifest:
+        """The public half's manifest."""
         return self.public.manifest
 
     @property

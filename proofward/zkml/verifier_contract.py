@@ -36,6 +36,7 @@ class Contract:
 
     @property
     def code_hash(self) -> bytes:
+        """keccak256 of the runtime code."""
         return keccak256(self.runtime_code)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,14 @@ def test_the_verbs() -> None:
         for name in (line.split(",") if "," in line else line.split())
     }
     assert set(VERBS) == names
+
+
+def test_help_and_completion_load_neither_chain_nor_arrays() -> None:
+    command = (
+        "import proofward.cli, sys; print({'substrateinterface', 'numpy', 'cryptography'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -72,6 +72,7 @@ def measurements(client: SubstrateClient, at: bytes | None = None) -> dict[bytes
 
 
 def policy(client: SubstrateClient, at: bytes | None = None) -> TcbPolicy:
+    """Which TCB statuses the chain takes."""
     value = client.query(PALLET, "Policy", at=at)
     return TcbPolicy(**{**value, "also_accepted": tuple(value["also_accepted"])})
 

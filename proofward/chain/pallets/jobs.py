@@ -93,6 +93,7 @@ class JobRecord:
 
     @property
     def is_open(self) -> bool:
+        """Whether it waits for a worker or for a worker's result."""
         return isinstance(self.status, Queued | Claimed)
 
     @property
@@ -153,6 +154,7 @@ def _record(job: bytes, value: dict[str, Any]) -> JobRecord:
 
 
 def get(client: SubstrateClient, job: bytes, at: bytes | None = None) -> JobRecord | None:
+    """A job's record, or None."""
     value = client.query(PALLET, "Jobs", job, at=at)
     return value and _record(job, value)
 
@@ -163,6 +165,7 @@ def all(client: SubstrateClient, at: bytes | None = None) -> list[tuple[bytes, J
 
 
 def queue_length(client: SubstrateClient, model: bytes, at: bytes | None = None) -> int:
+    """Jobs that wait in a model's queue."""
     return int(client.query(PALLET, "Queues", model, at=at)["len"])
 
 

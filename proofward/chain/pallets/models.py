@@ -53,14 +53,17 @@ class ModelRecord:
 
     @property
     def price(self) -> int:
+        """Least price of a job, in the smallest unit."""
         return self.terms.price
 
     @property
     def claim_blocks(self) -> int:
+        """Blocks after which a claim lapses."""
         return self.terms.claim_blocks
 
     @property
     def retired(self) -> bool:
+        """Whether it takes no new jobs."""
         return self.retired_at is not None
 
 
@@ -89,6 +92,7 @@ def _record(model: bytes, value: dict[str, Any]) -> ModelRecord:
 
 
 def get(client: SubstrateClient, model: bytes, at: bytes | None = None) -> ModelRecord | None:
+    """A model's record, or None."""
     value = client.query(PALLET, "Models", model, at=at)
     return value and _record(model, value)
 
@@ -126,7 +130,7 @@ def key(client: SubstrateClient, model: bytes, at: bytes | None = None) -> bytes
     return None if value is None else bytes(value)
 
 
-def publish(
+def publish(  # noqa: PLR0913 - the call's own, by keyword
     *,
     name: str,
     weights_digest: bytes,
