@@ -1,6 +1,6 @@
 """A hospital: have a record diagnosed by somebody else's model, and check the answer.
 
-Usage: hospital.py ws://127.0.0.1:8000 MODEL record.csv mlp.proofward/public
+Usage: hospital.py ws://127.0.0.1:9944 MODEL record.csv mlp.proofward/public
 
 The record is one row of numbers in the model's own units; MODEL a name or an id. A development chain.
 """

@@ -1,6 +1,6 @@
 """A model's owner: compile an ONNX model and publish it.
 
-Usage: publish.py ws://127.0.0.1:8000 mlp.onnx train.csv [classification|regression|...]
+Usage: publish.py ws://127.0.0.1:9944 mlp.onnx train.csv [classification|regression|...]
 
 The calibration table has representative records, one a row. A development chain; a real one takes a key file
 instead of //Alice, and keys by a ceremony (docs/ceremony.md).

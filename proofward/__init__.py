@@ -3,7 +3,7 @@
 ```python
 from proofward import Client
 
-with Client("ws://127.0.0.1:8000", signer="//Alice", development=True) as client:
+with Client("ws://127.0.0.1:9944", signer="//Alice", development=True) as client:
     job = client.submit("breast-cancer-mlp", record, artifact="build/models/mlp/public")
     client.wait(job)
     print(client.open(job))    # a line a record

@@ -26,6 +26,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.check": (),
     "proofward.checkout": (),
     "proofward.processes": (),
+    "proofward.logs": (),
     "proofward.database": ("proofward.errors",),
     "proofward.protocol": ("proofward.errors",),
     "proofward.zkml": ("proofward.errors", "proofward.protocol", "proofward.check", "proofward.checkout"),
@@ -34,8 +35,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.zkml.groth16.program": ("proofward.zkml.errors",),
     "proofward.zkml.groth16.compiler": ("proofward.check", "proofward.zkml", "proofward.zkml.groth16"),
     "proofward.attestation": ("proofward.errors", "proofward.protocol", "proofward.check"),
-    "proofward.chain": ("proofward.errors", "proofward.database", "proofward.protocol"),
-    "proofward.chain.ethereum": ("proofward.chain", "proofward.protocol"),
+    "proofward.chain": ("proofward.errors", "proofward.database", "proofward.logs", "proofward.protocol"),
+    "proofward.chain.ethereum": ("proofward.chain", "proofward.logs", "proofward.protocol"),
     "proofward.tables": ("proofward.errors",),
     "proofward.devnet": ("proofward.chain", "proofward.processes", "proofward.checkout"),
     "proofward.evidence": (

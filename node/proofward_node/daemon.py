@@ -22,6 +22,7 @@ import structlog
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol.enclave import EnclaveError
 from proofward_node import log as node_log
+from proofward_node.artefacts import PublicArtefacts
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import ConfigError, NodeConfig, load
 from proofward_node.enclave_link import (
@@ -83,8 +84,8 @@ async def _main(config: NodeConfig) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    metrics = Metrics()
-    http = HttpServer(metrics, config.http.host, config.http.port) if config.http.enabled else None
+    metrics, shown = Metrics(), PublicArtefacts()
+    http = HttpServer(metrics, config.http.host, config.http.port, shown) if config.http.enabled else None
     if http is not None:
         try:
             port = await http.start()
@@ -98,6 +99,7 @@ async def _main(config: NodeConfig) -> int:
         _make_data_dir(config.worker.data_dir)
         node = await _connect(config, chain, metrics, stop)
         if node is not None:
+            node.shown = shown
             await node.run(stop)
     finally:
         await chain.close()
@@ -171,6 +173,7 @@ class Node:
     serving: Serving = field(init=False)
     registration: Registration = field(init=False)
     watch_seconds: float = WATCH_SECONDS
+    shown: PublicArtefacts = field(default_factory=PublicArtefacts)
     _generation: int = 0
     _loaded: list[LoadedModel] = field(default_factory=list)
     _folders: list[Path] = field(default_factory=list)
@@ -349,6 +352,7 @@ class Node:
             if folders != self._folders or not {model.manifest_hash for model in self._loaded} <= held:
                 self._loaded = await self.enclave.load_models(folders)
                 self._folders = folders
+                await asyncio.to_thread(self.shown.show, folders)
             self._generation = self.enclave.generation
         await self.serving.refresh(self._loaded)
         self.jobs.serve(self.serving.models)

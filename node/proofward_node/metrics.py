@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from proofward_node.artefacts import PublicArtefacts
+
 #: Seconds after which a chain that brings no new block counts as unhealthy.
 STALE_SECONDS = 60.0
 
@@ -72,14 +74,19 @@ class Metrics:
 
 
 class HttpServer:
-    """Serves `/metrics`, `/livez` (200) and `/healthz` (200 when all of it holds, else 503)."""
+    """Serves `/metrics`, `/livez` (200), `/healthz` (200 when all of it holds, else 503), and the artefacts'
+    public halves."""
 
-    def __init__(self, metrics: Metrics, host: str, port: int) -> None:
+    def __init__(
+        self, metrics: Metrics, host: str, port: int, artefacts: PublicArtefacts | None = None
+    ) -> None:
         self._metrics, self._host, self._port = metrics, host, port
         app = web.Application(client_max_size=1024)
         app.router.add_get("/metrics", self._serve_metrics)
         app.router.add_get("/healthz", self._serve_health)
         app.router.add_get("/livez", self._serve_life)
+        if artefacts is not None:
+            artefacts.add_to(app)
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> int:

@@ -24,6 +24,7 @@ from proofward.cli.verbs import Groups
 def register(groups: Groups) -> None:
     """The entry point of group `proofward.cli`."""
     for name, verb in (
+        ("init", init),
         ("run", run),
         ("status", status),
         ("retire", retire),
@@ -38,6 +39,50 @@ def register(groups: Groups) -> None:
 ConfigOption = Annotated[
     Path, typer.Option("--config", help="The worker's TOML file; docs/operators.md has its keys.")
 ]
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")] = Path("worker.toml"),
+    publisher: Annotated[
+        list[str] | None, typer.Option(help="Account whose models are served (may be repeated).")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Key file; made if it is not there. Default: worker.key beside it.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(help="//Name instead of a key file, on a development chain.")
+    ] = None,
+    provider: Annotated[str, typer.Option(help="simulator, dstack or tsm.")] = "simulator",
+    models: Annotated[Path, typer.Option(help="Folder of artefact folders.")] = Path("models"),
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a complete worker.toml, each key with what it means; and a key file, if there is none.
+
+    Example: proofward worker init worker.toml --publisher 5FHn… --models build/models
+    """
+    from proofward.chain import accounts
+    from proofward_node.template import write
+
+    with reporting(as_json):
+        made = write(
+            path,
+            url=chain,
+            publishers=tuple(publisher or ()),
+            key=None if account is not None else key or path.parent / "worker.key",
+            dev_account=account,
+            provider=provider,
+            models=models,
+        )
+        emit(
+            as_json,
+            {"config": str(path), "account": made, "address": accounts.ss58(made)},
+            [
+                f"config  {path}",
+                f"account {accounts.ss58(made)}: it needs its stake and fees (`proofward account balance`)",
+                f"next    proofward worker run --config {path}",
+            ],
+        )
 
 
 def run(config: ConfigOption) -> None:
@@ -94,6 +139,12 @@ def withdraw(config: ConfigOption, as_json: JsonOption = False) -> None:
         emit(as_json, {"block": left.block}, [f"stake withdrawn in block {left.block}"])
 
 
+ConfiguredChain = Annotated[
+    str | None,
+    typer.Option(
+        "--chain", envvar="PROOFWARD_CHAIN", help="A node's ws:// address; default: the configuration's."
+    ),
+]
 MeasurementArgument = Annotated[
     str | None, typer.Argument(help="0x and 64 hex digits; default: the enclave's of --config.")
 ]
@@ -107,7 +158,7 @@ def allow(
     config: OptionalConfig = None,
     label: Annotated[str, typer.Option(help="What readers of the list see.")] = "proofward",
     signer: SignerOption = "//Alice",
-    chain: ChainOption = DEFAULT_CHAIN,
+    chain: ConfiguredChain = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put a measurement on the chain's allow-list, with the chain's sudo key.
@@ -118,7 +169,7 @@ def allow(
 
     with reporting(as_json):
         wanted = _measurement(measurement, config)
-        block = governance.allow_measurement(chain, signer, wanted, label)
+        block = governance.allow_measurement(_chain(chain, config), signer, wanted, label)
         emit(
             as_json,
             {"measurement": wanted, "block": block},
@@ -130,7 +181,7 @@ def disallow(
     measurement: MeasurementArgument = None,
     config: OptionalConfig = None,
     signer: SignerOption = "//Alice",
-    chain: ChainOption = DEFAULT_CHAIN,
+    chain: ConfiguredChain = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take a measurement off the chain's allow-list, with the chain's sudo key.
@@ -141,12 +192,21 @@ def disallow(
 
     with reporting(as_json):
         wanted = _measurement(measurement, config)
-        block = governance.disallow_measurement(chain, signer, wanted)
+        block = governance.disallow_measurement(_chain(chain, config), signer, wanted)
         emit(
             as_json,
             {"measurement": wanted, "block": block},
             [f"{hex0x(wanted)} is not allowed since block {block}"],
         )
+
+
+def _chain(given: str | None, config: Path | None) -> str:
+    """The node that was named, else the configuration's, else the default."""
+    from proofward_node.config import load
+
+    if given is not None:
+        return given
+    return DEFAULT_CHAIN if config is None else load(config).chain.url
 
 
 def _measurement(text: str | None, config: Path | None) -> bytes:

@@ -73,6 +73,45 @@ def load_keypair(path: str | Path) -> Keypair:
         raise AccountError(f"the key file {path} holds neither a mnemonic phrase nor a 0x seed") from None
 
 
+def new_key_file(path: str | Path) -> bytes:
+    """Make a key file of a fresh phrase of twelve words, mode 0600; gives its account.
+
+    Raises AccountError when the file exists or cannot be written; nothing half-written stays.
+    """
+    path = Path(path)
+    phrase = Keypair.generate_mnemonic()
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        raise AccountError(f"{path} exists and is not replaced: give another name") from None
+    except OSError as error:
+        raise AccountError(f"the key file {path} cannot be made: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(phrase + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise AccountError(f"the key file {path} cannot be written: {error.strerror}") from None
+    return bytes(load_keypair(path).public_key)
+
+
+def named(text: str) -> bytes:
+    """The account that a text names: an SS58 address, 0x and 64 hex digits, `//Name`, or a key file's path.
+    Raises AccountError."""
+    if is_dev_source(text):
+        return bytes(dev_keypair(text).public_key)
+    if os.path.lexists(text):
+        return bytes(load_keypair(text).public_key)
+    try:
+        return account(text)
+    except AccountError:
+        raise AccountError(
+            f"{text!r} is neither an SS58 address, 0x and 64 hex digits, //Name, nor a key file"
+        ) from None
+
+
 def keypair_of(source: str) -> Keypair:
     """A development URI (`//Alice`) or the path of a key file."""
     return dev_keypair(source) if source.startswith("//") else load_keypair(source)

@@ -18,15 +18,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from proofward.chain.client import Receipt, SubstrateClient
 from proofward.chain.errors import ChainError, ChainTimeout, DispatchError, ExtrinsicInvalid
 from proofward.chain.extrinsic import SignedExtrinsic, Signer
 from proofward.chain.values import Call
 from proofward.database import NewerSchema, migrate
+from proofward.logs import Logger
 
-log = structlog.get_logger()
+log = Logger(__name__)
 
 _SCHEMA: Final = (
     (

@@ -5,12 +5,15 @@ Each verb imports what it needs when it is called, so that `proofward --help` is
 
 from __future__ import annotations
 
+import json
+import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from proofward.cli import evidence, jobs, models, setup, system, workers
+from proofward.cli import accounts, entries, evidence, jobs, models, setup, system, workers
+from proofward.cli.output import Exit
 from proofward.cli.verbs import Groups, extend
 
 app = typer.Typer(
@@ -38,6 +41,8 @@ def _options(
 
 
 app.command("devnet")(system.devnet)
+app.add_typer(accounts.app, name="account")
+entries.add_to(models.app)
 app.add_typer(models.app, name="model")
 app.add_typer(setup.app, name="setup")
 app.add_typer(workers.app, name="worker")
@@ -49,6 +54,21 @@ app.command("doctor")(system.doctor)
 extend(Groups(root=app, model=models.app, worker=workers.app, job=jobs.app))
 
 
+#: What the command line's parser raises: the parent of the one such error that typer makes public.
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]
+
+
 def main() -> None:
-    """The `proofward` command."""
-    app()
+    """The `proofward` command. A usage error is JSON too where JSON was asked for."""
+    try:
+        code = app(standalone_mode=False)
+    except _UsageError as error:
+        if "--json" in sys.argv:
+            report = {"error": {"code": "usage", "message": error.format_message()}}
+            typer.echo(json.dumps(report, sort_keys=True))
+        error.show()
+        code = Exit.USAGE
+    except typer.Abort:
+        typer.echo("interrupted", err=True)
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,4 +1,4 @@
-"""`proofward job submit|show|watch|open`."""
+"""`proofward job submit|list|show|watch|cancel|open`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proofward.cli.amounts import shown, units
+from proofward.cli.countdown import counting
 from proofward.cli.models import IgnoreExtra, records_of
 from proofward.cli.output import (
     DEFAULT_CHAIN,
@@ -31,7 +33,7 @@ ArtifactOption = Annotated[
     Path | None, typer.Option(help="The model's public artefact, if it is not where it was.")
 ]
 StateOption = Annotated[
-    Path | None, typer.Option(help="Where job secrets are kept [default: $PROOFWARD_STATE].")
+    Path | None, typer.Option(help="Where job secrets are kept; default: $PROOFWARD_STATE.")
 ]
 
 
@@ -43,10 +45,14 @@ def submit(
     ],
     artifact: Annotated[Path, typer.Option(help="The model's public artefact.")],
     ignore_extra_columns: IgnoreExtra = False,
-    price: Annotated[float | None, typer.Option(help="In UNIT; default: the model's price.")] = None,
-    deadline: Annotated[int | None, typer.Option(help="Blocks from now; default: two claims.")] = None,
+    price: Annotated[
+        str | None, typer.Option(help="In UNIT; default: the model's price, or what the workers ask for.")
+    ] = None,
+    deadline: Annotated[
+        int | None, typer.Option(help="Blocks from now; default: time for a claim of each worker.")
+    ] = None,
     min_level: Annotated[
-        str | None, typer.Option(help="simulated or hardware [default: hardware; simulated with --dev].")
+        str | None, typer.Option(help="simulated or hardware; default: hardware, with --dev simulated.")
     ] = None,
     allow_dev_setup: Annotated[
         bool | None, typer.Option(help="Admit a model whose keys one party made.")
@@ -71,12 +77,13 @@ def submit(
     from proofward.client import Client
     from proofward.zkml import load_public
 
+    plancks = None if price is None else units(price)
     with reporting(as_json), Client(chain, signer, development=dev, state=state) as client:
         job = client.submit(
             model,
             records_of(records, load_public(artifact), ignore_extra_columns, as_json),
             artifact=artifact,
-            price=None if price is None else round(price * 10**12),
+            price=plancks,
             deadline=deadline,
             min_level=level(min_level),
             allow_dev_setup=allow_dev_setup,
@@ -95,7 +102,8 @@ def submit(
             emit(as_json, value, [str(job)])
             return
         note(as_json, f"{job} in block {job.block}, deadline block {job.deadline}")
-        outcome = client.wait(job, progress=lambda one: note(as_json, _line(one)))
+        with counting(as_json, client, _line) as told:
+            outcome = client.wait(job, progress=told)
         value |= {"state": outcome.state, "worker": outcome.worker, "paid": outcome.paid}
         answer = client.open(job) if outcome.state == "accepted" else None
         value |= _answer(answer) if answer is not None else {}
@@ -111,7 +119,7 @@ def submit(
 def show(job: JobArgument, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOption = False) -> None:
     """Show where a job stands.
 
-    Example: proofward job show 0x1f… --chain ws://127.0.0.1:8000
+    Example: proofward job show 0x1f… --chain ws://127.0.0.1:9944
     """
     from proofward.cli.render import plain
     from proofward.client import Client
@@ -123,6 +131,59 @@ def show(job: JobArgument, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOpti
             as_json,
             {"state": outcome.state, **record},
             [_line(outcome), *(f"  {key:18} {record[key]}" for key in record)],
+        )
+
+
+@app.command("list")
+def list_jobs(
+    state: StateOption = None, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOption = False
+) -> None:
+    """List the jobs whose secrets are kept here, and where each stands.
+
+    Example: proofward job list
+    """
+    from proofward.client import Client
+
+    with reporting(as_json), Client(chain, state=state) as client:
+        found = [(job, client.look(job)) for job in client.store.jobs()]
+        rows = [
+            {
+                "job": hex0x(job),
+                "state": "unknown" if outcome is None else outcome.state,
+                "block": None if outcome is None else outcome.block,
+                "deadline": None if outcome is None else outcome.record.deadline,
+                "paid": 0 if outcome is None else outcome.paid,
+            }
+            for job, outcome in found
+        ]
+        lines = [
+            f"{hex0x(job)}  "
+            + ("not on the chain, or forgotten since" if outcome is None else _line(outcome))
+            for job, outcome in found
+        ]
+        emit(as_json, rows, lines or [f"no jobs of this chain in {client.store.directory}"])
+
+
+@app.command("cancel")
+def cancel(
+    job: JobArgument,
+    signer: SignerOption = "//Alice",
+    state: StateOption = None,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """End a job of your own that no worker has claimed yet; price and deposits come back.
+
+    Example: proofward job cancel 0x1f… --signer hospital.key
+    """
+    from proofward.client import Client
+
+    with reporting(as_json), Client(chain, signer, state=state) as client:
+        outcome = client.cancel(job)
+        emit(
+            as_json,
+            {"job": hex0x(outcome.job), "state": outcome.state, "block": outcome.block},
+            [_line(outcome)],
         )
 
 
@@ -141,7 +202,8 @@ def watch(
     from proofward.client import Client
 
     with reporting(as_json), Client(chain, signer) as client:
-        outcome = client.wait(job, timeout=timeout, progress=lambda one: note(as_json, _line(one)))
+        with counting(as_json, client, _line) as told:
+            outcome = client.wait(job, timeout=timeout, progress=told)
         emit(
             as_json,
             {
@@ -190,5 +252,5 @@ def _line(outcome: Outcome) -> str:
 
     who = f" by {address(outcome.worker)}" if outcome.worker is not None else ""
     where = f" in block {outcome.block}" if outcome.block is not None else ""
-    paid = f", {outcome.paid / 10**12:g} UNIT paid" if outcome.paid else ""
+    paid = f", {shown(outcome.paid)} paid" if outcome.paid else ""
     return f"{outcome.state}{who}{where}{paid}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proofward.check import Check
+from proofward.cli.amounts import shown, units
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -88,9 +90,11 @@ def publish(
     max_disagreement: MaxDisagreement = None,
     max_shift: MaxShift = 0.1,
     srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
-    price: Annotated[float, typer.Option(help="Least price of a job, in UNIT.")] = 1.0,
-    share: Annotated[float, typer.Option(help="Your part of each price, in per cent, 0 to 90.")] = 0.0,
-    bond: Annotated[float, typer.Option(help="What a worker puts down for a claim, in UNIT.")] = 0.1,
+    price: Annotated[str, typer.Option(help="Least price of a job, in UNIT.")] = "1",
+    share: Annotated[
+        float, typer.Option(min=0, max=90, help="Your part of each price, in per cent, 0 to 90.")
+    ] = 0.0,
+    bond: Annotated[str, typer.Option(help="What a worker puts down for a claim, in UNIT.")] = "0.1",
     claim_blocks: Annotated[int, typer.Option(help="Blocks after which a claim lapses, 5 to 600.")] = 60,
     signer: SignerOption = "//Alice",
     chain: ChainOption = DEFAULT_CHAIN,
@@ -104,6 +108,7 @@ def publish(
     from proofward.publisher import build as building
     from proofward.publisher import publish as publishing
 
+    terms = Terms(units(price), round(share * 10**4), units(bond), claim_blocks)
     with reporting(as_json):
         artifact = building.artifact(
             source,
@@ -123,7 +128,7 @@ def publish(
             chain,
             signer,
             artifact.public,
-            terms=Terms(round(price * 10**12), round(share * 10**4), round(bond * 10**12), claim_blocks),
+            terms=terms,
             evidence=artifact.path,
             progress=lambda line: note(as_json, line),
         )
@@ -160,7 +165,7 @@ def compile_model(
     calibration: Annotated[Path, typer.Option(help="Representative records: CSV or JSON, one a row.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="The artefact's folder; must not exist [default: beside the ONNX file]."),
+        typer.Option(help="The artefact's folder; must not exist. Default: beside the ONNX file."),
     ] = None,
     dry_run: Annotated[
         bool,
@@ -249,7 +254,7 @@ def list_models(
 ) -> None:
     """List the published models.
 
-    Example: proofward model list --chain ws://127.0.0.1:8000
+    Example: proofward model list --chain ws://127.0.0.1:9944
     """
     from proofward.cli import listings
 
@@ -257,8 +262,7 @@ def list_models(
         models = listings.models(chain, everything)
         lines = [
             f"{model['id']}  {model['name']:24} {model['lane']:8} setup: {model['setup']:10} "
-            f"{model['terms']['price'] / 10**12:g} UNIT"
-            + ("  retired" if model["retired_at"] is not None else "")
+            f"{shown(model['terms']['price'])}" + ("  retired" if model["retired_at"] is not None else "")
             for model in models
         ]
         emit(as_json, models, lines or ["no models are published"])
@@ -389,8 +393,12 @@ def records_of(source: str | Path, public: PublicArtifact, ignore_extra: bool, a
 
 
 def line_of(check: Check) -> str:
-    """One line of a verification or an audit."""
-    return str(check)
+    """One line of a verification or an audit, its first word in colour on a terminal."""
+    line = str(check)
+    if not sys.stdout.isatty():
+        return line
+    colour = {True: "green", False: "red", None: "yellow"}[check.ok] if check.required else "blue"
+    return str(typer.style(check.word, fg=colour)) + line[len(check.word) :]
 
 
 def vars_of(check: Check) -> dict[str, object]:

@@ -32,7 +32,7 @@ class Exit(IntEnum):
     NOT_VERIFIABLE = 8
 
 
-DEFAULT_CHAIN = "ws://127.0.0.1:8000"
+DEFAULT_CHAIN = "ws://127.0.0.1:9944"
 
 ChainOption = Annotated[
     str, typer.Option("--chain", envvar="PROOFWARD_CHAIN", help="A node's ws:// address.")

@@ -26,7 +26,7 @@ def devnet(
     node: Annotated[
         Node, typer.Option(help="The embedded chain, or polkadot-omni-node with the same spec.")
     ] = Node.EMBEDDED,
-    port: Annotated[int, typer.Option(help="0 takes a free port.")] = 8000,
+    port: Annotated[int, typer.Option(help="0 takes a free port.")] = 9944,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     data: Annotated[Path | None, typer.Option(help="Keep the chain in this folder across restarts.")] = None,
     block_time: Annotated[int, typer.Option(help="Milliseconds between blocks when nothing waits.")] = 1000,
@@ -71,6 +71,8 @@ def devnet(
             index = None if data is None else data / "ethereum.sqlite"
             endpoint = _WithEthereum(chain, host=host, port=eth_port, origins=cors or (), index=index)
 
+        funded = _funded()
+
         def ready() -> None:
             value = {
                 "event": "ready",
@@ -78,14 +80,37 @@ def devnet(
                 "url": chain.url,
                 "genesis": chain.genesis,
                 "type": "Development",
+                "accounts": {name: account for name, account, _ in funded},
             }
-            lines = [f"ready: {node.value} development chain at {chain.url}, genesis {hex0x(chain.genesis)}"]
+            lines = [
+                f"ready: {node.value} development chain at {chain.url}, genesis {hex0x(chain.genesis)}",
+                *(f"  {name:10} {account}  {what}" for name, account, what in funded),
+                "  everybody has these keys: use them on development chains only",
+            ]
             if endpoint is not None:
                 value["eth_url"] = endpoint.url
                 lines.append(f"ready: Ethereum JSON-RPC at {endpoint.url}, HTTP and WebSocket")
             emit(as_json, value, lines)
 
         serve(endpoint or chain, ready)
+
+
+#: Ethereum accounts of a development genesis; Frontier's documentation publishes their private keys.
+_ETHEREUM = {
+    "Alith": "0xf24FF3a9CF04c71Dbc94D0b566f7A27B94566cac",
+    "Baltathar": "0x3Cd0A705a2DC65e5b1E1205896BaA2be8A07c6e0",
+}
+
+
+def _funded() -> list[tuple[str, str, str]]:
+    """Name, address and use of the accounts that a development chain begins with."""
+    from proofward.chain import accounts
+
+    found = []
+    for name in ("Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"):
+        address = accounts.ss58(bytes(accounts.dev_keypair(f"//{name}").public_key))
+        found.append((f"//{name}", address, "1,000,000 UNIT" + (", sudo" if name == "Alice" else "")))
+    return found + [(name, address, "1,000,000 UNIT, Ethereum") for name, address in _ETHEREUM.items()]
 
 
 class _WithEthereum:
@@ -134,7 +159,7 @@ def doctor(
 ) -> None:
     """Look for what Proofward needs on this machine, and say what to do about what is missing.
 
-    Example: proofward doctor --chain ws://127.0.0.1:8000
+    Example: proofward doctor --chain ws://127.0.0.1:9944
     """
     from proofward.cli.doctor import examine
 

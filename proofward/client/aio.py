@@ -48,6 +48,10 @@ class AsyncClient:
         """See `Client.wait`."""
         return await asyncio.to_thread(self.sync.wait, job, **options)
 
+    async def cancel(self, job: Job | str | bytes) -> Outcome:
+        """See `Client.cancel`."""
+        return await asyncio.to_thread(self.sync.cancel, job)
+
     async def open(self, job: Job | str | bytes, *, artifact: str | Path | None = None) -> Answer:
         """See `Client.open`."""
         return await asyncio.to_thread(self.sync.open, job, artifact=artifact)

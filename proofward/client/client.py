@@ -262,8 +262,18 @@ class Client:
         name = job_bytes(job)
         record = jobs.get(self.chain, name)
         if record is None:
-            raise NotFound(f"the chain has no job 0x{name.hex()}")
+            raise NotFound(
+                f"the chain has no job 0x{name.hex()}; one that ended long ago is forgotten, and only block "
+                "history shows it"
+            )
         return outcome(name, record)
+
+    def look(self, job: Job | str | bytes) -> Outcome | None:
+        """As `show`; None when the chain has no such job (any more)."""
+        try:
+            return self.show(job)
+        except NotFound:
+            return None
 
     def wait(
         self,

@@ -53,9 +53,12 @@ VERBS = dict(_verbs(typer.main.get_command(app)))
 def test_the_verbs() -> None:
     wanted = """devnet demo doctor compile prove verify
         model publish,model list,model show,model audit,model setup
-        worker run,worker status,worker list,worker retire,worker withdraw,worker allow,worker disallow
+        model price,model retire,model remove,model fetch
+        account new,account show,account balance,account send,account faucet
+        worker init,worker run,worker status,worker list,worker retire,worker withdraw
+        worker allow,worker disallow
         setup new,setup contribute,setup verify,setup finish
-        job submit,job show,job watch,job open"""
+        job submit,job list,job show,job watch,job cancel,job open"""
     names = {
         name.strip()
         for line in wanted.splitlines()

@@ -18,7 +18,7 @@ import proofward
 from proofward import AsyncClient, Client, Job, JobTimeout, Policy, ProofwardError, Verdict
 
 def diagnose(record: list[float]) -> Verdict:
-    client = Client("ws://127.0.0.1:8000", signer="//Alice", development=True)
+    client = Client("ws://127.0.0.1:9944", signer="//Alice", development=True)
     job: Job = client.submit("mlp", record, artifact="public")
     try:
         client.wait(job, timeout=60.0)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import structlog
-
 from proofward.chain.errors import ChainError
 from proofward.chain.ethereum.history import EthBlock, EthHistory
+from proofward.logs import Logger
 
-_log = structlog.get_logger(__name__)
+_log = Logger(__name__)
 _PAUSE = 2.0
 """Seconds until a chain that was away is asked again."""
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from proofward.chain.client import SubstrateClient
@@ -33,6 +32,7 @@ from proofward.chain.ethereum.params import (
     EthError,
 )
 from proofward.chain.ethereum.shapes import LogFilter
+from proofward.logs import Logger
 
 MAX_BODY: Final = 4 * 1024 * 1024
 """Bytes of a request, or of a batch."""
@@ -48,7 +48,7 @@ _THREADS: Final = 8
 _BACKLOG: Final = 1_024
 """Messages that a connection may leave unread before it is closed."""
 _EXTENSIONS: Final = ("chrome-extension://", "moz-extension://")
-_log = structlog.get_logger(__name__)
+_log = Logger(__name__)
 
 
 @dataclass(eq=False)

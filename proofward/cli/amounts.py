@@ -1,0 +1,32 @@
+"""Amounts on the command line: UNIT with up to twelve decimals, whole plancks inside."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+
+import typer
+
+DECIMALS = 12
+MOST = 2**128 - 1
+
+
+def units(text: str | float | int) -> int:
+    """Plancks of an amount in UNIT. Raises typer.BadParameter: not a number, below zero, finer than a planck,
+    or more than a balance can hold."""
+    try:
+        value = Decimal(str(text)).scaleb(DECIMALS)
+    except InvalidOperation:
+        raise typer.BadParameter(f"{text!r} is no amount in UNIT; write 1.5") from None
+    if not value.is_finite() or value < 0:
+        raise typer.BadParameter(f"{text!r} is no amount in UNIT: it must be a number of zero or more")
+    if value != value.to_integral_value():
+        raise typer.BadParameter(f"{text!r} is finer than a planck (10^-12 UNIT)")
+    if value > MOST:
+        raise typer.BadParameter(f"{text!r} UNIT is more than there can be")
+    return int(value)
+
+
+def shown(plancks: int) -> str:
+    """An amount as people read it: exact, without zeros that say nothing."""
+    whole, rest = divmod(plancks, 10**DECIMALS)
+    return f"{whole:,}" + (f".{rest:012d}".rstrip("0") if rest else "") + " UNIT"

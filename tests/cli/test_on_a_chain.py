@@ -1,0 +1,280 @@
+"""The verbs that change something, on a real chain: accounts, a publisher's entries, a client's jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from typer.testing import CliRunner
+
+from proofward.chain import Outbox, SubstrateClient, accounts
+from proofward.chain.pallets import attestation, balances, models
+from proofward.chain.pallets.models import Terms
+from proofward.cli import app
+from proofward.cli.amounts import shown, units
+from proofward.client import Client
+from proofward.devnet.chains import Devnet
+from proofward.protocol.collateral import encode_collateral
+from proofward.publisher.publish import publish
+from proofward.zkml import load_public
+from proofward_demo.attacker import Attacker
+from proofward_enclave.measure import simulated_measurement
+from proofward_enclave.providers.dev_platform import DevPlatform
+from proofward_node.artefacts import PublicArtefacts
+from proofward_node.config import load
+from tests.evidence import RECORD, Evidence
+
+UNIT = 10**12
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[Devnet]:
+    with Devnet() as devnet:
+        yield devnet
+
+
+@pytest.fixture
+def rpc(chain: Devnet) -> Iterator[SubstrateClient]:
+    with chain.connect() as client:
+        yield client
+
+
+@pytest.fixture
+def run(chain: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("PROOFWARD_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("PROOFWARD_CHAIN", chain.url)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str, code: int = 0) -> Any:
+        result = CliRunner().invoke(app, [*arguments, "--json"])
+        assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+        return json.loads(result.stdout)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("text", "plancks"),
+    [("1", UNIT), ("0.000000000001", 1), ("12.5", 25 * UNIT // 2), ("0", 0), ("1e3", 1000 * UNIT)],
+)
+def test_amounts_are_exact(text: str, plancks: int) -> None:
+    assert units(text) == plancks
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "1.0000000000001", "1,5", "", "a lot", "1e40"])
+def test_what_is_no_amount_is_refused(text: str, run: Any) -> None:
+    result = CliRunner().invoke(app, ["account", "send", "//Bob", "--", text])
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+
+
+def test_amounts_are_shown_without_zeros_that_say_nothing() -> None:
+    assert [shown(n) for n in (0, 1, UNIT, 1_234_500 * UNIT // 1000, 10**18 + 1)] == [
+        "0 UNIT", "0.000000000001 UNIT", "1 UNIT", "1,234.5 UNIT", "1,000,000.000000000001 UNIT",
+    ]  # fmt: skip
+
+
+def test_an_account_from_a_key_to_a_transfer(run: Any, tmp_path: Path) -> None:
+    made = run("account", "new", "my.key")
+    assert stat.S_IMODE(os.stat("my.key").st_mode) == 0o600
+    assert run("account", "show", "my.key")["address"] == made["address"]
+    assert run("account", "new", "my.key", code=2)["error"]["code"] == "bad-account"
+    assert run("account", "show", made["address"])["account"] == made["account"]
+    run("account", "faucet", made["address"], "--amount", "3")
+    run("account", "send", "//Bob", "1.25", "--signer", "my.key")
+    left = run("account", "balance", "my.key")["free"]
+    assert UNIT < left < 2 * UNIT
+    refused = run("account", "send", "//Bob", "5", "--signer", "my.key", code=1)
+    assert refused["error"]["message"]
+
+
+def test_the_faucet_is_dry_on_a_chain_that_is_no_development_chain(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SubstrateClient, "chain_type", property(lambda self: "Live"))
+    assert "only development chains" in run("account", "faucet", "//Bob", code=1)["error"]["message"]
+
+
+def test_what_is_held_is_named(run: Any, rpc: SubstrateClient, evidence: Evidence) -> None:
+    before = run("account", "balance", "//Eve")["holds"]
+    _publish(rpc, evidence, "//Eve")
+    after = run("account", "balance", "//Eve")
+    assert set(after["holds"]) - set(before) == {"Models.Model"}
+    assert after["held"] == sum(after["holds"].values()) > 0
+
+
+def _publish(rpc: SubstrateClient, evidence: Evidence, publisher: str) -> bytes:
+    outbox = Outbox(evidence.cache / f"{publisher[2:]}-{rpc.genesis.hex()[:8]}.sqlite", rpc)
+    try:
+        terms = Terms(UNIT, 0, UNIT // 10, 60)
+        return publish(
+            rpc, outbox, accounts.dev_keypair(publisher), evidence.artifact.public, terms=terms
+        ).model
+    finally:
+        outbox.close()
+
+
+def test_an_entry_changes_its_price_and_retires(run: Any, rpc: SubstrateClient, evidence: Evidence) -> None:
+    model = "0x" + _publish(rpc, evidence, "//Dave").hex()
+    assert run("model", "price", model, "2.5", "--signer", "//Dave")["price"] == 5 * UNIT // 2
+    assert run("model", "price", model, "2.5", "--signer", "//Dave")["price"] == 5 * UNIT // 2
+    assert run("model", "price", model, "2", "--signer", "//Eve", code=1)["error"]["code"]
+    assert run("model", "remove", model, code=1)["error"]["message"].endswith("comes first")
+    retired = run("model", "retire", model, "--signer", "//Dave")["retired_at"]
+    assert run("model", "retire", model, "--signer", "//Dave")["retired_at"] == retired
+    assert "may be open until block" in run("model", "remove", model, code=1)["error"]["message"]
+
+
+def test_a_job_is_listed_and_cancelled(
+    run: Any, rpc: SubstrateClient, evidence: Evidence, tmp_path: Path
+) -> None:
+    model = _publish(rpc, evidence, "//Bob")
+    allow = attestation.allow_measurement(simulated_measurement(), "test")
+    rpc.submit(attestation.sudo(allow), accounts.dev_keypair("//Alice"))
+    worker = Attacker(rpc, accounts.dev_keypair("//Ferdie"))
+    quote = worker.registration()
+    collateral = encode_collateral(DevPlatform().collateral(dt.datetime.now(dt.UTC).date()))
+    rpc.submit(
+        attestation.refresh_collateral(quote.args["quote"], collateral), accounts.dev_keypair("//Alice")
+    )
+    rpc.submit(quote, worker.keypair)
+    worker.serve(model)
+    state = tmp_path / "state"
+    url = os.environ["PROOFWARD_CHAIN"]
+    with Client(url, "//Charlie", development=True, state=state) as client:
+        before = balances.get(rpc, client.account)
+        jobs = [
+            str(client.submit(model, RECORD, artifact=evidence.artifact.path, recipients=[worker.account]))
+            for _ in range(2)
+        ]
+    worker.claim(bytes.fromhex(jobs[1][2:]))
+    listed = {row["job"]: row["state"] for row in run("job", "list")}
+    assert listed == {jobs[0]: "queued", jobs[1]: "claimed"}
+    assert "NotClient" in run("job", "cancel", jobs[0], "--signer", "//Eve", code=1)["error"]["message"]
+    assert run("job", "cancel", jobs[0], "--signer", "//Charlie")["state"] == "refunded"
+    late = run("job", "cancel", jobs[1], "--signer", "//Charlie", code=1)
+    assert "AlreadyClaimed" in late["error"]["message"]
+    assert before.free - balances.get(rpc, client.account).free > UNIT  # the other job's escrow
+
+
+@pytest.fixture
+def server(evidence: Evidence) -> Iterator[tuple[str, PublicArtefacts]]:
+    """A worker's HTTP server with the artefact's public half."""
+    shown, loop = PublicArtefacts(), asyncio.new_event_loop()
+    shown.show([evidence.artifact.path])
+    site = web.Application()
+    shown.add_to(site)
+    runner = web.AppRunner(site)
+
+    async def start() -> int:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return int(runner.addresses[0][1])
+
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    port = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+    yield f"http://127.0.0.1:{port}", shown
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+
+
+def test_a_models_artefact_is_fetched_and_checked(
+    run: Any, rpc: SubstrateClient, evidence: Evidence, server: tuple[str, PublicArtefacts], tmp_path: Path
+) -> None:
+    model = "0x" + _publish(rpc, evidence, "//Bob").hex()
+    base, _ = server
+    fetched = run("model", "fetch", model, "--from", "http://127.0.0.1:1", "--from", base, "--out", "got")
+    assert fetched["from"] == base
+    assert load_public(tmp_path / "got").manifest_hash == evidence.artifact.public.manifest_hash
+    assert run("model", "fetch", model, "--from", base, "--out", "got", code=1)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["another-file", "another-manifest", "endless", "redirect", "nothing", "file-scheme", "no-address"],
+)
+def test_a_server_that_lies_gives_nothing(
+    fault: str,
+    run: Any,
+    rpc: SubstrateClient,
+    evidence: Evidence,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from proofward.client import fetching
+
+    model = "0x" + _publish(rpc, evidence, "//Bob").hex()
+    public = evidence.artifact.path / "public"
+
+    def get(address: str, limit: int) -> bytes:
+        name = address.rsplit("/", 1)[1]
+        data = (public / name).read_bytes()
+        if fault == "another-manifest" and name == "manifest.json":
+            return data.replace(b"1", b"2", 1)
+        if fault == "another-file" and name != "manifest.json":
+            return data[:-1] + bytes([data[-1] ^ 1])
+        if fault in ("endless", "redirect", "nothing"):
+            raise fetching.FetchError(fault)
+        return data
+
+    if fault not in ("file-scheme", "no-address"):
+        monkeypatch.setattr(fetching, "_get", get)
+    source = {"file-scheme": f"file://{public}", "no-address": "http://"}.get(fault, "http://example.invalid")
+    said = run("model", "fetch", model, "--from", source, "--out", "got", code=4)
+    assert said["error"]["code"] == "not-found"
+    assert not (tmp_path / "got").exists()
+    assert [one for one in tmp_path.iterdir() if one.name.startswith(".got")] == []
+
+
+def test_only_public_files_of_shown_artefacts_are_served(
+    server: tuple[str, PublicArtefacts], evidence: Evidence
+) -> None:
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    base, _ = server
+    manifest = evidence.artifact.public.manifest_hash.hex()
+    for path in (
+        f"{manifest}/..%2Fprivate%2Fpk.bin",
+        f"{manifest}/../private/model.onnx",
+        f"{manifest}/pk.bin",
+        f"{'0' * 64}/manifest.json",
+        f"{manifest}/.hidden",
+    ):
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(f"{base}/artefacts/{path}", timeout=10)
+
+
+def test_worker_init_writes_what_worker_run_takes(run: Any, tmp_path: Path) -> None:
+    made = run("worker", "init", "w/worker.toml", "--publisher", "//Bob", "--models", "models")
+    config = load(tmp_path / "w" / "worker.toml")
+    assert config.worker.publishers == (bytes(accounts.dev_keypair("//Bob").public_key),)
+    assert config.chain.url == os.environ["PROOFWARD_CHAIN"]
+    assert run("account", "show", "w/worker.key")["address"] == made["address"]
+    again = run("worker", "init", "w/worker.toml", code=2)
+    assert "not replaced" in again["error"]["message"]
+    assert run("worker", "init", "x.toml", "--provider", "magic", code=2)["error"]["code"] == "bad-config"
+    assert not (tmp_path / "x.toml").exists()
+
+
+def test_worker_allow_asks_the_node_that_the_configuration_names(
+    run: Any, chain: Devnet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run("worker", "init", "worker.toml", "--account", "//Eve")
+    monkeypatch.delenv("PROOFWARD_CHAIN")
+    measurement = "0x" + "5c" * 32
+    run("worker", "allow", measurement, "--config", "worker.toml")
+    with chain.connect() as client:
+        assert models.all(client) is not None
+        assert bytes.fromhex("5c" * 32) in attestation.measurements(client)
