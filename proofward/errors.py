@@ -39,6 +39,7 @@ ProofwardError
 │  ├─ JobRefunded
 │  └─ JobTimeout
 ├─ BundleError
+├─ FetchError                     a server does not have an artefact, or has another one
 ├─ MissingExtra                   a package that only some need is not installed
 ├─ TableError
 ├─ NewerSchema
