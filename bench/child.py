@@ -1,5 +1,5 @@
-"""One measurement in a process of its own, so that its memory is the prover's alone: ``python -m bench.child
-ARTIFACT``."""
+"""One measurement in a process of its own, so that its memory is the prover's alone: `python -m bench.child
+ARTIFACT`."""
 
 from __future__ import annotations
 

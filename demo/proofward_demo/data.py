@@ -17,8 +17,8 @@ SEED = 7
 class DemoModel:
     """A trained model of one `kind` (`mlp`, `logistic`), with the records it has not seen.
 
-    ``onnx``: serialised model, input ``x`` float32 [n, 30] in the data set's own units, output ``p`` [n, 1]:
-    the probability of a benign finding. ``calibration``: training records [n, 30]. ``records``, ``truth``:
+    `onnx`: serialised model, input `x` float32 [n, 30] in the data set's own units, output `p` [n, 1]:
+    the probability of a benign finding. `calibration`: training records [n, 30]. `records`, `truth`:
     held-out records and their labels (0 malignant, 1 benign).
     """
 

@@ -39,8 +39,8 @@ def resolve(
     """The task, and how its scores are read.
 
     Args:
-        decision: what the graph's end says. kind: ``decided`` where the graph has a classifier's end,
-            ``regression`` where a regressor's operator made the values, ``raw`` where numbers come out as
+        decision: what the graph's end says. kind: `decided` where the graph has a classifier's end,
+            `regression` where a regressor's operator made the values, `raw` where numbers come out as
             they
             are. length: number of outputs. truth: [n], or [n, columns], where held-out records have it.
 

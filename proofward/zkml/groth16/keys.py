@@ -28,9 +28,9 @@ class Keys:
 
 
 def make(program: bytes, batch: int, target: Path, cache: Path | None, progress: Progress) -> Keys:
-    """Put a proving key for ``batch`` copies of ``program`` at ``target``.
+    """Put a proving key for `batch` copies of `program` at `target`.
 
-    It comes from ``cache`` if that holds one, else from a new setup in a process that ends with it.
+    It comes from `cache` if that holds one, else from a new setup in a process that ends with it.
     Raises ProverError, CompileError.
 
     The cache must be private to the caller: who can write to it could plant a key whose trapdoor they know.

@@ -39,11 +39,11 @@ class Groth16Public:
         self._vk = files[VK]
 
     def commit_input(self, values: Integers, salt: bytes) -> bytes:
-        """Poseidon commitment to int64 ``[batch, features]``. Raises InputRangeError."""
+        """Poseidon commitment to int64 `[batch, features]`. Raises InputRangeError."""
         return self._commit(self._inputs, values, salt)
 
     def commit_output(self, values: Integers, salt: bytes) -> bytes:
-        """Poseidon commitment to int64 ``[batch, length]``. Raises InputRangeError."""
+        """Poseidon commitment to int64 `[batch, length]`. Raises InputRangeError."""
         return self._commit(self._outputs, values, salt)
 
     def verify(self, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
@@ -85,7 +85,7 @@ class Groth16Prover:
             ) from error
 
     def infer(self, values: Integers) -> Integers:
-        """int64 ``[batch, features]`` to int64 ``[batch, length]``."""
+        """int64 `[batch, features]` to int64 `[batch, length]`."""
         try:
             outputs = self._circuit.evaluate(values.reshape(-1).tolist())
         except ProverError as error:

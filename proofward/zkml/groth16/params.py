@@ -1,4 +1,4 @@
-"""The groth16 lane's own fields in a manifest (``lane_params``), checked on reading."""
+"""The groth16 lane's own fields in a manifest (`lane_params`), checked on reading."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from proofward.zkml.manifest import Manifest
 
 
 class LaneParams(BaseModel):
-    """``lane_params`` of a groth16 manifest.
+    """`lane_params` of a groth16 manifest.
 
     Args:
         output_bounds: static bounds of each output of one record; a client opens commitments with them.

@@ -19,7 +19,7 @@ Side = Literal["input", "output"]
 
 @dataclass(frozen=True)
 class OpenedRecord:
-    """Record ``index`` of a commitment: its integers, its own salt, and its Merkle path."""
+    """Record `index` of a commitment: its integers, its own salt, and its Merkle path."""
 
     index: int
     values: tuple[int, ...]
@@ -28,7 +28,7 @@ class OpenedRecord:
 
 
 def open_record(manifest: Manifest, side: Side, values: Integers, salt: bytes, index: int) -> OpenedRecord:
-    """Open record ``index`` of the commitment to ``values`` int64 ``[batch, n]`` under ``salt``.
+    """Open record `index` of the commitment to `values` int64 `[batch, n]` under `salt`.
 
     Raises InputRangeError for an index outside the batch or values outside their bounds.
     """
@@ -41,7 +41,7 @@ def open_record(manifest: Manifest, side: Side, values: Integers, salt: bytes, i
 
 
 def check_record(manifest: Manifest, side: Side, opened: OpenedRecord, commitment: bytes) -> bool:
-    """Whether ``opened`` is that record of ``commitment``; False for anything malformed."""
+    """Whether `opened` is that record of `commitment`; False for anything malformed."""
     try:
         return _check(
             _bounds(manifest, side),

@@ -24,11 +24,11 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class Answers:
-    """What ONNX Runtime says of ``n`` records.
+    """What ONNX Runtime says of `n` records.
 
     Args:
-        scores: float64 ``[n, length]``, the proven output: see :func:`scores`.
-        labels: the model's own labels as text, ``[n]``, where it gives any beside or instead of scores.
+        scores: float64 `[n, length]`, the proven output: see :func:`scores`.
+        labels: the model's own labels as text, `[n]`, where it gives any beside or instead of scores.
     """
 
     scores: FloatArray
@@ -36,10 +36,10 @@ class Answers:
 
 
 def scores(model: bytes, traced: Traced, x: FloatArray) -> FloatArray:
-    """The proven output, float64 ``[n, length]``, for records ``[n, features]``; probabilities where the
+    """The proven output, float64 `[n, length]`, for records `[n, features]`; probabilities where the
     model has them.
 
-    Of a sigmoid's ``[1 - p, p]`` only p is returned. Probabilities of a sigmoid come as ``p - 1/2``, so that
+    Of a sigmoid's `[1 - p, p]` only p is returned. Probabilities of a sigmoid come as `p - 1/2`, so that
     their sign is the decision. Raises UnsupportedModel, CompileError where ONNX Runtime does not run the
     model.
     """
@@ -47,7 +47,7 @@ def scores(model: bytes, traced: Traced, x: FloatArray) -> FloatArray:
 
 
 def answers(model: bytes, traced: Traced, x: FloatArray) -> Answers:
-    """Scores and labels of records ``[n, features]``. Raises UnsupportedModel, CompileError."""
+    """Scores and labels of records `[n, features]`. Raises UnsupportedModel, CompileError."""
     session = _session(model, traced.output_name)
     given = session.get_inputs()[0]
     size = 1 if isinstance(given.shape[0], int) and given.shape[0] > 0 else _CHUNK
@@ -105,7 +105,7 @@ def _run(
 
 
 def squashed(traced: Traced, logits: FloatArray) -> FloatArray:
-    """Logits ``[n, length]`` in the space of :func:`scores`."""
+    """Logits `[n, length]` in the space of :func:`scores`."""
     if traced.squash in ("sigmoid", "sigmoidl1"):
         shares = np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -700, 700))))
         if traced.squash == "sigmoidl1":
@@ -123,7 +123,7 @@ def squashed(traced: Traced, logits: FloatArray) -> FloatArray:
 
 
 def _session(model: bytes, output: str) -> onnxruntime.InferenceSession:
-    """A session that gives ``output`` too, where it is a tensor inside the graph."""
+    """A session that gives `output` too, where it is a tensor inside the graph."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4

@@ -1,8 +1,8 @@
 """A network and a plan to an integer program.
 
-Every wire ``q`` stands for ``q * step + offset``. A block's rows are scaled as far as its bits allow, one
+Every wire `q` stands for `q * step + offset`. A block's rows are scaled as far as its bits allow, one
 factor for each group of wires (a channel), so that the static interval of the widest row in the group just
-fits ``-2**k .. 2**k``; coefficients and biases are then rounded to integers. No arithmetic here goes through
+fits `-2**k .. 2**k`; coefficients and biases are then rounded to integers. No arithmetic here goes through
 BLAS or a random choice, so the same inputs give the same program.
 """
 
@@ -27,7 +27,7 @@ _EXACT = 1e-9
 
 @dataclass(frozen=True)
 class NetworkProgram:
-    """The lowered network; ``scale`` is the output's steps per unit."""
+    """The lowered network; `scale` is the output's steps per unit."""
 
     program: Program
     scale: float

@@ -1,6 +1,6 @@
 """Input ranges from calibration data: what a client may send, and the step it is sent in.
 
-Each feature gets a range somewhat wider than what was seen (``MARGIN`` of the spread on either side; a
+Each feature gets a range somewhat wider than what was seen (`MARGIN` of the spread on either side; a
 feature that was never negative stays non-negative), cut into 2**bits - 1 steps. A feature that took two
 values only is a flag and gets those two. Features of a signal or an image (records of more than one axis)
 share one range for each channel.
@@ -23,7 +23,7 @@ def affine_quantiser(
     bits: int,
     imputed: tuple[tuple[int, float], ...] = (),
 ) -> AffineQuantiser:
-    """A quantiser of ``bits`` bits a feature for calibration records float64 ``[n, features]``."""
+    """A quantiser of `bits` bits a feature for calibration records float64 `[n, features]`."""
     features = calibration.shape[1]
     shared = len(input_shape) > 1
     groups = np.arange(features) // int(np.prod(input_shape[1:])) if shared else np.arange(features)
@@ -54,5 +54,5 @@ def _flags(calibration: FloatArray) -> np.ndarray:
 
 
 def accepted(quantiser: AffineQuantiser, x: FloatArray) -> np.ndarray:
-    """Which of the records ``[n, features]`` the quantiser takes."""
+    """Which of the records `[n, features]` the quantiser takes."""
     return quantiser.taken(x)

@@ -1,4 +1,4 @@
-"""Static bounds of every wire, and the constraints they cost: the same rules as ``prover/IR.md``.
+"""Static bounds of every wire, and the constraints they cost: the same rules as `prover/IR.md`.
 
 They hold for every input in range, so a proof cannot fail on an accepted input.
 """
@@ -29,7 +29,7 @@ SUM_BOUND = 1 << 62
 
 @dataclass(frozen=True)
 class Bounds:
-    """Inclusive static bounds of all wires, int64 ``[wires]``, and each node's constraints, per record."""
+    """Inclusive static bounds of all wires, int64 `[wires]`, and each node's constraints, per record."""
 
     low: IntArray
     high: IntArray
@@ -60,7 +60,7 @@ def analyse(program: Program) -> Bounds:
 
 
 def bit_length(values: IntArray) -> IntArray:
-    """``int.bit_length`` of non-negative values below 2**62."""
+    """`int.bit_length` of non-negative values below 2**62."""
     return np.array([int(v).bit_length() for v in values.tolist()], dtype=np.int64)
 
 
@@ -86,7 +86,7 @@ def half_step(shift: int) -> int:
 
 
 def relu_bits(low: IntArray, high: IntArray, shift: int) -> IntArray:
-    """The least k with ``-2**k <= low + half`` and ``high + half < 2**k``."""
+    """The least k with `-2**k <= low + half` and `high + half < 2**k`."""
     half = half_step(shift)
     return np.maximum(bit_length(np.maximum(-(low + half) - 1, 0)), bit_length(np.maximum(high + half, 0)))
 

@@ -1,4 +1,4 @@
-"""The integer program: a typed, inspectable IR with exact semantics (``prover/IR.md`` is the normative text).
+"""The integer program: a typed, inspectable IR with exact semantics (`prover/IR.md` is the normative text).
 
 A program is a flat list of nodes over 64-bit signed wires and describes one record. The same program runs in
 :mod:`proofward.zkml.groth16.program.reference`, in the Rust witness generator, and in the constraint system.
@@ -31,7 +31,7 @@ _TERM = np.dtype([("wire", "<u4"), ("coefficient", "<i8")])
 
 @dataclass(frozen=True)
 class Input:
-    """The record: int64 bounds ``low[n] <= x <= high[n]``. First node, once."""
+    """The record: int64 bounds `low[n] <= x <= high[n]`. First node, once."""
 
     low: IntArray
     high: IntArray
@@ -40,11 +40,11 @@ class Input:
 
 @dataclass(frozen=True)
 class Linear:
-    """One wire a row: ``bias + sum(coefficient * wire)``.
+    """One wire a row: `bias + sum(coefficient * wire)`.
 
     Args:
-        bias: int64 ``[rows]``. starts: int64 ``[rows + 1]``, where each row's terms begin.
-        wires: int64 ``[terms]``, strictly increasing within a row. coefficients: int64 ``[terms]``, none of
+        bias: int64 `[rows]`. starts: int64 `[rows + 1]`, where each row's terms begin.
+        wires: int64 `[terms]`, strictly increasing within a row. coefficients: int64 `[terms]`, none of
             them 0.
     """
 
@@ -57,7 +57,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Shift:
-    """``(x + 2**(shift - 1)) >> shift`` (floor) of each wire: rounding division by a power of two."""
+    """`(x + 2**(shift - 1)) >> shift` (floor) of each wire: rounding division by a power of two."""
 
     shift: int
     wires: IntArray
@@ -66,7 +66,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class ReluShift:
-    """``max(0, (x + half) >> shift)`` of each wire; half is ``2**(shift - 1)``, or 0 without a shift."""
+    """`max(0, (x + half) >> shift)` of each wire; half is `2**(shift - 1)`, or 0 without a shift."""
 
     shift: int
     wires: IntArray
@@ -75,7 +75,7 @@ class ReluShift:
 
 @dataclass(frozen=True)
 class Thermometer:
-    """``ranks`` wires; the j-th (from 1) is 1 where the wire is at least j. The wire lies within 0..ranks."""
+    """`ranks` wires; the j-th (from 1) is 1 where the wire is at least j. The wire lies within 0..ranks."""
 
     wire: int
     ranks: int
@@ -84,7 +84,7 @@ class Thermometer:
 
 @dataclass(frozen=True)
 class Mux:
-    """``high`` where ``bit`` is 1, else ``low``, for each triple of wires."""
+    """`high` where `bit` is 1, else `low`, for each triple of wires."""
 
     bit: IntArray
     high: IntArray
@@ -122,7 +122,7 @@ def width(node: Node) -> int:
 
 @dataclass(frozen=True)
 class Program:
-    """A whole program. ``encode`` gives its canonical bytes; ``str`` a readable listing."""
+    """A whole program. `encode` gives its canonical bytes; `str` a readable listing."""
 
     nodes: tuple[Node, ...]
 
@@ -193,7 +193,7 @@ class Builder:
     wires: int = 0
 
     def add(self, node: Node) -> IntArray:
-        """Append a node; returns int64 wire numbers ``[width]``."""
+        """Append a node; returns int64 wire numbers `[width]`."""
         self.nodes.append(node)
         start = self.wires
         self.wires += width(node)
@@ -206,7 +206,7 @@ class Builder:
 
 
 def linear(rows: list[tuple[int, dict[int, int]]], label: str = "") -> Linear:
-    """A Linear node from ``(bias, {wire: coefficient})`` rows; zero coefficients are dropped."""
+    """A Linear node from `(bias, {wire: coefficient})` rows; zero coefficients are dropped."""
     terms = [sorted((wire, c) for wire, c in row.items() if c) for _, row in rows]
     flat = [term for row in terms for term in row]
     return Linear(

@@ -21,9 +21,9 @@ from proofward.zkml.groth16.program.program import (
 
 
 def evaluate(program: Program, values: IntArray) -> IntArray:
-    """Outputs int64 ``[n, outputs]`` for records int64 ``[n, inputs]``.
+    """Outputs int64 `[n, outputs]` for records int64 `[n, inputs]`.
 
-    Exact for programs that ``bounds.analyse`` accepts. Raises InputRangeError for a record out of range.
+    Exact for programs that `bounds.analyse` accepts. Raises InputRangeError for a record out of range.
     """
     first = program.input
     if values.ndim != 2 or values.shape[1] != len(first.low):

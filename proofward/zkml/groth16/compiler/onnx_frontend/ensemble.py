@@ -1,4 +1,4 @@
-"""A tree ensemble as the compiler sees it, taken out of the parallel arrays of ``ai.onnx.ml``."""
+"""A tree ensemble as the compiler sees it, taken out of the parallel arrays of `ai.onnx.ml`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Split:
-    """``x[feature] > threshold`` chooses ``above``, else (``<=``) ``below``; threshold is a float32 value."""
+    """`x[feature] > threshold` chooses `above`, else (`<=`) `below`; threshold is a float32 value."""
 
     feature: int
     threshold: float
@@ -38,9 +38,9 @@ class Ensemble:
         divisor: the sums are divided by this (1, or the number of trees where they are averaged).
         decision: how a client reads the scores.
         labels: class labels where the model has them.
-        complement: the score of class 1 alone is known; class 0 has ``1 - score``.
-        negated: it stands for ``1 - score`` of its one score, until the two are joined.
-        squash: what the model applies to the sums: ``sigmoid``, ``softmax`` or nothing.
+        complement: the score of class 1 alone is known; class 0 has `1 - score`.
+        negated: it stands for `1 - score` of its one score, until the two are joined.
+        squash: what the model applies to the sums: `sigmoid`, `softmax` or nothing.
         scores: the tensor that has the numbers, where the output has labels only.
     """
 
