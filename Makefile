@@ -93,9 +93,9 @@ INSTALL_NODE := SKIP_WASM_BUILD=1 CARGO_PROFILE_RELEASE_LTO=off \
 # ---- what the targets above need -------------------------------------------------------------
 
 # What the demo needs, and what tests and tools need besides.
-ready: $(VENV)/.ready devnet/node_modules/.ready contracts/node_modules/.ready
+ready: $(VENV)/.ready devnet/node_modules/.ready
 
-setup: ready $(VENV)/.dev
+setup: ready $(VENV)/.dev contracts/node_modules/.ready
 	@$(PIP) check
 
 $(VENV)/bin/python:

@@ -1,8 +1,8 @@
 """The worker's configuration: one TOML file, checked whole before anything starts.
 
-Every field has a unit in its name or its docstring. A mistake is answered with the file, the key and what
-to write instead; unknown keys are
-refused, since a misspelt `min_price` would otherwise be a worker that works for nothing.
+Every field has a unit in its name or its docstring. A mistake is answered with the file, the key and what to
+write instead; unknown keys are refused, since a misspelt `min_price` would otherwise be a worker that works
+for nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """`proofward worker run`: puts the parts together and keeps them going until SIGTERM or SIGINT.
 
 Exit codes: 0 stopped cleanly, 2 the configuration or the journal cannot be used. An unreachable chain and a
-dead enclave are reported and
-tried again for as long as it takes.
+dead enclave are reported and tried again for as long as it takes.
 """
 
 from __future__ import annotations

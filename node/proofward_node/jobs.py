@@ -1,8 +1,8 @@
 """One job at a time, from the queue to the verdict, as steps over the journal.
 
 `Jobs.step` reads the job's line and the chain's finalised record, does the one thing that follows, and
-writes down what came of it. A restart
-runs the same steps: there is no separate recovery path that could differ from the normal one.
+writes down what came of it. A restart runs the same steps: there is no separate recovery path that could
+differ from the normal one.
 """
 
 from __future__ import annotations

@@ -8,11 +8,10 @@ moves along
       |                      +----------+----------+---------+-> releasing -> done
       +-> declining -> done
 
-and back to `seen` when its claim has ended without a verdict; nowhere else: an illegal step raises, since
-it would mean that the node has lost
-track of its own bond. A proof, once stored, is never overwritten and never dropped while its claim stands,
-so that a restart resends and does
-not compute again. (A receipt names a block within the claim, so a proof is worth nothing to a later claim.)
+and back to `seen` when its claim has ended without a verdict; nowhere else: an illegal step raises, since it
+would mean that the node has lost track of its own bond. A proof, once stored, is never overwritten and never
+dropped while its claim stands, so that a restart resends and does not compute again. (A receipt names a block
+within the claim, so a proof is worth nothing to a later claim.)
 """
 
 from __future__ import annotations

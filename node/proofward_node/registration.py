@@ -2,9 +2,8 @@
 `renew`.
 
 Keys live in the enclave process. A new process has none of the old ones, so the registration follows the
-enclave's generation; besides, it is
-renewed before it expires and at least once an `epoch_seconds`. The old epoch's keys work for one epoch
-more, in the enclave and on the chain.
+enclave's generation; besides, it is renewed before it expires and at least once an `epoch_seconds`. The old
+epoch's keys work for one epoch more, in the enclave and on the chain.
 """
 
 from __future__ import annotations
@@ -58,9 +57,8 @@ class Registration:
     _retry_at_ms: int = 0
 
     async def ensure(self, head: Head) -> WorkerRecord:
-        """The worker's record, after registering or renewing when that is due. A renewal that is refused
-        does not end a registration
-        that still stands.
+        """The worker's record, after registering or renewing when that is due. A renewal that is refused does
+        not end a registration that still stands.
 
         Raises:
             RegistrationRefused: with the chain's or the enclave's reason. ChainDown, EnclaveDown,

@@ -1,8 +1,7 @@
 """The client's own secrets, one file a job: the salt of the input's commitment and the private reply key.
 
 Without its file a job's answer is lost for good, so the file is on the disk before the job is signed. Files
-are 0600 in a 0700 directory,
-written whole or not at all.
+are 0600 in a 0700 directory, written whole or not at all.
 """
 
 from __future__ import annotations

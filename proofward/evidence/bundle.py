@@ -1,8 +1,7 @@
 """A job's evidence in one file, for somebody who was not there and has no chain at hand.
 
 JSON, bytes as hex. Nothing in it is believed: `proofward.evidence.verify` recomputes all of it. What a bundle
-cannot show by itself is that the
-chain holds it; pin the genesis hash, or verify against a chain.
+cannot show by itself is that the chain holds it; pin the genesis hash, or verify against a chain.
 """
 
 from __future__ import annotations

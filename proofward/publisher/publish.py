@@ -103,9 +103,8 @@ def publish_at(
 ) -> Published:
     """`publish` on the chain at `url`, with its outbox in the client's state directory.
 
-    `signer` is `//Name` or a key file; `evidence` the folder with an attested setup's `setup.quote` and,
-    for the chain to
-    store, `setup.collateral`. Raises what `publish` raises, and AccountError.
+    `signer` is `//Name` or a key file; `evidence` the folder with an attested setup's `setup.quote` and, for
+    the chain to store, `setup.collateral`. Raises what `publish` raises, and AccountError.
     """
     keypair = accounts.keypair_of(signer)
     directory = state or default_directory()

@@ -118,9 +118,8 @@ class Compiled:
 @dataclass(frozen=True)
 class Estimate:
     """What compiling would give: the report is measured, time and memory are estimates. `rows` are the
-    circuit's
-    constraints, `domain` what they are rounded up to, prove_ms a proof on two cores, bytes of key and
-    prover."""
+    circuit's constraints, `domain` what they are rounded up to, prove_ms a proof on two cores, bytes of key
+    and prover."""
 
     task: Task
     names: list[str]

@@ -1,8 +1,8 @@
 """Make tests/vectors/prover.json: known answers of the prover, for whoever writes it anew.
 
-Run: python -m tests.vectors.prover. Bytes are hex, integers decimal text (many readers
-take JSON's for doubles). Keys and proofs are random, so that a second run gives others, as good; everything
-else has one answer.
+Run: python -m tests.vectors.prover. Bytes are hex, integers decimal text (many readers take JSON's for
+doubles). Keys and proofs are random, so that a second run gives others, as good; everything else has one
+answer.
 """
 
 from __future__ import annotations
