@@ -163,7 +163,15 @@ test('ethers tells the causes of a refusal apart', async () => {
       /invalid chain id for signer: signed for chain 1/,
     )
     const nonce = await provider.getTransactionCount(alith.address)
-    const cheap = await alith.signTransaction({ to, value: 1, type: 0, chainId: 0x50570001, nonce, gasPrice: 1, ...gas })
+    const cheap = await alith.signTransaction({
+      to,
+      value: 1,
+      type: 0,
+      chainId: 0x50570001,
+      nonce,
+      gasPrice: 1,
+      ...gas,
+    })
     await assert.rejects(provider.send('eth_sendRawTransaction', [cheap]), /max fee per gas less than block base fee/)
     await assert.rejects(provider.send('eth_getProof', [to, [], 'latest']), /not served: the state is no Ethereum trie/)
     await assert.rejects(provider.send('eth_createAccessList', [{ to }]), /not served/)
