@@ -24,12 +24,13 @@ test-python: setup tests/conformance/node_modules/.ready
 	$(BIN)/python -m pytest
 	$(BIN)/python -m tests.fuzz 4
 
-# Beside the others, but after them: building the pallets takes all the time that they leave over.
+# Beside the others, but after them: building the pallets takes all the time that they leave over. There are no
+# doctests, and the weights' program has no tests; `make check` compiles it.
 test-rust: build/wheels/.prover
 ifneq ($(CARGO),)
-	cd prover && nice cargo test --release --quiet
+	cd prover && nice cargo test --release --tests --quiet
 	nice prover/fuzz/run.sh 3
-	cd chain && nice cargo test --workspace --quiet
+	cd chain && nice cargo test --workspace --exclude proofward-weights --tests --quiet
 else
 	@echo "cargo is missing: the prover's and the pallets' own tests need rustup (stable)" >&2; exit 1
 endif

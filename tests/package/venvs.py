@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -31,7 +32,9 @@ CLEAN = {name: value for name, value in os.environ.items() if name != "PYTHONPAT
 
 def build_wheels(scratch: Path, out: Path) -> dict[str, Path]:
     """Build our Python wheels from copies, so that no stale `build/` of the checkout gets in."""
-    for name, (folder, parts) in SOURCES.items():
+
+    def build(name: str) -> None:
+        folder, parts = SOURCES[name]
         copy = scratch / name
         copy.mkdir(parents=True)
         for part in parts:
@@ -43,6 +46,9 @@ def build_wheels(scratch: Path, out: Path) -> dict[str, Path]:
         pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps"]
         command = [*pip, "--no-build-isolation", "--wheel-dir", str(out), str(copy)]
         subprocess.run(command, check=True, timeout=SECONDS, env=CLEAN)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(build, SOURCES))
     return {name: next(out.glob(f"{name.replace('-', '_')}-*.whl")) for name in SOURCES}
 
 
