@@ -1,5 +1,6 @@
 """One measurement in a process of its own, so that its memory is the prover's alone: `python -m bench.child
-ARTIFACT`."""
+ARTIFACT`.
+"""
 
 from __future__ import annotations
 

@@ -71,7 +71,8 @@ def batch_verification(artifact: Artifact) -> float:
 
 def gas(single: Artifact, batch: Artifact) -> dict[str, float]:
     """Gas of transactions that ask the lane's contract: base cost, calldata and execution. One proof, an
-    inference of a batch of 16, and a proof among sixteen that are verified together."""
+    inference of a batch of 16, and a proof among sixteen that are verified together.
+    """
     sixteen = [_proof(single) for _ in range(MANY)]
     inputs, outputs, proofs = zip(*sixteen, strict=True)
     vk = single.public.vk

@@ -1,5 +1,6 @@
 """Interleaved rounds: in each, every model is proven once by ezkl as it calibrates itself, once by our ezkl
-lane where that is measured, and a few times by groth16; every proof is checked."""
+lane where that is measured, and a few times by groth16; every proof is checked.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """The models that are measured: each one's ONNX bytes, the same without its last function (for ezkl), and its
-records."""
+records.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +99,8 @@ ACCURACY: tuple[Callable[[], Model], ...] = (
 
 def for_ezkl(model: bytes) -> bytes:
     """The model with a batch of one, ending at its logits: sigmoid and softmax decide nothing and cost ezkl a
-    lookup."""
+    lookup.
+    """
     proto = onnx.load_model_from_string(model)
     graph = proto.graph
     last = graph.node[-1]

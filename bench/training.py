@@ -1,5 +1,6 @@
 """Small convolutional networks trained by numpy, and written as ONNX: enough for the bench, and no
-framework."""
+framework.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Build the lanes' verifiers into the package, proofward/zkml/contracts/NAME.json, and into the runtime's
 genesis, chain/verifiers/LANE.hex. `--check` writes nothing and fails where a committed artefact is not what
-its sources give."""
+its sources give.
+"""
 
 from __future__ import annotations
 

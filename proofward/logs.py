@@ -1,5 +1,6 @@
 """The library's log: events go where the application that uses it sends them, and nowhere before it has said
-so. A program that prints an answer finds nothing else on its standard output."""
+so. A program that prints an answer finds nothing else on its standard output.
+"""
 
 from __future__ import annotations
 

@@ -54,7 +54,8 @@ class Circuit:
     @property
     def constraints_by_layer(self) -> list[tuple[str, int]]:
         """(label, constraints) of each node in order, all records together; then of the commitments and the
-        public rows."""
+        public rows.
+        """
     @property
     def input_bounds(self) -> list[tuple[int, int]]:
         """Declared (lo, hi) of each input of one record."""

@@ -1,5 +1,6 @@
 """One real job, without a chain: a compiled model, a simulated platform's quote, the enclave's own code,
-and the bundle of it all."""
+and the bundle of it all.
+"""
 
 from __future__ import annotations
 

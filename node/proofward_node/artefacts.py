@@ -1,5 +1,6 @@
 """The public halves of the artefacts, served over HTTP: a client that has only the chain's record finds the
-model's files here, by the manifest's hash. Nothing private is ever opened."""
+model's files here, by the manifest's hash. Nothing private is ever opened.
+"""
 
 from __future__ import annotations
 

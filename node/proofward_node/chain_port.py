@@ -94,7 +94,8 @@ class ChainPort:
 
     async def reconcile(self) -> None:
         """Learn what came of extrinsics that an earlier process signed; what can still land goes out
-        again."""
+        again.
+        """
         outbox = self._outbox
         if outbox is not None:
             await self._send(lambda: outbox.reconcile())
@@ -179,7 +180,8 @@ class ChainPort:
 
     async def fetch_collateral(self, quote: bytes, url: str | None) -> bytes:
         """Collateral for a quote from a PCCS (default: Intel's), encoded for the chain. Raises
-        RegistrationRefused."""
+        RegistrationRefused.
+        """
         try:
             return (await fetch_collateral(url or INTEL_PCS_URL, quote)).encode()
         except AttestationError as error:

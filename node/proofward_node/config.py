@@ -41,7 +41,8 @@ class _Section(BaseModel):
 
 class ChainConfig(_Section):
     """Where the chain is. `genesis`, when given, pins it: another chain behind the same address is
-    refused."""
+    refused.
+    """
 
     url: str = "ws://127.0.0.1:9944"
     genesis: Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")] | None = None
@@ -116,7 +117,8 @@ class WorkerConfig(_Section):
 
 class EnclaveConfig(_Section):
     """The enclave process. With `spawn = false` somebody else starts it (a VM's init) and only `socket`
-    matters."""
+    matters.
+    """
 
     provider: Literal["simulator", "dstack", "tsm"]
     socket: Path | None = None

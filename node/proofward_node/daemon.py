@@ -218,7 +218,8 @@ class Node:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then finish or hand back the claim within `worker.shutdown_seconds`, and stop
-        the enclave."""
+        the enclave.
+        """
         enclave_stop = asyncio.Event()
         supervisor = asyncio.create_task(self._supervise(enclave_stop))
         rounds = asyncio.create_task(self._rounds(stop))

@@ -50,7 +50,8 @@ class EnclaveDown(ProofwardError):
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """An artefact the enclave serves: what its entry on the chain must say, or a proof of it would be judged
-    by another key."""
+    by another key.
+    """
 
     manifest_hash: bytes
     weights_digest: bytes
@@ -201,7 +202,8 @@ class EnclaveLink:
 
     async def supervise(self, stop: asyncio.Event) -> None:
         """Watch the enclave until `stop`: check its health, replace it when it dies, backing off while it
-        keeps dying."""
+        keeps dying.
+        """
         pause, failures = self.backoff_seconds, 0
         while not stop.is_set():
             exited = await self._wait(stop, HEALTH_EVERY_SECONDS)

@@ -105,7 +105,8 @@ class Jobs:
 
     async def adopt(self) -> None:
         """Write down the claims that the chain holds for us and the journal does not know (a journal
-        restored or lost): they go back."""
+        restored or lost): they go back.
+        """
         worker = await self.chain.worker()
         if worker is None or worker.open_claims == 0:
             return
@@ -127,7 +128,8 @@ class Jobs:
 
     async def discover(self) -> None:
         """Write down the open jobs of our models that name us: queued, or claimed by one that may die. The
-        chain keeps them by recipient, so that jobs of others cost nothing to pass over."""
+        chain keeps them by recipient, so that jobs of others cost nothing to pass over.
+        """
         for job in await self.chain.open_jobs(OPEN_SCAN):
             await self._see(job)
 
@@ -296,7 +298,8 @@ class Jobs:
 
     async def _can_pay(self, record: JobRecord) -> bool:
         """Whether the account can put down the bond and pay for the end of the claim: a claim that cannot be
-        ended loses its bond."""
+        ended loses its bond.
+        """
         balance = await self.chain.balance()
         need = self.models[record.model].terms.bond + ENDING_RESERVE
         if self._poor_at is not None and balance > self._poor_at:
@@ -401,7 +404,8 @@ class Jobs:
 
     def hand_back(self) -> Entry | None:
         """On the way out: turn a claim that has no proof yet into one to be released. A proof that exists
-        is kept for the restart."""
+        is kept for the restart.
+        """
         entry = self.held()
         if entry is not None and entry.state in (State.CLAIMED, State.WORKING):
             self.journal.advance(entry.job, State.RELEASING, outcome=HANDED_BACK)
@@ -424,7 +428,8 @@ class Jobs:
 
     def _lost(self, job: bytes) -> bool:
         """Our claim is gone and no verdict came of it: it lapsed. The job is looked at again like any
-        other."""
+        other.
+        """
         self.journal.advance(job, State.SEEN)
         self.on_outcome("lapsed")
         log.warning("claim-lost", job=job.hex())
@@ -467,7 +472,8 @@ class Jobs:
 
 def _sealed_before(envelope: bytes, account: bytes, epoch: int) -> bool:
     """Whether the envelope is sealed to keys of an epoch of ours before `epoch`: an invented epoch, for which
-    a client would have us pay, is none."""
+    a client would have us pay, is none.
+    """
     try:
         return decode_envelope(envelope).recipient(account).epoch < epoch
     except ProtocolError:

@@ -61,7 +61,8 @@ class JournalError(ProofwardError):
 
 class State(StrEnum):
     """Where a job stands, from this node's side. `claiming`, `completing`, `releasing` and `declining` are
-    intents: the extrinsic may be out."""
+    intents: the extrinsic may be out.
+    """
 
     SEEN = "seen"
     INSPECTED = "inspected"

@@ -1,5 +1,6 @@
 """Structured logging: one JSON object a line on standard error, with ids and never with plaintext,
-ciphertext or keys."""
+ciphertext or keys.
+"""
 
 from __future__ import annotations
 

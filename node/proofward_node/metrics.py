@@ -1,5 +1,6 @@
 """Prometheus metrics and `/healthz`, by aiohttp. Ids, counts and seconds only: nothing that a job
-contains."""
+contains.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ class Metrics:
 
 class HttpServer:
     """Serves `/metrics`, `/livez` (200), `/healthz` (200 when all of it holds, else 503), and the artefacts'
-    public halves."""
+    public halves.
+    """
 
     def __init__(
         self, metrics: Metrics, host: str, port: int, artefacts: PublicArtefacts | None = None

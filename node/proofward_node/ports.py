@@ -21,7 +21,8 @@ from proofward.protocol import Lane
 
 class ChainDown(ProofwardError):
     """The chain does not answer, or not in time. Nothing is known about what was sent: the outbox keeps it,
-    and the next try reconciles."""
+    and the next try reconciles.
+    """
 
     code = "chain-unreachable"
 
@@ -44,7 +45,8 @@ class Head:
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What came of an extrinsic in a finalised block. `error` is the module error's name (`ClaimLapsed`),
-    None on success."""
+    None on success.
+    """
 
     block: int
     error: str | None
@@ -105,7 +107,8 @@ class Chain(Protocol):
     async def send(self, key: str, call: Call) -> Sent:
         """Sign, persist under `key`, broadcast, and wait until finalised. A key sent before is never signed
         twice while the first signature can still land: its outcome is looked up, or the same bytes go out
-        again."""
+        again.
+        """
 
 
 class Enclave(Protocol):

@@ -84,7 +84,8 @@ class Registration:
 
     def _usable(self, record: WorkerRecord, head: Head) -> bool:
         """Whether the registration stands and this enclave process still holds its keys: it keeps two
-        epochs."""
+        epochs.
+        """
         return record.expires_at > head.time_ms and self._keys_in == self.enclave.generation
 
     def _due(self, record: WorkerRecord | None, status: dict[str, Any], head: Head) -> str | None:

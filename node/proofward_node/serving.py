@@ -26,7 +26,8 @@ RETRY_BLOCKS = 100
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What the operator offers. A model counts when it is named, or its publisher is (accounts, 32 bytes);
-    `min_price` and `max_bond` are in the smallest unit."""
+    `min_price` and `max_bond` are in the smallest unit.
+    """
 
     publishers: frozenset[bytes] = frozenset()
     models: frozenset[bytes] = frozenset()
@@ -53,7 +54,8 @@ class Serving:
     async def refresh(self, loaded: Iterable[LoadedModel]) -> bool:
         """Read which models can be served; True when they changed. Retired ones stay while the chain says
         that we serve them: their queues are still to be done. Reads grow with what is loaded and named here,
-        not with what others publish."""
+        not with what others publish.
+        """
         loaded = list(loaded)
         manifests = {one.manifest_hash for one in loaded}
         pairs = [(publisher, manifest) for publisher in self.offer.publishers for manifest in manifests]
@@ -87,7 +89,8 @@ class Serving:
 
     async def declare(self, head: Head) -> None:
         """Tell the chain what is served, and what no longer is, where it does not know. The worker must be
-        registered."""
+        registered.
+        """
         if self._refused_at is not None and head.number < self._refused_at + RETRY_BLOCKS:
             return
         calls = _changes(self._declared, self.models, self.offer.min_price)
@@ -106,7 +109,8 @@ class Serving:
 
 def _changes(declared: Mapping[bytes, int], wanted: Mapping[bytes, ModelRecord], price: int) -> list[Call]:
     """What makes the chain's declarations those of `wanted`, at `price` or above. A retired model stays
-    declared until it leaves state, while there is room: nobody can submit to it, and its queue is found."""
+    declared until it leaves state, while there is room: nobody can submit to it, and its queue is found.
+    """
     live = [model for model, record in sorted(wanted.items()) if not record.retired][: workers.MAX_SERVED]
     ending = [model for model in sorted(declared) if model in wanted and model not in live]
     kept = {*live, *ending[: workers.MAX_SERVED - len(live)]}

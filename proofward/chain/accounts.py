@@ -99,7 +99,8 @@ def new_key_file(path: str | Path) -> bytes:
 
 def named(text: str) -> bytes:
     """The account that a text names: an SS58 address, 0x and 64 hex digits, `//Name`, or a key file's path.
-    Raises AccountError."""
+    Raises AccountError.
+    """
     if is_dev_source(text):
         return bytes(dev_keypair(text).public_key)
     if os.path.lexists(text):

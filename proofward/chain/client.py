@@ -295,7 +295,8 @@ class SubstrateClient:
         self, pallet: str, item: str, *keys: Any, limit: int, at: bytes | None = None, start: bytes = b""
     ) -> Iterator[Any]:
         """Up to `limit` keys of a map (below `keys`, of a map of several) at one block, without the values,
-        in the order of their hashes; those behind `start`, if given, which continues the prefix."""
+        in the order of their hashes; those behind `start`, if given, which continues the prefix.
+        """
         runtime, block = self.runtime, _hex(at or self.finalised_head().hash)
         prefix = _hex(runtime.storage_key(pallet, item, *keys))
         last, left = prefix + start.hex(), limit

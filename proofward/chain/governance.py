@@ -8,7 +8,8 @@ from proofward.chain.pallets import attestation
 
 def allow_measurement(url: str, signer: str, measurement: bytes, label: str) -> int:
     """Put software on the allow-list; gives the block. Raises DispatchError (not the sudo key), ChainError,
-    AccountError."""
+    AccountError.
+    """
     return _sudo(url, signer, attestation.allow_measurement(measurement, label))
 
 

@@ -12,7 +12,8 @@ MOST = 2**128 - 1
 
 def units(text: str | float | int) -> int:
     """Plancks of an amount in UNIT. Raises typer.BadParameter: not a number, below zero, finer than a planck,
-    or more than a balance can hold."""
+    or more than a balance can hold.
+    """
     try:
         value = Decimal(str(text)).scaleb(DECIMALS)
     except InvalidOperation:

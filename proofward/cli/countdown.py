@@ -21,7 +21,8 @@ def counting(
     as_json: bool, client: Client, line: Callable[[Outcome], str]
 ) -> Iterator[Callable[[Outcome], None]]:
     """Give what `Client.wait` tells of changes, as `line` words them; beside it a line every two seconds says
-    that it goes on."""
+    that it goes on.
+    """
     from proofward.chain import ChainError
 
     last: list[Outcome] = []

@@ -1,5 +1,6 @@
 """How every verb speaks: text or JSON on standard output, `error: what, to what, what to do` on standard
-error, and the exit codes."""
+error, and the exit codes.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +87,8 @@ def note(as_json: bool, line: str) -> None:
 @contextmanager
 def reporting(as_json: bool) -> Iterator[None]:
     """Turn expected failures into one line and an exit code; anything else is a bug and keeps its
-    traceback."""
+    traceback.
+    """
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -16,7 +16,8 @@ from proofward.zkml.lines import answer_lines
 @dataclass(frozen=True, slots=True, repr=False)
 class Answer:
     """An opened output; printed, a line a record. `values`: float64 [records, length]; `outputs`: the proven
-    integers; `decisions`: labels or values; `names`: one an output."""
+    integers; `decisions`: labels or values; `names`: one an output.
+    """
 
     job: bytes
     values: NDArray[np.float64]

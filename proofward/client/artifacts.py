@@ -49,7 +49,8 @@ class Artifacts:
 
 def require_contract(client: SubstrateClient, lane: Lane) -> LaneContract:
     """The lane's contract on this chain. Raises Refused when there is none, or when it is not the one that
-    this version knows: its word proves nothing to us."""
+    this version knows: its word proves nothing to us.
+    """
     contract = models.verifier(client, lane)
     if contract is None:
         raise Refused(

@@ -326,7 +326,8 @@ class Client:
 
     def cancel(self, job: Job | str | bytes) -> Outcome:
         """End a job of one's own that no worker has claimed; price and deposits come back. Raises NotFound,
-        DispatchError (AlreadyClaimed, NotOpen, NotClient), ChainError."""
+        DispatchError (AlreadyClaimed, NotOpen, NotClient), ChainError.
+        """
         name = job_bytes(job)
         self.show(name)
         self._send(f"cancel:{name.hex()}", jobs.cancel(name), self._signer())
@@ -368,7 +369,8 @@ class Client:
         self, job: Job | str | bytes, *, artifact: str | Path | None = None, out: Path | None = None
     ) -> Bundle:
         """A job's evidence as a bundle, written to `out` when given. Raises NotFound, Refused, JobRefunded,
-        BundleError."""
+        BundleError.
+        """
         name = job_bytes(job)
         record, _ = accepted_job(self.chain, name)
         model = self.model(record.model)
@@ -398,7 +400,8 @@ class Client:
 
     def policy(self, model: bytes) -> Policy:
         """What `verify` accepts here of a model's jobs: this chain, the measurements on its allow-list, a
-        ceremony if it certifies one, and `development` as asked for."""
+        ceremony if it certifies one, and `development` as asked for.
+        """
         make = Policy.for_development if self.development else Policy
         record = models.get(self.chain, model)
         ceremony = record is not None and record.setup.kind is SetupKind.CEREMONY

@@ -27,7 +27,8 @@ from proofward.zkml import PublicArtifact
 
 def accepted_job(client: SubstrateClient, job: bytes) -> tuple[JobRecord, Accepted]:
     """A job's record and its verdict. Raises NotFound, JobRefunded, or Refused for a job without a verdict
-    yet."""
+    yet.
+    """
     record = jobs.get(client, job)
     if record is None:
         raise NotFound(f"the chain has no job 0x{job.hex()}")
@@ -123,7 +124,8 @@ def _signer(
     client: SubstrateClient, record: JobRecord, model: ModelRecord, verdict: Accepted, delivery: Delivery
 ) -> WorkerRecord:
     """The worker's record, at the verdict, of the epoch whose key signed the receipt: the current one or
-    the one before."""
+    the one before.
+    """
     receipt = Receipt(
         genesis=client.genesis,
         job=record.id,

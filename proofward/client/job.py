@@ -39,7 +39,8 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Where a job stands: `queued`, `claimed`, `accepted` or `refunded`. `paid` is in the smallest unit, 0
-    unless accepted."""
+    unless accepted.
+    """
 
     job: bytes
     state: str

@@ -43,7 +43,8 @@ class JobSecrets(BaseModel):
 
 def default_directory() -> Path:
     """`$PROOFWARD_STATE`, else `proofward` below `$XDG_STATE_HOME` or `~/.local/state` (XDG base
-    directories)."""
+    directories).
+    """
     if configured := os.environ.get("PROOFWARD_STATE"):
         return Path(configured)
     base = os.environ.get("XDG_STATE_HOME")
@@ -60,7 +61,8 @@ class JobStore:
 
     def save(self, record: JobSecrets) -> None:
         """Write a job's secrets; they are on the disk when this returns. Refuses to replace another
-        record."""
+        record.
+        """
         path = self._path(record.job)
         if path.exists() and self.load(bytes.fromhex(record.job)) != record:
             raise Refused(f"the secrets of job 0x{record.job} exist already at {path}; they are not replaced")
@@ -83,7 +85,8 @@ class JobStore:
 
     def load(self, job: bytes) -> JobSecrets:
         """The secrets of a job. Raises NotFound, or Refused for a file that is damaged or of another
-        chain."""
+        chain.
+        """
         path = self._path(job.hex())
         try:
             with path.open("rb") as file:

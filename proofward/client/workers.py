@@ -41,7 +41,8 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class Registration:
     """The extrinsic behind a worker's record: its quote, the block that the quote names, and the collateral
-    then on the chain."""
+    then on the chain.
+    """
 
     quote: bytes
     collateral: bytes
@@ -95,7 +96,8 @@ def choose(
 
 def _draw(able: list[Choice], count: int, rng: random.Random) -> list[Choice]:
     """`count` of them without replacement, each with chances in proportion to its weight (Efraimidis and
-    Spirakis 2006: the greatest of u^(1/w))."""
+    Spirakis 2006: the greatest of u^(1/w)).
+    """
     return sorted(able, key=lambda one: rng.random() ** (1 / _weight(one.record)), reverse=True)[:count]
 
 
@@ -133,7 +135,8 @@ def _obstacle(
 
 def registration(client: SubstrateClient, record: WorkerRecord) -> Registration:
     """Fetch the extrinsic that made a record. Raises NotFound when it is not in the block that the record
-    names."""
+    names.
+    """
     call = workers.registration(client, record)
     if call is None:
         raise NotFound(

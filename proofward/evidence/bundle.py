@@ -91,7 +91,8 @@ class ResultPart(_Part):
 
 class ModelPart(_Part):
     """The model's record, the public half of its artefact (`files`: manifest.json and public/...), and the
-    address and runtime code of its lane's contract at the verdict."""
+    address and runtime code of its lane's contract at the verdict.
+    """
 
     publisher: Hash
     name: str = Field(max_length=64)
@@ -108,7 +109,8 @@ class ModelPart(_Part):
 
 class QuotePart(_Part):
     """A quote, the collateral that the chain held for it (SCALE), and the chain's time when it was verified
-    (Unix seconds)."""
+    (Unix seconds).
+    """
 
     quote: Short
     collateral: Long
@@ -123,7 +125,8 @@ class SetupPart(QuotePart):
 
 class WorkerPart(_Part):
     """The worker's registration: what the quote must bind. `block_hash` is of the block that the quote
-    names."""
+    names.
+    """
 
     level: LevelName
     measurement: Hash

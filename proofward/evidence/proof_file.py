@@ -42,7 +42,8 @@ class ProofFile:
 
     def check(self, public: PublicArtifact) -> Check:
         """Whether it proves `public` between its commitments. Raises ProofFileError when it is about
-        another model."""
+        another model.
+        """
         if public.manifest_hash != self.manifest_hash:
             raise ProofFileError(
                 f"the proof is about the model with manifest hash 0x{self.manifest_hash.hex()}, "
@@ -66,7 +67,8 @@ class Proved:
 
 def prove(artifact: Artifact, x: NDArray[np.float64]) -> Proved:
     """Quantise records [n, features] (n up to the batch), infer and prove. Raises InputRangeError,
-    ProvingError."""
+    ProvingError.
+    """
     public = artifact.public
     table = np.atleast_2d(np.asarray(x, dtype=np.float64))
     values = public.pad(public.quantize(table))
@@ -85,7 +87,8 @@ def prove(artifact: Artifact, x: NDArray[np.float64]) -> Proved:
 
 def save(proved: Proved, out: Path) -> Path:
     """Write `out` and, beside it, `<out>.salts` (mode 0600); returns the latter's path. Raises
-    ProofFileError."""
+    ProofFileError.
+    """
     salts = out.with_name(out.name + ".salts")
     fields = {
         "format": PROOF_FORMAT,

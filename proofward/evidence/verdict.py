@@ -14,7 +14,8 @@ ANCHORS = frozenset({"chain", "measurement allowed", "setup measurement"})
 
 class Outcome(Enum):
     """Worst last. `NOT_ANCHORED`: it holds together, on a chain or software that the reader did not pin.
-    `INCOMPLETE`: something needed was not checked. `REFUSED`: a check failed."""
+    `INCOMPLETE`: something needed was not checked. `REFUSED`: a check failed.
+    """
 
     ACCEPTED = "accepted"
     NOT_ANCHORED = "consistent, not anchored"
@@ -36,7 +37,8 @@ def outcome_of(checks: Sequence[Check]) -> Outcome:
 @dataclass(frozen=True, slots=True, repr=False)
 class Verdict:
     """A job's verdict. `flags` name what was simulated, set up by one party or not hiding, whether it was
-    admitted or not. Iterates over its checks; printed, a line a check and then the word."""
+    admitted or not. Iterates over its checks; printed, a line a check and then the word.
+    """
 
     job: bytes
     flags: tuple[str, ...]

@@ -11,7 +11,8 @@ _DOMAIN = b"proofward/possession/v1"
 
 def sign_possession(report_data: bytes, key: ReceiptKey) -> bytes:
     """Ed25519 over "proofward/possession/v1" || report_data, 64 bytes. `report_data` is that of the quote
-    which names the key (64 bytes, see `worker_report_data`)."""
+    which names the key (64 bytes, see `worker_report_data`).
+    """
     require_length("report_data", report_data, REPORT_DATA_LENGTH)
     return key.sign(_DOMAIN + report_data)
 

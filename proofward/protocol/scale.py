@@ -53,7 +53,8 @@ class Reader:
 
 class Kind(Protocol):
     """A type. `write` raises ValueError, TypeError, KeyError or OverflowError for what is not of it, `read`
-    ValueError."""
+    ValueError.
+    """
 
     def write(self, value: Any, out: bytearray) -> None:
         """Append the encoding of `value`. Raises ProtocolError."""

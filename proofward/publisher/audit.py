@@ -22,7 +22,8 @@ from proofward.zkml.manifest import Manifest
 
 class AuditOutcome(Enum):
     """Worst last. `NOT_VERIFIABLE`: whose keys these are, nobody can check; `INCOMPLETE`: something was not
-    checked that could be."""
+    checked that could be.
+    """
 
     VERIFIED = "verified"
     NOT_VERIFIABLE = "NOT VERIFIABLE"
@@ -94,7 +95,8 @@ def audit(
 
 def own_records(manifest: Manifest, source: Path, truth: str | None) -> HeldOut:
     """Read the auditor's records as the model takes them; columns that are no feature are the truth. Raises
-    TableError."""
+    TableError.
+    """
     features, width = manifest.input.features, manifest.input.quantiser.features
     table = read_table(source)
     if truth is None and table.columns == width:

@@ -14,7 +14,8 @@ from proofward.errors import Refused
 
 def set_price(url: str, signer: str, which: str, price: int, state: Path | None = None) -> ModelRecord:
     """Change the least price of jobs of a model (plancks); jobs that were submitted keep theirs. Raises
-    NotFound, Refused, DispatchError, ChainError, AccountError."""
+    NotFound, Refused, DispatchError, ChainError, AccountError.
+    """
     with Client(url) as client:
         record = client.model(which)
         if record.price == price:
@@ -35,7 +36,8 @@ def retire(url: str, signer: str, which: str, state: Path | None = None) -> Mode
 
 def remove(url: str, signer: str, which: str, state: Path | None = None) -> int:
     """Take a retired model out of state once no job of it can be open; its publisher has the deposit back.
-    Gives the deposit. Raises as `set_price`."""
+    Gives the deposit. Raises as `set_price`.
+    """
     with Client(url) as client:
         record = client.model(which)
         if record.retired_at is None:

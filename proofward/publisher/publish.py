@@ -29,7 +29,8 @@ COLLATERAL_FILE = "setup.collateral"
 @dataclass(frozen=True, slots=True)
 class Published:
     """A model on the chain, and the contract that judges its proofs. `published` says whether this call did
-    it, or found it done."""
+    it, or found it done.
+    """
 
     model: bytes
     record: ModelRecord

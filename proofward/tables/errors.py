@@ -7,6 +7,7 @@ from proofward.errors import ProofwardError
 
 class TableError(ProofwardError):
     """The file is not a table of numbers, or not one for this model. The message names file, line and column,
-    never a value."""
+    never a value.
+    """
 
     code = "bad-table"

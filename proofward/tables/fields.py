@@ -54,7 +54,8 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def number(field: str, decimal: str) -> float | None:
     """The finite number that a field spells (`decimal` is "." or ","), NaN for a missing value, None for
-    anything else."""
+    anything else.
+    """
     text = field.strip()
     if text.lower() in MISSING:
         return math.nan

@@ -16,7 +16,8 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class Evaluation:
     """Held-out records: x of shape [n, features], y of shape [n] (class indices, or targets of a
-    regression) or, for several targets or labels, [n, length]."""
+    regression) or, for several targets or labels, [n, length].
+    """
 
     x: Floats
     y: NDArray[np.float64] | NDArray[np.int64]
@@ -24,7 +25,8 @@ class Evaluation:
 
 def decide(decision: Decision, scores: Floats) -> NDArray[np.int64] | Floats:
     """Scores [n, length] (logits for sigmoid, softmax and multilabel) to class indices [n], to 0 or 1 a label
-    [n, length], or to values: [n] for a regression of one target, [n, length] for several."""
+    [n, length], or to values: [n] for a regression of one target, [n, length] for several.
+    """
     if decision == "sigmoid":
         return np.asarray(scores[:, 0] > 0, dtype=np.int64)
     if decision == "multilabel":
@@ -68,7 +70,8 @@ def measure(
 
 def require(accuracy: Accuracy, bound: float) -> None:
     """Raise AccuracyError when the integers lose more than `bound` (0.005 is half a point) to the float
-    model. Of a small set one record may go: less cannot be lost there."""
+    model. Of a small set one record may go: less cannot be lost there.
+    """
     if accuracy.loss > bound + 1e-12 and (accuracy.metric == "r2" or accuracy.loss * accuracy.records > 1.5):
         raise AccuracyError(
             f"the integer model scores {accuracy.integer:.4f} ({accuracy.metric}, {accuracy.records} "

@@ -82,7 +82,8 @@ class PublicArtifact:
     def decide(self, outputs: Integers) -> list[Decided]:
         """Output integers [n, length] to n labels (class indices as text when the model names none), to n
         values, or to a list of values or of 0 and 1 a record where the model has several targets or
-        labels."""
+        labels.
+        """
         decided = decide(self.manifest.output.decision, self.dequantize(outputs))
         if self.manifest.output.decision in ("value", "multilabel"):
             return list(decided.tolist())
@@ -204,7 +205,8 @@ def load_artifact(path: Path) -> Artifact:
 @contextmanager
 def fresh_directory(out: Path) -> Iterator[Path]:
     """A staging directory beside `out`, renamed to it on success and removed on failure. `out` must not
-    exist."""
+    exist.
+    """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ArtifactError(f"{out} exists already; give a new directory, or remove it first")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,8 @@ _PARTS = ("input", "output", "accuracy", "lane_params", "constraints", "files")
 def audit_fields(onnx: bytes, public: PublicArtifact, auditor: Auditor | None = None) -> list[Check]:
     """Recompute what can be recomputed from the ONNX file and the published quantisation, and compare.
 
-    Raises LaneUnavailable."""
+    Raises LaneUnavailable.
+    """
     manifest, auditor = public.manifest, auditor or Auditor()
     weights = hashlib.sha256(onnx).hexdigest()
     checks = [

@@ -1,5 +1,6 @@
 """What a model is asked: inferred from its outputs and the truth where that is certain, asked for where
-not."""
+not.
+"""
 
 from __future__ import annotations
 

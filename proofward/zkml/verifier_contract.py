@@ -28,7 +28,8 @@ SETTINGS: dict[str, Any] = {
 @dataclass(frozen=True)
 class Contract:
     """abi (JSON), bytecode (init code to deploy; no constructor arguments), runtime_code and its
-    keccak256."""
+    keccak256.
+    """
 
     abi: list[dict[str, Any]]
     bytecode: bytes
@@ -42,7 +43,8 @@ class Contract:
 
 def compile_contract(source: ContractSource) -> Contract:
     """Compile a lane's verifier. Raises ContractError, also when its code is larger than a contract may
-    be."""
+    be.
+    """
     contract = compile_solidity(source.sources)[source.contract]
     size = len(contract.runtime_code)
     if size > MAX_CODE_BYTES:
@@ -54,7 +56,8 @@ def compile_contract(source: ContractSource) -> Contract:
 
 def compile_solidity(sources: dict[str, str]) -> dict[str, Contract]:
     """Compile file name -> text with the pinned solc (npm); contracts by name, interfaces left out. Raises
-    ContractError with the compiler's first error."""
+    ContractError with the compiler's first error.
+    """
     node = shutil.which("node")
     if node is None or not (CONTRACTS / "node_modules" / "solc").is_dir():
         raise ContractError(

@@ -1,5 +1,6 @@
 """The Ethereum endpoint: what it takes, whom it answers, and that nothing of a chain is out of its sight. The
-libraries of others are held against it by tests/conformance/ethereum.test.mjs and test_web3.py."""
+libraries of others are held against it by tests/conformance/ethereum.test.mjs and test_web3.py.
+"""
 
 from __future__ import annotations
 

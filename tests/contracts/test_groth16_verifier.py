@@ -1,5 +1,6 @@
 """Groth16Verifier.sol on an EVM: true statements under any key pass, everything else does not. Statements
-come from known trapdoors, so that faults can be made that nearly hold."""
+come from known trapdoors, so that faults can be made that nearly hold.
+"""
 
 from __future__ import annotations
 
@@ -311,7 +312,8 @@ def test_faults_that_cancel_without_weights_are_refused(verifier: LaneVerifier) 
 
 def test_faults_that_cancel_under_predicted_weights_are_refused(verifier: LaneVerifier) -> None:
     """The attacker computes the weights of the honest call, then bends two statements so that these very
-    weights cancel them; the bent call has other weights."""
+    weights cancel them; the bent call has other weights.
+    """
     honest = verify_many_calldata(KEY, *(list(column) for column in zip(*cases(2), strict=True)))
     for name, pair in cancelling(weights(honest, 2)).items():
         assert verifier.verify_many(KEY, [s.case for s in pair]).refused, name

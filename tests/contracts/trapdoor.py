@@ -1,5 +1,6 @@
 """Groth16 keys whose secrets are known, so that true statements, and false ones that nearly hold, are made by
-algebra alone: no circuit, no prover. Groups and pairing are py_ecc's."""
+algebra alone: no circuit, no prover. Groups and pairing are py_ecc's.
+"""
 
 from __future__ import annotations
 

@@ -101,7 +101,8 @@ def test_seconds_are_told_in_a_few_steps() -> None:
 
 def test_b_toctou(tmp_path: Path, models: Path) -> None:
     """Attack b_toctou: the host overwrites what the enclave loaded, and reads a record bit by bit from what
-    fails. Files are the enclave's own after `load_model`, so nothing fails."""
+    fails. Files are the enclave's own after `load_model`, so nothing fails.
+    """
     table = np.random.default_rng(1).normal(size=(40, 2))
     artifact = compile_model(logistic(), table, models / "m", name="m", lane="groth16", batch=1)
     public, quantiser = artifact.public, artifact.manifest.input.quantiser

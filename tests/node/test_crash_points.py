@@ -1,5 +1,6 @@
 """Kill the worker at every step and any few of them: after the restart nothing is done twice, no proof is
-lost, no claim is left behind."""
+lost, no claim is left behind.
+"""
 
 from __future__ import annotations
 

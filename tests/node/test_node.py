@@ -1,5 +1,6 @@
 """The daemon as a whole, over a table-made chain and enclave: it works, it stops in time, and it says how
-it is."""
+it is.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """A real worker on a real chain, killed with SIGKILL while it holds a claim: the next process finishes the
-same claim."""
+same claim.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Which models a worker serves, and what it tells the chain: nobody's money depends on an entry that the
-operator did not name."""
+operator did not name.
+"""
 
 from __future__ import annotations
 

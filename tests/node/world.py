@@ -290,7 +290,8 @@ class FakeChain:
 @dataclass
 class FakeEnclave:
     """The Enclave protocol. `refuse` maps a method to the code it refuses with; `has_keys` says whether it
-    can open the envelope."""
+    can open the envelope.
+    """
 
     world: World
     generation: int = 1

@@ -63,7 +63,8 @@ def test_integers_follow_the_float_model() -> None:
 
 def test_every_input_in_range_is_taken() -> None:
     """The corners of the input box, where a decomposition would overflow first: no refusal, no
-    wrap-around."""
+    wrap-around.
+    """
     w = world()
     low, high = w.artifact.manifest.input.quantiser.bounds()
     weights = graph.fold(graph.read(w.onnx), *_affine()).core.graph.initializer
@@ -146,7 +147,8 @@ def test_tampered_proofs_are_invalid() -> None:
 
 def test_a_reader_of_one_ezkl_proof_gets_an_equation_over_the_record() -> None:
     """Attack a_ezkl: the proof opens the column of record and salt at the transcript's point, unblinded.
-    While this holds, sealed jobs refuse the lane."""
+    While this holds, sealed jobs refuse the lane.
+    """
     w = world()
     generated = source(w.artifact._prover._process, w.artifact.public.files)  # type: ignore[attr-defined]
     reader = ezkl_reader.Reader(generated.sources["Halo2Verifier.sol"])

@@ -93,7 +93,8 @@ class Publication:
     @classmethod
     def of_day(cls, today: dt.date, *, tcb_status: str = "UpToDate") -> Publication:
         """The one of a UTC day. The CRLs' number is the day since the first, so that it rises as slowly as
-        Intel's: the chain takes none that leaps."""
+        Intel's: the chain takes none that leaps.
+        """
         midnight = dt.datetime.combine(today, dt.time(), dt.UTC)
         issued = midnight - _ISSUED_AGO
         number = max(1, (issued - dev_pki.NOT_BEFORE).days)

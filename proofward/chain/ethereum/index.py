@@ -28,7 +28,8 @@ class EthIndex:
 
     def __init__(self, genesis: bytes, path: Path | None = None) -> None:
         """`path` keeps it; a file of another chain or another form is begun anew. Raises ChainError when the
-        file cannot be used."""
+        file cannot be used.
+        """
         self._lock = threading.Lock()
         try:
             self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)

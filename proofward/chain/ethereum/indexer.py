@@ -16,7 +16,8 @@ _PAUSE = 2.0
 
 class Indexer:
     """Two threads over a history: one follows the chain and tells `told` of each new block, the other fills
-    in what is missing below. `stop` ends both."""
+    in what is missing below. `stop` ends both.
+    """
 
     def __init__(self, history: EthHistory, told: Callable[[EthBlock], None]) -> None:
         self._history = history

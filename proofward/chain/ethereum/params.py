@@ -157,7 +157,8 @@ def read(method: str, kinds: str, given: Any) -> list[Any]:
 
 def some(value: Any, kind: Callable[[Any], bytes]) -> set[bytes] | None:
     """One value or a list of them, as a filter names addresses and topics; None (anything) when there is
-    none, or null among them."""
+    none, or null among them.
+    """
     if value is None or value == []:
         return None
     several = list(value) if isinstance(value, list | tuple) else [value]

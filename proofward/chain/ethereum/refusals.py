@@ -1,5 +1,6 @@
 """Why a chain refused an Ethereum transaction, in the words of other Ethereum nodes: libraries tell causes
-apart by them."""
+apart by them.
+"""
 
 from __future__ import annotations
 

@@ -85,7 +85,8 @@ class EthServer:
         index: Path | None = None,
     ) -> None:
         """`port` 0 takes a free one; web pages of `origins` may ask; `index` is a file that keeps the
-        index of transactions and logs."""
+        index of transactions and logs.
+        """
         self._host, self._port, self._origins = host, port, frozenset(origins)
         self._index = EthIndex(client.genesis, index)
         self._methods = EthMethods(client, self._index)

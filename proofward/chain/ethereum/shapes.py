@@ -134,7 +134,8 @@ def receipt(one: EthBlock, each: EthTransaction) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class LogFilter:
     """Which logs are wanted: of any of these addresses, with one of these topics at each position. None
-    stands for anything."""
+    stands for anything.
+    """
 
     addresses: frozenset[bytes] | None
     topics: tuple[frozenset[bytes] | None, ...]

@@ -14,7 +14,8 @@ PALLET: Final = "Balances"
 @dataclass(frozen=True, slots=True)
 class Balance:
     """An account's money, in the smallest unit: `free` can be spent, `held` is put down for stakes, bonds,
-    escrow and deposits."""
+    escrow and deposits.
+    """
 
     free: int
     held: int

@@ -265,7 +265,8 @@ def claim(job: bytes, max_bond: int) -> Call:
 
 def decline(job: bytes) -> Call:
     """As a recipient that does not hold it: never do this job. When nobody is left the client has its money
-    back at once."""
+    back at once.
+    """
     return Call(PALLET, "decline", {"job": job})
 
 

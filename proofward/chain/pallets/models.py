@@ -17,7 +17,8 @@ PALLET: Final = "Models"
 @dataclass(frozen=True, slots=True)
 class Terms:
     """On what terms a model is run: least price of a job and a worker's bond in the smallest unit, the
-    publisher's share of each price in millionths, the life of a claim in blocks."""
+    publisher's share of each price in millionths, the life of a claim in blocks.
+    """
 
     price: int
     share: int
@@ -70,7 +71,8 @@ class ModelRecord:
 @dataclass(frozen=True, slots=True)
 class LaneContract:
     """The contract of the allow-list that judges a lane's proofs: its address (20 bytes), and the Keccak-256
-    of its runtime code."""
+    of its runtime code.
+    """
 
     address: bytes
     code_hash: bytes
@@ -145,7 +147,8 @@ def publish(  # noqa: PLR0913 - the call's own, by keyword
     setup_quote: tuple[bytes, int] | None = None,
 ) -> Call:
     """Publish a model. With a `setup_quote` and the number of the block that dates it, its setup is
-    attested, else `dev`."""
+    attested, else `dev`.
+    """
     return Call(
         PALLET,
         "publish",

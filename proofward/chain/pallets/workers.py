@@ -129,7 +129,8 @@ def servers(
     client: SubstrateClient, model: bytes, limit: int, at: bytes | None = None, start: bytes = b""
 ) -> dict[bytes, int]:
     """Up to `limit` workers that serve a model, with their least prices: those whose hashed accounts follow
-    `start` (up to 16 bytes, at random for a random sample), then those from the beginning."""
+    `start` (up to 16 bytes, at random for a random sample), then those from the beginning.
+    """
     block = at or client.finalised_head().hash
     found = list(client.keys(PALLET, "Served", model, limit=limit, at=block, start=start))
     if len(found) < limit and start:
@@ -194,7 +195,8 @@ def register(
     endpoint: str = "",
 ) -> Call:
     """Become a worker. `block` is the one whose hash the quote binds: one of the last 256; `possession` is
-    `proofward.protocol.sign_possession` over what the quote binds."""
+    `proofward.protocol.sign_possession` over what the quote binds.
+    """
     return Call(PALLET, "register", _keys(quote, hpke_key, receipt_key, possession, epoch, block, endpoint))
 
 

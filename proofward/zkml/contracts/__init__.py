@@ -1,7 +1,8 @@
 """The lanes' verifier contracts as artefacts of this package, and how to call them.
 
 No compiler is needed: a client, an auditor or a publisher compares one known hash. `make contracts` rebuilds
-the artefacts and compares."""
+the artefacts and compares.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ _WORD = 32
 @dataclass(frozen=True)
 class VerifierCode:
     """A lane's contract: runtime_code as `eth_getCode` gives it, code_hash its keccak256 (32 bytes),
-    init_code to deploy it (no constructor arguments), abi in JSON form."""
+    init_code to deploy it (no constructor arguments), abi in JSON form.
+    """
 
     runtime_code: bytes
     code_hash: bytes
@@ -37,7 +39,8 @@ class VerifierCode:
 @cache
 def verifier_code(lane: str) -> VerifierCode:
     """The one contract that verifies every model of the lane. Raises ContractError: a lane without one
-    (no-lane-verifier), or an artefact that is not what it says of itself (bad-artefact)."""
+    (no-lane-verifier), or an artefact that is not what it says of itself (bad-artefact).
+    """
     name = _NAMES.get(lane)
     if name is None:
         raise ContractError(
@@ -86,7 +89,8 @@ def verify_many_calldata(
     vk: bytes, inputs: Sequence[bytes], outputs: Sequence[bytes], proofs: Sequence[bytes]
 ) -> bytes:
     """Calldata of `verifyMany`: proof i leads from input commitment i to output commitment i. Raises
-    ContractError (bad-arguments): no proofs, more than MAX_PROOFS, or sequences of unequal length."""
+    ContractError (bad-arguments): no proofs, more than MAX_PROOFS, or sequences of unequal length.
+    """
     if not proofs:
         raise ContractError("there are no proofs to verify", code="bad-arguments")
     if len(proofs) > MAX_PROOFS:

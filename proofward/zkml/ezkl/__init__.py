@@ -1,5 +1,6 @@
 """The ezkl lane (Halo2 over BN254 with KZG, by ezkl in child processes): for models that groth16 does not
-take."""
+take.
+"""
 
 from proofward.zkml.ezkl.lane import EzklLane
 

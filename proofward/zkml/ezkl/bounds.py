@@ -1,5 +1,6 @@
 """How large the integers inside a circuit can get, so that no input in range is refused half-way by the
-prover."""
+prover.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ CALIBRATION_MARGIN = 4.0
 @dataclass(frozen=True)
 class Magnitudes:
     """Per tensor: the largest |value|, how many multiplications by weights lie before it, whether it is
-    decomposed."""
+    decomposed.
+    """
 
     peak: dict[str, float]
     depth: dict[str, int]
@@ -39,7 +41,8 @@ class Magnitudes:
         """log2 of the largest integer that is decomposed, rounded up, one bit of slack for weight rounding.
 
         A tensor's scale grows by param_scale with each multiplication; once above input_scale * multiplier it
-        is divided back, and a division decomposes what it divides."""
+        is divided back, and a division decomposes what it divides.
+        """
         worst = 1.0
         for name, peak in self.peak.items():
             scale = input_scale + self.depth[name] * param_scale
@@ -55,7 +58,8 @@ class Magnitudes:
 def magnitudes(model: Model, limits: Floats, calibration: Floats) -> Magnitudes:
     """Bounds for inputs |z| <= limits [features]. Exact models: the same graph over absolute weights, biases
     and inputs is an upper bound of every tensor (each operator is monotone, ReLU the identity there). Others:
-    the largest seen on the calibration records [n, features], times four."""
+    the largest seen on the calibration records [n, features], times four.
+    """
     if model.exact:
         values = _run(_absolute(model), model.input, limits.reshape(1, *model.shape))
         peak = {name: float(np.abs(value).max()) for name, value in values.items()}

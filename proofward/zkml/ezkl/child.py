@@ -68,7 +68,8 @@ def calibrate(ezkl: Any, model: str, output: str, records: list[list[list[float]
 
 def _normal(path: str) -> dict[str, Any]:
     """Settings without the time stamp, and with its sets in order, so that equal circuits give equal
-    files."""
+    files.
+    """
     found: dict[str, Any] = json.loads(Path(path).read_text())
     found["timestamp"] = 0
     for name in ("required_lookups", "required_range_checks"):
@@ -158,7 +159,8 @@ def commit(ezkl: Any, settings: str, vk: str, srs: str, messages: list[list[int]
 
 def solidity(ezkl: Any, settings: str, vk: str, srs: str, output: str) -> str:
     """The generated verifier. ezkl writes the source, then fails for want of a compiler, which is not wanted
-    here."""
+    here.
+    """
 
     async def generate() -> None:
         await ezkl.create_evm_verifier(vk, settings, output, output + ".abi", srs, False)

@@ -35,7 +35,8 @@ def encode(x: int, y: int) -> bytes:
 
 def decode(data: bytes) -> Point:
     """The reverse. Raises ArtifactError when off the curve, at infinity or not canonical (G1 has cofactor
-    1)."""
+    1).
+    """
     x, y = int.from_bytes(data[:32], "big"), int.from_bytes(data[32:], "big")
     if len(data) != POINT_BYTES or x >= bn.field_modulus or y >= bn.field_modulus:
         raise ArtifactError("a commitment point is not two field elements")
@@ -94,7 +95,8 @@ class Basis:
 
         L_i (tau w^-i - 1) = (tau^n - 1)/n is the same for all i, so (w^-i L_i - L_0) tau = L_i - L_0; checked
         at once with random 128-bit factors, by one pairing equation. w is of order 2^logrows, from the
-        generator 7 as in halo2. A publisher who swaps points for ones that do not hide is caught here."""
+        generator 7 as in halo2. A publisher who swaps points for ones that do not hide is caught here.
+        """
         root = pow(7, (bn.curve_order - 1) >> logrows, bn.curve_order)
         if pow(root, 1 << (logrows - 1), bn.curve_order) != bn.curve_order - 1:
             raise ArtifactError("no evaluation domain of that size")

@@ -80,7 +80,8 @@ OPSET = 17
 @dataclass(frozen=True)
 class Model:
     """A model cut before its final Sigmoid or Softmax: `core` takes `shape` (one record), gives `length`
-    scores."""
+    scores.
+    """
 
     core: onnx.ModelProto
     input: str
@@ -131,7 +132,8 @@ def read(data: bytes) -> Model:
 
 def _cut(proto: onnx.ModelProto, name: str, shape: list[int]) -> Model:
     """Drop a final Sigmoid or Softmax (the logit is proven, the decision is the same) and fix the batch at
-    one."""
+    one.
+    """
     nodes = list(proto.graph.node)
     output = proto.graph.output[0].name
     decision: Decision | None = None
@@ -167,7 +169,8 @@ def _cut(proto: onnx.ModelProto, name: str, shape: list[int]) -> Model:
 
 def standardisation(model: Model, calibration: Floats) -> tuple[Floats, Floats]:
     """(centre, steps) per feature for fold(): z = (x - centre) * steps. Per feature before a Gemm or MatMul,
-    one factor before a Conv (a shift would meet its padding), none otherwise."""
+    one factor before a Conv (a shift would meet its padding), none otherwise.
+    """
     features = calibration.shape[1]
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.core.graph.initializer}
     node = _first_linear(model.core, model.input, weights)
@@ -182,7 +185,8 @@ def standardisation(model: Model, calibration: Floats) -> tuple[Floats, Floats]:
 
 def fold(model: Model, centre: Floats, steps: Floats) -> Model:
     """The model over z = (x - centre) * steps, with that affine map inside its first layer. Exact inverse of
-    scaling by a power of two, so the same quantiser always gives the same weights."""
+    scaling by a power of two, so the same quantiser always gives the same weights.
+    """
     core = onnx.ModelProto()
     core.CopyFrom(model.core)
     weights = {

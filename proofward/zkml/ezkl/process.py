@@ -1,5 +1,6 @@
 """The parent's side of an ezkl child process: one call at a time, each with a limit on time, all with one on
-memory."""
+memory.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class EzklProcess:
     def call(self, op: str, timeout: float = DEFAULT_TIMEOUT, **args: Any) -> Any:
         """Run one operation of child.py. Raises ProvingError: code prover-failed when ezkl refused,
         prover-timeout after `timeout` seconds, prover-crashed when the child died. The next call gets a child
-        that works."""
+        that works.
+        """
         with self._lock:
             child = self._running()
             request = json.dumps({"op": op, "args": args}).encode() + b"\n"

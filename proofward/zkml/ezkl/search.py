@@ -51,7 +51,8 @@ class Parameters:
 
     def run_args(self, visibility: tuple[str, str] = ("polycommit", "polycommit")) -> dict[str, Any]:
         """Weights are fixed in the verifying key. Range checks on the committed tensors are left out: the
-        input's integers are the client's own, under its commitment, and the output's are computed."""
+        input's integers are the client's own, under its commitment, and the output's are computed.
+        """
         return {
             **asdict(self),
             "lookup_range": list(self.lookup_range),
@@ -136,7 +137,8 @@ class Workspace:
 
 def choose_scales(magnitudes: Magnitudes, acceptable: Callable[[Parameters], bool]) -> Parameters:
     """The smallest scales at which the integer model is accurate enough, in a circuit that takes any input in
-    range."""
+    range.
+    """
     for input_scale, param_scale in SCALES:
         bits = magnitudes.bits(input_scale, param_scale, 1)
         if bits > MAX_LEGS * 10:
@@ -154,7 +156,8 @@ def candidates(
     work: Workspace, scales: Parameters, magnitudes: Magnitudes, widest: int, srs_logrows: int | None
 ) -> Iterator[Candidate]:
     """Every sensible combination with its cost. `widest` is the longest committed tensor: it must fit one
-    column."""
+    column.
+    """
     # Lookup tables would grow with every rescaling that is left out.
     for multiplier in (1,) if magnitudes.looked_up else MULTIPLIERS:
         bits = magnitudes.bits(scales.input_scale, scales.param_scale, multiplier)
@@ -194,7 +197,8 @@ def candidates(
 @dataclass(frozen=True)
 class Timing:
     """One candidate's real proof: processor seconds decide, because other work on the machine does not add to
-    them."""
+    them.
+    """
 
     parameters: Parameters
     cpu: float
@@ -218,7 +222,8 @@ def fastest(
     budget: float = BUDGET_SECONDS,
 ) -> Timing:
     """Time the likeliest candidate of each circuit size with real, verified proofs, likeliest sizes first,
-    until the budget is spent (two at least). Returns the fastest; of near equals, the shortest proof."""
+    until the budget is spent (two at least). Returns the fastest; of near equals, the shortest proof.
+    """
     started = time.monotonic()
     timed: list[Timing] = []
     sizes: set[int] = set()
@@ -248,7 +253,8 @@ def time_proof(
     work: Workspace, parameters: Parameters, tensors: list[list[int]], srs: Path | None, best: float | None
 ) -> Timing:
     """The better of two proofs. Raises ProvingError for what is clearly slower than `best` seconds, does not
-    verify, or needs too large a contract or proof."""
+    verify, or needs too large a contract or proof.
+    """
     work.circuit(parameters)
     path = work.keys(srs, parameters.logrows, LIMIT_SECONDS if best is None else 30 + 20 * best)
     generated = work.process.call(

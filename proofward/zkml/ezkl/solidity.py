@@ -44,7 +44,8 @@ def source(process: EzklProcess, files: Mapping[str, bytes]) -> ContractSource:
 def layout(generated: str) -> str:
     """Layout.sol: the proof's length and where its scalars lie, read off the generated verifier.
 
-    A proof is points, then evaluations (scalars), then the two opening points W and W'."""
+    A proof is points, then evaluations (scalars), then the two opening points W and W'.
+    """
     length = re.findall(r"eq\((0x[0-9a-f]+), proof\.length\)", generated)
     regions = re.findall(
         r"proof_cptr_end := add\(proof_cptr, (0x[0-9a-f]+)\) \}"

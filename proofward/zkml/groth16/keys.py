@@ -1,5 +1,6 @@
 """Setup and its cache. A cached key is named by its circuit's digest and used only if its own hash
-matches."""
+matches.
+"""
 
 from __future__ import annotations
 

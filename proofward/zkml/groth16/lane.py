@@ -1,5 +1,6 @@
 """The Lane: compile, prove, verify, audit. The compiler is imported only where it is needed (not in an
-enclave)."""
+enclave).
+"""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ class Groth16Public:
 
     def verify(self, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
         """Whether the proof holds; False for anything malformed. Raises ArtifactError for a bad verifying
-        key."""
+        key.
+        """
         try:
             return verify(self._vk, input_commitment, output_commitment, proof)
         except ProverError as error:

@@ -1,5 +1,6 @@
 """What quantisation decided: everything an auditor needs, beside the ONNX file, to compile the same circuit
-again."""
+again.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ class LayerPlan(BaseModel):
 
 class Plan(BaseModel):
     """A network's quantisation. The input's integers are the manifest's quantiser; a tree ensemble needs no
-    plan."""
+    plan.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     layers: tuple[LayerPlan, ...] = Field(max_length=4096)

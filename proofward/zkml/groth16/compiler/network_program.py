@@ -115,7 +115,8 @@ def _factors(
     rows: sparse.csr_array, bias: FloatArray, groups: npt.NDArray[np.intp], wires: _Wires, bits: int
 ) -> FloatArray:
     """Steps per unit for each group: exact where its coefficients share a common measure, else as large as
-    fits."""
+    fits.
+    """
     data, at = rows.data, rows.indices
     ends = np.stack([data * wires.low[at], data * wires.high[at]])
     sums = [_sum_rows(rows, part) + bias for part in (ends.min(axis=0), ends.max(axis=0))]
