@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: help demo test test-python test-rust ready cases fuzz check bench chain contracts weights omni-node eth-rpc docs lock setup clean
+.PHONY: help demo test test-python test-rust ready cases ceremony fuzz check bench chain contracts weights omni-node eth-rpc docs lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ fuzz: setup ## for long: every decoder under libFuzzer, ten minutes each, then r
 	prover/fuzz/run.sh $(or $(SECONDS_EACH),600)
 	$(BIN)/python -m tests.fuzz $(or $(SECONDS_EACH),600)
 	PROOFWARD_FUZZ=5000 $(BIN)/python -m pytest tests/zkml/test_groth16_fuzz.py
+
+ceremony: setup $(VENV)/.bench contracts/node_modules/.ready ## a whole ceremony on the 2-D CNN, one of three contributors an enclave; prints its figures
+	$(BIN)/python -m tests.ceremony
 
 cases: setup ## models and tables as people have them: wrong (must be 0), refused clearly, right
 	$(BIN)/python -m tests.cases.run

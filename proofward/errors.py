@@ -50,6 +50,7 @@ ProofwardError
 ├─ JournalError
 ├─ RegistrationRefused
 ├─ RetireRefused
+├─ ContributionRefused
 ├─ SetupRefused
 ├─ DemoFailed                     the demo's
 └─ NotRefused

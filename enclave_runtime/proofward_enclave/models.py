@@ -33,14 +33,7 @@ class ModelStore:
         Raises EnclaveError: bad-path (outside the models' directory), too-many-models, model-quarantined, or
         the artefact's own code.
         """
-        try:
-            folder = (self.directory / path).resolve()
-        except (OSError, ValueError):
-            folder = Path("/")
-        if not folder.is_relative_to(self.directory):
-            raise EnclaveError(
-                "artefacts are loaded from the directory given by --models only", code="bad-path"
-            )
+        folder = self.inside(path)
         with self._lock:
             try:
                 artifact = self._load(folder)
@@ -61,6 +54,16 @@ class ModelStore:
                 ) from None
             self._loaded[key] = artifact
             return artifact
+
+    def inside(self, path: str) -> Path:
+        """A path within the models' directory. Raises EnclaveError(bad-path)."""
+        try:
+            found = (self.directory / path).resolve()
+        except (OSError, ValueError):
+            found = Path("/")
+        if not found.is_relative_to(self.directory):
+            raise EnclaveError("files are read from the directory given by --models only", code="bad-path")
+        return found
 
     def quarantine(self, manifest_hash: bytes) -> None:
         """Serve a model no more while this process lives: a proof of it failed.

@@ -15,6 +15,7 @@ from proofward.protocol.requests import JobRequest, Params
 from proofward.zkml.contracts import verifier_code
 from proofward.zkml.errors import ContractError
 from proofward_enclave import VERSION, log
+from proofward_enclave.contribution import ContributionRunner
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.measure import simulated_measurement
 from proofward_enclave.models import ModelStore
@@ -41,6 +42,7 @@ class Service:
         self._epochs = epochs
         self._jobs = JobRunner(epochs, models, simulated=provider.simulated)
         self._setups = SetupRunner(provider, models)
+        self._contributions = ContributionRunner(provider, models)
         self._bench = asyncio.Lock()
         self._waiting = 0
         self._methods: dict[str, Callable[[Params, Abandoned], Awaitable[dict[str, Any]]]] = {
@@ -50,6 +52,7 @@ class Service:
             "inspect": self._inspect,
             "work": self._work,
             "setup": self._setup,
+            "contribute": self._contribute,
         }
 
     async def handle(self, request: Request, abandoned: Abandoned) -> dict[str, Any]:
@@ -131,6 +134,10 @@ class Service:
 
     async def _setup(self, params: Params, abandoned: Abandoned) -> dict[str, Any]:
         run = self._setups.prepare(params)
+        return await self._alone(run, abandoned)
+
+    async def _contribute(self, params: Params, abandoned: Abandoned) -> dict[str, Any]:
+        run = self._contributions.prepare(params)
         return await self._alone(run, abandoned)
 
     async def _alone(self, action: Callable[[], T], abandoned: Abandoned) -> T:

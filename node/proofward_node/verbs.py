@@ -31,6 +31,7 @@ def register(groups: Groups) -> None:
         ("withdraw", withdraw),
         ("allow", allow),
         ("disallow", disallow),
+        ("contribute", contribute),
     ):
         groups.worker.command(name)(verb)
     groups.model.command("setup")(setup)
@@ -276,5 +277,32 @@ def setup(
                 f"circuit  {hex0x(done.circuit_digest)}",
                 f"key      {hex0x(done.vk_hash)}",
                 f"publish  proofward model publish {done.folder}  (by block {done.block + 256})",
+            ],
+        )
+
+
+def contribute(
+    state: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The ceremony's file so far.")],
+    config: Annotated[Path, typer.Option("--config", help="The worker whose enclave contributes.")],
+    name: Annotated[str, typer.Option(help="Who contributes: at most 64 printable ASCII characters.")],
+    out: Annotated[Path, typer.Option(help="The file to write; the quote goes into OUT.quote.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Add a secret to a ceremony inside an enclave, whose quote shows that nobody can have kept it.
+
+    Example: proofward worker contribute 1.ceremony --config worker.toml --name ward-3 --out 2.ceremony
+    """
+    from proofward_node.config import load
+    from proofward_node.contribution import contribute as ask
+
+    with reporting(as_json):
+        done = ask(load(config), state, name, out)
+        emit(
+            as_json,
+            {"state": str(done.state), "quote": str(done.quote), "contribution": done.contribution.hex()},
+            [
+                f"contributed  {done.state}",
+                f"hash         {done.contribution.hex()}: publish it, and look for it at the end",
+                f"quote        {done.quote}: hand it over with the file",
             ],
         )

@@ -10,6 +10,7 @@ import typer
 from proofward.cli.output import JsonOption, emit, reporting
 
 if TYPE_CHECKING:
+    from proofward.check import Check
     from proofward.zkml.groth16.ceremony import Transcript
 
 app = typer.Typer(no_args_is_help=True, help="Make a model's keys by a ceremony of many contributors.")
@@ -57,12 +58,20 @@ def verify(
     state: Annotated[
         Path | None, typer.Argument(help="The ceremony's file; without it the finished artefact is checked.")
     ] = None,
+    enclave: Annotated[
+        list[Path] | None, typer.Option(help="The quote of an enclave that contributed; may be repeated.")
+    ] = None,
+    measurement: Annotated[
+        list[str] | None, typer.Option(help="The software that such an enclave may run; may be repeated.")
+    ] = None,
+    dev: Annotated[bool, typer.Option("--dev", help="Admit simulated enclaves.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check a ceremony: every contribution, and the key that came of them.
 
     Example: proofward setup verify 3.ceremony --artifact build/models/mlp --ptau pot14.ptau
     """
+    from proofward.evidence.bundle import BundleError
     from proofward.zkml.groth16 import ceremony
 
     with reporting(as_json):
@@ -70,7 +79,16 @@ def verify(
             done = ceremony.verify(state, artifact, ptau)
         else:
             done = ceremony.verify_artifact(artifact, ptau)
-        _show(as_json, done, "holds: every contribution follows from the one before, and the key from them")
+        checks = _enclaves(enclave or [], measurement, dev, done)
+        held = "holds: every contribution follows from the one before, and the key from them"
+        lines = [*map(str, checks), held]
+        refused = [check for check in checks if check.ok is False]
+        if refused:
+            raise BundleError(
+                f"the ceremony holds, an enclave's quote does not: {refused[0].detail}", code="quote-rejected"
+            )
+        told = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
+        _show(as_json, done, "\n".join(lines), **({"enclaves": told} if enclave else {}))
 
 
 @app.command("finish")
@@ -99,6 +117,16 @@ def finish(
             f"finished: {out}; its manifest pins {transcript}",
             transcript=transcript,
         )
+
+
+def _enclaves(quotes: list[Path], measurements: list[str] | None, dev: bool, done: Transcript) -> list[Check]:
+    from proofward.client.ids import hash32
+    from proofward.evidence.contribution import contribution_checks, load_quote
+    from proofward.evidence.policy import Policy
+
+    pins = None if measurements is None else {hash32(one, "measurement") for one in measurements}
+    policy = Policy.for_development(measurements=pins) if dev else Policy(measurements=pins)
+    return [check for path in quotes for check in contribution_checks(load_quote(path), done, policy)]
 
 
 def _beacon(text: str) -> bytes:

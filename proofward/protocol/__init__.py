@@ -11,7 +11,11 @@ from proofward.protocol.measurement import measurement
 from proofward.protocol.possession import sign_possession, verify_possession
 from proofward.protocol.randomness import SYSTEM_RANDOM, RandomSource
 from proofward.protocol.receipt import Receipt, sign_receipt, verify_receipt
-from proofward.protocol.report_data import setup_report_data, worker_report_data
+from proofward.protocol.report_data import (
+    contribution_report_data,
+    setup_report_data,
+    worker_report_data,
+)
 from proofward.protocol.salts import record_salts
 from proofward.protocol.sealing import (
     Envelope,
@@ -56,6 +60,7 @@ __all__ = [
     "Setup",
     "SetupKind",
     "blake2_256",
+    "contribution_report_data",
     "decode_envelope",
     "job_id",
     "keccak256",

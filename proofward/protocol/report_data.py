@@ -9,6 +9,7 @@ from proofward.protocol.types import require_length
 
 _WORKER = b"proofward/worker/v1"
 _SETUP = b"proofward/setup/v2"
+_CONTRIBUTION = b"proofward/contribution/v1"
 
 
 def _bind(domain: bytes, *parts: bytes) -> bytes:
@@ -52,3 +53,15 @@ def setup_report_data(
     require_length("vk_hash", vk_hash, HASH_LENGTH)
     require_length("block_hash", block_hash, HASH_LENGTH)
     return _bind(_SETUP, genesis, publisher, manifest_hash, circuit_digest, vk_hash, block_hash)
+
+
+def contribution_report_data(*, circuit_digest: bytes, phase1: bytes, contribution: bytes) -> bytes:
+    """report_data of an enclave's contribution to a ceremony, 64 bytes, in the same form.
+
+    `phase1` is the SHA-256 of the powers' file; `contribution` the transcript's hash after the contribution,
+    which holds all that came before, so that the quote is for one place in one ceremony.
+    """
+    require_length("circuit_digest", circuit_digest, HASH_LENGTH)
+    require_length("phase1", phase1, HASH_LENGTH)
+    require_length("contribution", contribution, HASH_LENGTH)
+    return _bind(_CONTRIBUTION, circuit_digest, phase1, contribution)

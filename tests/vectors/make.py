@@ -25,6 +25,7 @@ from proofward.protocol import (
     RecipientKey,
     Setup,
     SetupKind,
+    contribution_report_data,
     job_id,
     measurement,
     model_id,
@@ -93,6 +94,7 @@ def fixed_part() -> dict[str, Any]:
         (Level.HARDWARE, Setup(SetupKind.ATTESTED, Level.HARDWARE)),
         (Level.HARDWARE, Setup(SetupKind.CEREMONY)),
     ]
+    shared = {name: value(name) for name in ("circuit_digest", "phase1", "contribution")}
     receipts = []
     for level, setup in setups:
         record = receipt(level, setup)
@@ -122,6 +124,7 @@ def fixed_part() -> dict[str, Any]:
             )
         ],
         "setup_report_data": [_case(setup_report_data(**made), **made)],
+        "contribution_report_data": [_case(contribution_report_data(**shared), **shared)],
         "measurement": [
             _case(
                 measurement(rtmrs=rtmrs, **registers),

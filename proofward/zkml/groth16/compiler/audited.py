@@ -101,7 +101,8 @@ def _ceremony(circuit: Circuit, files: Mapping[str, bytes], ptau: Path | None) -
         listed = check_transcript(data, circuit, ptau, files["public/vk.bin"])
     except ProverError as error:
         return Check(KEYS, False, f"ceremony: {error}")
-    names = ", ".join(repr(name) for name, _, _ in listed)
+    # a beacon is public: nobody's honesty rests in it
+    names = ", ".join(repr(name) for name, beacon, _ in listed if not beacon)
     return Check(KEYS, True, f"ceremony: the transcript holds; one honest contributor of {names} is enough")
 
 
