@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from proofward.cli import app
-from proofward.cli.output import reporting
+from proofward.cli.output import Exit, reporting
 from proofward.client import JobTimeout, NotFound, OutputMismatch, Refused
 from proofward.evidence import bundle as bundles
 from proofward.evidence.bundle import save_bundle
@@ -37,6 +37,9 @@ def _run(*arguments: str) -> tuple[int, str, str]:
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.stdout, result.stderr
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 
 
 def _verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -65,6 +68,18 @@ def test_the_verbs() -> None:
         for name in (line.split(",") if "," in line else line.split())
     }
     assert set(VERBS) == names
+
+
+def test_the_page_names_every_verb_and_exit_code() -> None:
+    rows = [row for row in PAGE.read_text().splitlines() if row.startswith("|")]
+    for verb in VERBS:
+        first, last = verb.split()[0], verb.split()[-1]
+        assert any(
+            f"`proofward {verb}" in row or (f"`proofward {first} " in row and f"`{last}`" in row)
+            for row in rows
+        ), verb
+    codes = {int(row.split("|")[1]) for row in rows if row.split("|")[1].strip().isdigit()}
+    assert codes == {0, 130, *map(int, Exit)}
 
 
 def test_help_and_completion_load_neither_chain_nor_arrays() -> None:
