@@ -45,7 +45,8 @@ ConfigOption = Annotated[
 def init(
     path: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")] = Path("worker.toml"),
     publisher: Annotated[
-        list[str] | None, typer.Option(help="Account whose models are served (may be repeated).")
+        list[str] | None,
+        typer.Option(help="Account (or key file) whose models are served (may be repeated)."),
     ] = None,
     key: Annotated[
         Path | None, typer.Option(help="Key file; made if it is not there. Default: worker.key beside it.")
@@ -69,7 +70,7 @@ def init(
         made = write(
             path,
             url=chain,
-            publishers=tuple(publisher or ()),
+            publishers=tuple(accounts.ss58(accounts.named(one)) for one in publisher or ()),
             key=None if account is not None else key or path.parent / "worker.key",
             dev_account=account,
             provider=provider,

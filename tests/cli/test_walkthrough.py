@@ -1,0 +1,50 @@
+"""docs/walkthrough.md, pasted line by line."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "walkthrough.md"
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_the_walkthrough_works_when_pasted(tmp_path: Path) -> None:
+    pytest.importorskip("skl2onnx")
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(), re.S)
+    assert len(blocks) == 7
+    chain, http = _free_port(), _free_port()
+    script = "set -emo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + "".join(blocks)
+    script = script.replace("9944", str(chain)).replace("127.0.0.1:9615", f"127.0.0.1:{http}")
+    # the one line that no page needs: another port for the worker's metrics, since this machine may run one
+    script = script.replace(
+        "proofward worker run", f"sed -i 's/^port = 9615/port = {http}/' worker.toml\nproofward worker run"
+    )
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PROOFWARD": str(ROOT),
+        "PROOFWARD_CHAIN": f"ws://127.0.0.1:{chain}",
+        "PROOFWARD_STATE": str(tmp_path / "state"),
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400
+    )
+    logs = "\n".join(path.read_text()[-2000:] for path in tmp_path.glob("*.log"))
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{logs}"
+    assert "\naccepted (simulated, setup: dev)\n" in done.stdout
+    assert "consistent, not anchored" in done.stdout
+    assert re.search(r"^0x[0-9a-f]{64}  accepted by .*, 1 UNIT paid$", done.stdout, re.M)
