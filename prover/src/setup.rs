@@ -268,7 +268,7 @@ mod tests {
 	}
 
 	#[test]
-	fn no_secret_is_left_in_memory() {
+	fn h_tau_no_secret_is_left_in_memory() {
 		let circuit = small();
 		let made = make(&circuit, seeded);
 		secrets::wipe_stacks();
