@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: help demo test test-python test-rust ready cases ceremony fuzz check bench chain contracts weights omni-node eth-rpc docs lock setup clean
+.PHONY: help demo test test-python test-rust ready cases ceremony fuzz check bench chain sim contracts weights omni-node eth-rpc docs lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ chain: devnet/node_modules/.ready ## rebuild runtime and raw spec from source; f
 
 contracts: $(VENV)/.ready contracts/node_modules/.ready ## rebuild the lanes' verifiers from source; fails if they differ from the committed ones
 	@$(BIN)/python contracts/build.py --check
+
+sim: ## simulate the market on the real runtime, honest and hostile, for 10,000 blocks; fails if a rule is broken
+	cd chain && SKIP_WASM_BUILD=1 cargo run --locked --quiet -p proofward-simulation
 
 weights: ## measure the pallets' weights and write weights.rs
 	bash chain/weights.sh

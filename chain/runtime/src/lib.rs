@@ -7,11 +7,11 @@ extern crate alloc;
 
 mod apis;
 mod author;
-mod config;
-mod fees;
-mod genesis;
-mod governance;
-mod verifier;
+pub mod config;
+pub mod fees;
+pub mod genesis;
+pub mod governance;
+pub mod verifier;
 
 #[cfg(test)]
 mod tests;

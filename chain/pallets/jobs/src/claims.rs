@@ -31,9 +31,14 @@ pub fn claim<T: Config>(worker: T::AccountId, id: H256, max_bond: Balance) -> Di
 	match &job.status {
 		Status::Claimed { worker: holder, lapses_at, bond, .. } => {
 			ensure!(now > *lapses_at, Error::<T>::AlreadyClaimed);
-			forfeit::<T>(id, &job.client, holder, *bond)?;
+			ensure!(!others_come_first::<T>(&job, &worker), Error::<T>::OthersFirst);
+			let (holder, bond) = (holder.clone(), *bond);
+			forfeit::<T>(id, &mut job, &holder, bond)?;
 		}
-		_ => queue::remove::<T>(job.model, id)?,
+		_ => {
+			ensure!(!others_come_first::<T>(&job, &worker), Error::<T>::OthersFirst);
+			queue::remove::<T>(job.model, id)?
+		}
 	}
 	escrow::hold_bond::<T>(&worker, model.bond)?;
 	let most = verdict::weight_of(&model);
@@ -46,6 +51,17 @@ pub fn claim<T: Config>(worker: T::AccountId, id: H256, max_bond: Balance) -> Di
 	Jobs::<T>::insert(id, job);
 	Pallet::<T>::deposit_event(Event::Claimed { job: id, worker, lapses_at });
 	Ok(())
+}
+
+/// Whether `worker` let go of the job before, or does so now, and somebody who did not may take it: nobody holds a job
+/// up twice while others would do it.
+fn others_come_first<T: Config>(job: &Job<T::AccountId>, worker: &T::AccountId) -> bool {
+	let able = |who: &T::AccountId| {
+		let fresh = job.is_for(who) && !job.released_by.contains(who);
+		fresh && T::Workers::active(who).is_some_and(|view| !view.suspended && view.level >= job.min_level)
+	};
+	let holds = matches!(&job.status, Status::Claimed { worker: holder, .. } if holder == worker);
+	(holds || job.released_by.contains(worker)) && job.recipients.iter().any(|who| who != worker && able(who))
 }
 
 pub fn release<T: Config>(caller: T::AccountId, id: H256) -> DispatchResult {
@@ -104,11 +120,12 @@ pub fn cancel<T: Config>(caller: T::AccountId, id: H256) -> DispatchResult {
 }
 
 pub fn lapse<T: Config>(id: H256) -> DispatchResult {
-	let job = Pallet::<T>::job(id)?;
+	let mut job = Pallet::<T>::job(id)?;
 	ensure!(job.is_open(), Error::<T>::NotOpen);
 	match &job.status {
 		Status::Claimed { worker, lapses_at, bond, .. } if Pallet::<T>::now() > *lapses_at => {
-			forfeit::<T>(id, &job.client, worker, *bond)?;
+			let (worker, bond) = (worker.clone(), *bond);
+			forfeit::<T>(id, &mut job, &worker, bond)?;
 			requeue::<T>(id, job)
 		}
 		_ => Err(Error::<T>::NotLapsed.into()),
@@ -116,11 +133,14 @@ pub fn lapse<T: Config>(id: H256) -> DispatchResult {
 }
 
 pub fn expire<T: Config>(id: H256) -> DispatchResult {
-	let job = Pallet::<T>::job(id)?;
+	let mut job = Pallet::<T>::job(id)?;
 	ensure!(job.is_open(), Error::<T>::NotOpen);
 	ensure!(Pallet::<T>::now() > job.deadline || job.is_exhausted(), Error::<T>::DeadlineNotPassed);
 	match &job.status {
-		Status::Claimed { worker, bond, .. } => forfeit::<T>(id, &job.client, worker, *bond)?,
+		Status::Claimed { worker, bond, .. } => {
+			let (worker, bond) = (worker.clone(), *bond);
+			forfeit::<T>(id, &mut job, &worker, bond)?
+		}
 		_ => queue::remove::<T>(job.model, id)?,
 	}
 	refund::<T>(id, job)
@@ -176,11 +196,15 @@ fn refund<T: Config>(id: H256, mut job: Job<T::AccountId>) -> DispatchResult {
 /// Ends a claim that ran out, at its holder's cost. The caller gives the job its next status.
 fn forfeit<T: Config>(
 	id: H256,
-	client: &T::AccountId,
+	job: &mut Job<T::AccountId>,
 	worker: &T::AccountId,
 	bond: Balance,
 ) -> DispatchResult {
-	escrow::cut_bond::<T>(worker, client, bond, bond)?;
+	escrow::cut_bond::<T>(worker, &job.client, bond, bond)?;
+	if !job.released_by.contains(worker) {
+		// Recipients are the only claimants and the list is as long as theirs: there is room.
+		let _ = job.released_by.try_push(worker.clone());
+	}
 	T::Workers::claim_closed(worker, Ending::Lapsed);
 	Pallet::<T>::deposit_event(Event::Lapsed { job: id, worker: worker.clone(), bond_cut: bond });
 	Ok(())

@@ -246,6 +246,8 @@ pub mod pallet {
 		Reentered,
 		/// The worker missed too many claims and takes no new work for a while.
 		WorkerSuspended,
+		/// The worker let go of the job before, and others who have not may still do it.
+		OthersFirst,
 	}
 
 	#[pallet::extra_constants]
@@ -285,7 +287,10 @@ pub mod pallet {
 		/// - `min_level`: the least level of a worker.
 		/// - `allow_dev_setup`: whether a proving key made by one party will do.
 		#[pallet::call_index(0)]
-		#[pallet::weight(T::WeightInfo::submit(sealed.len() as u32))]
+		#[pallet::weight(
+			T::WeightInfo::submit(sealed.len() as u32)
+				.saturating_add(T::WeightInfo::decline().saturating_mul(recipients.len() as u64))
+		)]
 		pub fn submit(
 			origin: OriginFor<T>,
 			model: H256,
@@ -316,7 +321,7 @@ pub mod pallet {
 		}
 
 		/// Takes a job out of the queue, or over from a worker whose claim lapsed, and holds the caller's bond, which is
-		/// the model's. `max_bond`: the most that the caller will put down, whatever the model says.
+		/// the model's. Who let go of the job before comes after everybody who did not. `max_bond`: the most that the caller will put down, whatever the model says.
 		#[pallet::call_index(1)]
 		#[pallet::weight(T::WeightInfo::claim())]
 		pub fn claim(origin: OriginFor<T>, job: H256, max_bond: Balance) -> DispatchResult {
@@ -379,11 +384,13 @@ pub mod pallet {
 		}
 
 		/// Says that the caller, a recipient that does not hold the job, will not do it: its enclave was restarted and
-		/// cannot open the envelope. When nobody is left, the client has its money back at once.
+		/// cannot open the envelope. When nobody is left, the client has its money back at once. Free: the client paid for
+		/// it when it named the caller.
 		#[pallet::call_index(6)]
 		#[pallet::weight(T::WeightInfo::decline())]
-		pub fn decline(origin: OriginFor<T>, job: H256) -> DispatchResult {
-			claims::decline::<T>(Self::caller(origin)?, job)
+		pub fn decline(origin: OriginFor<T>, job: H256) -> DispatchResultWithPostInfo {
+			claims::decline::<T>(Self::caller(origin)?, job)?;
+			Ok(Pays::No.into())
 		}
 
 		/// Ends a job of the caller's that nobody has claimed, and gives the caller its money back.

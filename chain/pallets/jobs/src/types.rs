@@ -83,7 +83,8 @@ pub struct Job<AccountId> {
 	pub attempts: u32,
 	/// Workers whose proof was rejected; they may not claim again.
 	pub rejected_by: Accounts<AccountId>,
-	/// Workers that handed the job back; the next time it costs their bond.
+	/// Workers that handed the job back or let a claim on it run out: others come first, and the next time a release
+	/// costs their bond.
 	pub released_by: Accounts<AccountId>,
 	/// Workers that declined the job, or on whose result no verdict could be had; they may not claim it.
 	pub declined_by: Accounts<AccountId>,

@@ -48,7 +48,7 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 			.saturating_add(T::DbWeight::get().reads_writes(63, 18))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(657_030_000, 50_000).saturating_add(T::DbWeight::get().reads_writes(20, 14))
+		Weight::from_parts(900_000_000, 130_000).saturating_add(T::DbWeight::get().reads_writes(44, 14))
 	}
 	fn release() -> Weight {
 		Weight::from_parts(315_894_000, 27_000).saturating_add(T::DbWeight::get().reads_writes(10, 9))
@@ -84,7 +84,7 @@ impl WeightInfo for () {
 			.saturating_add(RocksDbWeight::get().reads_writes(63, 18))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(657_030_000, 50_000).saturating_add(RocksDbWeight::get().reads_writes(20, 14))
+		Weight::from_parts(900_000_000, 130_000).saturating_add(RocksDbWeight::get().reads_writes(44, 14))
 	}
 	fn release() -> Weight {
 		Weight::from_parts(315_894_000, 27_000).saturating_add(RocksDbWeight::get().reads_writes(10, 9))

@@ -384,7 +384,7 @@ fn double_complete() {
 #[test]
 fn a_replayed_receipt_after_a_second_claim() {
 	new_test_ext().execute_with(|| {
-		let job = Order::default().claimed_by(&worker(0));
+		let job = Order { recipients: vec![worker(0)], ..Order::default() }.claimed_by(&worker(0));
 		let stale = Outcome::honest(&worker(0), job);
 		at(3);
 		assert_ok!(release(&worker(0), job));

@@ -162,7 +162,7 @@ fn a_lane_without_a_contract_costs_nobody() {
 #[test]
 fn the_first_hand_back_is_free_for_a_few_blocks_and_the_second_costs_the_bond() {
 	new_test_ext().execute_with(|| {
-		let job = Order::default().claimed_by(&worker(0));
+		let job = Order { recipients: vec![worker(0)], ..Order::default() }.claimed_by(&worker(0));
 		at(1 + FreeBlocks::get());
 		assert_ok!(release(&worker(0), job));
 		System::assert_last_event(Event::Released { job, worker: worker(0), bond_cut: 0 }.into());
@@ -500,6 +500,56 @@ fn a_proof_that_makes_the_contract_fail_is_no_free_way_to_hold_a_job_up() {
 			invariants::hold();
 		});
 	}
+}
+
+/// Rule 4: nobody holds a job up twice while others would do it.
+#[test]
+fn who_let_go_of_a_job_comes_after_those_who_did_not() {
+	let lapsed = |job| {
+		at(1 + CLAIM_BLOCKS + 1);
+		assert_ok!(lapse(&client(0), job));
+	};
+	let handed_back = |job| release(&worker(0), job).expect("it holds the job");
+	let ran_out = |_| at(1 + CLAIM_BLOCKS + 1);
+	for let_go in [&lapsed as &dyn Fn(H256), &handed_back, &ran_out] {
+		new_test_ext().execute_with(|| {
+			let job = Order::default().claimed_by(&worker(0));
+			let_go(job);
+			let before = free(&worker(0));
+			assert_eq!(claim(&worker(0), job), Err(Error::<Test>::OthersFirst.into()));
+			assert_eq!(free(&worker(0)), before);
+			// Once nobody else is left, it may try again.
+			amend(&worker(1), |entry| entry.expired = true);
+			assert_ok!(claim(&worker(0), job));
+			invariants::hold();
+		});
+		new_test_ext().execute_with(|| {
+			let job = Order::default().claimed_by(&worker(0));
+			let_go(job);
+			assert_ok!(claim(&worker(1), job));
+			assert_ok!(Outcome::honest(&worker(1), job).deliver());
+			invariants::hold();
+		});
+	}
+}
+
+/// A recipient that cannot do a job pays nothing for saying so; the client paid for it when it named the recipient.
+#[test]
+fn declining_is_free_and_paid_for_by_who_named_the_recipient() {
+	use polkadot_sdk::frame_support::dispatch::Pays;
+	new_test_ext().execute_with(|| {
+		let order = Order::default();
+		let (submit, decline) = (<() as WeightInfo>::submit(10), <() as WeightInfo>::decline());
+		assert_eq!(
+			order.call().get_dispatch_info().call_weight,
+			submit.saturating_add(decline.saturating_mul(2))
+		);
+		let job = order.placed();
+		let call = || RuntimeCall::Jobs(crate::Call::decline { job });
+		let origin = || RawOrigin::Signed(worker(0)).into();
+		assert_eq!(call().dispatch(origin()).expect("a recipient").pays_fee, Pays::No);
+		assert_eq!(call().dispatch(origin()).expect_err("again").post_info.pays_fee, Pays::Yes);
+	});
 }
 
 /// Rule 1: a contract that judges nothing retires the entry by itself, whoever met it.
