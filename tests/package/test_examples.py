@@ -27,3 +27,13 @@ def test_verify_offline(evidence: Evidence, tmp_path: Path) -> None:
     )
     assert elsewhere.returncode == 1
     assert elsewhere.stdout.splitlines()[-1].startswith("refused")
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    """Here, in the wheels' scenario, on a chain, or by the walkthrough, which a test pastes."""
+    root = EXAMPLES.parent
+    texts = [path.read_text() for path in (root / "tests").rglob("test_*.py")]
+    run = "".join([*texts, (root / "docs" / "walkthrough.md").read_text()])
+    examples = {path.name for path in EXAMPLES.glob("*.py")}
+    assert {"dapp.py", "hospital.py", "publish.py", "verify_offline.py"} <= examples
+    assert not [name for name in examples if f'/ "{name}"' not in run and f"examples/{name}" not in run]
