@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from proofward.client.errors import OutputMismatch
 from proofward.protocol import HpkePrivateKey, OutputContext, ProtocolError, open_output
-from proofward.zkml import Decided, PublicArtifact
+from proofward.zkml import Decided, InputRangeError, PublicArtifact
 from proofward.zkml.lines import answer_lines
 
 
@@ -38,25 +38,28 @@ def open_answer(
     """Unseal an output and check it against the commitment in `context`; the first `records` rows are real.
 
     Raises:
-        OutputMismatch: it does not open, has another shape, or opens another commitment.
+        OutputMismatch: it does not open, has another shape or impossible values, or opens another
+            commitment.
     """
     shape = (public.manifest.batch, public.manifest.output.length)
     try:
         payload = open_output(context, sealed, key)
     except ProtocolError as error:
-        raise OutputMismatch(
-            f"job 0x{context.job.hex()}: the sealed output does not open ({error.message})"
-        ) from error
+        raise _mismatch(context, f"the sealed output does not open ({error.message})") from error
     if len(payload.values) != shape[0] * shape[1] or payload.records != records:
-        raise OutputMismatch(
-            f"job 0x{context.job.hex()}: the output has not the shape {list(shape)} of this model"
-        )
+        raise _mismatch(context, f"the output has not the shape {list(shape)} of this model")
     outputs = np.array(payload.values, dtype=np.int64).reshape(shape)
-    if public.commit_output(outputs, payload.output_salt) != context.output_commitment:
-        raise OutputMismatch(
-            f"job 0x{context.job.hex()}: the output does not open the proven commitment "
-            f"0x{context.output_commitment.hex()}; "
-            "do not use it, and keep the bundle as evidence against the worker"
-        )
+    try:
+        commitment = public.commit_output(outputs, payload.output_salt)
+    except InputRangeError:
+        raise _mismatch(context, "a value of the output is none that this model can give") from None
+    if commitment != context.output_commitment:
+        proven = f"0x{context.output_commitment.hex()}"
+        raise _mismatch(context, f"the output does not open the proven commitment {proven}")
     real = outputs[:records]
     return Answer(context.job, public.dequantize(real), real, public.decide(real), public.output_names)
+
+
+def _mismatch(context: OutputContext, what: str) -> OutputMismatch:
+    advice = "do not use it, and keep the bundle as evidence against the worker"
+    return OutputMismatch(f"job 0x{context.job.hex()}: {what}; {advice}")

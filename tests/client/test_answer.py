@@ -26,6 +26,8 @@ def test_the_answer_is_the_integer_models(evidence: Evidence) -> None:
     ("fault", "values", "records"),
     [
         ("another-value", (12345,), 1),
+        ("above-every-bound", (2**63 - 1,), 1),
+        ("below-every-bound", (-(2**63),), 1),
         ("another-shape", (1, 2), 1),
         ("another-count", (0,), 2),
         ("empty", (), 1),
@@ -37,7 +39,7 @@ def test_an_output_that_does_not_open_its_commitment(
     forged = seal_output(
         evidence.context, OutputPayload(records, values, b"s" * 32), evidence.reply_key.public
     )
-    with pytest.raises(OutputMismatch):
+    with pytest.raises(OutputMismatch, match="keep the bundle as evidence"):
         open_answer(evidence.artifact.public, evidence.context, forged, evidence.reply_key, 1)
 
 
