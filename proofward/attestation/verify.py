@@ -80,8 +80,15 @@ def verify_quote(
         raise AttestationError(
             "the trust domain runs in debug mode: its host can read it", code=Code.DEBUG_TD
         )
+    # the chain's last certificate claims the root, as the pallet has it: dcap-qvl does not look at it
+    claimed = [root for root in roots if _claims(quote, root)]
+    if not claimed:
+        names = ", ".join(root.name for root in roots) or "none"
+        raise AttestationError(
+            f"its certificate chain does not end at a trusted root (trusted: {names})", code=Code.UNKNOWN_ROOT
+        )
     reason = ""
-    for root in roots:
+    for root in claimed:
         verifier = dcap_qvl.QuoteVerifier(root.der)
         try:
             # without judging the TCB first, so that a wrong root and a bad TCB are told apart
@@ -89,7 +96,7 @@ def verify_quote(
                 quote, collateral.inner, now, dcap_qvl.QuotePolicy.claims_only(now)
             )
         except ValueError as error:
-            reason = f"{root.name}: {error}" if _chains_to(quote, root) or not reason else reason
+            reason = f"{root.name}: {error}"
             continue
         try:
             verifier.verify_with_policy(quote, collateral.inner, now, (policy or TcbPolicy()).at(now))
@@ -104,27 +111,19 @@ def verify_quote(
             issued_at=found["latest_issue_date"],
             expires_at=found["earliest_expiration_date"],
         )
-    if not any(_chains_to(quote, root) for root in roots):
-        names = ", ".join(root.name for root in roots) or "none"
-        raise AttestationError(
-            f"its certificate chain does not end at a trusted root (trusted: {names})", code=Code.UNKNOWN_ROOT
-        )
     raise AttestationError(reason, code=Code.QUOTE_REJECTED)
 
 
-def _chains_to(quote: bytes, root: TrustRoot) -> bool:
-    """Whether the quote's own chain holds this root's certificate; for messages only, it proves nothing."""
+def _claims(quote: bytes, root: TrustRoot) -> bool:
+    """Whether the quote's own chain ends in this root's certificate; alone it proves nothing."""
     pem = dcap_qvl.parse_quote(quote).cert_chain_pem_bytes() or b""
-    return any(der == root.der for der in _certificates(pem))
+    return _certificates(pem)[-1:] == [root.der]
 
 
 def _certificates(pem: bytes) -> list[bytes]:
     begin, end = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
-    bodies = [part.split(end)[0] for part in pem.split(begin)[1:]]
-    found = []
-    for body in bodies:
-        try:
-            found.append(base64.b64decode(body))
-        except ValueError:
-            continue
-    return found
+    bodies = [b"".join(part.split(end)[0].split()) for part in pem.split(begin)[1:]]
+    try:
+        return [base64.b64decode(body, validate=True) for body in bodies]
+    except ValueError:
+        return []

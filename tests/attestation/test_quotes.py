@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -241,6 +242,47 @@ QUOTE_FAULTS: list[tuple[str, int, str]] = [
 @pytest.mark.parametrize(("case", "at", "reason"), QUOTE_FAULTS, ids=[fault[0] for fault in QUOTE_FAULTS])
 def test_quote_faults(case: str, at: int, reason: str, platform: DevPlatform, dev_quote: bytes) -> None:
     assert re.search(reason, _why(_flipped(dev_quote, at), platform.collateral(DAY))), case
+
+
+FIXTURES = Path(__file__).parents[2] / "chain" / "fixtures"
+#: The table that the pallet's tests read too, with the pallet's name of each error.
+FAULTS = json.loads((FIXTURES / "faults.json").read_text())
+ERRORS = {
+    "malformed-quote": "MalformedQuote",
+    "unknown-root": "UnknownRoot",
+    "quote-rejected": "QuoteRejected",
+}
+
+
+def fixture(name: str) -> tuple[bytes, Collateral, int]:
+    """A quote that library and pallet verify alike, its collateral and its time."""
+    if name != "alice":
+        return sample(name)
+    made = json.loads((FIXTURES / "quotes.json").read_text())
+    collateral = Collateral.decode(bytes.fromhex(made["collateral"]["up_to_date"]))
+    return bytes.fromhex(made["quotes"][name]), collateral, made["now"]
+
+
+@pytest.mark.parametrize("fault", FAULTS["quotes"], ids=lambda fault: fault["case"])
+def test_library_and_pallet_refuse_a_fault_for_one_reason(fault: dict[str, Any]) -> None:
+    quote, collateral, now = fixture(fault["quote"])
+    with pytest.raises(AttestationError) as caught:
+        verify_quote(_flipped(quote, fault["at"]), collateral, now=now, roots=DEVELOPMENT_ROOTS)
+    assert ERRORS[caught.value.code] == fault["error"]
+    assert fault["reason"] in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FAULTS["certificates"])
+def test_library_and_pallet_refuse_each_flipped_certificate_for_one_reason(name: str) -> None:
+    quote, collateral, now = fixture(name)
+    verify_quote(quote, collateral, now=now, roots=DEVELOPMENT_ROOTS)
+    start = quote.index(b"-----BEGIN CERTIFICATE-----")
+    for error, offsets in FAULTS["certificates"][name].items():
+        for at in (start + offset for offset in offsets):
+            changed = quote[:at] + (b"A" if quote[at : at + 1] != b"A" else b"B") + quote[at + 1 :]
+            with pytest.raises(AttestationError) as caught:
+                verify_quote(changed, collateral, now=now, roots=DEVELOPMENT_ROOTS)
+            assert ERRORS[caught.value.code] == error, at - start
 
 
 COLLATERAL_FAULTS: list[tuple[str, str, str]] = [
