@@ -38,7 +38,7 @@ endif
 fuzz: setup ## for long: every decoder under libFuzzer, ten minutes each, then random graphs against ONNX Runtime
 	prover/fuzz/run.sh $(or $(SECONDS_EACH),600)
 	$(BIN)/python -m tests.fuzz $(or $(SECONDS_EACH),600)
-	PROOFWARD_FUZZ=5000 $(BIN)/python -m pytest tests/zkml/test_groth16_fuzz.py
+	PROOFWARD_FUZZ=5000 $(BIN)/python -m pytest tests/zkml/test_groth16_fuzz.py tests/zkml/test_converter_fuzz.py
 
 ceremony: setup $(VENV)/.bench contracts/node_modules/.ready ## a whole ceremony on the 2-D CNN, one of three contributors an enclave; prints its figures
 	$(BIN)/python -m tests.ceremony
@@ -79,7 +79,7 @@ lock: ## write both locks anew: the newest versions that our ranges allow
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet ./prover . ./node ./enclave_runtime ./demo setuptools==80.9.0
 	$(FREEZE) > requirements.lock
-	build/lock/bin/pip install --quiet --constraint requirements.lock '.[ezkl,publish,web3,dev]'
+	build/lock/bin/pip install --quiet --constraint requirements.lock '.[ezkl,fhir,publish,web3,dev]'
 	$(FREEZE) | grep -vxFf requirements.lock > requirements-dev.lock
 
 FREEZE := build/lock/bin/pip freeze --all | grep -vE '^(pip==|proofward)'

@@ -14,6 +14,7 @@ EXTRAS = {
     "eth_abi": "web3",
     "eth_account": "web3",
     "ezkl": "ezkl",
+    "fhir": "fhir",
     "hexbytes": "web3",
     "onnx": "publish",
     "onnxruntime": "publish",

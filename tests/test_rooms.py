@@ -37,7 +37,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.attestation": ("proofward.errors", "proofward.protocol", "proofward.check"),
     "proofward.chain": ("proofward.errors", "proofward.database", "proofward.logs", "proofward.protocol"),
     "proofward.chain.ethereum": ("proofward.chain", "proofward.logs", "proofward.protocol"),
-    "proofward.tables": ("proofward.errors",),
+    "proofward.tables": ("proofward.errors", "proofward.extras"),
     "proofward.devnet": ("proofward.chain", "proofward.processes", "proofward.checkout"),
     "proofward.evidence": (
         "proofward.errors",

@@ -46,6 +46,16 @@ TaskOption = Annotated[
         "regression or multi-target."
     ),
 ]
+OutputOption = Annotated[
+    str | None, typer.Option("--output", help="Of several outputs, the one that is proven, by its name.")
+]
+LoincOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--loinc",
+        help="LOINC codes by feature name, as a JSON object: FHIR Observations are matched by them.",
+    ),
+]
 TruthOption = Annotated[
     str | None,
     typer.Option(help="The truth's column by its name; default: the one that is no feature, or the last."),
@@ -84,6 +94,8 @@ def publish(
     lane: LaneOption = "auto",
     batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
     task: TaskOption = None,
+    output: OutputOption = None,
+    loinc: LoincOption = None,
     truth: TruthOption = None,
     ignore_extra_columns: IgnoreExtra = False,
     accuracy_bound: AccuracyBound = 0.005,
@@ -119,7 +131,7 @@ def publish(
             lane=lane,
             batch=batch,
             choices=building.Choices(
-                task, truth, ignore_extra_columns, accuracy_bound, max_disagreement, max_shift
+                task, truth, ignore_extra_columns, accuracy_bound, max_disagreement, max_shift, output, loinc
             ),
             srs=srs,
             progress=lambda line: note(as_json, line),
@@ -176,6 +188,8 @@ def compile_model(
     lane: LaneOption = "auto",
     batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
     task: TaskOption = None,
+    output: OutputOption = None,
+    loinc: LoincOption = None,
     truth: TruthOption = None,
     ignore_extra_columns: IgnoreExtra = False,
     accuracy_bound: AccuracyBound = 0.005,
@@ -192,7 +206,9 @@ def compile_model(
     """
     from proofward.publisher import build as building
 
-    choices = building.Choices(task, truth, ignore_extra_columns, accuracy_bound, max_disagreement, max_shift)
+    choices = building.Choices(
+        task, truth, ignore_extra_columns, accuracy_bound, max_disagreement, max_shift, output, loinc
+    )
     with reporting(as_json):
         if dry_run:
             taken, found = building.dry_run(

@@ -3,8 +3,9 @@ loaded."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofward import extras, zkml
-from proofward.tables import Table, TableError, arrange, read_table, split_truth
+from proofward.tables import Table, TableError, arrange, is_loinc, read_table, split_truth
 from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, load_artifact
+from proofward.zkml.ends import Single, single
 from proofward.zkml.external import whole
 from proofward.zkml.lanes import Estimate
 from proofward.zkml.manifest import Feature, Task, Wishes
@@ -29,7 +31,9 @@ class Choices:
     """What a publisher decides about a model, beside its files.
 
     Args:
-        task: what the outputs are, where the model leaves it open. truth: the header's name of the truth's
+        task: what the outputs are, where the model leaves it open. output: of several outputs, the one that
+            is proven. loinc: a JSON object of LOINC codes by feature name. truth: the header's name of the
+            truth's
             column. ignore_extra: leave out columns that the model has no feature for. accuracy_bound,
             max_disagreement, max_shift: see :func:`proofward.zkml.compile_model`.
     """
@@ -40,6 +44,8 @@ class Choices:
     accuracy_bound: float = 0.005
     max_disagreement: float | None = None
     max_shift: float = MAX_SHIFT
+    output: str | None = None
+    loinc: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,11 +83,10 @@ def artifact(
         return load_artifact(source)
     if lane not in LANES:
         raise CompileError(f"there is no lane {lane!r}: use one of {', '.join(LANES)}", code="usage")
-    onnx, taken_in = read_onnx(source)
-    if taken_in:
-        progress(
-            f"the weights beside {source} are taken into the artefact's model.onnx, whose digest covers them"
-        )
+    model = read_onnx(source, choices.output)
+    onnx = model.onnx
+    for line in model.notes:
+        progress(line)
     out = out or source.with_suffix(".proofward")
     if (out / "public" / "manifest.json").is_file():
         found = load_artifact(out)
@@ -93,8 +98,7 @@ def artifact(
         )
     if calibration is None:
         raise CompileError("compiling needs representative records: give --calibration", code="usage")
-    tables = records(calibration, evaluation, choices, progress)
-    extras.need("publish")
+    tables = records(calibration, evaluation, choices, progress, model.features)
     return compile_model(
         onnx,
         tables.calibration,
@@ -122,10 +126,12 @@ def dry_run(
     """What compiling the ONNX file would give, without keys and files. Raises ZkmlError, TableError."""
     if lane not in LANES:
         raise CompileError(f"there is no lane {lane!r}: use one of {', '.join(LANES)}", code="usage")
-    extras.need("publish")
-    tables = records(calibration, evaluation, choices, progress)
+    model = read_onnx(source, choices.output)
+    for line in model.notes:
+        progress(line)
+    tables = records(calibration, evaluation, choices, progress, model.features)
     return zkml.dry_run(
-        read_onnx(source)[0],
+        model.onnx,
         tables.calibration,
         batch=batch,
         progress=progress,
@@ -154,25 +160,57 @@ def _wanted(tables: Records, lane: str, choices: Choices) -> _Wanted:
     }
 
 
-def read_onnx(source: Path) -> tuple[bytes, bool]:
-    """The ONNX file's bytes, weights beside it taken in, and whether there were any. Raises CompileError."""
+def read_onnx(source: Path, output: str | None = None) -> Single:
+    """The ONNX file with the weights beside it, its inputs joined in one, and of several outputs the one
+    named.
+
+    Raises CompileError, UnsupportedModel.
+    """
+    extras.need("publish")
     try:
-        return whole(source)
+        onnx, taken_in = whole(source)
     except OSError as error:
         raise CompileError(f"cannot read {source}: {error.strerror}", code="not-found") from error
+    found = single(onnx, output)
+    beside = f"the weights beside {source} are taken into the artefact's model.onnx, whose digest covers them"
+    return replace(found, notes=[beside, *found.notes]) if taken_in else found
 
 
-def records(calibration: Path, evaluation: Path | None, choices: Choices, progress: Progress) -> Records:
+def records(
+    calibration: Path,
+    evaluation: Path | None,
+    choices: Choices,
+    progress: Progress,
+    inputs: Sequence[str] | None = None,
+) -> Records:
     """Read calibration and held-out records; a truth column that calibration has too is left out of it.
 
-    Raises TableError.
+    `inputs` are the model's own names of its features, where it has any: a header is matched by them.
+    Raises
+    TableError.
     """
     table = read_table(calibration)
     if choices.truth is not None and table.names is not None and choices.truth in table.names:
         table = table.taken([i for i, name in enumerate(table.names) if name != choices.truth])
     features = features_of(table)
     width = table.columns
-    x = arrange(table, features, width, allow_missing=True, note=progress)
+    if inputs is not None:
+        if features is not None:
+            units = {feature.name: feature.unit for feature in features}
+            features = [Feature(name=name, unit=units.get(name)) for name in inputs]
+        else:
+            features = [Feature(name=name) for name in inputs]
+        width = len(inputs)
+    if choices.loinc is not None:
+        features = coded(features, choices.loinc)
+    x = arrange(
+        table,
+        features,
+        width,
+        ignore_extra=choices.ignore_extra and inputs is not None,
+        allow_missing=True,
+        note=progress,
+    )
     if evaluation is None:
         return Records(x, None, features, None)
     names = None if features is None else [feature.name for feature in features]
@@ -199,7 +237,38 @@ def features_of(table: Table) -> list[Feature] | None:
             f"{table.source}, column {unnamed + 1} has no name (a data frame's index?); remove it or name it"
         )
     units: Sequence[str] = table.units or [""] * table.columns
-    return [Feature(name=name, unit=unit or None) for name, unit in zip(table.names, units, strict=True)]
+    return [
+        Feature(name=name, unit=unit or None, loinc=name if table.coded else None)
+        for name, unit in zip(table.names, units, strict=True)
+    ]
+
+
+def coded(features: Sequence[Feature] | None, source: Path) -> list[Feature]:
+    """The features with their LOINC codes, from a JSON object by feature name. Raises TableError,
+    CompileError."""
+    try:
+        codes = json.loads(source.read_text())
+    except OSError as error:
+        raise CompileError(f"cannot read {source}: {error.strerror}", code="not-found") from error
+    except ValueError:
+        codes = None
+    if not isinstance(codes, dict) or not all(isinstance(code, str) for code in codes.values()):
+        raise TableError(
+            f'{source} is no JSON object of LOINC codes by feature name, such as {{"hb": "718-7"}}'
+        )
+    if features is None:
+        raise TableError(f"{source} names features, and neither calibration's header nor the model does")
+    unknown = sorted(codes.keys() - {feature.name for feature in features})
+    if unknown:
+        raise TableError(f"{source} names {unknown[0]!r}, which is no feature of the model")
+    wrong = next((code for code in codes.values() if not is_loinc(code)), None)
+    if wrong is not None:
+        raise TableError(f"{source}: {wrong[:20]!r} is no LOINC code; its check digit is wrong, or its form")
+    if len(set(codes.values())) != len(codes):
+        raise TableError(f"{source} gives two features one LOINC code")
+    return [
+        feature.model_copy(update={"loinc": codes.get(feature.name, feature.loinc)}) for feature in features
+    ]
 
 
 def setup_request(
@@ -217,9 +286,12 @@ def setup_request(
     wishes. Raises TableError, CompileError."""
     if choices.task is not None and choices.task not in TASKS:
         raise CompileError(f"there is no task {choices.task!r}: use one of {', '.join(TASKS)}", code="usage")
-    tables = records(calibration, evaluation, choices, progress)
+    model = read_onnx(source, choices.output)
+    for line in model.notes:
+        progress(line)
+    tables = records(calibration, evaluation, choices, progress, model.features)
     request: dict[str, Any] = {
-        "onnx": read_onnx(source)[0],
+        "onnx": model.onnx,
         "name": name or source.stem,
         "lane": lane,
         "batch": batch,

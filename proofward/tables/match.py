@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward.tables.convert import conversion
 from proofward.tables.errors import TableError
 from proofward.tables.table import Table
 from proofward.tables.units import canonical
@@ -24,6 +26,10 @@ class FeatureLike(Protocol):
         """The name in a table's header."""
 
     @property
+    def loinc(self) -> str | None:
+        """Its LOINC code, where FHIR results are matched with it."""
+
+    @property
     def unit(self) -> str | None:
         """The unit, as a header writes it; None: nobody says."""
 
@@ -37,7 +43,7 @@ def arrange(
     allow_missing: bool = False,
     note: Note = lambda _line: None,
 ) -> NDArray[np.float64]:
-    """The records as float64 ``[n, width]`` in the model's order.
+    """The records as float64 `[n, width]` in the model's order.
 
     Args:
         features: the model's features in order, or None where it names none; then the count decides.
@@ -48,7 +54,9 @@ def arrange(
     """
     for line in table.notes:
         note(line)
-    if table.names is None:
+    if table.coded:
+        found = _by_code(table, features, ignore_extra, note)
+    elif table.names is None:
         _check_count(table, width)
         if features is not None:
             order = ", ".join(f.name for f in features[:6]) + (", ..." if len(features) > 6 else "")
@@ -73,8 +81,8 @@ def split_truth(
 ) -> tuple[Table, Table]:
     """Features and truth of held-out records.
 
-    The truth is the column named ``truth``; else, where both have names, what is no feature; else the last
-    columns beyond the model's ``width``. Raises TableError.
+    The truth is the column named `truth`; else, where both have names, what is no feature; else the last
+    columns beyond the model's `width`. Raises TableError.
     """
     names = table.names
     if truth is not None:
@@ -145,20 +153,55 @@ def _by_name(table: Table, features: Sequence[FeatureLike], ignore_extra: bool, 
     found = table.taken([at[name] for name in wanted])
     if table.names != tuple(wanted) and not extra:
         note(f"{table.source}: columns are in another order than the model's and were matched by name")
-    _check_units(found, features)
+    return _in_units(found, features, note)
+
+
+def _by_code(table: Table, features: Sequence[FeatureLike] | None, ignore_extra: bool, note: Note) -> Table:
+    """FHIR results in the model's order, by the LOINC codes that its features have."""
+    codes = [feature.loinc for feature in features or []]
+    uncoded = [feature.name for feature in features or [] if feature.loinc is None]
+    if features is None or uncoded:
+        which = f"its features {_some(uncoded)} have" if uncoded else "it names no features, hence has"
+        raise TableError(
+            f"{table.source} holds FHIR Observations, which are matched by LOINC codes, and the model "
+            f"has none: {which} "
+            "no codes; compile it with --loinc, or give the values by feature name"
+        )
+    assert table.names is not None
+    named = {feature.loinc: feature.name for feature in features}
+    table = replace(table, names=tuple(named.get(code, f"LOINC {code}") for code in table.names), coded=False)
+    assert len(set(codes)) == len(codes)
+    found = _by_name(table, features, ignore_extra, note)
+    for i, feature in enumerate(features):
+        given = found.units[i] if found.units else ""
+        if bool(given) != bool(feature.unit) and not np.isnan(found.values[:, i]).all():
+            one, other = (given, "no unit") if given else ("no unit", feature.unit)
+            raise TableError(
+                f"{table.source}, {feature.name} (LOINC {feature.loinc}) is in {one} and the model says "
+                f"{other}; "
+                "a number alone cannot be compared: name the unit in calibration's header too"
+            )
     return found
 
 
-def _check_units(table: Table, features: Sequence[FeatureLike]) -> None:
+def _in_units(table: Table, features: Sequence[FeatureLike], note: Note) -> Table:
+    """The table in the model's units, converted where that is arithmetic alone."""
     if table.units is None:
-        return
+        return table
+    values = table.values.copy()
     for i, feature in enumerate(features):
         given = table.units[i]
-        if given and feature.unit and canonical(given) != canonical(feature.unit):
+        if not given or not feature.unit or canonical(given) == canonical(feature.unit):
+            continue
+        how = conversion(given, feature.unit)
+        if how is None:
             raise TableError(
                 f"{table.source}, {table.column(i)} is in {given} and the model takes {feature.unit}; "
-                "convert it first"
+                "no arithmetic leads from one to the other, so convert it for this substance first"
             )
+        values[:, i] = [how.of(value) for value in values[:, i].tolist()]
+        note(f"{table.source}, {table.column(i)}: converted from {given} to {feature.unit}")
+    return replace(table, values=values)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 
 from proofward.tables import fields, units
 from proofward.tables.errors import TableError
+from proofward.tables.fhir import fhir_table, is_fhir
 from proofward.tables.table import Table
 
 MAX_BYTES = 256 << 20
@@ -114,16 +115,19 @@ def _csv_table(text: str, name: str, notes: list[str]) -> Table:
 
 
 def _dialect(text: str) -> tuple[str, int, str]:
-    """The text without Excel's ``sep=`` line, how many lines were cut, and the delimiter."""
+    """The text without blank lines before it and Excel's `sep=` line, how many lines were cut, the
+    delimiter."""
+    blank = len(text) - len(text.lstrip("\n"))
+    text = text[blank:]
     head, _, rest = text.partition("\n")
     bare = head.strip().strip('"').lower()
     if bare.startswith("sep=") and len(bare) == 5:
-        return rest, 1, bare[4] if bare[4] in ",;|" else ","
+        return rest, blank + 1, bare[4] if bare[4] in ",;|" else ","
     if head.strip(' "') == "sep=\t":
-        return rest, 1, "\t"
+        return rest, blank + 1, "\t"
     line = next((line for line in text.split("\n") if line.strip()), "")
     unquoted = "".join(part for part in line.split('"')[0::2])
-    return text, 0, next((mark for mark in "\t;|" if mark in unquoted), ",")
+    return text, blank, next((mark for mark in "\t;|" if mark in unquoted), ",")
 
 
 def _parsed(text: str, name: str, delimiter: str, skipped: int) -> list[tuple[int, list[str]]]:
@@ -230,7 +234,7 @@ def _unit_of(field: str) -> str:
 
 
 def _split_units(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """``age [years]`` is the column ``age`` in years."""
+    """`age [years]` is the column `age` in years."""
     parts = [
         (name[: name.rindex("[")].strip(), name[name.rindex("[") + 1 : -1])
         if name.endswith("]") and "[" in name
@@ -283,6 +287,8 @@ def _json_table(text: str, name: str, notes: list[str]) -> Table:
         raise TableError(
             f"{name} is not JSON: give a list of numbers, a list of such lists, or objects by feature name"
         ) from None
+    if is_fhir(value):
+        return fhir_table(value, name, notes)
     if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
         return _json_objects(value if isinstance(value, list) else [value], name, notes)
     rows = value if isinstance(value, list) and value and isinstance(value[0], list) else [value]
@@ -303,7 +309,7 @@ def _json_objects(records: list[Any], name: str, notes: list[str]) -> Table:
         if not isinstance(record, dict):
             raise TableError(f"{name}, record {at + 1}: not an object as the first record is")
         if "resourceType" in record:
-            raise TableError(f"{name} is a FHIR resource; give its values as an object by feature name")
+            raise TableError(f"{name}, record {at + 1} is a FHIR resource among other objects; give one kind")
     names = tuple(unicodedata.normalize("NFC", str(key).strip()) for key in records[0])
     if not names:
         raise TableError(f"{name}, record 1 is empty")

@@ -14,11 +14,12 @@ class Table:
 
     Args:
         source: what the messages call the file.
-        values: float64 ``[records, columns]``; NaN where a value is missing.
+        values: float64 `[records, columns]`; NaN where a value is missing.
         lines: line (CSV) or position (JSON, from 1) of each record.
         names: the header's names, or None without a header. An empty name is a column without one.
-        units: the units row's or the header's ``[unit]``, one a column, "" where none is given.
+        units: the units row's or the header's `[unit]`, one a column, "" where none is given.
         notes: what the reader decided and the user ought to see.
+        coded: the names are LOINC codes, to be matched with the features' own.
     """
 
     source: str
@@ -27,6 +28,7 @@ class Table:
     names: tuple[str, ...] | None = None
     units: tuple[str, ...] | None = None
     notes: tuple[str, ...] = field(default=())
+    coded: bool = False
 
     @property
     def columns(self) -> int:
@@ -39,7 +41,7 @@ class Table:
         return f"column {index + 1}" + (f" ({name})" if name else "")
 
     def taken(self, order: list[int]) -> Table:
-        """The columns of ``order``, in that order."""
+        """The columns of `order`, in that order."""
         return Table(
             self.source,
             self.values[:, order],
@@ -47,4 +49,5 @@ class Table:
             tuple(self.names[i] for i in order) if self.names is not None else None,
             tuple(self.units[i] for i in order) if self.units is not None else None,
             self.notes,
+            self.coded,
         )

@@ -32,7 +32,11 @@ from proofward.zkml.quantiser import AffineQuantiser
 from proofward.zkml.report import MAX_DISAGREEMENT, MAX_SHIFT, Bounds
 
 MAX_ONNX_BYTES = 64 << 20
-KEPT_BACK = 5  # one record in so many is kept back for the report where none is held out
+DEFAULT_BOUNDS = Bounds()
+KEPT_BACK = (
+    5  # one record in so many is kept back: for the report where none is held out, then for the choice
+)
+CHOOSING = 20  # fewer records choose nothing
 
 Floats = NDArray[np.float64]
 
@@ -68,7 +72,7 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
     (ezkl). Raises UnsupportedModel (operator and node named), AccuracyError, CompileError, LaneUnavailable.
     The artifact's lane_reason says why its lane was chosen.
     """
-    request = _request(
+    request = compile_request(
         onnx,
         calibration,
         evaluation,
@@ -83,7 +87,7 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
     request.progress(f"lane {chosen.name}: {reason}")
     with fresh_directory(out) as staging:
         (staging / "private" / "model.onnx").write_bytes(onnx)
-        with _plainly(chosen):
+        with plainly(chosen):
             compiled = chosen.compile(request, staging)
         require(compiled.accuracy, accuracy_bound)
         report.require(compiled.accuracy, request.bounds)
@@ -135,7 +139,7 @@ def dry_run(
     where no integers within the bounds are found.
     """
     bounds = _bounds(accuracy_bound, max_disagreement, max_shift)
-    request = _request(
+    request = compile_request(
         onnx,
         calibration,
         evaluation,
@@ -147,7 +151,7 @@ def dry_run(
     )
     chosen, reason = choose_lane(onnx, batch, lane)
     request.progress(f"lane {chosen.name}: {reason}")
-    with _plainly(chosen):
+    with plainly(chosen):
         return chosen.name, chosen.estimate(request)
 
 
@@ -155,16 +159,16 @@ def _bounds(loss: float, disagreement: float | None, shift: float) -> Bounds:
     return Bounds(loss, max(MAX_DISAGREEMENT, loss) if disagreement is None else disagreement, shift)
 
 
-def _request(
+def compile_request(
     onnx: bytes,
     calibration: NDArray[np.float64],
-    evaluation: Evaluation | None,
+    evaluation: Evaluation | None = None,
     *,
-    name: str,
-    bounds: Bounds,
-    task: Task | None,
-    batch: int,
-    progress: Progress | None,
+    name: str = "model",
+    bounds: Bounds = DEFAULT_BOUNDS,
+    task: Task | None = None,
+    batch: int = 1,
+    progress: Progress | None = None,
 ) -> CompileRequest:
     """The arguments, checked. Raises CompileError, UnsupportedModel."""
     if not 0 < len(onnx) <= MAX_ONNX_BYTES:
@@ -172,11 +176,12 @@ def _request(
     refuse_external(onnx)
     if not 1 <= batch <= MAX_BATCH:
         raise CompileError(f"batch must be 1 to {MAX_BATCH}, got {batch}")
-    ranges, held_out = _split(_table(calibration), evaluation)
+    search, choice, held_out = _split(_table(calibration), evaluation)
     return CompileRequest(
         onnx=onnx,
         name=name,
-        calibration=ranges,
+        calibration=search,
+        choice=choice,
         held_out=held_out,
         bounds=bounds,
         task=task,
@@ -186,7 +191,7 @@ def _request(
 
 
 @contextmanager
-def _plainly(chosen: Lane) -> Iterator[None]:
+def plainly(chosen: Lane) -> Iterator[None]:
     """An exception of a library becomes a refusal with its first line."""
     try:
         yield
@@ -246,20 +251,29 @@ def _table(data: NDArray[np.float64]) -> NDArray[np.float64]:
     return table.reshape(len(table), -1)
 
 
-def _split(calibration: Floats, evaluation: Evaluation | None) -> tuple[Floats, HeldOut]:
-    """Records for ranges and plan, and those for the report: never the same ones."""
-    if evaluation is not None:
-        x, y = _table(evaluation.x), np.asarray(evaluation.y)
-        if len(y) != len(x) or not np.isfinite(y.astype(np.float64)).all():
-            raise CompileError("held-out records need one finite truth each")
-        truth: Floats = y.astype(np.float64).reshape(len(y), -1)
-        return calibration, HeldOut(x, truth[:, 0] if truth.shape[1] == 1 else truth)
-    order = np.random.default_rng(0).permutation(len(calibration))
-    kept = max(1, len(calibration) // KEPT_BACK)
-    rest = np.sort(order[kept:])
-    if not len(rest):
-        return calibration, HeldOut(calibration, None)
-    return calibration[rest], HeldOut(calibration[np.sort(order[:kept])], None)
+def _split(calibration: Floats, evaluation: Evaluation | None) -> tuple[Floats, Floats | None, HeldOut]:
+    """Records to search with, to choose by, and to report on: never the same ones, where there are enough."""
+    if evaluation is None:
+        rest, kept = _kept_back(calibration)
+        held_out = HeldOut(kept, None) if len(rest) else HeldOut(calibration, None)
+        return *_chosen_by(rest if len(rest) else calibration), held_out
+    x, y = _table(evaluation.x), np.asarray(evaluation.y)
+    if len(y) != len(x) or not np.isfinite(y.astype(np.float64)).all():
+        raise CompileError("held-out records need one finite truth each")
+    truth: Floats = y.astype(np.float64).reshape(len(y), -1)
+    return *_chosen_by(calibration), HeldOut(x, truth[:, 0] if truth.shape[1] == 1 else truth)
+
+
+def _chosen_by(calibration: Floats) -> tuple[Floats, Floats | None]:
+    search, choice = _kept_back(calibration)
+    return (search, choice) if len(choice) >= CHOOSING else (calibration, None)
+
+
+def _kept_back(records: Floats) -> tuple[Floats, Floats]:
+    """The records without one in KEPT_BACK, and these, in their order: one of them at least."""
+    order = np.random.default_rng(0).permutation(len(records))
+    kept = max(1, len(records) // KEPT_BACK)
+    return records[np.sort(order[kept:])], records[np.sort(order[:kept])]
 
 
 def _named(spec: InputSpec, features: Sequence[Feature] | None) -> InputSpec:

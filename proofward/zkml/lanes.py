@@ -42,9 +42,12 @@ class Proof:
 class CompileRequest:
     """What compile_model hands a lane.
 
-    Ranges and plan come from `calibration` [n, features]; `held_out` decides nothing and is reported on: with
-    the truth where the publisher gave it, else records kept back from calibration. setup is what the caller
-    asks for ("attested" when an enclave runs it); srs only matters to lanes with a universal setup.
+    Plans are searched for with `calibration` [n, features] and chosen among by `choice`, where there are
+    enough
+    records for that; ranges hold both. `held_out` decides nothing and is reported on: with the truth where
+    the
+    publisher gave it, else records kept back from calibration. setup is what the caller asks for ("attested"
+    when an enclave runs it); srs only matters to lanes with a universal setup.
     """
 
     onnx: bytes
@@ -58,6 +61,13 @@ class CompileRequest:
     setup: Setup = "dev"
     srs: Path | None = None
     cache: Path | None = None
+    choice: NDArray[np.float64] | None = None
+
+    @property
+    def everything(self) -> NDArray[np.float64]:
+        """The records that ranges come from, [n, features]."""
+        parts = [self.calibration] if self.choice is None else [self.calibration, self.choice]
+        return np.concatenate(parts)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class Feature(_Strict):
     name: str = Field(min_length=1, max_length=128)
     unit: str | None = Field(default=None, min_length=1, max_length=64)
     values: list[float] | None = Field(default=None, min_length=1, max_length=2)
+    loinc: str | None = Field(default=None, pattern=r"^[0-9]{1,7}-[0-9]$")
 
 
 class Wishes(_Strict):
@@ -72,6 +73,9 @@ class InputSpec(_Strict):
             raise ValueError("features must name each of the quantiser's inputs")
         if len({feature.name for feature in self.features}) != len(self.features):
             raise ValueError("two features have the same name")
+        codes = [feature.loinc for feature in self.features if feature.loinc is not None]
+        if len(set(codes)) != len(codes):
+            raise ValueError("two features have the same LOINC code")
         return self
 
 
@@ -97,15 +101,18 @@ class OutputSpec(_Strict):
 class Report(_Strict):
     """The integers beside the float model, on records that chose nothing.
 
-    `refused` of the records given lie outside the calibrated range and are in no other figure. Intervals
-    are of
-    95 %: Wilson's for shares, a bootstrap's for r2. `agreement` is the share of decisions equal to the float
-    model's (of a regression: absent); false negatives and positives are flips of its decisions, counted for
-    binary and multi-label models. Shifts are between the scores: of probabilities where the model has
-    them, of
-    its scores where it has none, and of a regression in standard deviations of its answers (`shift_of`).
+    `searched` and `chosen` other records served before, to search for the integers and to choose among those
+    found (absent: trees need no search; too few records choose nothing). `refused` of the records given lie
+    outside the calibrated range and are in no other figure. Intervals are of 95 %: Wilson's for shares, a
+    bootstrap's for r2. `agreement` is the share of decisions equal to the float model's (of a regression:
+    absent); false negatives and positives are flips of its decisions, counted for binary and multi-label
+    models. Shifts are between the scores: of probabilities where the model has them, of its scores where it
+    has
+    none, and of a regression in standard deviations of its answers (`shift_of`).
     """
 
+    searched: int | None = Field(default=None, ge=0)
+    chosen: int | None = Field(default=None, ge=0)
     given: int = Field(ge=0)
     refused: int = Field(ge=0)
     held_out: bool

@@ -22,6 +22,7 @@ HALF_STEP = 0.5 + 1e-9
 FLAG_SLACK = 1e-3  # what float32 records lose of a flag's two values
 
 Floats = NDArray[np.float64]
+Ranked = tuple[Annotated[int, Field(ge=0, lt=MAX_FEATURES)], Annotated[int, Field(ge=0, le=1 << 13)]]
 Filled = tuple[Annotated[int, Field(ge=0, lt=MAX_FEATURES)], float]
 Integers = NDArray[np.int64]
 
@@ -33,7 +34,8 @@ class _Strict(BaseModel):
 class AffineQuantiser(_Strict):
     """Per-feature affine map. `scale` is steps per unit (> 0); `low` and `high` are inclusive integer
     bounds. `flags` are the features that take the values of their steps alone, nothing in between;
-    `imputed` has (feature, value) pairs: the value that the model itself puts in a missing one's place."""
+    `imputed` has (feature, value) pairs: the value that the model itself puts in a missing one's place.
+    `integers`: the model's own input takes whole numbers alone."""
 
     kind: Literal["affine"] = "affine"
     scale: list[float] = Field(min_length=1, max_length=MAX_FEATURES)
@@ -42,6 +44,7 @@ class AffineQuantiser(_Strict):
     high: list[int]
     flags: list[int] = Field(default_factory=list, max_length=MAX_FEATURES)
     imputed: list[Filled] = Field(default_factory=list, max_length=MAX_FEATURES)
+    integers: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> AffineQuantiser:
@@ -71,6 +74,7 @@ class AffineQuantiser(_Strict):
     def quantize(self, x: Floats) -> Integers:
         """[n, features] floats to int64 of the same shape. Raises InputRangeError."""
         x = _rows(filled(x, self.imputed), self.features)
+        _refuse_fractions(x, self.integers)
         with np.errstate(over="ignore"):
             exact = (x - np.array(self.offset)) * np.array(self.scale)
             steps = np.rint(exact)
@@ -101,6 +105,7 @@ class AffineQuantiser(_Strict):
             steps = np.rint(exact)
             low, high = self.bounds()
             fits = (steps >= low) & (steps <= high) & (np.abs(exact - steps) <= self._tolerance())
+            fits &= _whole(x, self.integers)
         return np.asarray(fits.all(axis=1))
 
     def allowed(self, feature: int) -> str:
@@ -120,16 +125,28 @@ class AffineQuantiser(_Strict):
 
 
 class ThresholdQuantiser(_Strict):
-    """Per-feature ranks among strictly increasing float32 thresholds. Any finite float is in range."""
+    """Per-feature ranks among strictly increasing float32 thresholds. Any finite float is in range.
+
+    `missing` has (feature, rank) pairs: the rank of a missing value (NaN) where the trees have a direction
+    for it; one more than there are thresholds where they send it now this way and now that. `integers`: the
+    model's own input takes whole numbers alone.
+    """
 
     kind: Literal["thresholds"] = "thresholds"
     thresholds: list[list[float]] = Field(min_length=1, max_length=MAX_FEATURES)
     imputed: list[Filled] = Field(default_factory=list, max_length=MAX_FEATURES)
+    missing: list[Ranked] | None = Field(default=None, min_length=1, max_length=MAX_FEATURES)
+    integers: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _increasing(self) -> ThresholdQuantiser:
         if any(a >= b for row in self.thresholds for a, b in pairwise(row)):
             raise ValueError("thresholds must be strictly increasing")
+        for feature, rank in self.missing or []:
+            if feature >= len(self.thresholds) or rank > len(self.thresholds[feature]) + 1:
+                raise ValueError("missing must name features, and ranks that they have")
+        if len({feature for feature, _ in self.missing or []}) != len(self.missing or []):
+            raise ValueError("missing names a feature twice")
         return self
 
     @property
@@ -140,16 +157,46 @@ class ThresholdQuantiser(_Strict):
     def bounds(self) -> tuple[Integers, Integers]:
         """Inclusive integer bounds, each of shape [features]."""
         high = np.array([len(row) for row in self.thresholds], dtype=np.int64)
+        for feature, rank in self.missing or []:
+            high[feature] = max(high[feature], rank)
         return np.zeros_like(high), high
 
     def quantize(self, x: Floats) -> Integers:
         """[n, features] floats to int64 ranks of that shape. Raises InputRangeError on NaN or infinity."""
-        single = _rows(filled(x, self.imputed), self.features).astype(np.float32).astype(np.float64)
+        table = np.array(filled(x, self.imputed), dtype=np.float64, ndmin=2)
+        gaps = self._gaps(table)
+        single = _rows(np.where(gaps, 0.0, table), self.features)
+        _refuse_fractions(single, self.integers)
+        with np.errstate(over="ignore"):
+            single = _rows(single.astype(np.float32).astype(np.float64), self.features)
         ranks = [
             np.searchsorted(np.array(row, dtype=np.float64), single[:, i], side="left")
             for i, row in enumerate(self.thresholds)
         ]
-        return np.stack(ranks, axis=1).astype(np.int64)
+        found = np.stack(ranks, axis=1).astype(np.int64)
+        for feature, rank in self.missing or []:
+            found[gaps[:, feature], feature] = rank
+        return found
+
+    def taken(self, x: Floats) -> NDArray[np.bool_]:
+        """Which of the records [n, features] quantize() takes."""
+        table = filled(x, self.imputed)
+        table = np.where(self._gaps(table), 0.0, table)
+        with np.errstate(over="ignore"):
+            fits = np.isfinite(table.astype(np.float32)) & _whole(table, self.integers)
+        return np.asarray(fits.all(axis=1))
+
+    def _gaps(self, table: Floats) -> NDArray[np.bool_]:
+        """Missing values that have a rank, [n, features]."""
+        gaps = np.zeros(table.shape, dtype=bool)
+        known = [feature for feature, _ in self.missing or [] if table.ndim == 2 and feature < table.shape[1]]
+        gaps[:, known] = np.isnan(table[:, known])
+        return gaps
+
+
+def takes_missing(quantiser: AffineQuantiser | ThresholdQuantiser) -> bool:
+    """Whether any feature's value may be missing (NaN)."""
+    return bool(quantiser.imputed) or (isinstance(quantiser, ThresholdQuantiser) and bool(quantiser.missing))
 
 
 Quantiser = Annotated[AffineQuantiser | ThresholdQuantiser, Field(discriminator="kind")]
@@ -175,6 +222,23 @@ def filled(x: Floats, imputed: list[Filled]) -> Floats:
         if feature < table.shape[1]:
             table[np.isnan(table[:, feature]), feature] = value
     return table
+
+
+def _whole(x: Floats, integers: bool | None) -> NDArray[np.bool_]:
+    """Which values a model of integers takes, [n, features]; float64 holds them up to 2**53."""
+    if not integers:
+        return np.ones(x.shape, dtype=bool)
+    return np.asarray((x == np.rint(x)) & (np.abs(x) <= 2.0**53))
+
+
+def _refuse_fractions(x: Floats, integers: bool | None) -> None:
+    odd = np.argwhere(~_whole(x, integers))
+    if len(odd):
+        row, feature = (int(i) for i in odd[0])
+        raise InputRangeError(
+            f"record {row}, feature {feature} is no whole number, and the model's own input takes no other; "
+            "check the columns' order, or export the model with a float input"
+        )
 
 
 def _rows(x: Floats, features: int) -> Floats:

@@ -20,6 +20,7 @@ MAX_REFUSED = 0.1
 MIN_CALIBRATION, FEW_RECORDS = 20, 50
 _Z = 1.959964  # 95 %
 _RESAMPLES = 400
+_WINDOW = 16
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Scores:
     """Both models' answers to the same records.
 
     Args:
-        decision: how the scores are read. float_, integer: [n, length], each read by ``decide``.
+        decision: how the scores are read. float_, integer: [n, length], each read by `decide`.
         float_shown, integer_shown: the same where a shift is measured: probabilities, or scores.
         shift_of: what the shown numbers are.
     """
@@ -56,7 +57,7 @@ class Scores:
 
     @property
     def shifts(self) -> Floats:
-        """|integer - float| of each score, [n, length], in the unit of ``shift_of``."""
+        """|integer - float| of each score, [n, length], in the unit of `shift_of`."""
         gap = np.abs(self.integer_shown - self.float_shown)
         if self.shift_of == "probability" or not len(gap):
             return gap
@@ -70,6 +71,39 @@ class Scores:
             return np.zeros(len(self.float_), dtype=bool)
         return np.asarray(decide(self.decision, self.float_) != decide(self.decision, self.integer))
 
+    @property
+    def flip_rate(self) -> float:
+        """The share of flips to expect on other records: every shift of a decision's lead seen here, held
+        against the leads next to its own. A count of flips alone flatters whoever chose among many for
+        having none."""
+        if self.decision == "value" or not len(self.float_):
+            return 0.0
+        theirs, ours = self._leads(self.float_shown), self._leads(self.integer_shown)
+        lead, shift = np.abs(theirs).reshape(-1), np.abs(ours - theirs).reshape(-1)
+        order = np.argsort(lead, kind="stable")
+        lead, shift = lead[order], shift[order]
+        # Shifts of records with a like lead: they are larger where the scores are.
+        offsets = range(-min(_WINDOW, len(lead) - 1), min(_WINDOW, len(lead) - 1) + 1)
+        at = np.arange(len(lead))
+        larger = [shift[np.clip(at + offset, 0, len(lead) - 1)] > lead for offset in offsets]
+        return float(np.mean(larger)) / 2
+
+    def _leads(self, shown: Floats) -> Floats:
+        """How far each decision is from the other one: log odds of probabilities, else a difference of
+        scores."""
+        if self.shift_of == "probability":
+            inside = np.clip(shown, 1e-9, 1 - 1e-9)
+            shown = (
+                np.log(inside / (1 - inside))
+                if self.decision in ("sigmoid", "multilabel")
+                else np.log(inside)
+            )
+        if self.decision in ("sigmoid", "multilabel"):
+            return shown
+        order = np.argsort(self.float_shown, axis=1, kind="stable")[:, -2:]
+        pair = np.take_along_axis(shown, order, axis=1)
+        return np.asarray(pair[:, 1] - pair[:, 0])
+
 
 def probabilities(decision: Decision, scores: Floats) -> Floats:
     """Logits to probabilities, [n, length]."""
@@ -82,7 +116,7 @@ def probabilities(decision: Decision, scores: Floats) -> Floats:
 def report(
     scores: Scores, truth: NDArray[np.float64] | NDArray[np.int64] | None, *, given: int, held_out: bool
 ) -> Accuracy:
-    """Accuracy with its whole report, on the records that the range took; ``given`` counts the refused
+    """Accuracy with its whole report, on the records that the range took; `given` counts the refused
     too."""
     accuracy = measure(scores.decision, scores.float_, scores.integer, truth)
     n, binary = accuracy.records, scores.decision in ("sigmoid", "multilabel") or scores.float_.shape[1] == 2
@@ -182,6 +216,12 @@ def lines(accuracy: Accuracy) -> list[str]:
         f"integers {accuracy.integer:.4f} [{made.integer_interval[0]:.4f}, {made.integer_interval[1]:.4f}] "
         "(95 % intervals)",
     ]
+    if made.searched is not None:
+        by = "the same" if made.chosen is None else f"{made.chosen} others"
+        told = (
+            f"split    integers searched with {made.searched} records, chosen by {by}, reported on the rest"
+        )
+        shown.insert(0, told)
     if made.agreement is not None:
         kinds = (
             f", {made.false_negatives} false negatives and {made.false_positives} false positives"

@@ -3,23 +3,59 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cases import run
+from tests.cases import generated, run
+from tests.cases.generated.run import run as run_made
 
 #: The cases that must be answered; the others may be refused, in one clear line.
 ANSWERED = set(json.loads((run.HERE / "answered.json").read_text()))
+#: Of the models made in code these are tried here, one in so many; `make cases` tries them all.
+ONE_IN = 14
+#: A search of seconds each: left to `make cases`.
+SLOW = ("graph_", "sk_mlp", "sk_voting_soft", "sk_bagging_logreg", "sk_stacking")
 
 
-@pytest.mark.parametrize("case", list(run.tables()), ids=lambda case: str(case[0]))
-def test_tables(case: Any) -> None:
-    found = run.run_table(*case)
-    assert found.outcome == ("refused" if case[2] is None else "right"), found.detail
+def test_tables(tmp_path: Path) -> None:
+    for name, file, rows in run.tables(tmp_path):
+        found = run.run_table(name, file, rows)
+        assert found.outcome == ("refused" if rows is None else "right"), (name, found.detail)
 
 
 @pytest.mark.parametrize("case", list(run.models()), ids=lambda case: str(case[0]))
 def test_models(case: Any) -> None:
     found = run.run_model(*case)
     assert found.outcome == ("right" if case[0] in ANSWERED else "refused"), found.detail
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_models_made_in_code() -> None:
+    cases = generated.all_cases()
+    quick = [case for case in cases if not case.name.startswith(SLOW)]
+    tried = quick[::ONE_IN] + [case for case in cases if case.name.startswith("graph_file_")][::ONE_IN]
+    for case in tried:
+        found = run_made(case)
+        assert found.outcome == ("right" if case.name in ANSWERED else "refused"), (case.name, found.detail)
+
+
+def test_there_are_as_many_as_said(tmp_path: Path) -> None:
+    """At least 250 models and 80 tables."""
+    assert len(generated.all_cases()) + len(list(run.models())) >= 250
+    assert len(list(run.tables(tmp_path))) >= 80
+
+
+def test_the_page_on_models_names_cases_that_end_as_it_says() -> None:
+    page = (run.HERE.parents[1] / "docs" / "models.md").read_text()
+    known = {case.name for case in generated.all_cases()} | {case[0] for case in run.models()}
+    taken, refused = page.split("## Taken by the groth16 lane")[1].split("## Refused, and why")
+    for part, right in ((taken, True), (refused, False)):
+        rows = [line.split("|")[3] for line in part.splitlines() if line.startswith("|") and "`" in line]
+        named = [name for row in rows for name in re.findall(r"`([a-z0-9_]+)`", row)]
+        assert len(named) >= 12
+        for name in named:
+            assert name in known, name
+            assert (name in ANSWERED) is right, name

@@ -105,7 +105,7 @@ def test_excels_encodings_are_read(tmp_path: Path) -> None:
     [
         ("missing column", "age,cholesterol\n63,145\n", "lacks bp"),
         ("extra column", "age,bp,id\n63,145,7\n", "--ignore-extra-columns"),
-        ("other unit", "age [years],bp [kPa]\n63,19\n", "mm"),
+        ("other unit", "age [years],bp [mg/dL]\n63,19\n", "mm"),
         ("missing value", "age,bp\n63,\n", r"line 2, column 2 \(bp\)"),
         ("unknown under a name", "age,bp\n63,5%\n", r"line 2, column 2 \(bp\).*percentage"),
         ("too few without a header", "63\n", "1 columns"),

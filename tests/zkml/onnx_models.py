@@ -19,7 +19,7 @@ class Graph:
     def __init__(self, shape: Sequence[int], seed: int = 0) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
-        self.shape, self.last = list(shape), "x"
+        self.shape, self.last, self.opset = list(shape), "x", 17
         self.rng = np.random.default_rng(seed)
 
     def weights(self, *shape: int, scale: float = 0.5) -> np.ndarray:
@@ -51,7 +51,7 @@ class Graph:
         )
         return self.last
 
-    def model(self, opset: int = 17) -> bytes:
+    def model(self, opset: int | None = None) -> bytes:
         graph = helper.make_graph(
             self.nodes,
             "test",
@@ -59,7 +59,7 @@ class Graph:
             [helper.make_tensor_value_info(self.last, FLOAT, None)],
             self.constants,
         )
-        opsets = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 3)]
+        opsets = [helper.make_opsetid("", opset or self.opset), helper.make_opsetid("ai.onnx.ml", 3)]
         proto = helper.make_model(graph, opset_imports=opsets, ir_version=9)
         return bytes(onnx.shape_inference.infer_shapes(proto).SerializeToString())
 

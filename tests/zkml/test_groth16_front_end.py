@@ -133,10 +133,10 @@ def test_sigmoid_and_softmax_leave_the_logit() -> None:
 @pytest.mark.parametrize(
     ("op", "attributes", "reason"),
     [
-        ("Tanh", {}, "no gadget"),
+        ("Softsign", {}, "no gadget"),
         ("LayerNormalization", {}, "no gadget"),
         ("MaxPool", {"kernel_shape": [2], "dilations": [2], "auto_pad": "SAME_UPPER"}, "with pads"),
-        ("HardSwish", {}, "no gadget"),
+        ("Sin", {}, "no gadget"),
     ],
 )
 def test_unsupported_operator_is_named_with_its_node(
@@ -153,11 +153,11 @@ def test_unsupported_operator_is_named_with_its_node(
     assert "ezkl" not in caught.value.message  # that lane is advised only where it takes the model
 
 
-def test_a_sigmoid_in_the_middle_is_refused() -> None:
+def test_a_softmax_in_the_middle_is_refused() -> None:
     graph = Graph((4,))
-    graph.node("Gemm", graph.weights(4, 1))
-    graph.node("Sigmoid")
-    graph.node("Gemm", graph.weights(1, 2))
+    graph.node("Gemm", graph.weights(4, 2))
+    graph.node("Softmax", axis=1)
+    graph.node("Gemm", graph.weights(2, 2))
     with pytest.raises(UnsupportedOperator, match="at the output only"):
         trace(graph.model())
 
@@ -166,3 +166,19 @@ def test_a_sigmoid_in_the_middle_is_refused() -> None:
 def test_bytes_that_are_no_model_are_refused(data: bytes) -> None:
     with pytest.raises(UnsupportedModel):
         trace(data)
+
+
+@pytest.mark.parametrize("op", ["Tanh", "Softplus", "HardSwish", "Gelu", "Mish", "Elu", "Selu", "Sigmoid"])
+def test_a_smooth_function_is_itself_and_its_lines_are_as_near_as_they_say(op: str) -> None:
+    graph = Graph((3,))
+    graph.node("Gemm", graph.weights(3, 4, scale=4.0), graph.weights(4))
+    graph.node(op)
+    graph.node("Gemm", np.eye(4, dtype=np.float32))
+    model, x = graph.model(20), graph.records(200)
+    network = trace(model).network
+    assert network is not None
+    theirs = run(model, x, (3,))
+    np.testing.assert_allclose(network.evaluate(x, exact=True), theirs, atol=1e-4)
+    stated = max(curve.lines.error for curve in network.curves) * (1.76 if op == "Selu" else 1.0)
+    off = float(np.abs(network.evaluate(x) - theirs).max())
+    assert 1e-5 < off <= stated + 1e-4

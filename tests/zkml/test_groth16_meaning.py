@@ -15,14 +15,25 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from proofward.publisher.build import Choices, artifact
-from proofward.zkml import CompileError, Evaluation, InputRangeError, UnsupportedModel, compile_model
+from proofward.zkml import (
+    AccuracyError,
+    CompileError,
+    Evaluation,
+    InputRangeError,
+    UnsupportedModel,
+    compile_model,
+    dry_run,
+)
+from proofward.zkml.compile import compile_request
 from proofward.zkml.external import refuse_external, whole
 from proofward.zkml.groth16.compiler import float_model
 from proofward.zkml.groth16.compiler.onnx_frontend import trace
-from proofward.zkml.groth16.compiler.recompile import lower_ensemble
+from proofward.zkml.groth16.compiler.recompile import lower_ensemble, recompile
 from proofward.zkml.groth16.program import reference
+from proofward.zkml.report import lines as report_lines
 from proofward.zkml.task import resolve
 from tests.zkml.onnx_models import Graph
 
@@ -173,3 +184,122 @@ def test_the_report_is_on_records_that_chose_nothing(tmp_path: Path) -> None:
     assert report.agreement == 1 - (report.flips or 0) / 100
     assert 0 < report.mean_shift <= report.largest_shift <= 0.1
     assert [feature.name for feature in made.manifest.input.features or []] == ["a", "b"]
+
+
+def _near_the_line(n: int, seed: int) -> tuple[bytes, np.ndarray, np.ndarray]:
+    """A logistic model whose records lie close to its decision."""
+    graph = Graph((2,))
+    graph.node("Gemm", np.array([[1.0], [1.0]], dtype=np.float32))
+    graph.node("Sigmoid")
+    x = _data(n, 2, seed)
+    return graph.model(), x, (x.sum(axis=1) > 0).astype(int)
+
+
+def test_searched_chosen_and_reported_records_are_three_and_said(tmp_path: Path) -> None:
+    model, x, y = _near_the_line(400, 7)
+    request = compile_request(model, x[:300], Evaluation(x[300:], y[300:]))
+    assert request.choice is not None
+    parts = [request.calibration, request.choice, request.held_out.x]
+    assert [len(part) for part in parts] == [240, 60, 100]
+    rows = [tuple(row) for part in parts for row in part.tolist()]
+    assert len(set(rows)) == 400
+    lane, estimate = dry_run(model, x[:300], evaluation=Evaluation(x[300:], y[300:]))
+    report = estimate.accuracy.report
+    assert lane == "groth16"
+    assert report is not None
+    assert (report.searched, report.chosen, report.given) == (240, 60, 100)
+    said = "\n".join(report_lines(estimate.accuracy))
+    for wanted in ("searched with 240", "chosen by 60 others", "100 held-out", "0 refused", "agreement"):
+        assert wanted in said
+    for wanted in ("shift    largest", "95 % intervals", "false negatives"):
+        assert wanted in said
+
+
+def test_a_dry_run_reports_and_makes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proofward.zkml.groth16.keys.make", lambda *_a, **_k: pytest.fail("keys were made"))
+    model, x, y = _near_the_line(300, 8)
+    _, estimate = dry_run(model, x[:200], evaluation=Evaluation(x[200:], y[200:]))
+    assert 0 < estimate.rows <= estimate.domain
+    assert estimate.prove_ms > 0
+    assert estimate.memory_bytes > estimate.key_bytes > 0
+    assert sum(count for _, count in estimate.by_layer) == estimate.rows
+
+
+@pytest.mark.parametrize(
+    ("bounds", "says"),
+    [({"max_disagreement": 0.0, "accuracy_bound": 0.5}, "disagreement"), ({"max_shift": 1e-9}, "shift")],
+)
+def test_bounds_that_no_integers_keep_are_refused_by_name(
+    tmp_path: Path, bounds: dict[str, float], says: str
+) -> None:
+    model, x, y = _near_the_line(400, 9)
+    x[300:] *= 0.001  # every record of the report is a near tie
+    with pytest.raises(AccuracyError, match=says):
+        compile_model(
+            model, x[:300], tmp_path / "m", name="m", lane="groth16", evaluation=Evaluation(x[300:], y[300:]),
+            **bounds,  # type: ignore[arg-type]
+        )  # fmt: skip
+
+
+def test_a_larger_bound_takes_fewer_bits() -> None:
+    model, x, _ = _near_the_line(400, 10)
+    costs = [dry_run(model, x, max_shift=shift)[1].rows for shift in (0.002, 0.1)]
+    assert costs[1] < costs[0]
+
+
+def test_a_missing_value_takes_the_trees_own_direction(tmp_path: Path) -> None:
+    """Of the features that lacked values in calibration; elsewhere a gap is refused."""
+    rng = np.random.default_rng(11)
+    x = rng.normal(size=(300, 2))
+    y = ((x[:, 0] > 0) ^ (x[:, 1] > 0.5)).astype(int)
+    x[::4, 0] = np.nan
+    trees = DecisionTreeClassifier(max_depth=4, random_state=0).fit(x, y)
+    model = to_onnx(trees, x[:1].astype(np.float32)).SerializeToString()
+    made = compile_model(model, x, tmp_path / "m", name="m", lane="groth16", evaluation=Evaluation(x, y))
+    assert made.manifest.input.missing
+    record = np.array([[np.nan, 0.7], [np.nan, -0.7], [0.3, 0.7]])
+    decided = [made.public.decide(made.infer(made.public.quantize(row[None])))[0] for row in record]
+    assert decided == [str(label) for label in trees.predict(record)]
+    with pytest.raises(InputRangeError, match="feature 1 is missing"):
+        made.public.quantize(np.array([[0.3, np.nan]]))
+    remade = recompile(model, made.manifest.input.quantiser, None)
+    assert remade.quantiser == made.manifest.input.quantiser
+
+
+def test_a_model_of_whole_numbers_takes_no_others() -> None:
+    x = np.random.default_rng(12).integers(0, 9, (200, 2)).astype(np.int64)
+    model = to_onnx(DecisionTreeClassifier(max_depth=3).fit(x, x[:, 0] > 4), x[:1]).SerializeToString()
+    quantiser = lower_ensemble(trace(model)).quantiser
+    quantiser.quantize(x.astype(np.float64))
+    with pytest.raises(InputRangeError, match="whole number"):
+        quantiser.quantize(np.array([[4.5, 1.0]]))
+    assert quantiser.taken(np.array([[4.5, 1.0], [4.0, 1.0]])).tolist() == [False, True]
+
+
+def test_several_inputs_are_joined_by_name_and_an_output_is_chosen(tmp_path: Path) -> None:
+    graph = Graph((1,))
+    graph.raw("Concat", ["x", "z"], axis=1)
+    hidden = graph.node("Gemm", np.array([[2.0], [-1.0]], dtype=np.float32))
+    graph.raw("Sigmoid", [hidden])
+    proto = onnx.load_model_from_string(graph.model())
+    proto.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [None, 1]))
+    proto.graph.output.append(helper.make_tensor_value_info(hidden, TensorProto.FLOAT, None))
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    x = _data(200, 2, 13)
+    table = tmp_path / "cal.csv"
+    table.write_text("z,x\n" + "\n".join(f"{z},{v}" for v, z in x.tolist()))
+    with pytest.raises(UnsupportedModel, match="--output"):
+        artifact(tmp_path / "m.onnx", table, None, out=tmp_path / "a")
+    said: list[str] = []
+    made = artifact(
+        tmp_path / "m.onnx", table, None, out=tmp_path / "b", progress=said.append,
+        choices=Choices(output=graph.last),
+    )  # fmt: skip
+    assert [feature.name for feature in made.manifest.input.features or []] == ["x", "z"]
+    assert any("joined" in line for line in said)
+    assert any("is kept" in line for line in said)
+    for record in ([1.0, 0.5], [0.1, 1.5]):
+        decided = made.public.decide(made.infer(made.public.quantize(np.array([record]))))
+        assert decided == [str(int(2 * record[0] - record[1] > 0))]
+    with pytest.raises(UnsupportedModel, match="no output"):
+        artifact(tmp_path / "m.onnx", table, None, out=tmp_path / "c", choices=Choices(output="other"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from proofward.zkml.errors import ArtifactError, CompileError, UnsupportedModel
@@ -43,7 +44,9 @@ class EzklLane:
         if request.setup == "attested":
             raise CompileError("the ezkl lane has no attested setup: its SRS is universal; give one with srs")
         with tempfile.TemporaryDirectory(prefix="proofward-ezkl-") as folder:
-            return Compilation(request, Path(folder)).run(staging)
+            # Its circuits are chosen by time, not by accuracy: all of calibration is for the ranges.
+            whole = replace(request, calibration=request.everything, choice=None)
+            return Compilation(whole, Path(folder)).run(staging)
 
     def estimate(self, request: CompileRequest) -> Estimate:
         """Refused: this lane knows a circuit's cost by timing it, which needs its keys."""

@@ -19,13 +19,12 @@ from proofward.zkml.groth16.compiler.build import constraints_of, names_of
 from proofward.zkml.groth16.compiler.compared import compared
 from proofward.zkml.groth16.compiler.network import FloatArray
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
-from proofward.zkml.groth16.compiler.ranges import accepted
 from proofward.zkml.groth16.compiler.recompile import Lowered, recompile
 from proofward.zkml.groth16.params import lane_params
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.lanes import KEYS, MAX_RANDOM_DISAGREEMENT, RANDOM_RECORDS, Auditor, Remade
 from proofward.zkml.manifest import Accuracy, Manifest
-from proofward.zkml.quantiser import AffineQuantiser, filled
+from proofward.zkml.quantiser import AffineQuantiser, filled, takes_missing
 from proofward.zkml.report import MAX_REFUSED, Scores, check_truth, report
 from proofward.zkml.task import resolve
 
@@ -59,8 +58,8 @@ def remake(onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor:
     fields: dict[str, Any] = {
         "circuit_digest": circuit.digest.hex(),
         "input.shape": list(traced.input_shape),
-        "input.quantiser": lowered.quantiser.model_dump(mode="json"),
-        "input.missing": bool(traced.imputed),
+        "input.quantiser": lowered.quantiser.model_dump(mode="json", exclude_none=True),
+        "input.missing": takes_missing(lowered.quantiser),
         "output.length": len(lowered.program.output.wires),
         "output.scale": lowered.scale,
         "output.decision": decision,
@@ -73,7 +72,7 @@ def remake(onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor:
         **{f"constraints.{name}": value for name, value in constraints_of(circuit).items()},
     }
     told = {"lane_params.plan": _CHOICE} if params.plan is not None else {}
-    if isinstance(lowered.quantiser, AffineQuantiser):
+    if isinstance(lowered.quantiser, AffineQuantiser) or lowered.quantiser.missing:
         told["input.quantiser"] = _CHOICE
     if traced.kind == "raw":
         told["output.task"] = "the publisher's own word: the graph does not say what its numbers mean"
@@ -122,9 +121,7 @@ def _own(model: _Model, manifest: Manifest, auditor: Auditor) -> list[Check]:
         told = "no records of the auditor's own were given (--records)"
         return [Check(name, None, told) for name in ("input range", "own records", "accuracy")]
     x, y = filled(auditor.records.x, list(model.traced.imputed)), auditor.records.y
-    taken = np.ones(len(x), dtype=bool)
-    if isinstance(model.lowered.quantiser, AffineQuantiser):
-        taken = accepted(model.lowered.quantiser, x)
+    taken = model.lowered.quantiser.taken(x)
     refused = int((~taken).sum())
     in_range = Check(
         "input range", refused <= MAX_REFUSED * len(x), f"{refused} of {len(x)} records lie outside of it"
@@ -170,7 +167,7 @@ def _drawn(lowered: Lowered, random: np.random.Generator) -> FloatArray:
         x = random.uniform(low, high, shape)
         flags = quantiser.flags
         x[:, flags] = np.where(random.random(shape)[:, flags] < 0.5, low[flags], high[flags])
-        return np.asarray(x)
+        return np.asarray(np.rint(x) if quantiser.integers else x)
     columns = [
         random.uniform(row[0] - span, row[-1] + span, RANDOM_RECORDS)
         if row
@@ -178,7 +175,11 @@ def _drawn(lowered: Lowered, random: np.random.Generator) -> FloatArray:
         for row in quantiser.thresholds
         for span in [0.1 * (row[-1] - row[0]) + 1e-3 if row else 0.0]
     ]
-    return np.stack(columns, axis=1).astype(np.float32).astype(np.float64)
+    table = np.stack(columns, axis=1).astype(np.float32).astype(np.float64)
+    table = np.rint(table) if quantiser.integers else table
+    for feature, _ in quantiser.missing or []:
+        table[random.random(RANDOM_RECORDS) < 0.1, feature] = np.nan
+    return table
 
 
 def _disagreement(both: Scores) -> float:

@@ -17,6 +17,7 @@ from proofward.zkml.groth16.compiler.onnx_frontend import Traced
 from proofward.zkml.groth16.params import LaneParams
 from proofward.zkml.lanes import Compiled, CompileRequest, Estimate
 from proofward.zkml.manifest import InputSpec, OutputSpec
+from proofward.zkml.quantiser import takes_missing
 
 # Fitted on two cores of a current server (`python -m bench`): a floor, and what each constraint adds.
 MS_FLOOR, MS_PER_CONSTRAINT = 4.0, 0.0145
@@ -27,7 +28,7 @@ BYTES_PER_CONSTRAINT, MEMORY_FLOOR = 395, 50 << 20
 
 
 def build(request: CompileRequest, staging: Path) -> Compiled:
-    """Compile the request into ``staging``. Raises UnsupportedModel, AccuracyError, CompileError."""
+    """Compile the request into `staging`. Raises UnsupportedModel, AccuracyError, CompileError."""
     if request.setup == "ceremony":
         raise CompileError(
             "a ceremony's keys are certified on the chain after publishing; set up with dev or attested"
@@ -54,7 +55,9 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
         setup=request.setup,
         circuit_digest=circuit.digest,
         input=InputSpec(
-            shape=list(traced.input_shape), quantiser=lowered.quantiser, missing=bool(traced.imputed)
+            shape=list(traced.input_shape),
+            quantiser=lowered.quantiser,
+            missing=takes_missing(lowered.quantiser),
         ),
         output=OutputSpec(
             length=len(lowered.program.output.wires),

@@ -11,7 +11,7 @@ from proofward.zkml.report import Scores, probabilities
 
 
 def compared(traced: Traced, theirs: FloatArray, logits: FloatArray) -> Scores:
-    """ONNX Runtime's scores ``[n, length]`` beside our logits."""
+    """ONNX Runtime's scores `[n, length]` beside our logits."""
     decision = traced.decision
     ours = float_model.squashed(traced, logits)
     if traced.squash is not None:
@@ -25,6 +25,12 @@ def compared(traced: Traced, theirs: FloatArray, logits: FloatArray) -> Scores:
     if traced.ensemble is not None:
         shares = bool(((theirs >= -1e-6) & (theirs <= 1 + 1e-6)).all())
         return Scores(decision, theirs, logits, theirs, ours, "probability" if shares else "score")
+    if (
+        decision == "argmax"
+        and bool((theirs >= -1e-6).all())
+        and np.allclose(theirs.sum(axis=1), 1.0, atol=1e-4)
+    ):
+        return Scores(decision, theirs, logits, theirs, ours, "probability")
     return Scores(
         decision,
         theirs,

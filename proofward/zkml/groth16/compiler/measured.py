@@ -12,13 +12,12 @@ from proofward.zkml.groth16.compiler import float_model, quantise
 from proofward.zkml.groth16.compiler.compared import compared
 from proofward.zkml.groth16.compiler.network import FloatArray
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
-from proofward.zkml.groth16.compiler.ranges import accepted
 from proofward.zkml.groth16.compiler.recompile import Lowered, lower_ensemble
 from proofward.zkml.groth16.plan import Plan
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.lanes import CompileRequest, HeldOut
-from proofward.zkml.manifest import Accuracy, Task
-from proofward.zkml.quantiser import AffineQuantiser, filled
+from proofward.zkml.manifest import Accuracy, Report, Task
+from proofward.zkml.quantiser import filled
 from proofward.zkml.report import MIN_CALIBRATION, check_truth, report
 from proofward.zkml.task import resolve
 
@@ -41,9 +40,15 @@ def quantised(request: CompileRequest) -> Measured:
     """The request's model in integers. Raises UnsupportedModel, AccuracyError, CompileError."""
     traced = trace(request.onnx)
     _check_features(request, traced)
-    request = replace(request, calibration=_imputed(request.calibration, traced, "calibration"))
+    missing = _missing(request.everything, traced)
+    choice = request.choice
+    request = replace(
+        request,
+        calibration=_imputed(request.calibration, traced, "calibration", missing),
+        choice=None if choice is None else _imputed(choice, traced, "calibration", missing),
+    )
     held_out = HeldOut(
-        _imputed(request.held_out.x, traced, "evaluation"), _indexed(request.held_out.y, traced)
+        _imputed(request.held_out.x, traced, "evaluation", missing), _indexed(request.held_out.y, traced)
     )
     task, decision = resolve(request.task, traced.decision, traced.kind, traced.length, held_out.y)
     traced = replace(traced, decision=decision)
@@ -52,30 +57,42 @@ def quantised(request: CompileRequest) -> Measured:
     _check_trace(request, traced)
     plan = None
     if traced.network is not None:
-        if len(request.calibration) < MIN_CALIBRATION:
+        if len(request.everything) < MIN_CALIBRATION:
             raise CompileError(
-                f"{len(request.calibration)} calibration records are too few to learn the features' "
+                f"{len(request.everything)} calibration records are too few to learn the features' "
                 "ranges from; "
                 f"give {MIN_CALIBRATION} at least, better some hundred"
             )
-        found = quantise.search(traced, request.calibration, request.bounds, request.progress)
+        found = quantise.search(traced, request.calibration, request.choice, request.bounds, request.progress)
         plan, lowered = found.plan, Lowered(found.lowered.program, found.quantiser, found.lowered.scale)
     else:
-        lowered = lower_ensemble(traced)
+        lowered = lower_ensemble(traced, missing)
         _check_ensemble(request, traced, lowered)
     return Measured(traced, task, plan, lowered, _measure(request, held_out, traced, lowered))
 
 
-def _imputed(x: FloatArray, traced: Traced, what: str) -> FloatArray:
+def _missing(calibration: FloatArray, traced: Traced) -> list[int]:
+    """Features that trees may lack a value of: those that lack some in calibration. A tree has a direction
+    for every
+    feature's, but nobody chose it where training had none."""
+    if traced.ensemble is None or traced.integers:
+        return []
+    return [int(i) for i in np.flatnonzero(np.isnan(filled(calibration, list(traced.imputed))).any(axis=0))]
+
+
+def _imputed(x: FloatArray, traced: Traced, what: str, missing: list[int]) -> FloatArray:
     """Records with the model's own values for missing ones. Raises CompileError where it has none."""
     found = filled(x, list(traced.imputed))
-    gaps = np.argwhere(~np.isfinite(found))
+    lost = ~np.isfinite(found)
+    lost[:, missing] &= ~np.isnan(found[:, missing])
+    gaps = np.argwhere(lost)
     if len(gaps):
         row, feature = (int(i) for i in gaps[0])
+        why = "imputes nothing there" if traced.ensemble is None else "saw none there in calibration"
         raise CompileError(
             f"the {what} data must be finite: record {row}, feature {feature} is missing and the model "
-            "imputes "
-            "nothing there; fill it in as in training, or leave the record out"
+            f"{why}; fill it "
+            "in as in training, or leave the record out"
         )
     return found
 
@@ -94,7 +111,12 @@ def _check_trace(request: CompileRequest, traced: Traced) -> None:
     sample = request.calibration[:_SAMPLE]
     theirs = float_model.answers(request.onnx, traced, sample)
     if traced.network is not None:
-        _same(traced, theirs.scores, float_model.squashed(traced, traced.network.evaluate(sample)), 1e-3)
+        _same(
+            traced,
+            theirs.scores,
+            float_model.squashed(traced, traced.network.evaluate(sample, exact=True)),
+            1e-3,
+        )
     _check_labels(traced, theirs)
 
 
@@ -121,11 +143,12 @@ def _check_labels(traced: Traced, theirs: float_model.Answers) -> None:
         return
     names = [str(label) for label in traced.labels or range(max(2, traced.length))]
     scores = theirs.scores
-    ours = (scores[:, 0] > 0).astype(int) if traced.decision == "sigmoid" else scores.argmax(axis=1)
-    certain = _margin(scores) > _TIE
+    if traced.decision == "sigmoid":
+        scores = np.concatenate([-scores, scores], axis=1)
+    index = {name: i for i, name in enumerate(names)}
     differ = sum(
-        known and names[mine] != label
-        for mine, label, known in zip(ours, theirs.labels, certain, strict=True)
+        label not in index or row.max() - row[index[label]] > _TIE
+        for label, row in zip(theirs.labels, scores, strict=True)
     )
     if differ:
         raise UnsupportedModel(
@@ -140,9 +163,7 @@ def _check_labels(traced: Traced, theirs: float_model.Answers) -> None:
 def _measure(request: CompileRequest, held_out: HeldOut, traced: Traced, lowered: Lowered) -> Accuracy:
     """The final integers beside ONNX Runtime's floats, on records that chose nothing."""
     x, y = held_out.x, held_out.y
-    taken = np.ones(len(x), dtype=bool)
-    if isinstance(lowered.quantiser, AffineQuantiser):
-        taken = accepted(lowered.quantiser, x)
+    taken = lowered.quantiser.taken(x)
     if not taken.any():
         raise CompileError(
             "every record of the report lies outside the calibrated range; calibrate on such records"
@@ -158,7 +179,24 @@ def _measure(request: CompileRequest, held_out: HeldOut, traced: Traced, lowered
             "ties, so the "
             "model is refused; export it with plainer operators (docs/models.md)"
         )
-    return report(both, y, given=len(taken), held_out=y is not None)
+    found = report(both, y, given=len(taken), held_out=y is not None)
+    made = found.report
+    if made is None or traced.network is None:
+        return found
+    chosen = None if request.choice is None else len(request.choice)
+    made = made.model_copy(update={"searched": len(request.calibration), "chosen": chosen})
+    return found.model_copy(update={"report": _with_curves(made, traced)})
+
+
+def _with_curves(made: Report, traced: Traced) -> Report:
+    """The report with a line on the functions that are followed by straight lines."""
+    curves = traced.network.curves if traced.network is not None else []
+    if not curves:
+        return made
+    names = ", ".join(curve.name for curve in curves[:4]) + (" and others" if len(curves) > 4 else "")
+    most = max(curve.lines.error for curve in curves)
+    told = f"smooth functions ({names}) are followed by straight lines, {most:.4f} off at most"
+    return made.model_copy(update={"warnings": [*made.warnings, told]})
 
 
 def _margin(scores: FloatArray) -> FloatArray:

@@ -35,9 +35,11 @@ MIN_LAYER_BITS, MAX_LAYER_BITS = 4, 19
 ACTIVATION_BITS = (5, 6, 4, 7, 8, 3, 9, 10, 2)  # the likeliest first
 WIDEST_ACTIVATION = 12
 DISAGREEMENT_SHARE, SHIFT_SHARE = 0.5, 0.75  # of what the publisher accepts of the report
+TIGHTER = (1.0, 0.6, 0.35, 0.2)  # of these, where the records to choose by do not bear the search out
+FLIP_SHARE = 0.5  # of the disagreement that he accepts: the flips to expect on other records
 MAX_RECORDS = 512
 GLANCE_RECORDS, GLANCE_SLACK = 64, 0.1
-MAX_TRIALS = 1500
+MAX_TRIALS, MAX_TRIALS_CURVED = 1500, 300
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,16 @@ class _Search:
     traced: Traced
     network: Network
     calibration: FloatArray
+    choice: FloatArray | None
     bounds: Bounds
+    flip_rate: float
     trials: int = 0
     seen: dict[tuple[int, Plan], Quantised | None] = field(default_factory=dict)
+
+    @property
+    def most(self) -> int:
+        """Candidates to measure; where lines follow curves each costs ten times as much."""
+        return MAX_TRIALS_CURVED if self.network.curves else MAX_TRIALS
 
     @cached_property
     def records(self) -> FloatArray:
@@ -69,7 +78,29 @@ class _Search:
     @cached_property
     def floats(self) -> FloatArray:
         """The float model's answers to them."""
-        return float_model.squashed(self.traced, self.network.evaluate(self.records))
+        return self._floats(self.records)
+
+    @cached_property
+    def ranges(self) -> FloatArray:
+        """The records that the ranges hold."""
+        return self.calibration if self.choice is None else np.concatenate([self.calibration, self.choice])
+
+    def _floats(self, x: FloatArray) -> FloatArray:
+        return float_model.squashed(self.traced, self.network.evaluate(x, exact=True))
+
+    def holds(self, found: Quantised, accepted: Bounds) -> bool:
+        """Whether a candidate keeps to what the publisher accepts on records that it was not found with: the
+        best of a thousand looks better than it is on those that it was the best on."""
+        if self.choice is None:
+            return True
+        integers = found.quantiser.quantize(self.choice)
+        logits = reference.evaluate(found.lowered.program, integers) / found.lowered.scale
+        both = compared(self.traced, self._floats(self.choice), logits)
+        return (
+            both.flip_rate <= FLIP_SHARE * accepted.disagreement
+            and int(both.flips.sum()) <= accepted.disagreement * both.flips.size
+            and float(both.shifts.max(initial=0.0)) <= accepted.shift
+        )
 
     def cost(self, bits: int, plan: Plan) -> int | None:
         """Constraints of a candidate, or None where it cannot be built."""
@@ -86,7 +117,8 @@ class _Search:
     def _lower(
         self, bits: int, plan: Plan
     ) -> tuple[int | None, AffineQuantiser, network_program.NetworkProgram | None]:
-        quantiser = affine_quantiser(self.calibration, self.network.input_shape, bits, self.traced.imputed)
+        quantiser = affine_quantiser(self.ranges, self.network.input_shape, bits, self.traced.imputed)
+        quantiser = quantiser.model_copy(update={"integers": True}) if self.traced.integers else quantiser
         try:
             lowered = network_program.lower(self.network, quantiser, plan)
             return bounds.analyse(lowered.program).total, quantiser, lowered
@@ -106,11 +138,19 @@ class _Search:
             shift = float(both.shifts.max(initial=0.0))
             if disagreement > self.bounds.disagreement + slack or shift > self.bounds.shift * (1 + slack):
                 return None
+        if both.flip_rate > self.flip_rate:
+            return None
         return Quantised(plan, quantiser, lowered, cost, disagreement, shift)
 
 
-def search(traced: Traced, calibration: FloatArray, accepted: Bounds, progress: Progress) -> Quantised:
-    """Find a plan. Raises AccuracyError where none within the search's widths is close enough."""
+def search(
+    traced: Traced, calibration: FloatArray, choice: FloatArray | None, accepted: Bounds, progress: Progress
+) -> Quantised:
+    """Find plans, each cheaper than the one before, with `calibration`; take the last that `choice` bears
+    out.
+
+    Raises AccuracyError where none within the search's widths is close enough.
+    """
     assert traced.network is not None
     chosen = Bounds(
         disagreement=DISAGREEMENT_SHARE * min(accepted.disagreement, max(accepted.loss, 1e-9)),
@@ -118,8 +158,25 @@ def search(traced: Traced, calibration: FloatArray, accepted: Bounds, progress: 
     )
     if traced.decision == "value":
         chosen = Bounds(disagreement=0.0, shift=min(chosen.shift, float(np.sqrt(max(accepted.loss, 0.0)))))
-    state = _Search(traced, traced.network, calibration, chosen)
-    best = _narrow(state, _uniform(state, progress), progress)
+    for share in TIGHTER:
+        tight = Bounds(disagreement=share * chosen.disagreement, shift=share * chosen.shift)
+        rate = share * FLIP_SHARE * accepted.disagreement
+        state = _Search(traced, traced.network, calibration, choice, tight, rate)
+        path = _uniform(state, progress)
+        path += _narrow(state, path[-1], progress)
+        # The first of the path is the widest there is: no search has been on it.
+        tried = path[1:] if len(path) > 1 and share != TIGHTER[-1] else path
+        best = next((found for found in reversed(tried) if state.holds(found, accepted)), None)
+        if best is not None:
+            break
+        progress("the other records do not bear it out: searching with tighter bounds")
+    else:
+        assert choice is not None
+        raise AccuracyError(
+            "no quantisation that keeps to the bounds on the records it was found with does so on "
+            f"{len(choice)} others; give more calibration data, or larger bounds (--max-disagreement, "
+            "--max-shift)"
+        )
     progress(
         f"quantised: input {_input_bits(best)} bits, layers "
         f"{[(layer.bits, layer.activation) for layer in best.plan.layers]}, {best.cost} constraints without "
@@ -128,7 +185,7 @@ def search(traced: Traced, calibration: FloatArray, accepted: Bounds, progress: 
     return best
 
 
-def _uniform(state: _Search, progress: Progress) -> Quantised:
+def _uniform(state: _Search, progress: Progress) -> list[Quantised]:
     """The cheapest candidate with one width for all layers; if the widest does not serve, none is looked
     for."""
     layers = len(state.network.blocks)
@@ -153,6 +210,7 @@ def _uniform(state: _Search, progress: Progress) -> Quantised:
         int(np.prod(state.network.input_shape)),
         sum(b.affine.size for b in state.network.blocks),
     )
+    path = [best]
     widths = range(MIN_LAYER_BITS, MAX_LAYER_BITS) if layers else (MAX_LAYER_BITS,)
     grid = sorted(
         (bits * features + (width + 2) * wires, bits, width, activation)
@@ -163,41 +221,44 @@ def _uniform(state: _Search, progress: Progress) -> Quantised:
     )
     for most, bits, width, activation in grid:
         # No candidate costs much less than this, and the rest of the grid costs more.
-        if 0.8 * most >= best.cost or state.trials > MAX_TRIALS // 2:
+        if 0.8 * most >= best.cost or state.trials > state.most // 2:
             break
         found = state.attempt(bits, _plan(layers, width, activation))
         if found is not None and found.cost < best.cost:
             best = found
+            path.append(best)
             progress(
                 f"input {bits} bits, layers {width}/{activation}: {found.cost} constraints, "
                 f"disagreement {found.disagreement:.4f}, shift {found.shift:.3f}"
             )
-    return best
+    return path
 
 
 def _plan(layers: int, width: int, activation: int) -> Plan:
     return Plan(layers=(LayerPlan(bits=width, activation=activation),) * layers)
 
 
-def _narrow(state: _Search, best: Quantised, progress: Progress) -> Quantised:
+def _narrow(state: _Search, best: Quantised, progress: Progress) -> list[Quantised]:
     """Narrow the input or one layer at a time, most constraints saved first, until nothing more can go."""
-    while state.trials < MAX_TRIALS:
+    path: list[Quantised] = []
+    while state.trials < state.most:
         moves = sorted(_moves(state, best), key=lambda move: move[0])
         found = next(
             (
                 q
                 for cost, bits, plan in moves
                 if cost < best.cost
-                and state.trials < MAX_TRIALS
+                and state.trials < state.most
                 and (q := state.attempt(bits, plan)) is not None
             ),
             None,
         )
         if found is None:
-            return best
+            break
         best = found
+        path.append(best)
         progress(f"narrowed to {best.cost} constraints, shift {best.shift:.3f}")
-    return best
+    return path
 
 
 def _moves(state: _Search, best: Quantised) -> list[tuple[int, int, Plan]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,11 +29,17 @@ class Lowered:
     max_deviation: float = 0.0
 
 
-def lower_ensemble(traced: Traced) -> Lowered:
-    """A tree ensemble's program; it needs no plan."""
+def lower_ensemble(traced: Traced, missing: Collection[int] = ()) -> Lowered:
+    """A tree ensemble's program, which may lack values of the features `missing`; it needs no plan."""
     assert traced.ensemble is not None
-    found = tree_program.lower(traced.ensemble, int(np.prod(traced.input_shape)))
-    quantiser = ThresholdQuantiser(thresholds=found.thresholds, imputed=list(traced.imputed))
+    features = int(np.prod(traced.input_shape))
+    found = tree_program.lower(traced.ensemble, features, [i for i in missing if i < features])
+    quantiser = ThresholdQuantiser(
+        thresholds=found.thresholds,
+        imputed=list(traced.imputed),
+        missing=found.missing or None,
+        integers=True if traced.integers else None,
+    )
     return Lowered(found.program, quantiser, found.scale, found.max_deviation)
 
 
@@ -43,7 +50,10 @@ def recompile(onnx: bytes, quantiser: AffineQuantiser | ThresholdQuantiser, plan
     """
     traced = trace(onnx)
     if traced.network is None or plan is None or not isinstance(quantiser, AffineQuantiser):
-        return lower_ensemble(traced)
+        gaps = quantiser.missing if isinstance(quantiser, ThresholdQuantiser) else None
+        return lower_ensemble(traced, [feature for feature, _ in gaps or []])
     found = network_program.lower(traced.network, quantiser, plan)
-    quantiser = quantiser.model_copy(update={"imputed": list(traced.imputed)})
+    quantiser = quantiser.model_copy(
+        update={"imputed": list(traced.imputed), "integers": True if traced.integers else None}
+    )
     return Lowered(found.program, quantiser, found.scale)

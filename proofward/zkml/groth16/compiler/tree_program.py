@@ -9,12 +9,13 @@ values are float32 and become integers without loss.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
 
-from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble, Leaf, Split, Tree
+from proofward.zkml.groth16.compiler.ensemble import Ensemble, Leaf, Split, Tree
 from proofward.zkml.groth16.errors import UnsupportedOperator
 from proofward.zkml.groth16.program.program import MAX_RANK, Builder, Input, Mux, Program, Thermometer, linear
 
@@ -31,36 +32,52 @@ class TreeProgram:
         thresholds: per feature, the increasing float32 thresholds whose ranks it reads.
         scale: steps per unit of the output integers.
         max_deviation: bound on |integer / scale - exact sum of leaves|, 0 where nothing was rounded.
+        missing: (feature, rank) of a missing value, of the features that may lack one.
     """
 
     program: Program
     thresholds: list[list[float]]
     scale: float
     max_deviation: float
+    missing: list[tuple[int, int]] = field(default_factory=list)
 
 
-def lower(ensemble: Ensemble, features: int) -> TreeProgram:
-    """Lower an ensemble. Raises UnsupportedOperator where one feature has too many thresholds."""
+def lower(ensemble: Ensemble, features: int, missing: Collection[int] = ()) -> TreeProgram:
+    """Lower an ensemble that may lack values of the features `missing`.
+
+    Raises UnsupportedOperator where one feature has too many thresholds.
+    """
     used: list[set[float]] = [set() for _ in range(features)]
-    for tree in ensemble.trees:
-        _collect(tree, used)
-    thresholds = [sorted(values) for values in used]
+    ways: dict[int, set[bool]] = {feature: set() for feature in sorted(missing)}
+    trees = list(ensemble.trees)
+    for tree in trees:
+        _collect(tree, used, ways)
+    thresholds = [sorted(value for value in values if np.isfinite(value)) for values in used]
+    ranks = np.array([len(row) for row in thresholds], dtype=np.int64)
+    ranked: dict[int, int] = {}
+    for feature, way in ways.items():
+        # All one way: a missing value is a smallest or a largest one. Both ways: it has a rank of its own.
+        own = len(way) > 1 or np.inf in used[feature]
+        ranked[feature] = len(thresholds[feature]) + own if own or True in way else 0
+        ranks[feature] += own
+    apart = {feature for feature in ways if ranked[feature] > len(thresholds[feature])}
+    trees = [_directed(tree, apart) for tree in trees]
     fraction, rounded = _fraction(ensemble)
     builder = Builder()
-    ranks = np.array([len(row) for row in thresholds], dtype=np.int64)
     builder.add(Input(np.zeros(features, dtype=np.int64), ranks))
     bits: dict[tuple[int, float], int] = {}
     for feature, row in enumerate(thresholds):
-        if len(row) > MAX_RANK:
+        if ranks[feature] > MAX_RANK:
             raise UnsupportedOperator(
                 "TreeEnsemble", "", f"feature {feature} has {len(row)} thresholds (over {MAX_RANK})"
             )
-        if row:
-            wires = builder.add(Thermometer(feature, len(row), "thresholds"))
-            bits.update({(feature, threshold): int(wire) for threshold, wire in zip(row, wires, strict=True)})
+        if ranks[feature]:
+            wires = builder.add(Thermometer(feature, int(ranks[feature]), "thresholds")).tolist()
+            bits.update(
+                {(feature, threshold): wire for threshold, wire in zip([*row, np.inf], wires, strict=False)}
+            )
     lowering = _Lowering(builder, bits, fraction)
     scores: list[tuple[int, dict[int, int]]] = [(lowering.integer(base), {}) for base in ensemble.base]
-    trees = list(ensemble.trees)
     outputs = [sorted(_outputs(tree)) for tree in trees]
     cheap = [
         len(o) * _inner(tree) <= max(0, _splits(tree) - 1) for tree, o in zip(trees, outputs, strict=True)
@@ -73,7 +90,24 @@ def lower(ensemble: Ensemble, features: int) -> TreeProgram:
         scores = [(one - bias, {wire: -c for wire, c in terms.items()}), (bias, terms)]
     program = builder.finish(builder.add(linear(scores, "scores")))
     deviation = (len(trees) + 1) * 2.0 ** -(fraction + 1) / ensemble.divisor if rounded else 0.0
-    return TreeProgram(program, thresholds, float(2.0**fraction * ensemble.divisor), deviation)
+    return TreeProgram(
+        program, thresholds, float(2.0**fraction * ensemble.divisor), deviation, sorted(ranked.items())
+    )
+
+
+def _directed(tree: Tree, apart: set[int]) -> Tree:
+    """The tree with a missing value's own rank, which is above every threshold, sent where each split wants
+    it; of
+    other features' splits that only a missing value tells apart, the branch that numbers take."""
+    if isinstance(tree, Leaf):
+        return tree
+    below, above = _directed(tree.below, apart), _directed(tree.above, apart)
+    if tree.threshold == np.inf and tree.feature not in apart:
+        return below
+    split = replace(tree, below=below, above=above)
+    if tree.feature in apart and not tree.missing_above:
+        return Split(tree.feature, float("inf"), split, below, True)
+    return split
 
 
 class _Lowering:
@@ -229,7 +263,10 @@ def _outputs(tree: Tree) -> set[int]:
     return {output for leaf in _leaves(tree) for output in leaf.values}
 
 
-def _collect(tree: Tree, used: list[set[float]]) -> None:
+def _collect(tree: Tree, used: list[set[float]], ways: dict[int, set[bool]]) -> None:
+    """The thresholds of each feature, and where missing values of the features in `ways` go."""
     for node in _nodes(tree):
         if isinstance(node, Split):
             used[node.feature].add(node.threshold)
+            if node.feature in ways:
+                ways[node.feature].add(node.missing_above)

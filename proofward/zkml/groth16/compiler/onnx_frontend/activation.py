@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from proofward.zkml.groth16.compiler import curves
 from proofward.zkml.groth16.compiler.network import Affine, stacked
 from proofward.zkml.groth16.compiler.onnx_frontend.convolution import windows
 from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Value, operator
@@ -86,26 +87,50 @@ def global_max_pool(node: Node) -> Value:
 
 @operator("Max")
 def maximum(node: Node) -> Value:
-    """Element-wise maximum of activations of one shape."""
-    values = [node.affine(i) for i in range(len(node.inputs))]
-    if len({value.shape for value in values}) != 1:
-        node.refuse("its inputs differ in shape")
-    return _maximum(node, values)
+    """Element-wise maximum of activations of one shape, or of one and constants."""
+    return _extreme(node, 1.0)
 
 
 @operator("Min")
 def minimum(node: Node) -> Value:
-    """min(a, b) = -max(-a, -b), of activations of one shape."""
-    values = [node.affine(i).scaled(-1.0) for i in range(len(node.inputs))]
+    """min(a, b) = -max(-a, -b)."""
+    return _extreme(node, -1.0)
+
+
+def _extreme(node: Node, sign: float) -> Affine:
+    known = next((i for i, one in enumerate(node.inputs) if not isinstance(one, np.ndarray)), 0)
+    shape = node.affine(known).shape
+    values = []
+    for position, one in enumerate(node.inputs):
+        if isinstance(one, np.ndarray):
+            try:
+                bound = np.broadcast_to(one.astype(np.float64), shape).reshape(-1)
+            except ValueError:
+                node.refuse(f"a constant of shape {one.shape} does not broadcast to {shape}")
+            value = node.affine(known).scaled(0.0, bound)
+            value.rows.eliminate_zeros()
+        else:
+            value = node.affine(position)
+        values.append(value.scaled(sign))
     if len({value.shape for value in values}) != 1:
         node.refuse("its inputs differ in shape")
-    return _maximum(node, values).scaled(-1.0)
+    return _maximum(node, values).scaled(sign)
+
+
+@operator("ReduceMin")
+def reduce_min(node: Node) -> Value:
+    """Minimum over constant axes."""
+    return _reduced(node, -1.0)
 
 
 @operator("ReduceMax")
 def reduce_max(node: Node) -> Value:
     """Maximum over constant axes."""
-    value = node.affine(0)
+    return _reduced(node, 1.0)
+
+
+def _reduced(node: Node, sign: float) -> Affine:
+    value = node.affine(0).scaled(sign)
     given = node.attributes.get("axes", node.optional(1))
     if given is None:
         node.refuse("it has no axes, hence runs over the batch")
@@ -117,7 +142,37 @@ def reduce_max(node: Node) -> Value:
     kept = [a for a in range(len(value.shape)) if a not in axes]
     index = value.index.transpose(*kept, *axes).reshape(-1, int(np.prod([value.shape[a] for a in axes])))
     flat = _maximum(node, [value.take(column.reshape(1, -1)) for column in index.T])
-    return flat.reshaped(shape)
+    return flat.reshaped(shape).scaled(sign)
+
+
+@operator("Tanh", "Softplus", "Mish", "HardSwish", "Gelu", "Elu")
+def smooth(node: Node) -> Value:
+    """Followed by straight lines; the report says how far off they are (:mod:`..curves`)."""
+    name, value = node.op, node.affine(0)
+    if name == "Gelu" and node.attributes.get("approximate", b"none") == b"tanh":
+        name = "GeluTanh"
+    if name == "Elu" and node.attributes.get("alpha", 1.0) != 1.0:
+        node.refuse(f"alpha {node.attributes['alpha']:g} is not supported; 1 is")
+    return node.network.curve(node.name, value, curves.lines(name))
+
+
+@operator("Selu")
+def selu(node: Node) -> Value:
+    """gamma * (relu(x) + alpha * (exp(min(x, 0)) - 1)); the curve of Elu, its two sides scaled apart."""
+    alpha, gamma = (
+        float(node.attributes.get("alpha", 1.67326319)),
+        float(node.attributes.get("gamma", 1.05070102)),
+    )
+    value = node.affine(0)
+    above = node.network.relu(f"{node.name}.above", value)
+    curve = node.network.curve(node.name, value, curves.lines("Elu"))
+    return curve.minus(above).scaled(alpha * gamma).plus(above.scaled(gamma))
+
+
+@operator("ThresholdedRelu")
+def thresholded_relu(node: Node) -> Value:
+    """Not continuous: a step has no gadget here."""
+    node.refuse("it jumps at its threshold, and the lane follows continuous activations only")
 
 
 @operator("HardSigmoid")
@@ -148,6 +203,6 @@ def _maximum(node: Node, values: list[Affine]) -> Affine:
 
 
 def _by_channel(size: int, count: int, shape: tuple[int, ...]) -> np.ndarray:
-    """An order of ``count`` stacked tensors that keeps each channel together: one scale a channel."""
+    """An order of `count` stacked tensors that keeps each channel together: one scale a channel."""
     index = np.arange(size * count).reshape(count, shape[1], -1)
     return index.transpose(1, 0, 2).reshape(1, shape[1], -1)

@@ -16,7 +16,7 @@ class Windows:
     """Sliding windows over the spatial axes.
 
     Args:
-        index: int64 ``[*out, *kernel]`` positions in the flattened spatial axes, -1 in the padding.
+        index: int64 `[*out, *kernel]` positions in the flattened spatial axes, -1 in the padding.
         out: spatial shape of the result.
     """
 
@@ -25,7 +25,7 @@ class Windows:
 
     @property
     def flat(self) -> npt.NDArray[np.int64]:
-        """The positions as ``[out size, kernel size]``."""
+        """The positions as `[out size, kernel size]`."""
         return self.index.reshape(int(np.prod(self.out)), -1)
 
 
@@ -163,7 +163,8 @@ def reduce_mean(node: Node) -> Value:
     if given is None:
         node.refuse("it has no axes")
     axes = sorted(int(a) % len(value.shape) for a in np.asarray(given).reshape(-1))
-    if 0 in axes:
+    # Of one record the batch axis has length 1: a longer first axis is another one.
+    if 0 in axes and value.shape[0] == 1:
         node.refuse("it averages over the batch axis")
     kept = [a for a in range(len(value.shape)) if a not in axes]
     index = value.index.transpose(*kept, *axes).reshape(-1, int(np.prod([value.shape[a] for a in axes])))

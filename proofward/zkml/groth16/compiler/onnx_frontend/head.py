@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
+from proofward.zkml.groth16.compiler.ensemble import Ensemble
 from proofward.zkml.groth16.compiler.onnx_frontend.node import Labels, Node, Squashed, Total, Value, operator
 
 
@@ -78,6 +78,12 @@ def absolute(node: Node) -> Value:
     return value.plus(below.scaled(2.0))
 
 
+@operator("Erf")
+def error_function(node: Node) -> Value:
+    """The gate of a GELU that is spelled out, or a curve."""
+    return Squashed("erf", node.affine(0), "erf")
+
+
 @operator("Exp")
 def exponential(node: Node) -> Value:
     """The first step of a sigmoid that is spelled out: 1 / (1 + exp(-x))."""
@@ -111,7 +117,7 @@ def reduce_sum(node: Node) -> Value:
     if given is None:
         node.refuse("it has no axes, hence adds the batch up")
     axes = sorted(a % len(tensor.shape) for a in axes)
-    if 0 in axes:
+    if 0 in axes and tensor.shape[0] == 1:
         node.refuse("it adds up over the batch axis")
     keep = bool(node.attributes.get("keepdims", 1))
     shape = [1 if a in axes else n for a, n in enumerate(tensor.shape) if keep or a not in axes]

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from proofward.zkml.groth16.compiler.network import Affine
-from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
-from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Squashed, Total, Value, operator
+from proofward.zkml.groth16.compiler import curves
+from proofward.zkml.groth16.compiler.ensemble import Ensemble
+from proofward.zkml.groth16.compiler.network import Affine, widened
+from proofward.zkml.groth16.compiler.onnx_frontend.node import Labels, Node, Squashed, Total, Value, operator
 
 
 def _times(value: Affine, weights: np.ndarray, bias: np.ndarray) -> Affine:
-    """``value[1, k] @ weights[k, n] + bias[n]``."""
+    """`value[1, k] @ weights[k, n] + bias[n]`."""
     matrix = sparse.csr_array(np.asarray(weights, dtype=np.float64).T)
     return value.mapped(matrix, np.asarray(bias, dtype=np.float64), (1, weights.shape[1]))
 
@@ -39,6 +40,8 @@ def gemm(node: Node) -> Value:
 def matmul(node: Node) -> Value:
     """A @ B with constant B; leading axes of A are carried along."""
     value, weights = node.affine(0), node.constant(1).astype(np.float64)
+    if weights.ndim == 1 and value.shape == (1, len(weights)):
+        return _times(value, weights[:, None], np.zeros(1)).reshaped((1,))
     if weights.ndim != 2 or len(value.shape) < 2 or value.shape[-1] != weights.shape[0]:
         node.refuse(f"shapes {value.shape} and {weights.shape} do not multiply")
     lead = value.size // weights.shape[0]
@@ -47,19 +50,23 @@ def matmul(node: Node) -> Value:
 
 
 @operator("Add", "Sum")
-def add(node: Node) -> Value:
+def add(node: Node) -> Affine | Squashed | Ensemble | Labels | Total | np.ndarray | None:
     """Sum of activations and constants, with broadcasting; of tree ensembles: all their trees."""
     parts = node.inputs
     if len(parts) == 1:
         return parts[0]
-    if all(isinstance(part, Ensemble) for part in parts):
-        return _forest(node)
+    if all(isinstance(part, Ensemble) for part in parts) and (joined := _forest(node)) is not None:
+        return joined
     for one, other in ((0, 1), (1, 0)):
         if len(parts) == 2 and isinstance(parts[other], np.ndarray):
             special, constant = parts[one], parts[other]
             assert isinstance(constant, np.ndarray)
-            if isinstance(special, Squashed) and special.decision == "exp" and np.all(constant == 1.0):
-                return replace(special, decision="1+exp")
+            if (
+                isinstance(special, Squashed)
+                and special.decision in ("exp", "erf")
+                and np.all(constant == 1.0)
+            ):
+                return replace(special, decision=f"1+{special.decision}")
             if isinstance(special, (Squashed, Total)) and np.all(constant == 0.0):
                 return special
     total = _sum(replace(node, inputs=parts[:2]), 1.0)
@@ -68,8 +75,9 @@ def add(node: Node) -> Value:
     return total
 
 
-def _forest(node: Node) -> Value:
-    """The sum of several ensembles' values, as LightGBM's converter splits a large one."""
+def _forest(node: Node) -> Value | None:
+    """The sum of several ensembles' values, as LightGBM's converter splits a large one; None where it is
+    none."""
     first = node.inputs[0]
     assert isinstance(first, Ensemble)
     trees, base = first.trees, np.array(first.base)
@@ -77,14 +85,14 @@ def _forest(node: Node) -> Value:
         assert isinstance(other, Ensemble)
         plain = other.decision == first.decision == "value" and not (other.negated or first.negated)
         if not plain or (other.outputs, other.divisor) != (first.outputs, first.divisor):
-            node.refuse("it adds tree ensembles that are no values of the same targets")
+            return None
         trees, base = trees + other.trees, base + np.array(other.base)
     return replace(first, trees=trees, base=tuple(float(v) for v in base))
 
 
 @operator("Sub")
 def sub(node: Node) -> Value:
-    """Difference; ``1 - sigmoid(x)`` is understood as the other class's probability."""
+    """Difference; `1 - sigmoid(x)` is understood as the other class's probability."""
     if (
         len(node.inputs) == 2
         and isinstance(node.inputs[1], Ensemble)
@@ -125,10 +133,61 @@ def _sum(node: Node, sign: float) -> Value:
 
 @operator("Mul")
 def mul(node: Node) -> Value:
-    """Product with a constant."""
+    """Product with a constant; or of a number and its own sigmoid or error function, which is one curve."""
+    gate = _gated(node)
+    if gate is not None:
+        return gate
+    ones = [isinstance(one, np.ndarray) and bool(np.all(one == 1.0)) for one in node.inputs]
+    if len(ones) == 2 and ones.count(True) == 1:
+        other = node.inputs[ones.index(False)]
+        if isinstance(other, Ensemble | Squashed):
+            return other
     position = 1 if isinstance(node.inputs[0], np.ndarray) else 0
     value, constant = _broadcast(node, node.affine(position), node.constant(1 - position))
     return _stepped(value, value.scaled(constant.reshape(-1)), "mul", constant)
+
+
+def _gated(node: Node) -> Value | None:
+    """x * sigmoid(x) and x * (1 + erf(x / sqrt(2))), up to a constant factor."""
+    for one, other in ((0, 1), (1, 0)):
+        number, gate = node.inputs[one], node.inputs[other]
+        if not isinstance(number, Affine) or not isinstance(gate, Squashed) or gate.complement or gate.pair:
+            continue
+        name = "Swish" if gate.squash == "sigmoid" else "ErfGate" if gate.decision == "1+erf" else None
+        factor = _multiple(number, gate.logit)
+        if name is None or factor is None:
+            continue
+        line = curves.lines(name)
+        return node.network.curve(node.name, gate.logit, line).scaled(
+            factor * (2.0 if name == "ErfGate" else 1.0)
+        )
+    return None
+
+
+def _multiple(number: Affine, of: Affine) -> float | None:
+    """c where the one tensor is c times the other."""
+    if number.shape != of.shape:
+        return None
+    width = max(number.rows.shape[1], of.rows.shape[1])
+    a, b = widened(number.rows, width), widened(of.rows, width)
+    reach = float(np.abs(b.data).max(initial=0.0))
+    if reach == 0.0:
+        return None
+    row = int(np.repeat(np.arange(b.shape[0]), np.diff(b.indptr))[np.abs(b.data).argmax()])
+    column = int(b.indices[np.abs(b.data).argmax()])
+    factor = float(a[row, column] / b[row, column])
+    gap = abs(a - b * factor)
+    same = float(gap.max()) <= 1e-6 * reach * max(1.0, abs(factor))
+    return factor if same and np.allclose(number.bias, of.bias * factor, atol=1e-6) else None
+
+
+@operator("Mean")
+def mean(node: Node) -> Value:
+    """Average of tensors."""
+    total = add(node)
+    if not isinstance(total, Affine):
+        node.refuse("it averages what is no tensor")
+    return total.scaled(1.0 / len(node.inputs))
 
 
 @operator("Div")
@@ -148,7 +207,7 @@ def div(node: Node) -> Value:
 
 
 def _stepped(before: Affine, after: Affine, operation: str, constant: np.ndarray) -> Affine:
-    """``after`` with the float32 operation that made it noted."""
+    """`after` with the float32 operation that made it noted."""
     return replace(after, steps=None if before.steps is None else before.steps.then(operation, constant))
 
 
@@ -213,11 +272,11 @@ def linear_classifier(node: Node) -> Value:
     if scores.size == labels == 2 and transform == b"LOGISTIC":
         first, second = scores.take(np.array([[0]])), scores.take(np.array([[1]]))
         if np.array_equal(first.rows.toarray(), -second.rows.toarray()) and first.bias[0] == -second.bias[0]:
-            return Squashed("sigmoid", second, "sigmoid")
+            return Squashed("sigmoid", second, "sigmoid", pair=True)
     if scores.size == labels >= 2 and squash != "unknown":
         return Squashed("softmax" if squash == "softmax" else "argmax", scores, squash)
     if scores.size == 1 and labels == 2 and squash in (None, "sigmoid"):
-        return Squashed("sigmoid", scores, squash)
+        return Squashed("sigmoid", scores, squash, pair=True)
     node.refuse(
         f"{scores.size} scores for {labels} labels with post_transform {transform.decode()} are not supported"
     )

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
+from scipy import sparse
 
+from proofward.zkml.groth16.compiler import curves
+from proofward.zkml.groth16.compiler.ensemble import Ensemble
 from proofward.zkml.groth16.compiler.network import Affine, Network
-from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
 from proofward.zkml.groth16.errors import UnsupportedOperator
 
 
@@ -19,8 +21,9 @@ class Squashed:
 
     Args:
         decision: how a client reads the logit. squash: the function, where ONNX Runtime's numbers have it.
-        complement: it is ``1 - p``. scores: the tensor that has the numbers, where the output has labels
+        complement: it is `1 - p`. scores: the tensor that has the numbers, where the output has labels
         only.
+        pair: of its one logit the tensor has two numbers, `[1 - p, p]`.
     """
 
     decision: str
@@ -28,6 +31,13 @@ class Squashed:
     squash: str | None = None
     complement: bool = False
     scores: str | None = None
+    pair: bool = False
+
+    def expanded(self) -> Affine:
+        """A logit for each number of the tensor, where the squash is a sigmoid."""
+        if self.pair:
+            return self.logit.mapped(sparse.csr_array([[-1.0], [1.0]]), np.zeros(2), (1, 2))
+        return self.logit.scaled(-1.0) if self.complement else self.logit
 
 
 @dataclass(frozen=True)
@@ -53,10 +63,10 @@ class Node:
     """One ONNX node with its values.
 
     Args:
-        op: operator name. domain: ``""`` or ``ai.onnx.ml``.
+        op: operator name. domain: `""` or `ai.onnx.ml`.
         name: the node's name, or its first output where it has none.
         attributes: decoded attributes.
-        inputs: the values it reads (``None`` for an omitted optional one).
+        inputs: the values it reads (`None` for an omitted optional one).
         outputs: number of outputs that somebody named.
         opset: version of its domain.
         network: where new ReLU blocks go. names: the tensors that it reads.
@@ -77,20 +87,45 @@ class Node:
         raise UnsupportedOperator(self.op, self.name, reason)
 
     def affine(self, position: int) -> Affine:
-        """The input at ``position``, which must be a tensor that depends on the model's input linearly."""
+        """The input at `position`, which must be a tensor that depends on the model's input linearly."""
         value = self.inputs[position] if position < len(self.inputs) else None
         if isinstance(value, Affine):
             return value
         if isinstance(value, Squashed):
-            self.refuse(f"it reads the result of a {value.decision}, which is supported at the output only")
+            return self._unsquashed(value)
         if isinstance(value, (Labels, Total)):
             self.refuse("it computes with a classifier's label or sum, which is supported at the output only")
+        if isinstance(value, Ensemble) and value.squash is None:
+            return self._scored(value)
         if isinstance(value, Ensemble):
-            self.refuse("it reads the result of a tree ensemble, which is supported at the output only")
+            self.refuse("it reads probabilities of a tree ensemble, which are supported at the output only")
         self.refuse(f"input {position} must depend on the model's input")
 
+    def _unsquashed(self, value: Squashed) -> Affine:
+        """The function that stood to be the model's last, as a tensor to compute with."""
+        if value.squash is None and value.decision == "argmax":
+            return value.logit
+        name = {"sigmoid": "Sigmoid", "erf": "Erf"}.get(value.squash or "")
+        if name is None or value.decision not in ("sigmoid", "multilabel", "erf"):
+            self.refuse(f"it reads the result of a {value.decision}, which is supported at the output only")
+        if self.network.forest:
+            self.refuse("it reads probabilities of a tree ensemble, which are supported at the output only")
+        found = self.network.curve(
+            self.names[0] if self.names else self.name, value.logit, curves.lines(name)
+        )
+        if value.pair:
+            return found.mapped(sparse.csr_array([[-1.0], [1.0]]), np.array([1.0, 0.0]), (1, 2))
+        return found.scaled(-1.0, 1.0) if value.complement else found
+
+    def _scored(self, value: Ensemble) -> Affine:
+        """A tree ensemble's scores as a tensor to compute with."""
+        if self.network.blocks:
+            self.refuse("it computes with both tree scores and activations")
+        found = self.network.scored(value)
+        return found.scaled(-1.0, 1.0) if value.negated else found
+
     def spatial(self, position: int) -> Affine:
-        """The input at ``position``, which must be ``[batch, channel, ...]`` with the batch first."""
+        """The input at `position`, which must be `[batch, channel, ...]` with the batch first."""
         value = self.affine(position)
         if len(value.shape) < 3 or value.shape[0] != 1:
             self.refuse(
@@ -99,14 +134,14 @@ class Node:
         return value
 
     def constant(self, position: int) -> np.ndarray:
-        """The input at ``position``, which must be a constant."""
+        """The input at `position`, which must be a constant."""
         value = self.inputs[position] if position < len(self.inputs) else None
         if not isinstance(value, np.ndarray):
             self.refuse(f"input {position} must be a constant")
         return value
 
     def optional(self, position: int) -> np.ndarray | None:
-        """The constant at ``position``, or None where it is omitted."""
+        """The constant at `position`, or None where it is omitted."""
         if position >= len(self.inputs) or self.inputs[position] is None:
             return None
         return self.constant(position)

@@ -6,9 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 
+from proofward.zkml.groth16.compiler.ensemble import Ensemble
 from proofward.zkml.groth16.compiler.network import Affine, stacked
-from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
-from proofward.zkml.groth16.compiler.onnx_frontend.node import Labels, Node, Squashed, Total, Value, operator
+from proofward.zkml.groth16.compiler.onnx_frontend.node import (
+    HANDLERS,
+    Labels,
+    Node,
+    Squashed,
+    Total,
+    Value,
+    operator,
+)
+
+MOVING = (
+    "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Slice", "Split", "ArrayFeatureExtractor",
+    "Gather",
+)  # fmt: skip
+"""Operators that move elements and change none: over separate sigmoids they move the logits."""
 
 _FLOAT_TYPES = (1, 10, 11, 16)  # FLOAT, FLOAT16, DOUBLE, BFLOAT16
 
@@ -92,7 +106,7 @@ def transpose(node: Node) -> Value:
 
 @operator("Concat")
 def concat(node: Node) -> Value:
-    """Tensors one after another; ``[1 - p, p]`` of a sigmoid is the pair of its two classes."""
+    """Tensors one after another; `[1 - p, p]` of a sigmoid is the pair of its two classes."""
     if len(node.inputs) == 2 and all(isinstance(value, Squashed) for value in node.inputs):
         first, second = node.inputs
         assert isinstance(first, Squashed)
@@ -100,7 +114,9 @@ def concat(node: Node) -> Value:
         if first.complement and not second.complement and first.logit is second.logit:
             return second
     if len(node.inputs) == 2 and all(isinstance(value, Ensemble) for value in node.inputs):
-        return _pair(node)
+        pair = _pair(node)
+        if pair is not None:
+            return pair
     values = [node.affine(i) for i in range(len(node.inputs))]
     axis, starts = int(node.attributes["axis"]), np.cumsum([0] + [value.size for value in values])
     try:
@@ -110,13 +126,13 @@ def concat(node: Node) -> Value:
     return stacked(values, index)
 
 
-def _pair(node: Node) -> Value:
-    """``[1 - s, s]`` of one ensemble's score: the shares of two classes."""
+def _pair(node: Node) -> Value | None:
+    """`[1 - s, s]` of one ensemble's score: the shares of two classes; None where it is something else."""
     first, second = node.inputs
     assert isinstance(first, Ensemble)
     assert isinstance(second, Ensemble)
     if not first.negated or second.negated or replace(first, negated=False) != second or second.outputs != 1:
-        node.refuse("of tree ensembles' scores it joins only one score behind 1 minus that score")
+        return None
     return replace(second, outputs=2, complement=True, decision="argmax")
 
 
@@ -169,9 +185,7 @@ def array_feature_extractor(node: Node) -> Value:
         return node.inputs[1]
     columns = node.constant(1).reshape(-1).astype(np.int64)
     first = node.inputs[0]
-    if isinstance(first, Ensemble):
-        if not (first.complement and columns.tolist() == [1]):
-            node.refuse("of a tree ensemble's scores only the second of two classes can be taken")
+    if isinstance(first, Ensemble) and first.complement and columns.tolist() == [1]:
         return replace(first, outputs=1, complement=False, decision="value", labels=None)
     value = node.affine(0)
     if value.shape[0] != 1 or (columns < 0).any() or (columns >= value.shape[-1]).any():
@@ -206,3 +220,42 @@ def pad(node: Node) -> Value:
     width = value.rows.shape[1]
     blank = Affine(type(value.rows)((1, width)), np.zeros(1), (1,))
     return stacked([value, zero, blank], index)
+
+
+def over_sigmoids(node: Node) -> Value | tuple[Value, ...] | None:
+    """A moving operator over sigmoids, done to their logits; None where it is none."""
+    moved = [value for value in node.inputs if not isinstance(value, np.ndarray | None)]
+    if node.op not in MOVING or not moved or not all(_sigmoids(value) for value in moved):
+        return None
+    if node.op == "Concat" and len(moved) == 2:
+        first, second = moved
+        assert isinstance(first, Squashed)
+        assert isinstance(second, Squashed)
+        if first.complement and not second.complement and first.logit is second.logit:
+            return replace(second, pair=True)
+    inputs: list[Value] = [
+        value.expanded() if isinstance(value, Squashed) else value for value in node.inputs
+    ]
+    found = HANDLERS[node.domain, node.op](replace(node, inputs=inputs))
+    if isinstance(found, tuple):
+        return tuple(squashed_again(one) for one in found)
+    return squashed_again(found)
+
+
+def _sigmoids(value: Value) -> bool:
+    return (
+        isinstance(value, Squashed)
+        and value.squash == "sigmoid"
+        and value.decision in ("sigmoid", "multilabel")
+    )
+
+
+def squashed_again(value: Value) -> Value:
+    """Logits under separate sigmoids; two that are each other's negative are one decision."""
+    if not isinstance(value, Affine):
+        return value
+    if value.shape == (1, 2):
+        total = value.rows[[0]] + value.rows[[1]]
+        if not total.count_nonzero() and value.bias.sum() == 0.0:
+            return Squashed("sigmoid", value.take(np.array([[1]])), "sigmoid", pair=True)
+    return Squashed("sigmoid" if value.size == 1 else "multilabel", value, "sigmoid")

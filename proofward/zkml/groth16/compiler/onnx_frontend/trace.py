@@ -12,6 +12,8 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from proofward.zkml.errors import UnsupportedModel
+from proofward.zkml.groth16.compiler.ensemble import Ensemble
+from proofward.zkml.groth16.compiler.forest import combined
 from proofward.zkml.groth16.compiler.network import Affine, Network
 from proofward.zkml.groth16.compiler.onnx_frontend import (  # noqa: F401 (each registers its operators)
     activation,
@@ -21,7 +23,6 @@ from proofward.zkml.groth16.compiler.onnx_frontend import (  # noqa: F401 (each 
     shape,
     trees,
 )
-from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble
 from proofward.zkml.groth16.compiler.onnx_frontend.node import HANDLERS, Labels, Node, Squashed, Value
 from proofward.zkml.groth16.errors import UnsupportedOperator
 from proofward.zkml.manifest import Decision
@@ -35,19 +36,20 @@ MAX_OUTPUTS = 1024
 
 @dataclass(frozen=True)
 class Traced:
-    """What the front end found: exactly one of ``network`` and ``ensemble`` is set.
+    """What the front end found: exactly one of `network` and `ensemble` is set.
 
     Args:
         input_shape: shape of one record.
         output_name: the ONNX tensor that carries the decision's value (probabilities, scores, a regression).
         labels: class labels where the model names them.
-        decision: how a client reads the scores: ``value``, ``sigmoid``, ``multilabel``, ``softmax``,
-        ``argmax``.
-        kind: where the decision comes from: a classifier's end (``decided``), a regressor's operator, or
+        decision: how a client reads the scores: `value`, `sigmoid`, `multilabel`, `softmax`,
+        `argmax`.
+        kind: where the decision comes from: a classifier's end (`decided`), a regressor's operator, or
         neither
-            (``raw``: what the numbers mean is not in the graph).
+            (`raw`: what the numbers mean is not in the graph).
         imputed: (input, value) that the model puts in a missing one's place.
-        squash: what the model applies to the proven scores: ``sigmoid``, ``softmax``, ``logsoftmax`` or
+        integers: the model's own input takes whole numbers alone.
+        squash: what the model applies to the proven scores: `sigmoid`, `softmax`, `logsoftmax` or
         nothing.
     """
 
@@ -60,6 +62,7 @@ class Traced:
     kind: Literal["decided", "regression", "raw"] = "raw"
     squash: str | None = None
     imputed: tuple[tuple[int, float], ...] = ()
+    integers: bool = False
 
     @property
     def length(self) -> int:
@@ -88,7 +91,7 @@ def trace(model: bytes) -> Traced:
     if graph.sparse_initializer:
         raise UnsupportedModel("the model has sparse initialisers; export its weights as dense tensors")
     constants: dict[str, np.ndarray] = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    input_name, input_shape = _input(graph, constants)
+    input_name, input_shape, integers = _input(graph, constants)
     network = Network(input_shape)
     values: dict[str, Value] = {**constants, input_name: network.input(), "": None}
     opsets = {
@@ -107,7 +110,10 @@ def trace(model: bytes) -> Traced:
             values[node.output[0]] = made
         labels = _labels(node) or labels
     found = _traced(values.get(target), target, network, labels)
-    return replace(found, imputed=tuple(sorted(network.imputed.items())))
+    named = found.labels is not None and len(found.labels) == max(2, found.length)
+    if found.kind == "raw" or (found.kind == "decided" and found.decision != "multilabel" and not named):
+        found = _beside(graph, target, replace(found, labels=None), constants)
+    return replace(found, imputed=tuple(sorted(network.imputed.items())), integers=integers)
 
 
 def _traced(result: Value, target: str, network: Network, labels: tuple[int | str, ...] | None) -> Traced:
@@ -121,10 +127,13 @@ def _traced(result: Value, target: str, network: Network, labels: tuple[int | st
             record, result.scores or target, None, result, result.labels or labels,
             cast(Decision, result.decision), kind, result.squash,
         )  # fmt: skip
-    if isinstance(result, Squashed) and result.squash == "exp":
+    if isinstance(result, Squashed) and result.squash in ("exp", "erf"):
+        what = {"exp": "an exponential", "erf": "an error function"}[result.squash]
         raise UnsupportedModel(
-            f"the output {target!r} is an exponential; only as part of a sigmoid is one taken"
+            f"the output {target!r} is {what}; only as part of another function is one taken"
         )
+    if network.forest and isinstance(result, Affine | Squashed):
+        return _over_trees(result, target, network, labels)
     if isinstance(result, Squashed) and not result.complement:
         network.output = result.logit
         found = Traced(
@@ -143,6 +152,62 @@ def _traced(result: Value, target: str, network: Network, labels: tuple[int | st
             f"the model gives {found.length} numbers a record; up to {MAX_OUTPUTS} are taken"
         )
     return found
+
+
+def _beside(graph: onnx.GraphProto, target: str, found: Traced, constants: dict[str, np.ndarray]) -> Traced:
+    """Raw numbers with a label beside them are a classifier's; that its label is what they favour is
+    checked on
+    records before anything is compiled."""
+    label = next(
+        (o for o in graph.output if o.name != target and o.type.tensor_type.elem_type in _LABELS), None
+    )
+    if label is None:
+        return found
+    names: tuple[int | str, ...] | None = None
+    for node in _needed(graph, label.name):
+        names = _labels(node) or names
+        if node.op_type == "ArrayFeatureExtractor" and node.input[0] in constants:
+            names = tuple(constants[node.input[0]].reshape(-1).tolist())
+    names = tuple(n.decode() if isinstance(n, bytes) else n for n in names) if names else None
+    if names is None or len(names) != max(2, found.length):
+        return found
+    decision = found.decision
+    if found.kind == "raw":
+        decision = "sigmoid" if found.length == 1 else "argmax"
+    ensemble = found.ensemble and replace(found.ensemble, decision=decision, labels=names)
+    return replace(found, kind="decided", decision=decision, labels=names, ensemble=ensemble)
+
+
+def _over_trees(
+    result: Affine | Squashed, target: str, network: Network, labels: tuple[int | str, ...] | None
+) -> Traced:
+    """Numbers made of tree ensembles' scores: one ensemble, whose leaves hold what becomes of theirs."""
+    affine = result.logit if isinstance(result, Squashed) else result
+    ensemble = combined(network.forest, affine, int(np.prod(network.input_shape)))
+    if ensemble is None or network.blocks:
+        raise UnsupportedModel(
+            f"the output {target!r} joins tree ensembles with other models of the same inputs; one kind "
+            "is proven at a "
+            "time, so publish them as models of their own"
+        )
+    if isinstance(result, Squashed) and not result.complement:
+        decision, kind, squash = cast(Decision, result.decision), "decided", result.squash
+    elif isinstance(result, Squashed):
+        raise UnsupportedModel(
+            f"the output {target!r} is 1 minus a probability; export the probability itself"
+        )
+    else:
+        values = all(one.decision == "value" for one in network.forest)
+        classes = affine.size > 1 and all(one.decision == "argmax" for one in network.forest)
+        decision = "argmax" if classes and not values else "value"
+        kind, squash = "regression" if values else "decided" if classes else "raw", None
+    if isinstance(result, Squashed) and result.scores:
+        target = result.scores
+    ensemble = replace(ensemble, decision=decision, labels=labels, squash=squash)
+    return Traced(
+        network.input_shape, target, None, ensemble, labels, decision,
+        cast(Literal["decided", "regression", "raw"], kind), squash,
+    )  # fmt: skip
 
 
 def _with_output_shapes(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -199,7 +264,8 @@ def _evaluate(
     if handler is None:
         node.refuse("the groth16 lane has no gadget for it")
     try:
-        result = handler(node)
+        result = shape.over_sigmoids(node)
+        result = handler(node) if result is None else result
     except UnsupportedModel:
         raise
     except Exception as error:  # noqa: BLE001 - attributes and shapes that onnx's checker lets pass
@@ -236,7 +302,7 @@ def _fold(proto: onnx.NodeProto, node: Node, values: dict[str, Value]) -> list[n
         node.refuse(f"it could not be evaluated as a constant: {error}")
 
 
-def _input(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> tuple[str, tuple[int, ...]]:
+def _input(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> tuple[str, tuple[int, ...], bool]:
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
         raise UnsupportedModel(f"the model has {len(inputs)} inputs; one tensor input is supported")
@@ -252,7 +318,7 @@ def _input(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> tuple[st
         raise UnsupportedModel(
             f"the input has {int(np.prod(dims[1:]))} features; up to {MAX_ELEMENTS} are supported"
         )
-    return inputs[0].name, tuple(dims[1:])
+    return inputs[0].name, tuple(dims[1:]), tensor.elem_type in _INTEGERS
 
 
 def _output(graph: onnx.GraphProto) -> str:
@@ -262,12 +328,15 @@ def _output(graph: onnx.GraphProto) -> str:
         outputs = [o for o in outputs if o.type.tensor_type.elem_type not in _LABELS]
     if len(outputs) != 1:
         names = ", ".join(o.name for o in graph.output)
-        raise UnsupportedModel(f"the model has several outputs ({names}); one tensor of scores is supported")
+        raise UnsupportedModel(
+            f"the model has several outputs ({names}) and one tensor of scores is proven; choose it by "
+            "--output"
+        )
     return str(outputs[0].name)
 
 
 def _needed(graph: onnx.GraphProto, target: str) -> list[onnx.NodeProto]:
-    """The nodes that ``target`` depends on, in the graph's (topological) order."""
+    """The nodes that `target` depends on, in the graph's (topological) order."""
     wanted, chosen = {target}, []
     for node in reversed(graph.node):
         if wanted.intersection(node.output):

@@ -1,18 +1,19 @@
-"""``ai.onnx.ml`` tree ensembles, with ONNX Runtime's comparison and aggregation semantics.
+"""`ai.onnx.ml` tree ensembles, with ONNX Runtime's comparison and aggregation semantics.
 
-ONNX Runtime compares in float32. Every branching mode is turned into ``x > t`` with t a float32: ``x < t`` is
-``not (x > previous float32 before t)``, and equality is two comparisons. NaN is refused before quantising, so
-the direction of missing values does not matter.
+ONNX Runtime compares in float32. Every branching mode is turned into `x > t` with t a float32: `x < t` is
+`not (x > previous float32 before t)`, and equality is two comparisons. A missing value (NaN) goes where
+`nodes_missing_value_tracks_true` says, else where a comparison with NaN leads.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from proofward.zkml.groth16.compiler.ensemble import Ensemble, Labels, Leaf, Split, Tree
 from proofward.zkml.groth16.compiler.network import Steps
-from proofward.zkml.groth16.compiler.onnx_frontend.ensemble import Ensemble, Labels, Leaf, Split, Tree
 from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Value, operator
 
 MAX_DEPTH = 64
@@ -61,10 +62,35 @@ def classifier(node: Node) -> Value:
         )
     if base and len(base) != len(labels):
         node.refuse(f"it has {len(base)} base_values for {len(labels)} classes")
+    if not _scored_all(node, leaves, len(labels)):
+        node.refuse(
+            "a record may get no score at all for a class, and ONNX Runtime's label then passes over "
+            "that class while "
+            "its score of 0 may be the largest; export leaves that score every class"
+        )
     decision = "softmax" if transform == "SOFTMAX" else "argmax"
     squash = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}.get(transform)
     offsets = tuple(base) or (0.0,) * len(labels)
     return Ensemble(trees, len(labels), offsets, 1, decision, labels, squash=squash)
+
+
+def _scored_all(node: Node, leaves: dict[tuple[int, int], dict[int, float]], classes: int) -> bool:
+    """Whether ONNX Runtime's label, which passes over classes without a score, is the class of the largest
+    score.
+
+    It is where each class is scored by every leaf of some tree, or where no weight is negative and some
+    tree's leaves
+    all have a positive one."""
+    columns = (node.attributes[f"nodes_{name}"] for name in ("treeids", "nodeids", "modes"))
+    trees: dict[int, list[dict[int, float]]] = {}
+    for tree, number, mode in zip(*columns, strict=True):
+        if mode == b"LEAF":
+            trees.setdefault(int(tree), []).append(leaves.get((int(tree), int(number)), {}))
+    if all(any(all(c in values for values in tree) for tree in trees.values()) for c in range(classes)):
+        return True
+    return all(v >= 0 for tree in trees.values() for values in tree for v in values.values()) and any(
+        all(max(values.values(), default=0.0) > 0 for values in tree) for tree in trees.values()
+    )
 
 
 @operator("TreeEnsembleRegressor", domain="ai.onnx.ml")
@@ -111,7 +137,9 @@ def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple
     names = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
     table: dict[int, dict[int, tuple[Any, ...]]] = {}
     roots: dict[int, int] = {}
-    for tree, number, *rest in zip(*(node.attributes[f"nodes_{name}"] for name in names), strict=True):
+    columns = [node.attributes[f"nodes_{name}"] for name in names]
+    tracks = node.attributes.get("nodes_missing_value_tracks_true") or [0] * len(columns[0])
+    for tree, number, *rest in zip(*columns, tracks, strict=True):
         table.setdefault(int(tree), {})[int(number)] = tuple(rest)
         roots.setdefault(int(tree), int(number))
     if sum(len(nodes) for nodes in table.values()) > MAX_NODES:
@@ -149,13 +177,16 @@ class _Folded:
             self.known[key] = self._threshold(*key)
         threshold, rising = self.known[key]
         below, above = self.tree(tree.below), self.tree(tree.above)
+        source, lost = int(self.steps.source[tree.feature]), above if tree.missing_above else below
         if threshold is None:
-            return below if rising else above
-        source = int(self.steps.source[tree.feature])
-        return Split(source, threshold, below, above) if rising else Split(source, threshold, above, below)
+            always = below if rising else above
+            return always if lost is always else Split(source, float("inf"), always, lost, missing_above=True)
+        if not rising:
+            below, above = above, below
+        return Split(source, threshold, below, above, missing_above=lost is above)
 
     def _threshold(self, element: int, threshold: float) -> tuple[float | None, bool]:
-        """(t, True) where ``x <= t`` is what compares true, (t, False) where ``x > t`` is; (None, always)."""
+        """(t, True) where `x <= t` is what compares true, (t, False) where `x > t` is; (None, always)."""
 
         def holds(ordinal: int) -> bool:
             x = np.array([_float_of(ordinal)], dtype=np.float32)
@@ -192,33 +223,35 @@ def _build(
 ) -> Tree:
     if depth == 0 or number not in nodes:
         node.refuse(f"tree {tree} is deeper than {MAX_DEPTH} or names a node that does not exist")
-    feature, threshold, mode, true, false = nodes[number]
+    feature, threshold, mode, true, false, track = nodes[number]
     if mode == b"LEAF":
         return Leaf(leaves.get((tree, number), {}))
-    if not 0 <= feature < features or not np.isfinite(threshold):
+    if not 0 <= feature < features or not threshold > -np.inf:
         node.refuse(f"tree {tree} reads feature {feature} of {features} at threshold {threshold}")
     yes = _build(node, tree, int(true), nodes, leaves, features, depth - 1)
     no = _build(node, tree, int(false), nodes, leaves, features, depth - 1)
     at = np.float32(threshold)
     before = float(np.nextafter(at, np.float32(-np.inf)))
     exact = float(at)
+    # A comparison with NaN is false, but for "unequal".
+    missing_yes = bool(track) or mode == b"BRANCH_NEQ"
     match mode:
         case b"BRANCH_LEQ":
-            return Split(feature, exact, yes, no)
+            return Split(feature, exact, yes, no, not missing_yes)
         case b"BRANCH_GT":
-            return Split(feature, exact, no, yes)
+            return Split(feature, exact, no, yes, missing_yes)
         case b"BRANCH_LT":
-            return Split(feature, before, yes, no)
+            return Split(feature, before, yes, no, not missing_yes)
         case b"BRANCH_GTE":
-            return Split(feature, before, no, yes)
+            return Split(feature, before, no, yes, missing_yes)
         case b"BRANCH_EQ":
-            return Split(feature, exact, Split(feature, before, no, yes), no)
+            return Split(feature, exact, Split(feature, before, no, yes, missing_yes), no, not missing_yes)
         case b"BRANCH_NEQ":
-            return Split(feature, exact, Split(feature, before, yes, no), yes)
+            return Split(feature, exact, Split(feature, before, yes, no, not missing_yes), yes, missing_yes)
     node.refuse(f"branching mode {mode!r} is not supported")
 
 
 def _renumber(tree: Tree) -> Tree:
     if isinstance(tree, Leaf):
         return Leaf({0: sum(tree.values.values())})
-    return Split(tree.feature, tree.threshold, _renumber(tree.below), _renumber(tree.above))
+    return replace(tree, below=_renumber(tree.below), above=_renumber(tree.above))

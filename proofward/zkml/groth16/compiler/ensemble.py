@@ -16,12 +16,17 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Split:
-    """`x[feature] > threshold` chooses `above`, else (`<=`) `below`; threshold is a float32 value."""
+    """`x[feature] > threshold` chooses `above`, else (`<=`) `below`; threshold is a float32 value.
+
+    A missing value (NaN) chooses `above` where `missing_above`, else `below`. An infinite threshold is above
+    every number: only a missing value can choose `above` there.
+    """
 
     feature: int
     threshold: float
     below: Split | Leaf
     above: Split | Leaf
+    missing_above: bool = False
 
 
 Tree = Split | Leaf

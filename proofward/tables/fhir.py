@@ -1,0 +1,217 @@
+"""FHIR Observations (https://hl7.org/fhir/observation.html), alone, in a list or in a Bundle, as a table.
+
+One record a subject, one column a LOINC code; a panel's components are columns of their own.
+`fhir.resources` reads and checks the resources, R4B first and R5 where it is none. What is no measured
+number is refused by name: a comparator, a preliminary or mistaken result, a coded or truth value, two
+results of one code, a unit that is no UCUM code.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from proofward import extras
+from proofward.tables import units
+from proofward.tables.errors import TableError
+from proofward.tables.table import Table
+
+LOINC = "http://loinc.org"
+UCUM = "http://unitsofmeasure.org"
+CODE = re.compile(r"[0-9]{1,7}-[0-9]")
+MAX_RESOURCES = 1 << 16
+FINAL = frozenset({"final", "amended", "corrected"})
+
+#: One result: subject, LOINC code, value (NaN where it is said to be absent), unit, and where it stands.
+_Result = tuple[str, str, float, str, str]
+
+
+def is_fhir(value: Any) -> bool:
+    """Whether parsed JSON is a FHIR resource, or a list that begins with one."""
+    first = value[0] if isinstance(value, list) and value else value
+    return isinstance(first, dict) and "resourceType" in first
+
+
+def fhir_table(value: Any, name: str, notes: list[str]) -> Table:
+    """The table of a resource or a list of them. Raises TableError, MissingExtra."""
+    resources, others = _resources(value, name)
+    if others:
+        notes = [
+            *notes,
+            f"{name}: resources other than Observations are not read ({', '.join(sorted(others))})",
+        ]
+    results = [result for where, resource in resources for result in _observation(resource, where)]
+    if not results:
+        raise TableError(f"{name} holds no Observation; give Observations, or a Bundle that has some")
+    subjects = list(dict.fromkeys(result[0] for result in results))
+    codes = list(dict.fromkeys(result[1] for result in results))
+    if len(subjects) > 1:
+        shown = ", ".join(subject or "without one" for subject in subjects[:8]) + (
+            ", ..." if len(subjects) > 8 else ""
+        )
+        notes = [*notes, f"{name}: one record a subject, in this order: {shown}"]
+    values = np.full((len(subjects), len(codes)), np.nan)
+    seen: dict[tuple[str, str], str] = {}
+    unit_of: dict[str, str] = {}
+    for subject, code, number, unit, where in results:
+        if (subject, code) in seen:
+            raise TableError(
+                f"{where}: a second result of LOINC {code} for one subject (the first: "
+                f"{seen[subject, code]}); give the "
+                "one that is meant"
+            )
+        if not math.isnan(number) and unit_of.setdefault(code, unit) != unit:
+            raise TableError(
+                f"{where}: LOINC {code} is in {unit or 'no unit'} here and in "
+                f"{unit_of[code] or 'no unit'} before; give "
+                "one unit"
+            )
+        seen[subject, code] = where
+        values[subjects.index(subject), codes.index(code)] = number
+    return Table(
+        name, values, tuple(range(1, len(subjects) + 1)), tuple(codes), tuple(unit_of.get(code, "") for code
+        in codes),
+        tuple(notes), coded=True,
+    )  # fmt: skip
+
+
+def _resources(value: Any, name: str) -> tuple[list[tuple[str, Any]], set[str]]:
+    """(where, Observation) of each, and the types of the others."""
+    listed = value if isinstance(value, list) else [value]
+    if len(listed) == 1 and isinstance(listed[0], dict) and listed[0].get("resourceType") == "Bundle":
+        entries = listed[0].get("entry", [])
+        if listed[0].get("type") == "history":
+            raise TableError(
+                f"{name} is a history Bundle, which has what is no longer so; give a search's or a collection"
+            )
+        if not isinstance(entries, list):
+            raise TableError(f"{name}: the Bundle's entry is no list")
+        if listed[0].get("link") and any(
+            isinstance(link, dict) and link.get("relation") == "next" for link in listed[0]["link"]
+        ):
+            raise TableError(f"{name} is one page of a Bundle that goes on (link next); give it whole")
+        listed = [entry.get("resource") if isinstance(entry, dict) else None for entry in entries]
+    if len(listed) > MAX_RESOURCES:
+        raise TableError(f"{name} has {len(listed)} resources; up to {MAX_RESOURCES} are read")
+    found, others = [], set()
+    for at, resource in enumerate(listed, start=1):
+        where = f"{name}, resource {at}"
+        kind = resource.get("resourceType") if isinstance(resource, dict) else None
+        if not isinstance(kind, str):
+            raise TableError(f"{where} is no FHIR resource: it has no resourceType")
+        if kind == "Observation":
+            found.append((where, _checked(resource, where)))
+        elif kind == "Bundle":
+            raise TableError(f"{where} is a Bundle within another list; give one Bundle")
+        else:
+            others.add(kind[:64])
+    return found, others
+
+
+def _checked(resource: dict[str, Any], where: str) -> Any:
+    with extras.explained():
+        from fhir.resources.observation import Observation
+        from fhir.resources.R4B.observation import Observation as ObservationR4B
+    try:
+        return ObservationR4B.model_validate(resource)
+    except ValueError as error:
+        try:
+            return Observation.model_validate(resource)
+        except ValueError:
+            pass
+        told = _first(error)
+    raise TableError(f"{where} is no Observation of FHIR R4B or R5: {told}")
+
+
+def _first(error: ValueError) -> str:
+    listed = getattr(error, "errors", None)
+    if listed is None:
+        return type(error).__name__
+    first = listed()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])[:80]}: {first['msg'][:120].splitlines()[0]}"
+
+
+def _observation(resource: Any, where: str) -> Iterator[_Result]:
+    if resource.modifierExtension or resource.implicitRules:
+        raise TableError(
+            f"{where} has a modifierExtension or implicitRules, which may change what it means; leave it out"
+        )
+    if resource.status not in FINAL:
+        raise TableError(f"{where}: the result is {resource.status}; give final ones")
+    if resource.subject is not None and resource.subject.reference is None:
+        raise TableError(
+            f"{where}: its subject has no reference; give it one, so that results are kept apart"
+        )
+    subject = "" if resource.subject is None else str(resource.subject.reference)
+    parts = resource.component or []
+    if _value_of(resource) is not None or not parts:
+        yield (subject, *_result(resource, where))
+    for number, part in enumerate(parts, start=1):
+        yield (subject, *_result(part, f"{where}, component {number}"))
+
+
+_VALUES = (
+    "valueQuantity", "valueInteger", "valueString", "valueBoolean", "valueCodeableConcept", "valueRange",
+    "valueRatio",
+    "valueSampledData", "valueTime", "valueDateTime", "valuePeriod", "valueAttachment", "valueReference",
+)  # fmt: skip
+
+
+def _value_of(part: Any) -> str | None:
+    return next((name for name in _VALUES if getattr(part, name, None) is not None), None)
+
+
+def _result(part: Any, where: str) -> tuple[str, float, str, str]:
+    code = _code(part, where)
+    where = f"{where} (LOINC {code})"
+    kind = _value_of(part)
+    if kind is None:
+        if part.dataAbsentReason is None:
+            raise TableError(f"{where} has neither a value nor a reason why it has none; leave it out")
+        return code, math.nan, "", where
+    if kind == "valueInteger":
+        return code, float(part.valueInteger), "", where
+    if kind != "valueQuantity":
+        raise TableError(f"{where}: the value is a {kind.removeprefix('value')}, not a measured number")
+    quantity = part.valueQuantity
+    if quantity.comparator is not None:
+        raise TableError(
+            f"{where}: the value has the comparator {quantity.comparator!r}; leave such results out"
+        )
+    if quantity.value is None or not math.isfinite(float(quantity.value)):
+        raise TableError(f"{where}: the value is no finite number")
+    if quantity.code is None:
+        if quantity.unit is not None:
+            raise TableError(f"{where}: its unit {str(quantity.unit)[:40]!r} has no UCUM code; give the code")
+        return code, float(quantity.value), "", where
+    if quantity.system != UCUM:
+        raise TableError(f"{where}: its unit's code is not of UCUM ({UCUM}); give the UCUM code")
+    return code, float(quantity.value), units.canonical(str(quantity.code)), where
+
+
+def _code(part: Any, where: str) -> str:
+    codes = {c.code for c in part.code.coding or [] if c.system == LOINC and c.code is not None}
+    if len(codes) != 1:
+        raise TableError(
+            f"{where} has {len(codes) or 'no'} LOINC code{'s' if len(codes) > 1 else ''}; give one ({LOINC})"
+        )
+    code = str(next(iter(codes)))
+    if not is_loinc(code):
+        raise TableError(f"{where}: {code[:20]!r} is no LOINC code; its check digit is wrong, or its form")
+    return code
+
+
+def is_loinc(code: str) -> bool:
+    """Whether a code has LOINC's form, a number and its check digit (mod 10, as of card numbers)."""
+    if not CODE.fullmatch(code):
+        return False
+    digits, check = code.split("-")
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        doubled = int(digit) * (2 if place % 2 == 0 else 1)
+        total += doubled - 9 if doubled > 9 else doubled
+    return (10 - total % 10) % 10 == int(check)

@@ -1,0 +1,54 @@
+"""What a made case is: an ONNX file, the records its publisher has, and how ONNX Runtime's answer is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from proofward.zkml.manifest import Task
+
+#: How a decision is read where the model gives no label: `half` and `halves` are probabilities, `zero` and
+#: `zeros`
+#: logits of labels, `argmax` one number a class, `values` a regression.
+Reads = Literal["label", "half", "halves", "zero", "zeros", "argmax", "values"]
+
+
+@dataclass(frozen=True)
+class Made:
+    """One model.
+
+    Args:
+        onnx: the file. calibration, records: float64 `[n, features]`; what is asked for is `records`.
+        reads: how ONNX Runtime's answer is read. task: what the publisher answers to the compiler's question.
+        exact: no quantisation stands between the two answers, hence none of it is forgiven.
+        output: the publisher's choice among several outputs.
+    """
+
+    onnx: bytes
+    calibration: np.ndarray
+    records: np.ndarray
+    reads: Reads
+    task: Task | None = None
+    exact: bool = False
+    output: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A named recipe."""
+
+    name: str
+    make: Callable[[], Made]
+
+
+def all_cases() -> list[Case]:
+    """Every recipe; names are unique."""
+    from tests.cases.generated import boosted, graphs, scikit
+
+    cases = [*scikit.cases(), *boosted.cases(), *graphs.cases()]
+    names = [case.name for case in cases]
+    assert len(set(names)) == len(names), sorted({name for name in names if names.count(name) > 1})
+    return cases
