@@ -76,8 +76,15 @@ impl Scale {
 		seed: 1,
 	};
 	/// What the tests run: every strategy once and a little of everything.
-	pub const SMALL: Self =
-		Self { workers: 30, clients: 40, models: 2, blocks: 250, jobs_in_100_blocks: 20, ..Self::FULL };
+	pub const SMALL: Self = Self {
+		workers: 30,
+		clients: 40,
+		models: 2,
+		blocks: 200,
+		jobs_in_100_blocks: 30,
+		seed: 3,
+		..Self::FULL
+	};
 
 	pub fn hostile(&self, people: usize) -> usize {
 		people * self.hostile_percent / 100

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use codec::Encode;
 use pallet_jobs::Event as JobsEvent;
 use pallet_models::types::Terms;
 use pallet_workers::Event as WorkersEvent;
@@ -34,6 +35,8 @@ const MAX_BOND: Balance = 5 * UNIT;
 /// Claims that a hostile worker holds at once, and open jobs of a flooder.
 const GREED: usize = 6;
 const FLOOD: usize = 12;
+/// Bytes that fill a block.
+const STUFFING: usize = 3_900_000;
 /// Blocks for which an extrinsic waits for room.
 const PATIENCE: u32 = 64;
 
@@ -89,6 +92,7 @@ struct Wish {
 	deed: Deed,
 	born: u32,
 	priority: u64,
+	length: usize,
 }
 
 /// Everything that is not on the chain.
@@ -235,7 +239,8 @@ impl Society {
 
 	fn wish(&mut self, who: Who, call: RuntimeCall, deed: Deed, born: u32) {
 		let priority = chain::priority(&self.accounts[&who], &call, 0);
-		self.pool.push(Wish { who, call, deed, born, priority });
+		let length = call.encoded_size();
+		self.pool.push(Wish { who, call, deed, born, priority, length });
 	}
 
 	// ---- clients ----
@@ -392,15 +397,20 @@ impl Society {
 				};
 				self.wish(who, entry.publish(), Deed::Other, now);
 			}
-			Strategy::Stuffer => self.wish(who, market::stuffing(3_900_000), Deed::Other, now),
-			Strategy::Mixer if turn.is_multiple_of(3) => {
-				self.wish(who, market::stuffing(3_900_000), Deed::Other, now);
-			}
+			Strategy::Stuffer => self.stuffs(who, now),
+			Strategy::Mixer if turn.is_multiple_of(3) => self.stuffs(who, now),
 			Strategy::Mixer if open < FLOOD && turn.is_multiple_of(5) => {
 				let victims = self.victims(model, 8);
 				self.order(client, model, victims, terms.price, now + 400, false, now);
 			}
 			_ => {}
+		}
+	}
+
+	/// One block of bytes at a time.
+	fn stuffs(&mut self, who: Who, now: u32) {
+		if !self.pool.iter().any(|wish| wish.who == who && wish.length > STUFFING / 2) {
+			self.wish(who, market::stuffing(STUFFING), Deed::Other, now);
 		}
 	}
 
@@ -452,7 +462,10 @@ impl Society {
 				self.workers[number].inbox.retain(|other| *other != job);
 				return self.worker_wishes(number, market::decline(job), Deed::Decline(job), now);
 			}
-			let place = view.recipients.iter().position(|other| *other == number).unwrap_or_default() as u32;
+			let place = view.recipients.iter().position(|other| *other == number).unwrap_or_default();
+			// Who wants to sign twice does not wait for its turn.
+			let eager = self.worker_strategy(number) == Some(Strategy::Equivocator);
+			let place = if eager { 0 } else { place as u32 };
 			let since = match view.stage {
 				Stage::Queued(since) => since,
 				Stage::Held { lapses, .. } => lapses + 1,
@@ -505,10 +518,20 @@ impl Society {
 	fn block(&mut self, now: u32) {
 		let mut pool = std::mem::take(&mut self.pool);
 		pool.sort_by_key(|wish| std::cmp::Reverse(wish.priority));
+		// The shortest that found no room: what is longer finds none either.
+		let mut no_room_for = usize::MAX;
 		for wish in pool {
+			if wish.length >= no_room_for && now - wish.born < PATIENCE {
+				self.ledger.waited += 1;
+				self.pool.push(wish);
+				continue;
+			}
 			let seen = System::event_count() as usize;
 			let result = chain::apply(&self.accounts[&wish.who], wish.call.clone(), 0);
 			if result == Err(Failure::BlockFull) && now - wish.born < PATIENCE {
+				if wish.length > STUFFING / 2 {
+					no_room_for = wish.length;
+				}
 				self.ledger.waited += 1;
 				self.pool.push(wish);
 				continue;
