@@ -22,6 +22,7 @@ from proofward.zkml import available_lanes
 SPEC = checkout.part("chain/spec/proofward-dev.json")
 PURPOSES = {
     "ezkl": "for the ezkl lane",
+    "fhir": "to read FHIR Observations and Bundles as tables",
     "publish": "to compile, publish and audit models",
     "web3": "to speak Ethereum's JSON-RPC to the chain",
 }

@@ -14,10 +14,12 @@ import typer
 from typer.testing import CliRunner
 
 from proofward.cli import app
+from proofward.cli.doctor import PURPOSES
 from proofward.cli.output import Exit, reporting
 from proofward.client import JobTimeout, NotFound, OutputMismatch, Refused
 from proofward.evidence import bundle as bundles
 from proofward.evidence.bundle import save_bundle
+from proofward.extras import EXTRAS
 from tests.evidence import Evidence
 
 NOBODY = "ws://127.0.0.1:1"
@@ -80,6 +82,10 @@ def test_the_page_names_every_verb_and_exit_code() -> None:
         ), verb
     codes = {int(row.split("|")[1]) for row in rows if row.split("|")[1].strip().isdigit()}
     assert codes == {0, 130, *map(int, Exit)}
+
+
+def test_the_doctor_knows_what_each_extra_is_for() -> None:
+    assert set(PURPOSES) == set(EXTRAS.values())
 
 
 def test_help_and_completion_load_neither_chain_nor_arrays() -> None:
