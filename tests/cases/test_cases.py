@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.cases import generated, run
+from tests.cases import generated, larger, run
 from tests.cases.generated.run import run as run_made
 
 #: The cases that must be answered; the others may be refused, in one clear line.
@@ -59,3 +59,8 @@ def test_the_page_on_models_names_cases_that_end_as_it_says() -> None:
         for name in named:
             assert name in known, name
             assert (name in ANSWERED) is right, name
+
+
+def test_larger_models_are_counted_or_refused_by_the_limit_that_they_pass() -> None:
+    assert " rows, a proof in about " in larger.line("12-lead ECG, 250 samples")
+    assert "refused: the model has more than 8192 inputs" in larger.line("12-lead ECG, 1000 samples")
