@@ -396,7 +396,7 @@ class SubstrateClient:
         its era ends or another extrinsic takes its nonce, ChainTimeout after `timeout` seconds: it may still
         be included then.
         """
-        deadline = time.monotonic() + timeout
+        deadline = self._now() + timeout
         number = extrinsic.first_block + 1
         sent_at: int | None = None
         while True:
@@ -418,9 +418,17 @@ class SubstrateClient:
                     with contextlib.suppress(ExtrinsicInvalid):
                         self.broadcast(extrinsic)
                 sent_at = head.number
-            if time.monotonic() > deadline:
+            if self._now() > deadline:
                 raise ChainTimeout(f"extrinsic {_hex(extrinsic.hash)} was not finalised in {timeout:g} s")
-            time.sleep(POLL)
+            self._pause(head)
+
+    def _now(self) -> float:
+        """Seconds, on a clock that only goes forward."""
+        return time.monotonic()
+
+    def _pause(self, seen: Head) -> None:
+        """Wait a moment for a head behind `seen`."""
+        time.sleep(POLL)
 
     def receipt_in(self, block_hash: bytes, extrinsic: bytes) -> Receipt | None:
         """The receipt of an extrinsic (by hash) in a block; None when it is not in there."""
