@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from proofward.chain.accounts import ss58
 from proofward.chain.errors import (
@@ -32,24 +32,20 @@ from proofward.chain.extrinsic import (
     extrinsic_hash,
     sign_extrinsic,
 )
+from proofward.chain.heads import Head, HeadFeed
 from proofward.chain.runtime import Event, Runtime
 from proofward.chain.transport import Transport
 from proofward.chain.values import Call
 
 POLL: Final = 0.1
 """Seconds between two looks at the finalised head."""
+TOLD_POLL: Final = 1.0
+"""The same for who is told of new heads, and looks only in case one was missed."""
 RESEND_BLOCKS: Final = 4
 """Blocks after which an extrinsic that is in none of them is sent again."""
 _PAGE: Final = 500
 _CACHED_BLOCKS: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A finalised block's number and hash."""
-
-    number: int
-    hash: bytes
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +106,16 @@ class SubstrateClient:
     manager.
     """
 
+    _feed: HeadFeed | None = None
+
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._lock = threading.Lock()
         self._signing: dict[bytes, threading.Lock] = {}
         self._runtime: Runtime | None = None
         self._blocks: dict[bytes, Block] = {}
+        self._events: dict[bytes, list[Event]] = {}
+        self._reading = threading.Lock()
         self.genesis = self.block_hash(0)
 
     @classmethod
@@ -125,7 +125,16 @@ class SubstrateClient:
 
     def close(self) -> None:
         """Close the connection."""
+        if self._feed is not None:
+            self._feed.close()
         self._transport.close()
+
+    def subscribe(self) -> HeadFeed:
+        """From now on learn of finalised heads by subscription instead of asking: for who waits a lot. What
+        this client reads is then of the newest head that it was told of."""
+        if self._feed is None:
+            self._feed = HeadFeed(self.url)
+        return self._feed
 
     def __enter__(self) -> SubstrateClient:
         return self
@@ -176,6 +185,9 @@ class SubstrateClient:
 
     def finalised_head(self) -> Head:
         """The newest finalised block."""
+        told = self._feed and self._feed.latest
+        if told:
+            return told
         name = _unhex(self.rpc("chain_getFinalizedHead"))
         return Head(self._number(name), name)
 
@@ -195,25 +207,24 @@ class SubstrateClient:
     def block(self, which: int | bytes) -> Block:
         """A block by number or hash, its body taken apart."""
         name = self.block_hash(which) if isinstance(which, int) else which
-        if name in self._blocks:
+        with self._reading:  # several that wait for one block fetch it once
+            if name not in self._blocks:
+                _keep(self._blocks, name, self._fetch_block(name))
             return self._blocks[name]
+
+    def _fetch_block(self, name: bytes) -> Block:
         answer = self.rpc("chain_getBlock", _hex(name))
         if answer is None:
             raise ChainError(f"the node has no block {_hex(name)}", code="no-such-block")
         header, runtime = answer["block"]["header"], self.runtime
         raw = tuple(_unhex(one) for one in answer["block"]["extrinsics"])
-        block = Block(
+        return Block(
             number=int(header["number"], 16),
             hash=name,
             parent=_unhex(header["parentHash"]),
             extrinsics=tuple(runtime.read_extrinsic(data, index) for index, data in enumerate(raw)),
             raw=raw,
         )
-        with self._lock:
-            self._blocks[name] = block
-            while len(self._blocks) > _CACHED_BLOCKS:
-                del self._blocks[next(iter(self._blocks))]
-        return block
 
     def follow(self, start: int | None = None, *, stop: threading.Event | None = None) -> Iterator[Head]:
         """Every finalised block from `start` (default: the present head) on, without end or until `stop` is
@@ -327,8 +338,11 @@ class SubstrateClient:
 
     def events(self, block_hash: bytes) -> list[Event]:
         """The events of a block, in order."""
-        data = self.query_raw("System", "Events", at=block_hash)
-        return list(self.runtime.events(data)) if data else []
+        with self._reading:
+            if block_hash not in self._events:
+                data = self.query_raw("System", "Events", at=block_hash)
+                _keep(self._events, block_hash, list(self.runtime.events(data)) if data else [])
+            return list(self._events[block_hash])
 
     def find_calls(self, block_hash: bytes, pallet: str, name: str) -> list[FoundCall]:
         """Every call `pallet.name` in a block, nested ones included, whether it succeeded or not."""
@@ -409,11 +423,11 @@ class SubstrateClient:
                 raise ExtrinsicInvalid(
                     f"extrinsic {_hex(extrinsic.hash)} was not included in its era", code="expired"
                 )
-            if self.finalised_nonce(extrinsic.signer, head.hash) > extrinsic.nonce:
-                raise ExtrinsicInvalid(
-                    f"another extrinsic took nonce {extrinsic.nonce}: sign again", code="nonce-used"
-                )
             if sent_at is None or head.number >= sent_at + RESEND_BLOCKS:
+                if self.finalised_nonce(extrinsic.signer, head.hash) > extrinsic.nonce:
+                    raise ExtrinsicInvalid(
+                        f"another extrinsic took nonce {extrinsic.nonce}: sign again", code="nonce-used"
+                    )
                 if sent_at is not None:
                     with contextlib.suppress(ExtrinsicInvalid):
                         self.broadcast(extrinsic)
@@ -428,7 +442,10 @@ class SubstrateClient:
 
     def _pause(self, seen: Head) -> None:
         """Wait a moment for a head behind `seen`."""
-        time.sleep(POLL)
+        if self._feed is not None and self._feed.latest is not None:
+            self._feed.wait(seen.number, TOLD_POLL)
+        else:
+            time.sleep(POLL)
 
     def receipt_in(self, block_hash: bytes, extrinsic: bytes) -> Receipt | None:
         """The receipt of an extrinsic (by hash) in a block; None when it is not in there."""
@@ -479,6 +496,12 @@ class SubstrateClient:
         """Held from the choice of a nonce to the broadcast, so that two threads never choose the same."""
         with self._lock:
             return self._signing.setdefault(account, threading.Lock())
+
+
+def _keep(cache: dict[bytes, T], key: bytes, value: T) -> None:
+    cache[key] = value
+    while len(cache) > _CACHED_BLOCKS:
+        del cache[next(iter(cache))]
 
 
 def _calls_in(value: Any) -> Iterator[Call]:

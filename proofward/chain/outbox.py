@@ -103,6 +103,7 @@ class Outbox:
         self._client = client
         self._lock = threading.RLock()
         self._ours: set[int] = set()  # signed here and not refused: sent, or just being sent
+        self._sent: set[int] = set()  # those that the node took
         try:
             self._db = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None, timeout=_LOCK_SECONDS
@@ -145,7 +146,14 @@ class Outbox:
         died is signed anew. Raises DispatchError, ExtrinsicInvalid, ChainTimeout (it may still happen: send
         again).
         """
-        return self._settle(self.prepare(key, call, signer), timeout).raise_for_error()
+        account = bytes(signer.public_key)
+        with self._client.signing(account):  # until it is sent: nodes want the nonces in their order
+            entry = self._prepared(key, call, signer, account)
+            if entry.state is State.SIGNED and entry.id not in self._sent:
+                self._handed_over(entry)
+        if entry.state is State.DONE:
+            return self._receipt(entry).raise_for_error()
+        return self._await(entry, timeout).raise_for_error()
 
     def prepare(self, key: str, call: Call, signer: Signer) -> Entry:
         """The key's live entry, or a new one: signed and on the disk, not yet sent.
@@ -153,7 +161,11 @@ class Outbox:
         Raises ExtrinsicInvalid, naming it, when an earlier one of the account cannot be sent.
         """
         account = bytes(signer.public_key)
-        with self._client.signing(account), self._exclusive():
+        with self._client.signing(account):
+            return self._prepared(key, call, signer, account)
+
+    def _prepared(self, key: str, call: Call, signer: Signer, account: bytes) -> Entry:
+        with self._exclusive():
             if (entry := self.get(key, account)) is not None and entry.state in (State.SIGNED, State.DONE):
                 return entry
             self._send_earlier(account)
@@ -194,6 +206,7 @@ class Outbox:
     def _handed_over(self, entry: Entry) -> bool:
         """Whether the node took it. False: it may have landed already, which only the blocks can tell."""
         self._ours.discard(entry.id)
+        self._sent.discard(entry.id)
         try:
             self._client.broadcast(entry.extrinsic)
         except ExtrinsicInvalid as error:
@@ -201,6 +214,7 @@ class Outbox:
                 raise
             return False
         self._ours.add(entry.id)
+        self._sent.add(entry.id)
         return True
 
     def _next_nonce(self, account: bytes) -> int:
@@ -266,6 +280,8 @@ class Outbox:
     def _close(
         self, entry: Entry, state: State, *, block: int | None = None, error: str | None = None
     ) -> None:
+        self._ours.discard(entry.id)
+        self._sent.discard(entry.id)
         with self._lock:
             self._db.execute(
                 "UPDATE outbox SET state = ?, block = ?, error = ?, data = x'' WHERE id = ?",

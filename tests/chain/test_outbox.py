@@ -349,30 +349,34 @@ def test_a_lost_pool_is_filled_again_while_the_era_lasts(monkeypatch: pytest.Mon
     one = world.sign(call("claim"), SIGNER, nonce=0)
     sent: list[int] = []
 
-    class Forgetful:
+    class Forgetful(SubstrateClient):
         """A node that loses its pool at each block, until the extrinsic was sent for the third time."""
+
+        def __init__(self) -> None: ...
 
         def finalised_head(self) -> Head:
             world.height += 1
             return Head(world.height, b"")
 
-        def broadcast(self, extrinsic: SignedExtrinsic) -> bytes:
+        def broadcast(self, extrinsic: SignedExtrinsic | bytes) -> bytes:
             sent.append(world.height)
-            return extrinsic.hash
+            return b""
 
         def block_hash(self, number: int) -> bytes:
             return number.to_bytes(32, "big")
 
-        def receipt_in(self, block: bytes, name: bytes) -> Receipt | None:
-            number = int.from_bytes(block, "big")
-            return Receipt(number, block, 1, name, (), None) if sent[1:] and number > sent[1] else None
+        def receipt_in(self, block_hash: bytes, extrinsic: bytes) -> Receipt | None:
+            number = int.from_bytes(block_hash, "big")
+            return (
+                Receipt(number, block_hash, 1, extrinsic, (), None) if sent[1:] and number > sent[1] else None
+            )
 
-        def finalised_nonce(self, account: bytes, at: bytes) -> int:
+        def finalised_nonce(self, account: bytes, at: bytes | None = None) -> int:
             return 0
 
     monkeypatch.setattr("proofward.chain.client.POLL", 0)
     long = replace(one, last_block=64)
-    receipt = SubstrateClient.wait_finalised(Forgetful(), long)  # type: ignore[arg-type]
+    receipt = Forgetful().wait_finalised(long)
     assert len(sent) == 2
     assert sent[1] - sent[0] == RESEND_BLOCKS
     assert receipt.block == sent[1] + 1

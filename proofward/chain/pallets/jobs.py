@@ -159,6 +159,12 @@ def get(client: SubstrateClient, job: bytes, at: bytes | None = None) -> JobReco
     return value and _record(job, value)
 
 
+def many(client: SubstrateClient, ids: Sequence[bytes], at: bytes | None = None) -> dict[bytes, JobRecord]:
+    """Those of some jobs that there are, in one request."""
+    values = client.query_many(PALLET, "Jobs", [(job,) for job in ids], at=at)
+    return {job: _record(job, value) for job, value in zip(ids, values, strict=True) if value is not None}
+
+
 def all(client: SubstrateClient, at: bytes | None = None) -> list[tuple[bytes, JobRecord]]:
     """Every job that is open or ended within the retention time."""
     return [(job, _record(job, value)) for job, value in client.iterate(PALLET, "Jobs", at=at)]
