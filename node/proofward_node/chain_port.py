@@ -25,6 +25,7 @@ from proofward.chain import (
 )
 from proofward.chain.pallets import attestation, jobs, models, workers
 from proofward.chain.pallets.jobs import JobRecord
+from proofward.chain.pallets.jobs import many as job_records
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import Lane
@@ -33,6 +34,11 @@ from proofward_node.ports import ChainDown, ChainMoved, Head, Sent
 from proofward_node.registration import RegistrationRefused
 
 _T = TypeVar("_T")
+
+#: Reads at once; and extrinsics that may be waited for at once: the claims that a worker holds at most, and
+#: its registration.
+READERS = 4
+SENDERS = 40
 
 
 class ChainPort:
@@ -51,7 +57,10 @@ class ChainPort:
         self.account = bytes(self._keypair.public_key)
         self._client: SubstrateClient | None = None
         self._outbox: Outbox | None = None
-        self._reads, self._sends = _Thread("chain-reads"), _Thread("chain-sends")
+        self._reads, self._sends = _Threads("chain-reads", READERS), _Threads("chain-sends", SENDERS)
+        self._head: Head | None = None
+        self._records: dict[bytes, JobRecord | None] = {}
+        self._news = asyncio.Event()
 
     @property
     def genesis(self) -> bytes:
@@ -90,15 +99,27 @@ class ChainPort:
                 self._outbox = await self._sends.run(lambda: Outbox(path, client))
         except ChainError as error:
             raise ChainMoved(error.message) from error
+        if self._outbox is not None:
+            loop = asyncio.get_running_loop()
+            client.subscribe().listen(lambda: _on_loop(loop, self._news.set))
         self._client = client
 
     async def reconcile(self) -> None:
-        """Learn what came of extrinsics that an earlier process signed; what can still land goes out
-        again.
-        """
+        """Learn what came of extrinsics that an earlier process signed; what can still land goes out again.
+        Raises ChainDown while one of them may still land: what it does is not known before."""
         outbox = self._outbox
         if outbox is not None:
             await self._send(lambda: outbox.reconcile())
+            if waiting := outbox.pending():
+                names = ", ".join(f"{entry.call} ({entry.key})" for entry in waiting)
+                raise ChainDown(f"what an earlier process signed is not settled yet: {names}")
+
+    async def news(self, seconds: float) -> None:
+        """Wait for the next finalised head, for so long at most."""
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
 
     async def close(self) -> None:
         """Close the connection."""
@@ -113,13 +134,29 @@ class ChainPort:
 
         def read() -> Head:
             head = self._open.finalised_head()
+            if self._head is not None and head.hash == self._head.hash:
+                return self._head
             return Head(head.number, head.hash, self._open.timestamp(head.hash))
 
-        return await self._read(read)
+        head = await self._read(read)
+        if self._head is None or head.number > self._head.number:
+            self._head, self._records = head, {}
+        return self._head
 
     async def job(self, job: bytes) -> JobRecord | None:
         """A job's record."""
-        return await self._read(lambda: jobs.get(self._open, job))
+        return (await self.jobs([job])).get(job)
+
+    async def jobs(self, jobs: Sequence[bytes]) -> dict[bytes, JobRecord]:
+        """Those of some jobs that there are, as of one finalised head: each is read once a block."""
+        head = await self.finalised()
+        missing = [one for one in dict.fromkeys(jobs) if one not in self._records]
+        if missing:
+            found = await self._read(lambda: job_records(self._open, missing, head.hash))
+            if head is not self._head:
+                return await self.jobs(jobs)
+            self._records.update({one: found.get(one) for one in missing})
+        return {one: record for one in jobs if (record := self._records[one]) is not None}
 
     async def sealed(self, job: bytes) -> bytes | None:
         """A job's envelope, while it is open."""
@@ -217,12 +254,13 @@ class ChainPort:
 _COLLATERAL_MARGIN_MS = 24 * 3600 * 1000
 
 
-class _Thread:
-    """Runs functions one after the other on a daemon thread."""
+class _Threads:
+    """Runs functions on daemon threads, `count` at once."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, count: int) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        threading.Thread(target=self._loop, name=name, daemon=True).start()
+        for number in range(count):
+            threading.Thread(target=self._loop, name=f"{name}-{number}", daemon=True).start()
 
     def _loop(self) -> None:
         while True:
@@ -242,11 +280,15 @@ class _Thread:
                 setter, value = future.set_result, action()
             except Exception as error:  # noqa: BLE001 - handed to the awaiting coroutine
                 setter, value = future.set_exception, error  # type: ignore[assignment]
-            with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
-                loop.call_soon_threadsafe(deliver, setter, value)
+            _on_loop(loop, lambda: deliver(setter, value))
 
         self._tasks.put(task)
         return future
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, action: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is gone: nobody waits any more
+        loop.call_soon_threadsafe(action)
 
 
 async def _translated(future: asyncio.Future[_T]) -> _T:

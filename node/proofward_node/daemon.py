@@ -32,7 +32,7 @@ from proofward_node.enclave_link import (
     enclave_command,
 )
 from proofward_node.jobs import Jobs, Policy
-from proofward_node.journal import Journal, JournalError
+from proofward_node.journal import HELD, Journal, JournalError
 from proofward_node.metrics import HttpServer, Metrics
 from proofward_node.ports import ChainDown, ChainMoved, Head
 from proofward_node.registration import Registration, RegistrationRefused
@@ -217,9 +217,8 @@ class Node:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`, then finish or hand back the claim within `worker.shutdown_seconds`, and stop
-        the enclave.
-        """
+        """Work until `stop`, then finish or hand back the claims within `worker.shutdown_seconds`, and stop
+        the enclave."""
         enclave_stop = asyncio.Event()
         supervisor = asyncio.create_task(self._supervise(enclave_stop))
         rounds = asyncio.create_task(self._rounds(stop))
@@ -230,7 +229,7 @@ class Node:
             stopped.cancel()
             if not rounds.done():
                 log.info("stopping", within_seconds=self.config.worker.shutdown_seconds)
-                await asyncio.wait({rounds}, timeout=self.config.worker.shutdown_seconds)
+                await self._finish(rounds)
             if rounds.done():
                 rounds.result()
             rounds.cancel()
@@ -240,8 +239,16 @@ class Node:
             enclave_stop.set()
             rounds.cancel()
             await asyncio.wait({supervisor, rounds, watch})
+            await self.jobs.abandon()
             await self.enclave.stop()
             self.journal.close()
+
+    async def _finish(self, rounds: asyncio.Task[None]) -> None:
+        """Let what is under way come to its end, within the time for it."""
+        seconds = float(self.config.worker.shutdown_seconds)
+        began = time.monotonic()
+        await asyncio.wait({rounds}, timeout=seconds)
+        await self.jobs.drain(max(0.0, seconds - (time.monotonic() - began)))
 
     async def _supervise(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
@@ -264,8 +271,8 @@ class Node:
             self._gauges()
 
     async def _hand_back(self, stop: asyncio.Event) -> None:
-        entry = self.jobs.hand_back()
-        if entry is None:
+        entries = self.jobs.hand_back()
+        if not entries:
             return
         try:
             async with asyncio.timeout(HAND_BACK_SECONDS):
@@ -273,7 +280,8 @@ class Node:
                 if worker is not None:
                     await self.jobs.run(await self.chain.finalised(), worker, stop)
         except (ChainDown, TimeoutError) as error:
-            log.error("hand-back-failed", job=entry.job.hex(), message=str(error) or "no answer in time")
+            jobs = [entry.job.hex() for entry in entries]
+            log.error("hand-back-failed", jobs=jobs, message=str(error) or "no answer in time")
 
     # rounds ---------------------------------------------------------------------------------------
 
@@ -294,7 +302,17 @@ class Node:
                 log.error("chain-failed", message=str(error), retry_seconds=pause)
                 await _pause(stop, pause)
             else:
-                await _pause(stop, self.config.chain.block_seconds / 4)
+                await self._news(stop)
+
+    async def _news(self, stop: asyncio.Event) -> None:
+        """Wait for a new head, or for `stop`; a head that nobody told of is looked for once a block."""
+        waits = [
+            asyncio.create_task(self.chain.news(self.config.chain.block_seconds)),
+            asyncio.create_task(stop.wait()),
+        ]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     async def _begin(self, stop: asyncio.Event) -> bool:
         await self.chain.reconcile()
@@ -307,27 +325,27 @@ class Node:
         return True
 
     async def _round(self, head: Head, stop: asyncio.Event) -> None:
-        """One finalised block: look after a held claim first, then the registration, then new jobs."""
+        """One finalised block: registration and models are seen to, and jobs set going. What they wait for
+        goes on beside the rounds."""
         self._gauges()
-        if not self.enclave.up and self.jobs.held() is None:
+        held = self.jobs.held() is not None
+        if not self.enclave.up and not held:
             return
         try:
             await self._refresh_models(head)
-            worker = await self.chain.worker() if self.jobs.held() is not None else None
-            if worker is None:
-                worker = await self._registered(head)
+            worker = await self._registered(head)
+            if worker is None and held:  # what is held comes to its end in any case
+                worker = await self.chain.worker()
             if worker is None:
                 return
             self._show(worker, head)
             await self.serving.declare(head)
             await self.jobs.discover()
-            # not the whole backlog: registration, models and queues are due again after a few blocks
-            last = head.number + MODELS_EVERY_BLOCKS
-            while await self.jobs.run(head, worker, stop) and not stop.is_set() and head.number < last:
-                head = await self.chain.finalised()
-                self.metrics.saw_head(head.number)
+            await self.jobs.start(head, worker, stop)
         except (EnclaveDown, EnclaveError) as error:
             log.error("enclave-failed", message=str(error))
+            if held and (worker := await self.chain.worker()) is not None:
+                await self.jobs.start(head, worker, stop)
 
     async def _registered(self, head: Head) -> WorkerRecord | None:
         if time.monotonic() < self._quiet_until:
@@ -362,7 +380,7 @@ class Node:
     def _gauges(self) -> None:
         self.metrics.enclave_up.set(int(self.enclave.up))
         self.metrics.enclave_restarts.set(self.enclave.restarts)
-        self.metrics.claims.set(0 if self.jobs.held() is None else 1)
+        self.metrics.claims.set(len(self.journal.entries(*HELD)))
         self.metrics.models.set(len(self.jobs.models))
 
     def _show(self, worker: WorkerRecord, head: Head) -> None:

@@ -1,8 +1,11 @@
-"""One job at a time, from the queue to the verdict, as steps over the journal.
+"""Jobs from the queue to the verdict, each as steps over the journal.
 
 `Jobs.step` reads the job's line and the chain's finalised record, does the one thing that follows, and
 writes down what came of it. A restart runs the same steps: there is no separate recovery path that could
-differ from the normal one.
+differ from the normal one. What the chain says goes before what the journal says.
+
+Several jobs are under way at once: as many are claimed as can be proved before they lapse. The enclave proves
+one at a time, and meanwhile the others' claims and results wait for their blocks.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import JobRequest
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.journal import HELD, Entry, Journal, Result, State
-from proofward_node.ports import Chain, Enclave, Head
+from proofward_node.ports import Chain, ChainDown, Enclave, Head
 
 log = structlog.get_logger("proofward_node.worker")
 
@@ -38,6 +41,8 @@ STAGGER_BLOCKS = 2
 #: Kept beyond a bond, in the smallest unit: below this the chain refuses claims, since the worker could not
 #: pay for handing in a result or handing back.
 ENDING_RESERVE = 10**12
+#: Envelopes kept between the look into them and the work: at most 64 KiB each.
+ENVELOPES = 64
 #: How long the enclave may take to look into an envelope.
 INSPECT_SECONDS = 30.0
 #: Weight of the newest measurement in the running mean of a model's working time.
@@ -75,11 +80,12 @@ class Policy:
     expected_seconds: float = 5.0
     margin_blocks: int = 4
     work_timeout_seconds: float = 300.0
+    max_claims: int = 16
 
 
 @dataclass
 class Jobs:
-    """The jobs of one worker.
+    """The jobs of one worker. `start` is called at each new head; `run` besides waits for what it began.
 
     Args:
         on_outcome, on_seconds: told of each outcome and of each stage's seconds, for the metrics.
@@ -94,6 +100,10 @@ class Jobs:
     models: dict[bytes, ModelRecord] = field(default_factory=dict)
     _not_ours: dict[bytes, None] = field(default_factory=dict)
     _poor_at: int | None = None
+    _driving: dict[bytes, asyncio.Task[bool]] = field(default_factory=dict)
+    _bench: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _envelopes: dict[bytes, bytes] = field(default_factory=dict)
+    _worker: WorkerRecord | None = None
 
     # finding work ---------------------------------------------------------------------------------
 
@@ -104,26 +114,22 @@ class Jobs:
         self.models = models
 
     async def adopt(self) -> None:
-        """Write down the claims that the chain holds for us and the journal does not know (a journal
-        restored or lost): they go back.
-        """
+        """Write down the claims that the chain holds for us and the journal does not know (it was restored or
+        lost, or a claim landed late): they are worked like any other."""
         worker = await self.chain.worker()
         if worker is None or worker.open_claims == 0:
             return
         for job in await self.chain.open_jobs(OPEN_SCAN):
             entry = self.journal.get(job)
-            if entry is not None and entry.state in HELD:
+            if entry is not None and entry.state is not State.DONE:
                 continue
             record = await self.chain.job(job)
-            if record is None or record.claim is None or not record.claimed_by(self.chain.account):
+            if record is None or not record.claimed_by(self.chain.account):
                 continue
             if entry is None:
                 self.journal.see(job, record.model)
-            elif entry.state is State.DONE:
+            else:
                 self.journal.advance(job, State.SEEN)
-            self.journal.advance(
-                job, State.RELEASING, lapses_at=record.claim.lapses_at, outcome="unknown-claim"
-            )
             log.warning("claim-without-journal", job=job.hex())
 
     async def discover(self) -> None:
@@ -162,79 +168,143 @@ class Jobs:
         entries = self.journal.entries(*HELD)
         return entries[0] if entries else None
 
-    # one job --------------------------------------------------------------------------------------
+    # many jobs ------------------------------------------------------------------------------------
 
     async def run(self, head: Head, worker: WorkerRecord, stop: asyncio.Event) -> bool:
-        """Take one job as far as it goes: the held one first, else the first that can be claimed. True when
-        it came to its end.
+        """Take jobs as far as they go: the held ones, and those that can be claimed beside them. True when
+        one came to its end.
 
         With `stop` set nothing new is claimed. Raises ChainDown; the journal then says where to go on.
         """
-        entry = self.held()
-        if entry is not None:
-            return await self._drive(entry.job, worker, stop)
-        for entry in self.journal.entries(State.SEEN, State.INSPECTED, State.DECLINING):
-            if stop.is_set():
-                return False
-            record = await self.chain.job(entry.job)
-            if record is None or self._ended(record) is not None:
-                self._finish(entry.job, "unknown" if record is None else str(self._ended(record)))
-            elif entry.state is State.DECLINING:
-                await self._drive(entry.job, worker, stop)
-            elif self._worth(record, worker, head):
-                if await self._drive(entry.job, worker, stop):
-                    return True
-                if self.held() is not None:
-                    return False
-        return False
+        done = await self.start(head, worker, stop)
+        return await self._waited() or done
 
-    async def _drive(self, job: bytes, worker: WorkerRecord, stop: asyncio.Event) -> bool:
+    async def start(self, head: Head, worker: WorkerRecord, stop: asyncio.Event) -> bool:
+        """Set going, beside the caller, what can go on at this head; True when a job came to its end since.
+        A job that the chain left in the lurch goes on with the next call. Raises ChainDown."""
+        done = self._reap()
+        self._worker = worker
+        if worker.open_claims > len(self.journal.entries(*HELD)):
+            await self.adopt()
+        waiting = self.journal.entries(State.SEEN, State.INSPECTED, State.DECLINING)
+        held = self.journal.entries(*HELD)
+        records = await self.chain.jobs([entry.job for entry in (*held, *waiting)])
+        for entry in held:
+            self._drive(entry.job, stop)
+        claims = len(held) + sum(task_job not in {one.job for one in held} for task_job in self._driving)
+        for entry in waiting:
+            record = records.get(entry.job)
+            if entry.job in self._driving:
+                continue
+            if record is None or (ended := self._ended(record)) is not None:
+                self._finish(entry.job, "unknown" if record is None else str(ended))
+            elif record.claimed_by(self.chain.account) or entry.state is State.DECLINING:
+                self._drive(entry.job, stop)
+            elif stop.is_set() or claims >= self.policy.max_claims:
+                continue
+            elif self._worth(record, worker, head, ahead=claims):
+                self._drive(entry.job, stop)
+                claims += 1
+        return done
+
+    def _drive(self, job: bytes, stop: asyncio.Event) -> None:
+        if job not in self._driving:
+            self._driving[job] = asyncio.create_task(self._driven(job, stop), name=f"job {job.hex()[:8]}")
+
+    async def _driven(self, job: bytes, stop: asyncio.Event) -> bool:
         with structlog.contextvars.bound_contextvars(job=job.hex()):
-            while await self.step(job, worker, stop):
+            while await self.step(job, stop):
                 pass
         entry = self.journal.get(job)
         return entry is not None and entry.state is State.DONE
 
-    async def step(self, job: bytes, worker: WorkerRecord, stop: asyncio.Event) -> bool:
+    def _reap(self) -> bool:
+        """Whether one of those that came to a rest is done. A silent chain is only logged; other errors are
+        raised."""
+        done = False
+        for job, task in [(job, task) for job, task in self._driving.items() if task.done()]:
+            del self._driving[job]
+            try:
+                done |= task.result()
+            except ChainDown as error:
+                log.warning("chain-failed", job=job.hex(), message=str(error))
+        return done
+
+    async def _waited(self) -> bool:
+        """Wait for everything under way; the first error ends the others."""
+        tasks = list(self._driving.values())
+        if not tasks:
+            return False
+        finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = next((error for task in finished if (error := task.exception())), None)
+        if failed is not None:
+            await self.abandon()
+            raise failed
+        self._driving.clear()
+        return any(task.result() for task in finished)
+
+    async def abandon(self) -> None:
+        """Let go of everything under way. The journal says where each job stands."""
+        tasks, self._driving = list(self._driving.values()), {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until nothing is under way, for so long at most, and let go of the rest."""
+        if self._driving:
+            await asyncio.wait(self._driving.values(), timeout=seconds)
+        await self.abandon()
+
+    # one job --------------------------------------------------------------------------------------
+
+    async def step(self, job: bytes, stop: asyncio.Event) -> bool:
         """Do the next thing for a job. False when the job waits or is done."""
-        entry = self.journal.get(job)
+        entry, worker = self.journal.get(job), self._worker
         assert entry is not None
-        if entry.state is State.DONE:
+        if entry.state is State.DONE or worker is None:
             return False
         record = await self.chain.job(job)
         if record is None:
             return self._finish(job, "unknown")
         if (ended := self._ended(record)) is not None:
             return self._finish(job, ended)
+        ours = record.claimed_by(self.chain.account)
+        if ours and await self._has_lapsed(record):
+            return await self._lapse(entry, record)
         match entry.state:
             case State.SEEN:
                 return await self._inspect(record, worker)
+            case State.INSPECTED | State.CLAIMING if ours:
+                return self._claimed(entry, record)
             case State.INSPECTED:
                 return await self._intend_claim(record, worker, stop)
             case State.CLAIMING:
-                return await self._claim(entry)
+                return await self._claim(entry, record, worker)
             case State.DECLINING:
-                return await self._decline(entry)
-        if not record.claimed_by(self.chain.account):
-            return self._lost(job)
+                return await self._decline(entry, record)
+        if not ours:
+            return self._lost(entry, record)
         match entry.state:
             case State.CLAIMED:
                 self.journal.advance(job, State.WORKING)
                 return True
             case State.WORKING:
-                return await self._work(entry, record, worker)
+                async with self._bench:
+                    return await self._work(entry, worker)
             case State.PROVED:
                 self.journal.advance(job, State.COMPLETING)
                 return True
             case State.COMPLETING:
-                return await self._complete(entry, record)
+                return await self._complete(entry, record, worker)
             case _:
                 return await self._release(entry, record)
 
     # before the claim -----------------------------------------------------------------------------
 
-    def _worth(self, record: JobRecord, worker: WorkerRecord, head: Head) -> bool:
-        """Whether a claim in the next block can succeed, pays enough and leaves time for the work."""
+    def _worth(self, record: JobRecord, worker: WorkerRecord, head: Head, ahead: int = 0) -> bool:
+        """Whether a claim in the next block can succeed, pays enough and leaves time for the work, with
+        `ahead` others to be proved first."""
         account, model = self.chain.account, self.models.get(record.model)
         if model is None or not record.is_for(account) or model.terms.bond > self.policy.max_bond:
             return False
@@ -245,26 +315,45 @@ class Jobs:
             return False
         if record.price < self.policy.min_price or worker.level < record.min_level:
             return False
+        if worker.expires_at <= head.time_ms:
+            return False
         if not _setup_allowed(model, record):
             return False
         free_since = record.claim.lapses_at + 1 if record.claim else record.submitted_at
         turn = free_since + STAGGER_BLOCKS * record.recipients.index(account)
         if not record.claimable(head.number + 1) or head.number < turn:
             return False
-        need = self._blocks(record.model)
+        need = self._blocks(record.model, ahead)
         return head.number + need <= record.deadline and need <= model.claim_blocks
 
-    def _blocks(self, model: bytes) -> int:
-        """Blocks that a job of this model needs from claim to verdict, with the margin."""
-        return math.ceil(self.expected_seconds(model) / self.policy.block_seconds) + self.policy.margin_blocks
+    def _blocks(self, model: bytes, ahead: int) -> int:
+        """Blocks that a job of this model needs from claim to verdict, with the margin, when `ahead` others
+        (taken to be of its kind) are proved before it. Half as much again is kept for their surprises."""
+        seconds = self.expected_seconds(model) * (1 + 1.5 * ahead)
+        return math.ceil(seconds / self.policy.block_seconds) + self.policy.margin_blocks
 
     def expected_seconds(self, model: bytes) -> float:
         """The running mean of the model's working time, or the configured guess."""
         stored = self.journal.get_meta(f"seconds:{model.hex()}")
         return float(stored) if stored else self.policy.expected_seconds
 
+    async def _envelope(self, job: bytes) -> bytes | None:
+        if job not in self._envelopes:
+            sealed = await self.chain.sealed(job)
+            if sealed is None:
+                return None
+            self._envelopes[job] = sealed
+            while len(self._envelopes) > ENVELOPES:
+                del self._envelopes[next(iter(self._envelopes))]
+        return self._envelopes[job]
+
     async def _inspect(self, record: JobRecord, worker: WorkerRecord) -> bool:
-        sealed = await self.chain.sealed(record.id)
+        """Look into the envelope before a bond is put down, or, of a claim that the journal did not know,
+        before it is worked."""
+        ours = record.claimed_by(self.chain.account)
+        if record.model not in self.models:
+            return self._give_back(record.id, "not-served") if ours else False
+        sealed = await self._envelope(record.id)
         if sealed is None:
             return False
         try:
@@ -278,12 +367,17 @@ class Jobs:
             if error.code in _PASSING_CODES:
                 return False
             log.warning("envelope-refused", code=error.code, message=error.message)
+            if ours:
+                return self._give_back(record.id, f"refused:{error.code}")
             if error.code == "unknown-epoch" and _sealed_before(sealed, self.chain.account, worker.epoch):
                 self.journal.advance(record.id, State.DECLINING, outcome="keys-gone")
                 return True
             return self._finish(record.id, f"refused:{error.code}")
-        if found.get("block") is not None:
+        begun = found.get("block")
+        if begun is not None and not (record.claim and ours and begun >= record.claim.claimed_at):
             # its one receipt names a block of an earlier claim, and counts in no other
+            if ours:
+                return self._give_back(record.id, "worked-before")
             return self._finish(record.id, "worked-before")
         self.journal.advance(record.id, State.INSPECTED)
         return True
@@ -297,34 +391,44 @@ class Jobs:
         return True
 
     async def _can_pay(self, record: JobRecord) -> bool:
-        """Whether the account can put down the bond and pay for the end of the claim: a claim that cannot be
-        ended loses its bond.
-        """
+        """Whether the account can put down the bond and pay for the end of the claim, and of those that are
+        out or under way: a claim that cannot be ended loses its bond."""
         balance = await self.chain.balance()
-        need = self.models[record.model].terms.bond + ENDING_RESERVE
+        held = self.journal.entries(*HELD)
+        under_way = sum(entry.state is State.CLAIMING for entry in held)
+        bond = self.models[record.model].terms.bond
+        need = bond + under_way * self.policy.max_bond + ENDING_RESERVE * (1 + len(held))
         if self._poor_at is not None and balance > self._poor_at:
             self._poor_at = None
         if balance >= need and self._poor_at is None:
             return True
-        log.error("account-too-poor", balance=balance, needed_at_least=need, message="fund the account")
+        if not held:
+            message = "fund the account"
+            log.error("account-too-poor", balance=balance, needed_at_least=need, message=message)
         return False
 
-    async def _decline(self, entry: Entry) -> bool:
-        sent = await self.chain.send(f"decline:{entry.job.hex()}", pallet.decline(entry.job))
-        if sent.error is not None:
-            log.warning("decline-refused", error=sent.error)
+    async def _decline(self, entry: Entry, record: JobRecord) -> bool:
+        if record.claimed_by(self.chain.account):
+            self.journal.advance(entry.job, State.SEEN)
+            return True
+        if record.is_for(self.chain.account):
+            sent = await self.chain.send(f"decline:{entry.job.hex()}", pallet.decline(entry.job))
+            if sent.error is not None:
+                log.warning("decline-refused", error=sent.error)
         return self._finish(entry.job, f"declined:{entry.outcome or 'keys-gone'}")
 
-    async def _claim(self, entry: Entry) -> bool:
+    async def _claim(self, entry: Entry, record: JobRecord, worker: WorkerRecord) -> bool:
+        if not self._worth(record, worker, await self.chain.finalised()):
+            # decided long ago, by a process that ended; one that lands after all is found as ours
+            self.journal.advance(entry.job, State.SEEN)
+            return False
         call = pallet.claim(entry.job, self.policy.max_bond)
         sent = await self.chain.send(f"claim:{entry.job.hex()}:{entry.attempt}", call)
         if sent.error is None:
             after = await self.chain.job(entry.job)
-            if after is not None and after.claim and after.claimed_by(self.chain.account):
-                self.journal.advance(entry.job, State.CLAIMED, lapses_at=after.claim.lapses_at)
-                log.info("claimed", block=sent.block, lapses_at=after.claim.lapses_at)
-                return True
-            return self._lost(entry.job)
+            if after is not None and after.claimed_by(self.chain.account):
+                return self._claimed(entry, after)
+            return self._lost(entry, after or record)
         log.info("claim-refused", error=sent.error)
         if sent.error == "CannotPayForEnding":
             self._poor_at = await self.chain.balance()
@@ -333,19 +437,32 @@ class Jobs:
         self.journal.advance(entry.job, State.SEEN)
         return False
 
+    def _claimed(self, entry: Entry, record: JobRecord) -> bool:
+        assert record.claim is not None
+        if entry.state is State.INSPECTED:
+            self.journal.advance(entry.job, State.CLAIMING)
+        self.journal.advance(entry.job, State.CLAIMED, lapses_at=record.claim.lapses_at)
+        log.info("claimed", block=record.claim.claimed_at, lapses_at=record.claim.lapses_at)
+        return True
+
     # under the claim ------------------------------------------------------------------------------
 
-    async def _work(self, entry: Entry, record: JobRecord, worker: WorkerRecord) -> bool:
-        head = await self.chain.finalised()
-        assert record.claim is not None
+    async def _work(self, entry: Entry, worker: WorkerRecord) -> bool:
+        record, head = await self.chain.job(entry.job), await self.chain.finalised()
+        if record is None or record.claim is None or not record.claimed_by(self.chain.account):
+            return True  # while it waited for its turn: the next step says what it means
         left = (min(record.claim.lapses_at, record.deadline) - head.number - 1) * self.policy.block_seconds
-        sealed = await self.chain.sealed(entry.job)
-        if sealed is None or left <= 0 or record.model not in self.models:
-            return self._give_back(entry.job, "too-late" if left <= 0 else "not-served")
+        if record.model not in self.models:
+            return self._give_back(entry.job, "not-served")
+        if left <= 0:
+            return self._give_back(entry.job, "too-late")
+        sealed = await self._envelope(entry.job)
+        if sealed is None:
+            return True
         params = {"job": self._context(record, worker), "envelope": sealed, "block": head.number}
         started = asyncio.get_running_loop().time()
         try:
-            reply = await self.enclave.call("work", params, min(left, self.policy.work_timeout_seconds))
+            reply = await self._worked(params, record, min(left, self.policy.work_timeout_seconds))
             result = Result(
                 reply["sealed_output"],
                 reply["output_commitment"],
@@ -355,6 +472,8 @@ class Jobs:
             )
         except EnclaveError as error:
             log.error("work-failed", code=error.code, message=error.message)
+            if error.code == "busy":
+                return False
             return self._give_back(entry.job, f"failed:{error.code}")
         except EnclaveDown as error:
             log.error("enclave-lost", message=str(error))
@@ -364,9 +483,28 @@ class Jobs:
         log.info("proved", proof_bytes=len(result.proof), seconds=reply.get("seconds"))
         return True
 
-    async def _complete(self, entry: Entry, record: JobRecord) -> bool:
+    async def _worked(self, params: dict[str, Any], record: JobRecord, seconds: float) -> dict[str, Any]:
+        """The enclave's result; that of an earlier process under the same claim, if there was one."""
+        try:
+            return await self.enclave.call("work", params, seconds)
+        except EnclaveError as error:
+            if error.code != "already-worked":
+                raise
+            asked = {name: params[name] for name in ("job", "envelope")}
+            begun = (await self.enclave.call("inspect", asked, INSPECT_SECONDS)).get("block")
+            if begun is None or record.claim is None or begun < record.claim.claimed_at:
+                raise
+            return await self.enclave.call("work", params | {"block": begun}, seconds)
+
+    async def _complete(self, entry: Entry, record: JobRecord, worker: WorkerRecord) -> bool:
         result = entry.result
         assert result is not None
+        assert record.claim is not None
+        head = await self.chain.finalised()
+        if worker.expires_at <= head.time_ms:
+            return False  # until it is renewed
+        if result.receipt_block < record.claim.claimed_at:
+            return self._give_back(entry.job, "worked-before")
         call = pallet.complete(
             job=entry.job,
             sealed_output=result.sealed_output,
@@ -393,24 +531,39 @@ class Jobs:
         if undecided is not None:
             log.error("no-verdict", reason=str(undecided.fields.get("reason")), block=sent.block)
             return self._finish(entry.job, "no-verdict")
-        return self._lost(entry.job)
+        return self._lost(entry, record)
 
     async def _release(self, entry: Entry, record: JobRecord) -> bool:
         sent = await self.chain.send(_claim_key("release", record), pallet.release(entry.job))
         if sent.error is not None:
             log.warning("release-refused", error=sent.error)
-            return self._lost(entry.job)
+            return self._lost(entry, record)
         return self._finish(entry.job, entry.outcome or HANDED_BACK)
 
-    def hand_back(self) -> Entry | None:
-        """On the way out: turn a claim that has no proof yet into one to be released. A proof that exists
-        is kept for the restart.
-        """
-        entry = self.held()
-        if entry is not None and entry.state in (State.CLAIMED, State.WORKING):
+    async def _has_lapsed(self, record: JobRecord) -> bool:
+        """Whether no call of ours can end this claim any more."""
+        head = await self.chain.finalised()
+        return record.claim is not None and head.number >= record.claim.lapses_at
+
+    async def _lapse(self, entry: Entry, record: JobRecord) -> bool:
+        """Our claim ran out. It is put back into the queue, so that it no longer counts as open; the bond is
+        gone either way. After the deadline the client ends the job."""
+        head = await self.chain.finalised()
+        if record.claim is None or head.number <= record.claim.lapses_at or head.number > record.deadline:
+            return False
+        sent = await self.chain.send(_claim_key("lapse", record), pallet.lapse(entry.job))
+        if sent.error is not None:
+            log.info("lapse-refused", error=sent.error)
+        if entry.state not in (State.SEEN, State.DECLINING):
+            return self._lost(entry, record)
+        return False
+
+    def hand_back(self) -> list[Entry]:
+        """On the way out: turn claims that have no proof yet into ones to be released. A proof that exists
+        is kept for the restart. Gives those that are to be released."""
+        for entry in self.journal.entries(State.CLAIMED, State.WORKING):
             self.journal.advance(entry.job, State.RELEASING, outcome=HANDED_BACK)
-            return self.journal.get(entry.job)
-        return entry if entry is not None and entry.state is State.RELEASING else None
+        return self.journal.entries(State.RELEASING)
 
     # endings --------------------------------------------------------------------------------------
 
@@ -426,10 +579,16 @@ class Jobs:
         self.journal.advance(job, State.RELEASING, outcome=outcome)
         return True
 
-    def _lost(self, job: bytes) -> bool:
-        """Our claim is gone and no verdict came of it: it lapsed. The job is looked at again like any
-        other.
-        """
+    def _lost(self, entry: Entry, record: JobRecord) -> bool:
+        """Our claim is gone. A verdict or a release of ours that this process did not hear of is written down
+        as what it was; else it lapsed, and the job is looked at again like any other."""
+        account, job = self.chain.account, entry.job
+        if entry.state is State.COMPLETING and account in record.rejected_by:
+            return self._finish(job, "rejected")
+        if entry.state is State.COMPLETING and account in record.declined_by:
+            return self._finish(job, "no-verdict")
+        if entry.state is State.RELEASING and account in record.released_by:
+            return self._finish(job, entry.outcome or HANDED_BACK)
         self.journal.advance(job, State.SEEN)
         self.on_outcome("lapsed")
         log.warning("claim-lost", job=job.hex())
@@ -437,6 +596,7 @@ class Jobs:
 
     def _finish(self, job: bytes, outcome: str) -> bool:
         self.journal.advance(job, State.DONE, outcome=outcome)
+        self._envelopes.pop(job, None)
         self.on_outcome(outcome)
         log.info("job-done", job=job.hex(), outcome=outcome)
         return False

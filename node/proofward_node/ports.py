@@ -74,8 +74,11 @@ class Chain(Protocol):
     async def job(self, job: bytes) -> JobRecord | None:
         """A job's record, or None."""
 
-    async def sealed(self, job: bytes) -> bytes | None:
-        """A job's sealed input while the chain holds it."""
+    async def jobs(self, jobs: Sequence[bytes]) -> dict[bytes, JobRecord]:
+        """Those of some jobs that there are."""
+        ...
+
+    async def sealed(self, job: bytes) -> bytes | None: ...
 
     async def open_jobs(self, limit: int) -> list[bytes]:
         """Open jobs that name this worker, and those it holds; in no order."""

@@ -7,7 +7,7 @@ web3.py speak to the contracts.
 
 from proofward.chain.accounts import account, dev_keypair, keypair_of, load_keypair, ss58
 from proofward.chain.aio import AsyncSubstrateClient
-from proofward.chain.client import Block, FoundCall, Head, Receipt, SubstrateClient
+from proofward.chain.client import Block, FoundCall, Receipt, SubstrateClient
 from proofward.chain.errors import (
     ChainError,
     ChainTimeout,
@@ -18,6 +18,7 @@ from proofward.chain.errors import (
     RpcError,
 )
 from proofward.chain.extrinsic import Extrinsic, SignedExtrinsic
+from proofward.chain.heads import Head
 from proofward.chain.outbox import Outbox
 from proofward.chain.runtime import Event
 from proofward.chain.values import Call

@@ -7,8 +7,9 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
-from proofward.chain.client import Block, FoundCall, Head, Receipt, SubstrateClient
+from proofward.chain.client import Block, FoundCall, Receipt, SubstrateClient
 from proofward.chain.extrinsic import SignedExtrinsic, Signer
+from proofward.chain.heads import Head
 from proofward.chain.runtime import Event
 from proofward.chain.values import Call
 

@@ -73,10 +73,10 @@ class HeadFeed:
                     time.sleep(_RETRY)
 
     def _follow(self) -> None:
-        self._connection = connect(
+        connection = self._connection = connect(
             self._url, max_size=MAX_MESSAGE, open_timeout=10, close_timeout=1, ping_interval=None, proxy=None
         )
-        with self._connection as connection:
+        with connection:
             _send(connection, 0, "chain_subscribeFinalizedHeads")
             asked = 0
             while not self._closed:

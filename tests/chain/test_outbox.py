@@ -17,9 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofward.chain.client import RESEND_BLOCKS, Head, Receipt, SubstrateClient
+from proofward.chain.client import RESEND_BLOCKS, Receipt, SubstrateClient
 from proofward.chain.errors import ChainError, ChainTimeout, DispatchError, ExtrinsicInvalid
 from proofward.chain.extrinsic import SignedExtrinsic
+from proofward.chain.heads import Head
 from proofward.chain.outbox import Outbox, State
 from proofward.chain.values import Call
 

@@ -44,6 +44,9 @@ class Chain(FakeChain):
     async def reconcile(self) -> None:  # type: ignore[override]
         super().reconcile()
 
+    async def news(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
     async def fetch_collateral(self, quote: bytes, url: str | None) -> bytes:
         return b""
 

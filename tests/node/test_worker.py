@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from proofward.chain import Call
 from proofward.chain.pallets.jobs import Accepted, Queued
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import HpkePrivateKey, JobContext, JobPayload, Level, RecipientKey, seal_job
 from proofward_node.jobs import ENDING_RESERVE, Jobs, Policy
 from proofward_node.journal import Journal, State
-from proofward_node.ports import ChainDown
+from proofward_node.ports import ChainDown, Sent
 from tests.node.world import (
     ACCOUNT,
     CLIENT,
@@ -158,13 +159,64 @@ async def test_a_rejected_proof_is_not_tried_again(journal: Journal) -> None:
     assert _calls(world) == ["claim", "complete"]
 
 
-async def test_a_claim_unknown_to_the_journal_goes_back(journal: Journal) -> None:
+async def test_a_claim_unknown_to_the_journal_is_recognised_as_ours(journal: Journal) -> None:
     world = World()
     world.add(job(status=claimed(ACCOUNT, 9, 70)))
     jobs = await _jobs(world, journal)
     await jobs.adopt()
     await _round(jobs)
+    assert _calls(world) == ["complete"]
+
+
+async def test_a_claim_unknown_to_the_journal_goes_back_when_its_keys_are_gone(journal: Journal) -> None:
+    world = World()
+    world.add(job(status=claimed(ACCOUNT, 9, 70)))
+    jobs = await _jobs(world, journal, enclave=FakeEnclave(world, has_keys=False))
+    await jobs.adopt()
+    await _round(jobs)
     assert _calls(world) == ["release"]
+
+
+async def test_a_lapsed_claim_of_ours_is_lapsed_and_not_released(journal: Journal) -> None:
+    world = World(block=80)
+    record = world.add(job(status=claimed(ACCOUNT, 9, 70)))
+    jobs = await _jobs(world, journal)
+    for state in (State.INSPECTED, State.CLAIMING, State.CLAIMED, State.WORKING, State.RELEASING):
+        journal.see(record.id, MODEL.id)
+        journal.advance(record.id, state)
+    await _round(jobs)
+    assert _calls(world) == ["lapse"]
+    await _round(jobs)
+    assert _calls(world) == ["lapse", "claim", "complete"]
+
+
+async def test_several_jobs_are_claimed_before_the_first_is_proved(journal: Journal) -> None:
+    world = World()
+    for number in range(5):
+        world.add(job(number))
+    jobs = await _jobs(world, journal)
+    send = jobs.chain.send
+
+    async def takes_a_while(key: str, call: Call) -> Sent:
+        await asyncio.sleep(0)
+        return await send(key, call)
+
+    jobs.chain.send = takes_a_while  # type: ignore[method-assign]
+    await _round(jobs)
+    assert _calls(world)[:5] == ["claim"] * 5
+    assert sorted(_calls(world)[5:]) == ["complete"] * 5
+
+
+async def test_no_more_jobs_are_claimed_than_can_be_proved_before_they_lapse(journal: Journal) -> None:
+    world = World()
+    for number in range(9):
+        world.add(job(number))
+    policy = Policy(expected_seconds=10.0, margin_blocks=4)  # of claims of 60 blocks of one second
+    jobs = await _jobs(world, journal, policy=policy)
+    await jobs.discover()
+    await jobs.start(await jobs.chain.finalised(), WORKER, asyncio.Event())
+    assert len(jobs._driving) == 4  # 10 s and 15 s for each ahead: 59 blocks for the fourth
+    await jobs.abandon()
 
 
 async def test_a_stopping_worker_claims_nothing(journal: Journal) -> None:

@@ -178,6 +178,10 @@ class World:
             lapse = min(self.block + MODEL.claim_blocks, record.deadline)
             after = replace(record, status=Claimed(ACCOUNT, self.block, lapse, 0))
             name = "Claimed"
+        elif call.name == "lapse":
+            if record.claim is None or self.block <= record.claim.lapses_at:
+                return Sent(self.block, "NotLapsed")
+            after, name = replace(record, status=Queued()), "Lapsed"
         elif record.claim is None or not record.claimed_by(ACCOUNT):
             return Sent(self.block, "NotClaimant")
         elif self.block > record.claim.lapses_at:
@@ -223,6 +227,10 @@ class FakeChain:
     async def job(self, job: bytes) -> JobRecord | None:
         self._answer()
         return self.world.jobs.get(job)
+
+    async def jobs(self, jobs: Sequence[bytes]) -> dict[bytes, JobRecord]:
+        self._answer()
+        return {job: self.world.jobs[job] for job in jobs if job in self.world.jobs}
 
     async def sealed(self, job: bytes) -> bytes | None:
         return self.envelope

@@ -48,6 +48,7 @@ KINDS = (
     "death", "chain away", "pause", "enclave dies", "disk full", "outbox lost", "outbox old", "journal lost",
     "journal old", "pool lost", "reorganisation", "finality stalls",
 )  # fmt: skip
+EVERYBODYS = KINDS[-3:]
 #: Blocks between two faults of one actor, and the most that one costs.
 GAP, MOST = 14, 6
 RATE = 0.02
@@ -71,6 +72,7 @@ class World:
     _next: asyncio.Event = field(default_factory=asyncio.Event)
     hits: list[tuple[int, str, str, str]] = field(default_factory=list)
     sealed_to: dict[bytes, dict[bytes, bytes]] = field(default_factory=dict)
+    troubles: list[tuple[int, int]] = field(default_factory=list)
 
     def tick(self) -> None:
         self.network.tick()
@@ -128,7 +130,8 @@ class Machine:
 
     def _befall(self, kind: str, blocks: int) -> None:
         network = self.world.network
-        self.troubles.append((self.now, self.now + blocks))
+        whose = self.world if kind in EVERYBODYS else self
+        whose.troubles.append((self.now, self.now + blocks))
         match kind:
             case "chain away":
                 self.away_until = self.now + blocks
@@ -159,6 +162,10 @@ class Machine:
         raise Death
 
     def enclave_dies(self) -> None: ...
+
+    async def live(self) -> None:
+        """Act until the simulation ends."""
+        raise NotImplementedError
 
     def pending(self) -> int:
         """Extrinsics that the running process has signed and not seen settled."""
@@ -246,6 +253,10 @@ class Port:
         await self._read()
         return self._market.jobs.get(job)  # type: ignore[no-any-return]
 
+    async def jobs(self, jobs: Sequence[bytes]) -> dict[bytes, JobRecord]:
+        await self._read()
+        return {job: self._market.jobs[job] for job in jobs if job in self._market.jobs}
+
     async def sealed(self, job: bytes) -> bytes | None:
         await self._read()
         return self._market.sealed.get(job)  # type: ignore[no-any-return]
@@ -290,7 +301,7 @@ class Port:
     async def send(self, key: str, call: Call) -> Sent:
         def act() -> Sent:
             try:
-                receipt = self.outbox.send(key, call, self._signer)  # type: ignore[arg-type]
+                receipt = self.outbox.send(key, call, self._signer)
             except DispatchError as error:
                 entry = self.outbox.get(key)
                 return Sent((entry.block if entry is not None else None) or 0, error.name)
@@ -419,6 +430,8 @@ class Worker(Machine):
             finally:
                 self.dead = True
                 self._close()
+                if self.jobs is not None:
+                    await self.jobs.abandon()
             self.back_up()
             await self.world.blocks(self.world.rng.randrange(1, MOST))
 
@@ -523,9 +536,9 @@ class Client(Machine):
         while True:
             head = await chain.finalised()
             if len(self.wanted) < self.count:
-                call = await self._another(chain, head)
-                if call is not None:
-                    await self._hand_in(chain, call)
+                another = await self._another(chain, head)
+                if another is not None:
+                    await self._hand_in(chain, another)
             for job in list(self.wanted):
                 record = await chain.job(job)
                 if record and record.is_open and (record.deadline < head.number or record.is_exhausted):

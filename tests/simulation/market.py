@@ -272,7 +272,7 @@ class Market:
         self.workers[who] = replace(
             before or WORKER, account=who, epoch=args["epoch"], hpke_key=args["hpke_key"],
             receipt_key=args["receipt_key"], expires_at=now * 1000 + REGISTERED_MS,
-            previous=before and PreviousEpoch(before.epoch, before.receipt_key),
+            previous=None if before is None else PreviousEpoch(before.epoch, before.receipt_key),
         )  # fmt: skip
         return []
 

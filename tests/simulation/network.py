@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from proofward.chain.client import Head, Receipt, SubstrateClient
+from proofward.chain.client import Receipt, SubstrateClient
 from proofward.chain.errors import DispatchError, ExtrinsicInvalid
 from proofward.chain.extrinsic import ERA_PERIOD, SignedExtrinsic, Signer
+from proofward.chain.heads import Head
 from proofward.chain.outbox import Outbox
 from proofward.chain.values import Call
 from proofward.protocol import sha256
@@ -182,7 +183,7 @@ class SimulatedClient(SubstrateClient):
         return extrinsic.hash
 
     def signing(self, account: bytes) -> threading.Lock:
-        return self._locks.setdefault(account, TurnLock())  # type: ignore[return-value, arg-type]
+        return self._locks.setdefault(account, TurnLock())  # type: ignore[return-value]
 
     def _now(self) -> float:
         return float(self._network.best)

@@ -58,7 +58,7 @@ def run(seed: int, kinds: Sequence[str] = KINDS) -> Report:
 
 
 def _memory() -> str | None:
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - a RAM disk: nothing is kept
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
 async def _live(seed: int, kinds: Sequence[str], folder: Path) -> Report:
@@ -123,7 +123,8 @@ def _judge(report: Report, world: World, client: Client, workers: Sequence[Worke
     for block, why, job, who, claim in market.cuts:
         if (worker := by_account.get(who)) is None:
             continue
-        down = sum(max(0, min(to, block) - max(start, claim.claimed_at)) for start, to in worker.troubles)
+        troubles = (*worker.troubles, *world.troubles)
+        down = sum(max(0, min(to, block) - max(start, claim.claimed_at)) for start, to in troubles)
         report.bonds.append(why)
         if why == "second release" or 2 * down < min(MODEL.claim_blocks, claim.lapses_at - claim.claimed_at):
             wrong.append(f"{worker.name} lost the bond of {job.hex()[:8]} in block {block} by {why}")
