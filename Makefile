@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: help demo test test-python test-rust ready cases ceremony fuzz check bench chain sim contracts weights omni-node eth-rpc docs lock setup clean
+.PHONY: help demo test test-python test-rust ready cases fuzz soak check bench chain contracts weights omni-node eth-rpc docs lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ fuzz: setup ## for long: every decoder under libFuzzer, ten minutes each, then r
 
 ceremony: setup $(VENV)/.bench contracts/node_modules/.ready ## a whole ceremony on the 2-D CNN, one of three contributors an enclave; prints its figures
 	$(BIN)/python -m tests.ceremony
+
+soak: setup ## ten thousand seeds of faults against worker, outbox and client; prints the first that fails
+	$(BIN)/python -m tests.simulation 1 10000
 
 cases: setup ## models and tables as people have them: wrong (must be 0), refused clearly, right
 	$(BIN)/python -m tests.cases.run

@@ -68,6 +68,11 @@ class ChainPort:
         return self._open.genesis
 
     @property
+    def calls(self) -> int:
+        """Requests made to the node so far."""
+        return 0 if self._client is None else self._client.calls
+
+    @property
     def _open(self) -> SubstrateClient:
         if self._client is None:
             raise ChainDown(f"not connected to {self._url}")
@@ -116,10 +121,10 @@ class ChainPort:
 
     async def news(self, seconds: float) -> None:
         """Wait for the next finalised head, for so long at most."""
-        self._news.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._news.wait()
+        self._news.clear()
 
     async def close(self) -> None:
         """Close the connection."""

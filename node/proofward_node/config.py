@@ -99,7 +99,7 @@ class WorkerConfig(_Section):
     shutdown_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
     expected_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
     """First guess of a job's working time; measured times replace it."""
-    margin_blocks: Annotated[int, Field(ge=2, le=300)] = 4
+    margin_blocks: Annotated[int, Field(ge=2, le=300)] = 10
     """Blocks kept free between the expected end of the work and the lapse or the deadline."""
     renew_before_seconds: Annotated[int, Field(ge=60)] = 6 * 3600
     epoch_seconds: Annotated[int, Field(ge=60)] = 24 * 3600

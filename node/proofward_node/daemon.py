@@ -48,6 +48,8 @@ REFUSED_PAUSE_SECONDS = 15.0
 #: looks.
 ENCLAVE_SECONDS = 15.0
 ENCLAVE_LOOK_SECONDS = 0.1
+#: Part of a block time that passes between two rounds, however many blocks come.
+ROUND_SHARE = 0.2
 #: After the time for finishing is over: how long handing the claim back may take.
 HAND_BACK_SECONDS = 10.0
 #: How often chain and enclave are looked at beside the work, so that a long job does not look like a fault.
@@ -227,7 +229,7 @@ class Node:
             stopped = asyncio.create_task(stop.wait())
             await asyncio.wait({rounds, stopped}, return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
-            if not rounds.done():
+            if stop.is_set():
                 log.info("stopping", within_seconds=self.config.worker.shutdown_seconds)
                 await self._finish(rounds)
             if rounds.done():
@@ -302,6 +304,8 @@ class Node:
                 log.error("chain-failed", message=str(error), retry_seconds=pause)
                 await _pause(stop, pause)
             else:
+                # a chain that makes a block of each extrinsic would have us look at every one of them
+                await _pause(stop, self.config.chain.block_seconds * ROUND_SHARE)
                 await self._news(stop)
 
     async def _news(self, stop: asyncio.Event) -> None:
@@ -381,6 +385,7 @@ class Node:
         self.metrics.enclave_up.set(int(self.enclave.up))
         self.metrics.enclave_restarts.set(self.enclave.restarts)
         self.metrics.claims.set(len(self.journal.entries(*HELD)))
+        self.metrics.chain_calls.set(self.chain.calls)
         self.metrics.models.set(len(self.jobs.models))
 
     def _show(self, worker: WorkerRecord, head: Head) -> None:

@@ -78,7 +78,7 @@ class Policy:
     max_bond: int = 10**12
     block_seconds: float = 1.0
     expected_seconds: float = 5.0
-    margin_blocks: int = 4
+    margin_blocks: int = 10
     work_timeout_seconds: float = 300.0
     max_claims: int = 16
 

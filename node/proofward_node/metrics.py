@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
 
 from proofward_node.artefacts import PublicArtefacts
 
@@ -38,6 +39,7 @@ class Metrics:
         self.chain_errors = Counter(
             "proofward_chain_errors", "Times the chain did not answer", registry=self.registry
         )
+        self.chain_calls = gauge("chain_calls", "Requests made to the chain's node")
         self.head = gauge("finalised_block", "Number of the latest finalised block seen")
         self.enclave_up = gauge("enclave_up", "1 while the enclave answers")
         self.enclave_restarts = gauge("enclave_restarts", "Times the enclave process was replaced")
@@ -103,8 +105,10 @@ class HttpServer:
         """Stop listening."""
         await self._runner.cleanup()
 
-    async def _serve_metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._metrics.registry), content_type="text/plain")
+    async def _serve_metrics(self, request: web.Request) -> web.Response:
+        """The format that the scraper asks for: OpenMetrics, or Prometheus' own text."""
+        encode, kind = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": kind})
 
     async def _serve_life(self, _request: web.Request) -> web.Response:
         """200 whenever the process can answer at all: only what fails this should be restarted."""

@@ -147,6 +147,11 @@ class SubstrateClient:
         """The node's address."""
         return self._transport.url
 
+    @property
+    def calls(self) -> int:
+        """Requests made so far."""
+        return self._transport.calls + (self._feed.calls if self._feed is not None else 0)
+
     def rpc(self, method: str, *params: Any) -> Any:
         """One JSON-RPC call. Raises RpcError and ChainUnreachable."""
         return self._transport.call(method, params)
@@ -176,7 +181,8 @@ class SubstrateClient:
 
     def _load_runtime(self) -> Runtime:
         with self._lock:
-            head = self.rpc("chain_getFinalizedHead")
+            told = self._feed and self._feed.latest
+            head = _hex(told.hash) if told else self.rpc("chain_getFinalizedHead")
             version = self.rpc("state_getRuntimeVersion", head)
             if self._runtime is None or self._runtime.spec_version != version["specVersion"]:
                 metadata = _unhex(self.rpc("state_getMetadata", head))

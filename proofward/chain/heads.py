@@ -38,6 +38,7 @@ class HeadFeed:
         self._latest: Head | None = None
         self._heard = 0.0
         self._closed = False
+        self.calls = 0
         self._connection: ClientConnection | None = None
         self._listeners: list[Callable[[], None]] = []
         threading.Thread(target=self._run, name="heads", daemon=True).start()
@@ -82,6 +83,7 @@ class HeadFeed:
             while not self._closed:
                 message = json.loads(connection.recv())
                 if message.get("method") == "chain_finalizedHead":
+                    self.calls += 1
                     asked = int(message["params"]["result"]["number"], 16)
                     _send(connection, asked + 1, "chain_getBlockHash", asked)
                 elif message.get("id") == asked + 1 and message["result"] is not None:

@@ -47,6 +47,7 @@ class Transport:
         self._lock = threading.Lock()
         self._closed = False
         self._patience = patience
+        self.calls = 0
 
     def call(self, method: str, params: Sequence[Any] = ()) -> Any:
         """The result of one call. Raises RpcError and ChainUnreachable."""
@@ -65,6 +66,7 @@ class Transport:
 
     def _call(self, method: str, params: list[Any]) -> Any:
         connection = self._take()
+        self.calls += 1
         request = next(self._ids)
         try:
             connection.send(json.dumps({"jsonrpc": "2.0", "id": request, "method": method, "params": params}))

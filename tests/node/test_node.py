@@ -44,6 +44,8 @@ class Chain(FakeChain):
     async def reconcile(self) -> None:  # type: ignore[override]
         super().reconcile()
 
+    calls = 0
+
     async def news(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
@@ -218,6 +220,10 @@ async def test_metrics_and_health_over_http() -> None:
                 assert reply.status == 200
             async with session.get("/metrics") as reply:
                 assert "proofward_finalised_block 7.0" in await reply.text()
+            asked = {"Accept": "application/openmetrics-text; version=1.0.0"}
+            async with session.get("/metrics", headers=asked) as reply:
+                assert reply.headers["Content-Type"].startswith("application/openmetrics-text")
+                assert (await reply.text()).endswith("# EOF\n")
     finally:
         await server.stop()
 

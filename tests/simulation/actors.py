@@ -50,7 +50,7 @@ KINDS = (
 )  # fmt: skip
 EVERYBODYS = KINDS[-3:]
 #: Blocks between two faults of one actor, and the most that one costs.
-GAP, MOST = 14, 6
+GAP, MOST = 12, 6
 RATE = 0.02
 #: Where a chain that is away does not show.
 NOT_THE_CHAIN = ("disk", "written", "enclave", "worked")
@@ -448,7 +448,7 @@ class Worker(Machine):
         journal._db.execute("PRAGMA synchronous=OFF")
         journal.point = self.point
         chain = self.port = Port(self)
-        jobs = self.jobs = Jobs(chain, self.enclave, journal, Policy(expected_seconds=2.0, margin_blocks=4))
+        jobs = self.jobs = Jobs(chain, self.enclave, journal, Policy(expected_seconds=2.0))
         serving = Serving(chain, Offer(publishers=frozenset({MODEL.publisher}), max_bond=10**12))
         registration = Registration(chain, self.enclave, journal, "", 150, 60, _no_collateral)
         await self._patiently(lambda: self._begin(chain, jobs))

@@ -23,9 +23,9 @@ from tests.simulation.actors import KINDS, Client, Hostile, Machine, Worker, Wor
 from tests.simulation.network import GRACE, Network
 
 FUNDS = 10**14
-JOBS = 6
+JOBS = 5
 #: Blocks with faults, and those after them within which everything has ended.
-STORM, PEACE = 220, 420
+STORM, PEACE = 150, 420
 #: Extrinsics that an honest worker may need for a job, and besides.
 A_JOB, BESIDES = 8, 40
 
