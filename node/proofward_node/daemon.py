@@ -1,7 +1,7 @@
 """`proofward worker run`: puts the parts together and keeps them going until SIGTERM or SIGINT.
 
-Exit codes: 0 stopped cleanly, 2 the configuration or the journal cannot be used. An unreachable chain and a
-dead enclave are reported and tried again for as long as it takes.
+Exit codes: 0 stopped cleanly, 1 another process works this account, 2 the configuration or the journal cannot
+be used. An unreachable chain and a dead enclave are reported and tried again for as long as it takes.
 """
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ from proofward_node.jobs import Jobs, Policy
 from proofward_node.journal import HELD, Journal, JournalError
 from proofward_node.metrics import HttpServer, Metrics
 from proofward_node.ports import ChainDown, ChainMoved, Head
-from proofward_node.registration import Registration, RegistrationRefused
+from proofward_node.registration import Registration, RegistrationRefused, RivalWorker
 from proofward_node.serving import Offer, Serving
 
 log = structlog.get_logger("proofward_node")
 
 #: How often the published models are read again, in blocks.
 MODELS_EVERY_BLOCKS = 3
-#: Pause after the chain or the enclave refused the registration.
+#: Pause after the chain or the enclave refused the registration; it doubles while they go on refusing.
 REFUSED_PAUSE_SECONDS = 15.0
+REFUSED_PAUSE_MAX_SECONDS = 900.0
 #: How long a start waits for the enclave before it hands back the claims that need one, and how often it
 #: looks.
 ENCLAVE_SECONDS = 15.0
@@ -70,6 +71,9 @@ def run(path: Path) -> int:
     except (JournalError, ChainMoved, ConfigError) as error:
         log.error("cannot-start", message=str(error))
         return 2
+    except RivalWorker as error:
+        log.error("stopped", message=str(error))
+        return 1
     except sqlite3.Error as error:
         log.error(
             "disk-failed",
@@ -180,6 +184,7 @@ class Node:
     _folders: list[Path] = field(default_factory=list)
     _models_at: int = -MODELS_EVERY_BLOCKS
     _quiet_until: float = 0.0
+    _refused: int = 0
 
     def __post_init__(self) -> None:
         worker, enclave = self.config.worker, self.config.enclave
@@ -355,11 +360,15 @@ class Node:
         if time.monotonic() < self._quiet_until:
             return None
         try:
-            return await self.registration.ensure(head)
+            record = await self.registration.ensure(head)
+            self._refused = 0
+            return record
         except RegistrationRefused as error:
             self.metrics.registered.set(0)
-            self._quiet_until = time.monotonic() + REFUSED_PAUSE_SECONDS
-            log.error("registration-refused", message=str(error), retry_seconds=REFUSED_PAUSE_SECONDS)
+            pause = min(REFUSED_PAUSE_SECONDS * 2 ** min(self._refused, 16), REFUSED_PAUSE_MAX_SECONDS)
+            self._refused += 1
+            self._quiet_until = time.monotonic() + pause
+            log.error("registration-refused", message=str(error), retry_seconds=pause)
             return None
 
     async def _refresh_models(self, head: Head) -> None:

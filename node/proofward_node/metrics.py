@@ -75,6 +75,21 @@ class Metrics:
             "registered": bool(self.registered._value.get()),
         }
 
+    def reasons(self) -> list[str]:
+        """Why the worker does not earn now; empty when it can."""
+        said = {
+            "chain": "the chain does not answer, or brings no new block",
+            "enclave": "the enclave does not answer",
+            "registered": "the chain holds no valid registration",
+        }
+        found = [said[name] for name, good in self.health().items() if not good]
+        if not self.models._value.get():
+            found.append(
+                "no model is served: enclave.models holds none that is published, or worker.publishers and "
+                "worker.models name none of them"
+            )
+        return found
+
 
 class HttpServer:
     """Serves `/metrics`, `/livez` (200), `/healthz` (200 when all of it holds, else 503), and the artefacts'
@@ -115,8 +130,10 @@ class HttpServer:
         return web.Response(text='{"status": "ok"}', content_type="application/json")
 
     async def _serve_health(self, _request: web.Request) -> web.Response:
-        health = self._metrics.health()
-        body = json.dumps({"status": "ok" if all(health.values()) else "degraded", **health}, sort_keys=True)
+        reasons = self._metrics.reasons()
+        body = {"status": "degraded" if reasons else "ok", "reasons": reasons, **self._metrics.health()}
         return web.Response(
-            text=body, content_type="application/json", status=200 if all(health.values()) else 503
+            text=json.dumps(body, sort_keys=True),
+            content_type="application/json",
+            status=503 if reasons else 200,
         )

@@ -24,8 +24,12 @@ log = structlog.get_logger("proofward_node.registration")
 
 #: How long the TEE may take for keys and a quote.
 EPOCH_TIMEOUT_SECONDS = 60.0
-#: After a refused renewal, while the old registration stands: milliseconds on the chain's clock.
+#: After a refused renewal, while the old registration stands: milliseconds on the chain's clock. Each costs a
+#: fee, so the pause doubles with every further one, up to a quarter of an hour.
 RETRY_MS = 15_000
+RETRY_MAX_MS = 900_000
+#: Renewals by somebody else, with keys newer than ours, after which we leave the account to them.
+RIVAL_RENEWALS = 2
 #: Refusals after which fresh collateral may help.
 _COLLATERAL_ERRORS = frozenset({"NoCollateral", "CollateralExpired", "QuoteRejected"})
 
@@ -34,6 +38,12 @@ class RegistrationRefused(ProofwardError):
     """The chain, or the enclave, does not accept this worker now. The message says why and what to do."""
 
     code = "registration-refused"
+
+
+class RivalWorker(ProofwardError):
+    """Another process renews the registration of this account: two of them would pay for ever."""
+
+    code = "rival-worker"
 
 
 @dataclass
@@ -55,14 +65,16 @@ class Registration:
     fetch_collateral: Callable[[bytes], Awaitable[bytes]]
     _keys_in: int | None = None
     _retry_at_ms: int = 0
+    _refused: int = 0
+    _rivals: int = 0
 
     async def ensure(self, head: Head) -> WorkerRecord:
         """The worker's record, after registering or renewing when that is due. A renewal that is refused does
         not end a registration that still stands.
 
         Raises:
-            RegistrationRefused: with the chain's or the enclave's reason. ChainDown, EnclaveDown,
-            EnclaveError pass through.
+            RegistrationRefused: with the chain's or the enclave's reason. RivalWorker: another process
+            registers this account again and again. ChainDown, EnclaveDown, EnclaveError pass through.
         """
         record = await self.chain.worker()
         if record is not None and not record.working:
@@ -71,6 +83,7 @@ class Registration:
         reason = self._due(record, status, head)
         if record is not None and reason is None:
             return record
+        self._look_for_rivals(record, status)
         if record is not None and self._usable(record, head) and head.time_ms < self._retry_at_ms:
             return record
         try:
@@ -78,9 +91,27 @@ class Registration:
         except RegistrationRefused as error:
             if record is None or not self._usable(record, head):
                 raise
-            self._retry_at_ms = head.time_ms + RETRY_MS
-            log.error("renewal-refused", message=str(error), retry_ms=RETRY_MS)
+            pause = min(RETRY_MS << min(self._refused, 16), RETRY_MAX_MS)
+            self._refused += 1
+            self._retry_at_ms = head.time_ms + pause
+            log.error("renewal-refused", message=str(error), retry_ms=pause)
             return record
+
+    def _look_for_rivals(self, record: WorkerRecord | None, status: dict[str, Any]) -> None:
+        """Count renewals that were not ours: keys of a later epoch than this very enclave has begun."""
+        ours = status.get("epoch")
+        if record is None or ours is None or self._keys_in != self.enclave.generation:
+            return
+        if record.epoch <= ours:
+            self._rivals = 0
+            return
+        self._rivals += 1
+        log.error("another-worker", epoch=record.epoch, ours=ours, account=self.chain.account.hex())
+        if self._rivals >= RIVAL_RENEWALS:
+            raise RivalWorker(
+                f"another process registers the account 0x{self.chain.account.hex()} (epoch {record.epoch}, "
+                f"ours is {ours}): stop one of the two, or give each an account of its own"
+            )
 
     def _usable(self, record: WorkerRecord, head: Head) -> bool:
         """Whether the registration stands and this enclave process still holds its keys: it keeps two
@@ -144,6 +175,7 @@ class Registration:
                 "docs/operators.md, 'Refused registrations'"
             )
         self._keys_in = self.enclave.generation
+        self._refused = 0
         self.journal.set_meta("receipt_key", receipt_key)
         self.journal.set_meta("epoch_started_ms", str(head.time_ms).encode())
         after = await self.chain.worker()

@@ -215,7 +215,13 @@ async def test_metrics_and_health_over_http() -> None:
             metrics.enclave_up.set(1)
             metrics.registered.set(1)
             async with session.get("/healthz") as reply:
+                assert reply.status == 503
+                (reason,) = (await reply.json())["reasons"]
+                assert "no model is served" in reason
+            metrics.models.set(1)
+            async with session.get("/healthz") as reply:
                 assert reply.status == 200
+                assert (await reply.json())["reasons"] == []
             async with session.get("/livez") as reply:
                 assert reply.status == 200
             async with session.get("/metrics") as reply:

@@ -14,7 +14,7 @@ from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import sha256
 from proofward_node.journal import Journal
 from proofward_node.ports import Head, Sent
-from proofward_node.registration import Registration, RegistrationRefused
+from proofward_node.registration import Registration, RegistrationRefused, RivalWorker
 from tests.node.world import ACCOUNT, GENESIS, WORKER, FakeChain, World
 
 HEAD = Head(100, b"b" * 32, 1_000_000)
@@ -150,13 +150,37 @@ async def test_a_refused_renewal_costs_neither_the_registration_nor_its_keys(jou
     first = await registration.ensure(HEAD)
     for attempt, error in enumerate(("BlockTooOld", "TcbNotAllowed", "MeasurementNotAllowed"), start=1):
         chain.refuse = [error]
-        later = replace(HEAD, time_ms=HEAD.time_ms + 3_600_000 + attempt * 20_000)
+        later = replace(HEAD, time_ms=HEAD.time_ms + 3_600_000 + attempt**2 * 20_000)
         assert await registration.ensure(later) == first
         sent = len(chain.sent)
         assert await registration.ensure(later) == first
         assert len(chain.sent) == sent
     assert keys.erased == []
-    assert (await registration.ensure(replace(later, time_ms=later.time_ms + 20_000))).epoch == 2
+    assert (await registration.ensure(replace(later, time_ms=later.time_ms + 60_000))).epoch == 2
+
+
+async def test_a_refused_renewal_is_tried_again_after_twice_the_time(journal: Journal) -> None:
+    chain, keys = Registry(World()), Keys()
+    registration = _registration(chain, keys, journal)
+    await registration.ensure(HEAD)
+    chain.refuse = ["TcbNotAllowed"] * 100
+    for second in range(3600, 3720):
+        await registration.ensure(replace(HEAD, time_ms=HEAD.time_ms + second * 1000))
+    assert len(chain.sent) == 1 + 4  # at 0, 15, 45 and 105 s
+
+
+async def test_who_is_renewed_against_twice_leaves_the_account_to_the_other(journal: Journal) -> None:
+    chain, keys = Registry(World()), Keys()
+    registration = _registration(chain, keys, journal)
+    await registration.ensure(HEAD)
+    for rival in (2, 4):
+        assert chain.record is not None
+        chain.record = replace(chain.record, epoch=rival, receipt_key=b"z" * 32)
+        if rival == 2:
+            assert (await registration.ensure(HEAD)).epoch == 3
+    with pytest.raises(RivalWorker, match="another process registers"):
+        await registration.ensure(HEAD)
+    assert _names(chain) == ["register", "renew"]
 
 
 async def test_a_new_process_without_a_registration_of_its_own_gets_no_jobs(journal: Journal) -> None:
