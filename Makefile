@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: help demo test test-python test-rust ready cases fuzz soak check bench chain contracts weights omni-node eth-rpc docs lock setup clean
+.PHONY: help demo test test-python test-rust ready cases ceremony fuzz soak check bench chain sim contracts weights omni-node eth-rpc docs lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14

@@ -22,14 +22,15 @@ import numpy as np
 from proofward.chain import Outbox, SubstrateClient, dev_keypair
 from proofward.chain.pallets import jobs, workers
 from proofward.chain.pallets.models import Terms
-from proofward.client import Client
-from proofward.client.client import Job
+from proofward.client import Client, Job
 from proofward.devnet.chains import Devnet
 from proofward.publisher.publish import publish
 from proofward.zkml import Evaluation, compile_model
 from proofward_demo.data import train
 
 WORKER, PUBLISHER, HOSPITAL = "//Bob", "//Alice", "//Charlie"
+SAMPLES = 16
+"""Held-out records that are taken in turn; some later ones are outside what the model was calibrated for."""
 CONFIG = """
 [chain]
 url = "{url}"
@@ -162,7 +163,7 @@ class Scene:
         """Put `count` jobs into the queue."""
 
         def one(number: int) -> Job:
-            record = self.records[number % len(self.records)]
+            record = self.records[number % SAMPLES]
             return self.client.submit(
                 self.model, np.asarray(record), artifact=self.artifact.path, deadline=deadline
             )

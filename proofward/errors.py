@@ -49,6 +49,7 @@ ProofwardError
 ├─ EnclaveDown
 ├─ JournalError
 ├─ RegistrationRefused
+├─ RivalWorker
 ├─ RetireRefused
 ├─ ContributionRefused
 ├─ SetupRefused

@@ -78,7 +78,9 @@ class Chain(Protocol):
         """Those of some jobs that there are."""
         ...
 
-    async def sealed(self, job: bytes) -> bytes | None: ...
+    async def sealed(self, job: bytes) -> bytes | None:
+        """A job's sealed input while the chain holds it."""
+        ...
 
     async def open_jobs(self, limit: int) -> list[bytes]:
         """Open jobs that name this worker, and those it holds; in no order."""
