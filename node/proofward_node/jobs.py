@@ -38,6 +38,8 @@ NOT_OURS = 4096
 #: Blocks that the next recipient of a job leaves to each one named before it, so that they do not all pay
 #: for one claim.
 STAGGER_BLOCKS = 2
+#: After the chain said that others, who did not let go of a job, come first: blocks until it is tried again.
+OTHERS_FIRST_BLOCKS = 20
 #: Kept beyond a bond, in the smallest unit: below this the chain refuses claims, since the worker could not
 #: pay for handing in a result or handing back.
 ENDING_RESERVE = 10**12
@@ -100,6 +102,7 @@ class Jobs:
     models: dict[bytes, ModelRecord] = field(default_factory=dict)
     _not_ours: dict[bytes, None] = field(default_factory=dict)
     _poor_at: int | None = None
+    _others_first: dict[bytes, int] = field(default_factory=dict)
     _driving: dict[bytes, asyncio.Task[bool]] = field(default_factory=dict)
     _bench: asyncio.Lock = field(default_factory=asyncio.Lock)
     _envelopes: dict[bytes, bytes] = field(default_factory=dict)
@@ -313,6 +316,8 @@ class Jobs:
         entry = self.journal.get(record.id)
         if account in record.released_by and (entry is None or entry.attempt == 0):
             return False
+        if head.number < self._others_first.get(record.id, 0):
+            return False
         if record.price < self.policy.min_price or worker.level < record.min_level:
             return False
         if worker.expires_at <= head.time_ms:
@@ -432,6 +437,8 @@ class Jobs:
         log.info("claim-refused", error=sent.error)
         if sent.error == "CannotPayForEnding":
             self._poor_at = await self.chain.balance()
+        if sent.error == "OthersFirst":
+            self._others_first[entry.job] = sent.block + OTHERS_FIRST_BLOCKS
         if sent.error in _FINAL_CLAIM_ERRORS:
             return self._finish(entry.job, f"refused:{sent.error}")
         self.journal.advance(entry.job, State.SEEN)
@@ -597,6 +604,7 @@ class Jobs:
     def _finish(self, job: bytes, outcome: str) -> bool:
         self.journal.advance(job, State.DONE, outcome=outcome)
         self._envelopes.pop(job, None)
+        self._others_first.pop(job, None)
         self.on_outcome(outcome)
         log.info("job-done", job=job.hex(), outcome=outcome)
         return False

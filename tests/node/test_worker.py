@@ -14,7 +14,7 @@ from proofward.chain import Call
 from proofward.chain.pallets.jobs import Accepted, Queued
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import HpkePrivateKey, JobContext, JobPayload, Level, RecipientKey, seal_job
-from proofward_node.jobs import ENDING_RESERVE, Jobs, Policy
+from proofward_node.jobs import ENDING_RESERVE, OTHERS_FIRST_BLOCKS, Jobs, Policy
 from proofward_node.journal import Journal, State
 from proofward_node.ports import ChainDown, Sent
 from tests.node.world import (
@@ -371,3 +371,15 @@ async def test_attack_flood_jobs_of_others_are_never_read(journal: Journal) -> N
     await _round(jobs)
     assert _calls(world) == ["claim", "complete"]
     assert len(set(read)) == 1
+
+
+async def test_who_let_go_of_a_job_does_not_pay_at_every_block_for_asking_again(journal: Journal) -> None:
+    world = World(others_first=True)
+    world.add(job())
+    jobs = await _jobs(world, journal)
+    for _ in range(3):
+        await _round(jobs)
+    assert _calls(world) == ["claim"]
+    world.others_first, world.block = False, world.block + OTHERS_FIRST_BLOCKS
+    await _round(jobs)
+    assert _calls(world) == ["claim", "claim", "complete"]

@@ -148,6 +148,7 @@ class World:
     no_verdict: str | None = None
     balance: int = 10**15
     poor: bool = False
+    others_first: bool = False
     works: list[tuple[bytes, int | None]] = field(default_factory=list)
     stored: set[tuple[bytes, int | None]] = field(default_factory=set)
     recomputed: list[tuple[bytes, int | None]] = field(default_factory=list)
@@ -173,6 +174,8 @@ class World:
                 return Sent(self.block, "BondTooHigh")
             if self.poor:
                 return Sent(self.block, "CannotPayForEnding")
+            if self.others_first:
+                return Sent(self.block, "OthersFirst")
             if not record.claimable(self.block):
                 return Sent(self.block, "AlreadyClaimed")
             lapse = min(self.block + MODEL.claim_blocks, record.deadline)

@@ -465,7 +465,9 @@ fn jobs() -> Pallet {
 			documented(
 				"decline",
 				&["By the last recipient, which ends the job."],
-				cost(almost_declined, || Jobs::decline(alice(), job())),
+				cost(almost_declined, || {
+					Jobs::decline(alice(), job()).map(drop).map_err(|error| error.error)
+				}),
 			),
 			fixed("cancel", cost(queued, || Jobs::cancel(client(), job()))),
 			fixed("forget", cost(forgettable, || Jobs::forget(alice(), job()))),
