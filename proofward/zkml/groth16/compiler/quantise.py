@@ -149,7 +149,8 @@ def search(
     """Find plans, each cheaper than the one before, with `calibration`; take the last that `choice` bears
     out.
 
-    Raises AccuracyError where none within the search's widths is close enough.
+    Without records to choose by, the bounds are the tightest that a plan keeps to. Raises AccuracyError where
+    none within the search's widths is close enough.
     """
     assert traced.network is not None
     chosen = Bounds(
@@ -158,11 +159,17 @@ def search(
     )
     if traced.decision == "value":
         chosen = Bounds(disagreement=0.0, shift=min(chosen.shift, float(np.sqrt(max(accepted.loss, 0.0)))))
-    for share in TIGHTER:
+    # Without records to choose by nothing tells how a cheap plan does on others: the safest that there is.
+    for share in TIGHTER if choice is not None else TIGHTER[::-1]:
         tight = Bounds(disagreement=share * chosen.disagreement, shift=share * chosen.shift)
         rate = share * FLIP_SHARE * accepted.disagreement
         state = _Search(traced, traced.network, calibration, choice, tight, rate)
-        path = _uniform(state, progress)
+        try:
+            path = _uniform(state, progress)
+        except AccuracyError:
+            if choice is not None or share == TIGHTER[0]:
+                raise
+            continue
         path += _narrow(state, path[-1], progress)
         # The first of the path is the widest there is: no search has been on it.
         tried = path[1:] if len(path) > 1 and share != TIGHTER[-1] else path
