@@ -40,9 +40,10 @@ class Guard:
 
 sys.meta_path.insert(0, Guard())
 """
+DEBIANS = "_sysconfigdata__x86_64-linux-gnu"
 OUR_TOPS = ("proofward", "proofward_enclave", "proofward_prover")
-# Python's own by-products of building its standard library.
-PYTHONS = ("_sysconfigdata__linux_x86_64-linux-gnu",)
+# Python's own by-product of building its standard library; Debian's and python.org's have different names.
+PYTHONS = (f"_sysconfigdata_{sys.abiflags}_{sys.platform}_{sys.implementation._multiarch}", DEBIANS)
 
 
 def tops(name: str) -> set[str]:
