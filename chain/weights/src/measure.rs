@@ -1,11 +1,6 @@
 //! Time, storage and proof of one call.
 
-use std::{
-	collections::{BTreeMap, BTreeSet},
-	fmt::Debug,
-	sync::{Arc, Mutex},
-	time::Instant,
-};
+use std::time::Instant;
 
 use polkadot_sdk::{
 	frame_support::storage::{with_transaction, TransactionOutcome},
@@ -13,10 +8,7 @@ use polkadot_sdk::{
 	sp_io::{hashing::sha2_256, TestExternalities},
 	sp_runtime::{DispatchError, DispatchResult},
 };
-use tracing::{
-	field::{Field, Visit},
-	span, Event, Metadata, Subscriber,
-};
+use proofward_weights::{accesses, Accesses};
 
 use crate::chain;
 
@@ -75,20 +67,8 @@ fn median(mut values: Vec<u64>) -> u64 {
 	values[values.len() / 2]
 }
 
-/// Distinct keys that a call touched, with the lengths of what it read.
-#[derive(Default)]
-struct Accesses {
-	read: BTreeMap<String, u64>,
-	written: BTreeSet<String>,
-}
-
 fn recorded(chain: &mut TestExternalities, call: &impl Fn() -> DispatchResult) -> Accesses {
-	let recorder = Recorder::default();
-	let accesses = recorder.0.clone();
-	chain.execute_with(|| {
-		tracing::subscriber::with_default(recorder, || call().expect("a measured call succeeds"))
-	});
-	let mut accesses = accesses.lock().expect("nobody panicked").split();
+	let mut accesses = chain.execute_with(|| accesses(|| call().expect("a measured call succeeds")));
 	// What every block reads and writes anyway is not the call's to pay for.
 	for key in chain::per_block_keys() {
 		let key = format!("{}", HexDisplay::from(&key));
@@ -96,63 +76,4 @@ fn recorded(chain: &mut TestExternalities, call: &impl Fn() -> DispatchResult) -
 		accesses.written.remove(&key);
 	}
 	accesses
-}
-
-impl Accesses {
-	fn split(&mut self) -> Self {
-		std::mem::take(self)
-	}
-}
-
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Accesses>>);
-
-/// The fields of one report of sp-state-machine.
-#[derive(Default)]
-struct Report(BTreeMap<&'static str, String>);
-
-impl Visit for Report {
-	fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-		self.0.insert(field.name(), format!("{value:?}").trim_matches('"').to_owned());
-	}
-}
-
-impl Subscriber for Recorder {
-	fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-		metadata.target() == "state"
-	}
-
-	fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-		span::Id::from_u64(1)
-	}
-
-	fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-	fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-	fn enter(&self, _: &span::Id) {}
-
-	fn exit(&self, _: &span::Id) {}
-
-	fn event(&self, event: &Event<'_>) {
-		let mut report = Report::default();
-		event.record(&mut report);
-		let (Some(method), Some(key)) = (report.0.get("method"), report.0.get("key").cloned()) else {
-			return;
-		};
-		let mut accesses = self.0.lock().expect("nobody panicked");
-		match method.as_str() {
-			"Get" | "Exists" | "Hash" => {
-				let value = report.0.get("result").map_or(0, |text| text.len() as u64 / 2);
-				let written = accesses.written.contains(&key);
-				if !written {
-					accesses.read.entry(key).or_insert(value);
-				}
-			}
-			"Put" | "Append" => {
-				accesses.written.insert(key);
-			}
-			other => panic!("an access to storage of an unknown kind: {other}"),
-		}
-	}
 }

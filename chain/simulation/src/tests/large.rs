@@ -1,17 +1,9 @@
 //! What others have put on the chain costs nobody a read: the same calls on a small state and on a large one.
 
-use std::{
-	collections::{BTreeMap, BTreeSet},
-	fmt::Debug,
-	sync::{Arc, Mutex},
-};
+use std::collections::BTreeMap;
 
 use polkadot_sdk::{sp_core::H256, *};
 use proofward_runtime::{AccountId, Runtime, RuntimeCall, System};
-use tracing::{
-	field::{Field, Visit},
-	span, Event, Metadata, Subscriber,
-};
 
 use super::scene::*;
 use crate::market::{self, Order};
@@ -80,7 +72,7 @@ fn crowd(scene: &Scene, ended: &Order, [done, models, open]: [u64; 3]) {
 }
 
 /// Distinct keys that each call of a job's life reads, by name, and how many bytes; with what a node reads to find work.
-fn reads(crowded: bool) -> BTreeMap<&'static str, (usize, usize)> {
+fn reads(crowded: bool) -> BTreeMap<&'static str, (usize, u64)> {
 	let mut all = BTreeMap::new();
 	run(|scene| {
 		let first = scene.order(1);
@@ -146,63 +138,7 @@ fn run(play: impl FnOnce(&Scene)) {
 	unchecked(play);
 }
 
-fn recorded(act: impl FnOnce()) -> (usize, usize) {
-	let recorder = Recorder::default();
-	let seen = recorder.0.clone();
-	tracing::subscriber::with_default(recorder, act);
-	let seen = seen.lock().expect("nobody panicked");
-	(seen.0.len(), seen.0.values().sum())
-}
-
-#[derive(Default)]
-struct Seen(BTreeMap<String, usize>, BTreeSet<String>);
-
-#[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Seen>>);
-
-/// The fields of one report of sp-state-machine.
-#[derive(Default)]
-struct Report(BTreeMap<&'static str, String>);
-
-impl Visit for Report {
-	fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-		self.0.insert(field.name(), format!("{value:?}").trim_matches('"').to_owned());
-	}
-}
-
-impl Subscriber for Recorder {
-	fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-		metadata.target() == "state"
-	}
-
-	fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-		span::Id::from_u64(1)
-	}
-
-	fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-	fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-	fn enter(&self, _: &span::Id) {}
-
-	fn exit(&self, _: &span::Id) {}
-
-	fn event(&self, event: &Event<'_>) {
-		let mut report = Report::default();
-		event.record(&mut report);
-		let (Some(method), Some(key)) = (report.0.get("method"), report.0.get("key").cloned()) else {
-			return;
-		};
-		let mut seen = self.0.lock().expect("nobody panicked");
-		match method.as_str() {
-			"Get" | "Exists" | "Hash" if !seen.1.contains(&key) => {
-				let length = report.0.get("result").map_or(0, |text| text.len() / 2);
-				seen.0.entry(key).or_insert(length);
-			}
-			"Put" | "Append" => {
-				seen.1.insert(key);
-			}
-			_ => {}
-		}
-	}
+fn recorded(act: impl FnOnce()) -> (usize, u64) {
+	let read = proofward_weights::accesses(act).read;
+	(read.len(), read.values().sum())
 }
