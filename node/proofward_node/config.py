@@ -59,9 +59,7 @@ class ChainConfig(_Section):
 
 def _account(value: str) -> bytes:
     try:
-        if accounts.is_dev_source(value):
-            return bytes(accounts.dev_keypair(value).public_key)
-        return accounts.account(value)
+        return accounts.address(value)
     except accounts.AccountError as error:
         raise ValueError(f"{value!r} is no account: {error.message}") from None
 

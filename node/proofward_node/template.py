@@ -69,7 +69,7 @@ def write(
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
     if dev_account is not None:
         account, line = (
-            bytes(accounts.dev_keypair(dev_account).public_key),
+            accounts.address(dev_account),
             f"dev_account = {_toml(dev_account)}",
         )
     else:

@@ -97,16 +97,19 @@ def new_key_file(path: str | Path) -> bytes:
     return bytes(load_keypair(path).public_key)
 
 
+def address(text: str) -> bytes:
+    """The account of an SS58 address, of 0x and 64 hex digits, or of `//Name`. Raises AccountError."""
+    return bytes(dev_keypair(text).public_key) if is_dev_source(text) else account(text)
+
+
 def named(text: str) -> bytes:
     """The account that a text names: an SS58 address, 0x and 64 hex digits, `//Name`, or a key file's path.
     Raises AccountError.
     """
-    if is_dev_source(text):
-        return bytes(dev_keypair(text).public_key)
-    if os.path.lexists(text):
+    if not is_dev_source(text) and os.path.lexists(text):
         return bytes(load_keypair(text).public_key)
     try:
-        return account(text)
+        return address(text)
     except AccountError:
         raise AccountError(
             f"{text!r} is neither an SS58 address, 0x and 64 hex digits, //Name, nor a key file"

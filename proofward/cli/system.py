@@ -108,7 +108,7 @@ def _funded() -> list[tuple[str, str, str]]:
 
     found = []
     for name in ("Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"):
-        address = accounts.ss58(bytes(accounts.dev_keypair(f"//{name}").public_key))
+        address = accounts.ss58(accounts.address(f"//{name}"))
         found.append((f"//{name}", address, "1,000,000 UNIT" + (", sudo" if name == "Alice" else "")))
     return found + [(name, address, "1,000,000 UNIT, Ethereum") for name, address in _ETHEREUM.items()]
 

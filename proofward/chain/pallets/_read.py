@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from proofward.chain.client import SubstrateClient
 from proofward.chain.errors import MetadataError
 from proofward.protocol.types import Lane, Level, Setup, SetupKind
 
 _T = TypeVar("_T")
+_K = TypeVar("_K")
 
 
 def level(value: str) -> Level:
@@ -26,6 +29,14 @@ def setup(value: Any) -> Setup:
 
 def text(value: bytes) -> str:
     return value.decode("utf-8", errors="replace")
+
+
+def found(
+    client: SubstrateClient, pallet: str, item: str, keys: Mapping[_K, tuple[Any, ...]], at: bytes | None
+) -> dict[_K, Any]:
+    """Those of some entries of a map that there are, in one request, by the caller's own name of each key."""
+    values = client.query_many(pallet, item, keys.values(), at=at)
+    return {name: value for name, value in zip(keys, values, strict=True) if value is not None}
 
 
 def record(kind: type[_T], **fields: Any) -> _T:

@@ -56,9 +56,7 @@ def roots(client: SubstrateClient, at: bytes | None = None) -> list[TrustRoot]:
 
 def allowed(client: SubstrateClient, measurements: Iterable[bytes], at: bytes | None = None) -> set[bytes]:
     """Those of some measurements (32 bytes each) that are on the allow-list."""
-    asked = list(dict.fromkeys(measurements))
-    labels = client.query_many(PALLET, "Measurements", [(one,) for one in asked], at=at)
-    return {one for one, label in zip(asked, labels, strict=True) if label is not None}
+    return set(_read.found(client, PALLET, "Measurements", {one: (one,) for one in measurements}, at))
 
 
 def banned(client: SubstrateClient, platform: bytes, at: bytes | None = None) -> bool:
@@ -88,16 +86,15 @@ def collateral(
     """
     if fmspc is not None and authority is not None:
         keys = [(one.id, fmspc, authority.capitalize()) for one in roots(client, at)]
-        values = client.query_many(PALLET, "Collateral", [(key,) for key in keys], at=at)
-        found: Iterable[tuple[Any, Any]] = zip(keys, values, strict=True)
+        found: Iterable[tuple[Any, Any]] = _read.found(
+            client, PALLET, "Collateral", {key: (key,) for key in keys}, at
+        ).items()
     else:
         found = client.iterate(PALLET, "Collateral", at=at)
     return [
         CollateralRecord(root, family, issuer, value["encoded"], value["expires_at"])
         for (root, family, issuer), value in found
-        if value is not None
-        and fmspc in (None, family)
-        and (authority is None or authority.lower() == issuer.lower())
+        if fmspc in (None, family) and (authority is None or authority.lower() == issuer.lower())
     ]
 
 

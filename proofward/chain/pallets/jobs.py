@@ -161,8 +161,8 @@ def get(client: SubstrateClient, job: bytes, at: bytes | None = None) -> JobReco
 
 def many(client: SubstrateClient, ids: Sequence[bytes], at: bytes | None = None) -> dict[bytes, JobRecord]:
     """Those of some jobs that there are, in one request."""
-    values = client.query_many(PALLET, "Jobs", [(job,) for job in ids], at=at)
-    return {job: _record(job, value) for job, value in zip(ids, values, strict=True) if value is not None}
+    found = _read.found(client, PALLET, "Jobs", {job: (job,) for job in ids}, at)
+    return {job: _record(job, value) for job, value in found.items()}
 
 
 def all(client: SubstrateClient, at: bytes | None = None) -> list[tuple[bytes, JobRecord]]:

@@ -108,16 +108,14 @@ def live(
     client: SubstrateClient, pairs: Sequence[tuple[bytes, bytes]], at: bytes | None = None
 ) -> list[bytes]:
     """The ids of live entries by (publisher, manifest hash): a publisher has one at most for a manifest."""
-    found = client.query_many(PALLET, "Live", list(pairs), at=at)
-    return [bytes(model) for model in found if model is not None]
+    found = _read.found(client, PALLET, "Live", {pair: pair for pair in pairs}, at)
+    return [bytes(model) for model in found.values()]
 
 
 def many(client: SubstrateClient, ids: Sequence[bytes], at: bytes | None = None) -> dict[bytes, ModelRecord]:
     """Some models, in one request; unknown ones are left out."""
-    values = client.query_many(PALLET, "Models", [(model,) for model in ids], at=at)
-    return {
-        model: _record(model, value) for model, value in zip(ids, values, strict=True) if value is not None
-    }
+    found = _read.found(client, PALLET, "Models", {model: (model,) for model in ids}, at)
+    return {model: _record(model, value) for model, value in found.items()}
 
 
 def verifier(client: SubstrateClient, lane: Lane, at: bytes | None = None) -> LaneContract | None:

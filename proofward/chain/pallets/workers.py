@@ -115,8 +115,7 @@ def serving(client: SubstrateClient, account: bytes, at: bytes | None = None) ->
     """The models that a worker serves, with its least price of each in the smallest unit."""
     block = at or client.finalised_head().hash
     ids = [model for _, model in client.keys(PALLET, "Serving", account, limit=MAX_SERVED, at=block)]
-    prices = client.query_many(PALLET, "Served", [(model, account) for model in ids], at=block)
-    return {model: int(price) for model, price in zip(ids, prices, strict=True) if price is not None}
+    return _read.found(client, PALLET, "Served", {model: (model, account) for model in ids}, block)
 
 
 def serves(client: SubstrateClient, account: bytes, model: bytes, at: bytes | None = None) -> int | None:
@@ -135,21 +134,15 @@ def servers(
     found = list(client.keys(PALLET, "Served", model, limit=limit, at=block, start=start))
     if len(found) < limit and start:
         found += client.keys(PALLET, "Served", model, limit=limit - len(found), at=block)
-    accounts = list(dict.fromkeys(account for _, account in found))
-    prices = client.query_many(PALLET, "Served", [(model, account) for account in accounts], at=block)
-    return {account: int(price) for account, price in zip(accounts, prices, strict=True) if price is not None}
+    return _read.found(client, PALLET, "Served", {account: (model, account) for _, account in found}, block)
 
 
 def many(
     client: SubstrateClient, accounts: Sequence[bytes], at: bytes | None = None
 ) -> dict[bytes, WorkerRecord]:
     """The registrations of some accounts, in one request; accounts without one are left out."""
-    values = client.query_many(PALLET, "Workers", [(account,) for account in accounts], at=at)
-    return {
-        account: _record(account, value)
-        for account, value in zip(accounts, values, strict=True)
-        if value is not None
-    }
+    found = _read.found(client, PALLET, "Workers", {account: (account,) for account in accounts}, at)
+    return {account: _record(account, value) for account, value in found.items()}
 
 
 def registration(client: SubstrateClient, worker: WorkerRecord) -> FoundCall | None:
