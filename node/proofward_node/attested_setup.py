@@ -12,7 +12,7 @@ from proofward.chain import SubstrateClient
 from proofward.errors import ProofwardError
 from proofward.protocol import setup_report_data, sha256
 from proofward_node.config import NodeConfig
-from proofward_node.enclave_link import EnclaveDown, EnclaveLink, enclave_command
+from proofward_node.enclave_link import EnclaveDown, enclave_of
 
 #: A setup searches, compiles and makes keys: long for a large model on a busy machine.
 SETUP_SECONDS = 3600.0
@@ -70,11 +70,5 @@ def attested_setup(config: NodeConfig, request: dict[str, Any], publisher: bytes
 
 
 async def _ask(config: NodeConfig, request: dict[str, Any]) -> dict[str, Any]:
-    """Connect to the worker's enclave, or start one for the time of the setup."""
-    command = enclave_command(config.socket, config.enclave.provider, config.enclave.models)
-    link = EnclaveLink(config.socket, command if config.enclave.spawn else None)
-    await link.start()
-    try:
-        return await link.call("setup", request, SETUP_SECONDS)
-    finally:
-        await link.stop()
+    async with enclave_of(config) as enclave:
+        return await enclave.call("setup", request, SETUP_SECONDS)

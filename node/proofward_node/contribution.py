@@ -15,7 +15,7 @@ from proofward.attestation import parse_quote
 from proofward.errors import ProofwardError
 from proofward.protocol import contribution_report_data
 from proofward_node.config import NodeConfig
-from proofward_node.enclave_link import EnclaveDown, EnclaveLink, enclave_command
+from proofward_node.enclave_link import EnclaveDown, enclave_of
 
 #: Every point of a large key is multiplied.
 CONTRIBUTION_SECONDS = 1800.0
@@ -72,11 +72,5 @@ def contribute(config: NodeConfig, state: Path, name: str, out: Path) -> Enclave
 
 
 async def _ask(config: NodeConfig, request: dict[str, Any]) -> dict[str, Any]:
-    """Connect to the worker's enclave, or start one for the time of the contribution."""
-    command = enclave_command(config.socket, config.enclave.provider, config.enclave.models)
-    link = EnclaveLink(config.socket, command if config.enclave.spawn else None)
-    await link.start()
-    try:
-        return await link.call("contribute", request, CONTRIBUTION_SECONDS)
-    finally:
-        await link.stop()
+    async with enclave_of(config) as enclave:
+        return await enclave.call("contribute", request, CONTRIBUTION_SECONDS)

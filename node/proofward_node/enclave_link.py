@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from proofward.protocol.enclave import (
     content_length,
     parse_reply,
 )
+from proofward_node.config import NodeConfig
 
 log = structlog.get_logger("proofward_node.enclave")
 
@@ -288,6 +290,20 @@ def enclave_command(socket: Path, provider: str, models: Path) -> list[str]:
         sys.executable, "-m", "proofward_enclave",
         "--socket", str(socket), "--provider", provider, "--models", str(models),
     ]  # fmt: skip
+
+
+@asynccontextmanager
+async def enclave_of(config: NodeConfig) -> AsyncIterator[EnclaveLink]:
+    """The enclave of a configuration, for a question: the one that runs, or one that is started for as long.
+    Raises EnclaveDown.
+    """
+    command = enclave_command(config.socket, config.enclave.provider, config.enclave.models)
+    link = EnclaveLink(config.socket, command if config.enclave.spawn else None)
+    await link.start()
+    try:
+        yield link
+    finally:
+        await link.stop()
 
 
 def _result(reply: bytes, number: int, method: str) -> dict[str, Any]:

@@ -62,8 +62,10 @@ class Serving:
         self._declared = await self.chain.serving()
         known = {*self.offer.models, *self._declared, *await self.chain.live_models(sorted(pairs))}
         found: dict[bytes, ModelRecord] = {}
-        for record in await self.chain.models(sorted(known)):
-            reason = await self._obstacle(record, loaded)
+        records = await self.chain.models(sorted(known))
+        judges = {lane: await self.chain.judge(lane) for lane in {record.lane for record in records}}
+        for record in records:
+            reason = self._obstacle(record, loaded, judges[record.lane])
             if reason is None:
                 found[record.id] = record
             elif self._told.get(record.id) != reason:
@@ -73,7 +75,9 @@ class Serving:
         self.models = found
         return changed
 
-    async def _obstacle(self, record: ModelRecord, loaded: Sequence[LoadedModel]) -> str | None:
+    def _obstacle(
+        self, record: ModelRecord, loaded: Sequence[LoadedModel], judge: bytes | None
+    ) -> str | None:
         artefact = next((one for one in loaded if one.is_model(record)), None)
         if artefact is None:
             return "no loaded artefact is this model"
@@ -81,7 +85,6 @@ class Serving:
             return "neither the model nor its publisher is named in the configuration"
         if record.terms.bond > self.offer.max_bond:
             return f"its bond of {record.terms.bond} is above worker.max_bond"
-        judge = await self.chain.judge(record.lane)
         if judge is None or judge != artefact.verifier_hash:
             found = "none" if judge is None else f"0x{judge.hex()}"
             return f"the {record.lane.label} lane's contract on the chain ({found}) is not the known one"

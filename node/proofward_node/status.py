@@ -11,7 +11,7 @@ import aiohttp
 
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import ConfigError, NodeConfig
-from proofward_node.enclave_link import EnclaveDown, EnclaveLink, enclave_command
+from proofward_node.enclave_link import EnclaveDown, enclave_of
 from proofward_node.journal import HELD, JournalError, peek
 from proofward_node.ports import ChainDown
 
@@ -91,14 +91,9 @@ def enclave_measurement(config: NodeConfig) -> bytes:
     """
 
     async def ask() -> bytes | None:
-        command = enclave_command(config.socket, config.enclave.provider, config.enclave.models)
-        link = EnclaveLink(config.socket, command if config.enclave.spawn else None)
-        await link.start()
-        try:
-            found = (await link.status()).get("measurement")
+        async with enclave_of(config) as enclave:
+            found = (await enclave.status()).get("measurement")
             return found if isinstance(found, bytes) else None
-        finally:
-            await link.stop()
 
     try:
         measurement = asyncio.run(ask())
