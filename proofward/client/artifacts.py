@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proofward.chain import SubstrateClient
 from proofward.chain.pallets import models
-from proofward.chain.pallets.models import LaneContract
+from proofward.chain.pallets.models import LaneContract, ModelRecord
 from proofward.errors import NotFound, Refused
 from proofward.protocol import Lane
 from proofward.zkml import PublicArtifact, ZkmlError, load_public
@@ -67,21 +67,18 @@ def require_contract(client: SubstrateClient, lane: Lane) -> LaneContract:
     return contract
 
 
-def require_match(
-    public: PublicArtifact,
-    *,
-    weights_digest: bytes,
-    vk_hash: bytes,
-    key_hash: bytes,
-    circuit_digest: bytes,
-    lane: Lane,
-    batch: int,
-) -> None:
+def require_match(public: PublicArtifact, record: ModelRecord) -> None:
     """Raises Refused unless the artefact is the model that the chain describes."""
     manifest = public.manifest
     ours = (manifest.weights_digest, manifest.vk_hash, manifest.circuit_digest, manifest.lane, manifest.batch)
-    theirs = (weights_digest.hex(), vk_hash.hex(), circuit_digest.hex(), lane.label, batch)
-    if ours != theirs or public.key_hash != key_hash:
+    theirs = (
+        record.weights_digest.hex(),
+        record.vk_hash.hex(),
+        record.circuit_digest.hex(),
+        record.lane.label,
+        record.batch,
+    )
+    if ours != theirs or public.key_hash != record.key_hash:
         raise Refused(
             f"the artefact {manifest.name!r} differs from the model on the chain in its digests, lane or "
             "batch"

@@ -222,15 +222,7 @@ class Client:
         if artifact is not None and self.artifacts.add(Path(artifact)).manifest_hash != record.manifest_hash:
             raise Refused(f"the artefact in {artifact} is not the one of model 0x{record.id.hex()}")
         public, folder = self.artifacts.find(record.manifest_hash)
-        require_match(
-            public,
-            weights_digest=record.weights_digest,
-            vk_hash=record.vk_hash,
-            key_hash=record.key_hash,
-            circuit_digest=record.circuit_digest,
-            lane=record.lane,
-            batch=record.batch,
-        )
+        require_match(public, record)
         require_contract(self.chain, record.lane)
         return public, folder
 

@@ -160,12 +160,4 @@ def _write(folder: Path, files: dict[str, bytes], record: ModelRecord) -> None:
         (staging / "private").rmdir()
         for name, data in files.items():
             (staging / "public" / name).write_bytes(data)
-        require_match(
-            load_public(staging),
-            weights_digest=record.weights_digest,
-            vk_hash=record.vk_hash,
-            key_hash=record.key_hash,
-            circuit_digest=record.circuit_digest,
-            lane=record.lane,
-            batch=record.batch,
-        )
+        require_match(load_public(staging), record)

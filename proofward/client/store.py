@@ -51,12 +51,20 @@ def default_directory() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "state") / "proofward"
 
 
+def chain_folder(genesis: bytes, directory: Path | None = None) -> Path:
+    """Where what concerns one chain is kept, below `directory` (default: `default_directory`); made, mode
+    0700, if it is not there.
+    """
+    folder = (directory or default_directory()) / genesis.hex()[:16]
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
 class JobStore:
     """The files of one chain's jobs, in `<directory>/<genesis>/`."""
 
     def __init__(self, directory: Path, genesis: bytes) -> None:
-        self.directory = directory / genesis.hex()[:16]
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.directory = chain_folder(genesis, directory)
         self._genesis = genesis.hex()
 
     def save(self, record: JobSecrets) -> None:

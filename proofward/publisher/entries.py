@@ -8,7 +8,7 @@ from proofward.chain import Call, Outbox, accounts
 from proofward.chain.pallets import models
 from proofward.chain.pallets.models import ModelRecord
 from proofward.client import Client
-from proofward.client.store import default_directory
+from proofward.client.store import chain_folder
 from proofward.errors import Refused
 
 
@@ -58,9 +58,7 @@ def _send(
     client: Client, signer: str, what: str, call: Call, state: Path | None, record: ModelRecord
 ) -> None:
     """Once, whatever happens: the same wish about the same state of the record is never signed twice."""
-    folder = (state or default_directory()) / client.chain.genesis.hex()[:16]
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    outbox = Outbox(folder / "outbox.sqlite", client.chain)
+    outbox = Outbox(chain_folder(client.chain.genesis, state) / "outbox.sqlite", client.chain)
     try:
         key = f"{what}:{record.id.hex()}:{client.chain.finalised_head().number}"
         outbox.send(key, call, accounts.keypair_of(signer))

@@ -14,7 +14,7 @@ from proofward.chain import DispatchError, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation, models
 from proofward.chain.pallets.models import LaneContract, ModelRecord, Terms
 from proofward.client.artifacts import require_contract
-from proofward.client.store import default_directory
+from proofward.client.store import chain_folder
 from proofward.errors import NotFound, Refused
 from proofward.protocol import Lane, model_id, sha256
 from proofward.zkml import PublicArtifact
@@ -108,7 +108,6 @@ def publish_at(
     the chain to store, `setup.collateral`. Raises what `publish` raises, and AccountError.
     """
     keypair = accounts.keypair_of(signer)
-    directory = state or default_directory()
     attested = public.manifest.setup == "attested"
     quote, collateral = _read(evidence, QUOTE_FILE), _read(evidence, COLLATERAL_FILE)
     dated = _read(evidence, BLOCK_FILE)
@@ -118,9 +117,7 @@ def publish_at(
             f"{BLOCK_FILE}; `proofward model setup` makes both"
         )
     with SubstrateClient.connect(url) as client:
-        folder = directory / client.genesis.hex()[:16]
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        outbox = Outbox(folder / "outbox.sqlite", client)
+        outbox = Outbox(chain_folder(client.genesis, state) / "outbox.sqlite", client)
         if attested and quote is not None and collateral is not None:
             _store_collateral(outbox, keypair, quote, collateral)
         return publish(

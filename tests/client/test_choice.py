@@ -13,7 +13,7 @@ import pytest
 
 from proofward.chain import SubstrateClient
 from proofward.chain.pallets import models
-from proofward.chain.pallets.models import LaneContract
+from proofward.chain.pallets.models import LaneContract, ModelRecord
 from proofward.client import NotFound, Refused
 from proofward.client.artifacts import Artifacts, require_contract, require_match
 from proofward.client.client import Client
@@ -248,7 +248,7 @@ def test_an_artefact_of_another_model_is_refused(evidence: Evidence) -> None:
         "lane": Lane.from_label(model.lane),
         "batch": 1,
     }
-    require_match(public, **facts)
+    require_match(public, cast(ModelRecord, SimpleNamespace(**facts)))
     for name, other in (
         ("weights_digest", bytes(32)),
         ("vk_hash", bytes(32)),
@@ -257,4 +257,4 @@ def test_an_artefact_of_another_model_is_refused(evidence: Evidence) -> None:
         ("batch", 2),
     ):
         with pytest.raises(Refused):
-            require_match(public, **{**facts, name: other})
+            require_match(public, cast(ModelRecord, SimpleNamespace(**{**facts, name: other})))
