@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from bench.scene import Scene, median
+from bench.scene import Scene
 
 
 def measure(scene: Scene, count: int, single: int) -> dict[str, float]:
@@ -45,8 +46,8 @@ def measure(scene: Scene, count: int, single: int) -> dict[str, float]:
         "blocks_a_job": (last - first) / count,
         "calls_a_job_in_the_backlog": scene.metrics()["proofward_chain_calls"] / count,
         "calls_a_job_alone": alone_calls,
-        "seconds_of_a_job_alone": median(alone),
-        "blocks_of_a_job_alone": median(blocks),
+        "seconds_of_a_job_alone": statistics.median(alone),
+        "blocks_of_a_job_alone": statistics.median(blocks),
         "blocks_before": head,
     }
 

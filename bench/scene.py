@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -195,8 +195,3 @@ class Scene:
             if time.monotonic() > end:
                 raise TimeoutError(f"waited {seconds:g} s for {what}; see the logs in {self.folder}")
             time.sleep(0.05)
-
-
-def median(values: Sequence[float]) -> float:
-    """The middle one."""
-    return float(np.median(list(values)))

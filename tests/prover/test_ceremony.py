@@ -11,6 +11,7 @@ from pathlib import Path
 import proofward_prover as prover
 import pytest
 
+from tests.ceremony import shares, with_shares
 from tests.prover.conftest import SALTS, program
 
 
@@ -73,21 +74,6 @@ def test_a_ceremony_without_a_secret_makes_no_keys(world: World, tmp_path: Path)
     public = first.beacon("block 7", bytes(32), 2)
     assert refusal(public.finish, tmp_path / "pk.bin") == "bad-contribution"
     assert not (tmp_path / "pk.bin").exists()
-
-
-def shares(state: bytes) -> tuple[bytes, list[bytes], bytes]:
-    """What comes before the contributions, each of them, and what comes after."""
-    head, at, parts = state[:72], 76, []
-    for _ in range(int.from_bytes(state[72:76], "little")):
-        size = 1 + state[at] + 1 + 64 + 64 + 64 + 128
-        parts.append(state[at : at + size])
-        at += size
-    return head, parts, state[at:]
-
-
-def with_shares(state: bytes, parts: list[bytes]) -> bytes:
-    head, _, rest = shares(state)
-    return head + len(parts).to_bytes(4, "little") + b"".join(parts) + rest
 
 
 def test_forged_dropped_and_reordered_contributions_are_refused(world: World, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import shutil
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -88,8 +89,10 @@ class World:
             await self.block()
 
 
-class Machine:
+class Machine(ABC):
     """One actor's machine: what survives its processes, and what befalls them."""
+
+    keeps_copies = False
 
     def __init__(self, world: World, name: str, folder: Path) -> None:
         self.world, self.name, self.folder = world, name, folder
@@ -100,7 +103,6 @@ class Machine:
         self.paused_until = 0
         self.troubles: list[tuple[int, int]] = []
         self.dead = False
-        self.on_death: Callable[[], None] = lambda: None
         self.copies: dict[str, list[Path]] = {}
         self.port: Port | None = None
 
@@ -152,7 +154,7 @@ class Machine:
 
     def _die(self, kind: str) -> None:
         self.dead = True
-        self.on_death()
+        self._close()
         what, _, how = kind.partition(" ")
         if how == "lost":
             self._drop(what)
@@ -161,11 +163,45 @@ class Machine:
             shutil.copyfile(self.world.rng.choice(self.copies[what]), self._path(what))
         raise Death
 
-    def enclave_dies(self) -> None: ...
+    def enclave_dies(self) -> None:  # noqa: B027 - most machines have none
+        """Its enclave loses its keys."""
+
+    @abstractmethod
+    async def _process(self) -> None:
+        """One process, until something ends it."""
+
+    def _takes(self, error: BaseException) -> bool:
+        """Whether a process may end so, though nothing killed it."""
+        return False
+
+    def _close(self) -> None:
+        """Let go of the files, as the end of a process does."""
+        if self.port is not None:
+            self.port.outbox._db.close()
+            self.port = None
+
+    async def _down(self) -> None:
+        """Let go of all that an ended process had."""
+        self._close()
 
     async def live(self) -> None:
-        """Act until the simulation ends."""
-        raise NotImplementedError
+        """Start the process again and again, until the simulation ends."""
+        while True:
+            self.dead = False
+            try:
+                await self._process()
+            except asyncio.CancelledError:
+                self.dead = True
+                raise
+            except BaseException as error:
+                if not self._takes(error) and not self.dead:
+                    raise
+            finally:
+                self.dead = True
+                await self._down()
+            if self.keeps_copies:
+                self.back_up()
+            await self.world.blocks(self.world.rng.randrange(1, MOST))
 
     def pending(self) -> int:
         """Extrinsics that the running process has signed and not seen settled."""
@@ -402,46 +438,34 @@ def answer(job: bytes) -> bytes:
 class Worker(Machine):
     """A worker's machine: a daemon that is started again whenever it ends, and an enclave beside it."""
 
+    keeps_copies = True
+
     def __init__(self, world: World, name: str, folder: Path) -> None:
         super().__init__(world, name, folder)
         self.enclave = Enclave(self)
         self.journal: DiskJournal | None = None
         self.jobs: Jobs | None = None
         self.exits: list[str] = []
-        self.on_death = self._close
 
     def enclave_dies(self) -> None:
         self.enclave.die()
 
-    async def live(self) -> None:
-        """Start the daemon again and again."""
-        while True:
-            self.dead = False
-            try:
-                await self._process()
-            except asyncio.CancelledError:
-                self.dead = True
-                raise
-            except sqlite3.Error as error:
-                self.exits.append(str(error))  # exit code 2: the operator frees space and starts it again
-            except BaseException:
-                if not self.dead:
-                    raise
-            finally:
-                self.dead = True
-                self._close()
-                if self.jobs is not None:
-                    await self.jobs.abandon()
-            self.back_up()
-            await self.world.blocks(self.world.rng.randrange(1, MOST))
+    def _takes(self, error: BaseException) -> bool:
+        if isinstance(error, sqlite3.Error):
+            self.exits.append(str(error))  # exit code 2: the operator frees space and starts it again
+            return True
+        return False
 
     def _close(self) -> None:
         if self.journal is not None:
             self.journal.close()
             self.journal = None
-        if self.port is not None:
-            self.port.outbox._db.close()
-            self.port = None
+        super()._close()
+
+    async def _down(self) -> None:
+        await super()._down()
+        if self.jobs is not None:
+            await self.jobs.abandon()
 
     async def _process(self) -> None:
         journal = self.journal = DiskJournal(self.folder / "journal.sqlite", GENESIS + self.account)
@@ -503,30 +527,9 @@ class Client(Machine):
         super().__init__(world, name, folder)
         self.workers, self.count = workers, count
         self.wanted: dict[bytes, Call] = {}
-        self.on_death = self._close
 
-    def _close(self) -> None:
-        if self.port is not None:
-            self.port.outbox._db.close()
-            self.port = None
-
-    async def live(self) -> None:
-        while True:
-            self.dead = False
-            try:
-                await self._process()
-            except asyncio.CancelledError:
-                self.dead = True
-                raise
-            except (ChainDown, sqlite3.Error):
-                pass
-            except BaseException:
-                if not self.dead:
-                    raise
-            finally:
-                self.dead = True
-                self._close()
-            await self.world.blocks(self.world.rng.randrange(1, MOST))
+    def _takes(self, error: BaseException) -> bool:
+        return isinstance(error, ChainDown | sqlite3.Error)
 
     async def _process(self) -> None:
         chain = self.port = Port(self)
@@ -586,7 +589,7 @@ class Hostile(Machine):
     def point(self, where: str) -> None:
         """Nothing befalls it."""
 
-    async def live(self) -> None:
+    async def _process(self) -> None:
         chain, number = Port(self), 0
         head = await chain.finalised()
         quote, keys = b"q", hpke_key(self.account, 0, 1)
