@@ -23,6 +23,7 @@ from proofward.protocol.enclave import EnclaveError
 from proofward_node import log as node_log
 from proofward_node.artefacts import PublicArtefacts
 from proofward_node.chain_port import ChainPort
+from proofward_node.choice import Policy
 from proofward_node.config import ConfigError, NodeConfig, load
 from proofward_node.enclave_link import (
     EnclaveDown,
@@ -31,7 +32,7 @@ from proofward_node.enclave_link import (
     artefacts,
     enclave_command,
 )
-from proofward_node.jobs import Jobs, Policy
+from proofward_node.jobs import Jobs
 from proofward_node.journal import HELD, Journal, JournalError
 from proofward_node.metrics import HttpServer, Metrics
 from proofward_node.ports import ChainDown, ChainMoved, Head

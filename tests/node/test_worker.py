@@ -14,9 +14,11 @@ from proofward.chain import Call
 from proofward.chain.pallets.jobs import Accepted, Queued
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import HpkePrivateKey, JobContext, JobPayload, Level, RecipientKey, seal_job
-from proofward_node.jobs import ENDING_RESERVE, OTHERS_FIRST_BLOCKS, Jobs, Policy
+from proofward_node.choice import Policy
+from proofward_node.jobs import Jobs
 from proofward_node.journal import Journal, State
 from proofward_node.ports import ChainDown, Sent
+from proofward_node.steps import ENDING_RESERVE, OTHERS_FIRST_BLOCKS
 from tests.node.world import (
     ACCOUNT,
     CLIENT,

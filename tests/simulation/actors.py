@@ -33,8 +33,9 @@ from proofward.protocol import (
     sha256,
 )
 from proofward.protocol.enclave import EnclaveError
+from proofward_node.choice import Policy
 from proofward_node.enclave_link import EnclaveDown
-from proofward_node.jobs import Jobs, Policy
+from proofward_node.jobs import Jobs
 from proofward_node.journal import HELD, Journal
 from proofward_node.ports import ChainDown, Head, Sent
 from proofward_node.registration import Registration, RegistrationRefused

@@ -15,7 +15,7 @@ from proofward.chain import Call, Event
 from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Queued, Refunded
 from proofward.chain.pallets.workers import PreviousEpoch, WorkerRecord
 from proofward.protocol import Level, sha256
-from proofward_node.jobs import ENDING_RESERVE
+from proofward_node.steps import ENDING_RESERVE
 from tests.node.world import MODEL, WORKER
 
 FEE, BOND, PRICE, STAKE = 10**9, 5 * 10**11, 10**12, 10**12
