@@ -33,10 +33,15 @@ pub fn model_id<AccountId: Encode>(
 
 /// The registers of a TDX report that say which software runs (Intel TDX module 1.5 ABI, TDREPORT, TDINFO).
 pub struct TdRegisters<'a> {
+	/// The domain as it was built.
 	pub mrtd: &'a [u8; 48],
+	/// What was measured while it started.
 	pub rtmr: [&'a [u8; 48]; 4],
+	/// The host's configuration of it.
 	pub mr_config_id: &'a [u8; 48],
+	/// Its owner.
 	pub mr_owner: &'a [u8; 48],
+	/// Its owner's configuration of it.
 	pub mr_owner_config: &'a [u8; 48],
 }
 

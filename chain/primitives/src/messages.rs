@@ -74,18 +74,27 @@ pub fn setup_report_data<AccountId: Encode>(
 /// What an enclave states when it hands over a result.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
 pub struct Receipt<AccountId> {
+	/// Hash of block 0.
 	pub genesis: H256,
+	/// The job's id.
 	pub job: H256,
+	/// The model's id.
 	pub model: H256,
+	/// Who did it.
 	pub worker: AccountId,
+	/// SHA-256 of the ONNX file.
 	pub weights_digest: H256,
+	/// To the input.
 	pub input_commitment: H256,
+	/// To the output.
 	pub output_commitment: H256,
 	/// SHA-256 of the sealed output's bytes.
 	pub sealed_output_hash: H256,
 	/// SHA-256 of the proof's bytes.
 	pub proof_hash: H256,
+	/// The worker's.
 	pub level: Level,
+	/// The model's.
 	pub setup: Setup,
 	/// A block that the enclave was told of when it made the receipt.
 	pub block: u32,

@@ -16,6 +16,7 @@ use crate::{Balance, Lane, Level, Moment, Setup};
 /// What a quote says after it was verified against a root, its collateral, the TCB policy and the allow-list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
+	/// What the root is worth.
 	pub level: Level,
 	/// SHA-256 of the DER of the root that verified it.
 	pub root: H256,
@@ -49,12 +50,16 @@ pub trait TrustList {
 /// A worker whose registration stands now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerView {
+	/// What the root is worth.
 	pub level: Level,
+	/// Of its present keys.
 	pub epoch: u32,
+	/// Ed25519.
 	pub receipt_key: [u8; 32],
 	/// The epoch before, whose receipts still count: a renewal must not void the work in progress. `None` when that
 	/// epoch was attested at another level or by a measurement that is no longer allowed: `level` speaks for both.
 	pub previous_receipt_key: Option<[u8; 32]>,
+	/// End of the registration, in milliseconds.
 	pub expires_at: Moment,
 	/// Whether it may take no new work for a while, because it missed too many claims. It may end what it holds.
 	pub suspended: bool,
@@ -98,9 +103,13 @@ pub enum Ending {
 /// A published model, as jobs see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelView<AccountId> {
+	/// Who has a share of each price.
 	pub publisher: AccountId,
+	/// SHA-256 of the ONNX file.
 	pub weights_digest: H256,
+	/// How its proofs are made and judged.
 	pub lane: Lane,
+	/// Whose word its proving key rests on, as of now.
 	pub setup: Setup,
 	/// The lane's contract; `None` when governance has struck it off, and then nothing is judged.
 	pub verifier: Option<VerifierContract>,
@@ -114,11 +123,13 @@ pub struct ModelView<AccountId> {
 	pub bond: Balance,
 	/// Blocks after which a claim lapses.
 	pub claim_blocks: u32,
+	/// Whether it takes no new jobs.
 	pub retired: bool,
 }
 
 /// The models pallet, as jobs see it.
 pub trait ModelRegistry<AccountId> {
+	/// The model, published and not removed.
 	fn model(id: &H256) -> Option<ModelView<AccountId>>;
 	/// The verifying key, as the lane's contract takes it. Empty when there is no such model.
 	fn verifying_key(id: &H256) -> Vec<u8>;
@@ -142,6 +153,7 @@ pub trait ModelRegistry<AccountId> {
 	Deserialize,
 )]
 pub struct VerifierContract {
+	/// Where it is.
 	pub address: H160,
 	/// keccak-256 of the runtime code.
 	pub code_hash: H256,
@@ -170,16 +182,21 @@ pub enum RejectReason {
 	CodeChanged,
 }
 
+/// What a contract says about a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
+	/// The proof is good.
 	Accepted,
+	/// It is not, or nothing could be said.
 	Rejected(RejectReason),
 }
 
 /// A decision and what it cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
+	/// What was said.
 	pub decision: Decision,
+	/// What saying it used.
 	pub weight: Weight,
 }
 

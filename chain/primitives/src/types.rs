@@ -54,8 +54,10 @@ pub enum Level {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Lane {
+	/// Halo2 by ezkl.
 	#[codec(index = 0)]
 	Ezkl,
+	/// Groth16 over BN254, by this project's prover.
 	#[codec(index = 1)]
 	Groth16,
 }

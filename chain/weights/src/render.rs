@@ -91,7 +91,7 @@ pub fn file(pallet: &Pallet) -> String {
 		use core::marker::PhantomData;\n\n\
 		use polkadot_sdk::{{\n\tframe_support::{{\n\t\ttraits::Get,\n\t\tweights::{{constants::RocksDbWeight, Weight}},\
 		\n\t}},\n\tframe_system,\n}};\n\n\
-		pub trait WeightInfo {{\n"
+		/// The weight of each call, under its name.\n#[allow(missing_docs)]\npub trait WeightInfo {{\n"
 	);
 	for call in &pallet.calls {
 		for line in call.doc {

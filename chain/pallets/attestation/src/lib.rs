@@ -59,7 +59,9 @@ pub mod pallet {
 
 	#[pallet::config]
 	pub trait Config: polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>> {
+		/// The runtime's reasons to hold money, this pallet's among them.
 		type RuntimeHoldReason: From<HoldReason>;
+		/// What is held, and paid.
 		type Currency: Inspect<Self::AccountId, Balance = Balance>
 			+ MutateHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
 		/// Who decides what is trusted.
@@ -72,9 +74,11 @@ pub mod pallet {
 		type MaxFamilies: Get<u32>;
 		/// The chain's clock, in milliseconds since the Unix epoch.
 		type Time: Time<Moment = Moment>;
+		/// What each call weighs.
 		type WeightInfo: WeightInfo;
 	}
 
+	/// Why this pallet holds money.
 	#[pallet::composite_enum]
 	pub enum HoldReason {
 		/// For a family of platforms whose collateral is on the chain.
@@ -110,8 +114,11 @@ pub mod pallet {
 	pub struct GenesisConfig<T: Config> {
 		/// Roots besides Intel's.
 		pub roots: Vec<GenesisRoot>,
+		/// The allow-list that the chain begins with.
 		pub measurements: Vec<GenesisMeasurement>,
+		/// Which platforms are good enough at first.
 		pub policy: TcbPolicy,
+		/// Ties the type to a runtime; holds nothing.
 		#[serde(skip)]
 		pub _marker: PhantomData<T>,
 	}
@@ -146,6 +153,8 @@ pub mod pallet {
 
 	#[pallet::event]
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
+	// A variant's sentence says what its fields are.
+	#[allow(missing_docs)]
 	pub enum Event<T: Config> {
 		/// Quotes under this root now count, at this level.
 		RootAdded { root: H256, level: Level },

@@ -28,14 +28,19 @@ pub const MAX_LABEL: u32 = 64;
 /// Most measurements on the allow-list.
 pub const MAX_MEASUREMENTS: u32 = 1024;
 
+/// A TDX quote, version 4 or 5.
 pub type Quote = BoundedVec<u8, ConstU32<MAX_QUOTE>>;
+/// SCALE of dcap-qvl's `QuoteCollateralV3`.
 pub type CollateralBytes = BoundedVec<u8, ConstU32<MAX_COLLATERAL>>;
+/// A certificate: X.509, DER.
 pub type RootDer = BoundedVec<u8, ConstU32<MAX_ROOT>>;
+/// What a measurement is called: UTF-8, for readers.
 pub type Label = BoundedVec<u8, ConstU32<MAX_LABEL>>;
 
 /// A certificate that ends a quote's chain, and what a quote under it is worth.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Root {
+	/// What a quote under it is worth.
 	pub level: Level,
 	/// X.509, DER.
 	pub der: RootDer,
@@ -46,7 +51,9 @@ pub struct Root {
 	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
 pub enum PckAuthority {
+	/// Intel SGX PCK Processor CA.
 	Processor,
+	/// Intel SGX PCK Platform CA: servers of several packages.
 	Platform,
 }
 
@@ -67,13 +74,21 @@ pub enum PckAuthority {
 	Deserialize,
 )]
 pub enum TcbStatus {
+	/// All that Intel knows is mended.
 	UpToDate,
+	/// Software must keep clear of a known weakness.
 	SWHardeningNeeded,
+	/// The platform should be set up otherwise.
 	ConfigurationNeeded,
+	/// Both of the two.
 	ConfigurationAndSWHardeningNeeded,
+	/// Firmware or microcode is older than a fix.
 	OutOfDate,
+	/// Older than a fix, and it should be set up otherwise.
 	OutOfDateConfigurationNeeded,
+	/// The TDX module is new, but the domain was started under an older one.
 	TDRelaunchAdvised,
+	/// The same, and the platform should be set up otherwise.
 	TDRelaunchAdvisedConfigurationNeeded,
 }
 
@@ -195,16 +210,20 @@ impl Freshness {
 pub struct StoredCollateral<AccountId> {
 	/// SCALE of dcap-qvl's `QuoteCollateralV3`, without what nothing verifies.
 	pub encoded: CollateralBytes,
+	/// How new its parts are: older ones never replace it.
 	pub freshness: Freshness,
 	/// When the first part runs out, in milliseconds.
 	pub expires_at: Moment,
+	/// Who brought the first of this family.
 	pub depositor: Depositor<AccountId>,
 }
 
 /// Who pays for an entry, and how much is held.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Depositor<AccountId> {
+	/// Whose money it is.
 	pub account: AccountId,
+	/// In the smallest unit.
 	pub deposit: Balance,
 }
 

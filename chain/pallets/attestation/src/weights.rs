@@ -13,6 +13,8 @@ use polkadot_sdk::{
 	frame_system,
 };
 
+/// The weight of each call, under its name.
+#[allow(missing_docs)]
 pub trait WeightInfo {
 	fn add_root() -> Weight;
 	fn remove_root() -> Weight;

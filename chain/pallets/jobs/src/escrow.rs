@@ -79,10 +79,12 @@ pub fn can_end<T: Config>(worker: &T::AccountId, verdict: Weight) -> bool {
 	spendable >= T::EndingReserve::convert(verdict)
 }
 
+/// Puts a worker's bond on hold. Fails when the account cannot spend so much.
 pub fn hold_bond<T: Config>(worker: &T::AccountId, bond: Balance) -> DispatchResult {
 	T::Currency::hold(&HoldReason::Bond.into(), worker, bond)
 }
 
+/// Gives a worker its bond back.
 pub fn return_bond<T: Config>(worker: &T::AccountId, bond: Balance) -> DispatchResult {
 	release::<T>(HoldReason::Bond, worker, bond)
 }

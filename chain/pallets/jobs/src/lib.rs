@@ -63,15 +63,21 @@ pub mod pallet {
 	pub trait Config:
 		polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>, Hash = H256>
 	{
+		/// The runtime's reasons to hold money, this pallet's among them.
 		type RuntimeHoldReason: From<HoldReason>;
+		/// What is held, and paid.
 		type Currency: fungible::MutateHold<
 			Self::AccountId,
 			Balance = Balance,
 			Reason = Self::RuntimeHoldReason,
 		>;
+		/// Counts the blocks of deadlines and waiting times.
 		type BlockNumberProvider: BlockNumberProvider<BlockNumber = u32>;
+		/// The models that are published.
 		type Models: ModelRegistry<Self::AccountId>;
+		/// The workers that are registered.
 		type Workers: WorkerRegistry<Self::AccountId>;
+		/// Asks a lane's contract about a proof.
 		type Verifier: ProofVerifier;
 		/// How far ahead a deadline may be, in blocks.
 		#[pallet::constant]
@@ -97,9 +103,11 @@ pub mod pallet {
 		/// What a worker must be able to spend after its bond is held: an upper bound of the fees of `complete`, with
 		/// so much weight for the verdict, and of `release`, now.
 		type EndingReserve: Convert<Weight, Balance>;
+		/// What each call weighs.
 		type WeightInfo: WeightInfo;
 	}
 
+	/// Why this pallet holds money.
 	#[pallet::composite_enum]
 	pub enum HoldReason {
 		/// The price of a client's open jobs.
@@ -141,6 +149,8 @@ pub mod pallet {
 
 	#[pallet::event]
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
+	// A variant's sentence says what its fields are.
+	#[allow(missing_docs)]
 	pub enum Event<T: Config> {
 		/// A job entered its model's queue; price and deposit are held from the client.
 		Submitted { job: H256, model: H256, client: T::AccountId },

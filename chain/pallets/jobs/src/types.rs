@@ -15,7 +15,9 @@ pub const MAX_PROOF: u32 = 16_384;
 /// Most workers that one envelope is wrapped for.
 pub const MAX_RECIPIENTS: u32 = 8;
 
+/// A sealed input or output; the chain cannot read it.
 pub type SealedBytes = BoundedVec<u8, ConstU32<MAX_SEALED>>;
+/// A proof, as the lane's contract takes it.
 pub type Proof = BoundedVec<u8, ConstU32<MAX_PROOF>>;
 /// Some of a job's recipients.
 pub type Accounts<AccountId> = BoundedVec<AccountId, ConstU32<MAX_RECIPIENTS>>;
@@ -29,7 +31,9 @@ pub enum Status<AccountId> {
 	/// Out of the queue, in the hands of one worker.
 	#[codec(index = 1)]
 	Claimed {
+		/// Who holds it, or did it.
 		worker: AccountId,
+		/// The block of the claim.
 		claimed_at: u32,
 		/// Last block in which the worker's result counts; never after the job's deadline.
 		lapses_at: u32,
@@ -39,28 +43,37 @@ pub enum Status<AccountId> {
 	/// Done and paid for.
 	#[codec(index = 2)]
 	Accepted {
+		/// Who holds it, or did it.
 		worker: AccountId,
 		/// The worker's, as its receipt states it.
 		level: Level,
 		/// The model's at the time, as the receipt states it.
 		setup: Setup,
+		/// What the proof says that the output is.
 		output_commitment: H256,
 		/// SHA-256 of the proof, which stays in the extrinsic at `block`.
 		proof_hash: H256,
 		/// SHA-256 of the sealed output, which stays in the extrinsic at `block`.
 		sealed_output_hash: H256,
+		/// The block of the verdict.
 		block: u32,
 	},
 	/// Not done in time; the client has everything back.
 	#[codec(index = 3)]
-	Refunded { block: u32 },
+	Refunded {
+		/// The block of the refund.
+		block: u32,
+	},
 }
 
 /// A job. The sealed input is kept apart and leaves state at the end; this record stays for the retention time.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Job<AccountId> {
+	/// Who ordered and pays.
 	pub client: AccountId,
+	/// The model's id.
 	pub model: H256,
+	/// What the proof must be about.
 	pub input_commitment: H256,
 	/// SHA-256 of the sealed input, which stays in the extrinsic at `submitted_at`.
 	pub sealed_hash: H256,
@@ -78,6 +91,7 @@ pub struct Job<AccountId> {
 	pub min_level: Level,
 	/// Whether the client accepts a proving key that one party made.
 	pub allow_dev_setup: bool,
+	/// The block of `submit`.
 	pub submitted_at: u32,
 	/// Claims so far.
 	pub attempts: u32,
@@ -88,6 +102,7 @@ pub struct Job<AccountId> {
 	pub released_by: Accounts<AccountId>,
 	/// Workers that declined the job, or on whose result no verdict could be had; they may not claim it.
 	pub declined_by: Accounts<AccountId>,
+	/// Where it stands.
 	pub status: Status<AccountId>,
 }
 
@@ -125,13 +140,17 @@ impl<AccountId> Job<AccountId> {
 pub struct Queue {
 	/// The job that has waited longest.
 	pub head: Option<H256>,
+	/// The job that came last.
 	pub tail: Option<H256>,
+	/// How many wait.
 	pub len: u32,
 }
 
 /// A queued job's neighbours.
 #[derive(Clone, Default, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Link {
+	/// The one before; `None` at the head.
 	pub prev: Option<H256>,
+	/// The one behind; `None` at the tail.
 	pub next: Option<H256>,
 }

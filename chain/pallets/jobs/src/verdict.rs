@@ -26,10 +26,15 @@ use crate::{
 
 /// The arguments of `complete`.
 pub struct Delivery {
+	/// For the client's eyes.
 	pub sealed_output: SealedBytes,
+	/// What the proof says that the output is.
 	pub output_commitment: H256,
+	/// As the lane's contract takes it.
 	pub proof: Proof,
+	/// The receipt's own field: where the work began.
 	pub receipt_block: u32,
+	/// Ed25519.
 	pub receipt_signature: [u8; 64],
 }
 
@@ -43,6 +48,7 @@ struct Checked<AccountId> {
 	sealed_output_hash: H256,
 }
 
+/// Judges a delivery, and moves the money as the verdict says.
 pub fn complete<T: Config>(worker: T::AccountId, id: H256, delivery: Delivery) -> DispatchResultWithPostInfo {
 	let own = T::WeightInfo::complete(delivery.sealed_output.len() as u32, delivery.proof.len() as u32);
 	let checked = check::<T>(&worker, id, &delivery).map_err(|error| error.with_weight(own))?;

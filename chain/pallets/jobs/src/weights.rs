@@ -13,6 +13,8 @@ use polkadot_sdk::{
 	frame_system,
 };
 
+/// The weight of each call, under its name.
+#[allow(missing_docs)]
 pub trait WeightInfo {
 	/// `sealed`: length of the sealed input in bytes. Recipients: the most there may be.
 	/// Estimated from the keys that it touches; not measured yet.

@@ -58,7 +58,9 @@ pub mod pallet {
 	pub trait Config:
 		polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>, Hash = H256>
 	{
+		/// The runtime's reasons to hold money, this pallet's among them.
 		type RuntimeHoldReason: From<HoldReason>;
+		/// What is held, and paid.
 		type Currency: Inspect<Self::AccountId, Balance = Balance>
 			+ MutateHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
 		/// Where verifier contracts live, and what they say.
@@ -69,6 +71,7 @@ pub mod pallet {
 		type Trust: TrustList;
 		/// Who keeps the allow-list, certifies ceremonies and takes entries off.
 		type Governance: EnsureOrigin<Self::RuntimeOrigin>;
+		/// Counts the blocks of deadlines and waiting times.
 		type BlockNumberProvider: BlockNumberProvider<BlockNumber = u32>;
 		/// The account that slashed deposits go to.
 		type Pot: Get<Self::AccountId>;
@@ -78,6 +81,7 @@ pub mod pallet {
 		/// The least and the greatest bond that a model may ask of a worker.
 		#[pallet::constant]
 		type MinBond: Get<Balance>;
+		/// The greatest bond that a model may ask of a worker.
 		#[pallet::constant]
 		type MaxBond: Get<Balance>;
 		/// Held for an entry, whatever its size.
@@ -89,9 +93,11 @@ pub mod pallet {
 		/// Blocks after which a retired model has no open job: the furthest deadline.
 		#[pallet::constant]
 		type MaxDeadline: Get<u32>;
+		/// What each call weighs.
 		type WeightInfo: WeightInfo;
 	}
 
+	/// Why this pallet holds money.
 	#[pallet::composite_enum]
 	pub enum HoldReason {
 		/// A publisher's deposit for its entries.
@@ -124,6 +130,7 @@ pub mod pallet {
 	pub struct GenesisConfig<T: Config> {
 		/// The lanes' contracts.
 		pub verifiers: Vec<GenesisVerifier>,
+		/// Ties the type to a runtime; holds nothing.
 		#[serde(skip)]
 		pub _marker: PhantomData<T>,
 	}
@@ -141,6 +148,8 @@ pub mod pallet {
 
 	#[pallet::event]
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
+	// A variant's sentence says what its fields are.
+	#[allow(missing_docs)]
 	pub enum Event<T: Config> {
 		/// A model takes jobs from now on.
 		Published { model: H256, publisher: T::AccountId, lane: Lane, setup: Setup },

@@ -27,9 +27,13 @@ pub const CLAIM_BLOCKS: core::ops::RangeInclusive<u32> = 5..=600;
 /// The most that a publisher may take of a price: the rest must be worth a worker's while.
 pub const MAX_SHARE: Permill = Permill::from_percent(90);
 
+/// UTF-8 without control characters.
 pub type Name = BoundedVec<u8, ConstU32<MAX_NAME>>;
+/// Dimensions of one record's input.
 pub type InputShape = BoundedVec<u32, ConstU32<MAX_DIMENSIONS>>;
+/// A TDX quote, version 4 or 5.
 pub type Quote = BoundedVec<u8, ConstU32<MAX_QUOTE>>;
+/// A verifying key, as the lane's contract takes it.
 pub type Key = BoundedVec<u8, ConstU32<MAX_KEY>>;
 
 /// The oldest block, counted from the present one, that may date a setup's quote.
@@ -44,7 +48,12 @@ pub enum SetupEvidence {
 	/// The quote of the enclave that made the key, and the block that dates it; its report_data is
 	/// `proofward_primitives::messages::setup_report_data`.
 	#[codec(index = 1)]
-	Attested { quote: Quote, block: u32 },
+	Attested {
+		/// Over `setup_report_data`.
+		quote: Quote,
+		/// Among the last [`MAX_SETUP_AGE`].
+		block: u32,
+	},
 }
 
 impl SetupEvidence {
@@ -64,6 +73,7 @@ impl SetupEvidence {
 pub struct Grounds {
 	/// SHA-256 of the root's DER.
 	pub root: H256,
+	/// Of the enclave that made the key.
 	pub measurement: H256,
 	/// SHA-256 of the platform's identifier.
 	pub platform: H256,
@@ -87,6 +97,7 @@ pub struct Terms {
 /// A published model. Everything but the price, the setup and its grounds and `retired_at` is fixed for good.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Model<AccountId> {
+	/// Who published it, and has its share of each price.
 	pub publisher: AccountId,
 	/// UTF-8 without control characters.
 	pub name: Name,
@@ -98,6 +109,7 @@ pub struct Model<AccountId> {
 	pub input_shape: InputShape,
 	/// Records that one job can carry.
 	pub batch: u32,
+	/// How its proofs are made and judged.
 	pub lane: Lane,
 	/// SHA-256 of the verifying key's file, as the artefact has it.
 	pub vk_hash: H256,
@@ -105,7 +117,9 @@ pub struct Model<AccountId> {
 	pub key_hash: H256,
 	/// What the lane's compiler calls the circuit; the setup's quote binds it.
 	pub circuit_digest: H256,
+	/// On what terms it is run.
 	pub terms: Terms,
+	/// Whose word its proving key rests on.
 	pub setup: Setup,
 	/// What `setup` rests on, when it is an attested one.
 	pub grounds: Option<Grounds>,
@@ -129,12 +143,15 @@ pub struct Measured {
 	pub code_hash: H256,
 	/// The runtime's, which says what an instruction weighs.
 	pub spec_version: u32,
+	/// The most that one verdict used.
 	pub weight: Weight,
 }
 
 /// A lane's contract in a genesis file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GenesisVerifier {
+	/// How its proofs are made and judged.
 	pub lane: Lane,
+	/// Its address and code hash.
 	pub contract: VerifierContract,
 }

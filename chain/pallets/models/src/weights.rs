@@ -13,6 +13,8 @@ use polkadot_sdk::{
 	frame_system,
 };
 
+/// The weight of each call, under its name.
+#[allow(missing_docs)]
 pub trait WeightInfo {
 	/// Without the verification of a quote, which the attestation pallet charges.
 	/// `key`: length of the verifying key in bytes. `quote`: length of the setup's quote in bytes, 0 without one.

@@ -62,11 +62,16 @@ pub mod pallet {
 	pub trait Config:
 		polkadot_sdk::frame_system::Config<RuntimeEvent: From<Event<Self>>, Hash = H256>
 	{
+		/// The runtime's reasons to hold money, this pallet's among them.
 		type RuntimeHoldReason: From<HoldReason>;
+		/// What is held, and paid.
 		type Currency: Inspect<Self::AccountId, Balance = u128>
 			+ MutateHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
+		/// Verifies quotes.
 		type Quotes: QuoteVerifier;
+		/// The roots, measurements and platforms that count.
 		type Trust: TrustList;
+		/// The models that are published.
 		type Models: ModelRegistry<Self::AccountId>;
 		/// Who may ban.
 		type Governance: EnsureOrigin<Self::RuntimeOrigin>;
@@ -103,9 +108,11 @@ pub mod pallet {
 		type MissShare: Get<Permill>;
 		/// Workers that one machine may carry at each level. Simulated machines are nobody's, so theirs is large.
 		type PlatformRoom: sp_runtime::traits::Convert<Level, u32>;
+		/// What each call weighs.
 		type WeightInfo: WeightInfo;
 	}
 
+	/// Why this pallet holds money.
 	#[pallet::composite_enum]
 	pub enum HoldReason {
 		/// A worker's stake.
@@ -153,6 +160,8 @@ pub mod pallet {
 
 	#[pallet::event]
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
+	// A variant's sentence says what its fields are.
+	#[allow(missing_docs)]
 	pub enum Event<T: Config> {
 		/// A worker may take jobs.
 		Registered { worker: T::AccountId, level: Level, measurement: H256, epoch: u32, expires_at: Moment },

@@ -24,8 +24,11 @@ pub const MAX_KEYS: u32 = 32;
 pub(crate) const X25519_KEY: usize = 32;
 pub(crate) const HYBRID_KEY: usize = 1_216;
 
+/// A TDX quote, version 4 or 5.
 pub type Quote = BoundedVec<u8, ConstU32<MAX_QUOTE>>;
+/// X25519, or the ML-KEM-768 hybrid: the length tells which.
 pub type HpkeKey = BoundedVec<u8, ConstU32<MAX_HPKE_KEY>>;
+/// A URL, or empty.
 pub type Endpoint = BoundedVec<u8, ConstU32<MAX_ENDPOINT>>;
 
 /// The keys of the epoch before: receipts made just before a renewal still count.
@@ -33,6 +36,7 @@ pub type Endpoint = BoundedVec<u8, ConstU32<MAX_ENDPOINT>>;
 	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
 pub struct PreviousEpoch {
+	/// Counted up by each renewal, for good.
 	pub epoch: u32,
 	/// Ed25519.
 	pub receipt_key: [u8; 32],
@@ -43,6 +47,7 @@ pub struct PreviousEpoch {
 	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
 pub struct PastKey {
+	/// Ed25519.
 	pub receipt_key: [u8; 32],
 	/// The block of the renewal that superseded it.
 	pub superseded_at: u32,
@@ -53,6 +58,7 @@ pub struct PastKey {
 	Clone, Copy, Default, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
 pub struct Tally {
+	/// Results that were paid.
 	pub accepted: u32,
 	/// Proofs that the verifier called false.
 	pub rejected: u32,
@@ -80,16 +86,21 @@ pub struct Reliability {
 /// A registration. The quote itself stays in the extrinsic of block `registered_at`, where anyone can read it again.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Worker {
+	/// What the root of its quote is worth.
 	pub level: Level,
 	/// SHA-256 of the root's DER.
 	pub root: H256,
+	/// Of the enclave, as the quote states it.
 	pub measurement: H256,
 	/// SHA-256 of the machine's identifier.
 	pub platform: H256,
+	/// What clients seal to.
 	pub hpke_key: HpkeKey,
 	/// Ed25519.
 	pub receipt_key: [u8; 32],
+	/// Counted up by each renewal, for good.
 	pub epoch: u32,
+	/// The keys before these; receipts under them still count.
 	pub previous: Option<PreviousEpoch>,
 	/// Keys that signed before `receipt_key`, oldest first.
 	pub past_keys: BoundedVec<PastKey, ConstU32<MAX_KEYS>>,
@@ -97,14 +108,17 @@ pub struct Worker {
 	pub endpoint: Endpoint,
 	/// SHA-256 of the quote.
 	pub quote_hash: H256,
+	/// The block of the last registration or renewal.
 	pub registered_at: u32,
 	/// Milliseconds since the Unix epoch.
 	pub expires_at: Moment,
+	/// Held, in the smallest unit.
 	pub stake: u128,
 	/// Claims that the worker holds now.
 	pub open_claims: u32,
 	/// Models that it serves now.
 	pub served: u32,
+	/// How its claims ended.
 	pub tally: Tally,
 	/// The block in which it retired; the stake stays until the unbonding time is over.
 	pub retired_at: Option<u32>,

@@ -13,6 +13,8 @@ use polkadot_sdk::{
 	frame_system,
 };
 
+/// The weight of each call, under its name.
+#[allow(missing_docs)]
 pub trait WeightInfo {
 	/// Without the verification of the quote, which the attestation pallet charges.
 	/// Estimated from the keys that it touches; not measured yet.
