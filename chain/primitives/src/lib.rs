@@ -6,11 +6,13 @@
 
 extern crate alloc;
 
+pub mod beacon;
 pub mod ids;
 pub mod messages;
 pub mod traits;
 pub mod types;
 
+pub use beacon::{Beacon, Draw};
 pub use traits::{
 	ContractCode, Decision, Ending, ModelRegistry, ModelView, ProofVerifier, QuoteVerifier, RejectReason,
 	TrustList, Verdict, Verified, VerifierContract, WorkerRegistry, WorkerView, PROBED,

@@ -52,7 +52,8 @@ parameter_types! {
 			NORMAL,
 		);
 	pub RuntimeBlockLength: frame_system::limits::BlockLength = block_length();
-	pub const BlockHashCount: BlockNumber = 256;
+	/// As long as a draw of the beacon can be asked for.
+	pub const BlockHashCount: BlockNumber = 4_096;
 	/// A hundredth of a UNIT: less than that is not worth an account's 112 bytes in state for ever.
 	pub const ExistentialDeposit: Balance = 10 * MILLI_UNIT;
 }

@@ -7,6 +7,7 @@ extern crate alloc;
 
 mod apis;
 mod author;
+pub mod beacon;
 pub mod config;
 pub mod fees;
 pub mod genesis;
