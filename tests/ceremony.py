@@ -100,7 +100,8 @@ class Held:
 
 def hold(artifact: Artifact, folder: Path, contributors: Sequence[str] = ()) -> Held:
     """Phase 2 by Ada, an enclave and Grace, closed by a beacon. Phase 1 is snarkjs', by these contributors;
-    without any it is ours, made in an instant."""
+    without any it is ours, made in an instant.
+    """
     held = Held(folder, artifact.path)
     circuit = prover.Circuit(
         (artifact.path / "private" / "program.bin").read_bytes(), artifact.manifest.batch

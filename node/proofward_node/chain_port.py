@@ -111,7 +111,8 @@ class ChainPort:
 
     async def reconcile(self) -> None:
         """Learn what came of extrinsics that an earlier process signed; what can still land goes out again.
-        Raises ChainDown while one of them may still land: what it does is not known before."""
+        Raises ChainDown while one of them may still land: what it does is not known before.
+        """
         outbox = self._outbox
         if outbox is not None:
             await self._send(lambda: outbox.reconcile())

@@ -33,7 +33,8 @@ class Policy:
 
     def blocks(self, seconds: float, ahead: int) -> int:
         """Blocks from claim to verdict, with the margin, of a job that takes `seconds`, when `ahead` others
-        (taken to be of its kind) are proved before it. Half as much again is kept for their surprises."""
+        (taken to be of its kind) are proved before it. Half as much again is kept for their surprises.
+        """
         return math.ceil(seconds * (1 + 1.5 * ahead) / self.block_seconds) + self.margin_blocks
 
 

@@ -226,7 +226,8 @@ class Node:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then finish or hand back the claims within `worker.shutdown_seconds`, and stop
-        the enclave."""
+        the enclave.
+        """
         enclave_stop = asyncio.Event()
         supervisor = asyncio.create_task(self._supervise(enclave_stop))
         rounds = asyncio.create_task(self._rounds(stop))
@@ -336,7 +337,8 @@ class Node:
 
     async def _round(self, head: Head, stop: asyncio.Event) -> None:
         """One finalised block: registration and models are seen to, and jobs set going. What they wait for
-        goes on beside the rounds."""
+        goes on beside the rounds.
+        """
         self._gauges()
         held = self.jobs.held() is not None
         if not self.enclave.up and not held:

@@ -43,7 +43,8 @@ class Jobs(Steps):
 
     async def adopt(self) -> None:
         """Write down the claims that the chain holds for us and the journal does not know (it was restored or
-        lost, or a claim landed late): they are worked like any other."""
+        lost, or a claim landed late): they are worked like any other.
+        """
         worker = await self.chain.worker()
         if worker is None or worker.open_claims == 0:
             return
@@ -109,7 +110,8 @@ class Jobs(Steps):
 
     async def start(self, head: Head, worker: WorkerRecord, stop: asyncio.Event) -> bool:
         """Set going, beside the caller, what can go on at this head; True when a job came to its end since.
-        A job that the chain left in the lurch goes on with the next call. Raises ChainDown."""
+        A job that the chain left in the lurch goes on with the next call. Raises ChainDown.
+        """
         done = self._reap()
         self._worker = worker
         if worker.open_claims > len(self.journal.entries(*HELD)):
@@ -148,7 +150,8 @@ class Jobs(Steps):
 
     def _reap(self) -> bool:
         """Whether one of those that came to a rest is done. A silent chain is only logged; other errors are
-        raised."""
+        raised.
+        """
         done = False
         for job, task in [(job, task) for job, task in self._driving.items() if task.done()]:
             del self._driving[job]

@@ -174,7 +174,8 @@ class Steps:
 
     async def _inspect(self, record: JobRecord, worker: WorkerRecord) -> bool:
         """Look into the envelope before a bond is put down, or, of a claim that the journal did not know,
-        before it is worked."""
+        before it is worked.
+        """
         ours = record.claimed_by(self.chain.account)
         if record.model not in self.models:
             return self._give_back(record.id, "not-served") if ours else False
@@ -217,7 +218,8 @@ class Steps:
 
     async def _can_pay(self, record: JobRecord) -> bool:
         """Whether the account can put down the bond and pay for the end of the claim, and of those that are
-        out or under way: a claim that cannot be ended loses its bond."""
+        out or under way: a claim that cannot be ended loses its bond.
+        """
         balance = await self.chain.balance()
         held = self.journal.entries(*HELD)
         under_way = sum(entry.state is State.CLAIMING for entry in held)
@@ -374,7 +376,8 @@ class Steps:
 
     async def _lapse(self, entry: Entry, record: JobRecord) -> bool:
         """Our claim ran out. It is put back into the queue, so that it no longer counts as open; the bond is
-        gone either way. After the deadline the client ends the job."""
+        gone either way. After the deadline the client ends the job.
+        """
         head = await self.chain.finalised()
         if record.claim is None or head.number <= record.claim.lapses_at or head.number > record.deadline:
             return False
@@ -387,7 +390,8 @@ class Steps:
 
     def hand_back(self) -> list[Entry]:
         """On the way out: turn claims that have no proof yet into ones to be released. A proof that exists
-        is kept for the restart. Gives those that are to be released."""
+        is kept for the restart. Gives those that are to be released.
+        """
         for entry in self.journal.entries(State.CLAIMED, State.WORKING):
             self.journal.advance(entry.job, State.RELEASING, outcome=HANDED_BACK)
         return self.journal.entries(State.RELEASING)
@@ -408,7 +412,8 @@ class Steps:
 
     def _lost(self, entry: Entry, record: JobRecord) -> bool:
         """Our claim is gone. A verdict or a release of ours that this process did not hear of is written down
-        as what it was; else it lapsed, and the job is looked at again like any other."""
+        as what it was; else it lapsed, and the job is looked at again like any other.
+        """
         account, job = self.chain.account, entry.job
         if entry.state is State.COMPLETING and account in record.rejected_by:
             return self._finish(job, "rejected")

@@ -131,7 +131,8 @@ class SubstrateClient:
 
     def subscribe(self) -> HeadFeed:
         """From now on learn of finalised heads by subscription instead of asking: for who waits a lot. What
-        this client reads is then of the newest head that it was told of."""
+        this client reads is then of the newest head that it was told of.
+        """
         if self._feed is None:
             self._feed = HeadFeed(self.url)
         return self._feed

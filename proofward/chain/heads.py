@@ -30,7 +30,8 @@ class Head:
 
 class HeadFeed:
     """A subscription to a node's finalised heads on a connection and a thread of its own, renewed whenever it
-    is lost. Safe to use from several threads."""
+    is lost. Safe to use from several threads.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url

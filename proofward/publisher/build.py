@@ -1,5 +1,6 @@
 """From what a publisher has at hand to an artefact: an ONNX file is compiled, an artefact's folder is
-loaded."""
+loaded.
+"""
 
 from __future__ import annotations
 
@@ -245,7 +246,8 @@ def features_of(table: Table) -> list[Feature] | None:
 
 def coded(features: Sequence[Feature] | None, source: Path) -> list[Feature]:
     """The features with their LOINC codes, from a JSON object by feature name. Raises TableError,
-    CompileError."""
+    CompileError.
+    """
     try:
         codes = json.loads(source.read_text())
     except OSError as error:
@@ -283,7 +285,8 @@ def setup_request(
     progress: Progress = lambda message: None,
 ) -> dict[str, Any]:
     """The parameters of the enclave's `setup`: the ONNX file, the tables as float64 LE, and the publisher's
-    wishes. Raises TableError, CompileError."""
+    wishes. Raises TableError, CompileError.
+    """
     if choices.task is not None and choices.task not in TASKS:
         raise CompileError(f"there is no task {choices.task!r}: use one of {', '.join(TASKS)}", code="usage")
     model = read_onnx(source, choices.output)

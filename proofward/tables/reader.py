@@ -39,7 +39,8 @@ _BINARY = (
 def read_table(source: str | Path) -> Table:
     """Read records; `-` reads standard input. A missing value is NaN: whether a model takes it is decided
     when
-    the table is matched. Raises TableError."""
+    the table is matched. Raises TableError.
+    """
     name = "standard input" if str(source) == "-" else str(source)
     text, notes = _text(source, name)
     start = text.lstrip()[:1]
@@ -116,7 +117,8 @@ def _csv_table(text: str, name: str, notes: list[str]) -> Table:
 
 def _dialect(text: str) -> tuple[str, int, str]:
     """The text without blank lines before it and Excel's `sep=` line, how many lines were cut, the
-    delimiter."""
+    delimiter.
+    """
     blank = len(text) - len(text.lstrip("\n"))
     text = text[blank:]
     head, _, rest = text.partition("\n")
@@ -204,7 +206,8 @@ def _header(
     rows: list[tuple[int, list[str]]], name: str
 ) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     """The header's names and the units below it. A first line is a header only if none of its fields is a
-    number or anything that could be a record's value."""
+    number or anything that could be a record's value.
+    """
     line, row = rows[0]
     words = [fields.is_name(field) for field in row]
     if not any(words) or not all(word or not field.strip() for word, field in zip(words, row, strict=True)):

@@ -1,5 +1,6 @@
 """One input and one output: a model of several inputs gets one that holds them all, one of several outputs
-keeps the one that its publisher names. The digest covers the model as it is then."""
+keeps the one that its publisher names. The digest covers the model as it is then.
+"""
 
 from __future__ import annotations
 

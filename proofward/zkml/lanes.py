@@ -1,5 +1,6 @@
 """What a proving lane is, and the registry of lanes. A lane is imported only when it is asked for, so that a
-machine without the Rust prover still has ezkl, and the reverse."""
+machine without the Rust prover still has ezkl, and the reverse.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ otherwise on a fifth and more."""
 class Auditor:
     """What an auditor brings: `records` of his own (with the truth or without), a source of random records,
     the greatest share of decisions that may differ from the float model's on his records, and the powers
-    (`ptau`) that a ceremony began with."""
+    (`ptau`) that a ceremony began with.
+    """
 
     records: HeldOut | None = None
     random: np.random.Generator = field(default_factory=np.random.default_rng)
@@ -102,7 +104,8 @@ class Auditor:
 @dataclass
 class Remade:
     """What a lane recomputes of a manifest: `fields` by dotted name, in JSON's types (None: absent); fields
-    that are somebody's word, and whose (`told`); and further checks."""
+    that are somebody's word, and whose (`told`); and further checks.
+    """
 
     fields: dict[str, Any] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)
@@ -129,7 +132,8 @@ class Compiled:
 class Estimate:
     """What compiling would give: the report is measured, time and memory are estimates. `rows` are the
     circuit's constraints, `domain` what they are rounded up to, prove_ms a proof on two cores, bytes of key
-    and prover."""
+    and prover.
+    """
 
     task: Task
     names: list[str]
@@ -153,7 +157,8 @@ class ContractSource:
 
 class LanePublic(Protocol):
     """The verifier's and client's side, from public files alone. values int64 [batch, n]; salts are 32
-    bytes."""
+    bytes.
+    """
 
     def commit_input(self, values: Integers, salt: bytes) -> bytes:
         """32 bytes, hiding and binding. Raises InputRangeError."""
@@ -167,7 +172,8 @@ class LanePublic(Protocol):
 
 class LaneProver(Protocol):
     """The worker's side. prove() verifies what it returns; a failed attempt raises ProvingError and leaves
-    the prover usable."""
+    the prover usable.
+    """
 
     def infer(self, values: Integers) -> Integers:
         """The model's outputs, int64 [batch, length], without a proof."""
@@ -181,7 +187,8 @@ class LaneProver(Protocol):
 
 class Lane(Protocol):
     """One proving system. `files` maps "public/NAME" to bytes already checked against the manifest's
-    hashes."""
+    hashes.
+    """
 
     name: LaneName
 

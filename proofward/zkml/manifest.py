@@ -1,5 +1,6 @@
 """The artifact's manifest: what a model's public files are, bound by hash. Canonical JSON, strict on
-reading."""
+reading.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ class _Strict(BaseModel):
 class Feature(_Strict):
     """One input as the publisher's own table names it: records are matched by `name`; `unit` is a UCUM
     code or
-    what the table wrote; `values` are all that the model takes of a feature that had two in calibration."""
+    what the table wrote; `values` are all that the model takes of a feature that had two in calibration.
+    """
 
     name: str = Field(min_length=1, max_length=128)
     unit: str | None = Field(default=None, min_length=1, max_length=64)
@@ -44,7 +46,8 @@ class Feature(_Strict):
 class Wishes(_Strict):
     """What a publisher says of a model beside its files, as it travels to an enclave: JSON of these
     fields, the
-    arguments of :func:`proofward.zkml.compile_model`."""
+    arguments of :func:`proofward.zkml.compile_model`.
+    """
 
     task: Task | None = None
     features: list[Feature] | None = Field(default=None, max_length=MAX_FEATURES)
@@ -58,7 +61,8 @@ class InputSpec(_Strict):
     """`shape` is of one record, without the batch axis; the quantiser sees it flattened in C order.
     `features`
     name the flattened inputs in order; absent where neither calibration nor model names them. `missing` says
-    that a missing value (NaN) is a value that the model takes."""
+    that a missing value (NaN) is a value that the model takes.
+    """
 
     shape: list[int] = Field(min_length=1, max_length=4)
     quantiser: Quantiser
@@ -82,7 +86,8 @@ class InputSpec(_Strict):
 class OutputSpec(_Strict):
     """A record's `length` output integers stand for integer / `scale`. `decision` says how to read them:
     sigmoid and softmax are proven at the logit, argmax over class scores, value is a regression (one number a
-    target), multilabel has one logit a label, each decided for itself. `names` has one name an output."""
+    target), multilabel has one logit a label, each decided for itself. `names` has one name an output.
+    """
 
     length: int = Field(ge=1, le=1024)
     scale: float = Field(gt=0)
@@ -130,7 +135,8 @@ class Report(_Strict):
 
 class Accuracy(_Strict):
     """Measured on `records` held-out records, on the circuit's own integers. Higher is better for each
-    metric: accuracy (share correct), agreement (share of decisions equal to the float model's), r2."""
+    metric: accuracy (share correct), agreement (share of decisions equal to the float model's), r2.
+    """
 
     metric: Literal["accuracy", "agreement", "r2"]
     records: int = Field(ge=0)
@@ -148,7 +154,8 @@ class Accuracy(_Strict):
 
 class Manifest(_Strict):
     """See the field names; digests are lower-case hex of 32 bytes, `files` maps public/... and private/... to
-    SHA-256."""
+    SHA-256.
+    """
 
     format: Literal["proofward/artifact/v2"] = FORMAT
     name: str = Field(min_length=1, max_length=64)

@@ -35,7 +35,8 @@ class AffineQuantiser(_Strict):
     """Per-feature affine map. `scale` is steps per unit (> 0); `low` and `high` are inclusive integer
     bounds. `flags` are the features that take the values of their steps alone, nothing in between;
     `imputed` has (feature, value) pairs: the value that the model itself puts in a missing one's place.
-    `integers`: the model's own input takes whole numbers alone."""
+    `integers`: the model's own input takes whole numbers alone.
+    """
 
     kind: Literal["affine"] = "affine"
     scale: list[float] = Field(min_length=1, max_length=MAX_FEATURES)

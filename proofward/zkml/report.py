@@ -75,7 +75,8 @@ class Scores:
     def flip_rate(self) -> float:
         """The share of flips to expect on other records: every shift of a decision's lead seen here, held
         against the leads next to its own. A count of flips alone flatters whoever chose among many for
-        having none."""
+        having none.
+        """
         if self.decision == "value" or not len(self.float_):
             return 0.0
         theirs, ours = self._leads(self.float_shown), self._leads(self.integer_shown)
@@ -90,7 +91,8 @@ class Scores:
 
     def _leads(self, shown: Floats) -> Floats:
         """How far each decision is from the other one: log odds of probabilities, else a difference of
-        scores."""
+        scores.
+        """
         if self.shift_of == "probability":
             inside = np.clip(shown, 1e-9, 1 - 1e-9)
             shown = (
@@ -117,7 +119,8 @@ def report(
     scores: Scores, truth: NDArray[np.float64] | NDArray[np.int64] | None, *, given: int, held_out: bool
 ) -> Accuracy:
     """Accuracy with its whole report, on the records that the range took; `given` counts the refused
-    too."""
+    too.
+    """
     accuracy = measure(scores.decision, scores.float_, scores.integer, truth)
     n, binary = accuracy.records, scores.decision in ("sigmoid", "multilabel") or scores.float_.shape[1] == 2
     flips = scores.flips
@@ -146,7 +149,8 @@ def report(
 
 def require(accuracy: Accuracy, bounds: Bounds) -> None:
     """Raise AccuracyError where disagreement, shift or the share of refused records pass their bounds. Of a
-    small set one decision may flip: less cannot be asked there."""
+    small set one decision may flip: less cannot be asked there.
+    """
     made = accuracy.report
     if made is None:
         return

@@ -1,5 +1,6 @@
 """Tables as people have them, written here: delimiters, encodings, units, JSON, FHIR. None: it must be
-refused."""
+refused.
+"""
 
 from __future__ import annotations
 

@@ -585,7 +585,8 @@ def _sealed(world: World, job: bytes, client: bytes, keys: Sequence[RecipientKey
 
 class Hostile(Machine):
     """A registered worker that claims what it can and does nothing, and puts the others' claims back the
-    moment they lapse."""
+    moment they lapse.
+    """
 
     def point(self, where: str) -> None:
         """Nothing befalls it."""

@@ -1,5 +1,6 @@
 """Two workers, a client and somebody hostile under faults at every await, by seed: each job ends once, no
-bond is lost by who was up, money is conserved, and all ends in peace. `make soak` runs ten thousand seeds."""
+bond is lost by who was up, money is conserved, and all ends in peace. `make soak` runs ten thousand seeds.
+"""
 
 from __future__ import annotations
 

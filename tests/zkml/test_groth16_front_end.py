@@ -1,5 +1,6 @@
 """Each supported operator, traced into affine maps and ReLUs, equals ONNX Runtime; the others are refused by
-name."""
+name.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """What a compiled model answers is what ONNX Runtime answers: scalers before trees, imputers, labels,
-tasks."""
+tasks.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Models made in code as people make them: with scikit-learn, XGBoost, LightGBM, or as an exporter writes
-them."""
+them.
+"""
 
 from tests.cases.generated.case import Case, Made, all_cases
 

@@ -119,7 +119,8 @@ def _moved(found: Measured, theirs: Answer, logits: np.ndarray) -> float:
 
 def _lead(made: Made, theirs: Answer, record: int) -> float:
     """How far ONNX Runtime's decision is from the other one, in its own numbers; 0 where it gives labels
-    alone."""
+    alone.
+    """
     if theirs.numbers is None:
         return 0.0
     row = theirs.numbers[record]

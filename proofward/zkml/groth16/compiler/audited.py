@@ -1,5 +1,6 @@
 """The auditor's side of the lane: compile again from the ONNX file and the published plan, and run ONNX
-Runtime beside the integers on records that the publisher did not choose."""
+Runtime beside the integers on records that the publisher did not choose.
+"""
 
 from __future__ import annotations
 

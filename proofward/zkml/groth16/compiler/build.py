@@ -80,7 +80,8 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
 
 def estimate(request: CompileRequest) -> Estimate:
     """What compiling would give, without making keys. Raises UnsupportedModel, AccuracyError,
-    CompileError."""
+    CompileError.
+    """
     made = quantised(request)
     try:
         circuit = prover.Circuit(made.lowered.program.encode(), request.batch)

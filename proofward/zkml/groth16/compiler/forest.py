@@ -12,7 +12,8 @@ from proofward.zkml.groth16.compiler.network import Affine, FloatArray
 
 def combined(forest: Sequence[Ensemble], affine: Affine, features: int) -> Ensemble | None:
     """The ensemble whose scores are `affine` of the scores of `forest`, whose wires stand behind the
-    `features` inputs; None where it reads inputs as well."""
+    `features` inputs; None where it reads inputs as well.
+    """
     rows = affine.rows.toarray()
     if np.any(rows[:, :features]):
         return None

@@ -1,5 +1,6 @@
 """From a request to integers that were measured: trace, settle the task, search, check against ONNX Runtime,
-report. No keys yet."""
+report. No keys yet.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ def quantised(request: CompileRequest) -> Measured:
 def _missing(calibration: FloatArray, traced: Traced) -> list[int]:
     """Features that trees may lack a value of: those that lack some in calibration. A tree has a direction
     for every
-    feature's, but nobody chose it where training had none."""
+    feature's, but nobody chose it where training had none.
+    """
     if traced.ensemble is None or traced.integers:
         return []
     return [int(i) for i in np.flatnonzero(np.isnan(filled(calibration, list(traced.imputed))).any(axis=0))]
@@ -107,7 +109,8 @@ def _check_features(request: CompileRequest, traced: Traced) -> None:
 def _check_trace(request: CompileRequest, traced: Traced) -> None:
     """The traced network must be the model: the same scores as ONNX Runtime's, but for float32 rounding;
     and its
-    decisions must be the labels that the model itself gives."""
+    decisions must be the labels that the model itself gives.
+    """
     sample = request.calibration[:_SAMPLE]
     theirs = float_model.answers(request.onnx, traced, sample)
     if traced.network is not None:

@@ -292,7 +292,8 @@ class Network:
 
     def evaluate(self, x: FloatArray, *, exact: bool = False) -> FloatArray:
         """Float64 logits `[n, outputs]` for `x` of `[n, features]`; the compiler's own check against
-        the ONNX. `exact`: with the functions themselves where straight lines follow them."""
+        the ONNX. `exact`: with the functions themselves where straight lines follow them.
+        """
         assert self.output is not None
         wires = np.asarray(x, dtype=np.float64).reshape(len(x), -1).T
         curves = {curve.block: curve for curve in self.curves} if exact else {}

@@ -90,7 +90,8 @@ class _Search:
 
     def holds(self, found: Quantised, accepted: Bounds) -> bool:
         """Whether a candidate keeps to what the publisher accepts on records that it was not found with: the
-        best of a thousand looks better than it is on those that it was the best on."""
+        best of a thousand looks better than it is on those that it was the best on.
+        """
         if self.choice is None:
             return True
         integers = found.quantiser.quantize(self.choice)
@@ -194,7 +195,8 @@ def search(
 
 def _uniform(state: _Search, progress: Progress) -> list[Quantised]:
     """The cheapest candidate with one width for all layers; if the widest does not serve, none is looked
-    for."""
+    for.
+    """
     layers = len(state.network.blocks)
     # More input bits leave fewer for the first layer's coefficients, so the widest is not always the closest.
     best = next(
@@ -270,7 +272,8 @@ def _narrow(state: _Search, best: Quantised, progress: Progress) -> list[Quantis
 
 def _moves(state: _Search, best: Quantised) -> list[tuple[int, int, Plan]]:
     """(cost, input bits, plan) with one bit less in one place, and the activations around it moved a
-    little."""
+    little.
+    """
     bits, layers = _input_bits(best), best.plan.layers
     plans: set[tuple[int, Plan]] = set()
     if bits > 1:

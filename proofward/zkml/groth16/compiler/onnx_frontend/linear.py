@@ -77,7 +77,8 @@ def add(node: Node) -> Affine | Squashed | Ensemble | Labels | Total | np.ndarra
 
 def _forest(node: Node) -> Value | None:
     """The sum of several ensembles' values, as LightGBM's converter splits a large one; None where it is
-    none."""
+    none.
+    """
     first = node.inputs[0]
     assert isinstance(first, Ensemble)
     trees, base = first.trees, np.array(first.base)

@@ -43,7 +43,8 @@ class Squashed:
 @dataclass(frozen=True)
 class Labels:
     """The class that a classifier decides for, as its label output gives it: the scores are what gets
-    proven."""
+    proven.
+    """
 
     of: Squashed | Ensemble
 

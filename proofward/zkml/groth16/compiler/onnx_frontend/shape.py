@@ -37,7 +37,8 @@ def identity(node: Node) -> Value:
 def cast(node: Node) -> Value:
     """The same value; only casts between float types keep it. A label stays what it is in any type, and a
     sum of
-    sigmoids is never zero."""
+    sigmoids is never zero.
+    """
     if isinstance(node.inputs[0], Labels):
         return node.inputs[0]
     if isinstance(node.inputs[0], Total) and node.attributes.get("to") == 9:

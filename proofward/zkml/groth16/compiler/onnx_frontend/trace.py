@@ -1,5 +1,6 @@
 """The walk over an ONNX graph: from the output that is proven back to the input, then each node once, in
-order."""
+order.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +158,8 @@ def _traced(result: Value, target: str, network: Network, labels: tuple[int | st
 def _beside(graph: onnx.GraphProto, target: str, found: Traced, constants: dict[str, np.ndarray]) -> Traced:
     """Raw numbers with a label beside them are a classifier's; that its label is what they favour is
     checked on
-    records before anything is compiled."""
+    records before anything is compiled.
+    """
     label = next(
         (o for o in graph.output if o.name != target and o.type.tensor_type.elem_type in _LABELS), None
     )

@@ -80,7 +80,8 @@ def _scored_all(node: Node, leaves: dict[tuple[int, int], dict[int, float]], cla
 
     It is where each class is scored by every leaf of some tree, or where no weight is negative and some
     tree's leaves
-    all have a positive one."""
+    all have a positive one.
+    """
     columns = (node.attributes[f"nodes_{name}"] for name in ("treeids", "nodeids", "modes"))
     trees: dict[int, list[dict[int, float]]] = {}
     for tree, number, mode in zip(*columns, strict=True):
