@@ -10,6 +10,7 @@ ProofwardError
 │  └─ ChainError                  something about the chain
 │     ├─ ChainUnreachable
 │     ├─ ChainTimeout
+│     ├─ FinalityStalled
 │     ├─ RpcError
 │     ├─ EthError
 │     │  └─ BadParameter

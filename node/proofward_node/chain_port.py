@@ -149,6 +149,10 @@ class ChainPort:
             self._head, self._records = head, {}
         return self._head
 
+    async def best(self) -> int:
+        """Number of the newest block, final or not."""
+        return await self._read(lambda: self._open.best_number())
+
     async def job(self, job: bytes) -> JobRecord | None:
         """A job's record."""
         return (await self.jobs([job])).get(job)

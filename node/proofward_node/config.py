@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from proofward.chain import accounts
+from proofward.chain.finality import STALL_BLOCKS, STALL_SECONDS
 from proofward.errors import ProofwardError
 
 #: Unix socket paths longer than this are refused by the kernel (sun_path, unix(7)).
@@ -48,6 +49,10 @@ class ChainConfig(_Section):
     genesis: Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")] | None = None
     block_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     retry_seconds: Annotated[float, Field(gt=0, le=600)] = 2.0
+    stall_blocks: Annotated[int, Field(ge=1, le=1000)] = STALL_BLOCKS
+    """Blocks that finality may be behind the newest block before nothing new is claimed."""
+    stall_seconds: Annotated[float, Field(gt=0, le=3600)] = STALL_SECONDS
+    """Seconds without a newly finalised block after which nothing new is claimed."""
 
     @field_validator("url")
     @classmethod

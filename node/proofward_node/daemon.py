@@ -18,6 +18,7 @@ from pathlib import Path
 
 import structlog
 
+from proofward.chain import FinalityWatch
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol.enclave import EnclaveError
 from proofward_node import log as node_log
@@ -36,6 +37,7 @@ from proofward_node.jobs import Jobs
 from proofward_node.journal import HELD, Journal, JournalError
 from proofward_node.metrics import HttpServer, Metrics
 from proofward_node.ports import ChainDown, ChainMoved, Head
+from proofward_node.reasons import Code, Reason
 from proofward_node.registration import Registration, RegistrationRefused, RivalWorker
 from proofward_node.serving import Offer, Serving
 
@@ -178,6 +180,7 @@ class Node:
     jobs: Jobs = field(init=False)
     serving: Serving = field(init=False)
     registration: Registration = field(init=False)
+    finality: FinalityWatch = field(init=False)
     watch_seconds: float = WATCH_SECONDS
     shown: PublicArtefacts = field(default_factory=PublicArtefacts)
     _generation: int = 0
@@ -189,6 +192,9 @@ class Node:
 
     def __post_init__(self) -> None:
         worker, enclave = self.config.worker, self.config.enclave
+        self.finality = FinalityWatch(
+            blocks=self.config.chain.stall_blocks, seconds=self.config.chain.stall_seconds
+        )
         self.jobs = Jobs(
             self.chain,
             self.enclave,
@@ -274,7 +280,7 @@ class Node:
         while not stop.is_set():
             await _pause(stop, self.watch_seconds)
             try:
-                self.metrics.saw_head((await self.chain.finalised()).number)
+                await self._look()
             except ChainDown:
                 self.metrics.lost_chain()
             self._gauges()
@@ -301,8 +307,7 @@ class Node:
         seen: Head | None = None
         while not stop.is_set():
             try:
-                head = await self.chain.finalised()
-                self.metrics.saw_head(head.number)
+                head = await self._look()
                 if seen is None or head.number != seen.number:
                     await self._round(head, stop)
                     seen = head
@@ -314,6 +319,20 @@ class Node:
                 # a chain that makes a block of each extrinsic would have us look at every one of them
                 await _pause(stop, self.config.chain.block_seconds * ROUND_SHARE)
                 await self._news(stop)
+
+    async def _look(self) -> Head:
+        """The finalised head. While finality stalls no job is claimed, and the log, `/healthz` and a gauge
+        say so.
+        """
+        head = await self.chain.finalised()
+        finality = self.finality.saw(head.number, await self.chain.best())
+        self.metrics.saw_finality(finality)
+        if finality.stalled and self.jobs.stalled is None:
+            log.error("finality-stalled", finalised=head.number, lag=finality.lag, message=finality.reason)
+        elif self.jobs.stalled is not None and not finality.stalled:
+            log.info("finality-resumed", finalised=head.number, lag=finality.lag)
+        self.jobs.stalled = None if finality.reason is None else Reason(Code.CHAIN_STALLED, finality.reason)
+        return head
 
     async def _news(self, stop: asyncio.Event) -> None:
         """Wait for a new head, or for `stop`; a head that nobody told of is looked for once a block."""

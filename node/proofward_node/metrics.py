@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 
+from proofward.chain import Finality
 from proofward_node.artefacts import PublicArtefacts
 
 #: Seconds after which a chain that brings no new block counts as unhealthy.
@@ -41,6 +42,8 @@ class Metrics:
         )
         self.chain_calls = gauge("chain_calls", "Requests made to the chain's node")
         self.head = gauge("finalised_block", "Number of the latest finalised block seen")
+        self.lag = gauge("finality_lag_blocks", "Blocks between the newest and the finalised one")
+        self.stalled = gauge("finality_stalled", "1 while finality stands and nothing new is claimed")
         self.enclave_up = gauge("enclave_up", "1 while the enclave answers")
         self.enclave_restarts = gauge("enclave_restarts", "Times the enclave process was replaced")
         self.registered = gauge("registered", "1 while the chain holds a valid registration")
@@ -50,6 +53,14 @@ class Metrics:
         self.models = gauge("models_served", "Published models that this node serves")
         self.balance = gauge("free_balance_units", "Free balance of the worker's account, in UNIT")
         self._head_seen = self.clock()
+        self._stall: str | None = None
+
+    def saw_finality(self, finality: Finality) -> None:
+        """Note how finality stands."""
+        self.saw_head(finality.finalised)
+        self.lag.set(finality.lag)
+        self.stalled.set(int(finality.stalled))
+        self._stall = finality.reason
 
     def saw_head(self, number: int) -> None:
         """Note a finalised head."""
@@ -71,6 +82,7 @@ class Metrics:
         """What must hold for the worker to earn: each by name."""
         return {
             "chain": bool(self.chain_up._value.get()) and self.clock() - self._head_seen < STALE_SECONDS,
+            "finality": self._stall is None,
             "enclave": bool(self.enclave_up._value.get()),
             "registered": bool(self.registered._value.get()),
         }
@@ -79,6 +91,7 @@ class Metrics:
         """Why the worker does not earn now; empty when it can."""
         said = {
             "chain": "the chain does not answer, or brings no new block",
+            "finality": f"finality is stalled, nothing new is claimed: {self._stall}",
             "enclave": "the enclave does not answer",
             "registered": "the chain holds no valid registration",
         }

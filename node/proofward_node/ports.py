@@ -71,6 +71,10 @@ class Chain(Protocol):
     async def finalised(self) -> Head:
         """The finalised head."""
 
+    async def best(self) -> int:
+        """Number of the newest block, final or not."""
+        ...
+
     async def job(self, job: bytes) -> JobRecord | None:
         """A job's record, or None."""
 

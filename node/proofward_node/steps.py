@@ -71,6 +71,8 @@ class Steps:
         on_outcome, on_seconds: told of each outcome and of each stage's seconds, for the metrics.
         on_reason: told why a job does not go on, whenever it is looked at.
         closed: why nothing new is claimed at present, if so.
+        stalled: how the chain fails to finalise, if it does: nothing new is claimed then. What is held goes
+            on: a signed result lands in whichever blocks become final, and its bond depends on it.
     """
 
     chain: Chain
@@ -82,6 +84,7 @@ class Steps:
     models: dict[bytes, ModelRecord] = field(default_factory=dict)
     on_reason: Callable[[bytes, Reason], None] = lambda job, reason: None
     closed: Reason | None = None
+    stalled: Reason | None = None
     _poor_at: int | None = None
     _others_first: dict[bytes, int] = field(default_factory=dict)
     _bench: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -138,6 +141,7 @@ class Steps:
         closed = self.closed
         if closed is not None and closed.code is Code.DRAINING and only_ours(record, self.chain.account):
             closed = None  # its client has nobody else, and the keys that open it end with this enclave
+        closed = self.stalled or closed
         found = obstacle(
             record,
             self.models.get(record.model),

@@ -14,10 +14,12 @@ from proofward.chain.errors import (
     ChainUnreachable,
     DispatchError,
     ExtrinsicInvalid,
+    FinalityStalled,
     MetadataError,
     RpcError,
 )
 from proofward.chain.extrinsic import Extrinsic, SignedExtrinsic
+from proofward.chain.finality import Finality, FinalityWatch
 from proofward.chain.heads import Head
 from proofward.chain.outbox import Outbox
 from proofward.chain.runtime import Event
@@ -34,6 +36,9 @@ __all__ = [
     "Event",
     "Extrinsic",
     "ExtrinsicInvalid",
+    "Finality",
+    "FinalityStalled",
+    "FinalityWatch",
     "FoundCall",
     "Head",
     "MetadataError",

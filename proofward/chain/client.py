@@ -19,6 +19,7 @@ from proofward.chain.errors import (
     ChainTimeout,
     DispatchError,
     ExtrinsicInvalid,
+    FinalityStalled,
     RpcError,
     invalid_extrinsic,
 )
@@ -32,6 +33,7 @@ from proofward.chain.extrinsic import (
     extrinsic_hash,
     sign_extrinsic,
 )
+from proofward.chain.finality import STALL_BLOCKS
 from proofward.chain.heads import Head, HeadFeed
 from proofward.chain.runtime import Event, Runtime
 from proofward.chain.transport import Transport
@@ -197,6 +199,20 @@ class SubstrateClient:
             return told
         name = _unhex(self.rpc("chain_getFinalizedHead"))
         return Head(self._number(name), name)
+
+    def best_number(self) -> int:
+        """Number of the newest block that the node knows, final or not."""
+        told = None if self._feed is None else self._feed.best
+        return int(self.rpc("chain_getHeader")["number"], 16) if told is None else told
+
+    def require_finality(self) -> None:
+        """Raises FinalityStalled while blocks go on and are not finalised: what is sent then may hang for
+        hours.
+        """
+        finalised = self.finalised_head().number
+        lag = self.best_number() - finalised
+        if lag > STALL_BLOCKS:
+            raise FinalityStalled(self.url, finalised, lag)
 
     def _number(self, block_hash: bytes) -> int:
         header = self.rpc("chain_getHeader", _hex(block_hash))
@@ -440,7 +456,11 @@ class SubstrateClient:
                         self.broadcast(extrinsic)
                 sent_at = head.number
             if self._now() > deadline:
-                raise ChainTimeout(f"extrinsic {_hex(extrinsic.hash)} was not finalised in {timeout:g} s")
+                lag = self.best_number() - head.number
+                raise ChainTimeout(
+                    f"extrinsic {_hex(extrinsic.hash)} was not finalised in {timeout:g} s; finality is at "
+                    f"block {head.number}, {max(lag, 0)} behind the newest"
+                )
             self._pause(head)
 
     def _now(self) -> float:

@@ -30,6 +30,18 @@ class ChainTimeout(ChainError):
     code = "chain-timeout"
 
 
+class FinalityStalled(ChainError):
+    """Blocks go on and are not finalised: too few of the validators agree."""
+
+    code = "finality-stalled"
+
+    def __init__(self, url: str, finalised: int, lag: int) -> None:
+        super().__init__(
+            f"the chain at {url} does not finalise: it stands at block {finalised}, {lag} behind the newest; "
+            "nothing was sent: try again when it goes on (docs/network.md, 'When finality stalls')"
+        )
+
+
 class RpcError(ChainError):
     """A JSON-RPC error of the node."""
 

@@ -17,6 +17,8 @@ from proofward.chain.transport import MAX_MESSAGE
 SILENCE: Final = 10.0
 """Seconds without news after which the node is asked instead: the connection may be dead."""
 _RETRY: Final = 1.0
+_NEW_HEADS: Final = -1
+"""Id of the second subscription's request: those of block hashes count up from 1."""
 _LOST = (OSError, TimeoutError, WebSocketException, ValueError, KeyError, TypeError)
 
 
@@ -37,6 +39,7 @@ class HeadFeed:
         self._url = url
         self._news = threading.Condition()
         self._latest: Head | None = None
+        self._best: int | None = None
         self._heard = 0.0
         self._closed = False
         self.calls = 0
@@ -49,6 +52,11 @@ class HeadFeed:
         """The newest head; None when nothing was heard for a while, and the node has to be asked."""
         fresh = time.monotonic() - self._heard < SILENCE
         return self._latest if fresh else None
+
+    @property
+    def best(self) -> int | None:
+        """Number of the newest block, final or not; None when the node has to be asked."""
+        return self._best
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener`, on the feed's thread, after each new head."""
@@ -70,6 +78,7 @@ class HeadFeed:
             try:
                 self._follow()
             except _LOST:
+                self._best = None
                 self._tell(None)
                 if not self._closed:
                     time.sleep(_RETRY)
@@ -80,10 +89,13 @@ class HeadFeed:
         )
         with connection:
             _send(connection, 0, "chain_subscribeFinalizedHeads")
+            _send(connection, _NEW_HEADS, "chain_subscribeNewHeads")
             asked = 0
             while not self._closed:
                 message = json.loads(connection.recv())
-                if message.get("method") == "chain_finalizedHead":
+                if message.get("method") == "chain_newHead":
+                    self._best = int(message["params"]["result"]["number"], 16)
+                elif message.get("method") == "chain_finalizedHead":
                     self.calls += 1
                     asked = int(message["params"]["result"]["number"], 16)
                     _send(connection, asked + 1, "chain_getBlockHash", asked)

@@ -23,8 +23,9 @@ def counting(
     """Give what `Client.wait` tells of changes, as `line` words them; beside it a line every two seconds says
     that it goes on.
     """
-    from proofward.chain import ChainError
+    from proofward.chain import ChainError, FinalityWatch
 
+    watch = FinalityWatch()
     last: list[Outcome] = []
     stop = threading.Event()
 
@@ -38,10 +39,13 @@ def counting(
                 continue
             try:
                 head = client.chain.finalised_head().number
+                finality = watch.saw(head, client.chain.best_number())
             except ChainError:
                 continue  # the waiting verb itself says so
             left = last[0].record.deadline - head
             note(as_json, f"{last[0].state}; block {head}, {max(left, 0)} blocks to the deadline")
+            if finality.reason is not None:
+                note(as_json, f"finality is stalled: {finality.reason}")
 
     ticker = threading.Thread(target=tick, name="countdown", daemon=True)
     ticker.start()

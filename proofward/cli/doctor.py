@@ -14,6 +14,7 @@ from pathlib import Path
 
 from proofward import checkout
 from proofward.chain import ChainError, SubstrateClient
+from proofward.chain.finality import STALL_BLOCKS
 from proofward.devnet.chains import find_binary
 from proofward.extras import EXTRAS
 from proofward.protocol import sha256
@@ -179,12 +180,19 @@ def _chain(url: str) -> list[Finding]:
     try:
         with SubstrateClient.connect(url, patience=3.0) as client:
             head = client.finalised_head()
+            lag = max(0, client.best_number() - head.number)
             ours = {"Attestation", "Workers", "Models", "Jobs"} <= set(client.runtime.metadata.pallets)
             detail = (
                 f"{client.chain_name} ({client.chain_type}), genesis 0x{client.genesis.hex()}, {client.node}"
             )
             return [
                 Finding("chain", True, f"{detail}, finalised block {head.number}"),
+                Finding(
+                    "chain finality",
+                    lag <= STALL_BLOCKS,
+                    f"{lag} blocks behind the newest",
+                    "" if lag <= STALL_BLOCKS else "too few validators agree: docs/network.md",
+                ),
                 Finding(
                     "chain runtime",
                     ours,

@@ -134,9 +134,10 @@ class Client:
             verify_workers: verify each chosen worker's quote here, not only on the chain.
 
         Returns after the submission is finalised. Raises Refused, NotFound, NotHiding (the model's lane shows
-        what is sealed), InputRangeError, DispatchError, ChainError.
+        what is sealed), InputRangeError, DispatchError, ChainError (`finality-stalled`: nothing was sent).
         """
         self._signer()  # who has no account hears of that first
+        self.chain.require_finality()
         demand = Demand(
             self.min_level if min_level is None else min_level,
             self.development if allow_dev_setup is None else allow_dev_setup,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -114,7 +114,7 @@ async def test_jobs_are_done_while_it_runs_and_the_metrics_say_so(tmp_path: Path
     await running
     assert enclave.stopped
     assert node.metrics.registry.get_sample_value("proofward_jobs_total", {"outcome": "accepted"}) == 3
-    assert node.metrics.health() == {"chain": True, "enclave": True, "registered": True}
+    assert node.metrics.health() == {"chain": True, "finality": True, "enclave": True, "registered": True}
 
 
 async def test_sigterm_lets_the_job_finish(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ async def test_a_long_job_does_not_look_like_a_fault(tmp_path: Path) -> None:
     await _until(
         lambda: (node.metrics.registry.get_sample_value("proofward_finalised_block") or 0) > seen + 5
     )
-    assert node.metrics.health() == {"chain": True, "enclave": True, "registered": True}
+    assert node.metrics.health() == {"chain": True, "finality": True, "enclave": True, "registered": True}
     assert node.metrics.registry.get_sample_value("proofward_claims_held") == 1
     stop.set()
     await asyncio.wait_for(running, 20)
@@ -198,6 +198,48 @@ async def test_a_silent_chain_is_asked_again(tmp_path: Path) -> None:
     assert not node.metrics.health()["chain"]
     world.down = False
     await _until(lambda: isinstance(world.jobs[record.id].status, Accepted))
+    stop.set()
+    await running
+
+
+async def test_while_finality_stalls_nothing_is_claimed_and_the_worker_says_so(tmp_path: Path) -> None:
+    world, stop = World(lag=13), asyncio.Event()
+    record = world.add(job())
+    node = _node(tmp_path, world, Enclave(world))
+    running = asyncio.create_task(node.run(stop))
+    await _until(lambda: node.metrics.registry.get_sample_value("proofward_finality_stalled") == 1)
+    assert node.metrics.registry.get_sample_value("proofward_finality_lag_blocks") == 13
+    (reason,) = [one for one in node.metrics.reasons() if "finality is stalled" in one]
+    assert "13 blocks behind" in reason
+    began = world.block
+    await _until(lambda: world.block > began + 10)  # finalised heads that a claim could follow
+    assert isinstance(world.jobs[record.id].status, Queued)
+    world.lag = 3
+    await _until(lambda: isinstance(world.jobs[record.id].status, Accepted))
+    assert node.metrics.health()["finality"]
+    assert [call.name for call in world.applied].count("claim") == 1
+    stop.set()
+    await running
+
+
+async def test_a_stall_amid_a_job_claims_nothing_more_and_hands_in_what_is_held(tmp_path: Path) -> None:
+    """The first job is held when finality stops: its result goes out, the second one waits."""
+    world, stop = World(), asyncio.Event()
+    enclave = Enclave(world)
+    first = world.add(job(1))
+    node = _node(tmp_path, world, enclave)
+    node.jobs.policy = replace(node.jobs.policy, max_claims=1)
+    running = asyncio.create_task(node.run(stop))
+    await asyncio.wait_for(enclave.working.wait(), 20)
+    second = world.add(job(2))
+    world.lag = 100
+    await _until(lambda: node.jobs.stalled)
+    await _until(lambda: isinstance(world.jobs[first.id].status, Accepted))
+    began = world.block
+    await _until(lambda: world.block > began + 10)
+    assert isinstance(world.jobs[second.id].status, Queued)
+    world.lag = 0
+    await _until(lambda: isinstance(world.jobs[second.id].status, Accepted))
     stop.set()
     await running
 

@@ -144,6 +144,7 @@ class World:
     outbox: dict[str, tuple[Call, Sent | None]] = field(default_factory=dict)
     applied: list[Call] = field(default_factory=list)
     down: bool = False
+    lag: int = 0
     reject_proofs: bool = False
     no_verdict: str | None = None
     balance: int = 10**15
@@ -226,6 +227,10 @@ class FakeChain:
         self._answer()
         self.world.block += 1
         return Head(self.world.block, sha256(self.world.block.to_bytes(4, "little")), self.world.block * 1000)
+
+    async def best(self) -> int:
+        self._answer()
+        return self.world.block + self.world.lag
 
     async def job(self, job: bytes) -> JobRecord | None:
         self._answer()

@@ -286,6 +286,10 @@ class Port:
         number = self.machine.world.network.final
         return Head(number, self.machine.world.network.blocks[number].hash, number * BLOCK_MS)
 
+    async def best(self) -> int:
+        await self._read()
+        return self.machine.world.network.best
+
     async def job(self, job: bytes) -> JobRecord | None:
         await self._read()
         return self._market.jobs.get(job)  # type: ignore[no-any-return]
