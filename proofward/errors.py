@@ -52,6 +52,7 @@ ProofwardError
 ├─ RegistrationRefused
 ├─ RivalWorker
 ├─ RetireRefused
+├─ ReportRefused
 ├─ ContributionRefused
 ├─ SetupRefused
 ├─ DemoFailed                     the demo's

@@ -77,6 +77,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.processes",
     ),
     "proofward_node.verbs": ("proofward_node", "proofward"),
+    "proofward_node.operations": ("proofward_node", "proofward"),
     # its attacker signs quotes as the simulator does
     "proofward_demo": ("proofward", "proofward_enclave.providers", "proofward_enclave.measure"),
 }

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-from proofward.protocol import bounds, sign_possession, worker_report_data
+from proofward.protocol import bounds, sign_possession, sign_statement, worker_report_data
 from proofward.protocol.enclave import EnclaveError, Request
 from proofward.protocol.requests import JobRequest, Params
 from proofward.zkml.contracts import verifier_code
@@ -53,6 +53,7 @@ class Service:
             "work": self._work,
             "setup": self._setup,
             "contribute": self._contribute,
+            "vouch": self._vouch,
         }
 
     async def handle(self, request: Request, abandoned: Abandoned) -> dict[str, Any]:
@@ -139,6 +140,15 @@ class Service:
     async def _contribute(self, params: Params, abandoned: Abandoned) -> dict[str, Any]:
         run = self._contributions.prepare(params)
         return await self._alone(run, abandoned)
+
+    async def _vouch(self, params: Params, _: Abandoned) -> dict[str, Any]:
+        """Sign the host's own statement, under a domain that no receipt has."""
+        genesis, account, digest = params.raw("genesis"), params.raw("account"), params.raw("digest")
+        held = self._epochs.of(genesis, account)
+        number = max(held)
+        key = held[number].receipt
+        signature = sign_statement(genesis=genesis, account=account, epoch=number, digest=digest, key=key)
+        return {"receipt_key": key.public, "epoch": number, "signature": signature}
 
     async def _alone(self, action: Callable[[], T], abandoned: Abandoned) -> T:
         """Run in a thread, one at a time. Raises EnclaveError(busy) when too many wait."""

@@ -168,6 +168,10 @@ class ChainPort:
             self._records.update({one: found.get(one) for one in missing})
         return {one: record for one in jobs if (record := self._records[one]) is not None}
 
+    async def block_hash(self, number: int) -> bytes:
+        """The hash of a block."""
+        return await self._read(lambda: self._open.block_hash(number))
+
     async def sealed(self, job: bytes) -> bytes | None:
         """A job's envelope, while it is open."""
         return await self._read(lambda: jobs.sealed(self._open, job))

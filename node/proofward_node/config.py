@@ -181,6 +181,11 @@ class NodeConfig(_Section):
         return self.worker.data_dir / "journal.sqlite"
 
     @property
+    def diary(self) -> Path:
+        """The database of reasons, for people's questions."""
+        return self.worker.data_dir / "diary.sqlite"
+
+    @property
     def outbox(self) -> Path:
         """The database of signed extrinsics."""
         return self.worker.data_dir / "outbox.sqlite"

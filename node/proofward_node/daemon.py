@@ -26,6 +26,7 @@ from proofward_node.artefacts import PublicArtefacts
 from proofward_node.chain_port import ChainPort
 from proofward_node.choice import Policy
 from proofward_node.config import ConfigError, NodeConfig, load
+from proofward_node.diary import Diary
 from proofward_node.enclave_link import (
     EnclaveDown,
     EnclaveLink,
@@ -34,7 +35,7 @@ from proofward_node.enclave_link import (
     enclave_command,
 )
 from proofward_node.jobs import Jobs
-from proofward_node.journal import HELD, Journal, JournalError
+from proofward_node.journal import HELD, Journal, JournalError, State
 from proofward_node.metrics import HttpServer, Metrics
 from proofward_node.ports import ChainDown, ChainMoved, Head
 from proofward_node.reasons import Code, Reason
@@ -58,6 +59,9 @@ ROUND_SHARE = 0.2
 HAND_BACK_SECONDS = 10.0
 #: How often chain and enclave are looked at beside the work, so that a long job does not look like a fault.
 WATCH_SECONDS = 15.0
+
+#: What some refusals of a registration mean.
+_REFUSALS = {"TcbNotAllowed": Code.TCB, "MeasurementNotAllowed": Code.MEASUREMENT}
 
 
 def run(path: Path) -> int:
@@ -189,12 +193,16 @@ class Node:
     _models_at: int = -MODELS_EVERY_BLOCKS
     _quiet_until: float = 0.0
     _refused: int = 0
+    _refusal: Reason | None = None
+    _head: Head | None = None
+    diary: Diary = field(init=False)
 
     def __post_init__(self) -> None:
         worker, enclave = self.config.worker, self.config.enclave
         self.finality = FinalityWatch(
             blocks=self.config.chain.stall_blocks, seconds=self.config.chain.stall_seconds
         )
+        self.diary = Diary(self.config.diary)
         self.jobs = Jobs(
             self.chain,
             self.enclave,
@@ -208,6 +216,7 @@ class Node:
                 enclave.work_timeout_seconds,
             ),
             on_outcome=self.metrics.outcome,
+            on_reason=lambda job, reason: self.diary.note(job, reason, self._head),
             on_seconds=lambda stage, seconds: self.metrics.stage.labels(stage).observe(seconds),
         )
         offer = Offer(
@@ -256,6 +265,7 @@ class Node:
             await asyncio.wait({supervisor, rounds, watch})
             await self.jobs.abandon()
             await self.enclave.stop()
+            self.diary.close()
             self.journal.close()
 
     async def _finish(self, rounds: asyncio.Task[None]) -> None:
@@ -281,8 +291,11 @@ class Node:
             await _pause(stop, self.watch_seconds)
             try:
                 await self._look()
-            except ChainDown:
+                if self.jobs.stalled is not None:
+                    self.diary.state(self.jobs.stalled, self._head)
+            except ChainDown as error:
                 self.metrics.lost_chain()
+                self.diary.state(Reason(Code.CHAIN_AWAY, str(error)), self._head)
             self._gauges()
 
     async def _hand_back(self, stop: asyncio.Event) -> None:
@@ -307,12 +320,16 @@ class Node:
         seen: Head | None = None
         while not stop.is_set():
             try:
-                head = await self._look()
+                head = self._head = await self._look()
                 if seen is None or head.number != seen.number:
                     await self._round(head, stop)
+                    self.diary.state(self._state(), head)
                     seen = head
+                elif self.jobs.stalled is not None:
+                    self.diary.state(self.jobs.stalled, head)
             except ChainDown as error:
                 self.metrics.lost_chain()
+                self.diary.state(Reason(Code.CHAIN_AWAY, str(error)), self._head)
                 log.error("chain-failed", message=str(error), retry_seconds=pause)
                 await _pause(stop, pause)
             else:
@@ -383,12 +400,15 @@ class Node:
             return None
         try:
             record = await self.registration.ensure(head)
-            self._refused = 0
+            self._refused, self._refusal = 0, None
             return record
         except RegistrationRefused as error:
             self.metrics.registered.set(0)
             pause = min(REFUSED_PAUSE_SECONDS * 2 ** min(self._refused, 16), REFUSED_PAUSE_MAX_SECONDS)
             self._refused += 1
+            self._refusal = Reason(
+                _REFUSALS.get(error.error or "", Code.REGISTRATION), error.error or error.message
+            )
             self._quiet_until = time.monotonic() + pause
             log.error("registration-refused", message=str(error), retry_seconds=pause)
             return None
@@ -408,9 +428,27 @@ class Node:
                 await asyncio.to_thread(self.shown.show, folders)
             self._generation = self.enclave.generation
         await self.serving.refresh(self._loaded)
-        self.jobs.serve(self.serving.models)
+        self.jobs.serve(self.serving.models, self.serving.left)
         self._models_at = head.number
         self.metrics.balance.set(await self.chain.balance() / 10**12)
+
+    def _state(self) -> Reason:
+        """What the worker is at after a round: the first thing that keeps it from work, or the work."""
+        if self.jobs.stalled is not None:
+            return self.jobs.stalled
+        if not self.enclave.up:
+            return Reason(Code.ENCLAVE_DOWN)
+        if self._refusal is not None:
+            return self._refusal
+        if self.jobs.closed is not None:
+            return self.jobs.closed
+        if held := len(self.journal.entries(*HELD)):
+            return Reason(Code.WORKING, f"{held} claims")
+        if not self.jobs.models:
+            return Reason(Code.NO_MODELS)
+        if left := len(self.journal.entries(State.SEEN, State.INSPECTED)):
+            return Reason(Code.WAITING, f"{left} jobs")
+        return Reason(Code.NO_JOBS)
 
     def _gauges(self) -> None:
         self.metrics.enclave_up.set(int(self.enclave.up))

@@ -8,14 +8,18 @@ others' claims and results wait for their blocks.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
+from proofward.chain.errors import ExtrinsicInvalid
+from proofward.chain.pallets.jobs import JobRecord
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward_node.journal import HELD, Entry, State
 from proofward_node.ports import ChainDown, Head
+from proofward_node.reasons import Code, Reason
 from proofward_node.steps import HANDED_BACK, Steps
 
 log = structlog.get_logger("proofward_node.worker")
@@ -30,13 +34,15 @@ NOT_OURS = 4096
 class Jobs(Steps):
     """The jobs of one worker. `start` is called at each new head; `run` besides waits for what it began."""
 
+    unserved: Mapping[bytes, Reason] = field(default_factory=dict)
     _not_ours: dict[bytes, None] = field(default_factory=dict)
     _driving: dict[bytes, asyncio.Task[bool]] = field(default_factory=dict)
 
     # finding work ---------------------------------------------------------------------------------
 
-    def serve(self, models: dict[bytes, ModelRecord]) -> None:
-        """Take jobs of these models from now on."""
+    def serve(self, models: dict[bytes, ModelRecord], unserved: Mapping[bytes, Reason] | None = None) -> None:
+        """Take jobs of these models from now on; `unserved` says why others are not served."""
+        self.unserved = unserved or {}
         if self.models.keys() != models.keys():
             self._not_ours.clear()  # jobs of a model that is served only now
         self.models = models
@@ -74,11 +80,18 @@ class Jobs(Steps):
         record = await self.chain.job(job)
         if record is None or record.model not in self.models or self.chain.account not in record.recipients:
             self._not_ours[job] = None
+            if record is not None:
+                self._leave(record)
             if len(self._not_ours) > NOT_OURS:
                 del self._not_ours[next(iter(self._not_ours))]
         else:
             self.journal.see(job, record.model)
             log.info("job-seen", job=job.hex(), model=record.model.hex(), deadline=record.deadline)
+
+    def _leave(self, record: JobRecord) -> None:
+        named = self.chain.account in record.recipients
+        reason = self.unserved.get(record.model, Reason(Code.NOT_SERVED, f"model 0x{record.model.hex()}"))
+        self.on_reason(record.id, reason if named else Reason(Code.NOT_NAMED))
 
     def _known(self, job: bytes) -> bool:
         if job in self._not_ours:
@@ -130,8 +143,10 @@ class Jobs(Steps):
                 self._finish(entry.job, "unknown" if record is None else str(ended))
             elif record.claimed_by(self.chain.account) or entry.state is State.DECLINING:
                 self._drive(entry.job, stop)
-            elif stop.is_set() or claims >= self.policy.max_claims:
-                continue
+            elif stop.is_set():
+                self.on_reason(entry.job, Reason(Code.STOPPING))
+            elif claims >= self.policy.max_claims:
+                self.on_reason(entry.job, Reason(Code.BUSY, f"{claims} claims, the most at once"))
             elif self._obstacle(record, worker, head, ahead=claims) is None:
                 self._drive(entry.job, stop)
                 claims += 1
@@ -159,6 +174,8 @@ class Jobs(Steps):
                 done |= task.result()
             except ChainDown as error:
                 log.warning("chain-failed", job=job.hex(), message=str(error))
+                lost = isinstance(error.__cause__, ExtrinsicInvalid)
+                self.on_reason(job, Reason(Code.EXTRINSIC_LOST if lost else Code.CHAIN_AWAY, str(error)))
         return done
 
     async def _waited(self) -> bool:

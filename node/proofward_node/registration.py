@@ -39,6 +39,11 @@ class RegistrationRefused(ProofwardError):
 
     code = "registration-refused"
 
+    def __init__(self, message: str, *, error: str | None = None) -> None:
+        """`error` is the chain's own name of the refusal, when it was the chain's."""
+        super().__init__(message)
+        self.error = error
+
 
 class RivalWorker(ProofwardError):
     """Another process renews the registration of this account: two of them would pay for ever."""
@@ -172,7 +177,8 @@ class Registration:
         if sent.error is not None:
             raise RegistrationRefused(
                 f"the chain refuses to {call.name} this worker in epoch {epoch}: {sent.error}; see "
-                "docs/operators.md, 'Refused registrations'"
+                "docs/operators.md, 'Refused registrations'",
+                error=sent.error,
             )
         self._keys_in = self.enclave.generation
         self._refused = 0
@@ -195,7 +201,9 @@ class Registration:
         sent = await self.chain.send(key, attestation.refresh_collateral(quote, collateral))
         log.info("collateral-refreshed", block=sent.block, error=sent.error, bytes=len(collateral))
         if sent.error not in (None, "CollateralOlder"):
-            raise RegistrationRefused(f"the chain refuses this platform's collateral: {sent.error}")
+            raise RegistrationRefused(
+                f"the chain refuses this platform's collateral: {sent.error}", error=sent.error
+            )
 
 
 def _stopped(record: WorkerRecord) -> str:

@@ -16,6 +16,7 @@ from proofward.chain.pallets.models import ModelRecord
 from proofward.protocol import sha256
 from proofward_node.enclave_link import LoadedModel
 from proofward_node.ports import Chain, Head
+from proofward_node.reasons import Code, Reason
 
 log = structlog.get_logger("proofward_node.serving")
 
@@ -49,7 +50,8 @@ class Serving:
     models: dict[bytes, ModelRecord] = field(default_factory=dict)
     _declared: dict[bytes, int] = field(default_factory=dict)
     _refused_at: int | None = None
-    _told: dict[bytes, str] = field(default_factory=dict)
+    left: dict[bytes, Reason] = field(default_factory=dict)
+    """Why models that were looked at are not served."""
 
     async def refresh(self, loaded: Iterable[LoadedModel]) -> bool:
         """Read which models can be served; True when they changed. Retired ones stay while the chain says
@@ -64,30 +66,37 @@ class Serving:
         found: dict[bytes, ModelRecord] = {}
         records = await self.chain.models(sorted(known))
         judges = {lane: await self.chain.judge(lane) for lane in {record.lane for record in records}}
+        told, self.left = self.left, {}
         for record in records:
             reason = self._obstacle(record, loaded, judges[record.lane])
             if reason is None:
                 found[record.id] = record
-            elif self._told.get(record.id) != reason:
-                self._told[record.id] = reason
-                log.warning("model-not-served", model=record.id.hex(), reason=reason)
+                continue
+            self.left[record.id] = reason
+            if told.get(record.id) != reason:
+                log.warning("model-not-served", model=record.id.hex(), reason=reason.detail)
         changed = found.keys() != self.models.keys()
         self.models = found
         return changed
 
     def _obstacle(
         self, record: ModelRecord, loaded: Sequence[LoadedModel], judge: bytes | None
-    ) -> str | None:
+    ) -> Reason | None:
         artefact = next((one for one in loaded if one.is_model(record)), None)
         if artefact is None:
-            return "no loaded artefact is this model"
+            return Reason(Code.NOT_SERVED, "no loaded artefact is this model")
         if record.id not in self.offer.models and record.publisher not in self.offer.publishers:
-            return "neither the model nor its publisher is named in the configuration"
+            return Reason(
+                Code.NOT_SERVED, "neither the model nor its publisher is named in the configuration"
+            )
         if record.terms.bond > self.offer.max_bond:
-            return f"its bond of {record.terms.bond} is above worker.max_bond"
+            return Reason(Code.BOND, f"its bond of {record.terms.bond} is above worker.max_bond")
         if judge is None or judge != artefact.verifier_hash:
             found = "none" if judge is None else f"0x{judge.hex()}"
-            return f"the {record.lane.label} lane's contract on the chain ({found}) is not the known one"
+            return Reason(
+                Code.NOT_SERVED,
+                f"the {record.lane.label} lane's contract on the chain ({found}) is not the known one",
+            )
         return None
 
     async def declare(self, head: Head) -> None:

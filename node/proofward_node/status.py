@@ -19,7 +19,8 @@ from proofward_node.ports import ChainDown
 RECENT = 10
 
 
-async def _health(config: NodeConfig) -> dict[str, Any]:
+async def health(config: NodeConfig) -> dict[str, Any]:
+    """What `/healthz` says. `status` is "unknown" without a fixed port, "not running" without an answer."""
     if not config.http.enabled or config.http.port == 0:
         return {"status": "unknown"}
     url = f"http://{config.http.host}:{config.http.port}/healthz"
@@ -111,7 +112,7 @@ def status(config: NodeConfig) -> dict[str, Any]:
     """Everything, as JSON-ready values. Raises ChainMoved, ConfigError."""
 
     async def collect() -> dict[str, Any]:
-        health, chain = await asyncio.gather(_health(config), _chain(config))
-        return {"daemon": health, "journal": _journal(config), "chain": chain}
+        daemon, chain = await asyncio.gather(health(config), _chain(config))
+        return {"daemon": daemon, "journal": _journal(config), "chain": chain}
 
     return asyncio.run(collect())

@@ -59,6 +59,15 @@ _FINAL_CLAIM_ERRORS = frozenset(
 )
 #: Enclave errors that say something about this process at this moment, not about the envelope.
 _PASSING_CODES = frozenset({"busy", "unknown-model", "epoch-full"})
+#: What some refusals of a claim mean.
+_CLAIM_CODES = {
+    "AlreadyClaimed": Code.CLAIMED_LATE,
+    "CannotPayForEnding": Code.POOR,
+    "OthersFirst": Code.OTHERS_FIRST,
+    "BondTooHigh": Code.BOND,
+    "LevelTooLow": Code.LEVEL,
+    "DeadlinePassed": Code.DEADLINE,
+}
 #: An outcome after which a later process may try the job again.
 HANDED_BACK = "handed-back"
 
@@ -161,6 +170,9 @@ class Steps:
             self.on_reason(record.id, found)
         return found
 
+    def _note(self, job: bytes, code: Code, detail: str = "") -> None:
+        self.on_reason(job, Reason(code, detail))
+
     def expected_seconds(self, model: bytes) -> float:
         """The running mean of the model's working time, or the configured guess."""
         stored = self.journal.get_meta(f"seconds:{model.hex()}")
@@ -192,20 +204,25 @@ class Steps:
             )
         except EnclaveDown as error:
             log.warning("inspect-failed", message=str(error))
+            self._note(record.id, Code.ENCLAVE_DOWN, "at the look into its envelope")
             return False
         except EnclaveError as error:
             if error.code in _PASSING_CODES:
+                self._note(record.id, Code.ENCLAVE_FAILED, error.code)
                 return False
             log.warning("envelope-refused", code=error.code, message=error.message)
+            gone = error.code == "unknown-epoch"
+            self._note(record.id, Code.KEYS_GONE if gone else Code.ENVELOPE, error.code)
             if ours:
                 return self._give_back(record.id, f"refused:{error.code}")
-            if error.code == "unknown-epoch" and _sealed_before(sealed, self.chain.account, worker.epoch):
+            if gone and _sealed_before(sealed, self.chain.account, worker.epoch):
                 self.journal.advance(record.id, State.DECLINING, outcome="keys-gone")
                 return True
             return self._finish(record.id, f"refused:{error.code}")
         begun = found.get("block")
         if begun is not None and not (record.claim and ours and begun >= record.claim.claimed_at):
             # its one receipt names a block of an earlier claim, and counts in no other
+            self._note(record.id, Code.WORKED_BEFORE, f"begun at block {begun}")
             if ours:
                 return self._give_back(record.id, "worked-before")
             return self._finish(record.id, "worked-before")
@@ -236,6 +253,7 @@ class Steps:
         if not held:
             message = "fund the account"
             log.error("account-too-poor", balance=balance, needed_at_least=need, message=message)
+        self._note(record.id, Code.POOR, f"{balance} plancks are free, {need} are needed")
         return False
 
     async def _decline(self, entry: Entry, record: JobRecord) -> bool:
@@ -261,6 +279,8 @@ class Steps:
                 return self._claimed(entry, after)
             return self._lost(entry, after or record)
         log.info("claim-refused", error=sent.error)
+        code = _CLAIM_CODES.get(sent.error, Code.CLAIM_REFUSED)
+        self._note(entry.job, code, f"{sent.error} in block {sent.block}")
         if sent.error == "CannotPayForEnding":
             self._poor_at = await self.chain.balance()
         if sent.error == "OthersFirst":
@@ -288,6 +308,7 @@ class Steps:
         if record.model not in self.models:
             return self._give_back(entry.job, "not-served")
         if left <= 0:
+            self._note(entry.job, Code.TOO_LATE, f"the claim ends with block {record.claim.lapses_at}")
             return self._give_back(entry.job, "too-late")
         sealed = await self._envelope(entry.job)
         if sealed is None:
@@ -305,11 +326,13 @@ class Steps:
             )
         except EnclaveError as error:
             log.error("work-failed", code=error.code, message=error.message)
+            self._note(entry.job, Code.ENCLAVE_FAILED, error.code)
             if error.code == "busy":
                 return False
             return self._give_back(entry.job, f"failed:{error.code}")
         except EnclaveDown as error:
             log.error("enclave-lost", message=str(error))
+            self._note(entry.job, Code.ENCLAVE_DOWN, "while it worked")
             return self._give_back(entry.job, "failed:enclave-down")
         self.journal.proved(entry.job, result)
         self._learn(record.model, asyncio.get_running_loop().time() - started, reply.get("seconds"))
@@ -335,6 +358,7 @@ class Steps:
         assert record.claim is not None
         head = await self.chain.finalised()
         if worker.expires_at <= head.time_ms:
+            self._note(entry.job, Code.EXPIRED, "a result waits")
             return False  # until it is renewed
         if result.receipt_block < record.claim.claimed_at:
             return self._give_back(entry.job, "worked-before")
@@ -349,20 +373,24 @@ class Steps:
         sent = await self.chain.send(_claim_key("complete", record), call)
         if sent.error is not None:
             log.error("complete-refused", error=sent.error, block=sent.block)
+            self._note(entry.job, Code.RESULT_REFUSED, f"{sent.error} in block {sent.block}")
             return self._give_back(entry.job, f"refused:{sent.error}")
         if sent.event("Jobs", "Accepted") is not None:
             return self._finish(entry.job, "accepted")
         rejected = sent.event("Jobs", "Rejected")
         if rejected is not None:
             log.error("proof-rejected", reason=str(rejected.fields.get("reason")), block=sent.block)
+            self._note(entry.job, Code.REJECTED, f"{rejected.fields.get('reason')} in block {sent.block}")
             return self._finish(entry.job, "rejected")
         faulty = sent.event("Jobs", "FaultyProof")
         if faulty is not None:
             log.error("faulty-proof", reason=str(faulty.fields.get("reason")), block=sent.block)
+            self._note(entry.job, Code.FAULTY_PROOF, f"{faulty.fields.get('reason')} in block {sent.block}")
             return self._finish(entry.job, "faulty-proof")
         undecided = sent.event("Jobs", "NoVerdict")
         if undecided is not None:
             log.error("no-verdict", reason=str(undecided.fields.get("reason")), block=sent.block)
+            self._note(entry.job, Code.NO_VERDICT, f"{undecided.fields.get('reason')} in block {sent.block}")
             return self._finish(entry.job, "no-verdict")
         return self._lost(entry, record)
 
@@ -398,6 +426,7 @@ class Steps:
         """
         for entry in self.journal.entries(State.CLAIMED, State.WORKING):
             self.journal.advance(entry.job, State.RELEASING, outcome=HANDED_BACK)
+            self._note(entry.job, Code.STOPPING, "it was handed back")
         return self.journal.entries(State.RELEASING)
 
     # endings --------------------------------------------------------------------------------------
@@ -426,6 +455,7 @@ class Steps:
         if entry.state is State.RELEASING and account in record.released_by:
             return self._finish(job, entry.outcome or HANDED_BACK)
         self.journal.advance(job, State.SEEN)
+        self._note(job, Code.LAPSED)
         self.on_outcome("lapsed")
         log.warning("claim-lost", job=job.hex())
         return False

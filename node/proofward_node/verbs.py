@@ -19,6 +19,8 @@ from proofward.cli.output import (
     reporting,
 )
 from proofward.cli.verbs import Groups
+from proofward_node import operations
+from proofward_node.operations import ConfigOption
 
 
 def register(groups: Groups) -> None:
@@ -35,11 +37,7 @@ def register(groups: Groups) -> None:
     ):
         groups.worker.command(name)(verb)
     groups.model.command("setup")(setup)
-
-
-ConfigOption = Annotated[
-    Path, typer.Option("--config", help="The worker's TOML file; docs/operators.md has its keys.")
-]
+    operations.register(groups)
 
 
 def init(

@@ -29,6 +29,7 @@ from proofward.protocol.sealing import (
     seal_job,
     seal_output,
 )
+from proofward.protocol.statement import sign_statement, verify_statement
 from proofward.protocol.types import (
     DEV_SETUP,
     JobContext,
@@ -79,8 +80,10 @@ __all__ = [
     "sha512",
     "sign_possession",
     "sign_receipt",
+    "sign_statement",
     "verify_possession",
     "verify_receipt",
+    "verify_statement",
     "vk_hash",
     "weights_digest",
     "worker_report_data",

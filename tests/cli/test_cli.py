@@ -61,7 +61,7 @@ def test_the_verbs() -> None:
         model price,model retire,model remove,model fetch
         account new,account show,account balance,account send,account faucet
         worker init,worker run,worker status,worker list,worker retire,worker withdraw
-        worker allow,worker disallow,worker contribute
+        worker allow,worker disallow,worker contribute,worker why
         setup new,setup contribute,setup verify,setup finish
         job submit,job list,job show,job watch,job cancel,job open"""
     names = {

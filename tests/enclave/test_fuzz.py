@@ -15,7 +15,7 @@ from proofward.protocol.enclave import MAX_FRAME
 from tests.enclave import world
 from tests.enclave.world import Host, Job, begin
 
-METHODS = ("status", "load_model", "begin_epoch", "inspect", "work", "setup")
+METHODS = ("status", "load_model", "begin_epoch", "inspect", "work", "setup", "vouch")
 SCALARS = st.none() | st.booleans() | st.integers(-(2**65), 2**65) | st.floats() | st.text() | st.binary()
 VALUES = st.recursive(
     SCALARS,

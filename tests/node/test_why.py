@@ -1,0 +1,551 @@
+"""Thirty and more causes for which a worker does no work, each brought about and asked for: `worker why`
+names it, and never names another as certain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proofward.chain import Call
+from proofward.chain.errors import ExtrinsicInvalid
+from proofward.chain.pallets.jobs import Accepted, JobRecord, Refunded
+from proofward.protocol import DEV_SETUP, Level
+from proofward_node import diary, why
+from proofward_node.choice import Policy
+from proofward_node.diary import Diary
+from proofward_node.jobs import Jobs
+from proofward_node.journal import Journal, State
+from proofward_node.ports import ChainDown, Head, Sent
+from proofward_node.reasons import MEANING, Code, Reason
+from proofward_node.why import Finding, Known, Lost
+from tests.node.world import (
+    ACCOUNT,
+    GENESIS,
+    MODEL,
+    OTHER,
+    WORKER,
+    FakeChain,
+    FakeEnclave,
+    World,
+    claimed,
+    job,
+)
+
+
+@dataclass
+class Worker:
+    """The worker's own jobs and diary over a chain of tables, on a clock of its own: a block is a second."""
+
+    folder: Path
+    world: World = field(default_factory=World)
+    policy: Policy = field(default_factory=Policy)
+    lost: list[Lost] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.chain, self.enclave = FakeChain(self.world), FakeEnclave(self.world)
+        self.stop = asyncio.Event()
+        self.record: JobRecord = job()
+        self.worker = WORKER
+        self.start()
+
+    def start(self) -> None:
+        self.journal = Journal(self.folder / "journal.sqlite", GENESIS + ACCOUNT)
+        self.diary = Diary(self.folder / "diary.sqlite", lambda: float(self.world.block))
+        self.head: Head | None = None
+        self.jobs = Jobs(self.chain, self.enclave, self.journal, self.policy)
+        self.jobs.on_reason = lambda one, reason: self.diary.note(one, reason, self.head)
+        self.jobs.serve({MODEL.id: MODEL})
+
+    def end(self) -> None:
+        self.diary.close()
+        self.journal.close()
+
+    def add(self, **changes: Any) -> JobRecord:
+        self.record = self.world.add(job(submitted_at=self.world.block, **changes))
+        return self.record
+
+    def set(self, **changes: Any) -> None:
+        self.world.jobs[self.record.id] = replace(self.world.jobs[self.record.id], **changes)
+
+    def state(self, code: Code, detail: str = "") -> None:
+        number = self.world.block
+        self.diary.state(Reason(code, detail), Head(number, number.to_bytes(32, "big"), number * 1000))
+
+    async def round(self) -> None:
+        self.head = await self.chain.finalised()
+        await self.jobs.discover()
+        await self.jobs.run(self.head, self.worker, self.stop)
+        self.state(Code.WAITING)
+
+    def taken_by(self, other: bytes = OTHER, after: int = 3) -> None:
+        """Another does it, some blocks later."""
+        self.world.block += after
+        claim = claimed(other, self.world.block, self.world.block + 60)
+        self.set(status=claim)
+
+    def refunded(self) -> None:
+        self.world.block = self.record.deadline + 1
+        self.set(status=Refunded(self.world.block))
+
+    def ask(self) -> Finding:
+        self.world.block += 1
+        pages = diary.read(self.folder / "diary.sqlite", job=self.record.id)
+        seen = why.with_gaps(pages.stretches, 0.0, float(self.world.block), running=True)
+        return why.explain(
+            Known(
+                self.record.id, ACCOUNT, self.world.block, self.world.jobs.get(self.record.id),
+                self.journal.get(self.record.id), pages.notes, seen, self.lost,
+            )
+        )  # fmt: skip
+
+
+Cause = Callable[[Worker], Awaitable[None]]
+CAUSES: list[tuple[Code, str, Cause]] = []
+
+
+def cause(code: Code) -> Callable[[Cause], Cause]:
+    """One line of the table: what is brought about, and what has to be said of it."""
+
+    def add(bring: Cause) -> Cause:
+        CAUSES.append((code, bring.__name__, bring))
+        return bring
+
+    return add
+
+
+def left_for(code: Code, policy: Policy | None = None, **changes: Any) -> None:
+    """Jobs that are left for what they are, and then done by another."""
+
+    async def bring(worker: Worker) -> None:
+        if policy is not None:
+            worker.jobs.policy = policy
+        worker.add(recipients=(ACCOUNT, OTHER), **changes)
+        await worker.round()
+        worker.taken_by()
+        await worker.round()
+
+    CAUSES.append((code, f"left for {code}", bring))
+
+
+left_for(Code.PRICE, Policy(min_price=11))
+left_for(Code.BOND, Policy(max_bond=MODEL.terms.bond - 1))
+left_for(Code.LEVEL, min_level=Level.HARDWARE)
+left_for(Code.SETUP, allow_dev_setup=False)
+left_for(Code.DEADLINE, deadline=20)
+left_for(Code.SLOW, Policy(expected_seconds=100))
+
+
+@cause(Code.NOT_NAMED)
+async def not_named(worker: Worker) -> None:
+    worker.add(recipients=(OTHER,))
+    await worker.round()
+
+
+@cause(Code.NOT_SERVED)
+async def its_model_is_not_loaded(worker: Worker) -> None:
+    worker.jobs.serve({}, {MODEL.id: Reason(Code.NOT_SERVED, "no loaded artefact is this model")})
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+    worker.taken_by()
+    await worker.round()
+
+
+@cause(Code.TURN_LOST)
+async def the_first_recipient_took_its_turn(worker: Worker) -> None:
+    worker.add(recipients=(OTHER, ACCOUNT))
+    worker.world.block -= 1
+    await worker.round()
+    worker.taken_by(after=0)
+    await worker.round()
+
+
+@cause(Code.TURN_LOST)
+async def the_first_recipient_did_it_before_a_look(worker: Worker) -> None:
+    worker.state(Code.NO_JOBS)
+    worker.add(recipients=(OTHER, ACCOUNT))
+    worker.world.block += 1
+    worker.set(
+        status=Accepted(
+            OTHER, Level.SIMULATED, DEV_SETUP, b"o" * 32, b"p" * 32, b"s" * 32, worker.world.block
+        )
+    )
+    worker.state(Code.NO_JOBS)
+
+
+@cause(Code.BUSY)
+async def the_claims_in_hand_leave_no_time(worker: Worker) -> None:
+    worker.jobs.policy = Policy(max_claims=0)
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+    worker.taken_by()
+    await worker.round()
+
+
+@cause(Code.CLAIMED_LATE)
+async def anothers_claim_was_in_a_block_before_ours(worker: Worker) -> None:
+    worker.add(recipients=(ACCOUNT, OTHER))
+    send = worker.chain.send
+
+    async def beaten(key: str, call: Call) -> Sent:
+        worker.taken_by(after=0)
+        return await send(key, call)
+
+    worker.chain.send = beaten  # type: ignore[method-assign]
+    await worker.round()
+    await worker.round()
+
+
+@cause(Code.POOR)
+async def the_account_is_poor(worker: Worker) -> None:
+    worker.world.balance = 5
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+    worker.taken_by()
+    await worker.round()
+
+
+@cause(Code.POOR)
+async def the_chain_calls_it_poor(worker: Worker) -> None:
+    worker.world.poor = True
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+    worker.taken_by()
+
+
+@cause(Code.ENVELOPE)
+async def the_client_sealed_something_else(worker: Worker) -> None:
+    worker.enclave.refuse["inspect"] = "commitment-mismatch"
+    worker.add()
+    await worker.round()
+    worker.refunded()
+
+
+@cause(Code.KEYS_GONE)
+async def the_enclave_was_restarted(worker: Worker) -> None:
+    worker.enclave.has_keys = False
+    worker.add()
+    await worker.round()
+    worker.refunded()
+
+
+@cause(Code.WORKED_BEFORE)
+async def the_enclave_has_worked_it_before(worker: Worker) -> None:
+    worker.add(recipients=(ACCOUNT, OTHER))
+    call = worker.enclave.call
+
+    async def worked(method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        found = await call(method, params, timeout_seconds)
+        return found | {"block": 3} if method == "inspect" else found
+
+    worker.enclave.call = worked  # type: ignore[method-assign]
+    await worker.round()
+    worker.taken_by()
+
+
+@cause(Code.ENCLAVE_FAILED)
+async def the_prover_failed(worker: Worker) -> None:
+    worker.enclave.refuse["work"] = "prover-failed"
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+    worker.taken_by()
+    await worker.round()
+
+
+@cause(Code.ENCLAVE_FAILED)
+async def the_model_was_quarantined(worker: Worker) -> None:
+    worker.enclave.refuse["work"] = "model-quarantined"
+    worker.add()
+    await worker.round()
+    await worker.round()
+
+
+@cause(Code.EXTRINSIC_LOST)
+async def the_claim_never_came_into_a_block(worker: Worker) -> None:
+    worker.add(recipients=(ACCOUNT, OTHER))
+
+    async def dead(key: str, call: Call) -> Sent:
+        worker.world.block += 64
+        raise ChainDown("its era is over") from ExtrinsicInvalid("its era is over", code="expired")
+
+    worker.chain.send = dead  # type: ignore[method-assign]
+    worker.head = await worker.chain.finalised()
+    await worker.jobs.discover()
+    await worker.jobs.start(worker.head, worker.worker, worker.stop)
+    await asyncio.wait(worker.jobs._driving.values())
+    worker.jobs._reap()
+    worker.taken_by()
+
+
+@cause(Code.EXTRINSIC_LOST)
+async def a_killed_process_left_a_claim_that_died(worker: Worker) -> None:
+    worker.add(recipients=(ACCOUNT, OTHER))
+    worker.state(Code.NO_JOBS)
+    worker.lost.append(Lost(f"claim:{worker.record.id.hex()}:1", "its era is over"))
+    worker.taken_by()
+    worker.state(Code.NO_JOBS)
+
+
+@cause(Code.RESULT_REFUSED)
+async def the_chain_refused_the_result(worker: Worker) -> None:
+    worker.add(recipients=(ACCOUNT, OTHER))
+    send = worker.chain.send
+
+    async def refused(key: str, call: Call) -> Sent:
+        return Sent(worker.world.block, "BadReceipt") if call.name == "complete" else await send(key, call)
+
+    worker.chain.send = refused  # type: ignore[method-assign]
+    await worker.round()
+    worker.taken_by()
+    await worker.round()
+
+
+@cause(Code.TOO_LATE)
+async def no_time_was_left_under_the_claim(worker: Worker) -> None:
+    record = worker.add(recipients=(ACCOUNT, OTHER), deadline=13)
+    worker.journal.see(record.id, MODEL.id)
+    for state in (State.INSPECTED, State.CLAIMING, State.CLAIMED, State.WORKING):
+        worker.journal.advance(record.id, state)
+    worker.set(status=claimed(ACCOUNT, worker.world.block, worker.world.block + 50))
+    await worker.round()
+    worker.taken_by()
+
+
+@cause(Code.LAPSED)
+async def the_claim_ran_out(worker: Worker) -> None:
+    record = worker.add(recipients=(ACCOUNT, OTHER))
+    worker.journal.see(record.id, MODEL.id)
+    for state in (State.INSPECTED, State.CLAIMING, State.CLAIMED, State.WORKING):
+        worker.journal.advance(record.id, state)
+    worker.set(status=claimed(ACCOUNT, worker.world.block, worker.world.block + 4))
+    worker.world.block += 10
+    await worker.round()
+    worker.taken_by()
+    await worker.round()
+
+
+@cause(Code.LAPSED)
+async def the_claim_has_run_out_and_nobody_took_it_back_yet(worker: Worker) -> None:
+    worker.add(status=claimed(ACCOUNT, worker.world.block, worker.world.block + 4))
+    worker.world.block += 10
+
+
+@cause(Code.REJECTED)
+async def the_contract_called_the_proof_false(worker: Worker) -> None:
+    worker.world.reject_proofs = True
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+    worker.taken_by()
+
+
+@cause(Code.FAULTY_PROOF)
+async def the_proof_was_none(worker: Worker) -> None:
+    worker.world.no_verdict = "FaultyProof"
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+
+
+@cause(Code.NO_VERDICT)
+async def the_chain_came_to_no_verdict(worker: Worker) -> None:
+    worker.world.no_verdict = "NoVerdict"
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+
+
+@cause(Code.STOPPING)
+async def it_was_handed_back_on_the_way_out(worker: Worker) -> None:
+    record = worker.add(recipients=(ACCOUNT, OTHER))
+    worker.journal.see(record.id, MODEL.id)
+    for state in (State.INSPECTED, State.CLAIMING, State.CLAIMED):
+        worker.journal.advance(record.id, state)
+    worker.set(status=claimed(ACCOUNT, worker.world.block, worker.world.block + 50))
+    worker.stop.set()
+    worker.jobs.hand_back()
+    await worker.round()
+    worker.taken_by()
+
+
+@cause(Code.OTHERS_FIRST)
+async def it_was_let_go_once_and_others_come_first(worker: Worker) -> None:
+    worker.world.others_first = True
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+
+
+@cause(Code.REFUNDED)
+async def the_client_took_it_back_before_its_turn(worker: Worker) -> None:
+    worker.state(Code.NO_JOBS)
+    worker.add(recipients=(OTHER, ACCOUNT))
+    worker.world.block += 1
+    worker.set(status=Refunded(worker.world.block))
+    worker.world.block += 9
+    worker.state(Code.NO_JOBS)
+
+
+@cause(Code.EXPIRED)
+async def the_registration_had_expired(worker: Worker) -> None:
+    worker.worker = replace(WORKER, expires_at=1)
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+    worker.taken_by()
+
+
+@cause(Code.ACCEPTED)
+async def it_was_done(worker: Worker) -> None:
+    worker.add()
+    await worker.round()
+
+
+@cause(Code.UNDER_WAY)
+async def it_is_in_hand(worker: Worker) -> None:
+    worker.enclave.refuse["work"] = "busy"
+    worker.add()
+    await worker.round()
+
+
+def barred_by(code: Code) -> None:
+    """What keeps a worker from every job, from before one came until another had done it."""
+
+    async def bring(worker: Worker) -> None:
+        worker.state(Code.NO_JOBS)
+        worker.state(code)
+        worker.world.block += 5
+        worker.add(recipients=(ACCOUNT, OTHER))
+        worker.state(code)
+        worker.taken_by(after=5)
+        worker.world.block += 5
+        worker.state(code)
+        worker.state(Code.NO_JOBS)
+
+    CAUSES.append((code, f"barred by {code}", bring))
+
+
+for code in (
+    Code.TCB, Code.MEASUREMENT, Code.REGISTRATION, Code.ENCLAVE_DOWN, Code.CHAIN_AWAY, Code.CHAIN_STALLED,
+    Code.NO_MODELS,
+):  # fmt: skip
+    barred_by(code)
+
+
+def closed_by(code: Code) -> None:
+    async def bring(worker: Worker) -> None:
+        worker.jobs.closed = Reason(code, "by the operator")
+        worker.add(recipients=(ACCOUNT, OTHER))
+        await worker.round()
+        worker.taken_by()
+        await worker.round()
+
+    CAUSES.append((code, f"closed by {code}", bring))
+
+
+closed_by(Code.DRAINING)
+closed_by(Code.BROKEN_CIRCUIT)
+closed_by(Code.CHAIN_STALLED)
+
+
+@cause(Code.NOT_RUNNING)
+async def the_daemon_did_not_run(worker: Worker) -> None:
+    worker.state(Code.NO_JOBS)
+    worker.end()
+    worker.world.block += 70
+    worker.add(recipients=(ACCOUNT, OTHER))
+    worker.taken_by(after=70)
+    worker.world.block += 70
+    worker.start()
+    worker.state(Code.NO_JOBS)
+
+
+@cause(Code.UNKNOWN)
+async def the_diary_was_lost(worker: Worker) -> None:
+    worker.add(recipients=(ACCOUNT, OTHER))
+    worker.taken_by(after=20)
+
+
+@cause(Code.UNKNOWN)
+async def it_was_down_for_a_part_of_the_time_only(worker: Worker) -> None:
+    worker.state(Code.NO_JOBS)
+    worker.add(recipients=(ACCOUNT, OTHER))
+    worker.world.block += 10
+    worker.state(Code.ENCLAVE_DOWN)
+    worker.taken_by(after=20)
+    worker.state(Code.ENCLAVE_DOWN)
+
+
+@cause(Code.UNKNOWN)
+async def it_was_declined_and_the_files_are_gone(worker: Worker) -> None:
+    worker.add(recipients=(ACCOUNT, OTHER), declined_by=(ACCOUNT,))
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Callable[[str], Worker]]:
+    made: list[Worker] = []
+
+    def make(name: str) -> Worker:
+        folder = tmp_path / name.replace(" ", "-")
+        folder.mkdir()
+        made.append(Worker(folder))
+        return made[-1]
+
+    yield make
+    for worker in made:
+        worker.end()
+
+
+async def test_each_of_the_causes_is_named_and_none_is_named_wrong(
+    workers: Callable[[str], Worker],
+) -> None:
+    assert len(CAUSES) >= 30
+    wrong, named = [], 0
+    for number, (code, name, bring) in enumerate(CAUSES):
+        worker = workers(f"{number} {name}")
+        await bring(worker)
+        found = worker.ask()
+        named += found.code is code
+        if found.code is not code and found.certain:
+            wrong.append(f"{name}: {found.code} ({found.detail}), not {code}")
+        assert (found.code is Code.UNKNOWN) is not found.certain
+    assert not wrong, "\n".join(wrong)
+    assert named >= len(CAUSES) - 1
+
+
+async def test_a_report_names_the_stretches_without_work_and_the_silence_between(
+    workers: Callable[[str], Worker],
+) -> None:
+    worker = workers("stretches")
+    for code, blocks in ((Code.NO_JOBS, 10), (Code.ENCLAVE_DOWN, 20), (Code.WORKING, 30)):
+        worker.state(code)
+        worker.world.block += blocks
+        worker.state(code)
+    worker.end()
+    worker.world.block += 500
+    worker.start()
+    worker.state(Code.NO_JOBS)
+    seen = diary.read(worker.folder / "diary.sqlite").stretches
+    found = why.stretches(seen, 0.0, float(worker.world.block), running=True)
+    codes = [one.code for one in found]
+    assert codes == [Code.NO_JOBS, Code.ENCLAVE_DOWN, Code.NOT_RUNNING, Code.NO_JOBS]
+    assert found[2].ended - found[2].began == 500
+
+
+def test_a_diary_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "diary.sqlite").mkdir()
+    book = Diary(tmp_path / "diary.sqlite")
+    book.note(b"j" * 32, Reason(Code.PRICE), None)
+    book.state(Reason(Code.NO_JOBS), None)
+    assert diary.read(tmp_path / "diary.sqlite") == diary.Pages()
+
+
+def test_the_same_reason_block_after_block_is_one_line(tmp_path: Path) -> None:
+    book = Diary(tmp_path / "diary.sqlite")
+    for number in range(100):
+        book.note(b"j" * 32, Reason(Code.BUSY, f"{number} ahead"), Head(number, bytes(32), 0))
+    assert len(diary.read(tmp_path / "diary.sqlite").notes) == 1
+
+
+def test_every_code_has_its_words() -> None:
+    assert set(MEANING) == set(Code)
