@@ -64,11 +64,13 @@ class Scene:
         self._stack = ExitStack()
         self._given = url
         self.devnet: Devnet | None = None
+        self.worker_url = self.client_url = ""
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         self._stack.callback(self._stop)
         self.start_chain()
+        self.worker_url, self.client_url = self.worker_url or self.url, self.client_url or self.url
         model = train()[0]
         self.artifact = compile_model(
             model.onnx, model.calibration, self.folder / "models" / "mlp", name="mlp", lane="groth16",
@@ -79,7 +81,7 @@ class Scene:
         self.client = self._client()
         config = self.folder / "worker.toml"
         config.write_text(CONFIG.format(
-            url=self.url, account=WORKER, publisher=PUBLISHER, data=self.folder / "data",
+            url=self.worker_url, account=WORKER, publisher=PUBLISHER, data=self.folder / "data",
             socket=self.sockets / "e", models=self.folder / "models",
         ))  # fmt: skip
         self.start_enclave()
@@ -148,7 +150,7 @@ class Scene:
         subprocess.run(run, check=True, capture_output=True, timeout=300)
 
     def _client(self) -> Client:
-        client = Client(self.url, HOSPITAL, development=True, state=self.folder / "client")
+        client = Client(self.client_url, HOSPITAL, development=True, state=self.folder / "client")
         return self._stack.enter_context(client)
 
     def _stop(self) -> None:

@@ -41,6 +41,8 @@ from proofward.zkml.hiding import require_hiding
 
 #: Least number of blocks until the deadline when the caller gives none.
 MIN_DEADLINE_BLOCKS = 60
+#: Models among which one is looked for by its name: anybody can make a chain have more.
+MAX_NAMED = 1_000
 #: Workers that a job is sealed to unless the caller says otherwise: enough that one may die, few that can
 #: read it.
 DEFAULT_RECIPIENTS = 3
@@ -200,16 +202,22 @@ class Client:
         return min(wanted, int(self.chain.constant("Jobs", "MaxDeadline")))
 
     def model(self, which: str | bytes) -> ModelRecord:
-        """A model, by id or by a name that only one unretired model has. Raises NotFound, Refused."""
+        """A model, by id or by a name that only one unretired model has, while the chain has few.
+
+        Raises NotFound, Refused (several of that name, or more models than are looked through).
+        """
         if isinstance(which, bytes) or which.startswith("0x"):
             name = hash32(which, "model")
             record = models.get(self.chain, name)
             if record is None:
                 raise NotFound(f"the chain has no model 0x{name.hex()}")
             return record
-        found = [
-            record for _, record in models.all(self.chain) if record.name == which and not record.retired
-        ]
+        found = models.named(self.chain, which, MAX_NAMED)
+        if found is None:
+            raise Refused(
+                f"the chain has more than {MAX_NAMED} models: a name is not looked for among so many; "
+                f"give the id of {which!r}"
+            )
         if not found:
             raise NotFound(f"the chain has no model named {which!r}; see `proofward model list`")
         if len(found) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any, Final
 
 from proofward.chain.client import SubstrateClient
@@ -100,8 +101,19 @@ def get(client: SubstrateClient, model: bytes, at: bytes | None = None) -> Model
 
 
 def all(client: SubstrateClient, at: bytes | None = None) -> list[tuple[bytes, ModelRecord]]:
-    """Every model ever published, retired ones included."""
+    """Every model ever published, retired ones included: for who lists them; others' entries cost it time."""
     return [(model, _record(model, value)) for model, value in client.iterate(PALLET, "Models", at=at)]
+
+
+def named(client: SubstrateClient, name: str, most: int) -> list[ModelRecord] | None:
+    """The unretired models of a name; None when the chain has more than `most` models, which anybody can
+    bring about.
+    """
+    seen = [*islice(client.iterate(PALLET, "Models"), most + 1)]
+    if len(seen) > most:
+        return None
+    records = [_record(model, value) for model, value in seen]
+    return [record for record in records if record.name == name and not record.retired]
 
 
 def live(

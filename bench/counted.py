@@ -1,0 +1,91 @@
+"""A chain's address that counts what is asked of it: a WebSocket proxy on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import Counter
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from proofward.chain.transport import MAX_MESSAGE
+
+_READS = ("state_", "childstate_", "archive_", "chainHead_")
+
+
+class Counted:
+    """Passes everything on between its own `url` and a chain's, and counts requests and bytes of answers by
+    method. What the chain sends without being asked is counted under its subscription's name.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream
+        self.url = ""
+        self.calls: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        self._started = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._ended: asyncio.Event
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._started.wait()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join()
+        self._loop.close()
+
+    def reads(self) -> tuple[int, int]:
+        """Requests that read state, and the bytes of their answers, so far."""
+        return tuple(  # type: ignore[return-value]
+            sum(count for method, count in counter.items() if method.startswith(_READS))
+            for counter in (self.calls, self.bytes)
+        )
+
+    async def _serve(self) -> None:
+        self._ended = asyncio.Event()
+        async with serve(self._connection, "127.0.0.1", 0, max_size=MAX_MESSAGE, compression=None) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            self.url = f"ws://127.0.0.1:{port}"
+            self._started.set()
+            await self._ended.wait()
+
+    async def _connection(self, near: ServerConnection) -> None:
+        async with connect(self.upstream, max_size=MAX_MESSAGE, compression=None, proxy=None) as far:
+            asked: dict[object, str] = {}
+            pumps = [
+                asyncio.create_task(self._outward(near, far, asked)),
+                asyncio.create_task(self._homeward(near, far, asked)),
+            ]
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            for pump in pumps:
+                pump.cancel()
+
+    async def _outward(self, near: ServerConnection, far: ClientConnection, asked: dict[object, str]) -> None:
+        with suppress(ConnectionClosed):
+            async for message in near:
+                request = json.loads(message)
+                asked[request.get("id")] = request["method"]
+                self.calls[request["method"]] += 1
+                await far.send(message)
+
+    async def _homeward(
+        self, near: ServerConnection, far: ClientConnection, asked: dict[object, str]
+    ) -> None:
+        with suppress(ConnectionClosed):
+            async for message in far:
+                answer = json.loads(message)
+                method = asked.pop(answer.get("id"), None) or str(answer.get("method"))
+                self.bytes[method] += len(message)
+                await near.send(message)
