@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: help demo test test-python test-rust ready cases ceremony fuzz soak check bench chain sim contracts weights omni-node eth-rpc docs lock setup clean
+.PHONY: help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench chain sim contracts weights omni-node eth-rpc docs lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,15 @@ sim: ## simulate the market on the real runtime, honest and hostile, for 10,000 
 
 weights: ## measure the pallets' weights and write weights.rs
 	bash chain/weights.sh
+
+explorer: explorer/node_modules/.ready ## bundle the explorer's site, and verify.html, which works from a disk
+	cd explorer && node_modules/.bin/tsc -p . && node build.mjs
+	@echo "built explorer/proofward_explorer/static; verify.html in it is whole by itself"
+
+explorer-test: setup explorer ## the explorer in headless Chromium, and its verifier against the library's
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y --no-install-recommends chromium; } \
+		|| { echo "Chromium is missing (Debian: apt-get install chromium)" >&2; exit 1; }
+	PROOFWARD_EXPLORER=1 $(BIN)/python -m pytest tests/explorer -s
 
 docs: setup ## the API reference from the docstrings, into build/docs
 	$(BIN)/python docs/reference.py build/docs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +11,9 @@ from proofward.evidence.bundle import ModelPart
 from proofward.protocol import Lane, model_id
 from proofward.zkml import LaneUnavailable, PublicArtifact, ZkmlError, load_public
 from proofward.zkml.contracts import check_code
+
+#: As a manifest names files; any other name could leave the folder, or be none to the file system.
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
 def model_checks(model: ModelPart, claimed: bytes) -> tuple[PublicArtifact | None, list[Check]]:
@@ -82,7 +86,7 @@ def _unpack(files: dict[str, bytes]) -> PublicArtifact:
     with TemporaryDirectory(prefix="proofward-bundle-") as folder:
         for name, data in files.items():
             plain = name.removeprefix("public/")
-            if "/" in plain or plain.startswith(".") or len(plain) > 64:
+            if not _PLAIN.fullmatch(plain):
                 raise ZkmlError(
                     f"the bundle names a file {name!r}, which is not public/NAME", code="bad-artifact"
                 )

@@ -271,6 +271,8 @@ def test_a_bundle_survives_its_file_and_a_damaged_file_is_refused(evidence: Evid
             load_bundle(path)
 
 
-def test_a_bundle_cannot_write_outside_its_folder(evidence: Evidence) -> None:
-    files = {**evidence.bundle.model.files, "public/../../escaped": b"x"}
+@pytest.mark.parametrize("name", ["../../escaped", ".", "", "a\0b", "\udcff", "A", "x" * 65, "a\n"])
+def test_a_bundle_cannot_write_outside_its_folder(name: str, evidence: Evidence) -> None:
+    """Nor end in anything but a failed check: the names are another's."""
+    files = {**evidence.bundle.model.files, f"public/{name}": b"x"}
     assert "model" in _failed(verify_bundle(_change(evidence.bundle, "model", files=files), DEV))

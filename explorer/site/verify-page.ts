@@ -1,0 +1,118 @@
+// The page that verifies a bundle offline, from file:// too. Nothing leaves it: its own policy forbids requests.
+
+import { checkList, checkRow, verdictBanner } from './ui/checks.js'
+import { fill, h } from './ui/dom.js'
+import { type Bundle, readBundle } from './verify/bundle.js'
+import { hex, hex0x } from './verify/bytes.js'
+import { policy } from './verify/policy.js'
+import { hash32 } from './verify/protocol.js'
+import { dateText } from './verify/times.js'
+import { verifyBundle } from './verify/verify.js'
+
+const MAX_FILE = 200 << 20
+
+interface Pins {
+  readonly genesis: string | null
+  readonly measurements: ReadonlySet<string> | null
+  readonly development: boolean
+}
+
+const field = (id: string): HTMLInputElement => document.getElementById(id) as HTMLInputElement
+
+function pinsOf(): Pins {
+  const genesis = field('genesis').value.trim()
+  const measurements = field('measurements')
+    .value.split(/[\s,]+/)
+    .filter(Boolean)
+  return {
+    genesis: genesis ? hex(hash32(genesis, 'a genesis hash')) : null,
+    measurements: measurements.length ? new Set(measurements.map((one) => hex(hash32(one, 'a measurement')))) : null,
+    development: field('development').checked,
+  }
+}
+
+let latest: File | null = null
+
+async function show(file: File): Promise<void> {
+  latest = file
+  const result = document.getElementById('result') as HTMLElement
+  fill(result, h('p', { role: 'status' }, `reading ${file.name}`))
+  try {
+    if (file.size > MAX_FILE) throw new Error(`the file has ${file.size} bytes: no bundle is so large`)
+    const pins = pinsOf()
+    const bundle = readBundle(await file.text())
+    await verifyInto(result, bundle, pins, file)
+  } catch (error) {
+    fill(
+      result,
+      h(
+        'div',
+        { class: 'verdict bad', role: 'alert', 'data-error': '' },
+        h('p', { class: 'verdict-word' }, 'cannot be read'),
+        h('p', {}, (error as Error).message),
+      ),
+    )
+  }
+}
+
+const painted = (): Promise<void> => new Promise((done) => setTimeout(done))
+
+async function verifyInto(result: HTMLElement, bundle: Bundle, pins: Pins, file: File): Promise<void> {
+  const rows = checkList()
+  const top = h('div', {}, h('p', { role: 'status' }, 'verifying'))
+  fill(result, top, facts(bundle, pins, file), h('h2', {}, 'Checks'), rows)
+  const started = performance.now()
+  const verdict = await verifyBundle(bundle, policy(pins), async (made) => {
+    rows.append(...made.map(checkRow))
+    await painted()
+  })
+  fill(top, verdictBanner(verdict, performance.now() - started))
+}
+
+function facts(bundle: Bundle, pins: Pins, file: File): HTMLElement {
+  const rows: [string, string][] = [
+    ['file', `${file.name}, ${file.size} bytes`],
+    ['job', hex0x(bundle.job.id)],
+    ['model', hex0x(bundle.job.model)],
+    ['worker', hex0x(bundle.result.worker)],
+    ['verified at', `${dateText(Math.floor(Date.now() / 1000))} by this machine's clock`],
+    ['pinned genesis', pins.genesis === null ? 'none' : `0x${pins.genesis}`],
+    ['pinned software', pins.measurements === null ? 'none' : [...pins.measurements].join(' ')],
+    ['development admitted', pins.development ? 'yes' : 'no'],
+  ]
+  return h(
+    'section',
+    { 'aria-label': 'Evidence' },
+    h('h2', {}, 'Evidence'),
+    h(
+      'dl',
+      { class: 'facts' },
+      rows.map(([name, value]) => [h('dt', {}, name), h('dd', { class: 'mono' }, value)]),
+    ),
+  )
+}
+
+const drop = document.getElementById('drop') as HTMLElement
+const input = field('file')
+input.addEventListener('change', () => input.files?.[0] && void show(input.files[0]))
+for (const name of ['dragenter', 'dragover']) {
+  drop.addEventListener(name, (event) => {
+    event.preventDefault()
+    drop.classList.add('over')
+  })
+}
+drop.addEventListener('dragleave', () => drop.classList.remove('over'))
+drop.addEventListener('drop', (event) => {
+  event.preventDefault()
+  drop.classList.remove('over')
+  const file = (event as DragEvent).dataTransfer?.files[0]
+  if (file) void show(file)
+})
+for (const id of ['genesis', 'measurements', 'development']) {
+  field(id).addEventListener('change', () => latest && void show(latest))
+}
+document.getElementById('print')?.addEventListener('click', () => {
+  // On paper nobody can open a line.
+  for (const one of document.querySelectorAll('details')) one.open = true
+  window.print()
+})

@@ -1,0 +1,33 @@
+// What the reader of evidence accepts, and what he knows from elsewhere: his pins.
+import { DEVELOPMENT_ROOTS, PRODUCTION_ROOTS, type TrustRoot } from './roots.js'
+
+export const BUNDLE_WORD = "the bundle's own word"
+
+export interface Policy {
+  /** Admit the development root, level `simulated` and `setup: dev`. */
+  readonly development: boolean
+  /** Pins the chain (hex); null: not pinned. */
+  readonly genesis: string | null
+  /** Pins the software of worker and setup (hex); null: not pinned. */
+  readonly measurements: ReadonlySet<string> | null
+  /** Models (hex) whose ceremony the reader's own chain certifies. */
+  readonly certified: ReadonlySet<string>
+  /** The reader's clock, Unix seconds: no evidence is younger. */
+  readonly now: number
+  /** Whose word an unproven statement is. */
+  readonly witness: string
+}
+
+export function policy(changes: Partial<Policy> = {}): Policy {
+  return {
+    development: false,
+    genesis: null,
+    measurements: null,
+    certified: new Set(),
+    now: Math.floor(Date.now() / 1000),
+    witness: BUNDLE_WORD,
+    ...changes,
+  }
+}
+
+export const rootsOf = (one: Policy): readonly TrustRoot[] => (one.development ? DEVELOPMENT_ROOTS : PRODUCTION_ROOTS)

@@ -1,0 +1,88 @@
+// Headless Chromium as the tests drive it: a step a line on standard input, an answer a line on standard output.
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { createInterface } from 'node:readline'
+import { chromium } from 'playwright-core'
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+// Chromium's own sandbox does not start as root; the pages are our own.
+const args = process.getuid?.() === 0 ? ['--no-sandbox'] : []
+const browser = await chromium.launch({ executablePath, args })
+
+let page
+let seen = { requests: [], errors: [], dialogs: 0 }
+
+const lines = () =>
+  page.$$eval('[data-check]', (rows) =>
+    rows.map((row) => [row.dataset.check, row.dataset.word, row.querySelector('.detail')?.textContent ?? '']),
+  )
+
+const steps = {
+  async open({ url, width = 1280, dark = false, offline = false }) {
+    await page?.context().close()
+    const colorScheme = dark ? 'dark' : 'light'
+    // Scripts of the tests (axe) run beside the page's policy; the policy of what the page itself does stays.
+    const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme, bypassCSP: false })
+    await context.setOffline(offline)
+    page = await context.newPage()
+    seen = { requests: [], errors: [], dialogs: 0 }
+    page.on('request', (request) => seen.requests.push(request.url()))
+    page.on('websocket', (socket) => seen.requests.push(socket.url()))
+    page.on('pageerror', (error) => seen.errors.push(error.message))
+    page.on('console', (message) => message.type() === 'error' && seen.errors.push(message.text()))
+    page.on('dialog', (dialog) => {
+      seen.dialogs += 1
+      return dialog.dismiss()
+    })
+    await page.goto(url)
+  },
+  async go({ hash }) {
+    await page.evaluate((to) => {
+      location.hash = to
+    }, hash)
+  },
+  fill: ({ selector, value }) => page.fill(selector, value),
+  check: ({ selector, on }) => page.setChecked(selector, on),
+  click: ({ selector }) => page.click(selector),
+  press: ({ key }) => page.keyboard.press(key),
+  wait: ({ selector, ms = 30_000 }) =>
+    page.waitForSelector(selector, { timeout: ms, state: 'attached' }).then(() => null),
+  text: ({ selector }) => page.textContent(selector),
+  texts: ({ selector }) => page.$$eval(selector, (all) => all.map((one) => one.textContent)),
+  evaluate: ({ script }) => page.evaluate(script),
+  screenshot: ({ path }) => page.screenshot({ path, fullPage: true }).then(() => null),
+  seen: () => seen,
+  /** Give a file to a page and hear what it comes to. */
+  async verify({ selector, name, content }) {
+    await page.evaluate(() => document.getElementById('result')?.replaceChildren())
+    const started = performance.now()
+    await page.setInputFiles(selector, { name, mimeType: 'application/json', buffer: Buffer.from(content) })
+    const end = await page.waitForSelector('[data-verdict],[data-error]', { timeout: 30_000 })
+    const ms = performance.now() - started
+    return { verdict: await end.getAttribute('data-verdict'), text: await end.textContent(), checks: await lines(), ms }
+  },
+  checks: lines,
+  /** axe's findings of the two worst kinds. */
+  async axe() {
+    const session = await page.context().newCDPSession(page)
+    await session.send('Runtime.evaluate', { expression: `${axe};0` })
+    const run = `axe.run({ resultTypes: ['violations'] }).then((found) => JSON.stringify(found.violations))`
+    const { result } = await session.send('Runtime.evaluate', { expression: run, awaitPromise: true })
+    return JSON.parse(result.value)
+      .filter((one) => ['serious', 'critical'].includes(one.impact))
+      .map((one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.target).join(' ')}`)
+  },
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { step, ...options } = JSON.parse(line)
+  let answer
+  try {
+    answer = { value: (await steps[step](options)) ?? null }
+  } catch (error) {
+    answer = { error: error.message }
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`)
+}
+await browser.close()

@@ -1,0 +1,60 @@
+// The site's verifier, asked from elsewhere: a case a line on standard input, a verdict a line on standard output.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
+
+const site = join(dirname(fileURLToPath(import.meta.url)), '..', 'site')
+const folder = mkdtempSync(join(tmpdir(), 'proofward-verifier-'))
+const outfile = join(folder, 'verifier.mjs')
+const parts = ['verify', 'bundle', 'bytes', 'check', 'collateral', 'dcap', 'manifest', 'policy', 'roots']
+const contents = parts.map((name) => `export * from './verify/${name}.ts'`).join('\n')
+await build({
+  stdin: { contents, resolveDir: site },
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  outfile,
+  logLevel: 'error',
+})
+const verifier = await import(pathToFileURL(outfile))
+rmSync(folder, { recursive: true })
+
+const refusing = (work) => {
+  try {
+    return work()
+  } catch (error) {
+    return { error: error.message }
+  }
+}
+
+async function bundle({ bundle, genesis, measurements, development, now }) {
+  const pins = { genesis, measurements: measurements && new Set(measurements), development, ...(now && { now }) }
+  try {
+    const verdict = await verifier.verifyBundle(verifier.readBundle(bundle), verifier.policy(pins))
+    const checks = verdict.checks.map((one) => ({ ...one, word: verifier.word(one) }))
+    return { word: verdict.word, checks }
+  } catch (error) {
+    return { error: error.message }
+  }
+}
+
+const answers = {
+  bundle,
+  quote: ({ quote, collateral, now, development }) =>
+    refusing(() => {
+      const roots = development ? verifier.DEVELOPMENT_ROOTS : verifier.PRODUCTION_ROOTS
+      const decoded = verifier.decodeCollateral(verifier.unhex(collateral))
+      const found = verifier.verifyQuote(verifier.unhex(quote), decoded, now, roots)
+      return { root: found.root.name, status: found.status, measurement: verifier.hex(found.quote.measurement) }
+    }),
+  manifest: ({ manifest }) => refusing(() => ({ name: verifier.parseManifest(verifier.unhex(manifest)).name })),
+  roots: () => ({ roots: verifier.DEVELOPMENT_ROOTS.map(({ name, level, der }) => [name, level, verifier.hex(der)]) }),
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const question = JSON.parse(line)
+  process.stdout.write(`${JSON.stringify(await answers[question.kind](question))}\n`)
+}
