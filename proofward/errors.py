@@ -53,6 +53,8 @@ ProofwardError
 ├─ RivalWorker
 ├─ RetireRefused
 ├─ ReportRefused
+├─ DrainRefused
+├─ BackupRefused
 ├─ ContributionRefused
 ├─ SetupRefused
 ├─ DemoFailed                     the demo's

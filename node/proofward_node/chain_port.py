@@ -73,6 +73,11 @@ class ChainPort:
         return 0 if self._client is None else self._client.calls
 
     @property
+    def connected(self) -> bool:
+        """Whether `connect` has succeeded."""
+        return self._client is not None
+
+    @property
     def _open(self) -> SubstrateClient:
         if self._client is None:
             raise ChainDown(f"not connected to {self._url}")

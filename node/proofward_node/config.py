@@ -181,6 +181,11 @@ class NodeConfig(_Section):
         return self.worker.data_dir / "journal.sqlite"
 
     @property
+    def hold(self) -> Path:
+        """The file that says why nothing new is claimed, while there is one."""
+        return self.worker.data_dir / "hold.json"
+
+    @property
     def diary(self) -> Path:
         """The database of reasons, for people's questions."""
         return self.worker.data_dir / "diary.sqlite"

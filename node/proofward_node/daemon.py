@@ -34,6 +34,7 @@ from proofward_node.enclave_link import (
     artefacts,
     enclave_command,
 )
+from proofward_node.holding import Holding
 from proofward_node.jobs import Jobs
 from proofward_node.journal import HELD, Journal, JournalError, State
 from proofward_node.metrics import HttpServer, Metrics
@@ -196,6 +197,7 @@ class Node:
     _refusal: Reason | None = None
     _head: Head | None = None
     diary: Diary = field(init=False)
+    holding: Holding = field(init=False)
 
     def __post_init__(self) -> None:
         worker, enclave = self.config.worker, self.config.enclave
@@ -203,6 +205,7 @@ class Node:
             blocks=self.config.chain.stall_blocks, seconds=self.config.chain.stall_seconds
         )
         self.diary = Diary(self.config.diary)
+        self.holding = Holding(self.config.hold, self.journal)
         self.jobs = Jobs(
             self.chain,
             self.enclave,
@@ -215,7 +218,7 @@ class Node:
                 worker.margin_blocks,
                 enclave.work_timeout_seconds,
             ),
-            on_outcome=self.metrics.outcome,
+            on_outcome=self._outcome,
             on_reason=lambda job, reason: self.diary.note(job, reason, self._head),
             on_seconds=lambda stage, seconds: self.metrics.stage.labels(stage).observe(seconds),
         )
@@ -375,6 +378,7 @@ class Node:
         """One finalised block: registration and models are seen to, and jobs set going. What they wait for
         goes on beside the rounds.
         """
+        await self.holding.apply(self.jobs, self.serving)
         self._gauges()
         held = self.jobs.held() is not None
         if not self.enclave.up and not held:
@@ -432,6 +436,10 @@ class Node:
         self._models_at = head.number
         self.metrics.balance.set(await self.chain.balance() / 10**12)
 
+    def _outcome(self, name: str) -> None:
+        self.metrics.outcome(name)
+        self.holding.outcome(name)
+
     def _state(self) -> Reason:
         """What the worker is at after a round: the first thing that keeps it from work, or the work."""
         if self.jobs.stalled is not None:
@@ -456,6 +464,7 @@ class Node:
         self.metrics.claims.set(len(self.journal.entries(*HELD)))
         self.metrics.chain_calls.set(self.chain.calls)
         self.metrics.models.set(len(self.jobs.models))
+        self.metrics.hold(self.jobs.closed)
 
     def _show(self, worker: WorkerRecord, head: Head) -> None:
         left = (worker.expires_at - head.time_ms) / 1000

@@ -21,10 +21,11 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from proofward.database import NewerSchema, migrate
 from proofward.errors import ProofwardError
@@ -49,6 +50,8 @@ SCHEMA = (
         "CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, updated)",
     ),
 )
+#: In `meta` of a journal that goes on elsewhere: the id of the backup that it left with.
+MOVED = "moved"
 #: Finished jobs kept for `worker status`; older ones are deleted.
 KEEP_DONE = 10_000
 
@@ -153,6 +156,12 @@ class Journal:
             raise JournalError(
                 f"journal {path} is not usable ({error}); restore it from a backup or move it away"
             ) from error
+        if (gone := self.get_meta(MOVED)) is not None:
+            self.close()
+            raise JournalError(
+                f"journal {path} was moved away with backup {gone.decode(errors='replace')}: run that one, "
+                "or bring it back with `proofward worker restore`"
+            )
         if held not in (None, identity):
             self.close()
             raise JournalError(
@@ -326,6 +335,19 @@ def peek(path: Path) -> list[Entry]:
             database.close()
     except sqlite3.DatabaseError as error:
         raise JournalError(f"journal {path} is not readable ({error})") from error
+
+
+def select(path: Path, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query over a database that another process may hold open; none when it cannot be read."""
+    if not path.is_file():
+        return []
+    with suppress(sqlite3.Error):
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            return database.execute(query).fetchall()
+        finally:
+            database.close()
+    return []
 
 
 def _entry(row: sqlite3.Row) -> Entry:

@@ -15,9 +15,12 @@ from prometheus_client.exposition import choose_encoder
 
 from proofward.chain import Finality
 from proofward_node.artefacts import PublicArtefacts
+from proofward_node.reasons import Code, Reason
 
 #: Seconds after which a chain that brings no new block counts as unhealthy.
 STALE_SECONDS = 60.0
+#: Why a worker may claim nothing new until somebody acts.
+HOLDS = (Code.DRAINING, Code.STOPPING, Code.BROKEN_CIRCUIT)
 
 
 @dataclass
@@ -51,9 +54,16 @@ class Metrics:
         self.expires = gauge("registration_expires_seconds", "Chain time left until the registration expires")
         self.claims = gauge("claims_held", "Claims that this node holds")
         self.models = gauge("models_served", "Published models that this node serves")
+        self.holding = Gauge(
+            "proofward_holding", "1 while nothing new is claimed, by reason", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
+        for code in HOLDS:
+            self.holding.labels(code.value).set(0)
         self.balance = gauge("free_balance_units", "Free balance of the worker's account, in UNIT")
         self._head_seen = self.clock()
         self._stall: str | None = None
+        self._hold: Reason | None = None
 
     def saw_finality(self, finality: Finality) -> None:
         """Note how finality stands."""
@@ -68,6 +78,12 @@ class Metrics:
             self._head_seen = self.clock()
         self.head.set(number)
         self.chain_up.set(1)
+
+    def hold(self, reason: Reason | None) -> None:
+        """Note why nothing new is claimed, or that it is."""
+        self._hold = reason
+        for code in HOLDS:
+            self.holding.labels(code.value).set(int(reason is not None and reason.code is code))
 
     def lost_chain(self) -> None:
         """Note that the chain did not answer."""
@@ -96,6 +112,8 @@ class Metrics:
             "registered": "the chain holds no valid registration",
         }
         found = [said[name] for name, good in self.health().items() if not good]
+        if self._hold is not None:
+            found.append(str(self._hold))
         if not self.models._value.get():
             found.append(
                 "no model is served: enclave.models holds none that is published, or worker.publishers and "

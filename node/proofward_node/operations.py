@@ -21,7 +21,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def register(groups: Groups) -> None:
     """Add the verbs to `proofward worker`."""
-    groups.worker.command("why")(why)
+    for verb in (why, drain, resume, backup, restore):
+        groups.worker.command(verb.__name__)(verb)
 
 
 def why(
@@ -105,6 +106,107 @@ def _check(path: Path, chain: str, as_json: bool) -> None:
             f"says {held.findings} things: its operator's word, not the enclave's",
         ],
     )
+
+
+def drain(
+    config: ConfigOption,
+    now: Annotated[
+        bool,
+        typer.Option("--now", help="Hand back claims without a proof; leave what only this worker may do."),
+    ] = False,
+    timeout: Annotated[str, typer.Option(help="How long to wait: 90s, 30m, 1h.")] = "30m",
+    as_json: JsonOption = False,
+) -> None:
+    """Take nothing new, finish what is held, and say when it is safe to stop the worker and its enclave.
+
+    The hold stays, through restarts, until `worker resume`. Exit code 5: not safe in time.
+
+    Example: proofward worker drain --config worker.toml
+    """
+    from proofward_node import draining
+    from proofward_node.config import load
+
+    with reporting(as_json):
+        hold, standing = draining.drain(
+            load(config), now=now, seconds=_seconds(timeout), progress=lambda text: note(as_json, text)
+        )
+        emit(
+            as_json,
+            {"safe": True, "hold": hold.id, "running": standing.running},
+            ["safe to stop: nothing is held, nothing on its way; `proofward worker resume` takes work again"],
+        )
+
+
+def resume(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """End a drain, or close the circuit again after lost claims were looked at.
+
+    Example: proofward worker resume --config worker.toml
+    """
+    from proofward_node import draining
+    from proofward_node.config import load
+
+    with reporting(as_json):
+        hold = draining.resume(load(config))
+        value = None if hold is None else {"code": hold.code, "detail": hold.detail, "since": hold.since}
+        emit(
+            as_json,
+            {"ended": value},
+            ["it was not held" if hold is None else f"no longer held: {hold.reason}"],
+        )
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    config: ConfigOption,
+    move: Annotated[
+        bool, typer.Option("--move", help="End the original: it goes on where the backup is restored.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy journal, outbox, diary and hold; the daemon may run, unless they are moved.
+
+    The key file is not in it, nor any key of the enclave.
+
+    Example: proofward worker backup /backup/worker-1 --config worker.toml
+    """
+    from proofward_node.backup import backup as make
+    from proofward_node.config import load
+
+    with reporting(as_json):
+        made = make(load(config), folder, move=move)
+        emit(
+            as_json,
+            {"folder": str(made.folder), "id": made.id, "files": made.files, "moved": made.moved},
+            [f"backup   {made.folder} ({made.id}): {', '.join(made.files)}"]
+            + (["moved    the daemon does not start on the original again"] if made.moved else []),
+        )
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="The backup's folder.")],
+    config: ConfigOption,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="The original of this copy can never start again.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put a journal that is there aside, as .replaced.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a backup in place: once, of this account, never beside an original that may run.
+
+    Example: proofward worker restore /backup/worker-1 --config worker.toml
+    """
+    from proofward_node.backup import restore as bring
+    from proofward_node.config import load
+
+    with reporting(as_json):
+        done = bring(load(config), folder, lost=lost, replace=replace)
+        emit(
+            as_json,
+            {"folder": str(done.folder), "id": done.id, "files": done.files},
+            [f"restored {done.id}: {', '.join(done.files)}"],
+        )
 
 
 __all__ = ["ConfigOption", "Exit", "register"]

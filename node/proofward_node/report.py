@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from proofward_node import diary, why
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import NodeConfig
 from proofward_node.enclave_link import EnclaveDown, EnclaveLink
-from proofward_node.journal import Entry, JournalError, peek
+from proofward_node.journal import Entry, JournalError, peek, select
 from proofward_node.ports import ChainDown, Head
 from proofward_node.status import health
 from proofward_node.why import Finding, Known, Lost
@@ -157,7 +156,7 @@ def _entries(path: Path, gaps: list[str]) -> dict[bytes, Entry]:
 
 def _identity(path: Path) -> bytes:
     """Genesis and account of a journal, 64 bytes of zeros when it does not say."""
-    row = _select(path, "SELECT value FROM meta WHERE key = 'identity'")
+    row = select(path, "SELECT value FROM meta WHERE key = 'identity'")
     return bytes(row[0][0]) if row else bytes(64)
 
 
@@ -165,23 +164,11 @@ def _lost(path: Path) -> dict[bytes, list[Lost]]:
     """By job: what was signed for it and is dead."""
     found: dict[bytes, list[Lost]] = {}
     query = "SELECT key, error FROM outbox WHERE state = 'dead' ORDER BY id DESC LIMIT 10000"
-    for key, error in _select(path, query):
+    for key, error in select(path, query):
         parts = str(key).split(":")
         with suppress(ValueError, IndexError):
             found.setdefault(bytes.fromhex(parts[1]), []).append(Lost(str(key), str(error)))
     return found
-
-
-def _select(path: Path, query: str) -> list[Any]:
-    if not path.is_file():
-        return []
-    with suppress(sqlite3.Error):
-        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            return database.execute(query).fetchall()
-        finally:
-            database.close()
-    return []
 
 
 def _running(said: dict[str, Any]) -> bool | None:

@@ -50,6 +50,8 @@ class Serving:
     models: dict[bytes, ModelRecord] = field(default_factory=dict)
     _declared: dict[bytes, int] = field(default_factory=dict)
     _refused_at: int | None = None
+    paused: bool = False
+    """Whether clients are told that nothing is served: nobody then seals to keys that are about to end."""
     left: dict[bytes, Reason] = field(default_factory=dict)
     """Why models that were looked at are not served."""
 
@@ -105,7 +107,9 @@ class Serving:
         """
         if self._refused_at is not None and head.number < self._refused_at + RETRY_BLOCKS:
             return
-        calls = _changes(self._declared, self.models, self.offer.min_price)
+        # a retired model stays: nobody can submit to it, and its queue is found by it
+        kept = {model: record for model, record in self.models.items() if record.retired or not self.paused}
+        calls = _changes(self._declared, kept, self.offer.min_price)
         if not calls:
             return
         call = calls[0] if len(calls) == 1 else attestation.batch(calls)

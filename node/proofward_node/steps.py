@@ -147,10 +147,7 @@ class Steps:
     def _obstacle(self, record: JobRecord, worker: WorkerRecord, head: Head, ahead: int = 0) -> Reason | None:
         """Why the job is not claimed now, with `ahead` others to be proved first. `on_reason` is told."""
         entry = self.journal.get(record.id)
-        closed = self.closed
-        if closed is not None and closed.code is Code.DRAINING and only_ours(record, self.chain.account):
-            closed = None  # its client has nobody else, and the keys that open it end with this enclave
-        closed = self.stalled or closed
+        closed = self._closed_for(record)
         found = obstacle(
             record,
             self.models.get(record.model),
@@ -169,6 +166,12 @@ class Steps:
         if found is not None:
             self.on_reason(record.id, found)
         return found
+
+    def _closed_for(self, record: JobRecord) -> Reason | None:
+        closed = self.closed
+        if closed is not None and closed.code is Code.DRAINING and only_ours(record, self.chain.account):
+            closed = None  # its client has nobody else, and the keys that open it end with this enclave
+        return self.stalled or closed
 
     def _note(self, job: bytes, code: Code, detail: str = "") -> None:
         self.on_reason(job, Reason(code, detail))
@@ -231,7 +234,7 @@ class Steps:
 
     async def _intend_claim(self, record: JobRecord, worker: WorkerRecord, stop: asyncio.Event) -> bool:
         obstacle = stop.is_set() or self._obstacle(record, worker, await self.chain.finalised())
-        if obstacle or not await self._can_pay(record):
+        if obstacle or not await self._can_pay(record) or self._closed_for(record) is not None:
             self.journal.advance(record.id, State.SEEN)
             return False
         self.journal.advance(record.id, State.CLAIMING)
@@ -418,6 +421,9 @@ class Steps:
             log.info("lapse-refused", error=sent.error)
         if entry.state not in (State.SEEN, State.DECLINING):
             return self._lost(entry, record)
+        if sent.error is None:  # one that the journal did not know
+            self._note(entry.job, Code.LAPSED)
+            self.on_outcome("lapsed")
         return False
 
     def hand_back(self) -> list[Entry]:

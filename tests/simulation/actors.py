@@ -35,6 +35,7 @@ from proofward.protocol import (
 from proofward.protocol.enclave import EnclaveError
 from proofward_node.choice import Policy
 from proofward_node.enclave_link import EnclaveDown
+from proofward_node.holding import Holding
 from proofward_node.jobs import Jobs
 from proofward_node.journal import HELD, Journal
 from proofward_node.ports import ChainDown, Head, Sent
@@ -360,6 +361,7 @@ class Enclave:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.generation, self.up = 1, True
+        self.quote = b"q"
         self.life = 0
         self.epochs: dict[int, dict[bytes, Any]] = {}
         self._bench = asyncio.Lock()
@@ -417,7 +419,7 @@ class Enclave:
             "hpke_key": hpke_key(self.machine.account, self.life, epoch),
             "receipt_key": _receipt_key(self.machine.account, self.life, epoch),
             "possession": b"p" * 64,
-            "quote": b"q",
+            "quote": self.quote,
             "collateral": None,
         }
 
@@ -451,6 +453,7 @@ class Worker(Machine):
         self.journal: DiskJournal | None = None
         self.jobs: Jobs | None = None
         self.exits: list[str] = []
+        self.hold = folder / "hold.json"
 
     def enclave_dies(self) -> None:
         self.enclave.die()
@@ -480,12 +483,15 @@ class Worker(Machine):
         jobs = self.jobs = Jobs(chain, self.enclave, journal, Policy(expected_seconds=2.0))
         serving = Serving(chain, Offer(publishers=frozenset({MODEL.publisher}), max_bond=10**12))
         registration = Registration(chain, self.enclave, journal, "", 150, 60, _no_collateral)
+        holding = Holding(self.hold, journal)
+        jobs.on_outcome = holding.outcome
         await self._patiently(lambda: self._begin(chain, jobs))
         seen = -1
         while True:
             try:
                 head = await chain.finalised()
                 if head.number != seen:
+                    await holding.apply(jobs, serving)
                     await self._round(head, jobs, serving, registration)
                     seen = head.number
             except ChainDown:

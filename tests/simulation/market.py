@@ -43,6 +43,7 @@ class Market:
     ended: list[tuple[int, str, bytes]] = field(default_factory=list)
     cuts: list[tuple[int, str, bytes, bytes, Claimed]] = field(default_factory=list)
     fees: Counter[bytes] = field(default_factory=Counter)
+    allowed: tuple[bytes, ...] = (b"q",)
 
     @property
     def total(self) -> int:
@@ -52,7 +53,7 @@ class Market:
         """The state on its own: what happens to it is no part of this one's history."""
         return Market(
             Counter(self.free), Counter(self.held), self.pot, dict(self.jobs), dict(self.sealed),
-            dict(self.workers), dict(self.serving),
+            dict(self.workers), dict(self.serving), allowed=self.allowed,
         )  # fmt: skip
 
     def include(self, who: bytes, call: Call, block: int) -> tuple[str | None, tuple[Event, ...]]:
@@ -265,13 +266,16 @@ class Market:
         before = self.workers.get(who)
         if not now - QUOTE_BLOCKS <= args["block"] < now:
             raise Refused("StaleQuote")
+        if args["quote"] not in self.allowed:
+            raise Refused("MeasurementNotAllowed")
         if before is None:
             self._hold(who, STAKE)
         elif args["epoch"] <= before.epoch:
             raise Refused("EpochNotNewer")
         self.workers[who] = replace(
             before or WORKER, account=who, epoch=args["epoch"], hpke_key=args["hpke_key"],
-            receipt_key=args["receipt_key"], expires_at=now * 1000 + REGISTERED_MS,
+            receipt_key=args["receipt_key"], measurement=sha256(args["quote"]),
+            expires_at=now * 1000 + REGISTERED_MS,
             previous=None if before is None else PreviousEpoch(before.epoch, before.receipt_key),
         )  # fmt: skip
         return []
