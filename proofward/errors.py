@@ -20,7 +20,8 @@ ProofwardError
 │     ├─ AccountError
 │     ├─ ContractReverted
 │     ├─ ContractFailed
-│     └─ DevnetError
+│     ├─ DevnetError
+│     └─ LightError
 ├─ ZkmlError                      compiling, loading, proving, verifying a model
 │  ├─ ArtifactError
 │  ├─ InputRangeError

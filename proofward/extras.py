@@ -21,6 +21,7 @@ EXTRAS = {
     "py_ecc": "ezkl",
     "rlp": "web3",
     "scipy": "publish",
+    "smoldot_light": "light",
     "web3": "web3",
 }
 

@@ -39,6 +39,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.chain.ethereum": ("proofward.chain", "proofward.logs", "proofward.protocol"),
     "proofward.tables": ("proofward.errors", "proofward.extras"),
     "proofward.devnet": ("proofward.chain", "proofward.processes", "proofward.checkout"),
+    "proofward.light": ("proofward.chain", "proofward.extras", "proofward.processes"),
     "proofward.evidence": (
         "proofward.errors",
         "proofward.attestation",
@@ -50,6 +51,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.errors",
         "proofward.evidence",
         "proofward.chain",
+        "proofward.light",
         "proofward.attestation",
         "proofward.zkml",
         "proofward.protocol",

@@ -151,6 +151,11 @@ class SubstrateClient:
         return self._transport.url
 
     @property
+    def witness(self) -> str:
+        """Whose word a read is."""
+        return f"the word of the node at {self.url}, without proof"
+
+    @property
     def calls(self) -> int:
         """Requests made so far."""
         return self._transport.calls + (self._feed.calls if self._feed is not None else 0)

@@ -24,6 +24,7 @@ SPEC = checkout.part("chain/spec/proofward-dev.json")
 PURPOSES = {
     "ezkl": "for the ezkl lane",
     "fhir": "to read FHIR Observations and Bundles as tables",
+    "light": "to read a chain by proofs, without a server: verify --light",
     "publish": "to compile, publish and audit models",
     "web3": "to speak Ethereum's JSON-RPC to the chain",
 }

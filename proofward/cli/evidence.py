@@ -41,6 +41,14 @@ def verify(
     measurement: Annotated[
         list[str] | None, typer.Option(help="Pin the software of worker and setup (may be repeated).")
     ] = None,
+    light: Annotated[
+        Path | None,
+        typer.Option(help="Read the chain of this spec by proofs, as a light client; no node is believed."),
+    ] = None,
+    boot_node: Annotated[
+        list[str] | None,
+        typer.Option(help="A peer to ask with --light instead of the spec's, /ip4/…/p2p/…; repeatable."),
+    ] = None,
     dev: DevOption = False,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
@@ -48,6 +56,8 @@ def verify(
     """Verify a job from the chain, a bundle offline, or a proof file alone: one line a check.
 
     Examples: proofward verify 0x1f… --artifact build/models/mlp/public --export job.bundle --dev
+
+              proofward verify 0x1f… --artifact build/models/mlp/public --light spec.json
 
               proofward verify job.bundle --genesis 0x9a… --measurement 0x3c… --dev
 
@@ -64,6 +74,8 @@ def verify(
             measurements=measurement or [],
             development=dev,
             chain=chain,
+            light=light,
+            boot_nodes=boot_node or (),
         )
         value = {
             "accepted": verdict.accepted,

@@ -54,7 +54,7 @@ class Client:
     """A client of one chain. Use it as a context manager, or `close` it.
 
     Args:
-        url: ws:// address of a node.
+        url: ws:// address of a node, or a chain that is open already, such as a light client's.
         signer: `//Name` (development) or the path of a key file (mode 0600); None for reading only.
         development: admit the development root, level `simulated` and `setup: dev`. Only where the chain
             itself says that it is a development chain, else Refused.
@@ -67,7 +67,7 @@ class Client:
 
     def __init__(
         self,
-        url: str,
+        url: str | SubstrateClient,
         signer: str | None = None,
         *,
         development: bool = False,
@@ -75,12 +75,12 @@ class Client:
         state: str | Path | None = None,
     ) -> None:
         self._keypair = None if signer is None else accounts.keypair_of(signer)
-        self.chain = SubstrateClient.connect(url)
+        self.chain = SubstrateClient.connect(url) if isinstance(url, str) else url
         self.development = development
         if development and self.chain.chain_type != "Development":
-            kind = self.chain.chain_type
+            kind, where = self.chain.chain_type, self.chain.url
             self.chain.close()
-            raise Refused(f"the chain at {url} is {kind}, not a development chain; leave out --dev")
+            raise Refused(f"the chain at {where} is {kind}, not a development chain; leave out --dev")
         self._state = Path(state) if state is not None else default_directory()
         self.store = JobStore(self._state, self.chain.genesis)
         self.artifacts = Artifacts(Path(path) for path in artifacts)
@@ -139,13 +139,13 @@ class Client:
         what is sealed), InputRangeError, DispatchError, ChainError (`finality-stalled`: nothing was sent).
         """
         self._signer()  # who has no account hears of that first
-        self.chain.require_finality()
         demand = Demand(
             self.min_level if min_level is None else min_level,
             self.development if allow_dev_setup is None else allow_dev_setup,
             price,
         )
         record, public, folder = self._open_model(model, artifact, demand)
+        self.chain.require_finality()
         choices = self._workers(record, demand, recipients)
         if verify_workers:
             self._verify_workers([choice.record for choice in choices])
@@ -410,7 +410,7 @@ class Client:
             genesis=self.chain.genesis,
             measurements=frozenset(chain_attestation.measurements(self.chain)),
             certified=frozenset({model} if ceremony else ()),
-            witness=f"the word of the node at {self.chain.url}, without proof",
+            witness=self.chain.witness,
         )
 
     # inside ---------------------------------------------------------------------------------------

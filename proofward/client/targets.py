@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from proofward.chain import SubstrateClient
 from proofward.check import Check, said
 from proofward.client.client import Client
 from proofward.client.ids import hash32
@@ -14,6 +15,7 @@ from proofward.errors import NotFound, Refused
 from proofward.evidence import proof_file
 from proofward.evidence.bundle import load_bundle, save_bundle
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
+from proofward.light.client import LightClient
 from proofward.zkml import ArtifactError, load_public
 from proofward.zkml.hiding import hides
 
@@ -29,17 +31,23 @@ def verify(
     measurements: Sequence[str],
     development: bool,
     chain: str,
+    light: Path | None = None,
+    boot_nodes: Sequence[str] = (),
 ) -> Verdict:
-    """Verify what `target` names: a job on the chain, or a bundle or proof file.
+    """Verify what `target` names: a job on the chain, or a bundle or proof file. With `light`, a chain spec,
+    the chain is read by proofs, from `boot_nodes` when they are given, and the node at `chain` is not asked.
 
     Raises Refused, NotFound, BundleError, ZkmlError, ChainError.
     """
     path = Path(target)
     if path.exists() or not _JOB_ID.match(target):
+        if light is not None:
+            raise Refused("--light is for a job on the chain; a file is read from no chain", code="usage")
         if export is not None:
             raise Refused("--export is for a job on the chain; a file is evidence already", code="usage")
         return _verify_file(path, artifact, _policy(development, genesis, measurements))
-    with Client(chain, development=development) as client:
+    source = chain if light is None else LightClient.open(light, boot_nodes=tuple(boot_nodes))
+    with Client(source, development=development) as client:
         bundle = client.bundle(target, artifact=artifact)
         if export is not None:
             save_bundle(bundle, export)
@@ -49,7 +57,19 @@ def verify(
             genesis=asked.genesis or policy.genesis,
             measurements=asked.measurements or policy.measurements,
         )
-        return verify_bundle(bundle, policy)
+        verdict = verify_bundle(bundle, policy)
+        return replace(verdict, checks=(*verdict.checks, _reading(client.chain)))
+
+
+def _reading(chain: SubstrateClient) -> Check:
+    """How the chain was read."""
+    if not isinstance(chain, LightClient):
+        return said("reading", f"{chain.witness}; --light SPEC has it proved")
+    reading = chain.reading
+    if not reading.fresh:
+        told = f"{reading}: peers may hold back newer blocks, or this machine's clock is wrong"
+        return Check("reading", None, f"light client, {told}")
+    return Check("reading", True, f"light client, {reading}; no server is believed")
 
 
 def _policy(development: bool, genesis: str | None, measurements: Sequence[str]) -> Policy:
