@@ -41,6 +41,7 @@ ProofwardError
 │  ├─ JobRefunded
 │  └─ JobTimeout
 ├─ BundleError
+├─ BadProof                       of a final header, or of the state under it
 ├─ FetchError                     a server does not have an artefact, or has another one
 ├─ MissingExtra                   a package that only some need is not installed
 ├─ TableError

@@ -35,6 +35,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.zkml.groth16.program": ("proofward.zkml.errors",),
     "proofward.zkml.groth16.compiler": ("proofward.check", "proofward.zkml", "proofward.zkml.groth16"),
     "proofward.attestation": ("proofward.errors", "proofward.protocol", "proofward.check"),
+    "proofward.consensus": ("proofward.errors", "proofward.protocol"),
     "proofward.chain": ("proofward.errors", "proofward.database", "proofward.logs", "proofward.protocol"),
     "proofward.chain.ethereum": ("proofward.chain", "proofward.logs", "proofward.protocol"),
     "proofward.tables": ("proofward.errors", "proofward.extras"),
@@ -43,6 +44,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.evidence": (
         "proofward.errors",
         "proofward.attestation",
+        "proofward.consensus",
         "proofward.zkml",
         "proofward.protocol",
         "proofward.check",
@@ -50,6 +52,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.client": (
         "proofward.errors",
         "proofward.evidence",
+        "proofward.consensus",
         "proofward.chain",
         "proofward.light",
         "proofward.attestation",

@@ -49,6 +49,10 @@ def verify(
         list[str] | None,
         typer.Option(help="A peer to ask with --light instead of the spec's, /ip4/…/p2p/…; repeatable."),
     ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="The chain's raw spec: its authorities must have finalised the evidence."),
+    ] = None,
     dev: DevOption = False,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
@@ -60,6 +64,8 @@ def verify(
               proofward verify 0x1f… --artifact build/models/mlp/public --light spec.json
 
               proofward verify job.bundle --genesis 0x9a… --measurement 0x3c… --dev
+
+              proofward verify job.bundle --genesis 0x9a… --measurement 0x3c… --spec consortium.json
 
               proofward verify proof.json --artifact build/models/mlp/public
     """
@@ -76,6 +82,7 @@ def verify(
             chain=chain,
             light=light,
             boot_nodes=boot_node or (),
+            spec=spec,
         )
         value = {
             "accepted": verdict.accepted,

@@ -367,10 +367,13 @@ class Client:
         return self.artifacts.find(wanted)[0]
 
     def bundle(
-        self, job: Job | str | bytes, *, artifact: str | Path | None = None, out: Path | None = None
-    ) -> Bundle:
-        """A job's evidence as a bundle, written to `out` when given. Raises NotFound, Refused, JobRefunded,
-        BundleError.
+        self, job: Job | str | bytes, *, artifact: str | Path | None = None, out: Path | None = None,
+        inclusion: bool = False,
+    ) -> Bundle:  # fmt: skip
+        """A job's evidence as a bundle, written to `out` when given: then with the chain's proof of its
+        state, where the chain finalises by GRANDPA, which may take some blocks.
+
+        Raises NotFound, Refused, JobRefunded, BundleError.
         """
         name = job_bytes(job)
         record, _ = accepted_job(self.chain, name)
@@ -383,7 +386,7 @@ class Client:
         if artifact is not None and Path(artifact).is_dir():
             self.artifacts.add(Path(artifact))
         public, _ = self.artifacts.find(model.manifest_hash)
-        bundle = collect(self.chain, name, public)
+        bundle = collect(self.chain, name, public, inclusion=inclusion or out is not None)
         if out is not None:
             save_bundle(bundle, out)
         return bundle

@@ -9,6 +9,7 @@ from proofward.chain.pallets.jobs import Accepted, Delivery, JobRecord, Refunded
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.errors import JobRefunded
+from proofward.client.inclusion import prove
 from proofward.client.workers import collateral_of, registration
 from proofward.errors import NotFound, Refused
 from proofward.evidence.bundle import (
@@ -52,8 +53,13 @@ def delivered(client: SubstrateClient, record: JobRecord) -> Delivery:
     return found
 
 
-def collect(client: SubstrateClient, job: bytes, public: PublicArtifact) -> Bundle:
-    """The bundle of an accepted job. Raises NotFound, JobRefunded, Refused."""
+def collect(
+    client: SubstrateClient, job: bytes, public: PublicArtifact, *, inclusion: bool = False
+) -> Bundle:
+    """The bundle of an accepted job; with `inclusion` the chain's own proof of it, where it has GRANDPA.
+
+    Raises NotFound, JobRefunded, Refused, ChainError.
+    """
     record, verdict = accepted_job(client, job)
     model = models.get(client, record.model)
     if model is None:
@@ -96,7 +102,11 @@ def collect(client: SubstrateClient, job: bytes, public: PublicArtifact) -> Bund
             attestation=QuotePart(quote=found.quote, collateral=found.collateral, time=found.time),
         ),
         setup_evidence=_setup_evidence(client, model),
-    )
+        inclusion=prove(
+            client, job=job, model=record.model, lane=model.lane, measurement=worker.measurement,
+            block=verdict.block,
+        ) if inclusion else None,
+    )  # fmt: skip
 
 
 def _model(client: SubstrateClient, model: ModelRecord, public: PublicArtifact, block: int) -> ModelPart:

@@ -11,9 +11,10 @@ from proofward.chain import SubstrateClient
 from proofward.check import Check, said
 from proofward.client.client import Client
 from proofward.client.ids import hash32
+from proofward.consensus import genesis_authorities
 from proofward.errors import NotFound, Refused
 from proofward.evidence import proof_file
-from proofward.evidence.bundle import load_bundle, save_bundle
+from proofward.evidence.bundle import load_bundle
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 from proofward.light.client import LightClient
 from proofward.zkml import ArtifactError, load_public
@@ -31,11 +32,14 @@ def verify(
     measurements: Sequence[str],
     development: bool,
     chain: str,
+    spec: Path | None = None,
     light: Path | None = None,
     boot_nodes: Sequence[str] = (),
 ) -> Verdict:
-    """Verify what `target` names: a job on the chain, or a bundle or proof file. With `light`, a chain spec,
-    the chain is read by proofs, from `boot_nodes` when they are given, and the node at `chain` is not asked.
+    """Verify what `target` names: a job on the chain, or a bundle or proof file. `spec` is the raw spec of
+    the reader's chain: with it the evidence must prove that the chain's final state holds the job. With
+    `light`, a chain spec too, the chain is read by proofs, from `boot_nodes` when they are given, and the
+    node at `chain` is not asked.
 
     Raises Refused, NotFound, BundleError, ZkmlError, ChainError.
     """
@@ -45,17 +49,16 @@ def verify(
             raise Refused("--light is for a job on the chain; a file is read from no chain", code="usage")
         if export is not None:
             raise Refused("--export is for a job on the chain; a file is evidence already", code="usage")
-        return _verify_file(path, artifact, _policy(development, genesis, measurements))
+        return _verify_file(path, artifact, _policy(development, genesis, measurements, spec))
     source = chain if light is None else LightClient.open(light, boot_nodes=tuple(boot_nodes))
     with Client(source, development=development) as client:
-        bundle = client.bundle(target, artifact=artifact)
-        if export is not None:
-            save_bundle(bundle, export)
-        asked, policy = _policy(development, genesis, measurements), client.policy(bundle.job.model)
+        bundle = client.bundle(target, artifact=artifact, out=export, inclusion=spec is not None)
+        asked, policy = _policy(development, genesis, measurements, spec), client.policy(bundle.job.model)
         policy = replace(
             policy,
             genesis=asked.genesis or policy.genesis,
             measurements=asked.measurements or policy.measurements,
+            authorities=asked.authorities,
         )
         verdict = verify_bundle(bundle, policy)
         return replace(verdict, checks=(*verdict.checks, _reading(client.chain)))
@@ -72,11 +75,18 @@ def _reading(chain: SubstrateClient) -> Check:
     return Check("reading", True, f"light client, {reading}; no server is believed")
 
 
-def _policy(development: bool, genesis: str | None, measurements: Sequence[str]) -> Policy:
+def _policy(development: bool, genesis: str | None, measurements: Sequence[str], spec: Path | None) -> Policy:
     make = Policy.for_development if development else Policy
+    authorities = None if spec is None else genesis_authorities(spec)
+    if spec is not None and authorities is None:
+        raise Refused(
+            f"the chain of {spec} has no GRANDPA: nobody can prove what its state holds; leave --spec out",
+            code="no-finality",
+        )
     return make(
         genesis=None if genesis is None else hash32(genesis, "genesis"),
         measurements=frozenset(hash32(one, "measurement") for one in measurements) or None,
+        authorities=authorities,
     )
 
 

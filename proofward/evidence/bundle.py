@@ -45,6 +45,8 @@ Long = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=65_536)]
 """A sealed output or collateral."""
 Code = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=1 << 20)]
 FileBytes = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=64 << 20)]
+Header = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=1 << 18)]
+Justification = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=1 << 20)]
 LevelName = Annotated[str, Field(pattern="^(simulated|hardware)$")]
 LaneName = Annotated[str, Field(pattern="^(ezkl|groth16)$")]
 BlockNumber = Annotated[int, Field(ge=0, lt=2**32)]
@@ -138,6 +140,24 @@ class WorkerPart(_Part):
     attestation: QuotePart
 
 
+class ChangePart(_Part):
+    """A block that changed the authorities: its header (SCALE) and the old ones' justification of it."""
+
+    header: Header
+    justification: Justification
+
+
+class InclusionPart(_Part):
+    """A final block's header (SCALE) with GRANDPA's justification, the changes of authorities before it since
+    the chain's beginning, and nodes of its state's trie.
+    """
+
+    header: Header
+    justification: Justification
+    changes: list[ChangePart] = Field(max_length=256)
+    nodes: list[Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=1 << 20)]] = Field(max_length=512)
+
+
 class Bundle(_Part):
     """The whole file."""
 
@@ -149,6 +169,8 @@ class Bundle(_Part):
     worker: WorkerPart
     setup_evidence: SetupPart | None = None
     """The quote of an attested setup."""
+    inclusion: InclusionPart | None = None
+    """The chain's own proof; None from a chain without GRANDPA."""
 
 
 def load_bundle(path: Path) -> Bundle:

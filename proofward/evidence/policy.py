@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS, TrustRoot
+from proofward.consensus import Authorities
 from proofward.protocol import Level
 
 BUNDLE_WORD = "the bundle's own word"
@@ -19,7 +20,8 @@ class Policy:
     `measurements` the software of the worker and of the enclave that made the model's keys: without both no
     verdict is better than `consistent, not anchored`. `certified` names the models whose ceremony
     the reader's own chain certifies. `now` is the reader's clock (Unix seconds; None: this machine's): no
-    evidence is younger.
+    evidence is younger. `authorities` are the first of the reader's chain, out of its spec: with them a
+    bundle must prove that the chain's final state holds it.
     `witness` says whose word an unproven statement is.
     """
 
@@ -30,6 +32,7 @@ class Policy:
     measurements: Collection[bytes] | None = None
     certified: Collection[bytes] = ()
     now: int | None = None
+    authorities: Authorities | None = None
     witness: str = BUNDLE_WORD
 
     @classmethod

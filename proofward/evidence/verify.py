@@ -12,6 +12,7 @@ from dataclasses import replace
 from proofward.attestation import AttestationError, Collateral, WorkerRecord, verify_worker
 from proofward.check import Check, said
 from proofward.evidence.bundle import Bundle
+from proofward.evidence.inclusion import inclusion_checks
 from proofward.evidence.model import contract_check, model_checks, proof_check
 from proofward.evidence.policy import Policy
 from proofward.evidence.setup import setup_checks
@@ -49,6 +50,7 @@ def verify_bundle(bundle: Bundle, policy: Policy | None = None) -> Verdict:
         *setup_checks(bundle, policy),
         _level(bundle, policy),
         *order_checks(bundle, policy),
+        *inclusion_checks(bundle, policy),
         said("client", f"0x{job.client.hex()}, who may be anybody: {policy.witness}"),
     ]
     return Verdict(bundle.job.id, _flags(bundle), tuple(checks))

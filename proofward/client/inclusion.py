@@ -1,0 +1,112 @@
+"""A proof, out of a chain with GRANDPA, that its state says what a bundle says: for who was not there."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from proofward.chain import SubstrateClient
+from proofward.chain.errors import RpcError
+from proofward.consensus import Change, decode_header
+from proofward.errors import NotFound
+from proofward.evidence.bundle import ChangePart, InclusionPart
+from proofward.evidence.inclusion import keys
+from proofward.protocol.scale import Reader, compact
+from proofward.protocol.types import Lane
+
+STEPS: Final = 64
+"""Blocks in which a justification is looked for: GRANDPA leaves one every eight, and at each change."""
+MAX_CHANGES: Final = 256
+_GRANDPA: Final = "FRNK"
+_FINALITY_PROOFS: Final = "grandpa_proveFinality"
+
+
+def prove(
+    client: SubstrateClient, *, job: bytes, model: bytes, lane: Lane, measurement: bytes, block: int,
+    patience: float = 60.0,
+) -> InclusionPart | None:  # fmt: skip
+    """The proof at a final block not before `block`, the verdict's; None from a node that has no GRANDPA.
+
+    Waits up to `patience` seconds for GRANDPA to justify such a block. Raises NotFound when the node has no
+    such block, or no longer the older proofs; RpcError, ChainUnreachable.
+    """
+    if _FINALITY_PROOFS not in client.rpc("rpc_methods")["methods"]:
+        return None
+    number, at, justification = _justified(client, block, patience)
+    wanted = [f"0x{key.hex()}" for key in keys(job=job, model=model, lane=lane, measurement=measurement)]
+    nodes = client.rpc("state_getReadProof", wanted, at)["proof"]
+    return InclusionPart(
+        header=_header(client, at),
+        justification=justification,
+        changes=[
+            ChangePart(header=change.header, justification=change.justification)
+            for change in _changes(client, number)
+        ],
+        nodes=[_unhex(node) for node in nodes],
+    )
+
+
+def _justified(client: SubstrateClient, block: int, patience: float) -> tuple[int, str, bytes]:
+    """The newest final block with a justification: its number, hash and justification."""
+    deadline = time.monotonic() + patience
+    seen = block - 1
+    while True:
+        head = client.finalised_head().number
+        for number in range(head, max(seen, head - STEPS), -1):
+            at = f"0x{client.block_hash(number).hex()}"
+            for engine, justification in client.rpc("chain_getBlock", at).get("justifications") or ():
+                if _engine(engine) == _GRANDPA:
+                    return number, at, _unhex(justification)
+        seen = max(seen, head)
+        if time.monotonic() > deadline:
+            raise NotFound(
+                f"GRANDPA justified no block from {block} on within {patience:g} s (the chain is at {head}): "
+                "is its finality stalled?"
+            )
+        client.wait_block(head + 1, timeout=patience)
+
+
+def _changes(client: SubstrateClient, before: int) -> list[Change]:
+    """Every block before `before` that changed the authorities, in order."""
+    found: list[Change] = []
+    number = 1
+    while client.query("Grandpa", "CurrentSetId", at=client.block_hash(before)) > len(found):
+        try:
+            proof = _unhex(client.rpc(_FINALITY_PROOFS, number))
+        except RpcError as error:
+            raise NotFound(
+                f"the node has no proof of change {len(found)} of the authorities: {error}"
+            ) from None
+        at, justification = proof[:32], _justification(proof)
+        header = _header(client, f"0x{at.hex()}")
+        decoded = decode_header(header)
+        if decoded.next_authorities is None or decoded.number >= before or len(found) >= MAX_CHANGES:
+            raise NotFound(f"the node does not prove change {len(found)} of the authorities")
+        found.append(Change(header, justification))
+        number = decoded.number + 1
+    return found
+
+
+def _justification(proof: bytes) -> bytes:
+    """Out of a `FinalityProof { block: H256, justification: Vec<u8>, unknown_headers: Vec<Header> }`."""
+    reader = Reader(proof)
+    reader.take(32)
+    return reader.take(reader.count(1 << 20, 1))
+
+
+def _header(client: SubstrateClient, at: str) -> bytes:
+    """A header as it is hashed, from its JSON."""
+    header = client.rpc("chain_getHeader", at)
+    logs = header["digest"]["logs"]
+    return b"".join([
+        _unhex(header["parentHash"]), compact(int(header["number"], 16)), _unhex(header["stateRoot"]),
+        _unhex(header["extrinsicsRoot"]), compact(len(logs)), *map(_unhex, logs),
+    ])  # fmt: skip
+
+
+def _engine(value: Any) -> str:
+    return bytes(value).decode("ascii", "replace") if isinstance(value, list) else str(value)
+
+
+def _unhex(value: Any) -> bytes:
+    return bytes(value) if isinstance(value, list) else bytes.fromhex(value.removeprefix("0x"))

@@ -1,0 +1,23 @@
+"""What a chain with GRANDPA proves of itself to a reader who trusts none of its nodes: final headers, and
+state under their roots. Everything here is computed from bytes; nothing is fetched.
+"""
+
+from proofward.consensus.authorities import Authorities, Change, follow, genesis_authorities
+from proofward.consensus.errors import BadProof
+from proofward.consensus.grandpa import check_justification
+from proofward.consensus.header import Header, decode_header
+from proofward.consensus.trie import StorageProof, map_key, value_key
+
+__all__ = [
+    "Authorities",
+    "BadProof",
+    "Change",
+    "Header",
+    "StorageProof",
+    "check_justification",
+    "decode_header",
+    "follow",
+    "genesis_authorities",
+    "map_key",
+    "value_key",
+]

@@ -1,0 +1,222 @@
+"""That the chain's final state says what a bundle says: the job's record, the model's, the lane's contract
+and the allow-list, under the root of a header that GRANDPA finalised.
+
+The records are laid out as in the pallets (chain/pallets/{jobs,models,attestation}); a chain whose runtime
+lays them out otherwise is refused, not guessed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from proofward.check import Check, said
+from proofward.consensus import (
+    Authorities,
+    BadProof,
+    Change,
+    Header,
+    StorageProof,
+    check_justification,
+    decode_header,
+    follow,
+    map_key,
+    value_key,
+)
+from proofward.evidence.bundle import Bundle, InclusionPart
+from proofward.evidence.policy import Policy
+from proofward.protocol import Lane, Level, ProtocolError, Setup, keccak256, scale, sha256
+from proofward.protocol.types import SCALE_LANE, SCALE_LEVEL, SCALE_SETUP
+
+_H256, _U128 = scale.fixed(32), scale.fixed(16)
+_ACCOUNTS = scale.vec(_H256, 8)
+_CLAIMED = scale.Record(
+    "Claimed", {"worker": _H256, "claimed_at": scale.U32, "lapses_at": scale.U32, "bond": _U128}
+)
+_ACCEPTED = scale.Record(
+    "Accepted",
+    {
+        "worker": _H256,
+        "level": SCALE_LEVEL,
+        "setup": SCALE_SETUP,
+        "output_commitment": _H256,
+        "proof_hash": _H256,
+        "sealed_output_hash": _H256,
+        "block": scale.U32,
+    },
+)
+JOB: Final = scale.Record(
+    "Job",
+    {
+        "client": _H256,
+        "model": _H256,
+        "input_commitment": _H256,
+        "sealed_hash": _H256,
+        "recipients": _ACCOUNTS,
+        "price": _U128,
+        "deposit": _U128,
+        "record_deposit": _U128,
+        "deadline": scale.U32,
+        "min_level": SCALE_LEVEL,
+        "allow_dev_setup": scale.U8,
+        "submitted_at": scale.U32,
+        "attempts": scale.U32,
+        "rejected_by": _ACCOUNTS,
+        "released_by": _ACCOUNTS,
+        "declined_by": _ACCOUNTS,
+        "status": scale.enum(
+            {
+                "Queued": None,
+                "Claimed": _CLAIMED,
+                "Accepted": _ACCEPTED,
+                "Refunded": scale.Record("Refunded", {"block": scale.U32}),
+            }
+        ),
+    },
+)
+_TERMS = scale.Record("Terms", {"price": _U128, "share": scale.U32, "bond": _U128, "claim_blocks": scale.U32})
+_GROUNDS = scale.Record("Grounds", {"root": _H256, "measurement": _H256, "platform": _H256})
+MODEL: Final = scale.Record(
+    "Model",
+    {
+        "publisher": _H256,
+        "name": scale.byte_vec(64),
+        "weights_digest": _H256,
+        "manifest_hash": _H256,
+        "input_shape": scale.vec(scale.U32, 8),
+        "batch": scale.U32,
+        "lane": SCALE_LANE,
+        "vk_hash": _H256,
+        "key_hash": _H256,
+        "circuit_digest": _H256,
+        "terms": _TERMS,
+        "setup": SCALE_SETUP,
+        "grounds": scale.option(_GROUNDS),
+        "evidence_hash": scale.option(_H256),
+        "published_at": scale.U32,
+        "retired_at": scale.option(scale.U32),
+        "deposit": _U128,
+    },
+)
+_CONTRACT = scale.Record("VerifierContract", {"address": scale.fixed(20), "code_hash": _H256})
+
+
+def keys(*, job: bytes, model: bytes, lane: Lane, measurement: bytes) -> list[bytes]:
+    """What the proof must cover, as storage keys: the genesis hash, which the chain keeps for good, its time,
+    job, model, the lane's contract, the measurement.
+    """
+    return [
+        map_key("System", "BlockHash", bytes(4), "twox_64_concat"),
+        value_key("Timestamp", "Now"),
+        map_key("Jobs", "Jobs", job),
+        map_key("Models", "Models", model),
+        map_key("Models", "Verifiers", bytes([lane.value]), "twox_64_concat"),
+        map_key("Attestation", "Measurements", measurement, "identity"),
+    ]
+
+
+def inclusion_checks(bundle: Bundle, policy: Policy) -> list[Check]:
+    """Who finalised, and whether the state is the bundle's. Without the reader's authorities (`--spec`) both
+    are the bundle's own word; with them, a bundle without a proof is not enough.
+    """
+    part, authorities = bundle.inclusion, policy.authorities
+    if part is None:
+        detail = "the bundle proves nothing of the chain's state: its chain or node had no proof to give"
+        return [Check("inclusion", None, detail) if authorities else said("inclusion", detail)]
+    if authorities is None:
+        return [said("inclusion", "a proof of the chain's state is here and unread: give the chain's --spec")]
+    try:
+        header, told = _final(part, authorities)
+    except BadProof as error:
+        return [Check("finality", False, error.message)]
+    try:
+        differing = [*_differences(bundle, StorageProof(header.state_root, part.nodes))]
+    except (BadProof, ProtocolError) as error:
+        return [told, Check("inclusion", False, error.message)]
+    if differing:
+        return [told, Check("inclusion", False, f"the chain's state differs: {', '.join(differing)}")]
+    where = f"job, model, contract and measurement are in the state of block {header.number}"
+    return [told, Check("inclusion", True, where)]
+
+
+def _final(part: InclusionPart, authorities: Authorities) -> tuple[Header, Check]:
+    header = decode_header(part.header)
+    now = follow(authorities, (Change(one.header, one.justification) for one in part.changes))
+    weight = check_justification(part.justification, header, now.voters, now.set_id)
+    total = sum(weight for _, weight in now.voters)
+    told = f"block {header.number}, by {weight} of {total} authorities of set {now.set_id}"
+    return header, Check("finality", True, told)
+
+
+def _differences(bundle: Bundle, proof: StorageProof) -> Iterator[str]:
+    """What the state says otherwise, by name. Raises BadProof, ProtocolError."""
+    job, model = bundle.job, bundle.model
+    lane = Lane.from_label(model.lane)
+    wanted = keys(job=job.id, model=job.model, lane=lane, measurement=bundle.worker.measurement)
+    genesis, now, of_job, of_model, contract, allowed = map(proof.value, wanted)
+    if genesis != bundle.chain.genesis:
+        yield "the genesis hash"
+    if now is None or 1_000 * bundle.worker.attestation.time > int.from_bytes(now, "little"):
+        yield "the time, which is before the quote's"
+    yield from _of_job(bundle, of_job)
+    yield from _of_model(bundle, of_model)
+    code = keccak256(model.contract_code)
+    if contract is None or _CONTRACT.decode(contract) != {"address": model.verifier, "code_hash": code}:
+        yield "the lane's contract"
+    if allowed is None:
+        yield "the measurement, which is not on the allow-list"
+
+
+def _of_job(bundle: Bundle, stored: bytes | None) -> Iterator[str]:
+    job, result = bundle.job, bundle.result
+    if stored is None:
+        yield "there is no such job"
+        return
+    record = JOB.decode(stored)
+    expected: dict[str, Any] = {
+        "client": job.client,
+        "model": job.model,
+        "input_commitment": job.input_commitment,
+        "min_level": Level.from_label(job.min_level).name.capitalize(),
+        "allow_dev_setup": int(job.allow_dev_setup),
+        "deadline": job.deadline,
+        "submitted_at": job.submitted_at,
+    }
+    yield from _unequal("the job's", expected, record)
+    if not isinstance(record["status"], dict) or "Accepted" not in record["status"]:
+        yield "the job is not accepted"
+        return
+    verdict = {
+        "worker": result.worker,
+        "level": Level.from_label(result.level).name.capitalize(),
+        "setup": Setup.decode(result.setup).scale_value(),
+        "output_commitment": result.output_commitment,
+        "proof_hash": sha256(result.proof),
+        "sealed_output_hash": sha256(result.sealed_output),
+        "block": result.block,
+    }
+    yield from _unequal("the verdict's", verdict, record["status"]["Accepted"])
+
+
+def _of_model(bundle: Bundle, stored: bytes | None) -> Iterator[str]:
+    model = bundle.model
+    if stored is None:
+        yield "there is no such model"
+        return
+    expected = {
+        "publisher": model.publisher,
+        "name": model.name.encode(),
+        "weights_digest": model.weights_digest,
+        "manifest_hash": model.manifest_hash,
+        "lane": Lane.from_label(model.lane).name.capitalize(),
+        "vk_hash": model.vk_hash,
+        "key_hash": model.key_hash,
+        "circuit_digest": model.circuit_digest,
+    }
+    yield from _unequal("the model's", expected, MODEL.decode(stored))
+
+
+def _unequal(whose: str, expected: dict[str, Any], record: dict[str, Any]) -> Iterator[str]:
+    for name, value in expected.items():
+        if record[name] != value:
+            yield f"{whose} {name.replace('_', ' ')}"
