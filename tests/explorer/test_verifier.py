@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proofward.attestation import DEVELOPMENT_ROOTS, AttestationError, Collateral, verify_quote
-from proofward.evidence.bundle import Bundle
+from proofward.evidence.bundle import Bundle, ChangePart, InclusionPart
 from proofward.evidence.policy import Policy
 from proofward.evidence.verify import Outcome, Verdict, verify_bundle
 from proofward.protocol import Level, Setup, SetupKind
@@ -21,6 +21,10 @@ from tests.attestation.test_quotes import DAY, NOW, QUOTE_FAULTS, fixture, sampl
 from tests.client.test_verification import ATTESTED, FAULTS, _change, _setup_quote
 from tests.evidence import Evidence, pinned
 from tests.explorer.site import ask
+
+PROOF = InclusionPart(
+    header=bytes(97), justification=b"", changes=[ChangePart(header=b"h", justification=b"j")], nodes=[b"n"]
+)
 
 
 def question(bundle: Bundle, policy: Policy) -> dict[str, Any]:
@@ -69,6 +73,7 @@ def variants(evidence: Evidence) -> list[tuple[str, Bundle, Policy]]:
         ("ceremony", ceremony, good),
         ("setup of no kind", _change(real, "result", setup=b"\x07"), good),
         ("setup of no bytes", _change(real, "result", setup=b""), good),
+        ("with the chain's proof, unread", real.model_copy(update={"inclusion": PROOF}), good),
         ("names to be escaped", _change(real, "chain", name='it\'s "x"\n\u202e<b>\\', type="\x00"), good),
     ]
 

@@ -61,6 +61,19 @@ export interface Bundle {
     readonly attestation: QuotePart
   }
   readonly setupEvidence: (QuotePart & { readonly blockHash: Uint8Array }) | null
+  /** The chain's own proof of its state: its form is checked here, what it shows by `proofward verify --spec`. */
+  readonly inclusion: InclusionPart | null
+}
+
+/** A header (SCALE) and GRANDPA's justification of it. */
+export interface FinalBlock {
+  readonly header: Uint8Array
+  readonly justification: Uint8Array
+}
+
+export interface InclusionPart extends FinalBlock {
+  readonly changes: readonly FinalBlock[]
+  readonly nodes: readonly Uint8Array[]
 }
 
 /** A bundle that cannot be read; says where and why. */
@@ -130,6 +143,12 @@ class Part {
     return value
   }
 
+  list(name: string, most: number): unknown[] {
+    const value = this.get(name)
+    if (!Array.isArray(value) || value.length > most) fail(this.path(name), `a list of at most ${most} is needed`)
+    return value
+  }
+
   entries(name: string): [string, unknown][] {
     return Object.entries(this.part(name).fields)
   }
@@ -182,8 +201,22 @@ export function readBundle(source: string): Bundle {
     model: modelOf(top.part('model')),
     worker: workerOf(top.part('worker')),
     setupEvidence: top.has('setup_evidence') ? setupOf(top.part('setup_evidence')) : null,
+    inclusion: top.has('inclusion') ? inclusionOf(top.part('inclusion')) : null,
   })
 }
+
+function inclusionOf(part: Part): InclusionPart {
+  const changes = part.list('changes', 256).map((one, i) => justified(Part.of(part.path(`changes.${i}`), one)))
+  const nodes = part.list('nodes', 512).map((one) => bytesOf(part.path('nodes'), one, 0, 1 << 20))
+  return part.done({ ...final(part), changes, nodes })
+}
+
+const final = (part: Part): FinalBlock => ({
+  header: part.bytes('header', 0, 1 << 18),
+  justification: part.bytes('justification', 0, 1 << 20),
+})
+
+const justified = (part: Part): FinalBlock => part.done(final(part))
 
 const chainOf = (part: Part): Bundle['chain'] =>
   part.done({ genesis: part.hash('genesis'), name: part.text('name', 128), type: part.text('type', 32) })

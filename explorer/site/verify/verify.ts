@@ -15,6 +15,9 @@ import { orderChecks } from './times.js'
 import { type Verdict, verdictOf } from './verdict.js'
 import { workerChecks } from './worker.js'
 
+const UNREAD = "a proof of the chain's state is here and unread: give the chain's --spec"
+const UNPROVEN = "the bundle proves nothing of the chain's state: its chain or node had no proof to give"
+
 /**
  * Check everything that a bundle claims. Never throws for bad evidence: a check fails.
  * `told` hears of each group of checks as it is made, and the page may paint in between.
@@ -39,6 +42,7 @@ export async function verifyBundle(
     () => setupChecks(bundle, policy),
     () => [levelCheck(bundle, policy)],
     () => orderChecks(bundle, policy),
+    () => [said('inclusion', bundle.inclusion ? UNREAD : UNPROVEN)],
     () => [said('client', `0x${hex(bundle.job.client)}, who may be anybody: ${policy.witness}`)],
   ]
   const checks: Check[] = []
