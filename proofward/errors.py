@@ -59,6 +59,9 @@ ProofwardError
 ├─ BackupRefused
 ├─ ContributionRefused
 ├─ SetupRefused
+├─ IndexUnusable                  the explorer's
+├─ BadQuestion
+├─ SiteMissing
 ├─ DemoFailed                     the demo's
 └─ NotRefused
 """

@@ -16,6 +16,7 @@ PACKAGES = {
     "proofward_node": "node",
     "proofward_enclave": "enclave_runtime",
     "proofward_demo": "demo",
+    "proofward_explorer": "explorer",
 }
 OURS = (*PACKAGES, "tests", "bench")
 
@@ -83,6 +84,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "proofward_node.verbs": ("proofward_node", "proofward"),
     "proofward_node.operations": ("proofward_node", "proofward"),
+    "proofward_explorer": (
+        "proofward.errors",
+        "proofward.logs",
+        "proofward.database",
+        "proofward.protocol",
+        "proofward.chain",
+        "proofward.zkml",
+    ),
+    "proofward_explorer.verbs": ("proofward_explorer", "proofward"),
     # its attacker signs quotes as the simulator does
     "proofward_demo": ("proofward", "proofward_enclave.providers", "proofward_enclave.measure"),
 }

@@ -1,0 +1,1 @@
+"""The explorer: an index of finalised blocks, and the site's server. Read-only, and believed by nobody."""

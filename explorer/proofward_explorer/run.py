@@ -1,0 +1,117 @@
+"""The explorer in the foreground: the indexer on a thread, the server on this one."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from proofward.chain import SubstrateClient
+from proofward.errors import ProofwardError
+from proofward.zkml import load_public
+from proofward_explorer.indexer import Indexer
+from proofward_explorer.server import Site, node_origin, static_files
+from proofward_explorer.store import IndexUnusable, open_reader
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the chain is, where the index is kept, and where the site is served."""
+
+    chain: str
+    index: Path
+    host: str = "127.0.0.1"
+    port: int = 8090
+    node: str | None = None
+    """What readers' browsers ask at first; None: the same node."""
+    artefacts: Sequence[Path] = ()
+    rebuild: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What is served, and of which chain."""
+
+    url: str
+    genesis: bytes
+    block: int | None
+
+
+def artefact_folders(paths: Sequence[Path]) -> dict[str, Path]:
+    """Public folders by the manifest's hash. Raises ZkmlError."""
+    found = {}
+    for path in paths:
+        public = load_public(path)
+        found[public.manifest_hash.hex()] = path / "public" if (path / "public").is_dir() else path
+    return found
+
+
+def explore(settings: Settings, ready: Callable[[Ready], None]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises ChainUnreachable, IndexUnusable, SiteMissing, BadQuestion (the node's address), ZkmlError.
+    """
+    static = static_files()
+    artefacts = artefact_folders(settings.artefacts)
+    node = settings.node or settings.chain
+    node_origin(node)
+    with SubstrateClient.connect(settings.chain) as client:
+        indexer = Indexer(client, settings.index, rebuild=settings.rebuild)
+        failures: list[ProofwardError] = []
+        try:
+            reader = open_reader(settings.index)
+            site = Site(reader, node=node, static=static, artefacts=artefacts)
+            asyncio.run(_serve(settings, site, indexer, failures, client.genesis, ready))
+            reader.close()
+        finally:
+            indexer.close()
+        if failures:
+            raise failures[0]
+
+
+async def _serve(
+    settings: Settings,
+    site: Site,
+    indexer: Indexer,
+    failures: list[ProofwardError],
+    genesis: bytes,
+    ready: Callable[[Ready], None],
+) -> None:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def follow() -> None:
+        try:
+            indexer.run()
+        except ProofwardError as error:
+            failures.append(error)
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+
+    for one in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(one, ended.set)
+    runner = web.AppRunner(site.app(), access_log=None)
+    await runner.setup()
+    try:
+        place = web.TCPSite(runner, settings.host, settings.port)
+        try:
+            await place.start()
+        except OSError as error:
+            raise IndexUnusable(
+                f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): give another --port",
+                code="bad-config",
+            ) from error
+        port = runner.addresses[0][1]
+        thread = threading.Thread(target=follow, name="explorer-index", daemon=True)
+        block = indexer.cursor
+        thread.start()
+        ready(Ready(f"http://{settings.host}:{port}/", genesis, block))
+        await ended.wait()
+        indexer.stop()
+        await asyncio.to_thread(thread.join, 10)
+    finally:
+        await runner.cleanup()
