@@ -57,6 +57,7 @@ ProofwardError
 ├─ ReportRefused
 ├─ DrainRefused
 ├─ BackupRefused
+├─ TcbUnknown
 ├─ ContributionRefused
 ├─ SetupRefused
 ├─ IndexUnusable                  the explorer's

@@ -10,10 +10,19 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from proofward.attestation import INTEL_PCS_URL, AttestationError, fetch_collateral, parse_quote
+from proofward.attestation import (
+    INTEL_PCS_URL,
+    AttestationError,
+    Collateral,
+    TrustRoot,
+    fetch_collateral,
+    parse_quote,
+)
+from proofward.attestation.tcb import Rules
 from proofward.chain import (
     Call,
     ChainError,
@@ -39,6 +48,21 @@ _T = TypeVar("_T")
 #: its registration.
 READERS = 4
 SENDERS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """What the chain knows of a platform and by which rules it judges it; times in Unix seconds on its clock.
+    `collateral` is the one that lasts longest, None when it has none.
+    """
+
+    quote: bytes
+    now: int
+    rules: Rules
+    roots: tuple[TrustRoot, ...]
+    collateral: Collateral | None
+    collateral_until: int | None
+    registered_until: int | None
 
 
 class ChainPort:
@@ -229,6 +253,37 @@ class ChainPort:
             )
 
         return await self._read(read)
+
+    async def attested(self, quote: bytes | None = None) -> Attested | None:
+        """What the chain knows of the platform of a quote (default: the registered one); None when there is
+        none. Raises AttestationError: a quote that cannot be read.
+        """
+        return await self._read(lambda: self._attested(quote))
+
+    def _attested(self, quote: bytes | None) -> Attested | None:
+        chain = self._open
+        record = workers.get(chain, self.account)
+        if quote is None:
+            found = None if record is None else workers.registration(chain, record)
+            if found is None:
+                return None
+            quote = bytes(found.args["quote"])
+        parsed = parse_quote(quote)
+        held = attestation.collateral(chain, parsed.fmspc, parsed.ca)
+        newest = max(held, key=lambda one: one.expires_at, default=None)
+        policy = attestation.policy(chain)
+        return Attested(
+            quote=quote,
+            now=chain.timestamp() // 1000,
+            rules=Rules(
+                frozenset(policy.also_accepted), policy.grace_seconds, policy.min_evaluation_number,
+                policy.allow_smt, policy.allow_dynamic_platform, policy.allow_cached_keys,
+            ),
+            roots=tuple(TrustRoot(root.id.hex(), root.level, root.der) for root in attestation.roots(chain)),
+            collateral=None if newest is None else Collateral.decode(newest.encoded),
+            collateral_until=None if newest is None else newest.expires_at // 1000,
+            registered_until=None if record is None else record.expires_at // 1000,
+        )  # fmt: skip
 
     async def balance(self) -> int:
         """Our free balance, in the smallest unit."""

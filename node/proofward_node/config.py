@@ -131,6 +131,8 @@ class EnclaveConfig(_Section):
     restart_backoff_seconds: Annotated[float, Field(gt=0, le=600)] = 1.0
     pccs_url: str | None = None
     """Where collateral is fetched when the quote's provider brings none."""
+    early_collateral: Path | None = None
+    """A file of Intel's `early` collateral, looked at for `worker tcb` where the PCS cannot be reached."""
 
     @field_validator("socket")
     @classmethod
@@ -235,7 +237,13 @@ def _say(item: object) -> str:
 
 
 def _absolute(raw: dict[str, object], base: Path) -> dict[str, object]:
-    paths = {("worker", "key_file"), ("worker", "data_dir"), ("enclave", "socket"), ("enclave", "models")}
+    paths = {
+        ("worker", "key_file"),
+        ("worker", "data_dir"),
+        ("enclave", "socket"),
+        ("enclave", "models"),
+        ("enclave", "early_collateral"),
+    }
     out: dict[str, object] = dict(raw)
     for section, key in paths:
         table = out.get(section)

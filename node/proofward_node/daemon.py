@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import sqlite3
@@ -18,10 +19,12 @@ from pathlib import Path
 
 import structlog
 
+from proofward.attestation import AttestationError
 from proofward.chain import FinalityWatch
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol.enclave import EnclaveError
 from proofward_node import log as node_log
+from proofward_node import tcb
 from proofward_node.artefacts import PublicArtefacts
 from proofward_node.chain_port import ChainPort
 from proofward_node.choice import Policy
@@ -58,6 +61,8 @@ ENCLAVE_LOOK_SECONDS = 0.1
 ROUND_SHARE = 0.2
 #: After the time for finishing is over: how long handing the claim back may take.
 HAND_BACK_SECONDS = 10.0
+#: How often the platform's TCB is judged anew.
+TCB_SECONDS = 3600.0
 #: How often chain and enclave are looked at beside the work, so that a long job does not look like a fault.
 WATCH_SECONDS = 15.0
 
@@ -195,6 +200,7 @@ class Node:
     _quiet_until: float = 0.0
     _refused: int = 0
     _refusal: Reason | None = None
+    _tcb_at: float = -TCB_SECONDS
     _head: Head | None = None
     diary: Diary = field(init=False)
     holding: Holding = field(init=False)
@@ -300,6 +306,25 @@ class Node:
                 self.metrics.lost_chain()
                 self.diary.state(Reason(Code.CHAIN_AWAY, str(error)), self._head)
             self._gauges()
+            await self._judge_tcb()
+
+    async def _judge_tcb(self) -> None:
+        """Once an hour, as `worker tcb` does; what cannot be judged now is tried again in an hour."""
+        if time.monotonic() - self._tcb_at < TCB_SECONDS:
+            return
+        try:
+            attested = await self.chain.attested()
+            if attested is None:
+                return
+            self._tcb_at = time.monotonic()
+            report = await tcb.judged(self.config, attested, None, {}, "the chain holds none")
+        except (ChainDown, AttestationError) as error:
+            log.warning("tcb-unknown", message=str(error))
+            return
+        self.metrics.tcb.set(math.inf if report.days_left is None else report.days_left)
+        if attested.collateral_until is not None:
+            self.metrics.collateral.set((attested.collateral_until - attested.now) / tcb.DAY)
+        log.info("tcb", verdict=str(report.verdict), days_left=report.days_left)
 
     async def _hand_back(self, stop: asyncio.Event) -> None:
         entries = self.jobs.hand_back()

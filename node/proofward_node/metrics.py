@@ -5,6 +5,7 @@ contains.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -60,6 +61,10 @@ class Metrics:
         )  # fmt: skip
         for code in HOLDS:
             self.holding.labels(code.value).set(0)
+        self.tcb = gauge("tcb_days_left", "Days until the TCB stops counting; +Inf when no end is known")
+        self.collateral = gauge("collateral_days_left", "Days until the chain's collateral ends unrefreshed")
+        self.tcb.set(math.nan)
+        self.collateral.set(math.nan)
         self.balance = gauge("free_balance_units", "Free balance of the worker's account, in UNIT")
         self._head_seen = self.clock()
         self._stall: str | None = None

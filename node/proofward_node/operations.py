@@ -21,7 +21,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def register(groups: Groups) -> None:
     """Add the verbs to `proofward worker`."""
-    for verb in (why, drain, resume, backup, restore):
+    for verb in (why, drain, resume, backup, restore, tcb):
         groups.worker.command(verb.__name__)(verb)
 
 
@@ -207,6 +207,72 @@ def restore(
             {"folder": str(done.folder), "id": done.id, "files": done.files},
             [f"restored {done.id}: {', '.join(done.files)}"],
         )
+
+
+_FILE = "A file of that set, as dcap-qvl's JSON, instead of asking for it."
+
+
+def tcb(
+    config: ConfigOption,
+    quote: Annotated[Path | None, typer.Option(help="A quote's file; default: the registered one.")] = None,
+    early: Annotated[Path | None, typer.Option(help=_FILE)] = None,
+    standard: Annotated[Path | None, typer.Option(help=_FILE)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether the platform's TCB counts, until when, and which SVN falls short of which set.
+
+    Exit code 0: it counts under every set. 1: the chain refuses it today. 9: it falls short of a newer set,
+    or in less than 14 days. 7: a set could not be looked at.
+
+    Example: proofward worker tcb --config worker.toml --early early.json
+    """
+    from proofward_node import tcb as judge
+    from proofward_node.config import load
+
+    with reporting(as_json):
+        files = {judge.Set.EARLY: early, judge.Set.STANDARD: standard}
+        report = judge.look(load(config), quote, {name: path for name, path in files.items() if path})
+        emit(as_json, report.encode(), _tcb_lines(report.encode()))
+        codes = {"counts": Exit.OK, "at-risk": Exit.AT_RISK, "refused": Exit.REFUSED}
+        raise typer.Exit(codes.get(str(report.verdict), Exit.INCOMPLETE))
+
+
+def _tcb_lines(found: dict[str, Any]) -> list[str]:
+    platform = found["platform"]
+    lines = [
+        f"platform   {platform['fmspc']} {platform['ca']}",
+        f"SVNs       CPU {_svns(platform['cpu_svn'])}, PCE {platform['pce_svn']}, "
+        f"TDX {_svns(platform['tee_tcb_svn'])}",
+    ]
+    for name, one in found["sets"].items():
+        state = "counts" if one["counts"] else f"REFUSED ({one['reason']})"
+        lines.append(
+            f"{name:10} {one['status'] or 'no level reached'}: {state}; set {one['evaluation_number']}, "
+            f"until {_clock(one['expires_at'])}"
+        )
+        lines += [
+            f"           {level['status']} of {datetime.fromtimestamp(level['date'], UTC):%Y-%m-%d}: "
+            f"{'counts' if level['counts'] else 'does not count'}, "
+            f"{'reached' if level['reached'] else 'not reached'}"
+            for level in one["levels"]
+        ]
+        lines += [
+            f"           falls short: {lack['component']} is {lack['has']}, {lack['needs']} is needed"
+            for lack in one["lacks"]
+        ]
+        if one["grace_until"] is not None:
+            lines.append(f"           by grace until {_clock(one['grace_until'])}")
+    lines += [f"{name:10} not looked at: {why}" for name, why in found["missing"].items()]
+    for name in ("collateral", "registered"):
+        if (until := found[f"{name}_until"]) is not None:
+            lines.append(f"{name:10} {(until - found['now']) / 86_400:.1f} days, until {_clock(until)}")
+    left = found["days_left"]
+    lines.append(f"{found['verdict']:10} " + ("no end is known" if left is None else f"{left:.1f} days left"))
+    return lines
+
+
+def _svns(numbers: list[int]) -> str:
+    return ".".join(str(number) for number in numbers)
 
 
 __all__ = ["ConfigOption", "Exit", "register"]

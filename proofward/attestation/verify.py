@@ -80,8 +80,7 @@ def verify_quote(
         raise AttestationError(
             "the trust domain runs in debug mode: its host can read it", code=Code.DEBUG_TD
         )
-    # the chain's last certificate claims the root, as the pallet has it: dcap-qvl does not look at it
-    claimed = [root for root in roots if _claims(quote, root)]
+    claimed = claimed_roots(quote, roots)
     if not claimed:
         names = ", ".join(root.name for root in roots) or "none"
         raise AttestationError(
@@ -112,6 +111,13 @@ def verify_quote(
             expires_at=found["earliest_expiration_date"],
         )
     raise AttestationError(reason, code=Code.QUOTE_REJECTED)
+
+
+def claimed_roots(quote: bytes, roots: Sequence[TrustRoot]) -> list[TrustRoot]:
+    """Those of some roots that the quote's own chain ends at, as the pallet has it: dcap-qvl does not look at
+    that.
+    """
+    return [root for root in roots if _claims(quote, root)]
 
 
 def _claims(quote: bytes, root: TrustRoot) -> bool:

@@ -31,6 +31,7 @@ class Exit(IntEnum):
     NOT_ANCHORED = 6
     INCOMPLETE = 7
     NOT_VERIFIABLE = 8
+    AT_RISK = 9
 
 
 DEFAULT_CHAIN = "ws://127.0.0.1:9944"

@@ -62,7 +62,7 @@ def test_the_verbs() -> None:
         account new,account show,account balance,account send,account faucet
         worker init,worker run,worker status,worker list,worker retire,worker withdraw
         worker allow,worker disallow,worker contribute,worker why
-        worker drain,worker resume,worker backup,worker restore
+        worker drain,worker resume,worker backup,worker restore,worker tcb
         setup new,setup contribute,setup verify,setup finish
         job submit,job list,job show,job watch,job cancel,job open"""
     names = {

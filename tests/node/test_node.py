@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from proofward.chain.pallets.jobs import Accepted, Queued
-from proofward_node.chain_port import ChainPort
+from proofward_node.chain_port import Attested, ChainPort
 from proofward_node.config import load
 from proofward_node.daemon import Node, run
 from proofward_node.enclave_link import EnclaveLink, LoadedModel
@@ -45,6 +45,9 @@ class Chain(FakeChain):
         super().reconcile()
 
     calls = 0
+
+    async def attested(self, quote: bytes | None = None) -> Attested | None:
+        return None
 
     async def news(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
