@@ -3,6 +3,7 @@
 ProofwardError
 ├─ CodedError                     the text begins with the code: what programs say to each other
 │  ├─ ProtocolError               also a ValueError: a message that breaks the protocol
+│  ├─ AciError                    also a ValueError: a document or request breaks ACI
 │  ├─ AttestationError            also a ValueError: a quote or its collateral is refused
 │  ├─ EnclaveError                the enclave refused a request
 │  │  ├─ FrameError

@@ -30,6 +30,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.logs": (),
     "proofward.database": ("proofward.errors",),
     "proofward.protocol": ("proofward.errors",),
+    "proofward.aci": ("proofward.errors", "proofward.protocol"),
     "proofward.zkml": ("proofward.errors", "proofward.protocol", "proofward.check", "proofward.checkout"),
     "proofward.zkml.ezkl": ("proofward.zkml", "proofward.protocol", "proofward.check", "proofward.checkout"),
     "proofward.zkml.groth16": ("proofward.zkml", "proofward.check", "proofward.checkout"),
@@ -204,7 +205,7 @@ def test_command_line_and_node_call_no_cryptographic_primitive() -> None:
 
 
 def test_the_protocol_is_pure() -> None:
-    assert not found(("proofward.protocol",), IMPURE)
+    assert not found(("proofward.protocol", "proofward.aci"), IMPURE)
 
 
 def test_the_walls_are_seen(tmp_path: Path) -> None:
