@@ -20,6 +20,11 @@ from proofward_node.reasons import Code, Reason
 
 #: Seconds after which a chain that brings no new block counts as unhealthy.
 STALE_SECONDS = 60.0
+#: How a job may end for this worker, as `proofward_jobs_total` counts it.
+OUTCOMES = (
+    "accepted", "rejected", "faulty-proof", "no-verdict", "refused", "declined", "failed", "lapsed", "lost",
+    "refunded", "handed-back", "too-late", "worked-before", "not-served", "unknown",
+)  # fmt: skip
 #: Why a worker may claim nothing new until somebody acts.
 HOLDS = (Code.DRAINING, Code.STOPPING, Code.BROKEN_CIRCUIT)
 
@@ -36,6 +41,8 @@ class Metrics:
             return Gauge(f"proofward_{name}", text, registry=self.registry)
 
         self.jobs = Counter("proofward_jobs", "Jobs by outcome", ["outcome"], registry=self.registry)
+        for outcome in OUTCOMES:  # a series that begins at 1 has no increase that an alert could see
+            self.jobs.labels(outcome)
         self.stage = Histogram(
             "proofward_stage_seconds", "Seconds in the enclave by stage", ["stage"], registry=self.registry,
             buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100),

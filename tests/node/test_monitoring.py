@@ -1,0 +1,122 @@
+"""What is shown and alerted on is exported and documented; alerts and unit are judged by their own tools."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from proofward_node.metrics import OUTCOMES, Metrics
+from proofward_node.reasons import Code
+
+ROOT = Path(__file__).parents[2]
+FILES = ROOT / "operations"
+RULES, UNIT = FILES / "prometheus" / "proofward.rules.yml", FILES / "systemd" / "proofward-worker.service"
+DASHBOARD = FILES / "grafana" / "worker.json"
+METRIC = re.compile(r"\bproofward_[a-z_]+\b")
+#: What OpenMetrics and histograms append to a name.
+SUFFIX = re.compile(r"_(total|bucket|sum|count|created)$")
+EXPOSURE = 1.2
+"""What docs/operations.md states of the unit; lower is better."""
+
+
+def exported() -> set[str]:
+    return {family.name for family in Metrics().registry.collect()}
+
+
+def named(text: str) -> set[str]:
+    """Metrics in a text, without what is appended to their names."""
+    return {SUFFIX.sub("", one) for one in METRIC.findall(text)}
+
+
+def expressions() -> str:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    shown = [target["expr"] for panel in panels for target in panel["targets"]]
+    alerts = re.findall(r"^\s+expr: (.*)$", RULES.read_text(), re.MULTILINE)
+    return "\n".join([*shown, *alerts])
+
+
+def test_every_metric_is_exported_documented_and_shown() -> None:
+    table = (ROOT / "docs" / "operators.md").read_text().split("## Metrics")[1].split("\n`/livez`")[0]
+    documented = {name for row in table.splitlines() if row.startswith("|") for name in named(row)}
+    assert documented == exported()
+    used = named(expressions())
+    assert used == exported(), "exported and neither shown nor alerted on, or the other way round"
+
+
+def test_outcomes_and_reasons_that_are_asked_for_exist() -> None:
+    text = expressions()
+    for outcome in re.findall(r'outcome=~?"([a-z|-]+)"', text):
+        assert set(outcome.split("|")) <= set(OUTCOMES)
+    for reason in re.findall(r'reason=~?"([a-z|-]+)"', text):
+        assert set(reason.split("|")) <= {str(code) for code in Code}
+    for row in (ROOT / "docs" / "operators.md").read_text().splitlines():
+        if row.startswith("| `proofward_jobs_total"):
+            assert set(re.findall(r"[a-z-]{4,}", row.split("|")[2])) == set(OUTCOMES)
+
+
+def test_every_outcome_is_there_from_the_start_so_that_the_first_one_is_an_increase() -> None:
+    metrics = Metrics()
+    for outcome in OUTCOMES:
+        assert metrics.registry.get_sample_value("proofward_jobs_total", {"outcome": outcome}) == 0
+
+
+def test_the_dashboards_panels_lie_side_by_side() -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    boxes = [panel["gridPos"] for panel in panels]
+    assert all(box["x"] + box["w"] <= 24 for box in boxes)
+    for one, other in combinations(boxes, 2):
+        apart = (
+            one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+            or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+        )  # fmt: skip
+        assert apart, (one, other)
+
+
+def test_every_alert_says_what_to_do_and_is_tested() -> None:
+    rules, tests = RULES.read_text(), (RULES.parent / "proofward.test.yml").read_text()
+    alerts = re.findall(r"- alert: (\w+)", rules)
+    assert len(alerts) == len(set(alerts)) == rules.count("action:") == rules.count("severity:")
+    assert not [alert for alert in alerts if f'alertname="{alert}"' not in tests]
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(
+            f"no {name} here (Debian: apt install {'prometheus' if name == 'promtool' else 'systemd'})"
+        )
+    return found
+
+
+def test_the_alerts_fire_on_recorded_nights_and_on_no_others() -> None:
+    promtool = tool("promtool")
+    checked = run(promtool, "check", "rules", "--lint=all", "--lint-fatal", str(RULES))
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    tested = run(promtool, "test", "rules", str(RULES.parent / "proofward.test.yml"))
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    config = run(promtool, "check", "config", str(RULES.parent / "prometheus.yml"))
+    assert config.returncode == 0, config.stdout + config.stderr
+
+
+def test_the_unit_is_one_and_as_confined_as_stated(tmp_path: Path) -> None:
+    analyse = tool("systemd-analyze")
+    unit = tmp_path / UNIT.name  # its program is not installed here
+    unit.write_text(UNIT.read_text().replace("/opt/proofward/bin/proofward", "/bin/true"))
+    verified = run(analyse, "verify", str(unit))
+    assert (verified.returncode, verified.stderr) == (0, "")
+    scored = run(analyse, "security", "--offline=true", "--no-pager", str(unit))
+    level = re.search(r"exposure level for .*: ([\d.]+)", scored.stdout)
+    assert level is not None, scored.stdout + scored.stderr
+    assert float(level[1]) <= EXPOSURE
+    assert f"{EXPOSURE}" in (ROOT / "docs" / "operations.md").read_text()
