@@ -4,22 +4,25 @@ import { checkList, checkRow, verdictBanner } from './ui/checks.js'
 import { fill, h } from './ui/dom.js'
 import { type Bundle, readBundle } from './verify/bundle.js'
 import { hex, hex0x } from './verify/bytes.js'
+import { type Authorities, genesisAuthorities } from './verify/finality.js'
 import { policy } from './verify/policy.js'
 import { hash32 } from './verify/protocol.js'
 import { dateText } from './verify/times.js'
 import { verifyBundle } from './verify/verify.js'
 
 const MAX_FILE = 200 << 20
+const MAX_SPEC = 64 << 20
 
 interface Pins {
   readonly genesis: string | null
   readonly measurements: ReadonlySet<string> | null
   readonly development: boolean
+  readonly authorities: Authorities | null
 }
 
 const field = (id: string): HTMLInputElement => document.getElementById(id) as HTMLInputElement
 
-function pinsOf(): Pins {
+async function pinsOf(): Promise<Pins> {
   const genesis = field('genesis').value.trim()
   const measurements = field('measurements')
     .value.split(/[\s,]+/)
@@ -28,7 +31,17 @@ function pinsOf(): Pins {
     genesis: genesis ? hex(hash32(genesis, 'a genesis hash')) : null,
     measurements: measurements.length ? new Set(measurements.map((one) => hex(hash32(one, 'a measurement')))) : null,
     development: field('development').checked,
+    authorities: await authoritiesOf(field('spec').files?.[0]),
   }
+}
+
+/** The first authorities of a chain's raw spec; null without a spec. Throws for a chain that has none. */
+async function authoritiesOf(spec: File | undefined): Promise<Authorities | null> {
+  if (!spec) return null
+  if (spec.size > MAX_SPEC) throw new Error(`the spec has ${spec.size} bytes: no chain's is so large`)
+  const found = genesisAuthorities(await spec.text())
+  if (!found) throw new Error(`the chain of ${spec.name} has no GRANDPA: nobody can prove what its state holds`)
+  return found
 }
 
 let latest: File | null = null
@@ -39,7 +52,7 @@ async function show(file: File): Promise<void> {
   fill(result, h('p', { role: 'status' }, `reading ${file.name}`))
   try {
     if (file.size > MAX_FILE) throw new Error(`the file has ${file.size} bytes: no bundle is so large`)
-    const pins = pinsOf()
+    const pins = await pinsOf()
     const bundle = readBundle(await file.text())
     await verifyInto(result, bundle, pins, file)
   } catch (error) {
@@ -78,6 +91,7 @@ function facts(bundle: Bundle, pins: Pins, file: File): HTMLElement {
     ['verified at', `${dateText(Math.floor(Date.now() / 1000))} by this machine's clock`],
     ['pinned genesis', pins.genesis === null ? 'none' : `0x${pins.genesis}`],
     ['pinned software', pins.measurements === null ? 'none' : [...pins.measurements].join(' ')],
+    ['first authorities', pins.authorities === null ? 'none: no spec' : [...pins.authorities.voters.keys()].join(' ')],
     ['development admitted', pins.development ? 'yes' : 'no'],
   ]
   return h(
@@ -108,7 +122,7 @@ drop.addEventListener('drop', (event) => {
   const file = (event as DragEvent).dataTransfer?.files[0]
   if (file) void show(file)
 })
-for (const id of ['genesis', 'measurements', 'development']) {
+for (const id of ['genesis', 'measurements', 'development', 'spec']) {
   field(id).addEventListener('change', () => latest && void show(latest))
 }
 document.getElementById('print')?.addEventListener('click', () => {

@@ -9,7 +9,7 @@ import { build } from 'esbuild'
 const site = join(dirname(fileURLToPath(import.meta.url)), '..', 'site')
 const folder = mkdtempSync(join(tmpdir(), 'proofward-verifier-'))
 const outfile = join(folder, 'verifier.mjs')
-const parts = ['verify', 'bundle', 'bytes', 'check', 'collateral', 'dcap', 'manifest', 'policy', 'roots']
+const parts = ['verify', 'bundle', 'bytes', 'check', 'collateral', 'dcap', 'finality', 'manifest', 'policy', 'roots']
 const contents = parts.map((name) => `export * from './verify/${name}.ts'`).join('\n')
 await build({
   stdin: { contents, resolveDir: site },
@@ -30,10 +30,14 @@ const refusing = (work) => {
   }
 }
 
-async function bundle({ bundle, genesis, measurements, development, now }) {
-  const pins = { genesis, measurements: measurements && new Set(measurements), development, ...(now && { now }) }
+async function bundle({ bundle, genesis, measurements, development, now, spec }) {
+  const authorities = spec ? verifier.genesisAuthorities(spec) : null
+  const pins = { genesis, measurements: measurements && new Set(measurements), development, authorities }
   try {
-    const verdict = await verifier.verifyBundle(verifier.readBundle(bundle), verifier.policy(pins))
+    const verdict = await verifier.verifyBundle(
+      verifier.readBundle(bundle),
+      verifier.policy({ ...pins, ...(now && { now }) }),
+    )
     const checks = verdict.checks.map((one) => ({ ...one, word: verifier.word(one) }))
     return { word: verdict.word, checks }
   } catch (error) {

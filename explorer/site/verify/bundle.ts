@@ -61,7 +61,7 @@ export interface Bundle {
     readonly attestation: QuotePart
   }
   readonly setupEvidence: (QuotePart & { readonly blockHash: Uint8Array }) | null
-  /** The chain's own proof of its state: its form is checked here, what it shows by `proofward verify --spec`. */
+  /** The chain's own proof of its state; null from a chain without GRANDPA. */
   readonly inclusion: InclusionPart | null
 }
 

@@ -60,8 +60,22 @@ export class Reader {
     return this.take(width).reduceRight((sum, byte) => sum * 256 + byte, 0)
   }
 
+  /** An integer of 64 bits. */
+  long(): bigint {
+    return this.take(8).reduceRight((sum, byte) => sum * 256n + BigInt(byte), 0n)
+  }
+
   /** A Compact length of at most `limit`, in its shortest form (SCALE). */
   count(limit: number): number {
+    const value = this.compact()
+    if (value > limit || value > this.left) {
+      throw new Error('a length is above its bound, or above the bytes that are left')
+    }
+    return value
+  }
+
+  /** A Compact integer below 2^53, in its shortest form. */
+  compact(): number {
     const first = this.unsigned(1)
     const mode = first & 3
     let value: number
@@ -75,9 +89,7 @@ export class Reader {
       value = Math.floor(rest.reduceRight((sum, byte) => sum * 256 + byte, 0) * 64) + (first >> 2)
       if (value < (mode === 1 ? 2 ** 6 : 2 ** 14)) throw new Error('a length is not in its shortest form')
     }
-    if (value > limit || value > this.left) {
-      throw new Error('a length is above its bound, or above the bytes that are left')
-    }
+    if (!Number.isSafeInteger(value)) throw new Error('a number is above its bound')
     return value
   }
 }

@@ -1,4 +1,5 @@
 // What the reader of evidence accepts, and what he knows from elsewhere: his pins.
+import type { Authorities } from './finality.js'
 import { DEVELOPMENT_ROOTS, PRODUCTION_ROOTS, type TrustRoot } from './roots.js'
 
 export const BUNDLE_WORD = "the bundle's own word"
@@ -12,6 +13,8 @@ export interface Policy {
   readonly measurements: ReadonlySet<string> | null
   /** Models (hex) whose ceremony the reader's own chain certifies. */
   readonly certified: ReadonlySet<string>
+  /** The first authorities of the reader's chain, from its spec: its final state must hold the evidence. */
+  readonly authorities: Authorities | null
   /** The reader's clock, Unix seconds: no evidence is younger. */
   readonly now: number
   /** Whose word an unproven statement is. */
@@ -24,6 +27,7 @@ export function policy(changes: Partial<Policy> = {}): Policy {
     genesis: null,
     measurements: null,
     certified: new Set(),
+    authorities: null,
     now: Math.floor(Date.now() / 1000),
     witness: BUNDLE_WORD,
     ...changes,

@@ -6,7 +6,7 @@ import type { Level } from './roots.js'
 
 export type Lane = 'ezkl' | 'groth16'
 export const LEVELS: readonly Level[] = ['simulated', 'hardware']
-const LANES: readonly Lane[] = ['ezkl', 'groth16']
+export const LANES: readonly Lane[] = ['ezkl', 'groth16']
 
 /** Who made the keys; `level` is of an attested setup's quote. */
 export interface Setup {

@@ -7,6 +7,7 @@ import { hex } from './bytes.js'
 import { type Check, check, said } from './check.js'
 import { contractCheck } from './contract.js'
 import { sha256 } from './hashes.js'
+import { inclusionChecks } from './inclusion.js'
 import { type Artefact, modelChecks, proofCheck, quoted } from './model.js'
 import type { Policy } from './policy.js'
 import { decodeSetup, LEVELS, receiptMessage, type Setup, verifySignature } from './protocol.js'
@@ -14,9 +15,6 @@ import { setupChecks } from './setup.js'
 import { orderChecks } from './times.js'
 import { type Verdict, verdictOf } from './verdict.js'
 import { workerChecks } from './worker.js'
-
-const UNREAD = "a proof of the chain's state is here and unread: give the chain's --spec"
-const UNPROVEN = "the bundle proves nothing of the chain's state: its chain or node had no proof to give"
 
 /**
  * Check everything that a bundle claims. Never throws for bad evidence: a check fails.
@@ -42,7 +40,7 @@ export async function verifyBundle(
     () => setupChecks(bundle, policy),
     () => [levelCheck(bundle, policy)],
     () => orderChecks(bundle, policy),
-    () => [said('inclusion', bundle.inclusion ? UNREAD : UNPROVEN)],
+    () => inclusionChecks(bundle, policy),
     () => [said('client', `0x${hex(bundle.job.client)}, who may be anybody: ${policy.witness}`)],
   ]
   const checks: Check[] = []
