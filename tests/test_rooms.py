@@ -43,6 +43,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.tables": ("proofward.errors", "proofward.extras"),
     "proofward.devnet": ("proofward.chain", "proofward.processes", "proofward.checkout"),
     "proofward.light": ("proofward.chain", "proofward.extras", "proofward.processes"),
+    "proofward.network": (
+        "proofward.errors",
+        "proofward.checkout",
+        "proofward.chain",
+        "proofward.devnet",
+        "proofward.light",
+    ),
     "proofward.evidence": (
         "proofward.errors",
         "proofward.attestation",

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from proofward.chain.accounts import ss58
 from proofward.chain.errors import (
@@ -139,7 +139,7 @@ class SubstrateClient:
             self._feed = HeadFeed(self.url)
         return self._feed
 
-    def __enter__(self) -> SubstrateClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

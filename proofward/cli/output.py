@@ -72,6 +72,15 @@ _BY_CODE = {
     "bad-table": Exit.USAGE,
     "bad-config": Exit.USAGE,
     "missing-extra": Exit.USAGE,
+    "bad-spec": Exit.USAGE,
+    "bad-members": Exit.USAGE,
+    "folder-used": Exit.USAGE,
+    "no-boot-nodes": Exit.USAGE,
+    "node-missing": Exit.USAGE,
+    "no-network": Exit.NOT_FOUND,
+    "no-such-node": Exit.NOT_FOUND,
+    "no-finality-proof": Exit.TIMEOUT,
+    "not-finalising": Exit.TIMEOUT,
 }
 
 

@@ -27,6 +27,7 @@ newer blocks."""
 SETTLE_SECONDS: Final = 15.0
 """How long a start waits for a head that is so fresh."""
 MAX_LEAPS: Final = 20_000
+_ALL: Final = 2**32 - 1
 _UNPROVABLE: Final = ("author_", "system_accountNextIndex", "payment_", "dev_")
 
 
@@ -101,7 +102,16 @@ class LightClient(SubstrateClient):
         """As a node's. Raises LightError for what cannot be proved."""
         if method.startswith(_UNPROVABLE):
             raise LightError(f"a light client reads and sends nothing, so {method} needs a node: --chain URL")
+        if method == "state_getKeysPaged":
+            return self._keys(*params)
         return super().rpc(method, *params)
+
+    def _keys(self, prefix: str, count: int, start: str, block: str) -> list[str]:
+        """Keys in order, as a node gives them: smoldot proves all of a prefix and pages them unsorted, so
+        that pages of its own would miss some.
+        """
+        names: list[str] = super().rpc("state_getKeysPaged", prefix, _ALL, None, block)
+        return [name for name in sorted(names) if name > start][:count]
 
     def finalised_head(self) -> Head:
         """The finalised head that all reads are of, so that they agree with each other."""

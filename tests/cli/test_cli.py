@@ -64,6 +64,8 @@ def test_the_verbs() -> None:
         worker allow,worker disallow,worker contribute,worker why
         worker drain,worker resume,worker backup,worker restore,worker tcb
         setup new,setup contribute,setup verify,setup finish
+        network up,network status,network down,network kill,network start,network partition,network heal
+        network spec,network checkpoint
         job submit,job list,job show,job watch,job cancel,job open"""
     names = {
         name.strip()

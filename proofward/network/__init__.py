@@ -1,0 +1,1 @@
+"""A chain of several validators on this machine, and the specs of chains on several."""
