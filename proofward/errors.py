@@ -52,6 +52,7 @@ ProofwardError
 ├─ ChainMoved
 ├─ ConfigError
 ├─ EnclaveDown
+│  └─ EnclaveImpossible
 ├─ JournalError
 ├─ RegistrationRefused
 ├─ RivalWorker

@@ -31,7 +31,9 @@ from proofward_node.choice import Policy
 from proofward_node.config import ConfigError, NodeConfig, load
 from proofward_node.diary import Diary
 from proofward_node.enclave_link import (
+    BACKOFF_MAX_SECONDS,
     EnclaveDown,
+    EnclaveImpossible,
     EnclaveLink,
     LoadedModel,
     artefacts,
@@ -115,6 +117,10 @@ async def _main(config: NodeConfig) -> int:
         log.info("http-listening", host=config.http.host, port=port)
     try:
         _make_data_dir(config.worker.data_dir)
+        if not config.enclave.models.is_dir():
+            raise ConfigError(
+                f"enclave.models {config.enclave.models} is no folder: make it, or name the artefacts' one"
+            )
         node = await _connect(config, chain, metrics, stop)
         if node is not None:
             node.shown = shown
@@ -201,6 +207,8 @@ class Node:
     _refused: int = 0
     _refusal: Reason | None = None
     _tcb_at: float = -TCB_SECONDS
+    _never: asyncio.Event = field(default_factory=asyncio.Event)
+    _impossible: ConfigError | None = None
     _head: Head | None = None
     diary: Diary = field(init=False)
     holding: Holding = field(init=False)
@@ -258,8 +266,10 @@ class Node:
         watch = asyncio.create_task(self._watch(enclave_stop))
         try:
             stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({rounds, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            never = asyncio.create_task(self._never.wait())
+            await asyncio.wait({rounds, stopped, never}, return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
+            never.cancel()
             if stop.is_set():
                 log.info("stopping", within_seconds=self.config.worker.shutdown_seconds)
                 await self._finish(rounds)
@@ -268,6 +278,8 @@ class Node:
             rounds.cancel()
             await asyncio.wait({rounds})
             await self._hand_back(stop)
+            if self._impossible is not None:
+                raise self._impossible
         finally:
             enclave_stop.set()
             rounds.cancel()
@@ -285,13 +297,19 @@ class Node:
         await self.jobs.drain(max(0.0, seconds - (time.monotonic() - began)))
 
     async def _supervise(self, stop: asyncio.Event) -> None:
+        pause = self.config.enclave.restart_backoff_seconds
         while not stop.is_set():
             try:
                 await self.enclave.start()
                 break
+            except EnclaveImpossible as error:
+                self._impossible = ConfigError(str(error))
+                self._never.set()
+                return
             except (EnclaveDown, OSError) as error:
                 log.error("enclave-start-failed", message=str(error))
-                await _pause(stop, self.config.enclave.restart_backoff_seconds)
+                await _pause(stop, pause)
+                pause = min(pause * 2, BACKOFF_MAX_SECONDS)
         await self.enclave.supervise(stop)
 
     async def _watch(self, stop: asyncio.Event) -> None:
@@ -405,7 +423,7 @@ class Node:
         """
         await self.holding.apply(self.jobs, self.serving)
         self._gauges()
-        held = self.jobs.held() is not None
+        held = self.jobs.bound
         if not self.enclave.up and not held:
             return
         try:

@@ -39,6 +39,8 @@ HEALTH_EVERY_SECONDS = 5.0
 #: How long a new process has to answer its first `status`, and a stopped one to leave.
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
+#: The exit code of an enclave that would fail the same way again.
+CANNOT_START = 2
 #: Restarts back off up to this.
 BACKOFF_MAX_SECONDS = 60.0
 
@@ -47,6 +49,12 @@ class EnclaveDown(ProofwardError):
     """The enclave does not answer: no socket, a cut connection, a frame out of bounds or a timeout."""
 
     code = "enclave-down"
+
+
+class EnclaveImpossible(EnclaveDown):
+    """The enclave says that it can never start as it is configured: no TEE, no models' folder."""
+
+    code = "enclave-impossible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +183,11 @@ class EnclaveLink:
         try:
             async with asyncio.timeout(START_SECONDS):
                 while not await self._answers():
+                    if self._process.returncode == CANNOT_START:
+                        raise EnclaveImpossible(
+                            "the enclave cannot start as it is configured: its last line above says why "
+                            "(enclave.provider, enclave.models, enclave.socket)"
+                        )
                     if self._process.returncode is not None:
                         raise EnclaveDown(
                             f"the enclave left with code {self._process.returncode} before it answered; "

@@ -35,6 +35,7 @@ class Jobs(Steps):
     """The jobs of one worker. `start` is called at each new head; `run` besides waits for what it began."""
 
     unserved: Mapping[bytes, Reason] = field(default_factory=dict)
+    _adopted: set[bytes] = field(default_factory=set)
     _not_ours: dict[bytes, None] = field(default_factory=dict)
     _driving: dict[bytes, asyncio.Task[bool]] = field(default_factory=dict)
 
@@ -56,15 +57,18 @@ class Jobs(Steps):
             return
         for job in await self.chain.open_jobs(OPEN_SCAN):
             entry = self.journal.get(job)
-            if entry is not None and entry.state is not State.DONE:
+            if entry is not None and entry.state not in (State.DONE, State.SEEN, State.INSPECTED):
                 continue
             record = await self.chain.job(job)
             if record is None or not record.claimed_by(self.chain.account):
                 continue
+            self._adopted.add(job)
             if entry is None:
                 self.journal.see(job, record.model)
-            else:
+            elif entry.state is State.DONE:
                 self.journal.advance(job, State.SEEN)
+            else:
+                continue
             log.warning("claim-without-journal", job=job.hex())
 
     async def discover(self) -> None:
@@ -104,6 +108,15 @@ class Jobs(Steps):
         for entry in self.journal.entries(State.DONE):
             if entry.outcome == HANDED_BACK:
                 self.journal.advance(entry.job, State.SEEN)
+
+    @property
+    def bound(self) -> bool:
+        """Whether a claim is held, or was found on the chain and not come to its end yet."""
+        for job in [*self._adopted]:
+            entry = self.journal.get(job)
+            if entry is None or entry.state not in (State.SEEN, State.INSPECTED):
+                self._adopted.discard(job)  # it is done, or held as any other
+        return bool(self._adopted) or self.held() is not None
 
     def held(self) -> Entry | None:
         """The job whose claim we hold or may hold, oldest first."""

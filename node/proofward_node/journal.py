@@ -337,6 +337,21 @@ def peek(path: Path) -> list[Entry]:
         raise JournalError(f"journal {path} is not readable ({error})") from error
 
 
+def in_use(path: Path) -> bool | None:
+    """Whether a process has the journal open, by the kernel's list of locks (proc(5), /proc/locks); None
+    where there is no such list. Nothing is locked for the question, which could make a daemon's start fail.
+    """
+    try:
+        lock = os.stat(f"{path}.lock")
+        held = Path("/proc/locks").read_text(encoding="ascii")
+    except FileNotFoundError:
+        return False if Path("/proc/locks").exists() else None
+    except OSError:
+        return None
+    name = f"{os.major(lock.st_dev):02x}:{os.minor(lock.st_dev):02x}:{lock.st_ino}"
+    return any("FLOCK" in line and name in line.split() for line in held.splitlines())
+
+
 def select(path: Path, query: str) -> list[tuple[Any, ...]]:
     """The rows of a query over a database that another process may hold open; none when it cannot be read."""
     if not path.is_file():

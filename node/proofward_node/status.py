@@ -9,10 +9,11 @@ from typing import Any
 
 import aiohttp
 
+from proofward_node import diary, holding
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import ConfigError, NodeConfig
 from proofward_node.enclave_link import EnclaveDown, enclave_of
-from proofward_node.journal import HELD, JournalError, peek
+from proofward_node.journal import HELD, JournalError, in_use, peek
 from proofward_node.ports import ChainDown
 
 #: Last jobs shown.
@@ -20,9 +21,28 @@ RECENT = 10
 
 
 async def health(config: NodeConfig) -> dict[str, Any]:
-    """What `/healthz` says. `status` is "unknown" without a fixed port, "not running" without an answer."""
+    """What the daemon says of itself at its port, or, without one, what its lock and its diary say of it.
+
+    `status` is "ok", "degraded" or "running", "not running", or "unknown" where nobody can tell.
+    """
+    said = await _asked(config)
+    if said is not None:
+        return said
+    running = in_use(config.journal)
+    found: dict[str, Any] = {
+        "status": {True: "running", False: "not running", None: "unknown"}[running],
+        "port": "no answer" if config.http.enabled and config.http.port else "not asked: none is set",
+    }
+    last = diary.read(config.diary, since=0.0).stretches[-1:]
+    if last:
+        (stretch,) = last
+        found |= {"at": str(stretch.reason), "block": stretch.last_block, "since": int(stretch.began)}
+    return found
+
+
+async def _asked(config: NodeConfig) -> dict[str, Any] | None:
     if not config.http.enabled or config.http.port == 0:
-        return {"status": "unknown"}
+        return None
     url = f"http://{config.http.host}:{config.http.port}/healthz"
     try:
         async with (
@@ -31,7 +51,7 @@ async def health(config: NodeConfig) -> dict[str, Any]:
         ):
             return dict(json.loads((await reply.content.read(4096)).decode()))
     except (aiohttp.ClientError, TimeoutError, ValueError):
-        return {"status": "not running"}
+        return None
 
 
 def _journal(config: NodeConfig) -> dict[str, Any]:
@@ -113,6 +133,12 @@ def status(config: NodeConfig) -> dict[str, Any]:
 
     async def collect() -> dict[str, Any]:
         daemon, chain = await asyncio.gather(health(config), _chain(config))
-        return {"daemon": daemon, "journal": _journal(config), "chain": chain}
+        hold = holding.read(config.hold)
+        held = (
+            {}
+            if hold is None
+            else {"hold": {"code": str(hold.code), "detail": hold.detail, "since": hold.since}}
+        )
+        return {"daemon": daemon, "journal": _journal(config), "chain": chain, **held}
 
     return asyncio.run(collect())

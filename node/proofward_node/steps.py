@@ -208,7 +208,8 @@ class Steps:
         except EnclaveDown as error:
             log.warning("inspect-failed", message=str(error))
             self._note(record.id, Code.ENCLAVE_DOWN, "at the look into its envelope")
-            return False
+            # an enclave that is gone took the keys along, and each block of waiting costs a part of the bond
+            return self._give_back(record.id, "failed:enclave-down") if ours else False
         except EnclaveError as error:
             if error.code in _PASSING_CODES:
                 self._note(record.id, Code.ENCLAVE_FAILED, error.code)

@@ -15,12 +15,16 @@ import pytest
 
 from proofward.chain.pallets.jobs import Accepted, Queued
 from proofward_node.chain_port import Attested, ChainPort
-from proofward_node.config import load
+from proofward_node.config import ConfigError, load
 from proofward_node.daemon import Node, run
-from proofward_node.enclave_link import EnclaveLink, LoadedModel
-from proofward_node.journal import Journal, peek
+from proofward_node.diary import Diary
+from proofward_node.enclave_link import EnclaveImpossible, EnclaveLink, LoadedModel, enclave_command
+from proofward_node.journal import Journal, State, peek
 from proofward_node.metrics import HttpServer, Metrics
-from tests.node.world import ACCOUNT, GENESIS, LOADED, WORKER, FakeChain, FakeEnclave, World, job
+from proofward_node.ports import Head
+from proofward_node.reasons import Code, Reason
+from proofward_node.status import health
+from tests.node.world import ACCOUNT, GENESIS, LOADED, WORKER, FakeChain, FakeEnclave, World, claimed, job
 
 CONFIG = """
 [chain]
@@ -179,10 +183,60 @@ def test_a_data_folder_that_cannot_be_used_is_a_line_and_exit_code_2(
     assert "Traceback" not in said
 
 
+def test_a_models_folder_that_is_not_there_is_a_line_and_exit_code_2(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "worker.toml").write_text(CONFIG)
+    assert run(tmp_path / "worker.toml") == 2
+    said = "".join(capfd.readouterr())
+    assert "enclave.models" in said
+    assert "Traceback" not in said
+
+
+async def test_an_enclave_that_can_never_start_stops_the_worker_with_the_reason(tmp_path: Path) -> None:
+    world, stop = World(), asyncio.Event()
+    enclave = Enclave(world, up=False)
+    record = world.add(job(status=claimed(ACCOUNT, 9, 70)))
+
+    async def never() -> None:
+        raise EnclaveImpossible("the enclave cannot start as it is configured")
+
+    enclave.start = never  # type: ignore[method-assign]
+    node = _node(tmp_path, world, enclave)
+    for state in (State.INSPECTED, State.CLAIMING, State.CLAIMED):
+        node.journal.see(record.id, record.model)
+        node.journal.advance(record.id, state)
+    with pytest.raises(ConfigError, match="cannot start as it is configured"):
+        await asyncio.wait_for(node.run(stop), 20)
+    assert isinstance(world.jobs[record.id].status, Queued), "what it held was handed back first"
+
+
+async def test_the_real_enclave_says_that_it_can_never_start_without_a_tee(tmp_path: Path) -> None:
+    link = EnclaveLink(tmp_path / "e.sock", enclave_command(tmp_path / "e.sock", "tsm", tmp_path))
+    with pytest.raises(EnclaveImpossible):
+        await link.start()
+
+
+def test_status_without_a_port_is_read_from_lock_diary_and_journal(tmp_path: Path) -> None:
+    """Issue 13, A7."""
+    (tmp_path / "worker.toml").write_text(CONFIG + "[http]\nenabled = false\n")
+    config = load(tmp_path / "worker.toml")
+    assert asyncio.run(health(config))["status"] == "not running"
+    journal = Journal(config.journal, GENESIS + ACCOUNT)
+    book = Diary(config.diary)
+    book.state(Reason(Code.NO_MODELS), Head(7, b"h" * 32, 7000))
+    found = asyncio.run(health(config))
+    assert (found["status"], found["at"], found["block"]) == ("running", "no model is served", 7)
+    journal.close()
+    book.close()
+    assert asyncio.run(health(config))["status"] == "not running"
+
+
 def test_a_full_disk_is_a_line_and_exit_code_2(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "worker.toml").write_text(CONFIG)
+    (tmp_path / "models").mkdir()
 
     async def full(*_: Any) -> int:
         raise sqlite3.OperationalError("database or disk is full")

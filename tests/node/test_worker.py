@@ -15,6 +15,7 @@ from proofward.chain.pallets.jobs import Accepted, Queued
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import HpkePrivateKey, JobContext, JobPayload, Level, RecipientKey, seal_job
 from proofward_node.choice import Policy
+from proofward_node.enclave_link import EnclaveDown
 from proofward_node.jobs import Jobs
 from proofward_node.journal import Journal, State
 from proofward_node.ports import ChainDown, Sent
@@ -177,6 +178,37 @@ async def test_a_claim_unknown_to_the_journal_goes_back_when_its_keys_are_gone(j
     await jobs.adopt()
     await _round(jobs)
     assert _calls(world) == ["release"]
+
+
+async def test_a_claim_unknown_to_the_journal_goes_back_when_its_enclave_is_gone(journal: Journal) -> None:
+    """Issue 13, A3: its keys went with the enclave, and each block of waiting costs a part of the bond."""
+    world = World()
+    record = world.add(job(status=claimed(ACCOUNT, 9, 70)))
+    enclave = FakeEnclave(world)
+
+    async def gone(*_: Any) -> dict[str, Any]:
+        raise EnclaveDown("nobody answers")
+
+    enclave.call = gone  # type: ignore[method-assign, assignment]
+    jobs = await _jobs(world, journal, enclave=enclave)
+    await jobs.adopt()
+    assert jobs.bound, "the daemon goes on with it though the enclave is down"
+    await _round(jobs)
+    assert _calls(world) == ["release"]
+    assert isinstance(world.jobs[record.id].status, Queued)
+    assert not jobs.bound
+
+
+async def test_a_claim_that_was_adopted_by_an_earlier_process_is_known_as_ours(journal: Journal) -> None:
+    world = World()
+    record = world.add(job(status=claimed(ACCOUNT, 9, 70)))
+    journal.see(record.id, MODEL.id)
+    jobs = await _jobs(world, journal)
+    await jobs.adopt()
+    assert jobs.bound
+    await _round(jobs)
+    assert _calls(world) == ["complete"]
+    assert not jobs.bound
 
 
 async def test_a_lapsed_claim_of_ours_is_lapsed_and_not_released(journal: Journal) -> None:
