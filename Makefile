@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench chain sim contracts weights omni-node eth-rpc docs lock setup clean
+.PHONY: campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench chain sim contracts weights omni-node eth-rpc docs lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,9 @@ ceremony: setup $(VENV)/.bench contracts/node_modules/.ready ## a whole ceremony
 
 soak: setup ## ten thousand seeds of faults against worker, outbox and client; prints the first that fails
 	$(BIN)/python -m tests.simulation 1 10000
+
+campaign-network: setup ## twenty seeds of faults on four real validators with a stream of jobs (half an hour; needs proofward-chain)
+	$(BIN)/python -m tests.network.campaign --seeds $(or $(SEEDS),20)
 
 cases: setup ## models and tables as people have them: wrong (must be 0), refused clearly, right
 	$(BIN)/python -m tests.cases.run
