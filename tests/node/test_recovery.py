@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,33 @@ def _until(condition: Callable[[], object], process: Process) -> None:
         time.sleep(0.02)
 
 
+def _verb(name: str, *options: str, code: int = 0) -> dict[str, Any]:
+    """A verb's JSON; what it prints beside that is for people."""
+    command = [sys.executable, "-m", "proofward.cli", "worker", name, *options, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == code, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _a_day_of_the_operator(config: Path, url: str, client: Client, job: bytes) -> None:
+    """The commands against the real parts: asked why, judged, drained, and resumed."""
+    own, report = ("--config", str(config)), config.with_name("report.json")
+    said = _verb("why", f"0x{job.hex()}", *own, "--out", str(report))
+    (finding,) = said["report"]["findings"]
+    assert (finding["code"], finding["certain"], said["report"]["not_read"]) == ("accepted", True, [])
+    block = client.chain.block_hash(finding["block"])
+    assert finding["block_hash"] == f"0x{block.hex()}"
+    assert _verb("why", "--check", str(report), "--chain", url)["worker"] == f"0x{WORKER.hex()}"
+    report.write_text(report.read_text().replace('"accepted"', '"lapsed"'))
+    assert _verb("why", "--check", str(report), "--chain", url, code=1)["error"]["code"] == "bad-signature"
+    judged = _verb("tcb", *own, code=7)
+    assert (judged["verdict"], judged["sets"]["chain"]["status"]) == ("incomplete", "UpToDate")
+    assert _verb("drain", *own, "--timeout", "5m")["safe"]
+    assert workers.serving(client.chain, WORKER) == {}, "clients still seal to keys that may end"
+    assert _verb("resume", *own)["ended"]["code"] == "draining"
+
+
 @pytest.mark.parametrize("moment", ["claimed", "proved"])
 def test_killed_with_a_claim_in_hand(
     moment: str, artifact: Artifact, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
@@ -131,6 +159,8 @@ def test_killed_with_a_claim_in_hand(
         with _process(tmp_path / "node-2.log", *run) as node:
             outcome = client.wait(job, timeout=SECONDS)
             _until(lambda: node.events("http-listening"), node)  # the first process may have handed it in
+            if moment == "claimed":
+                _a_day_of_the_operator(config, chain.url, client, job.id)
             node.popen.terminate()
             assert node.popen.wait(60) == 0
         leave = ("proofward.cli", "worker", "retire", "--config", str(config))
