@@ -22,6 +22,7 @@ EXTRAS = {
     "rlp": "web3",
     "scipy": "publish",
     "smoldot_light": "light",
+    "textual": "console",
     "web3": "web3",
 }
 

@@ -43,10 +43,12 @@ from proofward_node.holding import Holding
 from proofward_node.jobs import Jobs
 from proofward_node.journal import HELD, Journal, JournalError, State
 from proofward_node.metrics import HttpServer, Metrics
+from proofward_node.page import Page
 from proofward_node.ports import ChainDown, ChainMoved, Head
 from proofward_node.reasons import Code, Reason
 from proofward_node.registration import Registration, RegistrationRefused, RivalWorker
 from proofward_node.serving import Offer, Serving
+from proofward_node.view import View
 
 log = structlog.get_logger("proofward_node")
 
@@ -104,8 +106,10 @@ async def _main(config: NodeConfig) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    metrics, shown = Metrics(), PublicArtefacts()
-    http = HttpServer(metrics, config.http.host, config.http.port, shown) if config.http.enabled else None
+    metrics, shown, page = Metrics(), PublicArtefacts(), Page(config.http.host)
+    http = None
+    if config.http.enabled:
+        http = HttpServer(metrics, config.http.host, config.http.port, shown, page)
     if http is not None:
         try:
             port = await http.start()
@@ -124,6 +128,7 @@ async def _main(config: NodeConfig) -> int:
         node = await _connect(config, chain, metrics, stop)
         if node is not None:
             node.shown = shown
+            page.view = View(config, chain, metrics.said, lambda: metrics.tcb._value.get())
             await node.run(stop)
     finally:
         await chain.close()

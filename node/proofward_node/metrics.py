@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -16,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 
 from proofward.chain import Finality
 from proofward_node.artefacts import PublicArtefacts
+from proofward_node.page import Page
 from proofward_node.reasons import Code, Reason
 
 #: Seconds after which a chain that brings no new block counts as unhealthy.
@@ -133,14 +135,24 @@ class Metrics:
             )
         return found
 
+    def said(self) -> dict[str, Any]:
+        """What `/healthz` answers: `status` is "ok" or "degraded"."""
+        reasons = self.reasons()
+        return {"status": "degraded" if reasons else "ok", "reasons": reasons, **self.health()}
+
 
 class HttpServer:
-    """Serves `/metrics`, `/livez` (200), `/healthz` (200 when all of it holds, else 503), and the artefacts'
-    public halves.
+    """Serves `/metrics`, `/livez` (200), `/healthz` (200 when all of it holds, else 503), the artefacts'
+    public halves, and the operator's page.
     """
 
     def __init__(
-        self, metrics: Metrics, host: str, port: int, artefacts: PublicArtefacts | None = None
+        self,
+        metrics: Metrics,
+        host: str,
+        port: int,
+        artefacts: PublicArtefacts | None = None,
+        page: Page | None = None,
     ) -> None:
         self._metrics, self._host, self._port = metrics, host, port
         app = web.Application(client_max_size=1024)
@@ -149,6 +161,8 @@ class HttpServer:
         app.router.add_get("/livez", self._serve_life)
         if artefacts is not None:
             artefacts.add_to(app)
+        if page is not None:
+            page.add_to(app)
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> int:
@@ -173,8 +187,8 @@ class HttpServer:
         return web.Response(text='{"status": "ok"}', content_type="application/json")
 
     async def _serve_health(self, _request: web.Request) -> web.Response:
-        reasons = self._metrics.reasons()
-        body = {"status": "degraded" if reasons else "ok", "reasons": reasons, **self._metrics.health()}
+        body = self._metrics.said()
+        reasons = body["reasons"]
         return web.Response(
             text=json.dumps(body, sort_keys=True),
             content_type="application/json",

@@ -21,7 +21,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def register(groups: Groups) -> None:
     """Add the verbs to `proofward worker`."""
-    for verb in (why, drain, resume, backup, restore, tcb):
+    for verb in (why, console, drain, resume, backup, restore, tcb):
         groups.worker.command(verb.__name__)(verb)
 
 
@@ -106,6 +106,31 @@ def _check(path: Path, chain: str, as_json: bool) -> None:
             f"says {held.findings} things: its operator's word, not the enclave's",
         ],
     )
+
+
+def console(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """Show head, registration, TCB, claims, money, outcomes and log in the terminal; q ends it. Read-only.
+
+    The same is a page at the worker's port (http.host, http.port). With --json: one view, and no terminal.
+
+    Example: proofward worker console --config worker.toml
+    """
+    from proofward_node.config import load
+
+    with reporting(as_json):
+        settings = load(config)
+        if as_json:
+            import asyncio
+
+            from proofward_node.chain_port import ChainPort
+            from proofward_node.view import looked
+
+            port = ChainPort(settings.chain.url, settings.signer, None, settings.chain.genesis)
+            emit(True, asyncio.run(looked(settings, port)), [])
+            return
+        from proofward_node.console import Console, source
+
+        Console(source(settings)).run()
 
 
 def drain(

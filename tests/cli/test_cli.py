@@ -62,7 +62,7 @@ def test_the_verbs() -> None:
         account new,account show,account balance,account send,account faucet
         worker init,worker run,worker status,worker list,worker retire,worker withdraw
         worker allow,worker disallow,worker contribute,worker why
-        worker drain,worker resume,worker backup,worker restore,worker tcb
+        worker drain,worker resume,worker backup,worker restore,worker tcb,worker console
         setup new,setup contribute,setup verify,setup finish
         network up,network status,network down,network kill,network start,network partition,network heal
         network spec,network checkpoint
