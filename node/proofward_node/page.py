@@ -23,10 +23,10 @@ STYLE = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
 body { max-width: 70rem; margin: 1rem auto; padding: 0 1rem; }
 h1 { font-size: 1.2rem; overflow-wrap: anywhere; } h2 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
-table { border-collapse: collapse; width: 100%; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
 th, td { text-align: left; padding: .15rem .8rem .15rem 0; vertical-align: top; }
 th { font-weight: 600; white-space: nowrap; } td { overflow-wrap: anywhere; min-width: 3.5rem; }
-.hash { white-space: normal; word-break: break-all; min-width: 8rem; font-weight: 400; }
+.hash { white-space: normal; word-break: break-all; min-width: 6rem; font-weight: 400; }
 code { font-size: .85em; }
 """
 _POLICY = (

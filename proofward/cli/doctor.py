@@ -22,6 +22,7 @@ from proofward.zkml import available_lanes
 
 SPEC = checkout.part("chain/spec/proofward-dev.json")
 PURPOSES = {
+    "console": "to watch a worker in the terminal: worker console",
     "ezkl": "for the ezkl lane",
     "fhir": "to read FHIR Observations and Bundles as tables",
     "light": "to read a chain by proofs, without a server: verify --light",

@@ -132,6 +132,7 @@ async def test_attack_page_nothing_that_others_wrote_becomes_markup(config: Node
         "content",
         "http-equiv",
         "scope",
+        "class",
     }
     assert not re.search(r"https?://|url\(|@import", page)
 
