@@ -92,7 +92,7 @@ docs: setup ## the API reference from the docstrings, into build/docs
 
 lock: ## write both locks anew: the newest versions that our ranges allow
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet ./prover . ./node ./enclave_runtime ./demo ./explorer setuptools==80.9.0
+	build/lock/bin/pip install --quiet ./prover . ./node ./enclave_runtime ./demo ./explorer ./gateway setuptools==80.9.0
 	$(FREEZE) > requirements.lock
 	build/lock/bin/pip install --quiet --constraint requirements.lock '.[ezkl,fhir,publish,web3,dev]'
 	$(FREEZE) | grep -vxFf requirements.lock > requirements-dev.lock
@@ -153,7 +153,7 @@ OURS := $(wildcard pyproject.toml */pyproject.toml)
 
 $(VENV)/.ready: $(VENV)/.packages build/wheels/.prover $(OURS)
 	$(PIP) install --no-deps --force-reinstall build/wheels/proofward_prover-*.whl
-	$(PIP) install --no-deps --no-build-isolation -e . -e node -e enclave_runtime -e demo -e explorer
+	$(PIP) install --no-deps --no-build-isolation -e . -e node -e enclave_runtime -e demo -e explorer -e gateway
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

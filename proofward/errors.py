@@ -63,6 +63,14 @@ ProofwardError
 ├─ TcbUnknown
 ├─ ContributionRefused
 ├─ SetupRefused
+├─ AnswerError                    private language-model calls
+├─ AnswerRefused
+├─ GatewayError
+│  ├─ GatewayConfigError
+│  └─ StoreError
+├─ Refusal
+├─ Broken
+├─ Gone
 ├─ IndexUnusable                  the explorer's
 ├─ BadQuestion
 ├─ SiteMissing

@@ -13,10 +13,18 @@ import proofward.errors
 import proofward_demo
 import proofward_enclave
 import proofward_explorer
+import proofward_gateway
 import proofward_node
 from proofward.errors import ProofwardError
 
-PACKAGES = (proofward, proofward_node, proofward_enclave, proofward_explorer, proofward_demo)
+PACKAGES = (
+    proofward,
+    proofward_node,
+    proofward_enclave,
+    proofward_explorer,
+    proofward_gateway,
+    proofward_demo,
+)
 
 
 def modules() -> list[ModuleType]:

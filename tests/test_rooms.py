@@ -17,6 +17,7 @@ PACKAGES = {
     "proofward_enclave": "enclave_runtime",
     "proofward_demo": "demo",
     "proofward_explorer": "explorer",
+    "proofward_gateway": "gateway",
 }
 OURS = (*PACKAGES, "tests", "bench")
 
@@ -36,7 +37,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.zkml.groth16": ("proofward.zkml", "proofward.check", "proofward.checkout"),
     "proofward.zkml.groth16.program": ("proofward.zkml.errors",),
     "proofward.zkml.groth16.compiler": ("proofward.check", "proofward.zkml", "proofward.zkml.groth16"),
-    "proofward.attestation": ("proofward.errors", "proofward.protocol", "proofward.check"),
+    "proofward.attestation": ("proofward.errors", "proofward.aci", "proofward.protocol", "proofward.check"),
     "proofward.consensus": ("proofward.errors", "proofward.protocol"),
     "proofward.chain": ("proofward.errors", "proofward.database", "proofward.logs", "proofward.protocol"),
     "proofward.chain.ethereum": ("proofward.chain", "proofward.logs", "proofward.protocol"),
@@ -52,6 +53,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "proofward.evidence": (
         "proofward.errors",
+        "proofward.aci",
         "proofward.attestation",
         "proofward.consensus",
         "proofward.zkml",
@@ -101,6 +103,17 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.zkml",
     ),
     "proofward_explorer.verbs": ("proofward_explorer", "proofward"),
+    # inside the enclave: what it imports is measured, tests/gateway/test_measured.py
+    "proofward_gateway": (
+        "proofward.errors",
+        "proofward.aci",
+        "proofward.attestation",
+        "proofward.check",
+        "proofward.protocol",
+        "proofward_enclave",
+    ),
+    "proofward_gateway.proxy": ("proofward_gateway.channel", "proofward_gateway.measure", "proofward"),
+    "proofward_gateway.verbs": ("proofward_gateway", "proofward"),
     # its attacker signs quotes as the simulator does
     "proofward_demo": ("proofward", "proofward_enclave.providers", "proofward_enclave.measure"),
 }

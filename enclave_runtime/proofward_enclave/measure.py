@@ -54,7 +54,7 @@ def code_digest() -> bytes:
     A third-party distribution's name is `name==version`, its content the SHA-256 of its files, told apart in
     the same way. Raises EnclaveError(not-measurable) when one of `CLOSURE` is not installed.
     """
-    return _digest("sha384", b"proofward/code/v2", sorted([*_ours(), *_prover(), *_third_party()]))
+    return digest("sha384", b"proofward/code/v2", sorted([*_ours(), *_prover(), *third_party(CLOSURE)]))
 
 
 def simulated_measurement() -> bytes:
@@ -70,12 +70,15 @@ def simulated_measurement() -> bytes:
 
 
 def _ours() -> Iterator[Part]:
-    library, enclave = Path(proofward.protocol.__path__[0]).parent, Path(proofward_enclave.__path__[0])
-    for pattern in OURS:
-        for path in library.glob(pattern):
-            yield f"proofward/{path.relative_to(library).as_posix()}", path.read_bytes()
-    for path in enclave.rglob("*.py"):
-        yield f"proofward_enclave/{path.relative_to(enclave).as_posix()}", path.read_bytes()
+    yield from sources(Path(proofward.protocol.__path__[0]).parent, OURS)
+    yield from sources(Path(proofward_enclave.__path__[0]), ("**/*.py",))
+
+
+def sources(package: Path, patterns: Iterable[str]) -> Iterator[Part]:
+    """The files of a package that match, each under its path from the package's own name on."""
+    for pattern in patterns:
+        for path in package.glob(pattern):
+            yield f"{package.name}/{path.relative_to(package).as_posix()}", path.read_bytes()
 
 
 def _prover() -> Iterator[Part]:
@@ -85,15 +88,16 @@ def _prover() -> Iterator[Part]:
             yield f"proofward_prover/{path.relative_to(folder).as_posix()}", path.read_bytes()
 
 
-def _third_party() -> Iterator[Part]:
-    for name in CLOSURE:
+def third_party(names: Iterable[str]) -> Iterator[Part]:
+    """Each distribution as `name==version`, with a digest of its files. Raises EnclaveError."""
+    for name in names:
         try:
             found = distribution(name)
         except PackageNotFoundError:
             raise EnclaveError(
                 f"{name} is not installed: install enclave_runtime/requirements.lock", code="not-measurable"
             ) from None
-        yield f"{name}=={found.version}", _digest("sha256", b"proofward/distribution/v1", _contents(found))
+        yield f"{name}=={found.version}", digest("sha256", b"proofward/distribution/v1", _contents(found))
 
 
 def _contents(found: Distribution) -> Iterator[Part]:
@@ -104,10 +108,11 @@ def _contents(found: Distribution) -> Iterator[Part]:
             yield file.as_posix(), Path(str(file.locate())).read_bytes()
 
 
-def _digest(algorithm: str, domain: bytes, parts: Iterable[Part]) -> bytes:
-    digest = hashlib.new(algorithm, domain)
+def digest(algorithm: str, domain: bytes, parts: Iterable[Part]) -> bytes:
+    """The hash that `code_digest` describes, after a domain of its own."""
+    state = hashlib.new(algorithm, domain)
     for name, content in parts:
         for part in (name.encode(), content):
-            digest.update(len(part).to_bytes(4, "little"))
-            digest.update(part)
-    return digest.digest()
+            state.update(len(part).to_bytes(4, "little"))
+            state.update(part)
+    return state.digest()

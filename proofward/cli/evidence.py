@@ -30,7 +30,9 @@ _EXITS = {
 
 
 def verify(
-    target: Annotated[str, typer.Argument(metavar="JOB|FILE", help="A job's id, a bundle, or a proof file.")],
+    target: Annotated[
+        str, typer.Argument(metavar="JOB|FILE", help="A job's id, a bundle, a proof or an answer.")
+    ],
     artifact: Annotated[
         Path | None, typer.Option(help="The model's public artefact (job or proof file).")
     ] = None,
@@ -57,7 +59,7 @@ def verify(
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a job from the chain, a bundle offline, or a proof file alone: one line a check.
+    """Verify a job from the chain; offline a bundle, a proof file, a gateway's answer: one line a check.
 
     Examples: proofward verify 0x1f… --artifact build/models/mlp/public --export job.bundle --dev
 
@@ -68,6 +70,8 @@ def verify(
               proofward verify job.bundle --genesis 0x9a… --measurement 0x3c… --spec consortium.json
 
               proofward verify proof.json --artifact build/models/mlp/public
+
+              proofward verify answers/rcpt-1f….json --measurement 0x3c… --dev
     """
     from proofward.client import targets
 

@@ -1,4 +1,4 @@
-"""Verification by name: a job on the chain, a bundle, or a proof file."""
+"""Verification by name: a job on the chain, a bundle, a proof file, or a gateway's answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from proofward.client.client import Client
 from proofward.client.ids import hash32
 from proofward.consensus import genesis_authorities
 from proofward.errors import NotFound, Refused
-from proofward.evidence import proof_file
+from proofward.evidence import answer, proof_file
 from proofward.evidence.bundle import load_bundle
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 from proofward.light.client import LightClient
@@ -36,12 +36,13 @@ def verify(
     light: Path | None = None,
     boot_nodes: Sequence[str] = (),
 ) -> Verdict:
-    """Verify what `target` names: a job on the chain, or a bundle or proof file. `spec` is the raw spec of
-    the reader's chain: with it the evidence must prove that the chain's final state holds the job. With
-    `light`, a chain spec too, the chain is read by proofs, from `boot_nodes` when they are given, and the
-    node at `chain` is not asked.
+    """Verify what `target` names: a job on the chain, a bundle, a proof file or an answer's file.
 
-    Raises Refused, NotFound, BundleError, ZkmlError, ChainError.
+    `spec` is the raw spec of the reader's chain: with it the evidence must prove that the chain's final state
+    holds the job. With `light`, a chain spec too, the chain is read by proofs, from `boot_nodes` when they
+    are given, and the node at `chain` is not asked.
+
+    Raises Refused, NotFound, AnswerError, BundleError, ZkmlError, ChainError.
     """
     path = Path(target)
     if path.exists() or not _JOB_ID.match(target):
@@ -93,11 +94,13 @@ def _policy(development: bool, genesis: str | None, measurements: Sequence[str],
 def _verify_file(path: Path, artifact: Path | None, policy: Policy) -> Verdict:
     if not path.exists():
         raise NotFound(f"{path} is neither a job's id (0x and 64 hex digits) nor a file")
+    if answer.is_answer(path):
+        return answer.load(path).verdict(policy)
     kind = proof_file.kind_of(path)
     if kind == "bundle":
         return verify_bundle(load_bundle(path), policy)
     if kind != "proof":
-        raise Refused(f"{path} is neither a bundle nor a proof file")
+        raise Refused(f"{path} is neither a bundle, a proof file nor an answer's file")
     if artifact is None:
         raise ArtifactError(
             "verifying a proof file needs the model's public artefact: give --artifact", code="usage"

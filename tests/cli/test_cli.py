@@ -56,10 +56,11 @@ VERBS = dict(_verbs(typer.main.get_command(app)))
 
 
 def test_the_verbs() -> None:
-    wanted = """devnet demo doctor compile prove verify
+    wanted = """devnet demo doctor compile prove verify explorer proxy
         model publish,model list,model show,model audit,model setup
         model price,model retire,model remove,model fetch
         account new,account show,account balance,account send,account faucet
+        gateway serve,gateway measurement
         worker init,worker run,worker status,worker list,worker retire,worker withdraw
         worker allow,worker disallow,worker contribute,worker why
         worker drain,worker resume,worker backup,worker restore,worker tcb,worker console

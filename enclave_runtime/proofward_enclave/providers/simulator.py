@@ -18,10 +18,11 @@ class SimulatorProvider:
     name = "simulator"
     simulated = True
 
-    def __init__(self, *, version: int = 4) -> None:
+    def __init__(self, *, version: int = 4, mrtd: bytes | None = None) -> None:
+        """`mrtd`: 48 bytes that measure another program than the worker's enclave."""
         self._platform = DevPlatform()
         self._version = version
-        self._td = TdIdentity(mrtd=code_digest())
+        self._td = TdIdentity(mrtd=code_digest() if mrtd is None else mrtd)
 
     def quote(self, report_data: bytes) -> Evidence:
         """A quote of this process, with today's collateral."""

@@ -1,0 +1,188 @@
+"""The gateway's configuration: one TOML file, checked whole before anything starts."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from proofward_enclave.providers import NAMES
+from proofward_gateway.channel import GatewayError, Origin
+
+KINDS: Final = ("aci", "plain", "inside")
+MAX_UPSTREAMS: Final = 64
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+class GatewayConfigError(GatewayError):
+    """A configuration that cannot be used."""
+
+    code = "bad-config"
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamConfig:
+    """One upstream: its label, where it is, what it is, and the models that are asked of it.
+
+    Kind `aci` is attested before each session under `measurements`; `plain` proves nothing and is used only
+    for a caller who asks for that; `inside` runs in this trust domain, at a loopback address.
+    """
+
+    name: str
+    origin: Origin
+    kind: str
+    models: tuple[str, ...]
+    measurements: frozenset[bytes] = frozenset()
+    key_file: Path | None = None
+    """Holds the API key for this upstream, one line; a client's key is never passed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All of it; relative paths are of the file's folder."""
+
+    listen: str
+    port: int
+    domain: str
+    state: Path
+    provider: str
+    upstreams: tuple[UpstreamConfig, ...]
+    development: bool = False
+    """Admits upstreams whose quotes are simulated."""
+    keys_sha256: frozenset[str] = frozenset()
+    """Of the API keys that are let in; empty: everybody is."""
+    collateral: Path | None = None
+    """JSON of the collateral that goes with this machine's quotes, where the provider has none."""
+    keyset_seconds: int = 24 * 3600
+    session_seconds: int = 300
+    retention_days: int = 30
+    request_seconds: int = 600
+    idle_seconds: int = 120
+    max_requests: int = 256
+    pad_bytes: int = 256
+
+    @property
+    def direct(self) -> bool:
+        """Whether every model runs in this trust domain: then there is no second hop to attest."""
+        return all(one.kind == "inside" for one in self.upstreams)
+
+    def route(self, model: str) -> UpstreamConfig | None:
+        """The upstream that serves a model."""
+        return next((one for one in self.upstreams if model in one.models), None)
+
+
+#: Key -> type, lowest, highest.
+_NUMBERS: Final = {
+    "keyset_seconds": (600, 24 * 3600),
+    "session_seconds": (1, 3600),
+    "retention_days": (2, 3650),
+    "request_seconds": (1, 3600),
+    "idle_seconds": (1, 600),
+    "max_requests": (1, 4096),
+    "pad_bytes": (0, 4096),
+}
+_TEXTS: Final = ("listen", "domain", "state", "provider", "collateral")
+_UPSTREAM: Final = {"name", "url", "kind", "models", "measurements", "key_file"}
+
+
+def load(path: Path) -> Config:
+    """Read and check a file. Raises GatewayConfigError, which names the key."""
+    try:
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise GatewayConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise GatewayConfigError(f"{path} is no TOML: {error}") from None
+    known = {*_NUMBERS, *_TEXTS, "development", "keys_sha256", "upstream"}
+    if unknown := sorted(set(value) - known):
+        raise _wrong(path, unknown[0], f"is not known: use {', '.join(sorted(known))}")
+    for name in _TEXTS:
+        if name in value and not isinstance(value[name], str):
+            raise _wrong(path, name, "must be text")
+    for name, (least, most) in _NUMBERS.items():
+        one = value.get(name, least)
+        if (
+            not isinstance(one, int)
+            or isinstance(one, bool)
+            or not (least <= one <= most or one == 0 == least)
+        ):
+            raise _wrong(path, name, f"must be an integer from {least} to {most}")
+    listen = Origin.parse(f"https://{value.get('listen', '127.0.0.1:8443')}")
+    provider = value.get("provider", "simulator")
+    if provider not in NAMES:
+        raise _wrong(path, "provider", f"must be one of {', '.join(NAMES)}")
+    if not isinstance(value.get("development", False), bool):
+        raise _wrong(path, "development", "must be true or false")
+    keys = value.get("keys_sha256", [])
+    if not isinstance(keys, list) or not all(
+        isinstance(k, str) and re.fullmatch(r"[0-9a-f]{64}", k) for k in keys
+    ):
+        raise _wrong(path, "keys_sha256", "must be a list of 64 hex digits each")
+    return Config(
+        listen.host,
+        listen.port if ":" in value.get("listen", "127.0.0.1:8443") else 8443,
+        value.get("domain", listen.host),
+        path.parent / value.get("state", "gateway-state"),
+        provider,
+        _upstreams(path, value.get("upstream", [])),
+        development=value.get("development", False),
+        keys_sha256=frozenset(keys),
+        collateral=path.parent / value["collateral"] if "collateral" in value else None,
+        **{name: value[name] for name in _NUMBERS if name in value},
+    )
+
+
+def _upstreams(path: Path, value: Any) -> tuple[UpstreamConfig, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_UPSTREAMS:
+        raise _wrong(path, "upstream", f"must be 1 to {MAX_UPSTREAMS} tables [[upstream]]")
+    found = tuple(_upstream(path, one) for one in value)
+    for what in ([one.name for one in found], [model for one in found for model in one.models]):
+        if len(set(what)) != len(what):
+            raise _wrong(path, "upstream", "names two upstreams alike, or one model twice")
+    if len({one.kind == "inside" for one in found}) != 1:
+        raise _wrong(path, "upstream", "mixes kind `inside` with others: a gateway is direct, or it is not")
+    return found
+
+
+def _upstream(path: Path, value: Any) -> UpstreamConfig:
+    if not isinstance(value, dict) or not {"name", "url", "kind", "models"} <= set(value) <= _UPSTREAM:
+        raise _wrong(path, "upstream", f"needs name, url, kind and models, of {', '.join(sorted(_UPSTREAM))}")
+    name, kind, models = value["name"], value["kind"], value["models"]
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):
+        raise _wrong(path, "upstream.name", "must be 1 to 64 of letters, digits, `_`, `.`, `-`")
+    if kind not in KINDS:
+        raise _wrong(path, f"upstream {name}.kind", f"must be one of {', '.join(KINDS)}")
+    if (
+        not isinstance(models, list)
+        or not models
+        or not all(isinstance(m, str) and 0 < len(m) <= 256 for m in models)
+    ):
+        raise _wrong(path, f"upstream {name}.models", "must list the models' names")
+    try:
+        origin = Origin.parse(str(value["url"]), plain=kind != "aci")
+    except GatewayError as error:
+        raise _wrong(path, f"upstream {name}.url", error.message) from None
+    if kind == "inside" and origin.host not in _LOOPBACK:
+        raise _wrong(path, f"upstream {name}.url", "of kind `inside` must be a loopback address")
+    pins = value.get("measurements", [])
+    if not isinstance(pins, list) or not all(
+        isinstance(p, str) and re.fullmatch(r"0x[0-9a-f]{64}", p) for p in pins
+    ):
+        raise _wrong(path, f"upstream {name}.measurements", "must be a list of 0x and 64 hex digits each")
+    if (kind == "aci") != bool(pins):
+        raise _wrong(path, f"upstream {name}.measurements", "must be there for kind `aci`, and for no other")
+    key = value.get("key_file")
+    return UpstreamConfig(
+        name,
+        origin,
+        kind,
+        tuple(models),
+        frozenset(bytes.fromhex(one[2:]) for one in pins),
+        None if key is None else path.parent / str(key),
+    )
+
+
+def _wrong(path: Path, key: str, what: str) -> GatewayConfigError:
+    return GatewayConfigError(f"{path}: {key} {what}")

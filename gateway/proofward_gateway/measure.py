@@ -1,0 +1,67 @@
+"""The gateway's simulated measurement: SHA-384 over all that its process runs, but for Python itself.
+
+As `proofward_enclave.measure` has it for the worker's enclave: it tells versions apart on a development
+machine and proves nothing. A hardware TEE measures the whole image instead.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import proofward.protocol
+import proofward_enclave
+import proofward_gateway
+from proofward.protocol import bounds, measurement
+from proofward_enclave.measure import Part, digest, sources, third_party
+
+CLOSURE: Final = (
+    "aiohappyeyeballs",
+    "aiohttp",
+    "aiosignal",
+    "attrs",
+    "cbor2",
+    "cffi",
+    "cryptography",
+    "dcap-qvl",
+    "frozenlist",
+    "idna",
+    "multidict",
+    "propcache",
+    "pycparser",
+    "pycryptodome",
+    "pynacl",
+    "rfc8785",
+    "typing-extensions",
+    "yarl",
+)
+"""Third-party distributions that the gateway's process may import: no others."""
+
+LIBRARY: Final = ("__init__.py", "check.py", "errors.py", "aci/*.py", "attestation/*.py", "protocol/**/*.py")
+ENCLAVE: Final = ("__init__.py", "hardening.py", "log.py", "measure.py", "providers/**/*.py")
+GATEWAY: Final = ("[!v]*.py",)  # all but verbs.py, which is the command line's
+"""What it may import of ours, by package."""
+
+
+@cache
+def code_digest() -> bytes:
+    """48 bytes. Raises EnclaveError(not-measurable) when one of `CLOSURE` is not installed."""
+    return digest("sha384", b"proofward/gateway-code/v1", sorted([*ours(), *third_party(CLOSURE)]))
+
+
+def simulated_measurement() -> bytes:
+    """The measurement (32 bytes) in the quotes of a simulated gateway of this very software."""
+    empty = bytes(bounds.MEASUREMENT_REGISTER_LENGTH)
+    return measurement(
+        mrtd=code_digest(), rtmrs=(empty,) * 4, mr_config_id=empty, mr_owner=empty, mr_owner_config=empty
+    )
+
+
+def ours() -> list[Part]:
+    """The source of ours that is measured, by its path."""
+    return [
+        *sources(Path(proofward.protocol.__path__[0]).parent, LIBRARY),
+        *sources(Path(proofward_enclave.__path__[0]), ENCLAVE),
+        *sources(Path(proofward_gateway.__path__[0]), GATEWAY),
+    ]

@@ -1,0 +1,1 @@
+"""The user's side: OpenAI's and Anthropic's API on this machine, through a gateway that was checked."""

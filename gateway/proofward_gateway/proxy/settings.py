@@ -1,0 +1,37 @@
+"""What the user's options come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from proofward.client.ids import hash32
+from proofward.evidence.policy import Policy
+from proofward_gateway.channel import Origin
+from proofward_gateway.proxy.server import AnswerRefused, Settings
+
+
+def settings_of(
+    gateway: str,
+    *,
+    pins: Sequence[str],
+    upstream_pins: Sequence[str],
+    folder: Path,
+    development: bool,
+    allow_unverified: bool,
+) -> Settings:
+    """Raises AnswerRefused(usage) without a pin outside of development, GatewayError(bad-url)."""
+    measurements = frozenset(hash32(one, "measurement") for one in pins)
+    if not measurements and development:
+        from proofward_gateway.measure import simulated_measurement
+
+        measurements = frozenset({simulated_measurement()})
+    if not measurements:
+        raise AnswerRefused(
+            "pin the gateway's software: give --measurement, from its publisher's release or your own build",
+            code="usage",
+        )
+    upstreams = frozenset(hash32(one, "upstream measurement") for one in upstream_pins) or measurements
+    make = Policy.for_development if development else Policy
+    policy = make(measurements=measurements)
+    return Settings(Origin.parse(gateway), policy, upstreams, folder, allow_unverified)

@@ -1,0 +1,130 @@
+"""A request's body taken apart: its model, its encryption, the caller's constraints, and what goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proofward.aci import e2ee, jcs
+from proofward.aci.documents import SESSION_ID
+from proofward.aci.errors import AciError
+from proofward_gateway.exchange import Exchange, Refusal
+
+MAX_BODY: Final = 16 << 20
+MAX_MODEL: Final = 256
+_MAX_SESSIONS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """Section 5.3: `verified` is None when the caller says nothing; `sessions` when he pins none."""
+
+    verified: bool | None = None
+    sessions: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Prompt:
+    """A request that can be forwarded: `body` are the exact bytes for the upstream."""
+
+    model: str
+    body: bytes
+    stream: bool
+    constraints: Constraints
+    encryption: e2ee.Exchange | None
+
+
+class Replays:
+    """Nonces of encrypted requests, kept for twice the window; full, it refuses rather than forgets."""
+
+    def __init__(self, most: int = 200_000) -> None:
+        self._most = most
+        self._seen: dict[tuple[bytes, bytes, str], float] = {}
+
+    def claim(self, client: bytes, service: bytes, nonce: str, *, now: float) -> None:
+        """Raises Refusal when this nonce was used before, or no more can be kept."""
+        while self._seen and now - next(iter(self._seen.values())) > 2 * e2ee.WINDOW_SECONDS:
+            del self._seen[next(iter(self._seen))]
+        entry = (client, service, nonce.lower())
+        if entry in self._seen:
+            raise Refusal(400, "e2ee_replay_detected", "this X-E2EE-Nonce was used already")
+        if len(self._seen) >= self._most:
+            raise Refusal(503, "overloaded", "too many encrypted requests in ten minutes: try again later")
+        self._seen[entry] = now
+
+
+def read_prompt(
+    exchange: Exchange, raw: bytes, headers: Mapping[str, str], replays: Replays, *, now: float
+) -> Prompt:
+    """Raises Refusal, with the error types of ACI's section 10 and of E2EE v2's section 9."""
+    try:
+        value = jcs.loads(raw, limit=MAX_BODY)
+        if not isinstance(value, dict):
+            raise AciError("the body is no JSON object", code="invalid-request-error")
+        encryption = _encryption(exchange, value, {k.lower(): v for k, v in headers.items()}, replays, now)
+        model = value.get("model")
+        if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL:
+            raise AciError(f"`model` is no text of 1 to {MAX_MODEL} characters", code="invalid-request-error")
+        exchange.model = model
+        if encryption is not None:
+            encryption.open_request(exchange.endpoint, value)
+            raw = jcs.compact(value)
+            exchange.restored(raw)
+        constraints, changed = _constraints(value)
+        if not isinstance(value.get("stream", False), bool | None):
+            raise AciError("`stream` is true or false", code="invalid-request-error")
+    except AciError as error:
+        raise Refusal(400, error.type, error.message) from None
+    body = jcs.compact(value) if changed else raw
+    return Prompt(model, body, bool(value.get("stream")), constraints, encryption)
+
+
+def _encryption(
+    exchange: Exchange, value: dict[str, Any], headers: dict[str, str], replays: Replays, now: float
+) -> e2ee.Exchange | None:
+    found = e2ee.parse_headers(headers, exchange.keys.e2ee, now=now)
+    if found is None:
+        return None
+    key, client, nonce, timestamp = found
+    if exchange.endpoint not in e2ee.ENDPOINTS:
+        raise AciError(f"E2EE v2 does not define {exchange.endpoint}", code="e2ee-unsupported-endpoint")
+    if exchange.endpoint == e2ee.EMBEDDINGS and value.get("stream"):
+        raise AciError("E2EE v2 does not define streamed embeddings", code="e2ee-unsupported-endpoint")
+    model = value.get("model")
+    if not isinstance(model, str):
+        raise AciError("the body names no model", code="e2ee-invalid-payload-model")
+    replays.claim(client, key.public, nonce, now=now)
+    return e2ee.Exchange(e2ee.Context(key.suite, model, nonce, timestamp), client, key)
+
+
+def _constraints(value: dict[str, Any]) -> tuple[Constraints, bool]:
+    """The caller's constraints, taken out of the body; whether it changed by that."""
+    provider = value.get("provider")
+    if not isinstance(provider, dict):
+        return Constraints(), False
+    ours = {name: provider.pop(name) for name in list(provider) if name.startswith("aci_")}
+    if not ours:
+        return Constraints(), False
+    if not provider:
+        del value["provider"]
+    if unknown := sorted(set(ours) - {"aci_verified", "aci_session_ids"}):
+        raise AciError(
+            f"provider has a constraint that is not known: {unknown[0][:64]}", code="invalid-request-error"
+        )
+    verified, ids = ours.get("aci_verified"), ours.get("aci_session_ids")
+    if "aci_verified" in ours and not isinstance(verified, bool):
+        raise AciError("provider.aci_verified is true or false", code="invalid-request-error")
+    if "aci_session_ids" not in ours:
+        return Constraints(verified), True
+    good = isinstance(ids, list) and 0 < len(ids) <= _MAX_SESSIONS
+    if not good or not all(isinstance(one, str) and SESSION_ID.fullmatch(one) for one in ids or ()):
+        raise AciError(
+            f"provider.aci_session_ids lists 1 to {_MAX_SESSIONS} ids of 64 hex digits",
+            code="invalid-request-error",
+        )
+    if verified is False:
+        raise AciError(
+            "provider.aci_session_ids contradicts aci_verified: false", code="invalid-request-error"
+        )
+    return Constraints(True, frozenset(ids or ())), True

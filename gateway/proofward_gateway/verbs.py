@@ -1,0 +1,120 @@
+"""`proofward gateway …` and `proofward proxy`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proofward.cli.output import DevOption, JsonOption, emit, hex0x, note, reporting
+from proofward.cli.verbs import Groups
+
+app = typer.Typer(
+    name="gateway", no_args_is_help=True, help="Private language-model calls: the operator's side."
+)
+
+
+def register(groups: Groups) -> None:
+    """The entry point of group `proofward.cli`."""
+    app.command("serve")(serve)
+    app.command("measurement")(measurement)
+    groups.root.add_typer(app, name="gateway")
+    groups.root.command("proxy")(proxy)
+
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="gateway.toml; docs/gateway.md has its keys.")]
+
+
+def serve(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """Run the gateway until SIGTERM; it logs JSON to standard error.
+
+    Example: proofward gateway serve --config gateway.toml
+    """
+    from proofward_gateway.config import load
+
+    with reporting(as_json):
+        load(config)  # what is wrong with it is told here, and not in the log
+    # a process of its own: what the command line imports is not what is measured
+    os.execv(sys.executable, [sys.executable, "-m", "proofward_gateway", str(config)])
+
+
+def measurement(as_json: JsonOption = False) -> None:
+    """Print the measurement that a simulated gateway of the software installed here has in its quotes.
+
+    Example: proofward gateway measurement
+    """
+    from proofward_gateway.measure import simulated_measurement
+
+    with reporting(as_json):
+        found = simulated_measurement()
+        emit(as_json, {"measurement": found, "level": "simulated"}, [hex0x(found)])
+
+
+Pins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measurement",
+        help="The gateway's software, 0x and 64 hex digits (repeatable). With --dev: this installation's.",
+    ),
+]
+UpstreamPins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--upstream-measurement",
+        help="The software that may answer behind the gateway (repeatable). Default: as --measurement.",
+    ),
+]
+
+
+def proxy(
+    gateway: Annotated[str, typer.Option("--gateway", help="https://host:port of the gateway.")],
+    pins: Pins = None,
+    upstream_pins: UpstreamPins = None,
+    proofs: Annotated[
+        Path, typer.Option(help="Folder for one file an answer (mode 0600): it holds prompt and answer.")
+    ] = Path("answers"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes a free one.")] = 8089,
+    allow_unverified: Annotated[
+        bool,
+        typer.Option("--allow-unverified-upstream", help="Take answers of upstreams that attest nothing."),
+    ] = False,
+    dev: DevOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve OpenAI's and Anthropic's API on this machine, through a gateway that is checked first.
+
+    Then: OPENAI_BASE_URL=http://127.0.0.1:8089/v1, or ANTHROPIC_BASE_URL=http://127.0.0.1:8089
+
+    Example: proofward proxy --gateway https://127.0.0.1:8443 --dev
+    """
+    from proofward_gateway.proxy.run import Ready, run
+
+    def ready(what: Ready) -> None:
+        checks = what.attested.appraisal.checks
+        for check in checks:
+            note(as_json, str(check))
+        emit(
+            as_json,
+            {"event": "ready", "url": what.url, "keyset": what.attested.keyset.digest},
+            [f"ready: OPENAI_BASE_URL={what.url}/v1 ANTHROPIC_BASE_URL={what.url}; stop with Ctrl-C"],
+        )
+        sys.stdout.flush()
+
+    with reporting(as_json):
+        from proofward_gateway.proxy.settings import settings_of
+
+        run(
+            settings_of(
+                gateway,
+                pins=pins or [],
+                upstream_pins=upstream_pins or [],
+                folder=proofs,
+                development=dev,
+                allow_unverified=allow_unverified,
+            ),
+            port,
+            ready,
+        )

@@ -1,0 +1,340 @@
+"""One answer of a language model behind a gateway, with everything that shows where it came from.
+
+The file is the user's own (mode 0600): it holds request, answer, and the key that opens the answer.
+Source: ACI, sections 9.1 to 9.3.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from proofward.aci import documents, e2ee, jcs, sse
+from proofward.aci.errors import AciError
+from proofward.attestation.gateway import Appraisal, Channel, GatewayPolicy, appraise
+from proofward.check import Check, said
+from proofward.errors import ProofwardError
+from proofward.evidence.policy import Policy
+from proofward.evidence.times import CLOCK_SLACK
+from proofward.evidence.verdict import Verdict
+from proofward.protocol import Level
+
+FORMAT: Final = "proofward/answer/v1"
+MAX_FILE: Final = 128 << 20
+MAX_ANSWER: Final = 32 << 20
+"""Bytes of an answer's wire."""
+UPSTREAM: Final = "upstream"
+
+
+class AnswerError(ProofwardError):
+    """An answer's file that cannot be read or written."""
+
+    code = "bad-answer-file"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Encryption:
+    """What opens an answer's fields: the context, and the client's key of this one request."""
+
+    context: e2ee.Context
+    key: e2ee.PrivateKey
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """One exchange: what the gateway said of itself, what went out and came back, and the receipt."""
+
+    gateway: str
+    at: int
+    """Unix second of the attestation."""
+    nonce: str
+    report: bytes
+    channel: Channel
+    endpoint: str
+    request: bytes
+    """Plain, as the receipt's `request.received` has it."""
+    response: bytes
+    """As it came over the wire, framing and ciphertext included."""
+    encryption: Encryption | None
+    receipt: dict[str, Any]
+    session: dict[str, Any] | None
+
+    def checks(
+        self,
+        policy: Policy,
+        *,
+        upstreams: Collection[bytes] | None = None,
+        appraised: Appraisal | None = None,
+    ) -> tuple[Check, ...]:
+        """Every check of ACI's section 9, on these bytes alone.
+
+        `upstreams` pins the measurements of what may answer behind the gateway (None: the policy's).
+        `appraised` is what the caller itself has found of this very report: the quote is not verified again.
+        """
+        found = appraised or appraise(
+            self.report,
+            nonce=self.nonce,
+            channel=self.channel,
+            now=self.at,
+            policy=GatewayPolicy(policy.roots, policy.measurements),
+        )
+        checks = [*found.checks, _dated(self.at, policy)]
+        try:
+            if found.keyset is None:
+                raise AciError("without a keyset no receipt can be checked")
+            events = documents.check_receipt(self.receipt, found.keyset)
+        except AciError as error:
+            return (*checks, Check("receipt", False, error.message))
+        checks.append(Check("receipt", True, f"{self.receipt.get('receipt_id')}, signed by the attested key"))
+        checks += [self._frame(), self._request(events), self._response(events), self._opens()]
+        pins = policy.measurements if upstreams is None else upstreams
+        return (*checks, *_upstream(self, events, replace(policy, measurements=pins)), _served(self.receipt))
+
+    def verdict(self, policy: Policy, *, upstreams: Collection[bytes] | None = None) -> Verdict:
+        """The checks, and the one word that they come to."""
+        checks = self.checks(policy, upstreams=upstreams)
+        simulated = any(Level.SIMULATED.label in one.detail for one in checks if one.name == "hardware")
+        return Verdict(b"", (Level.SIMULATED.label,) if simulated else (), checks)
+
+    def plain(self) -> bytes:
+        """The answer as a client of the API would have it. Raises AciError(e2ee-decryption-failed)."""
+        if self.encryption is None:
+            return self.response
+        return opened(self.encryption, self.endpoint, self.response)
+
+    def _frame(self) -> Check:
+        said_endpoint, asked = (
+            self.receipt.get("endpoint"),
+            jcs.loads(self.request, limit=MAX_ANSWER).get("model"),
+        )
+        good = said_endpoint == self.endpoint and self.receipt.get("model") == asked
+        return Check(
+            "model", good, f"{asked!r} at {self.endpoint}" if good else "the receipt is of another call"
+        )
+
+    def _request(self, events: list[dict[str, Any]]) -> Check:
+        return _hash("request", events, "request.received", self.request)
+
+    def _response(self, events: list[dict[str, Any]]) -> Check:
+        ended = [one for one in events if one.get("type") == "response.aborted"]
+        if ended:
+            return Check("response", False, f"it ended early: {ended[0].get('reason')}")
+        return _hash("response", events, "response.returned", self.response)
+
+    def _opens(self) -> Check:
+        if self.encryption is None:
+            return said("encryption", "none beside the attested TLS connection")
+        try:
+            self.plain()
+        except AciError as error:
+            return Check("encryption", False, error.message)
+        return Check("encryption", True, f"every field opens in its place, {self.encryption.context.suite}")
+
+
+def opened(encryption: Encryption, endpoint: str, wire: bytes) -> bytes:
+    """An encrypted answer's plain form, JSON or events. Raises AciError(e2ee-decryption-failed)."""
+    if not wire.lstrip().startswith((b"{", b"[")):
+        splitter = sse.Splitter()
+        return (
+            b"".join(opened_event(encryption, endpoint, event) for event in splitter.feed(wire))
+            + splitter.rest()
+        )
+    value = jcs.loads(wire, limit=MAX_ANSWER)
+    if not isinstance(value, dict):
+        raise AciError("the answer is no object", code="e2ee-decryption-failed")
+    e2ee.open_response(encryption.key, encryption.context, endpoint, value)
+    return jcs.compact(value)
+
+
+def opened_event(encryption: Encryption | None, endpoint: str, event: bytes) -> bytes:
+    """One event without padding, its fields in plain; empty when it was padding alone. Raises AciError."""
+    event = sse.without_comments(event)
+    data = sse.data_of(event)
+    if encryption is None or data is None or data == b"[DONE]":
+        return event
+    value = jcs.loads(data)
+    if not isinstance(value, dict):
+        raise AciError("an event holds no object", code="e2ee-decryption-failed")
+    e2ee.open_response(encryption.key, encryption.context, endpoint, value)
+    return sse.with_data(event, jcs.compact(value))
+
+
+def _hash(name: str, events: list[dict[str, Any]], kind: str, data: bytes) -> Check:
+    try:
+        stated, found = documents.one_event(events, kind).get("body_hash"), jcs.tagged(data)
+    except AciError as error:
+        return Check(name, False, error.message)
+    return Check(name, stated == found, found if stated == found else f"{found}, the receipt says {stated}")
+
+
+def _dated(at: int, policy: Policy) -> Check:
+    now = int(time.time()) if policy.now is None else policy.now
+    good = at <= now + CLOCK_SLACK
+    return Check("time", good, f"attested at {at}" if good else f"attested at {at}, in the reader's future")
+
+
+def _served(receipt: dict[str, Any]) -> Check:
+    return said("served at", f"{receipt.get('served_at')}: the gateway's own clock")
+
+
+def _upstream(answer: Answer, events: list[dict[str, Any]], policy: Policy) -> list[Check]:
+    """Whether a verified upstream served, and whether its own evidence says so too (sections 9.2 and 9.3)."""
+    if not any(one.get("type") == "upstream.verified" for one in events):
+        return [Check(UPSTREAM, True, "none: the model runs in the gateway's own trust domain")]
+    try:
+        event = documents.one_event(events, "upstream.verified")
+        if event.get("result") != "verified":
+            asked = event.get("required") is False
+            told = f"unverified: {event.get('reason')}"
+            return [
+                Check(
+                    UPSTREAM, None if asked else False, f"{told}; the caller asked for it" if asked else told
+                )
+            ]
+        return _session(answer, str(event.get("session_id")), policy)
+    except (AciError, ValueError, KeyError, TypeError) as error:
+        told = (
+            error.message
+            if isinstance(error, AciError)
+            else "the session lacks a member, or has another kind"
+        )
+        return [Check(UPSTREAM, False, told)]
+
+
+def _session(answer: Answer, cited: str, policy: Policy) -> list[Check]:
+    session, served = answer.session, answer.receipt["served_at"]
+    bundle = jcs.loads(documents.check_session(session, cited))
+    assert session is not None  # check_session refuses None
+    binding = {"type": "tls_spki_sha256", "origin": session["endpoint"], "spki_sha256": bundle["spki_sha256"]}
+    if session["channel_binding"] != [binding]:
+        return [Check(UPSTREAM, False, "the session is bound to another key than its evidence")]
+    began, end = session["established_at"], session["expires_at"]
+    # a long answer ends after the session that it began under; it cannot begin before it
+    if not began <= served or bundle["at"] != began or end > began + 24 * 3600:
+        return [Check(UPSTREAM, False, "the answer is older than the session that it cites")]
+    found = appraise(
+        base64.b64decode(bundle["report_b64"], validate=True),
+        nonce=bundle["nonce"],
+        channel=Channel(bundle["host"], bundle["spki_sha256"]),
+        now=began,
+        policy=GatewayPolicy(policy.roots, policy.measurements),
+    )
+    good = f"session {cited[:16]}…, {session['upstream_name']} at {session['endpoint']}"
+    failed = [one for one in found.checks if one.ok is False]
+    if failed:
+        return [Check(UPSTREAM, False, f"its evidence fails: {failed[0].name}: {failed[0].detail}")]
+    pinned = Check(
+        f"{UPSTREAM} measurement", True if found.holds else None, found.reason or "is on the reader's list"
+    )
+    return [Check(UPSTREAM, True, good), pinned]
+
+
+# ---- files -------------------------------------------------------------------------------------------
+
+
+def save(answer: Answer, path: Path) -> None:
+    """Write the file anew, mode 0600. Raises AnswerError."""
+    encryption = answer.encryption
+    value = {
+        "format": FORMAT,
+        "gateway": answer.gateway,
+        "at": answer.at,
+        "nonce": answer.nonce,
+        "report": _b64(answer.report),
+        "channel": {
+            "host": answer.channel.host,
+            "spki_sha256": answer.channel.spki_sha256,
+            "e2ee_key": answer.channel.e2ee_key,
+        },
+        "endpoint": answer.endpoint,
+        "request": _b64(answer.request),
+        "response": _b64(answer.response),
+        "encryption": None
+        if encryption is None
+        else {
+            "suite": encryption.context.suite,
+            "model": encryption.context.model,
+            "nonce": encryption.context.nonce,
+            "timestamp": encryption.context.timestamp,
+            "client_key": encryption.key.to_bytes().hex(),
+        },
+        "receipt": answer.receipt,
+        "session": answer.session,
+    }
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file, ensure_ascii=False)
+    except OSError as error:
+        raise AnswerError(f"cannot write {path}: {error.strerror}") from None
+
+
+def is_answer(path: Path) -> bool:
+    """Whether a file begins as `save` writes one."""
+    try:
+        with path.open("rb") as file:
+            return file.read(64).startswith(b'{"format": "' + FORMAT.encode() + b'"')
+    except OSError:
+        return False
+
+
+def load(path: Path) -> Answer:
+    """Read a file. Raises AnswerError: unreadable, too long, or a member that is not as it should be."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+        value = jcs.loads(data, limit=MAX_FILE)
+        sealed, channel = value["encryption"], value["channel"]
+        if value["format"] != FORMAT:
+            raise AnswerError(f"{path} is of another format than {FORMAT}")
+        answer = Answer(
+            str(value["gateway"]),
+            _int(value["at"]),
+            documents.nonce_of(str(value["nonce"])),
+            _bytes(value["report"]),
+            Channel(
+                str(channel["host"]),
+                str(channel["spki_sha256"]),
+                None if channel["e2ee_key"] is None else str(channel["e2ee_key"]),
+            ),
+            str(value["endpoint"]),
+            _bytes(value["request"]),
+            _bytes(value["response"]),
+            None if sealed is None else _encryption(sealed),
+            dict(value["receipt"]),
+            None if value["session"] is None else dict(value["session"]),
+        )
+        if not isinstance(jcs.loads(answer.request, limit=MAX_ANSWER), dict):
+            raise AnswerError(f"{path}: the request is no JSON object")
+    except OSError as error:
+        raise AnswerError(f"{path} cannot be read: {error.strerror}") from None
+    except (AciError, KeyError, TypeError, ValueError) as error:
+        told = error.message if isinstance(error, AciError) else "a member is missing, or is of another kind"
+        raise AnswerError(f"{path} is no answer's file: {told}") from None
+    return answer
+
+
+def _encryption(value: Any) -> Encryption:
+    suite = str(value["suite"])
+    context = e2ee.Context(suite, str(value["model"]), str(value["nonce"]), _int(value["timestamp"]))
+    return Encryption(context, e2ee.PrivateKey.from_bytes(suite, bytes.fromhex(value["client_key"])))
+
+
+def _int(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 53:
+        raise TypeError("no integer")
+    return value
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _bytes(text: Any) -> bytes:
+    return base64.b64decode(text, validate=True)

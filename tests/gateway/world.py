@@ -1,0 +1,279 @@
+"""A gateway in this process, the upstream behind it, and who talks to both: real TLS, quotes and sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from proofward.attestation import DEVELOPMENT_ROOTS
+from proofward.attestation.gateway import GatewayPolicy
+from proofward_gateway.__main__ import run
+from proofward_gateway.channel import Attested, Origin, attest, client_session
+from proofward_gateway.config import Config, UpstreamConfig
+from proofward_gateway.measure import simulated_measurement
+from proofward_gateway.proxy.run import serve
+from proofward_gateway.proxy.server import Settings
+from proofward_gateway.proxy.settings import settings_of
+
+POLICY = GatewayPolicy(DEVELOPMENT_ROOTS, frozenset({simulated_measurement()}))
+MODEL = "echo-1"
+UNVERIFIED: dict[str, Any] = {"provider": {"aci_verified": False}}
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Echo:
+    """An upstream that says what it was told, and fails in the way that `fault` names."""
+
+    fault: str | None = None
+    seen: list[bytes] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+    origin: Origin = field(default=Origin("http", "127.0.0.1", 0))
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.seen.append(body)
+        self.headers.append(dict(request.headers))
+        value = json.loads(body)
+        self.entered.set()
+        if self.fault == "hangs":
+            await asyncio.Event().wait()
+        if self.fault == "is down":
+            return web.json_response({"error": {"message": f"cannot: {body.decode()}"}}, status=500)
+        if self.fault == "redirects":
+            raise web.HTTPTemporaryRedirect("http://127.0.0.1:1/v1/elsewhere")
+        if self.fault == "talks nonsense":
+            return web.Response(body=b"<html>", content_type="text/html")
+        if self.fault == "is endless":
+            return web.Response(body=b" " * (33 << 20), content_type="application/json")
+        text = _said(value)
+        if request.path == "/v1/embeddings":
+            items = [{"object": "embedding", "index": 0, "embedding": [0.5, -1.0]}]
+            return web.json_response({"object": "list", "data": items, "model": MODEL, "usage": USAGE})
+        if value.get("stream"):
+            return await self._stream(request, value, text)
+        if request.path == "/v1/messages":
+            return web.json_response(_message(text))
+        return web.json_response(_completion(request.path, text, value))
+
+    async def _stream(self, request: web.Request, value: dict[str, Any], text: str) -> web.StreamResponse:
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        events = (
+            _message_events(text) if request.path == "/v1/messages" else _chunks(request.path, value, text)
+        )
+        for number, event in enumerate(events):
+            if self.fault == "dies in the middle" and number == 2:
+                assert request.transport is not None
+                request.transport.abort()
+                return stream
+            if self.fault == "stops in the middle" and number == 2:
+                await asyncio.Event().wait()
+            if self.fault == "breaks an event" and number == 2:
+                event = b"data: {broken\n\n"
+            await stream.write(event)
+        return stream
+
+
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+
+
+def _said(value: dict[str, Any]) -> str:
+    if "messages" in value:
+        content = value["messages"][-1]["content"]
+        return content if isinstance(content, str) else json.dumps(content)
+    return str(value.get("prompt", value.get("input")))
+
+
+def _completion(path: str, text: str, value: dict[str, Any]) -> dict[str, Any]:
+    common = {"id": "cmpl-1", "created": 1, "model": MODEL, "usage": USAGE}
+    if path == "/v1/completions":
+        choice: dict[str, Any] = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
+        return {**common, "object": "text_completion", "choices": [choice]}
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    if value.get("tools"):
+        call = {"id": "call-1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if value.get("tools") else "stop"}
+    return {**common, "object": "chat.completion", "choices": [choice]}
+
+
+def _chunks(path: str, value: dict[str, Any], text: str) -> list[bytes]:
+    chat = path == "/v1/chat/completions"
+    common = {"id": "chunk-1", "created": 1, "model": MODEL}
+    common["object"] = "chat.completion.chunk" if chat else "text_completion"
+    found = []
+    for part in [text[at : at + 4] for at in range(0, len(text), 4)]:
+        inner: dict[str, Any] = {"delta": {"content": part}} if chat else {"text": part}
+        found.append({**common, "choices": [{"index": 0, "finish_reason": None, **inner}]})
+    last: dict[str, Any] = {"delta": {}} if chat else {"text": ""}
+    found.append({**common, "choices": [{"index": 0, "finish_reason": "stop", **last}]})
+    if (value.get("stream_options") or {}).get("include_usage"):
+        found.append({**common, "choices": [], "usage": USAGE})
+    return [*(b"data: " + json.dumps(one).encode() + b"\n\n" for one in found), b"data: [DONE]\n\n"]
+
+
+def _message(text: str) -> dict[str, Any]:
+    return {
+        "id": "msg-1", "type": "message", "role": "assistant", "model": MODEL, "stop_reason": "end_turn",
+        "stop_sequence": None, "content": [{"type": "text", "text": text}],
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    }  # fmt: skip
+
+
+def _message_events(text: str) -> list[bytes]:
+    start = {**_message(""), "content": [], "stop_reason": None}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": start},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *(
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": text[at : at + 4]},
+            }
+            for at in range(0, len(text), 4)
+        ),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop"},
+    ]
+    return [f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in events]
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[Origin]:
+    """A plain HTTP server with one handler for every path."""
+    app = web.Application(client_max_size=64 << 20)
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield Origin("http", "127.0.0.1", runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def echo() -> AsyncIterator[Echo]:
+    one = Echo()
+    async with serving(one.answer) as origin:
+        one.origin = origin
+        yield one
+
+
+def upstream(origin: Origin, kind: str, **more: Any) -> UpstreamConfig:
+    pins = frozenset({simulated_measurement()}) if kind == "aci" else frozenset[bytes]()
+    return UpstreamConfig("behind", origin, kind, (MODEL,), **{"measurements": pins, **more})
+
+
+def config(folder: Path, one: UpstreamConfig, **more: Any) -> Config:
+    return Config(
+        "127.0.0.1", 0, "127.0.0.1", folder / "state", "simulator", (one,), **{"development": True, **more}
+    )
+
+
+@asynccontextmanager
+async def gateway(whole: Config) -> AsyncIterator[Origin]:
+    """The real gateway, TLS and all, in this loop."""
+    stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(run(whole, stop, ready=ready))
+    await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    try:
+        yield Origin("https", "127.0.0.1", ready.result())
+    finally:
+        stop.set()
+        await task
+
+
+@dataclass
+class Caller:
+    """Who has attested a gateway and posts to it."""
+
+    session: aiohttp.ClientSession
+    attested: Attested
+
+    async def post(
+        self, path: str, body: Any, *, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of an answer; a body of bytes is sent as it is."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        url = f"{self.attested.origin}{path}"
+        async with self.session.post(url, data=data, ssl=self.attested.pin, headers=headers) as response:
+            return response.status, dict(response.headers), await response.read()
+
+    async def get(self, path: str, *, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        url = f"{self.attested.origin}{path}"
+        async with self.session.get(url, ssl=self.attested.pin, headers=headers) as response:
+            return response.status, json.loads(await response.read())
+
+
+@asynccontextmanager
+async def caller(origin: Origin, policy: GatewayPolicy = POLICY) -> AsyncIterator[Caller]:
+    async with client_session() as session:
+        yield Caller(session, await attest(session, origin, policy))
+
+
+@dataclass
+class Desk:
+    """A user's machine: the proxy's address, its settings, and the files it has written."""
+
+    url: str
+    settings: Settings
+
+    def answers(self) -> list[Path]:
+        return sorted(self.settings.folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+
+
+@asynccontextmanager
+async def desk(origin: Origin, folder: Path, **options: Any) -> AsyncIterator[Desk]:
+    """The real proxy in this loop."""
+    settings = settings_of(
+        str(origin),
+        **{
+            "pins": [],
+            "upstream_pins": [],
+            "folder": folder / "answers",
+            "development": True,
+            "allow_unverified": False,
+            **options,
+        },
+    )
+    stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(serve(settings, 0, stop, ready.set_result))
+    await asyncio.wait([task, ready], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    try:
+        yield Desk(ready.result().url, settings)
+    finally:
+        stop.set()
+        await task
+
+
+@asynccontextmanager
+async def house(folder: Path, **more: Any) -> AsyncIterator[tuple[Echo, Origin]]:
+    """Two gateways: the outer one attests the inner, behind which the echo runs inside."""
+    async with (
+        echo() as behind,
+        gateway(config(folder / "inner", upstream(behind.origin, "inside"))) as inner,
+        gateway(config(folder / "outer", upstream(inner, "aci"), **more)) as outer,
+    ):
+        yield behind, outer
+
+
+def ask(text: str = "hello", **more: Any) -> dict[str, Any]:
+    return {"model": MODEL, "messages": [{"role": "user", "content": text}], **more}
