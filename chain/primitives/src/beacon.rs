@@ -9,6 +9,7 @@ use scale_info::TypeInfo;
 	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
 pub struct Draw {
+	/// Hashed with the block that was committed in.
 	pub value: H256,
 	/// Values among which one block author alone could choose, once it knew what all others had given; 1 when it had no
 	/// choice. Whoever draws an event of probability p must reckon with one of `1 - (1 - p)^choices`, if the author is

@@ -15,10 +15,8 @@ use sp_runtime::{
 };
 use sp_version::RuntimeVersion;
 
-use crate::*;
+use crate::{consensus::SessionKeys, *};
 
-/// Development nodes step their clock by one slot a block.
-pub const SLOT_MILLISECONDS: u64 = 1_000;
 /// polkadot-omni-node asks for one; the chain is nobody's parachain.
 const PARA_ID: u32 = 2_000;
 
@@ -95,24 +93,56 @@ pallet_revive::impl_runtime_apis_plus_revive_traits!(
 
 	impl sp_session::SessionKeys<Block> for Runtime {
 		fn generate_session_keys(
-			_owner: Vec<u8>,
-			_seed: Option<Vec<u8>>,
+			owner: Vec<u8>,
+			seed: Option<Vec<u8>>,
 		) -> sp_session::OpaqueGeneratedSessionKeys {
-			sp_session::OpaqueGeneratedSessionKeys { keys: Default::default(), proof: Default::default() }
+			SessionKeys::generate(&owner, seed).into()
 		}
 
-		fn decode_session_keys(_encoded: Vec<u8>) -> Option<Vec<(Vec<u8>, sp_core::crypto::KeyTypeId)>> {
-			None
+		fn decode_session_keys(encoded: Vec<u8>) -> Option<Vec<(Vec<u8>, sp_core::crypto::KeyTypeId)>> {
+			SessionKeys::decode_into_raw_public_keys(&encoded)
 		}
 	}
 
 	impl sp_consensus_aura::AuraApi<Block, AuthorityId> for Runtime {
 		fn slot_duration() -> sp_consensus_aura::SlotDuration {
-			sp_consensus_aura::SlotDuration::from_millis(SLOT_MILLISECONDS)
+			sp_consensus_aura::SlotDuration::from_millis(Aura::slot_duration())
 		}
 
 		fn authorities() -> Vec<AuthorityId> {
-			author::authorities()
+			pallet_aura::Authorities::<Runtime>::get().into_inner()
+		}
+	}
+
+	impl sp_consensus_grandpa::GrandpaApi<Block> for Runtime {
+		fn grandpa_authorities() -> sp_consensus_grandpa::AuthorityList {
+			Grandpa::grandpa_authorities()
+		}
+
+		fn current_set_id() -> sp_consensus_grandpa::SetId {
+			pallet_grandpa::CurrentSetId::<Runtime>::get()
+		}
+
+		fn generate_key_ownership_proof(
+			set: sp_consensus_grandpa::SetId,
+			key: sp_consensus_grandpa::AuthorityId,
+		) -> Option<sp_consensus_grandpa::OpaqueKeyOwnershipProof> {
+			consensus::voter(set, &key)
+		}
+
+		fn submit_report_equivocation_unsigned_extrinsic(
+			proof: sp_consensus_grandpa::EquivocationProof<Hash, BlockNumber>,
+			ownership: sp_consensus_grandpa::OpaqueKeyOwnershipProof,
+		) -> Option<()> {
+			consensus::report_two_votes(proof, ownership)
+		}
+	}
+
+	impl pallet_consortium::api::ConsortiumApi<Block> for Runtime {
+		fn report_two_blocks(
+			proof: sp_consensus_slots::EquivocationProof<Header, AuthorityId>,
+		) -> Option<()> {
+			consensus::report_two_blocks(proof)
 		}
 	}
 
@@ -151,7 +181,8 @@ pallet_revive::impl_runtime_apis_plus_revive_traits!(
 
 	impl sp_genesis_builder::GenesisBuilder<Block> for Runtime {
 		fn build_state(config: Vec<u8>) -> GenesisResult {
-			genesis_builder_helper::build_state::<RuntimeGenesisConfig>(config)
+			genesis_builder_helper::build_state::<RuntimeGenesisConfig>(config)?;
+			genesis::check()
 		}
 
 		fn get_preset(id: &Option<PresetId>) -> Option<Vec<u8>> {
@@ -159,7 +190,7 @@ pallet_revive::impl_runtime_apis_plus_revive_traits!(
 		}
 
 		fn preset_names() -> Vec<PresetId> {
-			vec![PresetId::from(genesis::DEVELOPMENT)]
+			genesis::PRESETS.map(PresetId::from).into()
 		}
 	}
 );

@@ -7,7 +7,10 @@
 //! each other at the end (each doubles the choice), and a block left behind by a fork.
 
 use codec::Encode;
-use polkadot_sdk::{frame_support::traits::Get, sp_core::H256, sp_io::hashing::blake2_256, *};
+use polkadot_sdk::*;
+use sp_core::H256;
+use sp_io::hashing::blake2_256;
+
 use proofward_primitives::{Beacon, Draw};
 
 use crate::{BlockNumber, Runtime, System};

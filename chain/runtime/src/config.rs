@@ -3,28 +3,32 @@
 use frame_support::{
 	parameter_types,
 	traits::{
-		tokens::imbalance::ResolveTo, ConstBool, ConstU16, ConstU32, ConstU64, ConstU8, VariantCountOf,
+		tokens::imbalance::ResolveTo, ConstBool, ConstU128, ConstU16, ConstU32, ConstU64, ConstU8,
+		InsideBoth, VariantCountOf,
 	},
 	weights::{
 		constants::{RocksDbWeight, WEIGHT_REF_TIME_PER_SECOND},
 		Weight,
 	},
 };
-use frame_system::EnsureSigned;
+use frame_system::{EnsureNever, EnsureSigned};
 use pallet_revive::{
 	evm::fees::{BlockRatioFee, Info as FeeInfo},
 	AccountId32Mapper, AutoMapper,
 };
 use polkadot_sdk::*;
 use sp_runtime::{
-	traits::{AccountIdLookup, BlakeTwo256},
+	traits::{AccountIdLookup, BlakeTwo256, OpaqueKeys},
 	FixedU128, Perbill, Permill,
 };
 use sp_version::RuntimeVersion;
 
 use crate::{
+	consensus::{GrandpaFinality, MaxMembers, ReportLongevity, SessionKeys, Sessions, RETAINED},
 	fees::{Congestion, EndingReserve, Fees, PerLength, Pot},
-	governance::{CouncilCollective, Governance, NeverPaused, PlatformRoom, ProxyType},
+	governance::{
+		CouncilCollective, Governance, KeysStay, Members, NeverPaused, Objection, PlatformRoom, ProxyType,
+	},
 	verifier::Contracts,
 	*,
 };
@@ -70,7 +74,7 @@ fn block_length() -> frame_system::limits::BlockLength {
 
 impl frame_system::Config for Runtime {
 	type RuntimeEvent = RuntimeEvent;
-	type BaseCallFilter = TxPause;
+	type BaseCallFilter = InsideBoth<TxPause, KeysStay>;
 	type BlockWeights = RuntimeBlockWeights;
 	type BlockLength = RuntimeBlockLength;
 	type RuntimeOrigin = RuntimeOrigin;
@@ -104,8 +108,9 @@ impl frame_system::Config for Runtime {
 
 impl pallet_timestamp::Config for Runtime {
 	type Moment = u64;
-	type OnTimestampSet = ();
-	// The block author's clock is trusted as it is: blocks may follow each other at once in development.
+	// A block's time lies in its slot, so that no author stretches time.
+	type OnTimestampSet = Aura;
+	// The slot is what bounds it: blocks may follow each other at once in development.
 	type MinimumPeriod = ConstU64<0>;
 	type WeightInfo = pallet_timestamp::weights::SubstrateWeight<Runtime>;
 }
@@ -324,11 +329,12 @@ impl pallet_collective::Config<CouncilCollective> for Runtime {
 	type RuntimeEvent = RuntimeEvent;
 	type MotionDuration = MotionDuration;
 	type MaxProposals = ConstU32<32>;
-	type MaxMembers = ConstU32<32>;
+	type MaxMembers = MaxMembers;
 	// A member that does not vote has not agreed.
 	type DefaultVote = pallet_collective::PrimeDefaultVote;
 	type WeightInfo = pallet_collective::weights::SubstrateWeight<Runtime>;
-	type SetMembersOrigin = Governance;
+	// The members of the consortium have the seats, and nobody else sets them.
+	type SetMembersOrigin = EnsureNever<()>;
 	type MaxProposalWeight = MaxProposalWeight;
 	type DisapproveOrigin = Governance;
 	type KillOrigin = Governance;
@@ -370,4 +376,69 @@ impl pallet_tx_pause::Config for Runtime {
 	type WhitelistedCalls = NeverPaused;
 	type MaxNameLen = ConstU32<256>;
 	type WeightInfo = pallet_tx_pause::weights::SubstrateWeight<Runtime>;
+}
+
+impl pallet_aura::Config for Runtime {
+	type AuthorityId = sp_consensus_aura::sr25519::AuthorityId;
+	type DisabledValidators = Session;
+	type MaxAuthorities = MaxMembers;
+	type AllowMultipleBlocksPerSlot = pallet_consortium::SeveralBlocks<Runtime>;
+	type SlotDuration = pallet_consortium::SlotMilliseconds<Runtime>;
+}
+
+impl pallet_authorship::Config for Runtime {
+	// The member whose turn it was, and not the key that its machine has.
+	type FindAuthor = pallet_session::FindAccountFromAuthorIndex<Runtime, Aura>;
+	type EventHandler = ();
+}
+
+impl pallet_session::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type ValidatorId = AccountId;
+	type ValidatorIdOf = pallet_consortium::MayValidate<Runtime>;
+	type ShouldEndSession = Sessions;
+	type NextSessionRotation = Sessions;
+	type SessionManager = Consortium;
+	type SessionHandler = <SessionKeys as OpaqueKeys>::KeyTypeIdProviders;
+	type Keys = SessionKeys;
+	type DisablingStrategy = pallet_session::disabling::UpToLimitDisablingStrategy;
+	type WeightInfo = pallet_session::weights::SubstrateWeight<Runtime>;
+	type Currency = Balances;
+	// A member's place is what it has at stake.
+	type KeyDeposit = ConstU128<0>;
+}
+
+impl pallet_grandpa::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type WeightInfo = ();
+	type MaxAuthorities = MaxMembers;
+	type MaxNominators = ConstU32<0>;
+	type MaxSetIdSessionEntries = ConstU64<{ RETAINED as u64 }>;
+	type KeyOwnerProof = pallet_consortium::types::Ownership;
+	type EquivocationReportSystem = pallet_grandpa::EquivocationReportSystem<
+		Runtime,
+		pallet_consortium::FirstOffence<Runtime, Offences>,
+		Consortium,
+		ReportLongevity,
+	>;
+}
+
+impl pallet_offences::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type IdentificationTuple = AccountId;
+	type OnOffenceHandler = Consortium;
+}
+
+impl pallet_consortium::Config for Runtime {
+	type RootCall = RuntimeCall;
+	type Vote = Members;
+	type Objection = Objection;
+	type Council = Council;
+	type Offences = pallet_consortium::FirstOffence<Runtime, Offences>;
+	type Finality = GrandpaFinality;
+	type MaxMembers = MaxMembers;
+	type MaxNotices = ConstU32<16>;
+	type Lapse = MotionDuration;
+	type Retained = ConstU32<RETAINED>;
+	type WeightInfo = pallet_consortium::weights::Estimated<Runtime>;
 }

@@ -19,7 +19,7 @@ use sp_runtime::{
 	FixedPointNumber, Percent, Perquintill,
 };
 
-use crate::{author, config::UNIT, AccountId, Balance, Balances, Runtime, TransactionPayment};
+use crate::{config::UNIT, AccountId, Authorship, Balance, Balances, Runtime, TransactionPayment};
 
 parameter_types! {
 	pub const PotId: PalletId = PalletId(*b"pw/pot__");
@@ -49,7 +49,7 @@ pub struct ToAuthorAndPot;
 impl OnUnbalanced<Credit<AccountId, Balances>> for ToAuthorAndPot {
 	fn on_unbalanceds(mut parts: impl Iterator<Item = Credit<AccountId, Balances>>) {
 		let (fee, tip) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-		let Some(author) = author::present() else {
+		let Some(author) = Authorship::author() else {
 			return ResolveTo::<Pot, Balances>::on_unbalanced(fee.merge(tip));
 		};
 		let share = AUTHOR_SHARE * fee.peek();

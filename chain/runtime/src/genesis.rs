@@ -1,23 +1,56 @@
-//! Genesis presets: `development` funds published keys; nothing else may.
+//! Genesis presets.
+//!
+//! | Preset | Validators | Keys | Sudo | Simulated quotes |
+//! |---|---|---|---|---|
+//! | `development` | Alice alone, blocks on demand | published | Alice | yes |
+//! | `local` | Alice, Bob, Charlie and Dave, two-second slots | published | Alice | yes |
+//! | `consortium` | those that a patch names | their own | none | no |
+//!
+//! `consortium` is nothing before it is filled in. A patch (RFC 7386, merged over the preset) names the members, in
+//! any order, their session keys, and who begins with money:
+//!
+//! ```json
+//! {
+//!   "consortium": {
+//!     "settings": {"kind": "consortium", "slot_milliseconds": 2000, "several_blocks_per_slot": false,
+//!                  "session_blocks": 600, "notice_blocks": 43200, "least_validators": 4},
+//!     "members": [{"account": "5F...", "legal_name": "0x<SHA-256 of the name>", "endpoint": "/dns/..."}]
+//!   },
+//!   "session": {"keys": [["5F...", "5F...", {"aura": "5G...", "grandpa": "5H..."}]]},
+//!   "balances": {"balances": [["5F...", 1000000000000000]]}
+//! }
+//! ```
+//!
+//! A list replaces the preset's list, so `balances` must keep the preset's own entry (the pot). A session key's two
+//! accounts are the member's, twice. [`check`] refuses a genesis that calls itself a consortium's and is a test's.
 
-use alloc::vec::Vec;
+use alloc::{format, string::String, vec::Vec};
 use polkadot_sdk::*;
 use serde_json::Value;
 use sp_genesis_builder::PresetId;
-use sp_keyring::Sr25519Keyring;
+use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 
+use pallet_consortium::types::{GenesisMember, Kind, Settings};
 use pallet_models::types::GenesisVerifier;
 use proofward_primitives::{Lane, Level, VerifierContract};
 use sp_core::{H160, H256};
 
 use crate::{
 	config::{ExistentialDeposit, UNIT},
+	consensus::SessionKeys,
 	fees::Pot,
-	AccountId, AttestationConfig, Balance, BalancesConfig, CouncilConfig, ModelsConfig, ReviveConfig,
-	Runtime, RuntimeGenesisConfig, SudoConfig,
+	AccountId, AttestationConfig, Balance, BalancesConfig, Consortium, ConsortiumConfig, ModelsConfig,
+	ReviveConfig, Runtime, RuntimeGenesisConfig, Session, SessionConfig, SudoConfig,
 };
 
+/// One machine, one published key, blocks on demand.
 pub const DEVELOPMENT: &str = "development";
+/// Four validators with published keys.
+pub const LOCAL: &str = "local";
+/// A consortium's, to be filled in.
+pub const CONSORTIUM: &str = "consortium";
+/// All of them.
+pub const PRESETS: [&str; 3] = [DEVELOPMENT, LOCAL, CONSORTIUM];
 
 /// The simulator's root: its private key is in this repository, so quotes under it are worth nothing.
 const DEV_ROOT: &str = include_str!("../../roots/dev_root.hex");
@@ -79,43 +112,143 @@ fn groth16() -> (pallet_revive::genesis::Account<Runtime>, GenesisVerifier) {
 	(account, GenesisVerifier { lane: Lane::Groth16, contract })
 }
 
-fn development() -> RuntimeGenesisConfig {
+/// The pace of each preset.
+fn settings(kind: Kind) -> Settings {
+	match kind {
+		Kind::Development => Settings {
+			kind,
+			slot_milliseconds: 1_000,
+			several_blocks_per_slot: true,
+			session_blocks: 0,
+			notice_blocks: 10,
+			least_validators: 1,
+		},
+		// Sessions of a minute and notices of twenty seconds, so that tests need not wait.
+		Kind::Local => Settings { kind, session_blocks: 30, notice_blocks: 10, ..Settings::default() },
+		Kind::Consortium => Settings::default(),
+	}
+}
+
+/// What every chain begins with: the lane's contract, and a pot that the first fee finds open. Intel's root is in every
+/// genesis by itself.
+fn base(kind: Kind) -> RuntimeGenesisConfig {
 	let (contract, verifier) = groth16();
-	let council = [Sr25519Keyring::Alice, Sr25519Keyring::Bob, Sr25519Keyring::Charlie];
-	let accounts = Sr25519Keyring::well_known()
-		.map(|key| key.to_account_id())
-		.chain(ETHEREUM_DEVELOPERS.iter().map(ethereum_account));
 	RuntimeGenesisConfig {
 		balances: BalancesConfig {
-			balances: accounts
-				.map(|account| (account, ENDOWMENT))
-				// So that the first fee finds it open.
-				.chain([(Pot::get(), ExistentialDeposit::get())])
-				.collect(),
-			..Default::default()
-		},
-		// Intel's root is in every genesis.
-		attestation: AttestationConfig {
-			roots: [(Level::Simulated, DEV_ROOT.into())].into(),
+			balances: [(Pot::get(), ExistentialDeposit::get())].into(),
 			..Default::default()
 		},
 		revive: ReviveConfig { accounts: [contract].into(), ..Default::default() },
 		models: ModelsConfig { verifiers: [verifier].into(), ..Default::default() },
-		council: CouncilConfig {
-			members: council.map(|key| key.to_account_id()).into(),
-			..Default::default()
-		},
-		sudo: SudoConfig { key: Some(Sr25519Keyring::Alice.to_account_id()) },
+		consortium: ConsortiumConfig { settings: settings(kind), ..Default::default() },
 		..Default::default()
+	}
+}
+
+fn member(key: Sr25519Keyring) -> GenesisMember<AccountId> {
+	let name: &str = key.into();
+	GenesisMember {
+		account: key.to_account_id(),
+		legal_name: H256(sp_io::hashing::sha2_256(name.as_bytes())),
+		endpoint: String::from("/ip4/127.0.0.1"),
+	}
+}
+
+fn session_keys(key: Sr25519Keyring, grandpa: Ed25519Keyring) -> (AccountId, AccountId, SessionKeys) {
+	let account = key.to_account_id();
+	let keys = SessionKeys { aura: key.public().into(), grandpa: grandpa.public().into() };
+	(account.clone(), account, keys)
+}
+
+/// A chain of published keys: whoever reads this can do all that its members can.
+fn published(kind: Kind, members: &[Sr25519Keyring], validators: usize) -> RuntimeGenesisConfig {
+	let accounts = Sr25519Keyring::well_known()
+		.map(|key| key.to_account_id())
+		.chain(ETHEREUM_DEVELOPERS.iter().map(ethereum_account));
+	let mut config = base(kind);
+	config.balances.balances.extend(accounts.map(|account| (account, ENDOWMENT)));
+	config.attestation =
+		AttestationConfig { roots: [(Level::Simulated, DEV_ROOT.into())].into(), ..Default::default() };
+	config.consortium.members = members.iter().copied().map(member).collect();
+	config.session = SessionConfig {
+		keys: members
+			.iter()
+			.copied()
+			.zip(Ed25519Keyring::well_known())
+			.take(validators)
+			.map(|(key, grandpa)| session_keys(key, grandpa))
+			.collect(),
+		..Default::default()
+	};
+	config.sudo = SudoConfig { key: Some(Sr25519Keyring::Alice.to_account_id()) };
+	config
+}
+
+fn configuration(id: &str) -> Option<RuntimeGenesisConfig> {
+	use Sr25519Keyring::{Alice, Bob, Charlie, Dave};
+	match id {
+		DEVELOPMENT => Some(published(Kind::Development, &[Alice, Bob, Charlie], 1)),
+		LOCAL => Some(published(Kind::Local, &[Alice, Bob, Charlie, Dave], 4)),
+		CONSORTIUM => Some(base(Kind::Consortium)),
+		_ => None,
 	}
 }
 
 /// The JSON of a named preset; `None` for a name that does not exist.
 pub fn preset(id: &PresetId) -> Option<Vec<u8>> {
-	let config = match id.as_ref() {
-		DEVELOPMENT => development(),
-		_ => return None,
-	};
-	let json: Value = serde_json::to_value(config).ok()?;
+	let json: Value = serde_json::to_value(configuration(id.as_ref())?).ok()?;
 	serde_json::to_vec(&json).ok()
+}
+
+/// Whether anybody has the private key.
+fn is_published(key: &[u8]) -> bool {
+	let public = |known: &[u8; 32]| known.as_slice() == key;
+	Sr25519Keyring::iter().any(|known| public(&known.to_raw_public()))
+		|| Ed25519Keyring::iter().any(|known| public(&known.to_raw_public()))
+		|| ETHEREUM_DEVELOPERS.iter().any(|known| ethereum_account(known).as_ref() as &[u8] == key)
+}
+
+/// Refuses the genesis just built if it calls itself a consortium's and is a test's. The error says what is wrong with
+/// it.
+pub fn check() -> Result<(), String> {
+	let settings = pallet_consortium::SettingsOf::<Runtime>::get();
+	if settings.kind != Kind::Consortium {
+		return Ok(());
+	}
+	let refuse = |wrong: bool, reason: &str| if wrong { Err(reason.into()) } else { Ok(()) };
+	let members = Consortium::taking_part();
+	refuse(
+		settings.least_validators < 4,
+		"consortium: least_validators is below 4: three tolerate none that is gone",
+	)?;
+	refuse(
+		(members.len() as u32) < settings.least_validators,
+		"consortium: fewer members than least_validators",
+	)?;
+	refuse(settings.several_blocks_per_slot, "consortium: several_blocks_per_slot is for development only")?;
+	refuse(settings.slot_milliseconds < 1_000, "consortium: slot_milliseconds is below 1000")?;
+	refuse(settings.session_blocks == 0, "consortium: session_blocks is 0: members could never change")?;
+	refuse(settings.notice_blocks == 0, "consortium: notice_blocks is 0: nobody could object")?;
+	refuse(pallet_sudo::Key::<Runtime>::get().is_some(), "sudo: a consortium has no sudo key")?;
+	let simulated =
+		pallet_attestation::Roots::<Runtime>::iter_values().any(|root| root.level == Level::Simulated);
+	refuse(simulated, "attestation: a consortium trusts no simulated root")?;
+	let validators = Session::validators();
+	for member in &members {
+		let name = |what: &str| Err(format!("consortium: {what} of member {member:?}"));
+		let Some(keys) = Session::load_keys(member) else { return name("no session keys") };
+		if is_published(member.as_ref())
+			|| is_published(keys.aura.as_ref())
+			|| is_published(keys.grandpa.as_ref())
+		{
+			return name("a published key");
+		}
+	}
+	refuse(
+		validators.iter().any(|account| !members.contains(account)),
+		"session: keys of an account that is no member",
+	)?;
+	let funded = frame_system::Account::<Runtime>::iter()
+		.any(|(account, info)| info.data.free > 0 && is_published(account.as_ref()));
+	refuse(funded, "balances: an account whose key is published has money")
 }

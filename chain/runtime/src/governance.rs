@@ -20,6 +20,18 @@ pub type Governance = EitherOfDiverse<
 	pallet_collective::EnsureProportionAtLeast<AccountId, CouncilCollective, 2, 3>,
 >;
 
+/// Root, or more than two thirds of the council: who may change who the members are, and announce what root does. What
+/// fewer decide, four of six say, could be undone by the chain's own rule for finality.
+pub type Members = EitherOfDiverse<
+	EnsureRoot<AccountId>,
+	pallet_collective::EnsureProportionMoreThan<AccountId, CouncilCollective, 2, 3>,
+>;
+/// Root, or a third of the council: enough that there are not more than two thirds without them.
+pub type Objection = EitherOfDiverse<
+	EnsureRoot<AccountId>,
+	pallet_collective::EnsureProportionAtLeast<AccountId, CouncilCollective, 1, 3>,
+>;
+
 /// What a key may do for an account that made it its proxy.
 #[derive(
 	Copy,
@@ -93,6 +105,18 @@ impl Contains<pallet_tx_pause::RuntimeCallNameOf<Runtime>> for NeverPaused {
 			|| call.0 == b"Sudo"
 			|| call.0 == b"Council"
 			|| call.0 == b"Timestamp"
+			|| call.0 == b"Consortium"
+			|| call.0 == b"Session"
+			|| call.0 == b"Grandpa"
+	}
+}
+
+/// Session keys are replaced and never taken away: a validator without keys would leave the set without a word.
+pub struct KeysStay;
+
+impl Contains<RuntimeCall> for KeysStay {
+	fn contains(call: &RuntimeCall) -> bool {
+		!matches!(call, RuntimeCall::Session(pallet_session::Call::purge_keys {}))
 	}
 }
 

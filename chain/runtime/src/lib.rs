@@ -6,9 +6,9 @@
 extern crate alloc;
 
 mod apis;
-mod author;
 pub mod beacon;
 pub mod config;
+pub mod consensus;
 pub mod fees;
 pub mod genesis;
 pub mod governance;
@@ -95,7 +95,7 @@ pub const VERSION: RuntimeVersion = RuntimeVersion {
 	spec_name: Cow::Borrowed("proofward"),
 	impl_name: Cow::Borrowed("proofward"),
 	authoring_version: 1,
-	spec_version: 2,
+	spec_version: 3,
 	impl_version: 1,
 	apis: apis::RUNTIME_API_VERSIONS,
 	transaction_version: 2,
@@ -123,6 +123,12 @@ mod runtime {
 	pub type System = frame_system;
 	#[runtime::pallet_index(1)]
 	pub type Timestamp = pallet_timestamp;
+	// Who made a block is known before a new session can begin in it.
+	#[runtime::pallet_index(15)]
+	pub type Aura = pallet_aura;
+	#[runtime::pallet_index(17)]
+	pub type Authorship = pallet_authorship;
+
 	#[runtime::pallet_index(2)]
 	pub type Balances = pallet_balances;
 	#[runtime::pallet_index(3)]
@@ -149,4 +155,14 @@ mod runtime {
 	pub type Multisig = pallet_multisig;
 	#[runtime::pallet_index(14)]
 	pub type TxPause = pallet_tx_pause;
+
+	// The session pallet's genesis asks the consortium who validates.
+	#[runtime::pallet_index(21)]
+	pub type Consortium = pallet_consortium;
+	#[runtime::pallet_index(18)]
+	pub type Session = pallet_session;
+	#[runtime::pallet_index(16)]
+	pub type Grandpa = pallet_grandpa;
+	#[runtime::pallet_index(20)]
+	pub type Offences = pallet_offences;
 }

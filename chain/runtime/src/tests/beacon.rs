@@ -1,6 +1,5 @@
 //! When a draw is there, and what it depends on.
 
-use frame_support::traits::Get;
 use polkadot_sdk::*;
 use proofward_primitives::{Beacon, Draw};
 use sp_core::H256;

@@ -9,7 +9,7 @@ use sp_runtime::BuildStorage;
 
 use crate::{
 	config::UNIT,
-	genesis::{preset, DEVELOPMENT},
+	genesis::{preset, CONSORTIUM, DEVELOPMENT, LOCAL, PRESETS},
 	AccountId, Balances, Runtime, RuntimeGenesisConfig,
 };
 
@@ -24,13 +24,51 @@ fn level(root: &str) -> Option<Level> {
 	pallet_attestation::Roots::<Runtime>::get(hash(root)).map(|root| root.level)
 }
 
-fn chain(config: RuntimeGenesisConfig) -> TestExternalities {
+/// A chain with this genesis.
+pub fn chain(config: RuntimeGenesisConfig) -> TestExternalities {
 	TestExternalities::new(config.build_storage().unwrap())
 }
 
+fn json(name: &str) -> serde_json::Value {
+	serde_json::from_slice(&preset(&name.into()).unwrap()).unwrap()
+}
+
+/// A preset as it is.
+pub fn of(name: &str) -> RuntimeGenesisConfig {
+	serde_json::from_value(json(name)).unwrap()
+}
+
 fn development() -> RuntimeGenesisConfig {
-	let patch: serde_json::Value = serde_json::from_slice(&preset(&DEVELOPMENT.into()).unwrap()).unwrap();
-	serde_json::from_value(patch).unwrap()
+	of(DEVELOPMENT)
+}
+
+/// A consortium of as many members as one likes, with keys of their own.
+fn consortium(members: u8) -> serde_json::Value {
+	use sp_core::{ed25519, sr25519, Pair};
+	let seed = |kind: u8, member: u8| [[kind; 16], [member; 16]].concat();
+	let mut config = json(CONSORTIUM);
+	for member in 0..members {
+		let account = AccountId::from(sr25519::Pair::from_seed_slice(&seed(1, member)).unwrap().public());
+		let aura = sr25519::Pair::from_seed_slice(&seed(2, member)).unwrap().public();
+		let grandpa = ed25519::Pair::from_seed_slice(&seed(3, member)).unwrap().public();
+		let push = |list: &mut serde_json::Value, entry| list.as_array_mut().unwrap().push(entry);
+		push(
+			&mut config["consortium"]["members"],
+			serde_json::json!({"account": account, "legal_name": H256::zero(), "endpoint": "/dns/a"}),
+		);
+		let keys = crate::consensus::SessionKeys { aura: aura.into(), grandpa: grandpa.into() };
+		push(&mut config["session"]["keys"], serde_json::json!([account, account, keys]));
+	}
+	config
+}
+
+/// What the runtime says to a genesis.
+fn built(config: serde_json::Value) -> Result<(), String> {
+	TestExternalities::default().execute_with(|| {
+		let bytes = serde_json::to_vec(&config).unwrap();
+		frame_support::genesis_builder_helper::build_state::<RuntimeGenesisConfig>(bytes)?;
+		crate::genesis::check()
+	})
 }
 
 #[test]
@@ -115,4 +153,72 @@ fn a_verdict_fits_in_a_block() {
 		<<Runtime as pallet_models::Config>::WeightInfo as pallet_models::WeightInfo>::publish(4_096, 16_384);
 	let quote = <crate::Attestation as proofward_primitives::QuoteVerifier>::verify_quote_weight();
 	assert!(contract.saturating_add(publish).saturating_add(quote).all_lt(most));
+}
+
+#[test]
+fn a_consortium_is_its_members() {
+	use proofward_primitives::ContractCode;
+	assert_eq!(built(consortium(4)), Ok(()));
+	let config: RuntimeGenesisConfig = serde_json::from_value(consortium(5)).unwrap();
+	chain(config).execute_with(|| {
+		assert_eq!(crate::Session::validators().len(), 5);
+		assert_eq!(pallet_sudo::Key::<Runtime>::get(), None);
+		assert_eq!(pallet_attestation::Roots::<Runtime>::count(), 1);
+		assert_eq!(crate::Aura::slot_duration(), 2_000);
+		assert!(crate::verifier::Contracts::code_hash(&crate::genesis::GROTH16_ADDRESS).is_some());
+	});
+}
+
+#[test]
+fn a_test_does_not_pass_for_a_consortium() {
+	use serde_json::json;
+	let alice = sp_keyring::Sr25519Keyring::Alice;
+	let account = json!(alice.to_account_id());
+	let with = |path: &str, value: serde_json::Value| {
+		let mut config = consortium(4);
+		*config.pointer_mut(path).unwrap() = value;
+		config
+	};
+	let aura = json!(alice.public());
+	let grandpa = json!(sp_keyring::Ed25519Keyring::Bob.public());
+	let mut stranger = consortium(4);
+	stranger["consortium"]["members"].as_array_mut().unwrap().pop();
+	stranger["consortium"]["members"]
+		.as_array_mut()
+		.unwrap()
+		.push(json!({"account": AccountId::from([9; 32]), "legal_name": H256::zero(), "endpoint": "/dns/a"}));
+	let mut outsider = consortium(5);
+	outsider["consortium"]["members"].as_array_mut().unwrap().pop();
+	let mut funded = consortium(4);
+	funded["balances"]["balances"].as_array_mut().unwrap().push(json!([account, 10_000_000_000u64]));
+	let simulated = self::json(DEVELOPMENT)["attestation"]["roots"].clone();
+	let table = [
+		("three members", consortium(3), "fewer members"),
+		("nobody", self::json(CONSORTIUM), "fewer members"),
+		("a lower floor", with("/consortium/settings/least_validators", json!(3)), "least_validators"),
+		(
+			"blocks on demand",
+			with("/consortium/settings/several_blocks_per_slot", json!(true)),
+			"development only",
+		),
+		("no notice", with("/consortium/settings/notice_blocks", json!(0)), "notice_blocks"),
+		("no sessions", with("/consortium/settings/session_blocks", json!(0)), "session_blocks"),
+		("hasty slots", with("/consortium/settings/slot_milliseconds", json!(10)), "slot_milliseconds"),
+		("sudo", with("/sudo/key", account.clone()), "sudo"),
+		("a simulated root", with("/attestation/roots", simulated), "simulated root"),
+		("a published Aura key", with("/session/keys/0/2/aura", aura), "published key"),
+		("a published GRANDPA key", with("/session/keys/0/2/grandpa", grandpa), "published key"),
+		("a member without keys", stranger, "no session keys"),
+		("keys of no member", outsider, "no member"),
+		("money on a published key", funded, "has money"),
+	];
+	for (name, config, says) in table {
+		let refusal = built(config).expect_err(name);
+		assert!(refusal.contains(says), "{name}: {refusal}");
+	}
+	// What calls itself a test may be one.
+	for name in [DEVELOPMENT, LOCAL] {
+		assert_eq!(built(self::json(name)), Ok(()));
+	}
+	assert_eq!(PRESETS, [DEVELOPMENT, LOCAL, CONSORTIUM]);
 }

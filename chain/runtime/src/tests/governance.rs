@@ -31,6 +31,25 @@ fn two_thirds_of_the_council_decide_and_nobody_alone() {
 	});
 }
 
+/// Who changes the members, or what root does, needs more than the rest of governance.
+#[test]
+fn members_are_changed_by_more_than_two_thirds_and_stopped_by_a_third() {
+	use crate::governance::{Members, Objection};
+	assert!(Members::ensure_origin(council(2, 3)).is_err());
+	assert!(Members::ensure_origin(council(4, 6)).is_err());
+	assert_ok!(Members::ensure_origin(council(3, 4)));
+	assert!(Objection::ensure_origin(council(1, 4)).is_err());
+	assert_ok!(Objection::ensure_origin(council(2, 4)));
+	assert_ok!(Objection::ensure_origin(council(2, 6)));
+	// Whatever number of members there is, either enough agree or enough object.
+	for of in 1..=32 {
+		for yes in 0..=of {
+			let decided = Members::ensure_origin(council(yes, of)).is_ok();
+			assert_ne!(decided, Objection::ensure_origin(council(of - yes, of)).is_ok(), "{yes} of {of}");
+		}
+	}
+}
+
 #[test]
 fn a_working_proxy_cannot_move_the_stake() {
 	let job = H256::zero();
@@ -73,6 +92,7 @@ fn every_pallet_of_ours_says_which_version_its_storage_is_of() {
 			(crate::Workers::in_code_storage_version(), crate::Workers::on_chain_storage_version()),
 			(crate::Models::in_code_storage_version(), crate::Models::on_chain_storage_version()),
 			(crate::Jobs::in_code_storage_version(), crate::Jobs::on_chain_storage_version()),
+			(crate::Consortium::in_code_storage_version(), crate::Consortium::on_chain_storage_version()),
 		];
 		for (in_code, on_chain) in versions {
 			assert_eq!((in_code, on_chain), (StorageVersion::new(1), StorageVersion::new(1)));
