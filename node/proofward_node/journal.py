@@ -316,8 +316,9 @@ class Journal:
         self._db.execute("COMMIT")
 
 
-def peek(path: Path) -> list[Entry]:
-    """The lines of a journal that another process may hold open, oldest change first; nothing is written.
+def peek(path: Path, done: int = KEEP_DONE) -> list[Entry]:
+    """The lines of a journal that another process may hold open, oldest change first, of those that are done
+    the newest `done`; nothing is written.
 
     Raises:
         JournalError: there is no journal at `path`, or it cannot be read.
@@ -328,9 +329,12 @@ def peek(path: Path) -> list[Entry]:
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         database.row_factory = sqlite3.Row
         try:
-            return [
-                _entry(row) for row in database.execute("SELECT * FROM jobs ORDER BY updated, job").fetchall()
-            ]
+            rows = database.execute(
+                "SELECT * FROM jobs WHERE state != ? OR job IN "
+                "(SELECT job FROM jobs WHERE state = ? ORDER BY updated DESC LIMIT ?) ORDER BY updated, job",
+                (State.DONE, State.DONE, done),
+            ).fetchall()
+            return [_entry(row) for row in rows]
         finally:
             database.close()
     except sqlite3.DatabaseError as error:

@@ -203,7 +203,7 @@ def _lines(pages: diary.Pages) -> list[dict[str, Any]]:
 
 def _entries(config: NodeConfig) -> list[Entry]:
     try:
-        return peek(config.journal)
+        return peek(config.journal, OUTCOMES)
     except (JournalError, sqlite3.Error):
         return []
 

@@ -20,7 +20,7 @@ from proofward_node.config import NodeConfig, load
 from proofward_node.console import Console, clean
 from proofward_node.diary import Diary
 from proofward_node.holding import Hold, write
-from proofward_node.journal import Journal, State
+from proofward_node.journal import Journal, State, peek
 from proofward_node.metrics import HttpServer, Metrics
 from proofward_node.page import HEADERS, Page, html, own_name
 from proofward_node.ports import ChainDown, Head
@@ -96,6 +96,18 @@ async def test_many_who_ask_cost_the_chain_one_look(config: NodeConfig, world: W
     now[0] += views.FRESH_SECONDS
     await view.look()
     assert world.block == blocks + 2
+
+
+def test_a_look_reads_the_newest_outcomes_of_the_journal_and_not_all(config: NodeConfig) -> None:
+    journal = Journal(config.journal, GENESIS + ACCOUNT)
+    for number in range(40):
+        key = number.to_bytes(32, "big")
+        journal.see(key, MODEL.id)
+        journal.advance(key, State.DONE, outcome="lost")
+    journal.close()
+    entries = peek(config.journal, views.OUTCOMES)
+    assert [entry.outcome for entry in entries[-views.OUTCOMES :]] == ["lost"] * views.OUTCOMES
+    assert len(entries) == views.OUTCOMES + 1, "and the claim"
 
 
 async def test_a_silent_chain_leaves_what_the_files_say(config: NodeConfig, world: World) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -161,6 +162,10 @@ def test_killed_with_a_claim_in_hand(
             _until(lambda: node.events("http-listening"), node)  # the first process may have handed it in
             if moment == "claimed":
                 _a_day_of_the_operator(config, chain.url, client, job.id)
+                (port,) = {event["port"] for event in node.events("http-listening")}
+                with urlopen(f"http://127.0.0.1:{port}/status.json", timeout=60) as reply:
+                    shown = json.load(reply)
+                assert (shown["chain"], shown["outcomes"][0]["outcome"]) == ("answers", "accepted")
             node.popen.terminate()
             assert node.popen.wait(60) == 0
         leave = ("proofward.cli", "worker", "retire", "--config", str(config))
