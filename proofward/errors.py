@@ -42,6 +42,7 @@ ProofwardError
 │  ├─ JobRefunded
 │  └─ JobTimeout
 ├─ BundleError
+├─ AuditError
 ├─ BadProof                       of a final header, or of the state under it
 ├─ FetchError                     a server does not have an artefact, or has another one
 ├─ NetworkError                   the network on this machine cannot do what was asked

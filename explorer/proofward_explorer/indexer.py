@@ -13,9 +13,9 @@ from proofward.chain.client import Block
 from proofward.chain.errors import ChainError
 from proofward.chain.pallets import attestation, jobs, models, workers
 from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
+from proofward.chain.plain import dumps, plain
 from proofward.chain.runtime import Event
 from proofward.logs import Logger
-from proofward_explorer.plain import dumps, plain
 from proofward_explorer.store import IndexUnusable, open_index, remove
 
 _log = Logger(__name__)

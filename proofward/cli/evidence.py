@@ -21,7 +21,7 @@ from proofward.cli.output import (
 )
 
 #: By the name of the verdict's outcome.
-_EXITS = {
+EXITS = {
     "ACCEPTED": Exit.OK,
     "NOT_ANCHORED": Exit.NOT_ANCHORED,
     "INCOMPLETE": Exit.INCOMPLETE,
@@ -96,7 +96,7 @@ def verify(
             "checks": [vars_of(check) for check in verdict.checks],
         }
         emit(as_json, value, [*(line_of(check) for check in verdict.checks), verdict.word])
-    raise typer.Exit(_EXITS[verdict.outcome.name])
+    raise typer.Exit(EXITS[verdict.outcome.name])
 
 
 def prove(

@@ -1,0 +1,79 @@
+"""`proofward audit export|verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from proofward.cli.evidence import EXITS
+from proofward.cli.models import line_of, vars_of
+from proofward.cli.output import DEFAULT_CHAIN, ChainOption, JsonOption, emit, note, reporting
+
+app = typer.Typer(no_args_is_help=True, help="What a chain did, for an auditor's own files.")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="The file to write; its manifest goes into OUT.manifest.json.")],
+    first: Annotated[int, typer.Option("--from", min=0, help="The first block.")] = 0,
+    last: Annotated[
+        int | None, typer.Option("--to", min=0, help="The last block; default: the head.")
+    ] = None,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Write blocks and the events of jobs, workers, models and attestation: a line of JSON each.
+
+    Keep the root, which it prints, where nobody can change it.
+
+    Example: proofward audit export --from 0 --to 5000 --out 2026-11.jsonl
+    """
+    from proofward.client import audit
+
+    with reporting(as_json):
+        made = audit.export(chain, out, first=first, last=last, progress=lambda line: note(as_json, line))
+        value = {
+            "out": str(out),
+            "lines": made.lines,
+            "root": made.root,
+            "from": made.first,
+            "to": made.last,
+            "head": made.head,
+            "genesis": made.genesis,
+        }
+        emit(
+            as_json,
+            value,
+            [
+                f"blocks  {made.first} to {made.last} (0x{made.head}) of the chain 0x{made.genesis}",
+                f"lines   {made.lines} in {out}",
+                f"root    {made.root}",
+            ],
+        )
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="An export; its manifest is beside it.")],
+    root: Annotated[str | None, typer.Option(help="Pin the root, 64 hex digits.")] = None,
+    chain: Annotated[str | None, typer.Option(help="Read every line again from this node.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify an export: which line was edited, dropped, added or reordered.
+
+    Example: proofward audit verify 2026-11.jsonl --root 9f2c…
+    """
+    from proofward.client import audit
+    from proofward.client.ids import hash32
+
+    with reporting(as_json):
+        pinned = None if root is None else hash32(root, "root")
+        verdict = audit.verify(file, root=pinned, chain=chain)
+        value = {
+            "outcome": verdict.outcome.name.lower().replace("_", "-"),
+            "checks": [vars_of(check) for check in verdict.checks],
+        }
+        emit(as_json, value, [*(line_of(check) for check in verdict.checks), verdict.word])
+    raise typer.Exit(EXITS[verdict.outcome.name])
