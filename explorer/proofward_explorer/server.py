@@ -99,6 +99,7 @@ class Site:
         }
         for path, answer in answers.items():
             app.router.add_get(path, _json(answer))
+        app.router.add_get("/favicon.ico", _no_icon)
         app.router.add_get("/api/artefacts/{hash}/{file}", self._artefact)
         return app
 
@@ -119,6 +120,11 @@ class Site:
         if folder is None or not _FILE.fullmatch(name) or not (folder / name).is_file():
             raise NotFound("this explorer was not given that artefact")
         return web.Response(body=(folder / name).read_bytes(), content_type="application/octet-stream")
+
+
+async def _no_icon(request: web.Request) -> web.StreamResponse:
+    """Browsers ask without being told to; a refusal would stand among a page's errors."""
+    return web.Response(status=204)
 
 
 def _asked(request: web.Request) -> dict[str, str]:

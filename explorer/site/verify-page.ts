@@ -79,7 +79,7 @@ async function verifyInto(result: HTMLElement, bundle: Bundle, pins: Pins, file:
     rows.append(...made.map(checkRow))
     await painted()
   })
-  fill(top, verdictBanner(verdict, performance.now() - started))
+  fill(top, verdictBanner(verdict, performance.now() - started, 'by you'))
 }
 
 function facts(bundle: Bundle, pins: Pins, file: File): HTMLElement {

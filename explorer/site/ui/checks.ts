@@ -35,20 +35,21 @@ const OUTCOMES: Record<Verdict['outcome'], string> = {
 }
 
 const MEANINGS: Record<Verdict['outcome'], string> = {
-  accepted: 'Every check was made and holds, and the chain and the software are those that you pinned.',
+  accepted: 'Every check was made and holds, and chain and software are those that are pinned',
   'consistent, not anchored':
     'All else holds, but you have pinned no chain or no software: anybody can make a chain of his own.',
   incomplete: 'Something that is needed was not checked; the lines say what.',
   refused: 'A check failed; the lines say which.',
 }
 
-export function verdictBanner(verdict: Verdict, ms: number): HTMLElement {
+/** `pinned` says by whom chain and software are. */
+export function verdictBanner(verdict: Verdict, ms: number, pinned: string): HTMLElement {
   const counted = (told: string) => verdict.checks.filter((one) => word(one) === told).length
   return h(
     'div',
     { class: `verdict ${OUTCOMES[verdict.outcome]}`, role: 'status', 'data-verdict': verdict.word },
     h('p', { class: 'verdict-word' }, verdict.word),
-    h('p', {}, MEANINGS[verdict.outcome]),
+    h('p', {}, verdict.outcome === 'accepted' ? `${MEANINGS.accepted} ${pinned}.` : MEANINGS[verdict.outcome]),
     h(
       'p',
       { class: 'muted' },

@@ -283,3 +283,13 @@ function requireAttributes(quote: Quote): void {
   if (set(17)) throw new Error('the trust domain is bound to a service TD')
   if (!set(28)) throw new Error('the trust domain takes exceptions that its host can cause')
 }
+
+/** What names a quote's collateral: the family of platforms (hex) and the authority that certifies it. */
+export function familyOf(data: Uint8Array): { fmspc: string; authority: 'processor' | 'platform' } {
+  const [leaf] = fromPem(parseQuote(data).chain)
+  if (!leaf) throw new Error('the quote has no certificates')
+  const pck = certificate(leaf)
+  const issuer = new TextDecoder('latin1').decode(pck.issuer)
+  const authority = !issuer.includes('Processor') && issuer.includes('Platform') ? 'platform' : 'processor'
+  return { fmspc: platformOf(pck).fmspc, authority }
+}

@@ -1,0 +1,124 @@
+// The explorer: a page a place in the address, its figures from the index, its evidence from a node.
+import { ask, row, text } from './index-api.js'
+import { job, type Source } from './pages/job.js'
+import { attestation, block, jobs, market, model, models, search, workers } from './pages/lists.js'
+import { overview } from './pages/overview.js'
+import { setups } from './pages/setups.js'
+import { worker } from './pages/worker.js'
+import { type Child, fill, h } from './ui/dom.js'
+
+type Page = (id: string, asked: URLSearchParams, source: Source) => Promise<Child>
+
+const LISTS: [string, string, Page][] = [
+  ['', 'Overview', overview],
+  ['jobs', 'Jobs', jobs],
+  ['workers', 'Workers', workers],
+  ['models', 'Models', models],
+  ['setups', 'Setups', setups],
+  ['attestation', 'Measurements', attestation],
+  ['market', 'Market', market],
+]
+const RECORDS: Record<string, Page> = {
+  jobs: (id, _, source) => job(id, source),
+  workers: worker,
+  models: model,
+  blocks: block,
+}
+
+const main = document.getElementById('main') as HTMLElement
+let source: Source = { node: '', genesis: '' }
+let shown = 0
+
+/** The page that the address names; anything else is told. */
+async function show(): Promise<void> {
+  const mine = ++shown
+  const [path, query] = (location.hash.replace(/^#\/?/, '') || '').split('?') as [string, string | undefined]
+  const [kind = '', id = ''] = path.split('/')
+  const page = id
+    ? Object.hasOwn(RECORDS, kind)
+      ? RECORDS[kind]
+      : undefined
+    : kind === 'search'
+      ? search
+      : LISTS.find(([name]) => name === kind)?.[2]
+  navigation(kind)
+  fill(main, h('p', { role: 'status' }, 'reading'))
+  let content: Child
+  try {
+    if (!page || (id && !/^(0x)?[0-9a-zA-Z]{1,66}$/.test(id))) throw new Error('There is no such page.')
+    content = await page(id, new URLSearchParams(query ?? ''), source)
+  } catch (error) {
+    content = [h('h1', {}, 'Not found'), h('p', { class: 'error', role: 'alert' }, (error as Error).message)]
+  }
+  if (mine !== shown) return
+  fill(main, content)
+  document.title = `${main.querySelector('h1')?.textContent ?? 'Proofward'} · Proofward explorer`
+}
+
+function navigation(current: string): void {
+  const list = document.getElementById('nav') as HTMLElement
+  const items = LISTS.map(([name, label]) =>
+    h('li', {}, h('a', { href: `#/${name}`, 'aria-current': name === current ? 'page' : null }, label)),
+  )
+  fill(list, items, h('li', {}, h('a', { href: './verify.html' }, 'Verify a file')))
+}
+
+function searchForm(): HTMLElement {
+  const input = h('input', {
+    name: 'q',
+    'aria-label': 'Search by id, hash, account, block or model name',
+    placeholder: 'id, hash, account, block, model',
+    spellcheck: 'false',
+    autocomplete: 'off',
+  })
+  const form = h('form', { class: 'search', role: 'search' }, input, h('button', { type: 'submit' }, 'Search'))
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    location.hash = `#/search?${new URLSearchParams({ q: input.value })}`
+  })
+  return form
+}
+
+/** The node that the evidence is read from; another one needs a page with another policy. */
+function nodeForm(): HTMLElement {
+  const input = h('input', { id: 'node', value: source.node, spellcheck: 'false', autocomplete: 'off' })
+  const form = h(
+    'form',
+    { class: 'filters' },
+    h('div', {}, h('label', { for: 'node' }, 'Evidence is read from the node'), input),
+    h('button', { type: 'submit' }, 'Use this node'),
+  )
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    location.search = `?${new URLSearchParams({ node: input.value.trim() })}`
+  })
+  return form
+}
+
+async function begin(): Promise<void> {
+  const config = row(await ask('config'))
+  source = {
+    node: new URLSearchParams(location.search).get('node') ?? text(config.node),
+    genesis: text(config.genesis),
+  }
+  document.querySelector('header')?.append(searchForm())
+  fill(
+    document.getElementById('foot') as HTMLElement,
+    nodeForm(),
+    h(
+      'p',
+      {},
+      `Index of the chain ${text(config.name)} (${text(config.type)}), genesis `,
+      h('span', { class: 'mono' }, source.genesis),
+    ),
+    h(
+      'p',
+      {},
+      'Read-only. Nothing here is evidence by being shown: a job’s page verifies it in this browser, and `proofward verify` on your own machine.',
+    ),
+  )
+  window.addEventListener('hashchange', () => void show().then(() => main.focus()))
+  await show()
+}
+
+begin().catch((error: Error) => fill(main, h('p', { class: 'error', role: 'alert' }, error.message)))

@@ -1,0 +1,231 @@
+// The job's page: its evidence read from a node of the reader's choice, and verified again in this tab.
+import { type Collected, collect, NotAccepted } from '../chain/collect.js'
+import { Node } from '../chain/node.js'
+import { artefact, ask, type Row, row, rows, text } from '../index-api.js'
+import { checkList, checkRow, verdictBanner } from '../ui/checks.js'
+import { type Child, fill, h } from '../ui/dom.js'
+import { link, unit, when } from '../ui/format.js'
+import { hex, unhex } from '../verify/bytes.js'
+import { policy } from '../verify/policy.js'
+import { verifyBundle } from '../verify/verify.js'
+import { byIndex, facts, state } from './parts.js'
+
+/** Where the evidence is read, and of which chain the index says to be. */
+export interface Source {
+  readonly node: string
+  readonly genesis: string
+}
+
+export async function job(id: string, source: Source): Promise<Child> {
+  const result = h('section', { 'aria-label': 'Verification', id: 'verification' })
+  const [told, failed] = await ask(`jobs/${id}`).then(
+    (found) => [found, null] as const,
+    (error: Error) => [null, error.message] as const,
+  )
+  void verify(id, source, result, null)
+  return [
+    h('h1', {}, 'Job ', h('span', { class: 'mono' }, id)),
+    result,
+    h('h2', {}, 'What happened to it'),
+    told ? timeline(told) : h('p', { class: 'muted' }, failed),
+  ]
+}
+
+const painted = (): Promise<void> => new Promise((done) => setTimeout(done))
+
+async function verify(
+  id: string,
+  source: Source,
+  place: HTMLElement,
+  given: ReadonlyMap<string, Uint8Array> | null,
+): Promise<void> {
+  const top = h('div', {}, h('p', { role: 'status' }, `reading the evidence from ${source.node}`))
+  const rowsOf = checkList()
+  fill(place, top)
+  const started = performance.now()
+  let node: Node | null = null
+  try {
+    node = await Node.connect(source.node)
+    const found = await collect(node, unhex(id.replace(/^0x/, '')), (digest) =>
+      given ? Promise.resolve(given) : artefact(digest),
+    )
+    fill(
+      place,
+      top,
+      evidence(found, source, node),
+      h('h2', {}, 'Checks'),
+      rowsOf,
+      h('h2', {}, "What the node's records say of each other"),
+      nodeRows(found, source, node),
+    )
+    const development = found.bundle.result.level === 'simulated' || found.bundle.result.setup[0] === 0
+    const asked = policy({
+      development: development && admitted(),
+      genesis: node.genesis.slice(2),
+      measurements: found.measurements,
+      certified: found.certified,
+      witness: `the word of the node at ${source.node}, without proof`,
+    })
+    const verdict = await verifyBundle(found.bundle, asked, async (made) => {
+      rowsOf.append(...made.map(checkRow))
+      await painted()
+    })
+    fill(
+      top,
+      verdictBanner(verdict, performance.now() - started, 'by the node that you chose, at the verdict'),
+      development && admit(() => void verify(id, source, place, given)),
+    )
+  } catch (error) {
+    const nothing = error instanceof NotAccepted
+    fill(
+      place,
+      h(
+        'div',
+        { class: `verdict ${nothing ? 'open' : 'bad'}`, role: 'alert', 'data-error': '' },
+        h('p', { class: 'verdict-word' }, nothing ? 'nothing to verify' : 'not verified'),
+        h('p', {}, (error as Error).message),
+      ),
+      !nothing && drop((files) => void verify(id, source, place, files)),
+    )
+  } finally {
+    node?.close()
+  }
+}
+
+const ADMIT = 'proofward.development'
+
+const admitted = (): boolean => sessionStorage.getItem(ADMIT) === 'yes'
+
+/** A reader admits what is simulated himself; the page does not do it for him. */
+function admit(again: () => void): HTMLElement {
+  const box = h('input', { type: 'checkbox', id: 'development', checked: admitted() })
+  box.addEventListener('change', () => {
+    sessionStorage.setItem(ADMIT, box.checked ? 'yes' : 'no')
+    again()
+  })
+  return h(
+    'p',
+    {},
+    h('label', { for: 'development' }, box, ' Development: admit what is simulated, and keys that one party made'),
+  )
+}
+
+function evidence({ bundle }: Collected, source: Source, node: Node): HTMLElement {
+  const mono = (value: Uint8Array) => h('span', { class: 'mono' }, `0x${hex(value)}`)
+  const other = source.genesis !== node.genesis
+  return h(
+    'section',
+    { 'aria-label': 'Evidence' },
+    other &&
+      h(
+        'p',
+        { class: 'verdict bad', role: 'alert' },
+        `This node is of another chain than the explorer's index: genesis ${node.genesis}, the index has ${source.genesis}.`,
+      ),
+    h(
+      'p',
+      { class: 'muted' },
+      `Every figure of this section was read from the node at ${source.node} by this browser. It is the node's word: no light client proved it (see below which checks need no word).`,
+    ),
+    facts([
+      ['model', link('models', `0x${hex(bundle.job.model)}`)],
+      ['worker', link('workers', `0x${hex(bundle.result.worker)}`)],
+      ['client', mono(bundle.job.client)],
+      ['input commitment', mono(bundle.job.inputCommitment)],
+      ['output commitment', mono(bundle.result.outputCommitment)],
+      ['proof', `${bundle.result.proof.length} bytes`],
+      ['sealed output', `${bundle.result.sealedOutput.length} bytes`],
+      ['verdict in', link('blocks', bundle.result.block, String(bundle.result.block))],
+    ]),
+  )
+}
+
+function nodeRows(found: Collected, source: Source, node: Node): HTMLElement {
+  const list = h('ol', {
+    class: 'checks',
+    'aria-label': 'Records of the node',
+    'data-node': node.genesis === source.genesis ? 'same' : 'other',
+  })
+  list.append(...found.checks.map(checkRow))
+  return list
+}
+
+/** The artefact's files from the reader's own disk, where the explorer has them not. */
+function drop(again: (files: ReadonlyMap<string, Uint8Array>) => void): HTMLElement {
+  const input = h('input', { type: 'file', id: 'artefact', multiple: true })
+  input.addEventListener('change', async () => {
+    const files = new Map<string, Uint8Array>()
+    for (const file of input.files ?? []) {
+      if (file.size <= 64 << 20) files.set(`public/${file.name}`, new Uint8Array(await file.arrayBuffer()))
+    }
+    again(files)
+  })
+  return h(
+    'p',
+    { class: 'panel' },
+    h('label', { for: 'artefact' }, "The public files of the model's artefact (manifest.json, vk.bin): "),
+    input,
+  )
+}
+
+const WORDS: Record<string, string> = {
+  Submitted: 'submitted',
+  Claimed: 'claimed',
+  Released: 'handed back',
+  Lapsed: 'lapsed: the claim ran out',
+  Accepted: 'proved, accepted and paid',
+  Rejected: 'rejected: the proof is false',
+  NoVerdict: 'no verdict could be had',
+  FaultyProof: 'no verdict: the fault is the proof’s',
+  Declined: 'declined',
+  Refunded: 'refunded',
+  Forgotten: 'its record left state',
+}
+const BAD = new Set(['Lapsed', 'Rejected', 'FaultyProof', 'Refunded'])
+
+function timeline(told: Row): Child {
+  const record = row(told.job)
+  return [
+    byIndex('The timeline'),
+    facts([
+      ['status', state(record.status)],
+      ['price', unit(record.price)],
+      ['deadline', `block ${text(record.deadline)}`],
+      ['attempts', text(record.attempts)],
+    ]),
+    h(
+      'ol',
+      { class: 'timeline' },
+      rows(told.events).map((one) => {
+        const fields = row(one.fields)
+        const who = fields.worker
+          ? link('workers', fields.worker)
+          : fields.client
+            ? h('span', { class: 'mono' }, text(fields.client))
+            : ''
+        const sum =
+          fields.paid !== undefined
+            ? `${unit(fields.paid)} to the worker, ${unit(fields.royalty)} to the publisher`
+            : fields.bond_cut !== undefined
+              ? `${unit(fields.bond_cut)} of the bond cut`
+              : fields.amount !== undefined
+                ? `${unit(fields.amount)} back to the client`
+                : fields.lapses_at !== undefined
+                  ? `until block ${text(fields.lapses_at)}`
+                  : ''
+        return h(
+          'li',
+          { class: BAD.has(text(one.name)) ? 'bad' : '', 'data-event': text(one.name) },
+          h('p', {}, h('strong', {}, WORDS[text(one.name)] ?? text(one.name)), ' ', who),
+          h(
+            'p',
+            { class: 'muted' },
+            'block ',
+            link('blocks', one.block, text(one.block)),
+            `, ${when(one.time)}${sum ? `: ${sum}` : ''}`,
+          ),
+        )
+      }),
+    ),
+  ]
+}

@@ -1,0 +1,280 @@
+"""The explorer as a reader meets it: a real chain with real jobs, the index, and Chromium."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from proofward.client import Client
+from proofward.devnet.chains import Devnet
+from proofward_explorer.indexer import Indexer
+from proofward_explorer.run import artefact_folders
+from proofward_explorer.server import Site
+from proofward_explorer.store import open_reader
+from tests.explorer.browser import STATIC, Browser, require_browser
+
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Network:
+    """A chain on which the demonstration ran, its index, and where the site of it is."""
+
+    chain: str
+    genesis: bytes
+    index: Path
+    models: Path
+    site: str
+    forged: str
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Served:
+    """A site on a thread of its own."""
+
+    def __init__(self, index: Path, node: str, port: int, artefacts: dict[str, Path]) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._runner = web.AppRunner(
+            Site(open_reader(index), node=node, static=STATIC, artefacts=artefacts).app(), access_log=None
+        )
+        self._loop.run_until_complete(self._runner.setup())
+        self._loop.run_until_complete(web.TCPSite(self._runner, "127.0.0.1", port).start())
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def _forge(index: Path, path: Path) -> None:
+    """An index that lies, and brings markup and addresses that run."""
+    shutil.copy(index, path)
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE chain SET genesis = zeroblob(32), name = ?", (EVIL,))
+        database.execute("UPDATE jobs SET worker = randomblob(32), level = 'hardware', setup = ?", (EVIL,))
+        database.execute("UPDATE events SET name = ?, fields = ?", (EVIL, json.dumps({EVIL: EVIL})))
+        for kind, name, fields in database.execute("SELECT kind, id, fields FROM records").fetchall():
+            evil = {**json.loads(fields), "endpoint": "javascript:alert(1)", "name": EVIL, "level": EVIL,
+                    "publisher": "javascript:alert(1)", "evidence_hash": EVIL,
+                    "published_at": EVIL}  # fmt: skip
+            database.execute("UPDATE records SET fields = ? WHERE kind = ? AND id = ?",
+                             (json.dumps(evil), kind, name))  # fmt: skip
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    require_browser()
+    folder = tmp_path_factory.mktemp("network")
+    ports = _free_port(), _free_port()
+    origins = [f"http://127.0.0.1:{port}" for port in ports]
+    with Devnet(cors=origins) as devnet:
+        command = [sys.executable, "-m", "proofward.cli", "demo", "--chain", devnet.url]
+        done = subprocess.run(
+            [*command, "--out", str(folder / "demo.json")], capture_output=True, text=True, timeout=SECONDS
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        index = folder / "index.sqlite"
+        with devnet.connect() as client:
+            head = client.finalised_head().number
+            indexer = Indexer(client, index)
+            indexer.run(lambda number: indexer.stop() if number >= head else None)
+            indexer.close()
+        _forge(index, folder / "forged.sqlite")
+        artefacts = artefact_folders([path for path in (folder / "models").iterdir() if path.is_dir()])
+        served = [
+            Served(path, devnet.url, port, artefacts)
+            for path, port in zip((index, folder / "forged.sqlite"), ports, strict=True)
+        ]
+        yield Network(devnet.url, devnet.genesis, index, folder / "models", *origins)
+        for one in served:
+            one.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser() as one:
+        yield one
+
+
+def jobs(network: Network, status: str) -> list[str]:
+    with open_reader(network.index) as database:
+        rows = database.execute("SELECT id FROM jobs WHERE status = ? ORDER BY number", (status,)).fetchall()
+    return ["0x" + row[0].hex() for row in rows]
+
+
+def test_an_accepted_job_is_verified_again_in_the_tab(browser: Browser, network: Network) -> None:
+    """From a cold page to every check of `proofward verify`, in its words."""
+    job = jobs(network, "accepted")[0]
+    with Client(network.chain, development=True) as client:
+        expected = client.verify(job, artifact=_artefact(network, client, job))
+    assert expected.accepted
+    browser.do("open", url=f"{network.site}/#/jobs/{job}")
+    browser.do("wait", selector="[data-verdict]")
+    assert browser.do("evaluate", script="document.querySelector('[data-verdict]').dataset.verdict") == (
+        "refused (simulated, setup: dev)"
+    )
+    browser.do("check", selector="#development", on=True)
+    browser.do("wait", selector='[data-verdict^="accepted"]')
+    rows = [row for row in browser.do("checks") if row[0] not in ("finality", "record", "payment")]
+    lines = [(c.name, c.word) for c in expected]
+    assert [(name, word) for name, word, _ in rows] == lines
+    told = {name: detail for name, word, detail in rows if word == "ok"}
+    for one in expected:
+        if one.ok and one.name not in ("measurement allowed",):
+            assert told[one.name] == one.detail, one.name
+    nodes = {
+        name: word for name, word, _ in browser.do("checks") if name in ("finality", "record", "payment")
+    }
+    assert nodes == {"finality": "ok", "record": "ok", "payment": "ok"}
+    events = browser.do(
+        "evaluate", script="[...document.querySelectorAll('[data-event]')].map(e => e.dataset.event)"
+    )
+    assert events[0] == "Submitted"
+    assert events[-1] == "Accepted"
+    seen = browser.do("seen")
+    assert seen["errors"] == []
+    origins = {url.split("/#")[0].split("/api")[0].rstrip("/") for url in seen["requests"]}
+    allowed = {network.site, network.chain, *(f"{network.site}/{name}" for name in ("app.js", "style.css"))}
+    assert {one for one in origins if "favicon" not in one} <= allowed
+
+
+def _artefact(network: Network, client: Client, job: str) -> Path:
+    model = client.model(client.show(job).record.model)
+    return artefact_folders(sorted(network.models.iterdir()))[model.manifest_hash.hex()]
+
+
+def test_a_page_is_verified_cold_in_time(browser: Browser, network: Network) -> None:
+    """From the first byte asked for to the verdict, in a browser context without a cache; printed."""
+    job = jobs(network, "accepted")[-1]
+    script = "performance.now()"
+    browser.do("open", url=f"{network.site}/#/jobs/{job}")
+    browser.do("wait", selector="[data-verdict]")
+    print(f"job page, cold: {browser.do('evaluate', script=script):.0f} ms from navigation to the verdict")
+
+
+def test_a_job_without_a_result_says_so(browser: Browser, network: Network) -> None:
+    browser.do("open", url=f"{network.site}/#/jobs/{jobs(network, 'refunded')[0]}")
+    browser.do("wait", selector="[data-error]")
+    assert "no result to verify" in browser.do("text", selector="[data-error]")
+    browser.do("wait", selector='[data-event="Refunded"]')
+
+
+PAGES = ("", "jobs", "workers", "models", "setups", "attestation", "market", "blocks/5")
+
+
+def records(network: Network) -> list[str]:
+    with open_reader(network.index) as database:
+        found = database.execute("SELECT kind, id FROM records WHERE kind IN ('worker', 'model')").fetchall()
+    return [f"{row[0]}s/0x{row[1].hex()}" for row in found]
+
+
+@pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)])
+def test_every_page_can_be_used_by_everybody(
+    browser: Browser, network: Network, width: int, dark: bool, tmp_path: Path
+) -> None:
+    """axe finds nothing serious, nothing is wider than the screen, each page has a heading."""
+    browser.do("open", url=f"{network.site}/", width=width, dark=dark)
+    pages = [*PAGES, *records(network), f"jobs/{jobs(network, 'accepted')[0]}"]
+    for page in pages:
+        browser.do("go", hash=f"#/{page}")
+        selector = "[data-verdict]" if page.startswith("jobs/") else "h1"
+        browser.do("wait", selector=f"main {selector}")
+        assert browser.do("axe") == [], page
+        assert browser.do("evaluate", script="document.documentElement.scrollWidth") <= width, page
+        assert browser.do("texts", selector="main .error") == [], page
+        browser.do("screenshot", path=str(tmp_path / f"{page.replace('/', '-')[:40] or 'overview'}.png"))
+    assert browser.do("seen")["errors"] == []
+
+
+def test_a_workers_card_says_what_is_proven_and_by_what(browser: Browser, network: Network) -> None:
+    """A simulated worker has nothing that hardware proves."""
+    worker = next(one for one in records(network) if one.startswith("workers/"))
+    browser.do("open", url=f"{network.site}/#/{worker}")
+    browser.do("wait", selector="[data-ground]")
+    grounds = browser.do(
+        "evaluate", script="[...document.querySelectorAll('[data-ground]')].map(e => e.dataset.ground)"
+    )
+    assert set(grounds) == {"verifier-derived", "asserted", "unknown"}
+    assert len(grounds) == 9
+
+
+def test_search_finds_by_id_account_block_and_name(browser: Browser, network: Network) -> None:
+    job = jobs(network, "accepted")[0]
+    for wanted, ends in (
+        (job, f"#/jobs/{job}"),
+        ("5", "#/blocks/5"),
+        (EVIL, None),
+    ):
+        browser.do("open", url=f"{network.site}/")
+        browser.do("wait", selector='[name="q"]')
+        browser.do("fill", selector='[name="q"]', value=wanted)
+        browser.do("press", key="Enter")
+        if ends is not None:
+            browser.do("wait", selector=f'main h1:has-text("{"Job" if "jobs" in ends else "Block"}")')
+            assert browser.do("evaluate", script="location.hash") == ends
+        else:
+            browser.do("wait", selector='main h1:has-text("Search")')
+            assert EVIL in browser.do("text", selector="main")
+
+
+def test_an_index_that_lies_changes_no_verdict(browser: Browser, network: Network) -> None:
+    """Its word is shown as its word; the evidence comes from the node, and another chain is told."""
+    job = jobs(network, "accepted")[0]
+    browser.do("open", url=f"{network.forged}/#/jobs/{job}")
+    browser.do("wait", selector="[data-verdict]")
+    browser.do("check", selector="#development", on=True)
+    browser.do("wait", selector='[data-verdict^="accepted"]')
+    assert "of another chain than the explorer's index" in browser.do("text", selector="#verification")
+
+
+def test_what_the_index_brings_is_text(browser: Browser, network: Network) -> None:
+    """Markup and addresses in names, endpoints, events: nothing runs, nothing leads anywhere."""
+    browser.do("open", url=f"{network.forged}/")
+    for page in [*PAGES, *records(network)]:
+        browser.do("go", hash=f"#/{page}")
+        browser.do("wait", selector="main h1")
+        bad = "document.querySelectorAll('main img, main script, main iframe, [href^=\"javascript\"]').length"
+        assert browser.do("evaluate", script=bad) == 0, page
+    for hash_ in (
+        f"#/{EVIL}",
+        "#/jobs/javascript:alert(1)",
+        "#/constructor/x",
+        "#/jobs?status=" + EVIL,
+        "#//",
+    ):
+        browser.do("go", hash=hash_)
+        browser.do("wait", selector="main h1")
+    seen = browser.do("seen")
+    assert seen["dialogs"] == 0
+    assert not [one for one in seen["errors"] if "400" not in one and "404" not in one], seen["errors"]
+
+
+def test_a_node_that_the_page_may_not_ask_is_told(browser: Browser, network: Network) -> None:
+    """The policy of the page names one node; another one, or none, is an error and no verdict."""
+    job = jobs(network, "accepted")[0]
+    browser.do("open", url=f"{network.site}/?node=ws://127.0.0.1:9/#/jobs/{job}")
+    browser.do("wait", selector="[data-error]")
+    assert "cannot be reached" in browser.do("text", selector="[data-error]")
