@@ -45,6 +45,7 @@ const steps = {
   fill: ({ selector, value }) => page.fill(selector, value),
   check: ({ selector, on }) => page.setChecked(selector, on),
   click: ({ selector }) => page.click(selector),
+  upload: ({ selector, path }) => page.setInputFiles(selector, path),
   press: ({ key }) => page.keyboard.press(key),
   wait: ({ selector, ms = 30_000 }) =>
     page.waitForSelector(selector, { timeout: ms, state: 'attached' }).then(() => null),

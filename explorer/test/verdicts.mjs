@@ -9,7 +9,19 @@ import { build } from 'esbuild'
 const site = join(dirname(fileURLToPath(import.meta.url)), '..', 'site')
 const folder = mkdtempSync(join(tmpdir(), 'proofward-verifier-'))
 const outfile = join(folder, 'verifier.mjs')
-const parts = ['verify', 'bundle', 'bytes', 'check', 'collateral', 'dcap', 'finality', 'manifest', 'policy', 'roots']
+const parts = [
+  'answer',
+  'verify',
+  'bundle',
+  'bytes',
+  'check',
+  'collateral',
+  'dcap',
+  'finality',
+  'manifest',
+  'policy',
+  'roots',
+]
 const contents = parts.map((name) => `export * from './verify/${name}.ts'`).join('\n')
 await build({
   stdin: { contents, resolveDir: site },
@@ -53,6 +65,11 @@ const answers = {
       const decoded = verifier.decodeCollateral(verifier.unhex(collateral))
       const found = verifier.verifyQuote(verifier.unhex(quote), decoded, now, roots)
       return { root: found.root.name, status: found.status, measurement: verifier.hex(found.quote.measurement) }
+    }),
+  answer: ({ bundle, secrets }) =>
+    refusing(() => {
+      const read = verifier.readBundle(bundle)
+      return verifier.openAnswer(read, verifier.replySecret(secrets, read.job.id))
     }),
   manifest: ({ manifest }) => refusing(() => ({ name: verifier.parseManifest(verifier.unhex(manifest)).name })),
   roots: () => ({ roots: verifier.DEVELOPMENT_ROOTS.map(({ name, level, der }) => [name, level, verifier.hex(der)]) }),

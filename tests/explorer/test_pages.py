@@ -81,7 +81,6 @@ def _forge(index: Path, path: Path) -> None:
                     "published_at": EVIL}  # fmt: skip
             database.execute("UPDATE records SET fields = ? WHERE kind = ? AND id = ?",
                              (json.dumps(evil), kind, name))  # fmt: skip
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 @pytest.fixture(scope="module")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from proofward.attestation import DEVELOPMENT_ROOTS, AttestationError, Collateral, verify_quote
+from proofward.client.answer import open_answer
 from proofward.evidence.bundle import Bundle, ChangePart, InclusionPart
 from proofward.evidence.policy import Policy
 from proofward.evidence.verify import Outcome, Verdict, verify_bundle
-from proofward.protocol import Level, Setup, SetupKind
+from proofward.protocol import HpkePrivateKey, HpkeSuite, Level, OutputPayload, Setup, SetupKind, seal_output
 from proofward.zkml import ArtifactError
 from proofward.zkml.manifest import Manifest
 from proofward_enclave.providers.dev_platform import DevPlatform, TdIdentity
 from tests.attestation.test_quotes import DAY, NOW, QUOTE_FAULTS, fixture, sample
 from tests.client.test_verification import ATTESTED, FAULTS, _change, _setup_quote
-from tests.evidence import Evidence, pinned
+from tests.evidence import RECORD, Evidence, compile_tiny, make_evidence, pinned
 from tests.explorer.site import ask
 
 PROOF = InclusionPart(
@@ -266,6 +269,42 @@ def test_site_and_library_take_the_same_manifests(evidence: Evidence) -> None:
         assert answer.get("name") == expected, (data[:200], answer)
         taken += expected is not None
     assert taken == 6
+
+
+def test_a_client_opens_its_own_answer_as_the_library_does(evidence: Evidence, tmp_path: Path) -> None:
+    """And no other: a wrong key, a wrong commitment, another job's file, a value out of bounds."""
+    secret = bytes(range(1, 33))
+    key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, secret)
+    for batch in (1, 20):  # a tree of commitments of more than one level
+        made = make_evidence(compile_tiny(tmp_path / f"of{batch}", batch), RECORD, tmp_path)
+        public, bundle = made.artifact.public, made.bundle
+        outputs = np.arange(batch, dtype=np.int64).reshape(batch, 1) * 7 - 3
+        commitment = public.commit_output(outputs, b"s" * 32)
+        context = replace(made.context, output_commitment=commitment)
+        payload = OutputPayload(1, tuple(int(one) for one in outputs.reshape(-1)), b"s" * 32)
+        sealed = seal_output(context, payload, key.public)
+        bundle = _change(bundle, "result", sealed_output=sealed, output_commitment=commitment)
+        secrets = {"job": bundle.job.id.hex(), "reply_secret": secret.hex()}
+        other = _change(bundle, "result", output_commitment=bytes(32))
+        cases = [
+            (bundle, secrets),
+            (bundle, {**secrets, "reply_secret": bytes(32).hex()}),
+            (bundle, {**secrets, "job": bytes(32).hex()}),
+            (bundle, {}),
+            (_change(bundle, "result", sealed_output=_flip(sealed, 300)), secrets),
+            (_change(bundle, "result", sealed_output=b"short"), secrets),
+            (other, secrets),
+        ]
+        good, *bad = ask(
+            [
+                {"kind": "answer", "bundle": one.model_dump_json(), "secrets": json.dumps(kept)}
+                for one, kept in cases
+            ]
+        )
+        expected = open_answer(public, context, sealed, key, 1)
+        assert good["names"] == expected.names
+        assert [one["values"] for one in good["records"]] == expected.values.tolist()
+        assert all("error" in one for one in bad), bad
 
 
 @pytest.mark.parametrize("name", ["proofward/zkml/contracts/Groth16Verifier.json"])

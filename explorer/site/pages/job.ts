@@ -5,10 +5,11 @@ import { artefact, ask, type Row, row, rows, text } from '../index-api.js'
 import { checkList, checkRow, verdictBanner } from '../ui/checks.js'
 import { type Child, fill, h } from '../ui/dom.js'
 import { link, unit, when } from '../ui/format.js'
+import { type Answer, openAnswer, replySecret } from '../verify/answer.js'
 import { hex, unhex } from '../verify/bytes.js'
 import { policy } from '../verify/policy.js'
 import { verifyBundle } from '../verify/verify.js'
-import { byIndex, facts, state } from './parts.js'
+import { byIndex, facts, state, table } from './parts.js'
 
 /** Where the evidence is read, and of which chain the index says to be. */
 export interface Source {
@@ -53,6 +54,7 @@ async function verify(
       place,
       top,
       evidence(found, source, node),
+      ownAnswer(found),
       h('h2', {}, 'Checks'),
       rowsOf,
       h('h2', {}, "What the node's records say of each other"),
@@ -149,6 +151,44 @@ function nodeRows(found: Collected, source: Source, node: Node): HTMLElement {
   list.append(...found.checks.map(checkRow))
   return list
 }
+
+/** For the client itself: its answer, opened in this tab by the file of its secrets, which is read and sent nowhere. */
+function ownAnswer({ bundle }: Collected): HTMLElement {
+  const shown = h('div', { id: 'answer' })
+  const input = h('input', { type: 'file', id: 'secrets', accept: '.json,application/json' })
+  input.addEventListener('change', async () => {
+    const file = input.files?.[0]
+    try {
+      if (!file || file.size > 1 << 16) throw new Error("the file is none of a job's secrets")
+      fill(shown, answerTable(openAnswer(bundle, replySecret(await file.text(), bundle.job.id))))
+    } catch (error) {
+      fill(shown, h('p', { class: 'error', role: 'alert' }, (error as Error).message))
+    }
+  })
+  return h(
+    'details',
+    { class: 'no-print' },
+    h('summary', {}, 'Open your own answer'),
+    h(
+      'p',
+      {},
+      "The file of the job's secrets, as `proofward job submit` kept it. It is read in this page and leaves it nowhere; the answer is shown only when it opens the proven commitment.",
+    ),
+    h('label', { for: 'secrets' }, 'Secrets of this job: ', input),
+    shown,
+  )
+}
+
+const answerTable = ({ names, records }: Answer): HTMLElement =>
+  table(
+    'Your answer, which opens the proven commitment',
+    [
+      { name: 'record', number: true, of: (one) => text(one.number) },
+      { name: 'decision', of: (one) => text(one.decision) },
+      ...names.map((name, i) => ({ name, number: true, of: (one: Row) => text((one.values as number[])[i]) })),
+    ],
+    records.map((one, i) => ({ number: i + 1, decision: one.decision, values: one.values })),
+  )
 
 /** The artefact's files from the reader's own disk, where the explorer has them not. */
 function drop(again: (files: ReadonlyMap<string, Uint8Array>) => void): HTMLElement {
