@@ -31,7 +31,7 @@ from proofward.network.state import RPC, VALIDATORS, Network, Node, load
 BINARY: Final = "proofward-chain"
 P2P, WS, RPC_PORT, PROMETHEUS = 30333, 30334, 9944, 9615
 """Ports of a node that has a namespace, and with it an address, of its own."""
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 180.0
 FINAL_SECONDS: Final = 120.0
 LOOK_SECONDS: Final = 1.0
 AUTHORS: Final = 8

@@ -235,6 +235,11 @@ def wait_for(ready: Callable[[], bool], what: str) -> None:
         time.sleep(1.0)
 
 
+def _end(folder: Path) -> None:
+    if (folder / "network.json").exists():
+        control.down(load(folder))
+
+
 def main() -> int:
     """Exit code 1 when a job was lost or done twice, or a network did not come back."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -247,10 +252,10 @@ def main() -> int:
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="proofward-campaign-")))
         apart = namespaces.refusal() is None
+        stack.callback(_end, scratch / "four")
         network = control.up(
             scratch / "four", spec=options.spec, apart=apart, tell=lambda line: print(line, file=sys.stderr)
         )
-        stack.callback(lambda: control.down(load(network.folder)))
         print(json.dumps({"calm": lag(network, options.lag_seconds)}), flush=True)
         stream = Stream(network, scratch, stack)
         stream.start()

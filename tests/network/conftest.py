@@ -27,6 +27,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     except NetworkError as error:
         if error.code == "genesis-refused":
             pytest.skip(f"the committed runtime makes no such network: {error.message}")
+        if (path / "network.json").exists():
+            control.down(load(path), delete=True)
         raise
     try:
         yield path
