@@ -51,6 +51,10 @@ class Exchange:
         """The exact bytes for the upstream; called before the first of them leaves."""
         self._forwarded = tagged(body)
 
+    def not_forwarded(self) -> None:
+        """The connection failed before a byte of it had left."""
+        self._forwarded = None
+
     def verified(self, model: str, session_id: str) -> None:
         """The upstream's attestation holds: the session says how."""
         self._upstream = {"result": "verified", "required": True, "model_id": model, "session_id": session_id}

@@ -50,8 +50,10 @@ class Service:
         }
         self._replays = Replays()
         self._open = 0
+        self._ending = "client-gone"
         self._counts: Counter[str] = Counter()
         self.app = web.Application(client_max_size=MAX_BODY, middlewares=[self._errors])
+        self.app.on_shutdown.append(self._stopping)
         self.app.on_response_prepare.append(self._headers)
         for path in PROMPTS:
             self.app.router.add_post(path, self._prompt)
@@ -94,7 +96,7 @@ class Service:
         except Broken as broken:
             return await answer.broken(broken.reason, 502)
         except asyncio.CancelledError:
-            answer.abort("client-gone")
+            answer.abort(self._ending)
             raise
         except Gone:
             answer.abort("client-gone")
@@ -112,32 +114,36 @@ class Service:
                 404, "invalid_request_error", "no upstream serves this model", code="model_not_found"
             )
         upstream = self._upstreams[configured.name]
-        session = await self._admitted(exchange, upstream, prompt)
-        headers = {"Content-Type": "application/json"}
-        if upstream.key is not None:
-            headers["Authorization"] = f"Bearer {upstream.key}"
-            headers["x-api-key"] = upstream.key
-        for name in ("anthropic-version", "anthropic-beta"):
-            if name in answer.request.headers:
-                headers[name] = answer.request.headers[name][:256]
-        exchange.forwarded(prompt.body)
-        timeout = aiohttp.ClientTimeout(connect=10, sock_read=self._config.idle_seconds)
-        try:
-            async with self._client.post(
-                f"{configured.origin}{exchange.endpoint}",
-                data=prompt.body,
-                headers=headers,
-                ssl=True if session is None else session.pin,
-                allow_redirects=False,
-                timeout=timeout,
-            ) as response:
-                return await answer.relay(response, prompt.encryption)
-        except aiohttp.ServerFingerprintMismatch:
-            raise Broken("upstream-key-changed") from None
-        except aiohttp.ServerTimeoutError:
-            raise Broken("upstream-timeout") from None
-        except aiohttp.ClientError:
-            raise Broken("upstream-failed") from None
+        headers = _forwarded_headers(upstream, answer.request)
+        for again in (False, True):
+            session = await self._admitted(exchange, upstream, prompt)
+            exchange.forwarded(prompt.body)
+            try:
+                async with self._client.post(
+                    f"{configured.origin}{exchange.endpoint}",
+                    data=prompt.body,
+                    headers=headers,
+                    ssl=True if session is None else session.pin,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(connect=10, sock_read=self._config.idle_seconds),
+                ) as response:
+                    return await answer.relay(response, prompt.encryption)
+            except aiohttp.ServerFingerprintMismatch:
+                exchange.not_forwarded()
+                if session is not None:
+                    upstream.forget(session)  # it has new keys: they are attested before the one more try
+                if again:
+                    break
+            except aiohttp.ServerTimeoutError:
+                raise Broken("upstream-timeout") from None
+            except aiohttp.ClientConnectorError:
+                exchange.not_forwarded()
+                raise Broken("upstream-unreachable") from None
+            except aiohttp.ClientError:
+                raise Broken("upstream-failed") from None
+        told = "the upstream shows another TLS key than it has just attested"
+        exchange.unverified(prompt.model, told, required=True, upstream=configured.name)
+        raise Refusal(503, "upstream_verification_failed", told)
 
     async def _admitted(self, exchange: Exchange, upstream: Upstream, prompt: Prompt) -> Session | None:
         """The session to go out under; None for an upstream inside, or a plain one that the caller asked for.
@@ -277,6 +283,9 @@ class Service:
         response.headers["Cache-Control"] = "no-store"
         response.headers.popall("Server", None)
 
+    async def _stopping(self, _app: web.Application) -> None:
+        self._ending = "gateway-stopped"
+
     @web.middleware
     async def _errors(self, request: web.Request, handler: Any) -> web.StreamResponse:
         try:
@@ -293,6 +302,18 @@ class Service:
         except StoreError as error:
             log.error("store-failed", code=error.code)
             return _json(Refusal(500, "server_error", error.message).document(), 500)
+
+
+def _forwarded_headers(upstream: Upstream, request: web.Request) -> dict[str, str]:
+    """What an upstream is told beside the body: its own key, and Anthropic's version; nothing else."""
+    headers = {"Content-Type": "application/json"}
+    if upstream.key is not None:
+        headers["Authorization"] = f"Bearer {upstream.key}"
+        headers["x-api-key"] = upstream.key
+    for name in ("anthropic-version", "anthropic-beta"):
+        if name in request.headers:
+            headers[name] = request.headers[name][:256]
+    return headers
 
 
 def _credential(request: web.Request) -> str | None:

@@ -82,6 +82,11 @@ class Upstream:
                 raise
             return self._session
 
+    def forget(self, session: Session) -> None:
+        """The upstream no longer shows the key that this session is bound to."""
+        if self._session is session:
+            self._session = None
+
     def _seal(self, found: Attested) -> Session:
         bundle = {
             "nonce": found.nonce,

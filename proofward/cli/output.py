@@ -63,6 +63,7 @@ OptionalSigner = Annotated[
 
 _BY_CODE = {
     "chain-unreachable": Exit.UNREACHABLE,
+    "gateway-unreachable": Exit.UNREACHABLE,
     "not-found": Exit.NOT_FOUND,
     "no-such-block": Exit.NOT_FOUND,
     "timeout": Exit.TIMEOUT,

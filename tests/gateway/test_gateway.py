@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import sqlite3
 import time
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +270,51 @@ async def test_a_client_that_leaves_gets_a_receipt_of_what_was_sent(tmp_path: Pa
         events = documents.check_receipt(receipt, one.attested.keyset)
         assert (events[-1]["type"], events[-1]["reason"]) == ("response.aborted", "client-gone")
         assert (events[-1]["bytes"], events[-2]["body_hash"]) == (len(got), jcs.tagged(got))
+
+
+async def test_a_gateway_that_stops_leaves_a_receipt_of_what_was_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proofward_gateway.__main__._STOP_SECONDS", 0.1)
+    async with echo() as behind, AsyncExitStack() as outside:
+        behind.fault = "hangs"
+        async with gateway(config(tmp_path, upstream(behind.origin, "inside"))) as origin:
+            one = await outside.enter_async_context(caller(origin))
+            url = f"{one.attested.origin}/v1/chat/completions"
+            waiting = asyncio.create_task(
+                one.session.post(url, json=ask(), ssl=one.attested.pin).__aenter__()
+            )
+            await behind.entered.wait()
+        with pytest.raises(aiohttp.ClientError):
+            await waiting
+    with sqlite3.connect(tmp_path / "state" / "receipts.sqlite") as store:
+        ((document,),) = store.execute("SELECT document FROM receipts").fetchall()
+    events = documents.check_receipt(json.loads(document), one.attested.keyset)
+    assert (events[-1]["reason"], events[-1]["bytes"]) == ("gateway-stopped", 0)
+
+
+async def test_an_upstream_with_new_keys_is_attested_before_it_gets_a_byte(tmp_path: Path) -> None:
+    async with echo() as behind, AsyncExitStack() as outside:
+        whole = config(tmp_path / "in", upstream(behind.origin, "inside"))
+        async with gateway(whole) as inner:
+            outer = await outside.enter_async_context(
+                gateway(config(tmp_path / "out", upstream(inner, "aci")))
+            )
+            one = await outside.enter_async_context(caller(outer))
+            _, headers, _ = await one.post("/v1/chat/completions", ask())
+            first = (await receipt_of(one, headers))[1][2]["session_id"]
+        async with gateway(replace(whole, port=inner.port)):
+            status, headers, _ = await one.post("/v1/chat/completions", ask())
+            second = (await receipt_of(one, headers))[1][2]["session_id"]
+            assert (status, len(behind.seen)) == (200, 2)
+            assert first != second
+            _, listed = await one.get("/v1/aci/sessions")
+            assert [entry["session_id"] for entry in listed["sessions"]] == [second], (
+                "a superseded one is not current"
+            )
+        status, headers, wire = await one.post("/v1/chat/completions", ask())
+        assert (status, json.loads(wire)["error"]["code"]) == (502, "upstream-unreachable")
+        assert "request.forwarded" not in types((await receipt_of(one, headers))[1])
 
 
 async def eventually(one: Caller, name: str) -> dict[str, Any]:
