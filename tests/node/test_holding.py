@@ -13,11 +13,13 @@ import pytest
 
 from proofward.chain.pallets.jobs import Queued
 from proofward_node import draining, holding
+from proofward_node.chain_port import ChainPort
 from proofward_node.config import NodeConfig, load
 from proofward_node.draining import DrainRefused
 from proofward_node.holding import Hold, Holding
 from proofward_node.jobs import Jobs
 from proofward_node.journal import Journal, State
+from proofward_node.ports import ChainDown
 from proofward_node.reasons import Code, Reason
 from proofward_node.serving import Offer, Serving
 from tests.node.world import (
@@ -187,6 +189,16 @@ async def test_a_retired_model_stays_declared_while_held_so_that_its_queue_is_fo
     assert world.serving
 
 
+@pytest.fixture
+def no_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers, at once: a real attempt takes ten seconds."""
+
+    async def connect(port: ChainPort) -> None:
+        raise ChainDown("nobody answers")
+
+    monkeypatch.setattr(ChainPort, "connect", connect)
+
+
 def _config(folder: Path) -> NodeConfig:
     (folder / "data").mkdir(exist_ok=True)
     path = folder / "worker.toml"
@@ -197,6 +209,7 @@ def _config(folder: Path) -> NodeConfig:
     return load(path)
 
 
+@pytest.mark.usefixtures("no_chain")
 def test_a_drain_that_does_not_end_in_time_stays_and_says_what_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +225,7 @@ def test_a_drain_that_does_not_end_in_time_stays_and_says_what_is_left(
     assert draining.resume(config) is None
 
 
+@pytest.mark.usefixtures("no_chain")
 def test_a_drain_of_a_broken_circuit_keeps_its_reason(tmp_path: Path) -> None:
     config = _config(tmp_path)
     holding.write(config.hold, Hold(Code.BROKEN_CIRCUIT, "2 claims lost in a row"))
