@@ -1,0 +1,179 @@
+"""Real nodes change their members and runtime by vote, and put out who says two things at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proofward.chain import Call, SubstrateClient, accounts
+from proofward.chain.client import Receipt
+from proofward.devnet.chains import find_binary
+from proofward.network import control, process
+from proofward.network.state import Network, Node, load
+from tests.network.conftest import until
+
+VOTERS = ("//Alice", "//Bob", "//Charlie", "//Dave")
+SECONDS = 180.0
+MOST_WEIGHT = {"ref_time": 500_000_000_000, "proof_size": 1_000_000}
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Network]:
+    """A network of its own: its members change."""
+    if find_binary(control.BINARY) is None:
+        pytest.skip("proofward-chain is neither on PATH nor in build/bin: `make node`")
+    folder = tmp_path / "members"
+    try:
+        control.up(folder)
+        yield load(folder)
+    finally:
+        control.down(load(folder), delete=True)
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def another(network: Network, folder: str, key: str) -> Network:
+    """One more validator's process, with the published key of that name, under a folder of its own."""
+    home = network.home(folder)
+    home.mkdir()
+    made = subprocess.run(
+        [
+            str(network.binary),
+            "key",
+            "generate-node-key",
+            "--file",
+            str(home / "node.key"),
+            "--chain",
+            str(network.spec),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    p2p, ws, rpc, prometheus = free_ports(4)
+    node = Node(folder, False, "127.0.0.1", p2p, ws, rpc, prometheus, (made.stderr or made.stdout).strip())
+    words = [*process.command(network, node), f"--{key}", "--validator"]
+    with (home / "log").open("ab") as log:
+        started = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    node = replace(node, pid=started.pid, began=process._began(started.pid))
+    changed = replace(network, nodes=(*network.nodes, node))
+    changed.save()
+    return changed
+
+
+def key(name: str) -> bytes:
+    return bytes(accounts.keypair_of(name).public_key)
+
+
+def submit(chain: SubstrateClient, name: str, call: Call) -> Receipt:
+    return chain.submit(call, accounts.keypair_of(name), timeout=SECONDS).raise_for_error()
+
+
+def decide(chain: SubstrateClient, call: Call, voters: tuple[str, ...]) -> Receipt:
+    """A motion of the council, agreed to by these; what closing it did."""
+    encoded = chain.runtime.encode_call(call)
+    proposal = {"threshold": len(voters), "proposal": call, "length_bound": len(encoded)}
+    proposed = submit(chain, voters[0], Call("Council", "propose", proposal)).find("Council", "Proposed")
+    assert proposed is not None
+    motion = hashlib.blake2b(encoded, digest_size=32).digest()
+    index = proposed.fields["proposal_index"]
+    vote = Call("Council", "vote", {"proposal": motion, "index": index, "approve": True})
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: submit(chain, name, vote), voters))
+    closing = {
+        "proposal_hash": motion,
+        "index": index,
+        "proposal_weight_bound": MOST_WEIGHT,
+        "length_bound": len(encoded),
+    }
+    closed = submit(chain, voters[0], Call("Council", "close", closing))
+    assert closed.find("Consortium", "Noticed") is not None, closed.events
+    return closed
+
+
+def wait(chain: SubstrateClient, good: Callable[[], bool], what: str, blocks: int = 120) -> int:
+    """The finalised block at which it is so. Fails when it is not within so many blocks."""
+    last = chain.best_number() + blocks
+    for head in chain.follow():
+        if good():
+            return head.number
+        assert head.number < last, f"no {what} by block {head.number}"
+    raise AssertionError(what)
+
+
+def validators(chain: SubstrateClient) -> set[bytes]:
+    return {bytes(one) for one in chain.query("Session", "Validators")}
+
+
+def test_members_and_the_runtime_change_by_vote_and_an_equivocator_is_out(network: Network) -> None:
+    with SubstrateClient.connect(network.node("rpc").url) as chain:
+        eve, dave = key("//Eve"), key("//Dave")
+
+        # A fifth member is voted in, and validates.
+        network = another(network, "eve", "eve")
+        admission: dict[str, Any] = {
+            "account": eve,
+            "legal_name": hashlib.sha256(b"Eve").digest(),
+            "endpoint": b"/ip4/127.0.0.1",
+        }
+        decide(chain, Call("Consortium", "admit", admission), VOTERS[:3])
+        with SubstrateClient.connect(network.node("eve").url) as node:
+            made = node.rpc("author_rotateKeysWithOwner", "0x" + eve.hex())
+        keys = bytes.fromhex(made["keys"][2:])
+        session = {
+            "keys": {"aura": keys[:32], "grandpa": keys[32:]},
+            "proof": bytes.fromhex(made["proof"][2:]),
+        }
+        submit(chain, "//Eve", Call("Session", "set_keys", session))
+        wait(chain, lambda: eve in validators(chain), "fifth validator")
+
+        # Two processes with one member's keys: out at the next session.
+        network = another(network, "twin", "dave")
+        out = wait(chain, lambda: dave not in members(chain), "offence")
+        log = (network.home("twin") / "log").read_text()
+        first = int(re.findall(r"Pre-sealed block for proposal at (\d+)", log)[0])
+        # Twins whose blocks are the same to the millisecond have made one block: that is nothing to report.
+        assert out - first <= 20, (first, out)
+        session_of = chain.query("Session", "CurrentIndex", at=chain.block_hash(out))
+        gone = wait(chain, lambda: dave not in validators(chain), "new set of validators")
+        assert chain.query("Session", "CurrentIndex", at=chain.block_hash(gone)) == session_of + 1
+        until(network.folder, lambda now: now.best - now.finalised <= 4, SECONDS)
+
+        # The runtime is upgraded by vote, with notice.
+        top = json.loads(network.spec.read_bytes())["genesis"]["raw"]["top"]
+        code = bytes.fromhex(top["0x3a636f6465"][2:])
+        authorise = Call(
+            "System",
+            "authorize_upgrade_without_checks",  # of the same version: this test has no other
+            {"code_hash": hashlib.blake2b(code, digest_size=32).digest()},
+        )
+        announced = hashlib.blake2b(chain.runtime.encode_call(authorise), digest_size=32).digest()
+        closed = decide(chain, Call("Consortium", "announce_call", {"call": announced}), VOTERS[:3])
+        noticed = closed.find("Consortium", "Noticed")
+        assert noticed is not None
+        chain.wait_block(noticed.fields["due"], timeout=SECONDS)
+        enact = {"notice": noticed.fields["notice"], "call": authorise}
+        submit(chain, "//Ferdie", Call("Consortium", "enact", enact))
+        applied = submit(chain, "//Ferdie", Call("System", "apply_authorized_upgrade", {"code": code}))
+        assert applied.find("System", "CodeUpdated") is not None
+
+
+def members(chain: SubstrateClient) -> set[bytes]:
+    """Who has a seat in the council: the members that take part."""
+    return {bytes(one) for one in chain.query("Council", "Members")}
