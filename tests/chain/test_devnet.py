@@ -154,3 +154,21 @@ def test_blocks_and_time_move_on_demand() -> None:
         tomorrow = client.timestamp() + 86_400_000
         chain.travel(tomorrow)
         assert 0 <= client.timestamp() - tomorrow < 60_000
+
+
+def test_blocks_on_demand_share_a_slot_and_keep_to_the_clock() -> None:
+    """Development's genesis lets a slot have several blocks; each has the slot of its time."""
+    with Devnet() as chain, chain.connect() as client:
+        blocks = sorted({client.submit(remark(bytes([number])), ALICE).block for number in range(6)})
+        slots = []
+        for number in blocks:
+            at = client.block_hash(number)
+            (log,) = client.rpc("chain_getHeader", "0x" + at.hex())["digest"]["logs"]
+            assert log.startswith("0x066175726120"), "Aura's pre-runtime digest"
+            slot = int.from_bytes(bytes.fromhex(log[-16:]), "little")
+            assert slot == client.timestamp(at) // 1_000
+            slots.append(slot)
+        assert slots == sorted(slots)
+        assert client.timestamp() <= time.time() * 1_000
+        assert client.query("Session", "Validators") == [bytes(ALICE.public_key)]
+        assert client.query("Consortium", "SettingsOf")["kind"] == "Development"
