@@ -70,6 +70,7 @@ def test_a_deleted_database_comes_back_by_warp_sync(network: Network) -> None:
 
 
 def test_a_light_client_reads_what_a_node_says_without_asking_it(network: Network) -> None:
+    until(network.folder, lambda now: now.finalised > 2)
     began = time.monotonic()
     with LightClient.open(network.spec) as light:
         print(f"cold start {time.monotonic() - began:.1f} s")
