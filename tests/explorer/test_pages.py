@@ -19,13 +19,14 @@ from aiohttp import web
 
 from proofward.client import Client
 from proofward.devnet.chains import Devnet
+from proofward_demo.run import AGE_BLOCKS
 from proofward_explorer.indexer import Indexer
 from proofward_explorer.run import artefact_folders
 from proofward_explorer.server import Site
 from proofward_explorer.store import open_reader
 from tests.explorer.browser import STATIC, Browser, require_browser
 
-SECONDS = 300
+SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     ports = _free_port(), _free_port()
     origins = [f"http://127.0.0.1:{port}" for port in ports]
     with Devnet(cors=origins) as devnet:
+        devnet.skip_to(AGE_BLOCKS)
         command = [sys.executable, "-m", "proofward.cli", "demo", "--chain", devnet.url]
         done = subprocess.run(
             [*command, "--out", str(folder / "demo.json")], capture_output=True, text=True, timeout=SECONDS
@@ -163,6 +165,24 @@ def test_an_accepted_job_is_verified_again_in_the_tab(browser: Browser, network:
 def _artefact(network: Network, client: Client, job: str) -> Path:
     model = client.model(client.show(job).record.model)
     return artefact_folders(sorted(network.models.iterdir()))[model.manifest_hash.hex()]
+
+
+def test_a_client_opens_its_own_answer_in_the_page(browser: Browser, network: Network) -> None:
+    """With the file of its secrets, which goes nowhere: nothing is asked of anybody meanwhile."""
+    kept = {path.stem: path for path in network.models.parent.rglob("*.json") if len(path.stem) == 64}
+    job = next(one for one in jobs(network, "accepted") if one[2:] in kept)
+    browser.do("open", url=f"{network.site}/#/jobs/{job}")
+    browser.do("wait", selector="[data-verdict]")
+    before = browser.do("seen")["requests"]
+    browser.do("evaluate", script="document.querySelector('#secrets').closest('details').open = true")
+    browser.do("upload", selector="#secrets", path=str(kept[job[2:]]))
+    browser.do("wait", selector="#answer td")
+    assert browser.do("texts", selector="#answer td")[1] in ("0", "1")
+    other = next(path for stem, path in kept.items() if stem != job[2:])
+    browser.do("upload", selector="#secrets", path=str(other))
+    browser.do("wait", selector="#answer .error")
+    assert "another job" in browser.do("text", selector="#answer")
+    assert browser.do("seen")["requests"] == before
 
 
 def test_a_page_is_verified_cold_in_time(browser: Browser, network: Network) -> None:
