@@ -9,12 +9,14 @@ extern crate alloc;
 pub mod beacon;
 pub mod ids;
 pub mod messages;
+pub mod sessions;
 pub mod traits;
 pub mod types;
 
 pub use beacon::{Beacon, Draw};
 pub use traits::{
-	ContractCode, Decision, Ending, ModelRegistry, ModelView, ProofVerifier, QuoteVerifier, RejectReason,
-	TrustList, Verdict, Verified, VerifierContract, WorkerRegistry, WorkerView, PROBED,
+	ContractCode, Decision, Ending, Equivocation, ModelRegistry, ModelView, ProofVerifier, QuoteVerifier,
+	RejectReason, Statement, TrustList, Verdict, Verified, VerifierContract, WorkerRegistry, WorkerView,
+	PROBED,
 };
 pub use types::{Balance, Lane, Level, Moment, Setup};

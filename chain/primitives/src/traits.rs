@@ -87,6 +87,15 @@ pub trait WorkerRegistry<AccountId> {
 	fn declined(worker: &AccountId);
 }
 
+/// The workers pallet, as whoever finds two statements of one key that cannot both be true sees it.
+pub trait Equivocation<AccountId> {
+	/// Whose receipt key this is, or was within the time for evidence.
+	fn holder(receipt_key: &[u8; 32]) -> Option<AccountId>;
+	/// Takes a part of the worker's stake, once for whatever `about` names, and bans it; `reporter` has its part of it.
+	/// Gives what was taken.
+	fn punish(worker: &AccountId, reporter: &AccountId, about: H256) -> Result<Balance, DispatchError>;
+}
+
 /// How a claim ended. The worker's record counts each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -207,6 +216,17 @@ pub const PROBED: H256 = {
 	H256(one)
 };
 
+/// A proof and what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+	/// Of what went in.
+	pub input_commitment: H256,
+	/// Of what came out.
+	pub output_commitment: H256,
+	/// As the lane makes it.
+	pub proof: Vec<u8>,
+}
+
 /// Asks a lane's contract about keys and proofs. Whatever the contract does leaves no trace in state.
 pub trait ProofVerifier {
 	/// Calls `wellFormed(bytes key) returns (bool)`: [`Decision::Accepted`] when the bytes are a verifying key of the
@@ -220,6 +240,14 @@ pub trait ProofVerifier {
 		input_commitment: &H256,
 		output_commitment: &H256,
 		proof: &[u8],
+		limit: Weight,
+	) -> Verdict;
+	/// Calls `verifyMany(bytes key, bytes32[] inputCommitments, bytes32[] outputCommitments, bytes[] proofs) returns
+	/// (bool)`: [`Decision::Accepted`] when each of the proofs holds.
+	fn verify_many(
+		contract: &VerifierContract,
+		key: &[u8],
+		statements: &[Statement],
 		limit: Weight,
 	) -> Verdict;
 	/// A false proof of the lane's form. A contract that works answers `false` to it, after as much work as a true one

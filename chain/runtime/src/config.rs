@@ -24,6 +24,7 @@ use sp_runtime::{
 use sp_version::RuntimeVersion;
 
 use crate::{
+	beacon::BlockBits,
 	consensus::{GrandpaFinality, MaxMembers, ReportLongevity, SessionKeys, Sessions, RETAINED},
 	fees::{Congestion, EndingReserve, Fees, PerLength, Pot},
 	governance::{
@@ -311,6 +312,41 @@ impl pallet_jobs::Config for Runtime {
 	type FreeBlocks = FreeBlocks;
 	type EndingReserve = EndingReserve;
 	type WeightInfo = pallet_jobs::weights::Measured<Runtime>;
+}
+
+parameter_types! {
+	/// Four hours of blocks: a session ends before a model that retired meanwhile can go.
+	pub const MaxLength: u32 = 4 * 60 * 60;
+	/// Time to post a last checkpoint.
+	pub const Grace: u32 = 20;
+	/// Enough that a worker's slots are not taken for nothing.
+	pub const MinEscrow: Balance = UNIT;
+	/// Ten claims' worth.
+	pub const SessionBond: Balance = UNIT;
+	/// What a proof of one page costs a worker in fees, and more.
+	pub const ForceFee: Balance = 200 * MILLI_UNIT;
+	/// A record, its index, and as many windows as there may be, with all that can be asked of them.
+	pub const SessionDeposit: Balance = 34 * PER_ITEM + 34 * 3_072 * PER_BYTE;
+	pub const OfferDeposit: Balance = PER_ITEM + 256 * PER_BYTE;
+}
+
+impl pallet_sessions::Config for Runtime {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type BlockNumberProvider = System;
+	type Models = Models;
+	type Workers = Workers;
+	type Evidence = Workers;
+	type Verifier = Contracts;
+	type Beacon = BlockBits;
+	type MaxLength = MaxLength;
+	type Grace = Grace;
+	type MinEscrow = MinEscrow;
+	type MinBond = SessionBond;
+	type ForceFee = ForceFee;
+	type SessionDeposit = SessionDeposit;
+	type EntryDeposit = OfferDeposit;
+	type WeightInfo = pallet_sessions::weights::Estimated<Runtime>;
 }
 
 parameter_types! {

@@ -65,6 +65,7 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 	fn filter(&self, call: &RuntimeCall) -> bool {
 		use pallet_jobs::Call as Jobs;
 		use pallet_models::Call as Models;
+		use pallet_sessions::Call as Sessions;
 		use pallet_workers::Call as Workers;
 		match self {
 			Self::Any => true,
@@ -74,6 +75,14 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 					Jobs::claim { .. } | Jobs::complete { .. } | Jobs::release { .. } | Jobs::decline { .. }
 				) | RuntimeCall::Workers(
 					Workers::renew { .. } | Workers::serve { .. } | Workers::unserve { .. }
+				) | RuntimeCall::InferenceSessions(
+					Sessions::checkpoint { .. }
+						| Sessions::draw { .. }
+						| Sessions::prove { .. }
+						| Sessions::finish { .. }
+						| Sessions::settle { .. }
+						| Sessions::waive { .. }
+						| Sessions::close { .. }
 				)
 			),
 			Self::Publish => matches!(
@@ -100,6 +109,7 @@ impl Contains<pallet_tx_pause::RuntimeCallNameOf<Runtime>> for NeverPaused {
 		let endings: &[&[u8]] =
 			&[b"complete", b"release", b"lapse", b"expire", b"cancel", b"decline", b"forget"];
 		named(b"Jobs", endings)
+			|| named(b"InferenceSessions", &[b"draw", b"prove", b"finish", b"waive", b"settle", b"close"])
 			|| named(b"Workers", &[b"retire", b"withdraw"])
 			|| named(b"Models", &[b"remove"])
 			|| call.0 == b"Sudo"

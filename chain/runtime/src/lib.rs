@@ -165,4 +165,6 @@ mod runtime {
 	pub type Grandpa = pallet_grandpa;
 	#[runtime::pallet_index(20)]
 	pub type Offences = pallet_offences;
+	#[runtime::pallet_index(30)]
+	pub type InferenceSessions = pallet_sessions;
 }

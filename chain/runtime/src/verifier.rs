@@ -8,7 +8,7 @@ use frame_support::{
 use pallet_revive::{AccountInfo, ExecConfig, TransactionLimits};
 use polkadot_sdk::*;
 use proofward_primitives::{
-	ContractCode, Decision, Lane, ProofVerifier, RejectReason, Verdict, VerifierContract,
+	ContractCode, Decision, Lane, ProofVerifier, RejectReason, Statement, Verdict, VerifierContract,
 };
 use sp_core::{H160, H256};
 use sp_runtime::DispatchError;
@@ -20,6 +20,8 @@ pub const VERDICT_LIMIT: Weight = Weight::from_parts(400_000_000_000, 3 * 1024 *
 
 /// keccak-256 of `verify(bytes,bytes32,bytes32,bytes)`, first four bytes.
 const VERIFY: [u8; 4] = [0x1a, 0x36, 0xed, 0x75];
+/// keccak-256 of `verifyMany(bytes,bytes32[],bytes32[],bytes[])`, first four bytes.
+const VERIFY_MANY: [u8; 4] = [0x63, 0xbe, 0x84, 0x53];
 /// keccak-256 of `wellFormed(bytes)`, first four bytes.
 const WELL_FORMED: [u8; 4] = [0x85, 0x32, 0x26, 0x5b];
 const WORD: usize = 32;
@@ -64,6 +66,30 @@ fn verify_call(key: &[u8], input_commitment: &H256, output_commitment: &H256, pr
 	data.extend_from_slice(&word(5 * WORD + key.len().next_multiple_of(WORD)));
 	push_bytes(&mut data, key);
 	push_bytes(&mut data, proof);
+	data
+}
+
+/// `verifyMany(bytes,bytes32[],bytes32[],bytes[])`, likewise.
+fn verify_many_call(key: &[u8], statements: &[Statement]) -> Vec<u8> {
+	let count = statements.len();
+	let inputs = 4 * WORD + WORD + key.len().next_multiple_of(WORD);
+	let outputs = inputs + WORD + WORD * count;
+	let proofs = outputs + WORD + WORD * count;
+	let mut data = Vec::with_capacity(4 + proofs + WORD + count * 12 * WORD);
+	data.extend_from_slice(&VERIFY_MANY);
+	[4 * WORD, inputs, outputs, proofs].iter().for_each(|at| data.extend_from_slice(&word(*at)));
+	push_bytes(&mut data, key);
+	data.extend_from_slice(&word(count));
+	statements.iter().for_each(|one| data.extend_from_slice(one.input_commitment.as_bytes()));
+	data.extend_from_slice(&word(count));
+	statements.iter().for_each(|one| data.extend_from_slice(one.output_commitment.as_bytes()));
+	data.extend_from_slice(&word(count));
+	let mut at = WORD * count;
+	for one in statements {
+		data.extend_from_slice(&word(at));
+		at += WORD + one.proof.len().next_multiple_of(WORD);
+	}
+	statements.iter().for_each(|one| push_bytes(&mut data, &one.proof));
 	data
 }
 
@@ -140,6 +166,15 @@ impl ProofVerifier for Contracts {
 		limit: Weight,
 	) -> Verdict {
 		Self::ask(contract, verify_call(key, input_commitment, output_commitment, proof), limit)
+	}
+
+	fn verify_many(
+		contract: &VerifierContract,
+		key: &[u8],
+		statements: &[Statement],
+		limit: Weight,
+	) -> Verdict {
+		Self::ask(contract, verify_many_call(key, statements), limit)
 	}
 
 	/// Groth16: the generators of G1, G2 and G1 (EIP-197), so that every point is one, the pairing is computed, and the

@@ -14,7 +14,7 @@ use polkadot_sdk::{
 };
 use proofward_fixtures as fixtures;
 use proofward_primitives::{
-	ContractCode, Decision, Lane, Level, ProofVerifier, RejectReason, Verdict, VerifierContract,
+	ContractCode, Decision, Lane, Level, ProofVerifier, RejectReason, Statement, Verdict, VerifierContract,
 };
 
 type Block = frame_system::mocking::MockBlockU32<Chain>;
@@ -190,6 +190,10 @@ impl ProofVerifier for Contracts {
 		let decision =
 			if proof == PROBE { Decision::Rejected(RejectReason::ProofInvalid) } else { Decision::Accepted };
 		Verdict { decision, weight: Weight::zero() }
+	}
+
+	fn verify_many(_: &VerifierContract, _: &[u8], _: &[Statement], _: Weight) -> Verdict {
+		Verdict { decision: Decision::Accepted, weight: Weight::zero() }
 	}
 
 	fn probe(_: Lane) -> Vec<u8> {

@@ -1,13 +1,17 @@
 //! What a worker's own signatures can cost it.
 
-use polkadot_sdk::frame_support::{
-	ensure,
-	pallet_prelude::DispatchResult,
-	traits::{
-		fungible::MutateHold,
-		tokens::{Fortitude, Precision, Restriction},
-		Get,
+use polkadot_sdk::{
+	frame_support::{
+		ensure,
+		pallet_prelude::DispatchResult,
+		traits::{
+			fungible::MutateHold,
+			tokens::{Fortitude, Precision, Restriction},
+			Get,
+		},
 	},
+	sp_core::H256,
+	sp_runtime::DispatchError,
 };
 use proofward_primitives::{messages::Receipt, Balance};
 
@@ -32,22 +36,30 @@ pub fn equivocation<T: Config>(
 	let ((first, _), (second, _)) = (first, second);
 	let differ = first.job == second.job && first.output_commitment != second.output_commitment;
 	ensure!(differ, Error::<T>::NoEvidence);
-	ensure!(!Punished::<T>::contains_key(&who, first.job), Error::<T>::AlreadyPunished);
+	punish::<T>(&who, &reporter, first.job).map(|_| ())
+}
 
-	let mut worker = Workers::<T>::get(&who).ok_or(Error::<T>::NoEvidence)?;
+/// What two statements that cannot both be true cost their signer, once for whatever they are about.
+pub(crate) fn punish<T: Config>(
+	who: &T::AccountId,
+	reporter: &T::AccountId,
+	about: H256,
+) -> Result<Balance, DispatchError> {
+	ensure!(!Punished::<T>::contains_key(who, about), Error::<T>::AlreadyPunished);
+	let mut worker = Workers::<T>::get(who).ok_or(Error::<T>::NoEvidence)?;
 	let slashed = T::SlashShare::get() * T::Stake::get();
 	// What stays on hold for the account's epoch is not there to be lost.
 	let slashed = slashed.min(worker.stake.saturating_sub(T::EpochDeposit::get()));
 	ensure!(slashed > 0, Error::<T>::AlreadyPunished);
 	let reward = T::ReporterShare::get() * slashed;
-	take::<T>(&who, &reporter, reward)?;
-	take::<T>(&who, &T::Pot::get(), slashed - reward)?;
+	take::<T>(who, reporter, reward)?;
+	take::<T>(who, &T::Pot::get(), slashed - reward)?;
 	worker.stake -= slashed;
 	worker.banned = true;
-	Workers::<T>::insert(&who, worker);
-	Punished::<T>::insert(&who, first.job, ());
-	Pallet::<T>::deposit_event(Event::Equivocated { worker: who, job: first.job, slashed });
-	Ok(())
+	Workers::<T>::insert(who, worker);
+	Punished::<T>::insert(who, about, ());
+	Pallet::<T>::deposit_event(Event::Equivocated { worker: who.clone(), job: about, slashed });
+	Ok(slashed)
 }
 
 /// Moves part of a stake to another account's free balance. To oneself it is a release.

@@ -6,10 +6,14 @@ use polkadot_sdk::{
 		traits::{fungible::InspectHold, Get, Time},
 	},
 	sp_core::H256,
+	sp_runtime::DispatchError,
 };
-use proofward_primitives::{traits::TrustList, Balance, Ending, WorkerRegistry, WorkerView};
+use proofward_primitives::{traits::TrustList, Balance, Ending, Equivocation, WorkerRegistry, WorkerView};
 
-use crate::{reliability, types::Worker, Config, Error, HoldReason, Pallet, Served, SuspendedUntil, Workers};
+use crate::{
+	evidence, reliability, types::Worker, Config, Error, HoldReason, Pallet, ReceiptKeys, Served,
+	SuspendedUntil, Workers,
+};
 
 impl<T: Config> WorkerRegistry<T::AccountId> for Pallet<T> {
 	fn active(id: &T::AccountId) -> Option<WorkerView> {
@@ -59,6 +63,16 @@ impl<T: Config> WorkerRegistry<T::AccountId> for Pallet<T> {
 
 	fn declined(worker: &T::AccountId) {
 		note::<T>(worker, |worker| worker.tally.declined = worker.tally.declined.saturating_add(1));
+	}
+}
+
+impl<T: Config> Equivocation<T::AccountId> for Pallet<T> {
+	fn holder(receipt_key: &[u8; 32]) -> Option<T::AccountId> {
+		ReceiptKeys::<T>::get(receipt_key)
+	}
+
+	fn punish(worker: &T::AccountId, reporter: &T::AccountId, about: H256) -> Result<Balance, DispatchError> {
+		evidence::punish::<T>(worker, reporter, about)
 	}
 }
 

@@ -3,7 +3,7 @@
 use pallet_revive::{Code, ExecConfig, TransactionLimits};
 use polkadot_sdk::*;
 use proofward_primitives::{
-	ContractCode, Decision, ProofVerifier, RejectReason::*, Verdict, VerifierContract,
+	ContractCode, Decision, ProofVerifier, RejectReason::*, Statement, Verdict, VerifierContract,
 };
 use sp_core::{H160, H256};
 use sp_io::TestExternalities;
@@ -110,6 +110,26 @@ fn only_an_exact_true_accepts() {
 			assert!(verdict.weight.all_lte(VERDICT_LIMIT), "{contract}");
 			assert_eq!((Balances::total_issuance(), System::event_count()), before, "{contract}");
 		}
+	});
+}
+
+#[test]
+fn the_contract_is_asked_about_many_by_the_abi() {
+	// Likewise.
+	let expected = "9deb74b05d7d887ace7b631b8808b1f6b9e454d1339dd53623a1d4a40b162966";
+	let code = format!("365f5f37365f207f{expected}145f5260205ff3");
+	chain().execute_with(|| {
+		let contract = deploy(&code);
+		let about = |input: u8, output: u8, proof: Vec<u8>| Statement {
+			input_commitment: H256::repeat_byte(input),
+			output_commitment: H256::repeat_byte(output),
+			proof,
+		};
+		let both = [about(1, 2, vec![3; 33]), about(2, 1, vec![5; 64])];
+		let decide =
+			|some: &[Statement]| Contracts::verify_many(&contract, &[4; 40], some, VERDICT_LIMIT).decision;
+		assert_eq!(decide(&both), Decision::Accepted);
+		assert_eq!(decide(&both[..1]), Decision::Rejected(ProofInvalid));
 	});
 }
 

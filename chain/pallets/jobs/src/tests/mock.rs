@@ -22,7 +22,7 @@ use polkadot_sdk::{
 };
 use proofward_primitives::{
 	ids, messages::Receipt, Balance, Decision, Ending, Lane, Level, ModelRegistry, ModelView, ProofVerifier,
-	RejectReason, Setup, Verdict, VerifierContract, WorkerRegistry, WorkerView,
+	RejectReason, Setup, Statement, Verdict, VerifierContract, WorkerRegistry, WorkerView,
 };
 
 use crate::{self as pallet_jobs, Call, Jobs as Records};
@@ -246,6 +246,9 @@ impl ProofVerifier for Verifier {
 		};
 		let faulty = (proof.first() == Some(&FAULTY)).then_some(Decision::Rejected(RejectReason::CallFailed));
 		Verdict { decision: ANSWER.get().or(faulty).unwrap_or(honest), weight: VERDICT_WEIGHT }
+	}
+	fn verify_many(_: &VerifierContract, _: &[u8], _: &[Statement], _: Weight) -> Verdict {
+		unreachable!("only sessions ask about many")
 	}
 	fn probe(_: Lane) -> Vec<u8> {
 		vec![0; 32]

@@ -17,7 +17,7 @@ use polkadot_sdk::{
 };
 use proofward_primitives::{
 	ids, messages, Balance, ContractCode, Decision, Lane, Level, ProofVerifier, QuoteVerifier, RejectReason,
-	TrustList, Verdict, Verified, VerifierContract,
+	Statement, TrustList, Verdict, Verified, VerifierContract,
 };
 
 use crate::{
@@ -99,6 +99,9 @@ impl ProofVerifier for Contracts {
 	fn verify(_: &VerifierContract, key: &[u8], _: &H256, _: &H256, proof: &[u8], _: Weight) -> Verdict {
 		assert_eq!((key, proof), (&KEY[..], &PROBE[..]), "the models pallet judges nobody's proofs");
 		Verdict { decision: ProbeAnswer::get(), weight: PROBE_WEIGHT }
+	}
+	fn verify_many(_: &VerifierContract, _: &[u8], _: &[Statement], _: Weight) -> Verdict {
+		unreachable!("only sessions ask about many")
 	}
 	fn probe(_: Lane) -> Vec<u8> {
 		PROBE.to_vec()
