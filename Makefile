@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench chain sim contracts weights node omni-node eth-rpc docs lock setup clean
+.PHONY: campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -65,6 +65,9 @@ check: setup tests/conformance/node_modules/.ready ## lint, types, imports, docs
 
 bench: setup $(VENV)/.bench ## interleaved rounds against ezkl; writes build/bench.json
 	$(BIN)/python -m bench
+
+bench-sessions: setup $(VENV)/.bench ## sessions beside ezkl and bare ONNX Runtime; writes build/bench-sessions.json
+	$(BIN)/python -m bench.sessions
 
 chain: devnet/node_modules/.ready ## rebuild runtime and raw spec from source; fails if they differ from the committed ones
 	bash chain/build.sh --check

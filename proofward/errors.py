@@ -40,7 +40,8 @@ ProofwardError
 ├─ ClientError                    a job that did not end well
 │  ├─ OutputMismatch
 │  ├─ JobRefunded
-│  └─ JobTimeout
+│  ├─ JobTimeout
+│  └─ SessionError              a session that cannot go on
 ├─ BundleError
 ├─ AuditError
 ├─ BadProof                       of a final header, or of the state under it
@@ -58,6 +59,7 @@ ProofwardError
 ├─ RegistrationRefused
 ├─ RivalWorker
 ├─ RetireRefused
+├─ SessionRefused               a session's connection that the worker ends
 ├─ ReportRefused
 ├─ DrainRefused
 ├─ BackupRefused

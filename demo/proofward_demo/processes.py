@@ -22,7 +22,7 @@ url = "{url}"
 [worker]
 dev_account = "{account}"
 data_dir = "{data}"
-endpoint = "demo"
+endpoint = "{endpoint}"
 publishers = ["{publisher}"]
 expected_seconds = 2
 margin_blocks = 3
@@ -34,13 +34,16 @@ socket = "{socket}"
 spawn = {spawn}
 
 [http]
-port = 0
+port = {port}
+{more}
 """
 
 
 @dataclass
 class Worker:
-    """A worker of the demo. `folder` holds its configuration, journal and logs; `sockets` is a short path."""
+    """A worker of the demo. `folder` holds its configuration, journal and logs; `sockets` is a short path.
+    `port` is that of its HTTP server, and `more` further sections of the configuration.
+    """
 
     name: str
     account_uri: str
@@ -49,6 +52,9 @@ class Worker:
     url: str
     models: Path
     publisher: str
+    endpoint: str = "demo"
+    port: int = 0
+    more: str = ""
     frozen: FrozenEnclave | None = None
     _processes: tuple[subprocess.Popen[bytes], ...] = ()
 
@@ -77,6 +83,9 @@ class Worker:
             socket=socket,
             publisher=self.publisher,
             spawn=str(not freeze_work).lower(),
+            endpoint=self.endpoint,
+            port=self.port,
+            more=self.more,
         )
         config.write_text(text)
         command = [sys.executable, "-m", "proofward.cli", "worker", "run", "--config", str(config)]

@@ -18,6 +18,7 @@ from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import NAMES, make_provider
 from proofward_enclave.server import Server
 from proofward_enclave.service import Service
+from proofward_enclave.sessions import MAX_BYTES
 
 
 def _arguments() -> argparse.Namespace:
@@ -35,6 +36,12 @@ def _arguments() -> argparse.Namespace:
         default=HpkeSuite.X25519.name.lower(),
         help="key encapsulation: x25519, or its hybrid with ML-KEM-768",
     )
+    parser.add_argument(
+        "--session-mebibytes",
+        type=int,
+        default=MAX_BYTES >> 20,
+        help="memory for the pages of sessions that may yet have to be proved",
+    )
     return parser.parse_args()
 
 
@@ -49,6 +56,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             f"{arguments.models} is no directory: give the one that holds the artefacts", code="bad-path"
         )
     service = Service(provider, ModelStore(arguments.models), Epochs(HpkeSuite[arguments.hpke.upper()]))
+    service.sessions.max_bytes = arguments.session_mebibytes << 20
     try:
         async with await Server(service).start(arguments.socket):
             log.info("ready", provider=provider.name, simulated=provider.simulated, hpke=arguments.hpke)

@@ -21,11 +21,15 @@ from proofward_enclave.measure import simulated_measurement
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import QuoteProvider
 from proofward_enclave.providers.base import quote_over
+from proofward_enclave.sessions import Sessions
 from proofward_enclave.setup import SetupRunner
 from proofward_enclave.work import JobRunner, coarse
 
 MAX_WAITING: Final = 4
 """Jobs that may wait for the one that runs; the next is refused as busy."""
+
+_OFTEN: Final = ("status", "session_status", "session_frame", "session_checkpoint")
+"""Asked at every block, or for every few records: not logged when all is well."""
 
 T = TypeVar("T")
 Abandoned = Callable[[], bool]
@@ -43,6 +47,7 @@ class Service:
         self._jobs = JobRunner(epochs, models, simulated=provider.simulated)
         self._setups = SetupRunner(provider, models)
         self._contributions = ContributionRunner(provider, models)
+        self.sessions = Sessions(epochs, models)
         self._bench = asyncio.Lock()
         self._waiting = 0
         self._methods: dict[str, Callable[[Params, Abandoned], Awaitable[dict[str, Any]]]] = {
@@ -54,6 +59,13 @@ class Service:
             "setup": self._setup,
             "contribute": self._contribute,
             "vouch": self._vouch,
+            "session_status": self._off_the_loop(lambda _: self.sessions.status()),
+            "session_connect": self._off_the_loop(self.sessions.connect),
+            "session_frame": self._off_the_loop(self.sessions.frame),
+            "session_checkpoint": self._off_the_loop(self.sessions.checkpoint),
+            "session_prove": self._off_the_loop(self.sessions.prove),
+            "session_release": self._off_the_loop(self.sessions.release),
+            "session_close": self._off_the_loop(self.sessions.close),
         }
 
     async def handle(self, request: Request, abandoned: Abandoned) -> dict[str, Any]:
@@ -77,7 +89,7 @@ class Service:
                 f"{request.method} failed inside the enclave; see its log", code="internal"
             ) from None
         finally:
-            if request.method != "status" or code != "ok":  # the node asks at every block
+            if request.method not in _OFTEN or code != "ok":
                 seconds = coarse(time.perf_counter() - started)
                 job = _job_id(request.params)
                 log.info("request", method=request.method, job=job, code=code, seconds=seconds)
@@ -149,6 +161,15 @@ class Service:
         key = held[number].receipt
         signature = sign_statement(genesis=genesis, account=account, epoch=number, digest=digest, key=key)
         return {"receipt_key": key.public, "epoch": number, "signature": signature}
+
+    @staticmethod
+    def _off_the_loop(
+        action: Callable[[Params], dict[str, Any]],
+    ) -> Callable[[Params, Abandoned], Awaitable[dict[str, Any]]]:
+        async def run(params: Params, _: Abandoned) -> dict[str, Any]:
+            return await asyncio.to_thread(action, params)
+
+        return run
 
     async def _alone(self, action: Callable[[], T], abandoned: Abandoned) -> T:
         """Run in a thread, one at a time. Raises EnclaveError(busy) when too many wait."""

@@ -182,6 +182,10 @@ class ChainPort:
         """Number of the newest block, final or not."""
         return await self._read(lambda: self._open.best_number())
 
+    async def ask(self, action: Callable[[SubstrateClient], _T]) -> _T:
+        """What a function reads of the chain. Raises ChainDown."""
+        return await self._read(lambda: action(self._open))
+
     async def job(self, job: bytes) -> JobRecord | None:
         """A job's record."""
         return (await self.jobs([job])).get(job)

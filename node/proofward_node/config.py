@@ -152,6 +152,29 @@ class HttpConfig(_Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 9615
 
 
+class SessionsConfig(_Section):
+    """Sessions, where this section stands: on what terms (plancks, 10^-12 UNIT), how many at once of each
+    model, and what they may use. The offer is made for every served model that its publisher opened to
+    sessions.
+    """
+
+    price: Annotated[int, Field(ge=1)]
+    """For one inference."""
+    bond: Annotated[int, Field(ge=1)] = 10**12
+    """Put down for each session, for all that are offered at once."""
+    capacity: Annotated[int, Field(ge=1, le=64)] = 4
+    most_sampled_percent: Annotated[float, Field(gt=0, le=100)] = 2.0
+    """The most pages that a client may have proved: each costs some sixty times what its answers cost."""
+    least_window_blocks: Annotated[int, Field(ge=5, le=600)] = 10
+    """The fewest blocks for proofs, from the beacon's word on."""
+    checkpoint_blocks: Annotated[int, Field(ge=1, le=600)] = 8
+    checkpoint_pages: Annotated[int, Field(ge=1, le=4096)] = 1024
+    """A checkpoint is made after so many blocks, and after so many pages without one."""
+    proofs_at_once: Annotated[int, Field(ge=1, le=16)] = 1
+    memory_mebibytes: Annotated[int, Field(ge=1, le=65536)] = 256
+    """For pages that may yet have to be proved; above it records are refused until windows end."""
+
+
 class LogConfig(_Section):
     """Verbosity of the JSON log on standard error."""
 
@@ -165,7 +188,14 @@ class NodeConfig(_Section):
     worker: WorkerConfig
     enclave: EnclaveConfig
     http: HttpConfig = HttpConfig()
+    sessions: SessionsConfig | None = None
     log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _sessions_need_a_door(self) -> NodeConfig:
+        if self.sessions is not None and not self.http.enabled:
+            raise ValueError("sessions are served by the HTTP server: set http.enabled, or drop [sessions]")
+        return self
 
     @property
     def socket(self) -> Path:
@@ -191,6 +221,11 @@ class NodeConfig(_Section):
     def diary(self) -> Path:
         """The database of reasons, for people's questions."""
         return self.worker.data_dir / "diary.sqlite"
+
+    @property
+    def session_journal(self) -> Path:
+        """The database of vouchers."""
+        return self.worker.data_dir / "sessions.sqlite"
 
     @property
     def outbox(self) -> Path:

@@ -21,8 +21,10 @@ import structlog
 
 from proofward.attestation import AttestationError
 from proofward.chain import FinalityWatch
+from proofward.chain.pallets.sessions import Terms
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol.enclave import EnclaveError
+from proofward.protocol.sessions import PARTS
 from proofward_node import log as node_log
 from proofward_node import tcb
 from proofward_node.artefacts import PublicArtefacts
@@ -48,6 +50,9 @@ from proofward_node.ports import ChainDown, ChainMoved, Head
 from proofward_node.reasons import Code, Reason
 from proofward_node.registration import Registration, RegistrationRefused, RivalWorker
 from proofward_node.serving import Offer, Serving
+from proofward_node.session_door import SessionDoor
+from proofward_node.session_journal import SessionJournal
+from proofward_node.sessions import SessionPolicy, Sessions
 from proofward_node.view import View
 
 log = structlog.get_logger("proofward_node")
@@ -107,9 +112,10 @@ async def _main(config: NodeConfig) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     metrics, shown, page = Metrics(), PublicArtefacts(), Page(config.http.host)
+    door = SessionDoor()
     http = None
     if config.http.enabled:
-        http = HttpServer(metrics, config.http.host, config.http.port, shown, page)
+        http = HttpServer(metrics, config.http.host, config.http.port, shown, page, door)
     if http is not None:
         try:
             port = await http.start()
@@ -129,6 +135,7 @@ async def _main(config: NodeConfig) -> int:
         if node is not None:
             node.shown = shown
             page.view = View(config, chain, metrics.said, lambda: metrics.tcb._value.get())
+            door.host = node.sessions
             await node.run(stop)
     finally:
         await chain.close()
@@ -161,7 +168,12 @@ async def _connect(
         return None
     journal = Journal(config.journal, chain.genesis + chain.account)
     command = (
-        enclave_command(config.socket, config.enclave.provider, config.enclave.models)
+        enclave_command(
+            config.socket,
+            config.enclave.provider,
+            config.enclave.models,
+            None if config.sessions is None else config.sessions.memory_mebibytes,
+        )
         if config.enclave.spawn
         else None
     )
@@ -202,6 +214,7 @@ class Node:
     serving: Serving = field(init=False)
     registration: Registration = field(init=False)
     finality: FinalityWatch = field(init=False)
+    sessions: Sessions | None = field(init=False, default=None)
     watch_seconds: float = WATCH_SECONDS
     shown: PublicArtefacts = field(default_factory=PublicArtefacts)
     _generation: int = 0
@@ -251,6 +264,21 @@ class Node:
                 "publishers or the models that you trust",
             )
         self.serving = Serving(self.chain, offer)
+        if (told := self.config.sessions) is not None:
+            terms = Terms(
+                told.price,
+                told.bond,
+                told.capacity,
+                round(told.most_sampled_percent * PARTS / 100),
+                told.least_window_blocks,
+            )
+            self.sessions = Sessions(
+                self.chain,
+                self.config.socket,
+                SessionJournal(self.config.session_journal),
+                SessionPolicy(terms, told.checkpoint_blocks, told.checkpoint_pages, told.proofs_at_once),
+                self.metrics,
+            )
         self.registration = Registration(
             self.chain,
             self.enclave,
@@ -290,6 +318,8 @@ class Node:
             rounds.cancel()
             await asyncio.wait({supervisor, rounds, watch})
             await self.jobs.abandon()
+            if self.sessions is not None:
+                await self.sessions.abandon()
             await self.enclave.stop()
             self.diary.close()
             self.journal.close()
@@ -440,6 +470,8 @@ class Node:
                 return
             self._show(worker, head)
             await self.serving.declare(head)
+            if self.sessions is not None:
+                await self.sessions.step(head, self.serving.models)
             await self.jobs.discover()
             await self.jobs.start(head, worker, stop)
         except (EnclaveDown, EnclaveError) as error:

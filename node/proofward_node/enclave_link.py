@@ -297,12 +297,17 @@ def artefacts(directory: Path) -> list[Path]:
     return sorted(path.parent.parent for path in directory.glob("*/public/manifest.json"))
 
 
-def enclave_command(socket: Path, provider: str, models: Path) -> list[str]:
+def enclave_command(
+    socket: Path, provider: str, models: Path, session_mebibytes: int | None = None
+) -> list[str]:
     """The argv that starts the product's enclave process."""
-    return [
+    command = [
         sys.executable, "-m", "proofward_enclave",
         "--socket", str(socket), "--provider", provider, "--models", str(models),
     ]  # fmt: skip
+    if session_mebibytes is not None:
+        command += ["--session-mebibytes", str(session_mebibytes)]
+    return command
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from proofward.chain import Finality
 from proofward_node.artefacts import PublicArtefacts
 from proofward_node.page import Page
 from proofward_node.reasons import Code, Reason
+from proofward_node.session_door import SessionDoor
 
 #: Seconds after which a chain that brings no new block counts as unhealthy.
 STALE_SECONDS = 60.0
@@ -75,6 +76,18 @@ class Metrics:
         self.tcb.set(math.nan)
         self.collateral.set(math.nan)
         self.balance = gauge("free_balance_units", "Free balance of the worker's account, in UNIT")
+        self.sessions = gauge("sessions", "Sessions that run")
+        self.session_clients = gauge("session_clients", "Clients of sessions that are connected")
+        self.session_bytes = gauge("session_bytes", "Bytes of pages that the enclave keeps for proofs")
+        self.session_records = Counter(
+            "proofward_session_records", "Inferences that clients vouched for", registry=self.registry
+        )
+        self.session_proofs = Counter(
+            "proofward_session_proofs", "Pages proved on the chain", registry=self.registry
+        )
+        self.session_windows = Counter(
+            "proofward_session_windows", "Windows by what became of them", ["outcome"], registry=self.registry
+        )
         self._head_seen = self.clock()
         self._stall: str | None = None
         self._hold: Reason | None = None
@@ -153,6 +166,7 @@ class HttpServer:
         port: int,
         artefacts: PublicArtefacts | None = None,
         page: Page | None = None,
+        door: SessionDoor | None = None,
     ) -> None:
         self._metrics, self._host, self._port = metrics, host, port
         app = web.Application(client_max_size=1024)
@@ -163,6 +177,8 @@ class HttpServer:
             artefacts.add_to(app)
         if page is not None:
             page.add_to(app)
+        if door is not None:
+            door.add_to(app)
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> int:

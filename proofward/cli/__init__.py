@@ -12,7 +12,19 @@ from typing import Annotated, Any
 
 import typer
 
-from proofward.cli import accounts, audit, entries, evidence, jobs, models, network, setup, system, workers
+from proofward.cli import (
+    accounts,
+    audit,
+    entries,
+    evidence,
+    jobs,
+    models,
+    network,
+    sessions,
+    setup,
+    system,
+    workers,
+)
 from proofward.cli.output import Exit
 from proofward.cli.verbs import Groups, extend
 
@@ -49,6 +61,7 @@ app.add_typer(workers.app, name="worker")
 app.add_typer(jobs.app, name="job")
 app.add_typer(network.app, name="network")
 app.add_typer(audit.app, name="audit")
+app.add_typer(sessions.app, name="session")
 app.command("verify")(evidence.verify)
 app.command("prove")(evidence.prove)
 app.command("compile")(models.compile_model)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,34 @@ from numpy.typing import ArrayLike
 from proofward.client.answer import Answer
 from proofward.client.client import Client
 from proofward.client.job import Job, Outcome
+from proofward.client.session import IN_FLIGHT, Session, SessionAnswer
 from proofward.evidence.bundle import Bundle
 from proofward.evidence.verify import Verdict
+
+
+class AsyncSession:
+    """Wraps a `Session`, which stays reachable as `sync`."""
+
+    def __init__(self, sync: Session) -> None:
+        self.sync = sync
+
+    async def infer(self, x: ArrayLike) -> SessionAnswer:
+        """The answer to one record [features]. Raises SessionError, InputRangeError."""
+        return (await asyncio.wrap_future(await asyncio.to_thread(self.sync.ask, x)))[0]
+
+    async def infer_many(self, x: ArrayLike) -> list[SessionAnswer]:
+        """See `Session.infer_many`."""
+        return await asyncio.to_thread(self.sync.infer_many, x)
+
+    async def stream(self, records: AsyncIterable[ArrayLike]) -> AsyncIterator[SessionAnswer]:
+        """Answers to records [features] as they come, several on their way at once, in their order."""
+        waiting: deque[asyncio.Future[list[SessionAnswer]]] = deque()
+        async for record in records:
+            waiting.append(asyncio.wrap_future(await asyncio.to_thread(self.sync.ask, record)))
+            while waiting and (waiting[0].done() or len(waiting) >= IN_FLIGHT):
+                yield (await waiting.popleft())[0]
+        while waiting:
+            yield (await waiting.popleft())[0]
 
 
 class AsyncClient:
@@ -39,6 +68,15 @@ class AsyncClient:
     async def submit(self, model: str | bytes, x: ArrayLike, **options: Any) -> Job:
         """See `Client.submit`."""
         return await asyncio.to_thread(self.sync.submit, model, x, **options)
+
+    @asynccontextmanager
+    async def session(self, model: str | bytes, **options: Any) -> AsyncIterator[AsyncSession]:
+        """See `Client.session`: `async with client.session("ecg") as s: await s.infer(x)`."""
+        found = AsyncSession(await asyncio.to_thread(self.sync.session, model, **options))
+        try:
+            yield found
+        finally:
+            await asyncio.to_thread(found.sync.close)
 
     async def show(self, job: Job | str | bytes) -> Outcome:
         """See `Client.show`."""

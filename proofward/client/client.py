@@ -23,6 +23,8 @@ from proofward.client.errors import JobTimeout
 from proofward.client.ids import hash32
 from proofward.client.job import Demand, Job, Outcome, job_bytes, outcome
 from proofward.client.sealing import Owner, SealedJob, seal
+from proofward.client.session import Session
+from proofward.client.sessions import SessionOrder, connect_session, open_session
 from proofward.client.store import JobSecrets, JobStore, default_directory
 from proofward.client.workers import Choice, choose, recheck
 from proofward.errors import NotFound, Refused
@@ -81,8 +83,8 @@ class Client:
             kind, where = self.chain.chain_type, self.chain.url
             self.chain.close()
             raise Refused(f"the chain at {where} is {kind}, not a development chain; leave out --dev")
-        self._state = Path(state) if state is not None else default_directory()
-        self.store = JobStore(self._state, self.chain.genesis)
+        self.state = Path(state) if state is not None else default_directory()
+        self.store = JobStore(self.state, self.chain.genesis)
         self.artifacts = Artifacts(Path(path) for path in artifacts)
         self._outbox: Outbox | None = None
 
@@ -100,6 +102,11 @@ class Client:
     def account(self) -> bytes:
         """The signer's account. Raises Refused without one."""
         return bytes(self._signer().public_key)
+
+    @property
+    def signer(self) -> Any:
+        """The key that signs. Raises Refused without one."""
+        return self._signer()
 
     @property
     def min_level(self) -> Level:
@@ -144,7 +151,7 @@ class Client:
             self.development if allow_dev_setup is None else allow_dev_setup,
             price,
         )
-        record, public, folder = self._open_model(model, artifact, demand)
+        record, public, folder = self.open_model(model, artifact, demand)
         self.chain.require_finality()
         choices = self._workers(record, demand, recipients)
         if verify_workers:
@@ -157,13 +164,13 @@ class Client:
         paid = max(record.price, *(choice.price for choice in choices)) if price is None else price
         return self._put(sealed, demand, choices, paid, blocks)
 
-    def _open_model(
+    def open_model(
         self, which: str | bytes, artifact: str | Path | None, demand: Demand
     ) -> tuple[ModelRecord, PublicArtifact, Path]:
         """A model that takes such a job, with its artefact. Raises NotFound, Refused, NotHiding."""
         record = self.model(which)
         require_hiding(record.lane.label)
-        public, folder = self._honest_artifact(record, artifact)
+        public, folder = self.honest_artifact(record, artifact)
         self._require_setup(record.setup, demand)
         if record.retired:
             raise Refused(f"model 0x{record.id.hex()} is retired and takes no new jobs")
@@ -225,9 +232,12 @@ class Client:
             raise Refused(f"{len(found)} models are named {which!r}; names prove nothing, give an id: {ids}")
         return found[0]
 
-    def _honest_artifact(
+    def honest_artifact(
         self, record: ModelRecord, artifact: str | Path | None
     ) -> tuple[PublicArtifact, Path]:
+        """A model's public artefact and its folder, checked against the chain's record. Raises NotFound,
+        Refused.
+        """
         if artifact is not None and self.artifacts.add(Path(artifact)).manifest_hash != record.manifest_hash:
             raise Refused(f"the artefact in {artifact} is not the one of model 0x{record.id.hex()}")
         public, folder = self.artifacts.find(record.manifest_hash)
@@ -255,6 +265,33 @@ class Client:
                         f"{check.detail}",
                         code="worker-refused",
                     )
+
+    # sessions -------------------------------------------------------------------------------------
+
+    def session(
+        self,
+        model: str | bytes,
+        *,
+        artifact: str | Path | None = None,
+        order: SessionOrder | None = None,
+        resume: bytes | str | None = None,
+    ) -> Session:
+        """A session with a worker, for `with client.session("ecg") as s: s.infer(x)`; it is closed at the
+        end.
+
+        Args:
+            model: id, or name.
+            artifact: folder of the model's public artefact, unless `artifacts` holds it.
+            order: escrow, price, rate of sampling and so on; the defaults are `SessionOrder`'s.
+            resume: the id of a session of one's own to go on with, instead of a new one.
+
+        Raises Refused, NotFound, NotHiding, SessionError, DispatchError, ChainError.
+        """
+        if resume is None:
+            name = open_session(self, model, order or SessionOrder(), artifact).id
+        else:
+            name = hash32(resume, "session")
+        return connect_session(self, name, artifact=artifact, close_on_exit=True)
 
     # waiting --------------------------------------------------------------------------------------
 
@@ -424,6 +461,12 @@ class Client:
                 "this needs an account; give one with --signer (//Name on a development chain, or a key file)"
             )
         return self._keypair
+
+    def send(self, key: str, call: Any) -> Any:
+        """Make a call happen once under `key`, signed by the client's account; its receipt when that is
+        final. Raises Refused, DispatchError, ChainError.
+        """
+        return self._send(key, call, self._signer())
 
     def _send(self, key: str, call: Any, signer: Any) -> Any:
         if self._outbox is None:

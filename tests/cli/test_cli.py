@@ -67,6 +67,9 @@ def test_the_verbs() -> None:
         setup new,setup contribute,setup verify,setup finish
         network up,network status,network down,network kill,network start,network partition,network heal
         network spec,network checkpoint
+        session allow,session open,session run,session list,session show,session audit,session force
+        session close,session settle
+        audit export,audit verify
         job submit,job list,job show,job watch,job cancel,job open"""
     names = {
         name.strip()

@@ -31,12 +31,16 @@ class FakePublic:
             setup="attested",
             batch=BATCH,
             input=SimpleNamespace(shape=[FEATURES]),
+            output=SimpleNamespace(length=1),
             weights_digest=sha256(b"weights " + name.encode()).hex(),
             vk_hash=sha256(b"vk " + name.encode()).hex(),
             circuit_digest=sha256(b"circuit " + name.encode()).hex(),
         )
         self.manifest_hash = sha256(b"manifest " + name.encode())
         self.key_hash = sha256(b"key " + name.encode())
+
+    def pad(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.concatenate([values, np.repeat(values[-1:], BATCH - len(values), axis=0)])
 
     def commit_input(self, values: NDArray[np.int64], salt: bytes) -> bytes:
         if (abs(values) > LIMIT).any():
@@ -69,6 +73,8 @@ class FakeArtifact:
         pass
 
     def infer(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        if (abs(values) > LIMIT).any():
+            raise InputRangeError("feature 0 is 4711, above 1000")
         sums: NDArray[np.int64] = values.sum(axis=1, keepdims=True)
         return sums
 

@@ -1,0 +1,262 @@
+"""`python -m bench.sessions`: sessions on this machine, all ends on it, the embedded chain beside them.
+
+python -m bench.sessions                 # make bench-sessions: about four minutes python -m bench.sessions
+--seconds 30 --no-ezkl
+
+One run prints: committed inferences a second while the beacon's share of the pages is proved, latency of
+single records, the enclave's memory, chain transactions an inference, what an inference costs, and two peers
+over the same records: ezkl's prove one by one, and ONNX Runtime behind aiohttp with no guarantee at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from aiohttp import ClientSession, web
+
+from bench import lanes, models
+from bench.baseline import EzklBaseline
+from bench.models import Model
+from proofward.chain.pallets import sessions
+from proofward.client.session import Session
+from proofward.client.sessions import SessionOrder
+from proofward.devnet.chains import Devnet
+from tests.e2e.session_scene import Scene, free_port, scene
+
+FRAME = 128
+"""Records in a frame of the throughput's runs, and in a request to ONNX Runtime."""
+SINGLES = 400
+EZKL_PROOFS = 5
+MACHINE_DOLLARS_AN_HOUR = 0.05
+"""A small cloud machine of two cores."""
+UNIT_DOLLARS = 0.01
+"""What a UNIT is taken to be worth, where fees are told in dollars."""
+
+
+def bench(seconds: float, shares: list[float], ezkl: bool, out: Path) -> None:
+    """Measure, print, and write the report."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = models.mlp()
+        artifact = lanes.compiled(model, folder / "models", 16)
+        records = lanes.held_out(model, artifact)
+        report: dict[str, Any] = {"cores": os.cpu_count(), "frame": FRAME, "seconds": seconds, "runs": []}
+        with Devnet() as chain, scene(chain, artifact, folder) as stage:
+            for share in shares:
+                report["runs"].append(_run(stage, records, seconds, share))
+                _say(report["runs"][-1])
+            report["latency_ms"] = _latency(stage, records)
+            _say(report["latency_ms"])
+        report["onnxruntime"] = asyncio.run(_plain(model.onnx, records, min(seconds, 10)))
+        _say(report["onnxruntime"])
+        if ezkl:
+            report["ezkl"] = _ezkl(model, records)
+            _say(report["ezkl"])
+        best = report["runs"][0]["committed_a_second"]
+        report["ratios"] = {"to onnxruntime": best / report["onnxruntime"]["a_second"]}
+        if ezkl:
+            report["ratios"]["to ezkl"] = best / report["ezkl"]["a_second"]
+        _say(report["ratios"])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def _run(stage: Scene, records: np.ndarray, seconds: float, share: float) -> dict[str, Any]:
+    """Ask as fast as answers come for so many seconds, pages being proved as soon as the beacon lets them."""
+    before = stage.rpc.finalised_head().number
+    order = SessionOrder(records=4_000_000, sample=share, window_blocks=120)
+    started = time.perf_counter()
+    with stage.client.session(stage.model, order=order) as session:
+        sent = _blocks(records, lambda: time.perf_counter() - started < seconds)
+        begun, cpu = time.perf_counter(), time.process_time()
+        done = sum(len(outputs) for _, outputs in session.run_blocks(sent))
+        took, client_cpu = time.perf_counter() - begun, time.process_time() - cpu
+        memory = _resident(stage)
+        name, vouched = session.id, session
+    proved_meanwhile = _proved(stage, name, before)
+    record = sessions.get(stage.rpc, name)
+    windows = record.next if record is not None else 0
+    _finish(stage, name)
+    counts = _calls(stage, name, before)
+    transactions = sum(counts.values())
+    fees = _fees(stage, before)
+    machine = MACHINE_DOLLARS_AN_HOUR / 3600 / (done / took)
+    chain_cost = fees / 10**12 * UNIT_DOLLARS / done
+    return {
+        "sample": share,
+        "committed_a_second": done / took,
+        "records": done,
+        "vouched": vouched.counts.vouched,
+        "pages": vouched.counts.pages,
+        "resent": vouched.counts.resent,
+        "client_cpu_share": client_cpu / took,
+        "pages_proved_meanwhile": proved_meanwhile,
+        "pages_proved": len(_pages(stage, name, before)),
+        "windows": windows,
+        "enclave_mb": memory,
+        "events_on_the_chain": counts,
+        "inferences_a_transaction": done / max(transactions, 1),
+        "dollars_an_inference": {
+            "formula": f"machine {MACHINE_DOLLARS_AN_HOUR}/h / rate + fees x {UNIT_DOLLARS} / inferences",
+            "machine": machine,
+            "chain": chain_cost,
+            "sum": machine + chain_cost,
+        },
+    }
+
+
+def _blocks(records: np.ndarray, go: Callable[[], bool]) -> Iterator[np.ndarray]:
+    for number in count():
+        if not go():
+            return
+        yield records[(np.arange(FRAME) + number * FRAME) % len(records)]
+
+
+def _events(stage: Scene, name: bytes, since: int, kind: str) -> list[dict[str, Any]]:
+    found = []
+    for number in range(since, stage.rpc.finalised_head().number + 1):
+        for event in stage.rpc.events(stage.rpc.block_hash(number)):
+            if (event.pallet, event.name) == (sessions.PALLET, kind) and event.fields["session"] == name:
+                found.append(dict(event.fields))
+    return found
+
+
+def _pages(stage: Scene, name: bytes, since: int) -> list[int]:
+    return [page for event in _events(stage, name, since, "Proved") for page in event["pages"]]
+
+
+def _proved(stage: Scene, name: bytes, since: int) -> int:
+    return len(_pages(stage, name, since))
+
+
+def _calls(stage: Scene, name: bytes, since: int) -> dict[str, int]:
+    """Transactions of a session by the event that each left."""
+    kinds = ("Opened", "Checkpointed", "Drawn", "Proved", "Finished", "Closed", "Settled")
+    return {kind: len(_events(stage, name, since, kind)) for kind in kinds}
+
+
+def _fees(stage: Scene, since: int) -> int:
+    """What worker and client paid in fees since a block, smallest unit."""
+    ours, paid = {stage.account, stage.client.account}, 0
+    for number in range(since + 1, stage.rpc.finalised_head().number + 1):
+        for event in stage.rpc.events(stage.rpc.block_hash(number)):
+            if event.name == "TransactionFeePaid" and bytes(event.fields["who"]) in ours:
+                paid += int(event.fields["actual_fee"])
+    return paid
+
+
+def _finish(stage: Scene, name: bytes) -> None:
+    """See the session to its end, by the chain's own pace while proofs are owed."""
+    end = time.monotonic() + 240
+    while (record := sessions.get(stage.rpc, name)) is not None:
+        if time.monotonic() > end:
+            raise SystemExit(f"the session did not end: {stage.worker.log_tail(5)}")
+        windows = list(sessions.windows(stage.rpc, record).values())
+        head = stage.rpc.finalised_head().number
+        if windows and all(one.drawn is not None and not one.owed for one in windows):
+            stage.chain.skip_to(max(one.due for one in windows) + 1)
+        elif windows and all(one.drawn is None for one in windows):
+            stage.chain.skip_to(min(head + 10, max(one.until for one in windows) - record.window))
+        time.sleep(0.5)
+
+
+def _latency(stage: Scene, records: np.ndarray) -> dict[str, float]:
+    """Milliseconds of one record a frame, one at a time."""
+    with stage.client.session(stage.model, order=SessionOrder(sample=0.01, window_blocks=120)) as session:
+        took = sorted(_timed(session, records[at % len(records)]) for at in range(SINGLES))
+    return {"p50": statistics.median(took), "p95": took[int(SINGLES * 0.95)], "records": SINGLES}
+
+
+def _timed(session: Session, record: np.ndarray) -> float:
+    started = time.perf_counter()
+    session.infer(record)
+    return (time.perf_counter() - started) * 1000
+
+
+def _resident(stage: Scene) -> float:
+    """Megabytes of the enclave's process."""
+    pid = stage.worker.events("enclave-started")[-1]["pid"]
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise SystemExit("the enclave is gone")
+
+
+async def _plain(onnx: bytes, records: np.ndarray, seconds: float) -> dict[str, Any]:
+    """The same records through ONNX Runtime behind aiohttp, `FRAME` a request, from a thread."""
+    import onnxruntime
+
+    runtime = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    given = runtime.get_inputs()[0].name
+    width = records.shape[1]
+
+    async def answer(request: web.Request) -> web.Response:
+        rows = np.frombuffer(await request.read(), dtype=np.float32).reshape(-1, width)
+        return web.Response(body=np.asarray(runtime.run(None, {given: rows})[0]).tobytes())
+
+    port, ready = free_port(), threading.Event()
+
+    def serve() -> None:
+        async def main() -> None:
+            app = web.Application()
+            app.router.add_post("/", answer)
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+            ready.set()
+            await asyncio.Future()
+
+        asyncio.run(main())
+
+    threading.Thread(target=serve, daemon=True).start()
+    ready.wait(20)
+    done, end = 0, time.perf_counter() + seconds
+    async with ClientSession() as client:
+        started = time.perf_counter()
+        for block in _blocks(records.astype(np.float32), lambda: time.perf_counter() < end):
+            async with client.post(f"http://127.0.0.1:{port}/", data=block.tobytes()) as reply:
+                await reply.read()
+            done += len(block)
+        took = time.perf_counter() - started
+    return {"a_second": done / took, "records": done}
+
+
+def _ezkl(model: Model, records: np.ndarray) -> dict[str, float]:
+    """ezkl's prove, one record after the other."""
+    with EzklBaseline(model) as baseline:
+        started = time.perf_counter()
+        for record in records[:EZKL_PROOFS]:
+            baseline.prove(record)
+        return {"a_second": EZKL_PROOFS / (time.perf_counter() - started)}
+
+
+def _say(value: Any) -> None:
+    print(json.dumps(value, default=float), flush=True)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.sessions", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of asking, for each share")
+    parser.add_argument("--shares", default="0.01,0.05", help="of the pages that are proved")
+    parser.add_argument("--no-ezkl", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("build/bench-sessions.json"))
+    given = parser.parse_args()
+    shares = [float(share) for share in given.shares.split(",")]
+    bench(given.seconds, shares, not given.no_ezkl, given.out)
+
+
+if __name__ == "__main__":
+    main()

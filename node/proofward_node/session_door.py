@@ -1,0 +1,192 @@
+"""`GET /sessions/<id>`: a client's WebSocket, whose frames are handed to the enclave as they are.
+
+The client's first message is its random word and the sealed secret of the session; ours is the enclave's
+word. Every other message is one sealed frame. A connection that we end says why in a code of the close
+frame's reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from aiohttp import WSMsgType, web
+
+from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.sessions import SessionRecord
+from proofward.errors import ProofwardError
+from proofward.protocol.bounds import MAX_WRAPPED
+from proofward.protocol.enclave import EnclaveError
+from proofward.protocol.session_frames import MAX_SESSION_FRAME, RANDOM_LENGTH
+from proofward_node.enclave_link import EnclaveDown
+from proofward_node.ports import ChainDown
+from proofward_node.session_link import SessionLink
+
+#: Seconds that a client may take for its first message.
+HELLO_SECONDS: Final = 10.0
+HEARTBEAT_SECONDS: Final = 20.0
+REFUSED: Final = 4000
+"""The close code of a connection that we end."""
+
+
+class SessionRefused(ProofwardError):
+    """A connection that is ended; its client reads the code."""
+
+    code = "session-refused"
+
+    @classmethod
+    def by(cls, code: str) -> SessionRefused:
+        """One whose message says no more than its code."""
+        return cls(f"the connection was refused: {code}", code=code)
+
+
+@dataclass(eq=False)
+class Live:
+    """A client's connection to one session. `allowed`: records that its escrow pays for."""
+
+    record: SessionRecord
+    socket: web.WebSocketResponse
+    link: SessionLink
+    connection: int
+    allowed: int
+    checkpoint_at: int
+    records: int = 0
+    unvouched: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Ask the enclave about this session, and send the client what it answers, in its order."""
+        async with self.lock:
+            reply = await self.link.call(method, {"session": self.record.id, **params})
+            for frame in reply.get("frames", ()):
+                await self.socket.send_bytes(frame)
+        return reply
+
+    async def frame(self, frame: bytes) -> dict[str, Any]:
+        """Hand a frame of the client's to the enclave."""
+        limit = self.allowed.to_bytes(8, "little")
+        reply = await self.ask("session_frame", connection=self.connection, frame=frame, limit=limit)
+        self.records, self.unvouched = reply["records"], reply["unvouched"]
+        return reply
+
+    async def end(self, code: str) -> None:
+        """Hang up, and say why."""
+        with contextlib.suppress(ConnectionError):
+            await self.socket.close(code=REFUSED, message=code.encode())
+
+
+class Host(Protocol):
+    """What the door needs of the sessions' keeper."""
+
+    @property
+    def genesis(self) -> bytes:
+        """The chain's."""
+        ...
+
+    async def admit(self, session: bytes) -> tuple[SessionRecord, ModelRecord]:
+        """A session that is served here. Raises SessionRefused, ChainDown."""
+        ...
+
+    def link(self) -> SessionLink:
+        """A connection to the enclave."""
+        ...
+
+    def entered(self, live: Live) -> None:
+        """A client is there."""
+
+    def left(self, live: Live) -> None:
+        """It is gone."""
+
+    async def heard(self, live: Live, reply: dict[str, Any]) -> None:
+        """The enclave has taken a frame."""
+
+
+class SessionDoor:
+    """The route; it opens when the sessions' keeper is there."""
+
+    def __init__(self) -> None:
+        self.host: Host | None = None
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the route."""
+        app.router.add_get("/sessions/{session}", self._serve)
+
+    async def _serve(self, request: web.Request) -> web.WebSocketResponse:
+        host = self.host
+        if host is None:
+            raise web.HTTPNotFound(text="no sessions are served here")
+        socket = web.WebSocketResponse(
+            max_msg_size=MAX_SESSION_FRAME, heartbeat=HEARTBEAT_SECONDS, compress=False
+        )
+        await socket.prepare(request)
+        link = host.link()
+        try:
+            live = await self._enter(host, request.match_info["session"], socket, link)
+            host.entered(live)
+            try:
+                async for message in socket:
+                    if message.type is WSMsgType.BINARY:
+                        await host.heard(live, await live.frame(message.data))
+                    else:
+                        raise SessionRefused.by("malformed-envelope")
+            finally:
+                host.left(live)
+        except (SessionRefused, EnclaveError) as error:
+            await socket.close(code=REFUSED, message=error.code.encode()[:100])
+        except EnclaveDown:
+            await socket.close(code=REFUSED, message=b"enclave-down")
+        except ChainDown:
+            await socket.close(code=REFUSED, message=b"chain-unreachable")
+        except ConnectionError:
+            pass
+        finally:
+            link.close()
+        return socket
+
+    async def _enter(self, host: Host, name: str, socket: web.WebSocketResponse, link: SessionLink) -> Live:
+        session = _hash(name)
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                hello = await socket.receive()
+        except TimeoutError:
+            raise SessionRefused.by("no-hello") from None
+        if (
+            hello.type is not WSMsgType.BINARY
+            or not RANDOM_LENGTH < len(hello.data) <= RANDOM_LENGTH + MAX_WRAPPED
+        ):
+            raise SessionRefused.by("malformed-envelope")
+        record, model = await host.admit(session)
+        reply = await link.call("session_connect", connect_params(host.genesis, record, model, hello.data))
+        await socket.send_bytes(reply["random"])
+        for frame in reply["frames"]:
+            await socket.send_bytes(frame)
+        return Live(record, socket, link, reply["connection"], record.records + record.room, 0)
+
+
+def connect_params(genesis: bytes, record: SessionRecord, model: ModelRecord, hello: bytes) -> dict[str, Any]:
+    """What the enclave is told of a session when a client connects."""
+    return {
+        "genesis": genesis,
+        "session": record.id,
+        "client": record.client,
+        "worker": record.worker,
+        "model": record.model,
+        "epoch": record.epoch,
+        "voucher_key": record.voucher_key,
+        "publisher": model.publisher,
+        "manifest_hash": model.manifest_hash,
+        "client_random": hello[:RANDOM_LENGTH],
+        "wrapped": hello[RANDOM_LENGTH:],
+    }
+
+
+def _hash(text: str) -> bytes:
+    try:
+        found = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        found = b""
+    if len(found) != 32:
+        raise SessionRefused.by("unknown-session")
+    return found

@@ -1,0 +1,303 @@
+"""The worker's sessions: offers on the chain, clients at the door, checkpoints, proofs, ends.
+
+What must happen on the chain is read from the chain each time, and from the journal of vouchers: there is no
+recovery that differs from the ordinary way. An extrinsic has one key for each act of each window, so it goes
+out once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from proofward.chain.pallets import models as chain_models
+from proofward.chain.pallets import sessions
+from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.sessions import ProvedPage, SessionRecord, Terms, WindowRecord
+from proofward.chain.values import Call
+from proofward.protocol.enclave import EnclaveError
+from proofward_node.chain_port import ChainPort
+from proofward_node.enclave_link import EnclaveDown
+from proofward_node.metrics import Metrics
+from proofward_node.ports import ChainDown, Head
+from proofward_node.session_door import Live, SessionRefused
+from proofward_node.session_journal import SessionJournal, Vouched
+from proofward_node.session_link import SessionLink
+
+log = structlog.get_logger("proofward_node.sessions")
+
+#: Blocks between two looks at our offers.
+OFFERS_EVERY_BLOCKS: Final = 10
+#: Blocks after a session's end for which its client's connection stays, for a last voucher.
+LAST_VOUCHER_BLOCKS: Final = 8
+#: Blocks without a client after which a session that owes nothing is closed, so that its slot is free again.
+IDLE_BLOCKS: Final = 600
+MAX_WINDOWS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPolicy:
+    """What the operator offers, and after how many blocks or pages a checkpoint is made."""
+
+    terms: Terms
+    checkpoint_blocks: int
+    checkpoint_pages: int
+    proofs_at_once: int
+
+
+@dataclass
+class Sessions:
+    """Keeps the worker's sessions."""
+
+    chain: ChainPort
+    socket: Path
+    journal: SessionJournal
+    policy: SessionPolicy
+    metrics: Metrics
+    _served: Mapping[bytes, ModelRecord] = field(default_factory=dict)
+    _lives: dict[bytes, Live] = field(default_factory=dict)
+    _tasks: dict[bytes, asyncio.Task[None]] = field(default_factory=dict)
+    _seen: dict[bytes, int] = field(default_factory=dict)
+    _height: int = 0
+    _offers_at: int = -OFFERS_EVERY_BLOCKS
+    _asking: SessionLink | None = None
+    _proving: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._proving = asyncio.Semaphore(self.policy.proofs_at_once)
+
+    @property
+    def genesis(self) -> bytes:
+        """The chain's."""
+        return self.chain.genesis
+
+    # the door -------------------------------------------------------------------------------------
+
+    def link(self) -> SessionLink:
+        """See `session_door.Host`."""
+        return SessionLink(self.socket)
+
+    async def admit(self, session: bytes) -> tuple[SessionRecord, ModelRecord]:
+        """See `session_door.Host`."""
+        record = await self.chain.ask(lambda client: sessions.get(client, session))
+        if record is None or record.worker != self.chain.account:
+            raise SessionRefused.by("unknown-session")
+        if (await self.chain.finalised()).number > record.end + LAST_VOUCHER_BLOCKS:
+            raise SessionRefused.by("session-ended")
+        model = await self.chain.ask(lambda client: chain_models.get(client, record.model))
+        if model is None:
+            raise SessionRefused.by("unknown-model")
+        return record, model
+
+    def entered(self, live: Live) -> None:
+        """See `session_door.Host`. A newer connection takes the place of an older one."""
+        live.checkpoint_at = self._height
+        self._lives[live.record.id] = live
+        self.metrics.session_clients.set(len(self._lives))
+
+    def left(self, live: Live) -> None:
+        """See `session_door.Host`."""
+        if self._lives.get(live.record.id) is live:
+            del self._lives[live.record.id]
+        self._seen[live.record.id] = self._height
+        self.metrics.session_clients.set(len(self._lives))
+
+    async def heard(self, live: Live, reply: dict[str, Any]) -> None:
+        """See `session_door.Host`: a voucher is on the disk before anything else is heard."""
+        if (voucher := reply.get("voucher")) is not None:
+            self.journal.save(Vouched(live.record.id, **voucher))
+            self.metrics.session_records.inc(max(0, voucher["records"] - live.record.records))
+            self._tend(live.record)
+        elif live.unvouched >= self.policy.checkpoint_pages:
+            await self._checkpoint(live)
+
+    async def _checkpoint(self, live: Live) -> None:
+        live.checkpoint_at = self._height
+        try:
+            await live.ask("session_checkpoint")
+        except (EnclaveError, EnclaveDown, ConnectionError) as error:
+            log.warning("checkpoint-failed", session=live.record.id.hex(), message=str(error))
+
+    # blocks ---------------------------------------------------------------------------------------
+
+    async def step(self, head: Head, served: Mapping[bytes, ModelRecord]) -> None:
+        """See to everything at a finalised block; what takes long goes on beside. Raises ChainDown."""
+        self._height, self._served = head.number, served
+        if head.number - self._offers_at >= OFFERS_EVERY_BLOCKS:
+            self._offers_at = head.number
+            await self._offer()
+        records = await self.chain.ask(lambda client: sessions.of_worker(client, self.chain.account))
+        self.metrics.sessions.set(len(records))
+        for record in records:
+            live = self._lives.get(record.id)
+            if live is not None:
+                live.record, live.allowed = record, record.records + record.room
+                if head.number > record.end + LAST_VOUCHER_BLOCKS:
+                    await live.end("session-ended")
+                elif (
+                    head.number - live.checkpoint_at >= self.policy.checkpoint_blocks
+                    or head.number > record.end
+                ):
+                    await self._checkpoint(live)
+            self._tend(record)
+        for gone in self.journal.sessions() - {record.id for record in records}:
+            await self._forget(gone)
+
+    async def abandon(self) -> None:
+        """Stop what goes on beside; it is taken up at the next start."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for live in list(self._lives.values()):
+            await live.end("stopping")
+        self.journal.close()
+
+    def _tend(self, record: SessionRecord) -> None:
+        running = self._tasks.get(record.id)
+        if running is None or running.done():
+            self._tasks[record.id] = asyncio.create_task(self._guarded(record))
+
+    async def _guarded(self, record: SessionRecord) -> None:
+        try:
+            await self._see_to(record.id)
+        except (ChainDown, EnclaveDown, EnclaveError) as error:
+            log.error("session-failed", session=record.id.hex(), code=error.code, message=error.message)
+
+    async def _offer(self) -> None:
+        """Make our offers what the operator set, for every model that we serve and that is for sessions."""
+        for model, record in self._served.items():
+            if record.retired:
+                continue
+            least = await self.chain.ask(lambda client, model=model: sessions.floor(client, model))  # type: ignore[misc]
+            if least is None or least > self.policy.terms.price:
+                continue
+            now = await self.chain.ask(
+                lambda client, model=model: sessions.offer_of(client, model, self.chain.account)  # type: ignore[misc]
+            )
+            if now is not None and now.terms == self.policy.terms:
+                continue
+            await self._send(f"offer:{model.hex()}:{self._height}", sessions.offer(model, self.policy.terms))
+
+    # one session ----------------------------------------------------------------------------------
+
+    async def _see_to(self, name: bytes) -> None:
+        """Post what is vouched for, prove what is owed, end what is over."""
+        while (record := await self._record(name)) is not None:
+            vouched = self.journal.get(name, record.next)
+            if vouched is None or record.next - record.oldest >= MAX_WINDOWS:
+                break
+            if not await self._post(vouched):
+                break
+        if record is None:
+            await self._forget(name)
+            return
+        at = record
+        windows = await self.chain.ask(lambda client: sessions.windows(client, at))
+        if windows and not await self._has(name) and any(not one.excused for one in windows.values()):
+            await self._send(f"session:{name.hex()}:waive", sessions.waive(name))
+            return
+        for number in sorted(windows):
+            await self._prove(record, number, windows[number])
+        await self._end(record, windows)
+
+    async def _record(self, name: bytes) -> SessionRecord | None:
+        return await self.chain.ask(lambda client: sessions.get(client, name))
+
+    async def _post(self, vouched: Vouched) -> bool:
+        call = sessions.checkpoint(
+            session=vouched.session,
+            number=vouched.number,
+            root=vouched.root,
+            pages=vouched.pages,
+            records=vouched.records,
+            signature=vouched.signature,
+            voucher=vouched.voucher,
+        )
+        done = await self._send(f"session:{vouched.session.hex()}:checkpoint:{vouched.number}", call)
+        if done:
+            self.metrics.session_windows.labels("posted").inc()
+        return done
+
+    async def _prove(self, record: SessionRecord, number: int, window: WindowRecord) -> None:
+        head = (await self.chain.finalised()).number
+        known = window.until - record.window
+        key = f"session:{record.id.hex()}"
+        if window.drawn is None and head >= known:
+            await self._send(f"{key}:draw:{number}", sessions.draw(record.id, number))
+            window = (await self.chain.ask(lambda client: sessions.windows(client, record))).get(
+                number, window
+            )
+        if head > window.due or window.excused:
+            return
+        owed = window.owed
+        for at in range(0, len(owed), sessions.MAX_PROVED):
+            some = owed[at : at + sessions.MAX_PROVED]
+            pages = [await self._proof(record.id, number, page) for page in some]
+            what = f"{key}:prove:{number}:{some[0]}-{len(some)}"
+            if await self._send(what, sessions.prove(record.id, number, pages)):
+                self.metrics.session_proofs.inc(len(some))
+
+    async def _proof(self, session: bytes, number: int, page: int) -> ProvedPage:
+        async with self._proving:
+            made = await self._ask("session_prove", session=session, number=number, page=page)
+        return ProvedPage(
+            page, made["input_commitment"], made["output_commitment"], tuple(made["path"]), made["proof"]
+        )
+
+    async def _end(self, record: SessionRecord, windows: Mapping[int, WindowRecord]) -> None:
+        head = (await self.chain.finalised()).number
+        key = f"session:{record.id.hex()}"
+        for number in range(record.oldest, record.next):
+            window = windows.get(number)
+            if window is None or head <= window.due:
+                return
+            if not await self._send(f"{key}:finish:{number}", sessions.finish(record.id)):
+                return
+            self.metrics.session_windows.labels("finished").inc()
+            if await self._has(record.id):
+                await self._ask("session_release", session=record.id, number=number)
+        live = self._lives.get(record.id)
+        quiet = head - max(self._seen.get(record.id, 0), record.opened_at) > IDLE_BLOCKS
+        if live is None and quiet and head < record.end:
+            await self._send(f"{key}:close", sessions.close(record.id))
+        over = live is None and head > record.end + LAST_VOUCHER_BLOCKS
+        if over and await self._send(f"{key}:settle", sessions.settle(record.id)):
+            await self._forget(record.id)
+
+    async def _forget(self, name: bytes) -> None:
+        if (live := self._lives.get(name)) is not None:
+            await live.end("session-ended")
+        await self._ask("session_close", session=name)
+        self.journal.forget(name)
+        self._seen.pop(name, None)
+
+    async def _has(self, name: bytes) -> bool:
+        """Whether the enclave still holds the session. Raises EnclaveDown."""
+        status = await self._ask("session_status")
+        self.metrics.session_bytes.set(status["bytes"])
+        return name in status["sessions"]
+
+    async def _ask(self, method: str, **params: Any) -> dict[str, Any]:
+        if self._asking is None:
+            self._asking = SessionLink(self.socket)
+        return await self._asking.call(method, params)
+
+    async def _send(self, key: str, call: Call) -> bool:
+        sent = await self.chain.send(key, call)
+        if sent.error is not None:
+            log.warning("session-call-refused", key=key, call=call.name, error=sent.error, block=sent.block)
+            return False
+        failed = sent.event(sessions.PALLET, "Failed")
+        if failed is not None:
+            self.metrics.session_windows.labels("failed").inc()
+            log.error("session-bond-lost", key=key, block=sent.block)
+        else:
+            log.info("session-call", key=key, call=call.name, block=sent.block)
+        return True

@@ -1,0 +1,541 @@
+"""A session from its client's side: records go out sealed, answers come back, and nothing is vouched for that
+is not one's own.
+
+Each answer is checked against the enclave's signature over all so far, and each page's commitments are made
+again here from one's own inputs and the answers. Only when a checkpoint's root is that of these pages, the
+voucher goes out. What was sent and not vouched for is on the disk, so a client that died goes on where it
+was.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from proofward.client.errors import ClientError
+from proofward.client.session_store import SessionSecrets, SessionStore
+from proofward.errors import Refused
+from proofward.protocol import SYSTEM_RANDOM, ProtocolError
+from proofward.protocol.keys import ReceiptKey, hpke_seal, verify_signature
+from proofward.protocol.session_frames import (
+    MAX_FRAME_VALUES,
+    MAX_RECORDS,
+    MAX_SESSION_FRAME,
+    RANDOM_LENGTH,
+    Answers,
+    Channel,
+    PageReceipt,
+    Proposal,
+    Records,
+    Refusal,
+    Replay,
+    SessionContext,
+    State,
+    Voucher,
+    page_salt,
+    parse_message,
+    running_salt,
+)
+from proofward.protocol.sessions import Checkpoint, Tree, leaf, page_message, run_on, running_message
+from proofward.zkml import Decided, PublicArtifact
+
+Integers = NDArray[np.int64]
+Persist = Callable[[int, Integers], None]
+
+#: Frames that may be on their way at once.
+IN_FLIGHT: Final = 6
+ANSWER_SECONDS: Final = 60.0
+CONNECT_SECONDS: Final = 20.0
+#: Pause before records that were refused for lack of room are sent again.
+AGAIN_SECONDS: Final = 0.2
+#: Refusals that pass: the voucher or a window's end makes room.
+_PASSING: Final = ("voucher-due", "memory-full")
+
+
+class SessionError(ClientError):
+    """A session that cannot go on; `code` says why, and what was vouched for stays paid and provable."""
+
+    code = "session-failed"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SessionAnswer:
+    """The answer to record `index` of a session: `outputs` int64 [length], `values` float64 [length].
+
+    It is committed when it comes: `status` is what can be said of it then, whatever the beacon picks later.
+    """
+
+    index: int
+    outputs: Integers
+    values: NDArray[np.float64]
+    decision: Decided
+    status: str = "committed"
+
+    def __repr__(self) -> str:  # a log must not hold a diagnosis
+        return f"<SessionAnswer {self.index}: {self.status}>"
+
+
+@dataclass(slots=True, repr=False)
+class _Sent:
+    """A frame that waits for its reply."""
+
+    first: int
+    rows: Integers
+    future: Future[Integers] | None
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a session has done through this object."""
+
+    answered: int = 0
+    vouched: int = 0
+    pages: int = 0
+    checkpoints: int = 0
+    resent: int = 0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Page:
+    """A page of this window: its leaf, the record behind its last, and its inputs."""
+
+    leaf: bytes
+    end: int
+    inputs: Integers
+
+
+@dataclass(slots=True, repr=False)
+class _Book:
+    """The client's own account of the session: rows from `first` on that no page holds yet, how many pages
+    there are, and those that no voucher covers.
+    """
+
+    first: int
+    inputs: Integers
+    outputs: Integers
+    pages: int
+    open: list[_Page] = field(default_factory=list)
+
+
+class Session:
+    """One connection to a session that is open on the chain. Use it as a context manager, or `close` it.
+
+    Thread-safe. `persist` is told of every answer before it is vouched for: (index of the first, int64
+    [n, length]).
+    """
+
+    def __init__(
+        self,
+        secrets: SessionSecrets,
+        public: PublicArtifact,
+        store: SessionStore,
+        *,
+        persist: Persist | None = None,
+        ending: Callable[[], None] | None = None,
+    ) -> None:
+        self.id = bytes.fromhex(secrets.session)
+        self.secrets, self.public = secrets, public
+        self.counts = Counts()
+        self._persist, self._ending = persist, ending
+        self._secret = bytes.fromhex(secrets.secret)
+        self._genesis = bytes.fromhex(secrets.genesis)
+        self._receipt_key = bytes.fromhex(secrets.receipt_key)
+        self._voucher = ReceiptKey(bytes.fromhex(secrets.voucher_seed))
+        self._salt = running_salt(self._secret, self.id)
+        self._features = int(np.prod(public.manifest.input.shape))
+        self._length = public.manifest.output.length
+        self._log, self._pages_file = store.inputs(self.id), store.pages(self.id)
+        self._changed = threading.Condition()
+        self._sent: deque[_Sent] = deque()
+        self._again: list[_Sent] = []
+        self._failed: SessionError | None = None
+        self._running: bytes | None = None
+        self._held: Proposal | None = None
+        self._closing = False
+        self._socket = _connected(secrets.endpoint, self.id)
+        self._channel, state = self._greet()
+        self.counts.vouched = state.vouched
+        none = self._none(self._features), self._none(self._length)
+        self._book = _Book(state.vouched, *none, state.pages)
+        self._resume(state)
+        self._reader = threading.Thread(target=self._read, name="session-reader", daemon=True)
+        self._reader.start()
+
+    @property
+    def next_index(self) -> int:
+        """How many records of the session the enclave has, or is on its way to have."""
+        return self._next
+
+    # asking ---------------------------------------------------------------------------------------
+
+    def infer(self, x: ArrayLike) -> SessionAnswer:
+        """The answer to one record [features] in the model's units. Raises SessionError, InputRangeError."""
+        return self.infer_many(np.asarray(x, dtype=np.float64).reshape(1, -1))[0]
+
+    def infer_many(self, x: ArrayLike) -> list[SessionAnswer]:
+        """The answers to records [n, features], in their order. Raises SessionError, InputRangeError."""
+        return list(self.stream_blocks([np.atleast_2d(np.asarray(x, dtype=np.float64))]))
+
+    def stream(self, records: Iterable[ArrayLike]) -> Iterator[SessionAnswer]:
+        """Answers to records [features] as they come, several frames on their way at once."""
+        return self.stream_blocks(np.asarray(one, dtype=np.float64).reshape(1, -1) for one in records)
+
+    def stream_blocks(self, blocks: Iterable[NDArray[np.float64]]) -> Iterator[SessionAnswer]:
+        """Answers to blocks of records [n, features] as they come."""
+        for first, outputs in self.run_blocks(blocks):
+            yield from self._read_out(first, outputs)
+
+    def ask(self, x: ArrayLike) -> Future[list[SessionAnswer]]:
+        """Send records [n, features], n up to what one frame takes; their answers come in the future."""
+        rows = self.public.quantize(np.atleast_2d(np.asarray(x, dtype=np.float64)))
+        first, future = self._send(rows)
+        answered: Future[list[SessionAnswer]] = Future()
+
+        def done(finished: Future[Integers]) -> None:
+            if (error := finished.exception()) is not None:
+                answered.set_exception(error)
+            else:
+                answered.set_result(self._read_out(first, finished.result()))
+
+        future.add_done_callback(done)
+        return answered
+
+    def _read_out(self, first: int, outputs: Integers) -> list[SessionAnswer]:
+        values, decided = self.public.dequantize(outputs), self.public.decide(outputs)
+        return [SessionAnswer(first + at, outputs[at], values[at], decided[at]) for at in range(len(outputs))]
+
+    def run_blocks(self, blocks: Iterable[NDArray[np.float64]]) -> Iterator[tuple[int, Integers]]:
+        """(index of the first, int64 [n, length]) of blocks of records, as they come."""
+        waiting: deque[tuple[int, Future[Integers]]] = deque()
+        most = max(1, min(MAX_RECORDS, MAX_FRAME_VALUES // self._features))
+        for block in blocks:
+            rows = self.public.quantize(block)
+            for at in range(0, len(rows), most):
+                waiting.append(self._send(rows[at : at + most]))
+                while len(waiting) >= IN_FLIGHT:
+                    yield self._taken(*waiting.popleft())
+        while waiting:
+            yield self._taken(*waiting.popleft())
+
+    def _taken(self, first: int, future: Future[Integers]) -> tuple[int, Integers]:
+        try:
+            return first, future.result(ANSWER_SECONDS)
+        except TimeoutError:
+            raise SessionError(
+                f"no answer within {ANSWER_SECONDS:g} s; open the session again to go on", code="timeout"
+            ) from None
+
+    def _send(self, rows: Integers) -> tuple[int, Future[Integers]]:
+        future: Future[Integers] = Future()
+        with self._changed:
+            self._changed.wait_for(lambda: self._failed or (not self._again and len(self._sent) < IN_FLIGHT))
+            if self._failed is not None:
+                raise self._failed
+            if self._closing:
+                raise SessionError("the session is closed", code="session-ended")
+            sent = _Sent(self._next, rows, future)
+            self._log.append(rows)
+            self._next += len(rows)
+            self._put(sent)
+        return sent.first, future
+
+    def _put(self, sent: _Sent) -> None:
+        self._sent.append(sent)
+        message = Records(sent.first, len(sent.rows), sent.rows.astype("<i8").tobytes())
+        self._transmit(message.encode())
+
+    def _transmit(self, message: bytes) -> None:
+        try:
+            self._socket.send(self._channel.seal(message))
+        except (OSError, WebSocketException) as error:
+            raise _lost(error) from None
+
+    # beginning ------------------------------------------------------------------------------------
+
+    def _greet(self) -> tuple[Channel, State]:
+        """Show the enclave the session's secret, and have it show that it could read it."""
+        told = self.secrets
+        context = SessionContext(
+            genesis=self._genesis,
+            session=self.id,
+            client=bytes.fromhex(told.client),
+            worker=bytes.fromhex(told.worker),
+            model=bytes.fromhex(told.model),
+            epoch=told.epoch,
+        )
+        mine = SYSTEM_RANDOM(RANDOM_LENGTH)
+        wrapped = hpke_seal(bytes.fromhex(told.hpke_key), self._secret, context.info())
+        try:
+            self._socket.send(mine + wrapped)
+            theirs = self._socket.recv(CONNECT_SECONDS, decode=False)
+            channel = Channel(self._secret, self.id, mine, _frame(theirs), enclave=False)
+            state = parse_message(channel.open(_frame(self._socket.recv(CONNECT_SECONDS, decode=False))))
+        except TimeoutError:
+            raise SessionError(f"{told.endpoint} does not answer", code="timeout") from None
+        except ProtocolError:
+            raise SessionError(
+                f"whoever answers at {told.endpoint} does not hold the enclave's key: the endpoint is "
+                "somebody else's, or the enclave was started anew",
+                code="wrong-enclave",
+            ) from None
+        except (OSError, WebSocketException) as error:
+            raise _lost(error) from None
+        if not isinstance(state, State):
+            raise SessionError("the enclave did not begin with the session's state", code="wrong-enclave")
+        return channel, state
+
+    def _resume(self, state: State) -> None:
+        """Take up what an earlier process sent: its inputs are in the log, their answers in the enclave."""
+        base, rows = self._log.read(self._features)
+        rows = rows[max(0, state.vouched - base) :]
+        known = state.records - state.vouched
+        if len(rows) < known:
+            raise SessionError(
+                f"the enclave has {known} records that nobody vouched for, and {len(rows)} of their inputs "
+                "are here; they were sent from elsewhere, and are not paid",
+                code="inputs-lost",
+            )
+        rows = rows[:known]
+        self._log.keep(state.vouched, rows)
+        self._next = state.records
+        self._checkpoint = state.next
+        if not known:
+            self._running = None if state.records else bytes(32)
+            return
+        self._transmit(Replay(state.vouched).encode())
+        self._sent.append(_Sent(state.vouched, rows, None))
+
+    def _none(self, width: int) -> Integers:
+        return np.zeros((0, width), dtype=np.int64)
+
+    # hearing --------------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        try:
+            while True:
+                message = parse_message(self._channel.open(_frame(self._socket.recv(decode=False))))
+                with self._changed:
+                    self._heard(message)
+                    self._changed.notify_all()
+        except (ConnectionClosed, OSError, WebSocketException) as error:
+            self._fail(_lost(error))
+        except ProtocolError as error:
+            self._fail(
+                SessionError(f"the enclave's words do not hold: {error.message}", code=str(error.code))
+            )
+        except SessionError as error:
+            self._fail(error)
+
+    def _fail(self, error: SessionError) -> None:
+        with self._changed:
+            self._failed = error
+            for sent in (*self._sent, *self._again):
+                if sent.future is not None and not sent.future.done():
+                    sent.future.set_exception(error)
+            self._changed.notify_all()
+        with suppress(OSError, WebSocketException):
+            self._socket.close()
+
+    def _heard(self, message: Any) -> None:
+        if isinstance(message, Answers):
+            self._answers(message)
+        elif isinstance(message, Proposal):
+            self._proposal(message)
+        elif isinstance(message, Refusal):
+            self._refused(message)
+        else:
+            raise SessionError("the enclave sent what enclaves do not send", code="malformed-envelope")
+        if self._again and not self._sent:
+            again, self._again = self._again, []
+            time.sleep(AGAIN_SECONDS)
+            self.counts.resent += len(again)
+            for sent in again:
+                self._put(sent)
+
+    def _answers(self, message: Answers) -> None:
+        sent = self._sent[0] if self._sent else None
+        if sent is None or message.first != sent.first or message.count > len(sent.rows):
+            raise SessionError("an answer to another question came", code="wrong-answer")
+        outputs = np.frombuffer(message.values, dtype="<i8").astype(np.int64)
+        if len(outputs) != message.count * self._length:
+            raise SessionError("an answer has not the model's shape", code="wrong-answer")
+        outputs = outputs.reshape(message.count, self._length)
+        rows, rest = sent.rows[: message.count], sent.rows[message.count :]
+        replayed = sent.future is None
+        end = message.first + message.count
+        if not replayed:
+            inputs = rows.astype("<i8").tobytes()
+            if self._running is not None:
+                self._running = run_on(self._running, self._salt, inputs, message.values)
+            if len(rest) or (self._running is not None and self._running != message.running):
+                raise SessionError("the enclave's receipt is not of these records", code="wrong-receipt")
+            self._running = message.running
+            said = running_message(self._genesis, self.id, end, message.running)
+            verify_signature(self._receipt_key, said, message.signature)
+        book = self._book
+        book.inputs, book.outputs = (
+            np.concatenate([book.inputs, rows]),
+            np.concatenate([book.outputs, outputs]),
+        )
+        for page in message.pages:
+            self._page(page)
+        self.counts.answered += message.count
+        if self._persist is not None:
+            self._persist(message.first, outputs)
+        if len(rest):
+            self._sent[0] = _Sent(end, rest, None)
+        else:
+            self._sent.popleft()
+            if replayed:
+                self._running = message.running
+        if sent.future is not None:
+            sent.future.set_result(outputs)
+        if self._held is not None and not (self._sent and self._sent[0].future is None):
+            held, self._held = self._held, None
+            self._proposal(held)
+
+    def _page(self, page: PageReceipt) -> None:
+        """A page is what we sent and what we were told, or the session ends here."""
+        book, public = self._book, self.public
+        if page.page != book.pages or page.first != book.first or not 0 < page.records <= len(book.outputs):
+            raise SessionError("a page is not the next one", code="wrong-page")
+        inputs, outputs = book.inputs[: page.records], book.outputs[: page.records]
+        padded = public.pad(inputs)
+        repeated = np.concatenate([outputs, np.repeat(outputs[-1:], len(padded) - page.records, axis=0)])
+        salts = [page_salt(self._secret, self.id, side, page.page) for side in ("in", "out")]
+        ours = public.commit_input(padded, salts[0]), public.commit_output(repeated, salts[1])
+        if ours != (page.input_commitment, page.output_commitment):
+            raise SessionError(
+                f"page {page.page} does not hold what was asked and answered", code="wrong-page"
+            )
+        mark = leaf(self.id, page.page, *ours)
+        verify_signature(
+            self._receipt_key, page_message(self._genesis, self.id, page.page, mark), page.signature
+        )
+        book.first, book.pages = book.first + page.records, book.pages + 1
+        book.open.append(_Page(mark, book.first, inputs))
+        book.inputs, book.outputs = book.inputs[page.records :], book.outputs[page.records :]
+        self.counts.pages += 1
+        line = {
+            "page": page.page,
+            "first": page.first,
+            "records": page.records,
+            "input_commitment": page.input_commitment.hex(),
+            "output_commitment": page.output_commitment.hex(),
+            "signature": page.signature.hex(),
+        }
+        with self._pages_file.open("a", encoding="ascii") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _proposal(self, message: Proposal) -> None:
+        if self._sent and self._sent[0].future is None:
+            self._held = message  # its pages come with the answers that were asked for again
+            return
+        for page in message.pages:
+            self._page(page)
+        book = self._book
+        count = message.total_pages - (book.pages - len(book.open))
+        mine = book.open[: max(count, 0)]
+        right = (
+            message.number == self._checkpoint and len(mine) == count > 0 and mine[-1].end == message.records
+        )
+        if not right or Tree([page.leaf for page in mine]).root != message.root:
+            raise SessionError(
+                f"checkpoint {message.number} is not of the records that were asked; it is not vouched for",
+                code="wrong-checkpoint",
+            )
+        said = Checkpoint(
+            self._genesis, self.id, message.number, message.root, message.total_pages, message.records
+        )
+        verify_signature(self._receipt_key, said.enclave_message(), message.signature)
+        self._transmit(Voucher(message.number, self._voucher.sign(said.voucher_message())).encode())
+        del book.open[:count]
+        self._checkpoint += 1
+        self.counts.vouched = message.records
+        self.counts.checkpoints += 1
+        # what lies behind this window's end has been sent already
+        later = [page.inputs for page in book.open]
+        sent = [one.rows for one in (*self._sent, *self._again)]
+        self._log.keep(message.records, np.concatenate([*later, book.inputs, *sent]))
+
+    def _refused(self, message: Refusal) -> None:
+        if not self._sent or self._sent[0].first != message.first:
+            raise SessionError(
+                f"the enclave refused what was not asked: {message.reason}", code=message.reason
+            )
+        sent = self._sent.popleft()
+        if message.reason in _PASSING or (message.reason == "out-of-order" and self._again):
+            self._again.append(sent)
+            return
+        raise SessionError(f"the worker takes no more records: {message.reason}", code=message.reason)
+
+    # ending ---------------------------------------------------------------------------------------
+
+    def wait_vouched(self, seconds: float) -> bool:
+        """Wait until everything answered is vouched for; False when it is not, in time."""
+        with self._changed:
+            done = lambda: self._failed is not None or self.counts.vouched >= self._next  # noqa: E731
+            self._changed.wait_for(done, seconds)
+            return self.counts.vouched >= self._next
+
+    def close(self, seconds: float = 30.0) -> bool:
+        """Vouch for what is left, as far as the worker asks within so many seconds, and hang up. True when
+        all is vouched for.
+        """
+        if self._closing:
+            return self.counts.vouched >= self._next
+        self._closing = True
+        if self._ending is not None and self._failed is None:
+            self._ending()
+        whole = self.wait_vouched(seconds)
+        with suppress(OSError, WebSocketException):
+            self._socket.close()
+        self._reader.join(5)
+        self._log.close()
+        return whole
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.close(30.0 if kind is None else 0.0)
+
+
+def _connected(endpoint: str, session: bytes) -> ClientConnection:
+    if not endpoint.startswith(("http://", "https://", "ws://", "wss://")):
+        raise Refused(f"the worker's endpoint {endpoint!r} is no address of a server; choose another worker")
+    base = "ws" + endpoint.removeprefix("http") if endpoint.startswith("http") else endpoint
+    url = f"{base.rstrip('/')}/sessions/{session.hex()}"
+    try:
+        return connect(
+            url, compression=None, max_size=MAX_SESSION_FRAME, open_timeout=CONNECT_SECONDS, proxy=None
+        )
+    except (OSError, TimeoutError, WebSocketException) as error:
+        raise SessionError(f"{url} does not answer: {error}", code="worker-unreachable") from None
+
+
+def _frame(data: Any) -> bytes:
+    if not isinstance(data, bytes):
+        raise SessionError("the worker sent text", code="malformed-envelope")
+    return data
+
+
+def _lost(error: Exception) -> SessionError:
+    closed = error.rcvd if isinstance(error, ConnectionClosed) else None
+    if closed is not None and closed.reason:
+        return SessionError(f"the worker ended the connection: {closed.reason}", code=closed.reason)
+    return SessionError(
+        f"the connection to the worker is lost ({error or type(error).__name__})", code="connection-lost"
+    )

@@ -1,0 +1,205 @@
+"""A whole table through sessions, answers to a CSV file; killed and run again, it goes on and pays once.
+
+Beside the answers lies `<out>.session`: the session, and the row that it began with. Answers are in the file
+before they are vouched for; what was answered and not vouched for comes again from the worker and is not
+asked twice.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proofward.client.session import Session
+from proofward.client.sessions import (
+    Client,
+    SessionOrder,
+    close_session,
+    connect_session,
+    open_session,
+    session_store,
+)
+from proofward.errors import NotFound, Refused
+from proofward.zkml import PublicArtifact
+
+Floats = NDArray[np.float64]
+BLOCK_RECORDS = 512
+"""Records that are quantised and queued at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: rows answered of all, inferences a second, cost so far in the smallest unit."""
+
+    done: int
+    total: int
+    rate: float
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What a run did: its sessions, rows answered by this call, whether all is vouched for, seconds."""
+
+    sessions: tuple[bytes, ...]
+    rows: int
+    resumed_at: int
+    vouched: bool
+    seconds: float
+    cost: int
+
+
+def run_table(
+    client: Client,
+    model: str | bytes,
+    records: Floats,
+    out: Path,
+    *,
+    order: SessionOrder,
+    artifact: str | Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> RunReport:
+    """Answer every row of `records` [n, features] into `out`, and close the session.
+
+    Raises Refused (an `out` of another table), SessionError, NotFound, DispatchError, ChainError.
+    """
+    if out.suffix.lower() not in (".csv", ""):
+        raise Refused(f"{out} is no CSV file; answers are written as CSV")
+    beside = out.with_name(out.name + ".session")
+    done = _whole_rows(out, beside)
+    if done > len(records):
+        raise Refused(f"{out} holds {done} answers, the input has {len(records)} records: give another file")
+    name, first = _begin(client, model, len(records) - done, done, order, artifact, beside)
+    started, resumed = time.monotonic(), done
+    if name is None:
+        return RunReport((), 0, resumed, True, 0.0, 0)
+    writer = _Writer(out, first, done)
+    session = connect_session(client, name, artifact=artifact, persist=writer.take)
+    writer.public = session.public
+    try:
+        price = session.secrets.price
+        begun = first + session.next_index
+        for _ in _answered(session, records, begun):
+            if progress is not None:
+                seconds = max(time.monotonic() - started, 1e-9)
+                progress(
+                    Progress(
+                        writer.rows,
+                        len(records),
+                        (writer.rows - resumed) / seconds,
+                        (writer.rows - first) * price,
+                    )
+                )
+        close_session(client, name)
+        vouched = session.close()
+    finally:
+        session.close(0.0)
+        writer.close()
+    if vouched:
+        beside.write_text(json.dumps({"session": name.hex(), "first": first, "done": True}))
+    cost = (writer.rows - first) * price
+    return RunReport((name,), writer.rows - resumed, resumed, vouched, time.monotonic() - started, cost)
+
+
+def _answered(session: Session, records: Floats, begin: int) -> Iterator[int]:
+    blocks = (records[at : at + BLOCK_RECORDS] for at in range(begin, len(records), BLOCK_RECORDS))
+    for at, _ in session.run_blocks(blocks):
+        yield at
+
+
+def _begin(
+    client: Client,
+    model: str | bytes,
+    left: int,
+    done: int,
+    order: SessionOrder,
+    artifact: str | Path | None,
+    beside: Path,
+) -> tuple[bytes | None, int]:
+    """The session to use, and the row that is its record 0."""
+    if beside.exists():
+        told = json.loads(beside.read_text())
+        name = bytes.fromhex(told["session"])
+        if told.get("done") and not left:
+            return None, done
+        if not told.get("done"):
+            try:
+                session_store(client).load(name)
+                connect_session(client, name, artifact=artifact).close(0.0)
+                return name, int(told["first"])
+            except NotFound:
+                pass  # it ended: what was answered is in the file, the rest is asked in a new one
+    if not left:
+        return None, done
+    name = open_session(client, model, replace(order, records=max(left, 1)), artifact).id
+    temporary = beside.with_name(f".{beside.name}.new")
+    temporary.write_text(json.dumps({"session": name.hex(), "first": done}))
+    os.replace(temporary, beside)
+    return name, done
+
+
+def _whole_rows(out: Path, beside: Path) -> int:
+    """How many answers the file holds; a last one that was cut off is taken away."""
+    if not out.exists():
+        return 0
+    if not beside.exists():
+        raise Refused(
+            f"{out} exists and is of no run that can be gone on with; give another name, or remove it"
+        )
+    data = out.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if len(whole) != len(data):
+        out.write_bytes(whole)
+    return max(0, whole.count(b"\n") - 1)
+
+
+class _Writer:
+    """Appends answers: `row,decision,` and the outputs' values. An answer that is there already is left."""
+
+    def __init__(self, out: Path, first: int, rows: int) -> None:
+        self.public: PublicArtifact | None = None
+        self.rows = rows
+        self._first = first
+        self._file = out.open("a", encoding="utf-8", newline="")
+        self._early: list[tuple[int, NDArray[np.int64]]] = []
+
+    def take(self, first: int, outputs: NDArray[np.int64]) -> None:
+        """Called before these answers are vouched for."""
+        if self.public is None:  # heard while connecting
+            self._early.append((first, outputs))
+            return
+        early, self._early = self._early, []
+        for at, some in (*early, (first, outputs)):
+            self._write(self.public, self._first + at, some)
+
+    def _write(self, public: PublicArtifact, row: int, outputs: NDArray[np.int64]) -> None:
+        known = max(0, self.rows - row)
+        if known >= len(outputs):
+            return
+        text = io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        if self.rows == 0 and self._file.tell() == 0:
+            lines.writerow(["row", "decision", *public.output_names])
+        values, decided = public.dequantize(outputs), public.decide(outputs)
+        for at in range(known, len(outputs)):
+            lines.writerow([row + at, decided[at], *(repr(float(value)) for value in values[at])])
+        self._file.write(text.getvalue())
+        self._file.flush()
+        self.rows = row + len(outputs)
+
+    def close(self) -> None:
+        """Flush what is left."""
+        if self.public is not None and self._early:
+            early, self._early = self._early, []
+            for at, some in early:
+                self._write(self.public, self._first + at, some)
+        self._file.close()

@@ -1,0 +1,235 @@
+"""Opening sessions: whom to ask, on what terms, and what the chain says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from proofward.chain import SubstrateClient
+from proofward.chain.pallets import sessions
+from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.sessions import Offer, SessionRecord
+from proofward.client.ids import hash32
+from proofward.client.job import Demand
+from proofward.client.session import Persist, Session
+from proofward.client.session_store import SessionSecrets, SessionStore
+from proofward.client.workers import Choice, choose
+from proofward.errors import NotFound, Refused
+from proofward.protocol import SYSTEM_RANDOM, Level
+from proofward.protocol.keys import ReceiptKey
+from proofward.protocol.sessions import PARTS, session_id
+from proofward.zkml import PublicArtifact
+
+DEFAULT_RECORDS = 10_000
+"""Inferences that the escrow pays for when the caller says nothing."""
+DEFAULT_SAMPLE = 0.01
+DEFAULT_WINDOW_BLOCKS = 10
+DEFAULT_BLOCKS = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOrder:
+    """What a client wants: `escrow` in the smallest unit (None: what `records` inferences cost), `sample` a
+    share of the pages, `window_blocks` for proofs, `blocks` of serving, `max_price` of an inference.
+    """
+
+    escrow: int | None = None
+    records: int = DEFAULT_RECORDS
+    sample: float = DEFAULT_SAMPLE
+    window_blocks: int = DEFAULT_WINDOW_BLOCKS
+    blocks: int = DEFAULT_BLOCKS
+    max_price: int | None = None
+    worker: bytes | None = None
+    min_level: Level | None = None
+    allow_dev_setup: bool | None = None
+
+
+class Client(Protocol):
+    """What is needed of `proofward.Client`."""
+
+    chain: SubstrateClient
+    state: Path
+    development: bool
+
+    @property
+    def account(self) -> bytes:
+        """The signer's account."""
+
+    @property
+    def min_level(self) -> Level:
+        """The default least level."""
+
+    def model(self, which: str | bytes) -> ModelRecord:
+        """A model's record."""
+        ...
+
+    def open_model(
+        self, which: str | bytes, artifact: str | Path | None, demand: Demand
+    ) -> tuple[ModelRecord, PublicArtifact, Path]:
+        """A model that takes such work, with its artefact."""
+        ...
+
+    def honest_artifact(
+        self, record: ModelRecord, artifact: str | Path | None
+    ) -> tuple[PublicArtifact, Path]:
+        """A model's public artefact."""
+        ...
+
+    def send(self, key: str, call: Any) -> Any:
+        """Make a call happen once."""
+
+
+def session_store(client: Client) -> SessionStore:
+    """Where the secrets of the client's sessions are."""
+    return SessionStore(client.state, client.chain.genesis)
+
+
+def open_session(
+    client: Client, model: str | bytes, order: SessionOrder, artifact: str | Path | None = None
+) -> SessionRecord:
+    """Open a session with a worker that offers one; returns when that is final.
+
+    Raises Refused, NotFound, NotHiding, DispatchError, ChainError.
+    """
+    if not 0 < order.sample <= 1:
+        raise Refused(f"a share of the pages is sampled, above 0 and up to 1, not {order.sample:g}")
+    demand = Demand(
+        client.min_level if order.min_level is None else order.min_level,
+        client.development if order.allow_dev_setup is None else order.allow_dev_setup,
+        None,
+    )
+    account = client.account
+    found, _, folder = client.open_model(model, artifact, demand)
+    sample = max(1, round(order.sample * PARTS))
+    choice, offer = _worker(client, found.id, order, demand, sample)
+    record = choice.record
+    nonce, secret, seed = (SYSTEM_RANDOM(32) for _ in range(3))
+    name = session_id(account, nonce)
+    price = offer.terms.price
+    escrow = price * order.records if order.escrow is None else order.escrow
+    escrow = max(escrow, int(client.chain.constant(sessions.PALLET, "MinEscrow")))
+    session_store(client).save(
+        SessionSecrets(
+            genesis=client.chain.genesis.hex(),
+            session=name.hex(),
+            client=account.hex(),
+            worker=record.account.hex(),
+            model=found.id.hex(),
+            manifest_hash=found.manifest_hash.hex(),
+            secret=secret.hex(),
+            voucher_seed=seed.hex(),
+            hpke_key=record.hpke_key.hex(),
+            receipt_key=record.receipt_key.hex(),
+            epoch=record.epoch,
+            endpoint=record.endpoint,
+            price=price,
+            sample=sample,
+            bond=offer.terms.bond,
+            since=client.chain.finalised_head().number,
+            artifact=str(folder),
+        )
+    )
+    call = sessions.open_session(
+        worker=record.account,
+        model=found.id,
+        nonce=nonce,
+        voucher_key=ReceiptKey(seed).public,
+        epoch=record.epoch,
+        max_price=price,
+        escrow=escrow,
+        sample=sample,
+        window=max(order.window_blocks, offer.terms.least_window),
+        end=client.chain.finalised_head().number + order.blocks,
+        min_level=demand.min_level,
+        allow_dev_setup=demand.dev_setup,
+    )
+    client.send(f"session:{name.hex()}:open", call)
+    return session(client, name)
+
+
+def session(client: Client, name: bytes) -> SessionRecord:
+    """A session that runs. Raises NotFound."""
+    record = sessions.get(client.chain, name)
+    if record is None:
+        raise NotFound(
+            f"the chain has no session 0x{name.hex()}: it ended (see `proofward session audit`), or never was"
+        )
+    return record
+
+
+def connect_session(
+    client: Client,
+    name: bytes,
+    *,
+    artifact: str | Path | None = None,
+    persist: Persist | None = None,
+    close_on_exit: bool = False,
+) -> Session:
+    """Connect to a session of one's own that runs. Raises NotFound, Refused, SessionError."""
+    told = session_store(client).load(name)
+    found = client.model(session(client, name).model)
+    public, _ = client.honest_artifact(found, artifact or _folder(told))
+    ending = (lambda: close_session(client, name)) if close_on_exit else None
+    return Session(told, public, session_store(client), persist=persist, ending=ending)
+
+
+def audit_terms(client: Client, which: str, since: int | None) -> dict[str, Any]:
+    """What `session_audit.audit` needs of a session of one's own, or of one that runs. Raises NotFound."""
+    name = hash32(which, "session")
+    store = session_store(client)
+    try:
+        told = store.load(name)
+    except NotFound:
+        if since is None:
+            raise
+        record = session(client, name)
+        price, bond, rate, receipts = record.price, record.bond, record.sample, None
+    else:
+        price, bond, rate, receipts = told.price, told.bond, told.sample, store.pages(name)
+        since = told.since if since is None else since
+    return {
+        "session": name, "since": since, "price": price, "bond": bond, "rate": rate, "receipts": receipts,
+    }  # fmt: skip
+
+
+def close_session(client: Client, name: bytes) -> None:
+    """End the serving of a session; what was served is proved and paid. No error when it has ended."""
+    record = sessions.get(client.chain, name)
+    if record is not None and record.end > client.chain.finalised_head().number:
+        client.send(f"session:{name.hex()}:close", sessions.close(name))
+
+
+def _folder(told: SessionSecrets) -> str | None:
+    return told.artifact if told.artifact is not None and Path(told.artifact).is_dir() else None
+
+
+def _worker(
+    client: Client, model: bytes, order: SessionOrder, demand: Demand, sample: int
+) -> tuple[Choice, Offer]:
+    """The cheapest worker whose offer and registration take this order. Raises Refused."""
+    found = sessions.offers(client.chain, model)
+    if order.worker is not None:
+        found = {account: offer for account, offer in found.items() if account == order.worker}
+    reasons = []
+    for account, offer in sorted(found.items(), key=lambda one: one[1].terms.price):
+        reason = _obstacle(offer, order, sample)
+        if reason is None:
+            try:
+                return choose(client.chain, model, demand.min_level, 1, [account])[0], offer
+            except Refused as error:
+                reason = error.message
+        reasons.append(reason)
+    why = "; ".join(reasons[:8]) or "no worker offers sessions of this model"
+    raise Refused(f"no worker can take this session: {why}", code="no-worker")
+
+
+def _obstacle(offer: Offer, order: SessionOrder, sample: int) -> str | None:
+    terms = offer.terms
+    if not offer.free:
+        return "all sessions of a worker are taken"
+    if order.max_price is not None and terms.price > order.max_price:
+        return f"a worker asks for {terms.price / 10**12:g} UNIT an inference"
+    if sample > terms.most_sampled:
+        return f"a worker takes at most {terms.most_sampled / PARTS:.2%} of the pages sampled"
+    return None

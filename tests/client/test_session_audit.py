@@ -1,0 +1,69 @@
+"""What a session's audit says of a cheater: against plain counting, and against simulated cheaters."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from itertools import combinations
+
+import pytest
+
+from proofward.client.session_audit import SessionAudit, WindowAudit, forged_pages, unseen
+from proofward.protocol.hashes import blake2_256
+from proofward.protocol.sessions import sample
+
+
+@pytest.mark.parametrize(
+    ("pages", "forged", "drawn"), [(6, 1, 2), (6, 3, 2), (7, 2, 3), (5, 4, 2), (4, 4, 1)]
+)
+def test_the_chance_is_that_of_counting_all_draws(pages: int, forged: int, drawn: int) -> None:
+    draws = list(combinations(range(pages), drawn))
+    missed = sum(all(page >= forged for page in draw) for draw in draws)
+    assert unseen(pages, forged, drawn) == Fraction(missed, len(draws))
+
+
+def test_a_choice_among_draws_helps_the_cheater() -> None:
+    once = unseen(1000, 10, 10)
+    assert unseen(1000, 10, 10, 3) == 1 - (1 - once) ** 3 > once
+    assert unseen(1000, 0, 10) == 1
+    assert unseen(10, 10, 1, 3) == 0
+
+
+@pytest.mark.parametrize(("forged", "choices"), [(1, 1), (10, 1), (10, 3), (30, 3)])
+def test_ten_thousand_cheaters_are_seen_as_often_as_the_audit_says(forged: int, choices: int) -> None:
+    """Each forges pages of a window of 200 of which 10 are sampled, and takes the best of its draws."""
+    chooser = random.Random(f"{forged} {choices}")
+    cheaters, pages, drawn = 10_000, 200, 10
+    free = 0
+    for number in range(cheaters):
+        chosen = set(chooser.sample(range(pages), forged))
+        draws = (
+            sample(blake2_256(number.to_bytes(4, "little") + bytes([one])), bytes(32), 0, pages, drawn)
+            for one in range(choices)
+        )
+        free += any(chosen.isdisjoint(draw) for draw in draws)
+    chance = float(unseen(pages, forged, drawn, choices))
+    sigma = (cheaters * chance * (1 - chance)) ** 0.5
+    assert abs(free - cheaters * chance) <= 3 * sigma
+
+
+def test_shares_are_of_a_windows_pages() -> None:
+    assert [forged_pages(1000, share) for share in ("1 page", "10 pages", "1 %", "0.1 %")] == [1, 10, 10, 1]
+    assert forged_pages(5, "10 pages") == 5
+    assert forged_pages(50, "0.1 %") == 1
+
+
+def test_the_ratio_is_of_what_is_lost_to_what_is_gained() -> None:
+    window = WindowAudit(0, 100, 1600, bytes(32), 1, tuple(range(10)), tuple(range(10)), (), True, "paid")
+    found = SessionAudit(bytes(32), 10, 4_000, (window,), "settled")
+    # one of a hundred pages: 160 plancks; the bond and the window's 16,000 are lost
+    assert found.ratio("1 page") == (Fraction(20_000, 160), Fraction(9))
+    assert found.unseen("1 page") == Fraction(9, 10)
+    assert (found.committed, found.pages, found.proved) == (1600, 100, 10)
+
+
+def test_nothing_drawn_is_nothing_said() -> None:
+    window = WindowAudit(0, 100, 1600, None, 1, (), (), (), None, "open")
+    found = SessionAudit(bytes(32), 10, 4_000, (window,), "open")
+    assert found.unseen("1 page") == 1
+    assert found.ratio("1 page") is None

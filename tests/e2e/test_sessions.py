@@ -1,0 +1,182 @@
+"""Sessions from end to end, with real processes: what is asked is answered, committed, proved and paid."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from websockets.sync.server import serve
+
+from proofward.chain.pallets import sessions
+from proofward.client.session import Session, SessionError
+from proofward.client.sessions import (
+    SessionOrder,
+    close_session,
+    connect_session,
+    open_session,
+    session_store,
+)
+from proofward.devnet.chains import Devnet
+from proofward.protocol.sessions import Tree, leaf, root_of
+from proofward.zkml import Artifact, load_artifact
+from tests.canary import Canary, in_files, in_memory, in_text
+from tests.e2e.session_scene import PRICE, Scene, metrics, scene
+from tests.evidence import compile_tiny
+
+ORDER = SessionOrder(sample=0.2, window_blocks=20)
+RECORDS = np.random.default_rng(1).uniform(-1, 1, (400, 3))
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("sessions")
+    artifact = compile_tiny(folder / "models" / "tiny", batch=16)
+    with Devnet() as chain, scene(chain, artifact, folder) as found:
+        yield found
+
+
+def test_a_session_is_answered_proved_and_paid_to_the_unit(stage: Scene) -> None:
+    before = stage.owned()
+    with stage.client.session(stage.model, order=ORDER) as session:
+        answers = session.infer_many(RECORDS[:150])
+        answers += [session.infer(record) for record in RECORDS[150:200]]
+        name, public = session.id, session.public
+        secret = bytes.fromhex(session.secrets.secret)
+        canaries = {
+            "input integers": Canary.of_integers([int(v) for v in public.quantize(RECORDS[:2]).reshape(-1)]),
+            "secret": Canary.of_bytes(secret),
+        }
+        for what, canary in canaries.items():
+            assert in_memory(canary, stage.worker.node_pid) + in_memory(canary, stage.chain.pid) == [], what
+            assert in_files(canary, stage.worker.folder) + in_text(canary, metrics=metrics(stage)) == [], what
+        assert in_memory(canaries["secret"], os.getpid())
+    assert [answer.index for answer in answers] == list(range(200))
+    # the integers that the model gives for these records, and no others
+    artifact = compiled(stage)
+    rows = public.quantize(RECORDS[:200])
+    expected = np.concatenate(
+        [artifact.infer(public.pad(rows[at : at + 16]))[: 200 - at] for at in range(0, 200, 16)]
+    )
+    assert np.array_equal(np.array([answer.outputs for answer in answers]), expected)
+    assert session.counts.vouched == 200
+    stage.finished(name, 200)
+    after = stage.owned()
+    # fees aside, which are the worker's own and the client's own: what the pallet moved, to the unit
+    finished = stage.events("Finished", name)
+    assert [(event["records"], event["paid"] + event["royalty"]) for event in finished] == [
+        (event["records"], event["records"] * PRICE) for event in finished
+    ]
+    assert sum(event["records"] for event in finished) == 200
+    assert stage.events("Settled", name)[0]["paid"] == 200
+    assert before["client held"] == after["client held"] == 0
+    assert after["publisher"] - before["publisher"] == sum(event["royalty"] for event in finished)
+
+
+def compiled(stage: Scene) -> Artifact:
+    """The worker's artefact, for its integers."""
+    return load_artifact(stage.artifact)
+
+
+def test_a_client_that_dies_goes_on_where_it_was_and_pays_once(stage: Scene) -> None:
+    name = open_session(stage.client, stage.model, ORDER).id
+    kept: dict[int, bytes] = {}
+
+    def persist(first: int, outputs: np.ndarray) -> None:
+        kept.update({first + at: row.tobytes() for at, row in enumerate(outputs)})
+
+    first = connect_session(stage.client, name, persist=persist)
+    first.infer_many(RECORDS[:40])
+    _die(first)
+    second = connect_session(stage.client, name, persist=persist)
+    assert second.next_index == 40
+    second.infer_many(RECORDS[40:60])
+    close_session(stage.client, name)
+    assert second.close()
+    assert sorted(kept) == list(range(60))
+    stage.finished(name, 60)
+    assert sum(event["records"] for event in stage.events("Finished", name)) == 60
+
+
+def _die(session: Session) -> None:
+    """What SIGKILL leaves: a connection that ends, and files as they were written."""
+    session._socket.socket.close()
+    session._reader.join(10)
+
+
+def test_inputs_that_are_lost_are_not_vouched_for(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = open_session(stage.client, stage.model, ORDER).id
+    with monkeypatch.context() as silent:
+        silent.setattr(Session, "_proposal", lambda *_: None)
+        first = connect_session(stage.client, name)
+        first.infer_many(RECORDS[:5])
+        _die(first)
+    (session_store(stage.client).directory / f"{name.hex()}.inputs").unlink()
+    with pytest.raises(SessionError) as refused:
+        connect_session(stage.client, name)
+    assert refused.value.code == "inputs-lost"
+    close_session(stage.client, name)
+
+
+def test_a_forced_page_is_proved_and_its_receipt_is_in_the_tree(stage: Scene) -> None:
+    with stage.client.session(stage.model, order=ORDER) as session:
+        session.infer_many(RECORDS[:48])
+        name = session.id
+    stage.until(lambda: (record := sessions.get(stage.rpc, name)) is not None and record.next == 1)
+    record = sessions.get(stage.rpc, name)
+    assert record is not None
+    window = sessions.windows(stage.rpc, record)[0]
+    lines = [json.loads(line) for line in session_store(stage.client).pages(name).read_text().splitlines()]
+    leaves = [
+        leaf(name, line["page"], *(bytes.fromhex(line[f"{side}_commitment"]) for side in ("input", "output")))
+        for line in lines
+    ]
+    tree = Tree(leaves)
+    assert tree.root == window.root
+    assert all(root_of(one, at, tree.path(at)) == window.root for at, one in enumerate(leaves))
+    stage.client.send(f"force:{name.hex()}:2", sessions.force(name, 0, 2))
+    stage.finished(name, 48)
+    assert 2 in {page for event in stage.events("Proved", name) for page in event["pages"]}
+
+
+def test_an_endpoint_that_is_somebody_elses_cannot_answer(stage: Scene) -> None:
+    name = open_session(stage.client, stage.model, ORDER).id
+    told = session_store(stage.client).load(name)
+
+    def pretend(socket: object) -> None:
+        socket.recv()  # type: ignore[attr-defined]
+        socket.send(os.urandom(32))  # type: ignore[attr-defined]
+        socket.send(os.urandom(272))  # type: ignore[attr-defined]
+
+    with serve(pretend, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.socket.getsockname()[1]
+        lie = told.model_copy(update={"endpoint": f"http://127.0.0.1:{port}"})
+        public = stage.client.artifacts.find(bytes.fromhex(told.manifest_hash))[0]
+        with pytest.raises(SessionError) as refused:
+            Session(lie, public, session_store(stage.client))
+        assert refused.value.code == "wrong-enclave"
+        server.shutdown()
+    close_session(stage.client, name)
+
+
+def test_an_enclave_that_starts_anew_gives_its_windows_up_and_keeps_its_bond(stage: Scene) -> None:
+    with stage.client.session(stage.model, order=ORDER) as session:
+        session.infer_many(RECORDS[:32])
+        name = session.id
+    stage.until(lambda: (record := sessions.get(stage.rpc, name)) is not None and record.next == 1)
+    stage.kill_enclave()
+    stage.until(lambda: sessions.get(stage.rpc, name) is None, 90)
+    assert stage.events("Waived", name)
+    assert not stage.events("Failed", name)
+
+
+def test_the_files_of_a_session_are_the_owners_alone(stage: Scene, tmp_path: Path) -> None:
+    folder = session_store(stage.client).directory
+    found = list(folder.glob("*.json")) + list(folder.glob("*.inputs"))
+    assert found
+    assert all(path.stat().st_mode & 0o077 == 0 for path in found)

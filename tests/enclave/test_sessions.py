@@ -1,0 +1,315 @@
+"""Sessions inside the enclave: what it signs, and what it refuses of clients and hosts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from proofward.protocol import ProtocolError
+from proofward.protocol.keys import ReceiptKey, hpke_seal, verify_signature
+from proofward.protocol.session_frames import (
+    Answers,
+    Channel,
+    Proposal,
+    Records,
+    Refusal,
+    Replay,
+    SessionContext,
+    State,
+    Voucher,
+    parse_message,
+)
+from proofward.protocol.sessions import Checkpoint, Tree, leaf, page_message, root_of, session_id
+from proofward_enclave.service import Service
+from tests.enclave.fake_model import BATCH, FEATURES, FakePublic
+from tests.enclave.world import (
+    ACCOUNT,
+    CLIENT,
+    GENESIS,
+    PUBLISHER,
+    Host,
+    Job,
+    Refused,
+    add_model,
+    begin,
+    enclave,
+)
+from tests.vectors.make import value
+
+NONCE = value("nonce")
+LIMIT = 10**6
+
+
+@dataclass
+class World:
+    """An enclave with one model in an epoch, and what a client knows of it."""
+
+    host: Host
+    service: Service
+    public: FakePublic
+    keys: dict[str, Any]
+
+    def client(self, **changes: Any) -> Peer:
+        return Peer(self, **changes)
+
+
+class Peer:
+    """A client of one session, honest unless a test says otherwise."""
+
+    def __init__(self, world: World, *, epoch: int = 1, secret: bytes = value("secret")) -> None:
+        self.world, self.secret = world, secret
+        self.voucher = ReceiptKey(value("voucher"))
+        self.context = SessionContext(
+            GENESIS, session_id(CLIENT, NONCE), CLIENT, ACCOUNT, Job(world.public).model, epoch
+        )
+        self.sent = 0
+
+    def connect(self, **changes: Any) -> list[Any]:
+        mine = os.urandom(32)
+        context = self.context
+        params = {
+            "genesis": context.genesis,
+            "session": context.session,
+            "client": context.client,
+            "worker": context.worker,
+            "model": context.model,
+            "epoch": context.epoch,
+            "voucher_key": self.voucher.public,
+            "publisher": PUBLISHER,
+            "manifest_hash": self.world.public.manifest_hash,
+            "client_random": mine,
+            "wrapped": hpke_seal(self.world.keys["hpke_key"], self.secret, context.info()),
+        }
+        reply = self.world.host.call("session_connect", **(params | changes))
+        self.connection = reply["connection"]
+        self.channel = Channel(self.secret, context.session, mine, reply["random"], enclave=False)
+        return [parse_message(self.channel.open(frame)) for frame in reply["frames"]]
+
+    def frame(self, frame: bytes, limit: int = LIMIT, **changes: Any) -> dict[str, Any]:
+        params = {
+            "session": self.context.session,
+            "connection": self.connection,
+            "frame": frame,
+            "limit": limit.to_bytes(8, "little"),
+        }
+        return self.world.host.call("session_frame", **(params | changes))
+
+    def say(self, message: Any, limit: int = LIMIT) -> list[Any]:
+        reply = self.frame(self.channel.seal(message.encode()), limit)
+        return [parse_message(self.channel.open(frame)) for frame in reply["frames"]]
+
+    def ask(self, count: int, first: int | None = None, limit: int = LIMIT) -> Any:
+        begin_at = self.sent if first is None else first
+        rows = (np.arange(count * FEATURES) + begin_at).astype("<i8")
+        (answer,) = self.say(Records(begin_at, count, rows.tobytes()), limit)
+        if isinstance(answer, Answers):
+            self.sent = begin_at + count
+            sums = rows.reshape(count, FEATURES).sum(axis=1)
+            assert np.array_equal(np.frombuffer(answer.values, dtype="<i8"), sums)
+        return answer
+
+    def checkpoint(self) -> list[Any]:
+        reply = self.world.host.call("session_checkpoint", session=self.context.session)
+        return [parse_message(self.channel.open(frame)) for frame in reply["frames"]]
+
+    def vouch(self, proposal: Proposal, key: ReceiptKey | None = None, **changes: Any) -> dict[str, Any]:
+        said = Checkpoint(
+            **{
+                "genesis": GENESIS,
+                "session": self.context.session,
+                "number": proposal.number,
+                "root": proposal.root,
+                "pages": proposal.total_pages,
+                "records": proposal.records,
+                **changes,
+            }
+        )
+        signature = (key or self.voucher).sign(said.voucher_message())
+        return self.frame(self.channel.seal(Voucher(proposal.number, signature).encode()))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    public = add_model(tmp_path / "models", "sum")
+    with enclave(tmp_path / "models") as (host, service):
+        host.call("load_model", path="sum")
+        yield World(host, service, public, begin(host))
+
+
+def test_pages_are_signed_in_one_tree_and_a_page_of_it_is_proved(world: World) -> None:
+    peer = world.client()
+    assert peer.connect() == [State(0, 0, 0, 0)]
+    answers = [peer.ask(1), peer.ask(4)]
+    pages = [page for answer in answers for page in answer.pages]
+    (proposal,) = peer.checkpoint()
+    pages += proposal.pages
+    assert [(page.page, page.first, page.records) for page in pages] == [(0, 0, 2), (1, 2, 2), (2, 4, 1)]
+    session, key = peer.context.session, world.keys["receipt_key"]
+    leaves = [leaf(session, page.page, page.input_commitment, page.output_commitment) for page in pages]
+    for page, mark in zip(pages, leaves, strict=True):
+        verify_signature(key, page_message(GENESIS, session, page.page, mark), page.signature)
+    assert Tree(leaves).root == proposal.root
+    said = Checkpoint(GENESIS, session, 0, proposal.root, 3, 5)
+    verify_signature(key, said.enclave_message(), proposal.signature)
+    voucher = peer.vouch(proposal)["voucher"]
+    verify_signature(peer.voucher.public, said.voucher_message(), voucher["voucher"])
+    assert (voucher["pages"], voucher["records"], voucher["signature"]) == (3, 5, proposal.signature)
+    proof = world.host.call("session_prove", session=session, number=0, page=2)
+    about = proof["input_commitment"], proof["output_commitment"]
+    assert root_of(leaf(session, 2, *about), 2, proof["path"]) == proposal.root
+    assert world.public.verify(*about, proof["proof"])
+    world.host.call("session_release", session=session, number=0)
+    assert world.host.call("session_status")["bytes"] == 0
+    with pytest.raises(Refused, match="unknown-page"):
+        world.host.call("session_prove", session=session, number=0, page=2)
+
+
+def test_a_client_that_comes_back_has_its_answers_again(world: World) -> None:
+    peer = world.client()
+    peer.connect()
+    peer.ask(2)
+    (proposal,) = peer.checkpoint()
+    peer.vouch(proposal)
+    peer.ask(3)
+    (second,) = peer.checkpoint()
+    peer.ask(1)
+    state, pending = peer.connect()
+    assert state == State(6, 2, 1, 1)
+    assert (pending.number, pending.root) == (second.number, second.root)
+    replies = peer.say(Replay(2))
+    values = np.concatenate([np.frombuffer(reply.values, dtype="<i8") for reply in replies])
+    first_rows = [np.arange(9) + 2, np.arange(3) + 5]
+    assert values.tolist() == np.concatenate([row.reshape(-1, 3).sum(axis=1) for row in first_rows]).tolist()
+    assert [page.page for reply in replies for page in reply.pages] == [1, 2]
+    assert peer.vouch(pending)["voucher"]["records"] == 5
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("replayed frame", "wrong-binding"),
+        ("altered frame", "wrong-binding"),
+        ("frame out of its order", "wrong-binding"),
+        ("frame of another connection", "stale-connection"),
+        ("message that only enclaves send", "malformed-envelope"),
+        ("voucher for another root", "bad-receipt"),
+        ("voucher for more records", "bad-receipt"),
+        ("voucher by another key", "bad-receipt"),
+        ("voucher that nobody asked for", "malformed-envelope"),
+    ],
+)
+def test_faults_of_a_frame(world: World, fault: str, code: str) -> None:
+    peer = world.client()
+    peer.connect()
+    peer.ask(2)
+    (proposal,) = peer.checkpoint()
+    with pytest.raises(Refused) as refused:  # noqa: PT012 - one of nine
+        if fault == "replayed frame":
+            frame = peer.channel.seal(Records(2, 1, bytes(24)).encode())
+            peer.frame(frame)
+            peer.frame(frame)
+        elif fault == "altered frame":
+            frame = peer.channel.seal(Records(2, 1, bytes(24)).encode())
+            peer.frame(frame[:-1] + bytes([frame[-1] ^ 1]))
+        elif fault == "frame out of its order":
+            peer.channel.seal(b"lost")
+            peer.frame(peer.channel.seal(Records(2, 1, bytes(24)).encode()))
+        elif fault == "frame of another connection":
+            frame, old = peer.channel.seal(Records(2, 1, bytes(24)).encode()), peer.connection
+            peer.connect()
+            peer.frame(frame, connection=old)
+        elif fault == "message that only enclaves send":
+            peer.frame(peer.channel.seal(State(0, 0, 0, 0).encode()))
+        elif fault == "voucher for another root":
+            peer.vouch(proposal, root=bytes(32))
+        elif fault == "voucher for more records":
+            peer.vouch(proposal, records=3)
+        elif fault == "voucher by another key":
+            peer.vouch(proposal, ReceiptKey(bytes(32)))
+        else:
+            peer.vouch(proposal)
+            peer.vouch(proposal)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("fault", "changes", "code"),
+    [
+        ("another chain", {"genesis": bytes(32)}, "wrong-binding"),
+        ("another session", {"session": bytes(32)}, "wrong-binding"),
+        ("another client", {"client": bytes(32)}, "wrong-binding"),
+        ("another worker", {"worker": bytes(32)}, "wrong-binding"),
+        ("another model", {"model": bytes(32)}, "wrong-binding"),
+        ("another publisher", {"publisher": bytes(32)}, "wrong-binding"),
+        ("an epoch whose keys are gone", {"epoch": 7}, "unknown-epoch"),
+        ("a model that is not loaded", {"manifest_hash": bytes(32)}, "unknown-model"),
+        ("a secret that does not open", {"wrapped": bytes(80)}, "wrong-binding"),
+        ("a voucher key of the host's own", {"voucher_key": bytes(32)}, "wrong-binding"),
+    ],
+)
+def test_faults_of_a_connection(world: World, fault: str, changes: dict[str, Any], code: str) -> None:
+    peer = world.client()
+    peer.connect()
+    with pytest.raises(Refused) as refused:
+        peer.connect(**changes)
+    assert refused.value.code == code, fault
+
+
+def test_a_session_is_not_begun_anew_with_another_secret(world: World) -> None:
+    world.client().connect()
+    with pytest.raises(Refused, match="wrong-binding"):
+        world.client(secret=bytes(32)).connect()
+
+
+def test_records_are_refused_before_memory_or_escrow_is_spent(world: World) -> None:
+    peer = world.client()
+    peer.connect()
+    assert peer.ask(3, limit=2) == Refusal(0, "escrow-exhausted")
+    assert peer.ask(1, first=5) == Refusal(5, "out-of-order")
+    assert peer.say(Records(0, 1, bytes(16)))[0] == Refusal(0, "malformed-envelope")
+    world.service.sessions._max_unvouched = 2
+    peer.ask(2 * BATCH)
+    assert peer.ask(1) == Refusal(4, "voucher-due")
+    (proposal,) = peer.checkpoint()
+    peer.vouch(proposal)
+    world.service.sessions.max_bytes = 10
+    assert peer.ask(1) == Refusal(4, "memory-full")
+    world.service.sessions.max_bytes = 1 << 20
+    peer.ask(1)
+
+
+def test_an_input_outside_the_circuits_range_says_nothing_more(world: World) -> None:
+    peer = world.client()
+    peer.connect()
+    (answer,) = peer.say(Records(0, BATCH, np.full(BATCH * FEATURES, 4711, dtype="<i8").tobytes()))
+    assert answer == Refusal(0, "input-out-of-range")
+
+
+def test_one_checkpoint_waits_for_its_voucher_and_an_empty_one_is_not_made(world: World) -> None:
+    peer = world.client()
+    peer.connect()
+    assert peer.checkpoint() == []
+    peer.ask(1)
+    assert len(peer.checkpoint()) == 1
+    peer.ask(1)
+    assert peer.checkpoint() == []
+
+
+def test_what_no_end_sends_is_refused() -> None:
+    for junk in (
+        b"",
+        b"\x00",
+        b"\x63",
+        b"\x01" + bytes(3),
+        b"\x04" + bytes(50),
+        b"\x05" + bytes(9),
+        b"\x07\xff",
+    ):
+        with pytest.raises(ProtocolError):
+            parse_message(junk)
