@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 from websockets.sync.server import serve
 
 from proofward.chain.pallets import sessions
+from proofward.cli import app
+from proofward.client.aio import AsyncClient
 from proofward.client.session import Session, SessionError
 from proofward.client.sessions import (
     SessionOrder,
@@ -180,3 +185,70 @@ def test_the_files_of_a_session_are_the_owners_alone(stage: Scene, tmp_path: Pat
     found = list(folder.glob("*.json")) + list(folder.glob("*.inputs"))
     assert found
     assert all(path.stat().st_mode & 0o077 == 0 for path in found)
+
+
+def test_the_command_line_answers_a_table_and_goes_on_and_audits(stage: Scene, tmp_path: Path) -> None:
+    table, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    names = ",".join(feature.name for feature in compiled(stage).manifest.input.features or ()) or None
+    rows = [",".join(f"{value:.4f}" for value in row) for row in RECORDS[:70]]
+    table.write_text("\n".join([*([names] if names else []), *rows]) + "\n")
+
+    def call(*arguments: str) -> Any:
+        common = ("--chain", stage.chain.url, "--json")
+        state = {"PROOFWARD_STATE": str(stage.client.state)}
+        result = CliRunner().invoke(app, ["session", *arguments, *common], env=state)
+        assert result.exit_code == 0, (result.stdout, result.stderr, result.exception)
+        return json.loads(result.stdout)
+
+    run = (
+        "run", "0x" + stage.model.hex(), "--input", str(table), "--out", str(out), "--sample", "20",
+        "--artifact", str(stage.artifact), "--signer", "//Charlie", "--dev",
+    )  # fmt: skip
+    report = call(*run)
+    assert (report["rows"], report["vouched"], report["cost"]) == (70, True, 70 * PRICE)
+    name = report["sessions"][0]
+    lines = out.read_text().splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == [str(row) for row in range(70)]
+    again = call(*run)
+    assert (again["rows"], again["cost"], again["sessions"]) == (0, 0, [])
+    assert out.read_text().splitlines() == lines
+    assert name in {entry["session"] for entry in call("list")}
+    stage.finished(bytes.fromhex(name[2:]), 70)
+    found = call("audit", name)
+    assert (found["committed"], found["end"]) == (70, "settled")
+    assert all(window["ours"] and not window["unproved"] for window in found["windows"])
+    assert 0 < found["unseen"]["1 page"] < 1
+
+
+def test_the_other_verbs_and_asyncio(stage: Scene) -> None:
+    def call(*arguments: str, code: int = 0) -> Any:
+        state = {"PROOFWARD_STATE": str(stage.client.state)}
+        result = CliRunner().invoke(
+            app, ["session", *arguments, "--chain", stage.chain.url, "--json"], env=state
+        )
+        assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+        return json.loads(result.stdout)
+
+    model, signer = "0x" + stage.model.hex(), ("--signer", "//Charlie")
+    assert call("allow", model, "--price", "0.0000002", "--signer", "//Bob")["price"] == 200_000
+    opened = call("open", model, "--artifact", str(stage.artifact), "--sample", "10", "--dev", *signer)
+    name = opened["id"]
+
+    async def ask() -> list[int]:
+        async def records() -> AsyncIterator[np.ndarray]:
+            for record in RECORDS[:20]:
+                yield record
+
+        options = {"resume": name}
+        async with AsyncClient(stage.client).session(stage.model, **options) as session:
+            found = [answer.index async for answer in session.stream(records())]
+            return [*found, (await session.infer(RECORDS[20])).index]
+
+    assert asyncio.run(ask()) == list(range(21))
+    posted = bytes.fromhex(name[2:])
+    stage.until(lambda: (found := sessions.get(stage.rpc, posted)) is not None and found.next > 0)
+    shown = call("show", name)
+    assert shown["records"] > 0
+    assert call("force", name, "0", "0", *signer)["fee"] > 0
+    assert call("settle", name, *signer, code=1)["error"]["code"]
+    assert call("close", name, *signer)["session"] == name
