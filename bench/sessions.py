@@ -26,13 +26,16 @@ from typing import Any
 import numpy as np
 from aiohttp import ClientSession, web
 
-from bench import lanes, models
+from bench import models
 from bench.baseline import EzklBaseline
 from bench.models import Model
 from proofward.chain.pallets import sessions
 from proofward.client.session import Session
 from proofward.client.sessions import SessionOrder
 from proofward.devnet.chains import Devnet
+from proofward.zkml import Evaluation, compile_model
+from proofward.zkml.quantiser import AffineQuantiser
+from proofward_demo.data import train
 from tests.e2e.session_scene import Scene, free_port, scene
 
 FRAME = 128
@@ -49,11 +52,21 @@ def bench(seconds: float, shares: list[float], ezkl: bool, out: Path) -> None:
     """Measure, print, and write the report."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = models.mlp()
-        artifact = lanes.compiled(model, folder / "models", 16)
-        records = lanes.held_out(model, artifact)
+        model = next(one for one in train() if one.kind == "mlp")
+        artifact = compile_model(
+            model.onnx,
+            model.calibration,
+            folder / "models" / "mlp",
+            name="mlp",
+            lane="groth16",
+            evaluation=Evaluation(model.records, model.truth),
+            batch=16,
+        )
+        quantiser = artifact.manifest.input.quantiser
+        assert isinstance(quantiser, AffineQuantiser)
+        records = model.records[quantiser.taken(model.records)]
         report: dict[str, Any] = {"cores": os.cpu_count(), "frame": FRAME, "seconds": seconds, "runs": []}
-        with Devnet() as chain, scene(chain, artifact, folder) as stage:
+        with Devnet() as chain, scene(chain, artifact, folder, 8) as stage:
             for share in shares:
                 report["runs"].append(_run(stage, records, seconds, share))
                 _say(report["runs"][-1])
@@ -62,7 +75,7 @@ def bench(seconds: float, shares: list[float], ezkl: bool, out: Path) -> None:
         report["onnxruntime"] = asyncio.run(_plain(model.onnx, records, min(seconds, 10)))
         _say(report["onnxruntime"])
         if ezkl:
-            report["ezkl"] = _ezkl(model, records)
+            report["ezkl"] = _ezkl(models.mlp(), records)
             _say(report["ezkl"])
         best = report["runs"][0]["committed_a_second"]
         report["ratios"] = {"to onnxruntime": best / report["onnxruntime"]["a_second"]}
@@ -234,7 +247,7 @@ async def _plain(onnx: bytes, records: np.ndarray, seconds: float) -> dict[str, 
 
 
 def _ezkl(model: Model, records: np.ndarray) -> dict[str, float]:
-    """ezkl's prove, one record after the other."""
+    """ezkl's prove of a network of the same shape, one record after the other."""
     with EzklBaseline(model) as baseline:
         started = time.perf_counter()
         for record in records[:EZKL_PROOFS]:

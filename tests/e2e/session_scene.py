@@ -34,7 +34,7 @@ price = {price}
 capacity = 8
 most_sampled_percent = 50.0
 least_window_blocks = 5
-checkpoint_blocks = 2
+checkpoint_blocks = {blocks}
 """
 
 
@@ -127,8 +127,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def scene(chain: Devnet, artifact: Artifact, folder: Path) -> Iterator[Scene]:
-    """Publish the model, open it to sessions, and start a worker that offers them."""
+def scene(chain: Devnet, artifact: Artifact, folder: Path, blocks: int = 2) -> Iterator[Scene]:
+    """Publish the model, open it to sessions, and start a worker that offers them; `blocks`: of a window."""
     port = free_port()
     worker = None
     with (
@@ -150,7 +150,7 @@ def scene(chain: Devnet, artifact: Artifact, folder: Path) -> Iterator[Scene]:
         rpc.submit(sessions.allow(model, PRICE // 2), publisher)
         worker = Worker(
             "w", WORKER, folder / "worker", Path(sockets), chain.url, artifact.path.parent, PUBLISHER,
-            endpoint=f"http://127.0.0.1:{port}", port=port, more=_MORE.format(price=PRICE),
+            endpoint=f"http://127.0.0.1:{port}", port=port, more=_MORE.format(price=PRICE, blocks=blocks),
         )  # fmt: skip
         worker.start()
         account = bytes(accounts.dev_keypair(WORKER).public_key)
