@@ -270,7 +270,8 @@ fn faults_of_a_proof() {
 			change(&mut pages[0]);
 			pages
 		};
-		let table: &[(&str, fn(&mut Proved))] = &[
+		type Row = (&'static str, fn(&mut Proved));
+		let table: &[Row] = &[
 			("another input", |page| page.input_commitment = H256::zero()),
 			("another output", |page| page.output_commitment = H256::zero()),
 			("a path too short", |page| {
