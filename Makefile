@@ -75,8 +75,8 @@ chain: devnet/node_modules/.ready ## rebuild runtime and raw spec from source; f
 contracts: $(VENV)/.ready contracts/node_modules/.ready ## rebuild the lanes' verifiers from source; fails if they differ from the committed ones
 	@$(BIN)/python contracts/build.py --check
 
-sim: ## simulate the market on the real runtime, honest and hostile, for 10,000 blocks; fails if a rule is broken
-	cd chain && SKIP_WASM_BUILD=1 cargo run --locked --quiet -p proofward-simulation
+sim: ## simulate the market on the real runtime, honest and hostile, for 10,000 blocks (first an optimised build, some 20 minutes); fails if a rule is broken
+	cd chain && SKIP_WASM_BUILD=1 cargo run --locked --profile weights -p proofward-simulation
 
 weights: ## measure the pallets' weights and write weights.rs
 	bash chain/weights.sh
