@@ -10,7 +10,7 @@ from proofward.attestation.errors import AttestationError
 from proofward.attestation.roots import PRODUCTION_ROOTS, TrustRoot
 from proofward.attestation.verify import TcbPolicy, verify_quote
 from proofward.check import Check
-from proofward.protocol import Level, sha256, worker_report_data
+from proofward.protocol import Level, ProtocolError, sha256, worker_report_data
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +50,11 @@ def verify_worker(
         verified = verify_quote(quote, collateral, now=now, roots=roots, policy=policy)
     except AttestationError as error:
         return [*checks, Check("quote", False, str(error))]
-    binding = worker_report_data(
-        genesis=genesis,
-        account=record.account,
-        hpke_key=record.hpke_key,
-        receipt_key=record.receipt_key,
-        epoch=record.epoch,
-        block_hash=block_hash,
-    )
     checks += [
         Check("quote", True, f"signed under {verified.root.name}"),
         Check("tcb", True, ", ".join((verified.tcb_status, *verified.advisory_ids))),
         _level(verified.level, record.level),
-        _same("report_data (chain, account, keys, epoch, block)", verified.quote.report_data, binding),
+        _binding(verified.quote.report_data, record, genesis, block_hash),
         _same("measurement", verified.quote.measurement, record.measurement),
     ]
     if measurements is not None:
@@ -75,6 +67,22 @@ def verify_worker(
             )
         )
     return checks
+
+
+def _binding(found: bytes, record: WorkerRecord, genesis: bytes, block_hash: bytes) -> Check:
+    name = "report_data (chain, account, keys, epoch, block)"
+    try:
+        binding = worker_report_data(
+            genesis=genesis,
+            account=record.account,
+            hpke_key=record.hpke_key,
+            receipt_key=record.receipt_key,
+            epoch=record.epoch,
+            block_hash=block_hash,
+        )
+    except ProtocolError as error:  # a key of no known length binds nothing
+        return Check(name, False, error.message)
+    return _same(name, found, binding)
 
 
 def _level(found: Level, recorded: Level) -> Check:

@@ -73,6 +73,7 @@ FAULTS: list[tuple[str, Callable[[Bundle], Bundle], str]] = [
     ("proof-cut", lambda b: _change(b, "result", proof=b.result.proof[:-1]), "proof"),
     ("other-input", lambda b: _change(b, "job", input_commitment=sha256(b"x")), "proof"),
     ("other-output", lambda b: _change(b, "result", output_commitment=sha256(b"x")), "proof"),
+    ("key-of-no-known-length", lambda b: _change(b, "worker", hpke_key=b"short"), "binding"),
     ("other-job", lambda b: _change(b, "job", id=sha256(b"x")), "receipt"),
     ("other-worker", lambda b: _change(b, "result", worker=sha256(b"x")), "receipt"),
     ("other-sealed-output", lambda b: _change(b, "result", sealed_output=b"x"), "receipt"),
