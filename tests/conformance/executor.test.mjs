@@ -54,20 +54,25 @@ const effective = (changes) => sorted(changes).filter(([key, value]) => value !=
 // parent 32 bytes, number 1 byte, then the state root, which neither executor is asked for
 const withoutStateRoot = (header) => header.slice(0, 2 + 66) + header.slice(2 + 66 + 64)
 
+const TIME = 1_790_000_000_000
+const little = (value, width) => new Uint8Array(new BigUint64Array([BigInt(value)]).buffer).slice(0, width)
+// DigestItem::PreRuntime of Aura: the slot that the time is in.
+const slot = () => {
+  const length = Buffer.from(ours([['AuraApi_slot_duration', ['0x']]]).result.slice(2), 'hex').readBigUInt64LE()
+  return new Uint8Array([0x06, ...Buffer.from('aura'), 8 << 2, ...little(BigInt(TIME) / length, 8)])
+}
 const draft = encodeHeader({
   parentHash: genesis.hash,
   number: 1,
   stateRoot: UNKNOWN_ROOT,
   extrinsicsRoot: UNKNOWN_ROOT,
+  logs: [slot()],
 })
 // Timestamp.set (pallet 1, call 0) as a bare extrinsic; the time is a compact integer of six bytes.
-const timestamp = (time) => {
-  const bytes = new Uint8Array(new BigUint64Array([BigInt(time)]).buffer).slice(0, 6)
-  return u8aToHex(new Uint8Array([0x28, 0x05, 0x01, 0x00, 0x0b, ...bytes]))
-}
+const timestamp = (time) => u8aToHex(new Uint8Array([0x28, 0x05, 0x01, 0x00, 0x0b, ...little(time, 6)]))
 const BLOCK = [
   ['Core_initialize_block', [draft]],
-  ['BlockBuilder_apply_extrinsic', [timestamp(1_790_000_000_000)]],
+  ['BlockBuilder_apply_extrinsic', [timestamp(TIME)]],
   ['BlockBuilder_finalize_block', ['0x']],
 ]
 
