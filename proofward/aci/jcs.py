@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import rfc8785
@@ -12,9 +13,10 @@ from proofward.aci.errors import AciError
 from proofward.protocol import sha256
 
 MAX_DEPTH = 64
-"""Of arrays and objects in each other; the parser's own limit is the interpreter's stack."""
+"""Of arrays and objects in each other."""
 MAX_DOCUMENT = 1 << 20
 """Bytes of a report, receipt or session."""
+_MARKS = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
 
 
 def loads(data: bytes, *, limit: int = MAX_DOCUMENT) -> Any:
@@ -25,11 +27,11 @@ def loads(data: bytes, *, limit: int = MAX_DOCUMENT) -> Any:
     """
     if len(data) > limit:
         raise AciError(f"it has {len(data)} bytes, above {limit}", code="invalid-request-error")
+    _require_shallow(data)
     try:
         value = json.loads(
             data.decode("utf-8"), object_pairs_hook=_object, parse_float=_float, parse_constant=_constant
         )
-        _shallow(value, MAX_DEPTH)
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except AciError:
         raise
@@ -75,9 +77,18 @@ def _constant(_text: str) -> float:
     raise AciError("NaN and Infinity are no JSON", code="invalid-request-error")
 
 
-def _shallow(value: Any, left: int) -> None:
-    if isinstance(value, dict | list):
-        if not left:
-            raise AciError(f"it nests deeper than {MAX_DEPTH}", code="invalid-request-error")
-        for one in value.values() if isinstance(value, dict) else value:
-            _shallow(one, left - 1)
+def _require_shallow(data: bytes) -> None:
+    """Before it is parsed: the parser goes down as far as the interpreter's limit, which some packages raise
+    beyond the stack, and then it ends the process.
+    """
+    depth, quoted = 0, False
+    for mark in _MARKS.finditer(data):
+        match mark.group():
+            case b'"':
+                quoted = not quoted
+            case b"[" | b"{" if not quoted:
+                depth += 1
+                if depth > MAX_DEPTH:
+                    raise AciError(f"it is nested beyond {MAX_DEPTH}", code="invalid-request-error")
+            case b"]" | b"}" if not quoted:
+                depth -= 1

@@ -154,6 +154,8 @@ AMBIGUOUS = {
     "no UTF-8": b'{"a":"\xff"}',
     "too deep": b"[" * 100 + b"]" * 100,
     "deeper than the stack": b"[" * 100_000,
+    "objects deeper than the stack": b'{"a":' * 100_000,
+    "deep behind a quote in a string": b'{"\\"":' + b"[" * 100_000,
     "two texts": b"{}{}",
 }
 
@@ -162,6 +164,10 @@ AMBIGUOUS = {
 def test_json_that_parsers_read_differently_is_refused(fault: str) -> None:
     with pytest.raises(AciError, match="invalid-request-error"):
         jcs.loads(AMBIGUOUS[fault])
+
+
+def test_brackets_in_strings_are_no_nesting() -> None:
+    assert jcs.loads(b'["' + b"[" * 200 + b'\\"{", "\\\\", []]') == ["[" * 200 + '"{', "\\", []]
 
 
 def chat(*contents: Any) -> dict[str, Any]:
