@@ -70,6 +70,6 @@ def genesis_authorities(spec: Path) -> Authorities | None:
         voters = read_voters(reader)
         if reader.left():
             raise ValueError("bytes are left behind its authorities")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadProof(f"{spec} is not a chain's raw spec: {error}") from None
     return Authorities(voters)
