@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+# First of all that import py_ecc: it puts back the recursion limit, which py_ecc raises beyond the C stack.
+import proofward.zkml.ezkl.curve  # noqa: F401
 from tests.evidence import artifact, evidence
 
 __all__ = ["artifact", "evidence"]
