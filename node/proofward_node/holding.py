@@ -7,7 +7,6 @@ breaker, survives restarts, and is taken away by `worker resume` alone. A file t
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from proofward.files import write_whole
 from proofward_node.journal import Journal, State
 from proofward_node.reasons import Code, Reason
 
@@ -64,17 +64,7 @@ def read(path: Path) -> Hold | None:
 
 def write(path: Path, hold: Hold) -> None:
     """Put a hold into the file, in one step that survives a loss of power. Raises OSError."""
-    beside = path.with_name(f"{path.name}.new")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-        json.dump(asdict(hold), file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(path, json.dumps(asdict(hold)).encode())
 
 
 class _Claims(Protocol):

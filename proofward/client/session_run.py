@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from proofward.client.sessions import (
     session_store,
 )
 from proofward.errors import NotFound, Refused
+from proofward.files import write_whole
 from proofward.zkml import PublicArtifact
 
 Floats = NDArray[np.float64]
@@ -141,9 +141,7 @@ def _begin(
     if not left:
         return None, done
     name = open_session(client, model, replace(order, records=max(left, 1)), artifact).id
-    temporary = beside.with_name(f".{beside.name}.new")
-    temporary.write_text(json.dumps({"session": name.hex(), "first": done}))
-    os.replace(temporary, beside)
+    write_whole(beside, json.dumps({"session": name.hex(), "first": done}).encode(), mode=0o666)
     return name, done
 
 

@@ -6,8 +6,6 @@ sent.
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofward.client.store import Hash, chain_folder
 from proofward.errors import NotFound, Refused
+from proofward.files import write_whole
 
 Integers = NDArray[np.int64]
 _MAX_BYTES = 64 * 1024
@@ -62,7 +61,7 @@ class SessionStore:
 
     def save(self, record: SessionSecrets) -> None:
         """Write a session's secrets; they are on the disk when this returns."""
-        _replace(self._path(record.session, "json"), record.model_dump_json().encode())
+        write_whole(self._path(record.session, "json"), record.model_dump_json().encode())
 
     def load(self, session: bytes) -> SessionSecrets:
         """The secrets of a session. Raises NotFound, Refused."""
@@ -107,7 +106,7 @@ class InputLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         if not path.exists():
-            _replace(path, bytes(_HEADER))
+            write_whole(path, bytes(_HEADER))
         self._file = path.open("ab")
 
     def append(self, rows: Integers) -> None:
@@ -126,23 +125,9 @@ class InputLog:
     def keep(self, base: int, rows: Integers) -> None:
         """Hold these rows and no others: what came before is vouched for."""
         self._file.close()
-        _replace(self._path, base.to_bytes(_HEADER, "little") + rows.astype("<i8").tobytes())
+        write_whole(self._path, base.to_bytes(_HEADER, "little") + rows.astype("<i8").tobytes())
         self._file = self._path.open("ab")
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -7,13 +7,13 @@ are 0600 in a 0700 directory, written whole or not at all.
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofward.errors import NotFound, Refused
+from proofward.files import write_whole
 
 _MAX_BYTES = 64 * 1024
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -74,22 +74,7 @@ class JobStore:
         path = self._path(record.job)
         if path.exists() and self.load(bytes.fromhex(record.job)) != record:
             raise Refused(f"the secrets of job 0x{record.job} exist already at {path}; they are not replaced")
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(record.model_dump_json())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(path, record.model_dump_json().encode())
 
     def load(self, job: bytes) -> JobSecrets:
         """The secrets of a job. Raises NotFound, or Refused for a file that is damaged or of another

@@ -6,14 +6,13 @@ cannot show by itself is that the chain holds it; pin the genesis hash, or verif
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from proofward.errors import ProofwardError
+from proofward.files import write_whole
 
 MAX_BUNDLE_BYTES = 96 << 20
 
@@ -192,10 +191,7 @@ def load_bundle(path: Path) -> Bundle:
 
 def save_bundle(bundle: Bundle, path: Path) -> None:
     """Write a bundle whole or not at all. Raises BundleError."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        temporary.write_text(bundle.model_dump_json(indent=1), encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, bundle.model_dump_json(indent=1).encode(), mode=0o666)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BundleError(f"cannot write bundle {path}: {error.strerror}") from error

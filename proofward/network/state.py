@@ -12,11 +12,11 @@ NAME/log          what it said
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from proofward.files import write_whole
 from proofward.network.errors import NetworkError
 
 FORMAT: Final = "proofward/network/v1"
@@ -98,13 +98,7 @@ class Network:
             "parted": self.parted,
             "nodes": [asdict(node) for node in self.nodes],
         }
-        path = self.folder / "network.json"
-        temporary = path.with_name(".network.json.new")
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(self.folder / "network.json", json.dumps(value, indent=1).encode(), mode=0o666)
 
 
 def load(folder: Path) -> Network:
