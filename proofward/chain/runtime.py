@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import xxhash
 
 from proofward.chain.errors import DispatchError, MetadataError
 from proofward.chain.extrinsic import Extrinsic, read_extrinsic
 from proofward.chain.metadata import Pallet, Reader, StorageItem, Type, read_metadata
 from proofward.chain.values import Call, Values
-
-
-def twox(data: bytes, bits: int) -> bytes:
-    """Substrate's twox hash: XXH64 with the seeds 0, 1, ... one after the other."""
-    return b"".join(
-        xxhash.xxh64_intdigest(data, seed=seed).to_bytes(8, "little") for seed in range(bits // 64)
-    )
-
-
-def _blake2(data: bytes, bits: int) -> bytes:
-    return hashlib.blake2b(data, digest_size=bits // 8).digest()
-
+from proofward.consensus.keys import blake2, twox, value_key
 
 _HASHERS: dict[str, tuple[Callable[[bytes], bytes], int, bool]] = {
-    "Blake2_128": (lambda key: _blake2(key, 128), 16, False),
-    "Blake2_256": (lambda key: _blake2(key, 256), 32, False),
-    "Blake2_128Concat": (lambda key: _blake2(key, 128) + key, 16, True),
+    "Blake2_128": (lambda key: blake2(key, 128), 16, False),
+    "Blake2_256": (lambda key: blake2(key, 256), 32, False),
+    "Blake2_128Concat": (lambda key: blake2(key, 128) + key, 16, True),
     "Twox128": (lambda key: twox(key, 128), 16, False),
     "Twox256": (lambda key: twox(key, 256), 32, False),
     "Twox64Concat": (lambda key: twox(key, 64) + key, 8, True),
@@ -87,7 +73,7 @@ class Runtime:
     def storage_key(self, pallet: str, name: str, *keys: Any) -> bytes:
         """The key of a storage item; of a map, with fewer keys, the prefix of all entries below them."""
         item = self.item(pallet, name)
-        data = twox(self.pallet(pallet).prefix.encode(), 128) + twox(name.encode(), 128)
+        data = value_key(self.pallet(pallet).prefix, name)
         if len(keys) > len(item.hashers):
             raise MetadataError(f"{pallet}.{name} takes {len(item.hashers)} keys, not {len(keys)}")
         for hasher, kind, key in zip(item.hashers, self._key_types(item), keys, strict=False):

@@ -6,7 +6,8 @@ from proofward.consensus.authorities import Authorities, Change, follow, genesis
 from proofward.consensus.errors import BadProof
 from proofward.consensus.grandpa import check_justification
 from proofward.consensus.header import Header, decode_header
-from proofward.consensus.trie import StorageProof, map_key, value_key
+from proofward.consensus.keys import map_key, value_key
+from proofward.consensus.trie import StorageProof
 
 __all__ = [
     "Authorities",

@@ -4,19 +4,16 @@ it finalised (as polkadot-sdk's warp proofs have it).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from proofward.consensus.errors import BadProof
 from proofward.consensus.grandpa import check_justification
 from proofward.consensus.header import Voters, decode_header, read_voters
-from proofward.consensus.trie import value_key
+from proofward.consensus.keys import value_key
+from proofward.consensus.spec import raw_spec
 from proofward.protocol.scale import Reader
-
-MAX_SPEC: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +52,16 @@ def genesis_authorities(spec: Path) -> Authorities | None:
 
     Raises BadProof for a file that is no raw spec.
     """
+    stored = raw_spec(spec)["genesis"]["raw"]["top"].get("0x" + value_key("Grandpa", "Authorities").hex())
+    if stored is None:
+        return None
     try:
-        with spec.open("rb") as file:
-            text = file.read(MAX_SPEC + 1)
-        if len(text) > MAX_SPEC:
-            raise ValueError(f"it is larger than {MAX_SPEC} bytes")
-        state = json.loads(text)["genesis"]["raw"]["top"]
-        stored = state.get("0x" + value_key("Grandpa", "Authorities").hex())
-        if stored is None:
-            return None
-        reader = Reader(bytes.fromhex(stored[2:]))
+        reader = Reader(bytes.fromhex(stored.removeprefix("0x")))
         if reader.left() == 1:  # an empty list: no authority was ever named
             return None
         voters = read_voters(reader)
         if reader.left():
             raise ValueError("bytes are left behind its authorities")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, AttributeError) as error:
         raise BadProof(f"{spec} is not a chain's raw spec: {error}") from None
     return Authorities(voters)

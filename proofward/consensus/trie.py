@@ -6,12 +6,9 @@ the proofs are those of `state_getReadProof`.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal
-
-import xxhash
+from typing import Final
 
 from proofward.consensus.errors import BadProof
 from proofward.protocol import blake2_256
@@ -20,28 +17,6 @@ from proofward.protocol.scale import Reader
 MAX_NODES: Final = 4_096
 MAX_NODE: Final = 4 << 20
 _MAX_NIBBLES: Final = 1_024
-Hasher = Literal["blake2_128_concat", "twox_64_concat", "identity"]
-
-
-def value_key(pallet: str, item: str) -> bytes:
-    """The storage key of a pallet's value, or the prefix of its map."""
-    return b"".join(
-        xxhash.xxh64_intdigest(part.encode(), seed=seed).to_bytes(8, "little")
-        for part in (pallet, item)
-        for seed in (0, 1)
-    )
-
-
-def map_key(pallet: str, item: str, key: bytes, hasher: Hasher = "blake2_128_concat") -> bytes:
-    """The storage key of a map's entry."""
-    match hasher:
-        case "blake2_128_concat":
-            hashed = hashlib.blake2b(key, digest_size=16).digest()
-        case "twox_64_concat":
-            hashed = xxhash.xxh64_intdigest(key, seed=0).to_bytes(8, "little")
-        case "identity":
-            hashed = b""
-    return value_key(pallet, item) + hashed + key
 
 
 @dataclass(frozen=True, slots=True)

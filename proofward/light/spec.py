@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from proofward.chain.runtime import twox
+from proofward.consensus import BadProof
+from proofward.consensus.keys import twox
+from proofward.consensus.spec import raw_spec
 from proofward.light.errors import LightError
 
-MAX_SPEC_BYTES: Final = 64 << 20
 MAX_BOOT_NODES: Final = 64
 CHECKPOINT: Final = "proofwardCheckpoint"
 """Key among the spec's properties: nodes and smoldot pass over it."""
@@ -71,17 +72,9 @@ def read_spec(path: Path, *, boot_nodes: tuple[str, ...] = ()) -> LightSpec:
 def load(path: Path) -> dict[str, Any]:
     """A raw spec's JSON. Raises LightError."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SPEC_BYTES + 1)
-        if len(data) > MAX_SPEC_BYTES:
-            raise ValueError(f"it is larger than {MAX_SPEC_BYTES} bytes")
-        spec = json.loads(data)
-        if not isinstance(spec, dict) or not isinstance(spec["genesis"]["raw"]["top"], dict):
-            raise ValueError("it is no raw spec")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise LightError(f"the chain spec {path} cannot be used: {reason}", code="bad-spec") from error
-    return spec
+        return raw_spec(path)
+    except BadProof as error:
+        raise LightError(error.message, code="bad-spec") from error
 
 
 def with_checkpoint(spec: dict[str, Any], checkpoint: Checkpoint) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from proofward.chain.accounts import AccountError, account, ss58
 from proofward.chain.errors import MetadataError, RpcError, invalid_extrinsic
 from proofward.chain.extrinsic import mortal_era
 from proofward.chain.metadata import Reader, read_metadata
-from proofward.chain.runtime import twox
+from proofward.consensus.keys import twox
 from proofward.protocol.scale import compact
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proofward.chain.runtime import twox
+from proofward.consensus.keys import twox
 from proofward.devnet.chains import SPEC
 from proofward.light.errors import LightError
 from proofward.light.spec import Checkpoint, load, read_spec, with_checkpoint

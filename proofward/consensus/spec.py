@@ -1,0 +1,27 @@
+"""A chain's raw spec, as its reader has it from somebody he trusts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from proofward.consensus.errors import BadProof
+
+MAX_SPEC: Final = 64 << 20
+
+
+def raw_spec(path: Path) -> dict[str, Any]:
+    """A raw spec's JSON, whose `genesis.raw.top` is an object. Raises BadProof."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SPEC + 1)
+        if len(data) > MAX_SPEC:
+            raise ValueError(f"it is larger than {MAX_SPEC} bytes")
+        spec = json.loads(data)
+        if not isinstance(spec, dict) or not isinstance(spec["genesis"]["raw"]["top"], dict):
+            raise ValueError("it is no raw spec")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadProof(f"the chain's raw spec {path} cannot be used: {reason}") from error
+    return spec
