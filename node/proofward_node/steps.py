@@ -68,6 +68,12 @@ _CLAIM_CODES = {
     "LevelTooLow": Code.LEVEL,
     "DeadlinePassed": Code.DEADLINE,
 }
+#: How a result ends unpaid, by the verdict's event: the log's name of it, the reason, the outcome.
+_UNPAID = {
+    "Rejected": ("proof-rejected", Code.REJECTED, "rejected"),
+    "FaultyProof": ("faulty-proof", Code.FAULTY_PROOF, "faulty-proof"),
+    "NoVerdict": ("no-verdict", Code.NO_VERDICT, "no-verdict"),
+}
 #: An outcome after which a later process may try the job again.
 HANDED_BACK = "handed-back"
 
@@ -381,21 +387,12 @@ class Steps:
             return self._give_back(entry.job, f"refused:{sent.error}")
         if sent.event("Jobs", "Accepted") is not None:
             return self._finish(entry.job, "accepted")
-        rejected = sent.event("Jobs", "Rejected")
-        if rejected is not None:
-            log.error("proof-rejected", reason=str(rejected.fields.get("reason")), block=sent.block)
-            self._note(entry.job, Code.REJECTED, f"{rejected.fields.get('reason')} in block {sent.block}")
-            return self._finish(entry.job, "rejected")
-        faulty = sent.event("Jobs", "FaultyProof")
-        if faulty is not None:
-            log.error("faulty-proof", reason=str(faulty.fields.get("reason")), block=sent.block)
-            self._note(entry.job, Code.FAULTY_PROOF, f"{faulty.fields.get('reason')} in block {sent.block}")
-            return self._finish(entry.job, "faulty-proof")
-        undecided = sent.event("Jobs", "NoVerdict")
-        if undecided is not None:
-            log.error("no-verdict", reason=str(undecided.fields.get("reason")), block=sent.block)
-            self._note(entry.job, Code.NO_VERDICT, f"{undecided.fields.get('reason')} in block {sent.block}")
-            return self._finish(entry.job, "no-verdict")
+        for event, (told, code, outcome) in _UNPAID.items():
+            if (found := sent.event("Jobs", event)) is not None:
+                reason = found.fields.get("reason")
+                log.error(told, reason=str(reason), block=sent.block)
+                self._note(entry.job, code, f"{reason} in block {sent.block}")
+                return self._finish(entry.job, outcome)
         return self._lost(entry, record)
 
     async def _release(self, entry: Entry, record: JobRecord) -> bool:
