@@ -27,6 +27,7 @@ from proofward.client.sessions import (
     open_session,
     session_store,
 )
+from proofward.client.sessions import session as running
 from proofward.errors import NotFound, Refused
 from proofward.files import write_whole
 from proofward.zkml import PublicArtifact
@@ -105,7 +106,7 @@ def run_table(
         session.close(0.0)
         writer.close()
     if vouched:
-        beside.write_text(json.dumps({"session": name.hex(), "first": first, "done": True}))
+        _note(beside, {"session": name.hex(), "first": first, "done": True})
     cost = (writer.rows - first) * price
     return RunReport((name,), writer.rows - resumed, resumed, vouched, time.monotonic() - started, cost)
 
@@ -134,15 +135,20 @@ def _begin(
         if not told.get("done"):
             try:
                 session_store(client).load(name)
-                connect_session(client, name, artifact=artifact).close(0.0)
+                running(client, name)
                 return name, int(told["first"])
             except NotFound:
                 pass  # it ended: what was answered is in the file, the rest is asked in a new one
     if not left:
         return None, done
     name = open_session(client, model, replace(order, records=max(left, 1)), artifact).id
-    write_whole(beside, json.dumps({"session": name.hex(), "first": done}).encode(), mode=0o666)
+    _note(beside, {"session": name.hex(), "first": done})
     return name, done
+
+
+def _note(beside: Path, told: dict[str, object]) -> None:
+    """What the next run of the same goes by; it is never found half written."""
+    write_whole(beside, json.dumps(told).encode(), mode=0o666)
 
 
 def _whole_rows(out: Path, beside: Path) -> int:
