@@ -9,13 +9,14 @@ use polkadot_sdk::{
 		traits::{OnFinalize, OnInitialize},
 	},
 	frame_system,
+	sp_consensus_aura::AURA_ENGINE_ID,
 	sp_core::H256,
 	sp_io::{hashing::blake2_256, TestExternalities},
 	sp_runtime::{
 		generic::Era,
 		traits::{DispatchTransaction, TransactionExtension},
 		transaction_validity::{InvalidTransaction, TransactionValidityError},
-		BuildStorage, Digest, DispatchError,
+		BuildStorage, Digest, DigestItem, DispatchError,
 	},
 	*,
 };
@@ -25,7 +26,7 @@ use proofward_runtime::{
 	TransactionPayment, TxExtension, Workers,
 };
 
-/// Milliseconds since the Unix epoch of block 0, and from block to block.
+/// Milliseconds since the Unix epoch of block 0, and from block to block: one of development's slots.
 const GENESIS_TIME: u64 = 1_790_000_000_000;
 const BLOCK_TIME: u64 = 1_000;
 /// Bytes of a signed extrinsic besides its call: signature, address, extensions.
@@ -53,11 +54,12 @@ pub fn genesis(balances: impl IntoIterator<Item = (AccountId, Balance)>) -> Test
 
 /// Begins block `number`.
 pub fn begin(number: u32) {
+	let time = GENESIS_TIME + BLOCK_TIME * u64::from(number);
+	let slot = DigestItem::PreRuntime(AURA_ENGINE_ID, (time / BLOCK_TIME).encode());
 	System::reset_events();
-	System::initialize(&number, &hash(number - 1), &Digest::default());
+	System::initialize(&number, &hash(number - 1), &Digest { logs: vec![slot] });
 	AllPalletsWithSystem::on_initialize(number);
-	Timestamp::set(RuntimeOrigin::none(), GENESIS_TIME + BLOCK_TIME * u64::from(number))
-		.expect("time goes on");
+	Timestamp::set(RuntimeOrigin::none(), time).expect("time goes on");
 }
 
 /// Ends the block that was begun.
