@@ -98,7 +98,7 @@ def own_records(manifest: Manifest, source: Path, truth: str | None) -> HeldOut:
     TableError.
     """
     features, width = manifest.input.features, manifest.input.quantiser.features
-    table = read_table(source)
+    table = read_table(source, truth=truth, classes=manifest.output.labels or ())
     if truth is None and table.columns == width:
         return HeldOut(arrange(table, features, width), None)
     names = None if features is None else [feature.name for feature in features]

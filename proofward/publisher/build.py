@@ -99,7 +99,7 @@ def artifact(
         )
     if calibration is None:
         raise CompileError("compiling needs representative records: give --calibration", code="usage")
-    tables = records(calibration, evaluation, choices, progress, model.features)
+    tables = records(calibration, evaluation, choices, progress, model.features, model.classes)
     return compile_model(
         onnx,
         tables.calibration,
@@ -130,7 +130,7 @@ def dry_run(
     model = read_onnx(source, choices.output)
     for line in model.notes:
         progress(line)
-    tables = records(calibration, evaluation, choices, progress, model.features)
+    tables = records(calibration, evaluation, choices, progress, model.features, model.classes)
     return zkml.dry_run(
         model.onnx,
         tables.calibration,
@@ -183,14 +183,14 @@ def records(
     choices: Choices,
     progress: Progress,
     inputs: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
 ) -> Records:
     """Read calibration and held-out records; a truth column that calibration has too is left out of it.
 
     `inputs` are the model's own names of its features, where it has any: a header is matched by them.
-    Raises
-    TableError.
+    `classes` are its classes' names, as the truth may spell them. Raises TableError.
     """
-    table = read_table(calibration)
+    table = read_table(calibration, truth=choices.truth, classes=classes if choices.truth else ())
     if choices.truth is not None and table.names is not None and choices.truth in table.names:
         table = table.taken([i for i, name in enumerate(table.names) if name != choices.truth])
     features = features_of(table)
@@ -215,7 +215,8 @@ def records(
     if evaluation is None:
         return Records(x, None, features, None)
     names = None if features is None else [feature.name for feature in features]
-    given, truth = split_truth(read_table(evaluation), names, width, choices.truth)
+    held = read_table(evaluation, truth=choices.truth, classes=classes)
+    given, truth = split_truth(held, names, width, choices.truth)
     if choices.ignore_extra and choices.truth is None and truth.columns > 1:
         raise TableError(
             f"{evaluation} has {truth.columns} columns that are no features: name the truth by --truth"
@@ -292,7 +293,7 @@ def setup_request(
     model = read_onnx(source, choices.output)
     for line in model.notes:
         progress(line)
-    tables = records(calibration, evaluation, choices, progress, model.features)
+    tables = records(calibration, evaluation, choices, progress, model.features, model.classes)
     request: dict[str, Any] = {
         "onnx": model.onnx,
         "name": name or source.stem,

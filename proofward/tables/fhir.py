@@ -24,6 +24,8 @@ LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
 CODE = re.compile(r"[0-9]{1,7}-[0-9]")
 MAX_RESOURCES = 1 << 16
+#: A reference's end: the resource's type, its id and where given its version.
+_TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?$")
 FINAL = frozenset({"final", "amended", "corrected"})
 
 #: One result: subject, LOINC code, value (NaN where it is said to be absent), unit, and where it stands.
@@ -48,6 +50,7 @@ def fhir_table(value: Any, name: str, notes: list[str]) -> Table:
     if not results:
         raise TableError(f"{name} holds no Observation; give Observations, or a Bundle that has some")
     subjects = list(dict.fromkeys(result[0] for result in results))
+    _refuse_one_subject_twice(subjects, name)
     codes = list(dict.fromkeys(result[1] for result in results))
     if len(subjects) > 1:
         shown = ", ".join(subject or "without one" for subject in subjects[:8]) + (
@@ -79,6 +82,23 @@ def fhir_table(value: Any, name: str, notes: list[str]) -> Table:
     )  # fmt: skip
 
 
+def _refuse_one_subject_twice(subjects: list[str], name: str) -> None:
+    """Two spellings of one subject would make two records of it, each with half of the results."""
+    if "" in subjects and len(subjects) > 1:
+        raise TableError(
+            f"{name}: some results have a subject and some none; give each its subject, to keep them apart"
+        )
+    plain = {subject: subject.partition("/_history/")[0] for subject in subjects}
+    spelt: dict[str, str] = {}
+    for subject, one in plain.items():
+        same = [other for other in subjects if other != subject and plain[other].endswith(f"/{one}")]
+        if same or spelt.setdefault(one, subject) != subject:
+            other = (same or [spelt[one]])[0]
+            raise TableError(
+                f"{name}: {other} and {subject} may be one subject or two; give each subject one reference"
+            )
+
+
 def _resources(value: Any, name: str) -> tuple[list[tuple[str, Any]], set[str]]:
     """(where, Observation) of each, and the types of the others."""
     listed = value if isinstance(value, list) else [value]
@@ -94,6 +114,11 @@ def _resources(value: Any, name: str) -> tuple[list[tuple[str, Any]], set[str]]:
             isinstance(link, dict) and link.get("relation") == "next" for link in listed[0]["link"]
         ):
             raise TableError(f"{name} is one page of a Bundle that goes on (link next); give it whole")
+        odd = next((one for one in entries if _request(one) not in ("", "POST", "PUT")), None)
+        if odd is not None:
+            raise TableError(
+                f"{name}: an entry of the Bundle is a {_request(odd)[:16]}, which gives no result"
+            )
         listed = [entry.get("resource") if isinstance(entry, dict) else None for entry in entries]
     if len(listed) > MAX_RESOURCES:
         raise TableError(f"{name} has {len(listed)} resources; up to {MAX_RESOURCES} are read")
@@ -112,10 +137,19 @@ def _resources(value: Any, name: str) -> tuple[list[tuple[str, Any]], set[str]]:
     return found, others
 
 
+def _request(entry: Any) -> str:
+    """The HTTP method of a transaction's or a batch's entry."""
+    asked = entry.get("request") if isinstance(entry, dict) else None
+    return str(asked.get("method")) if isinstance(asked, dict) else ""
+
+
 def _checked(resource: dict[str, Any], where: str) -> Any:
     with extras.explained():
         from fhir.resources.observation import Observation
         from fhir.resources.R4B.observation import Observation as ObservationR4B
+    parts = resource.get("component")
+    for part in (resource, *(parts if isinstance(parts, list) else [])):
+        _plain_numbers(part, where)
     try:
         return ObservationR4B.model_validate(resource)
     except ValueError as error:
@@ -125,6 +159,15 @@ def _checked(resource: dict[str, Any], where: str) -> Any:
             pass
         told = _first(error)
     raise TableError(f"{where} is no Observation of FHIR R4B or R5: {told}")
+
+
+def _plain_numbers(part: Any, where: str) -> None:
+    """Numbers must be written as such: `fhir.resources` takes the text "72", and true for 1."""
+    quantity = part.get("valueQuantity") if isinstance(part, dict) else None
+    given = quantity.get("value") if isinstance(quantity, dict) else None
+    whole = part.get("valueInteger") if isinstance(part, dict) else None
+    if any(isinstance(value, (bool, str)) for value in (given, whole)):
+        raise TableError(f"{where}: a value is a text or a truth value; write the number")
 
 
 def _first(error: ValueError) -> str:
@@ -146,7 +189,14 @@ def _observation(resource: Any, where: str) -> Iterator[_Result]:
         raise TableError(
             f"{where}: its subject has no reference; give it one, so that results are kept apart"
         )
+    if resource.focus:
+        raise TableError(f"{where}: the result is about another than its subject (focus); leave it out")
     subject = "" if resource.subject is None else str(resource.subject.reference)
+    kind = _TYPED.search(subject)
+    if subject.startswith("#") or (kind and kind[1] != "Patient"):
+        raise TableError(
+            f"{where}: its subject {subject[:64]} is no Patient with a reference of its own; leave it out"
+        )
     parts = resource.component or []
     if _value_of(resource) is not None or not parts:
         yield (subject, *_result(resource, where))
@@ -173,6 +223,8 @@ def _result(part: Any, where: str) -> tuple[str, float, str, str]:
         if part.dataAbsentReason is None:
             raise TableError(f"{where} has neither a value nor a reason why it has none; leave it out")
         return code, math.nan, "", where
+    if part.dataAbsentReason is not None:
+        raise TableError(f"{where} has a value and a reason why it has none; leave it out")
     if kind == "valueInteger":
         return code, float(part.valueInteger), "", where
     if kind != "valueQuantity":

@@ -8,6 +8,7 @@ import re
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]{1,3})?")
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+POINTS_BETWEEN_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "null", "none", "nil", ".", "-", "--", "missing"})
 
 #: Fields that are no number, no missing value and no name; the first that fits says what it is.

@@ -95,6 +95,7 @@ def split_truth(
             raise TableError(
                 f"{table.source} has no column beside the features; held-out records need the truth too"
             )
+        _refuse_index(table, chosen)
     else:
         if table.columns <= width:
             raise TableError(
@@ -107,6 +108,18 @@ def split_truth(
     answer = table.taken(chosen)
     refuse_missing(answer)
     return table.taken(rest), answer
+
+
+def _refuse_index(table: Table, chosen: Sequence[int]) -> None:
+    """A data frame's index beside the features is no truth."""
+    for i in chosen:
+        counted = table.values[:, i] - np.arange(len(table.values))
+        named = table.names is not None and table.names[i] and not table.names[i].startswith("Unnamed: ")
+        if not named or (len(counted) > 2 and np.unique(counted).tolist() in ([0.0], [1.0])):
+            raise TableError(
+                f"{table.source}, {table.column(i)} counts the records or has no name: it is no truth; "
+                "remove it, or name the truth by --truth"
+            )
 
 
 def refuse_missing(table: Table) -> None:
@@ -186,11 +199,19 @@ def _by_code(table: Table, features: Sequence[FeatureLike] | None, ignore_extra:
 
 def _in_units(table: Table, features: Sequence[FeatureLike], note: Note) -> Table:
     """The table in the model's units, converted where that is arithmetic alone."""
+    known = [f"{feature.name} in {feature.unit}" for feature in features if feature.unit]
     if table.units is None:
+        if known:
+            note(f"{table.source} names no units: its numbers are taken in the model's ({_some(known)})")
         return table
     values = table.values.copy()
     for i, feature in enumerate(features):
         given = table.units[i]
+        if given and not feature.unit:
+            raise TableError(
+                f"{table.source}, {table.column(i)} is in {given} and the model names no unit for it; a "
+                "number alone cannot be compared: remove the unit if it is the one of training"
+            )
         if not given or not feature.unit or canonical(given) == canonical(feature.unit):
             continue
         how = conversion(given, feature.unit)

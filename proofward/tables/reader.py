@@ -12,6 +12,7 @@ import json
 import sys
 import unicodedata
 import warnings
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,17 +37,19 @@ _BINARY = (
 )
 
 
-def read_table(source: str | Path) -> Table:
+def read_table(source: str | Path, *, truth: str | None = None, classes: Sequence[str] = ()) -> Table:
     """Read records; `-` reads standard input. A missing value is NaN: whether a model takes it is decided
-    when
-    the table is matched. Raises TableError.
+    when the table is matched.
+
+    Where a model's classes are words, a table with a header may write them in the column named `truth`, or in
+    its last one: they are read as numbers from 0 in the order of `classes`. Raises TableError.
     """
     name = "standard input" if str(source) == "-" else str(source)
     text, notes = _text(source, name)
     start = text.lstrip()[:1]
     if start and start in "[{":
         return _json_table(text, name, notes)
-    return _csv_table(text, name, notes)
+    return _csv_table(text, name, notes, truth, classes)
 
 
 def _text(source: str | Path, name: str) -> tuple[str, list[str]]:
@@ -81,7 +84,7 @@ def _text(source: str | Path, name: str) -> tuple[str, list[str]]:
 # CSV ----------------------------------------------------------------------------------------------
 
 
-def _csv_table(text: str, name: str, notes: list[str]) -> Table:
+def _csv_table(text: str, name: str, notes: list[str], truth: str | None, classes: Sequence[str]) -> Table:
     if not text.strip():
         raise TableError(f"{name} holds no records")
     text, skipped, delimiter = _dialect(text)
@@ -96,9 +99,12 @@ def _csv_table(text: str, name: str, notes: list[str]) -> Table:
     first = (1 if names else 0) + (1 if unit_row else 0)
     if names and not unit_row:
         names, unit_row = _split_units(names)
+    if names:
+        _unique(names, name)
     if first == len(rows):
         raise TableError(f"{name} has a header and no records")
     width = len(rows[0][1])
+    worded = _worded(names, truth, classes)
     values = np.empty((len(rows) - first, width))
     for at, (line, row) in enumerate(rows[first:]):
         if len(row) != width:
@@ -107,12 +113,23 @@ def _csv_table(text: str, name: str, notes: list[str]) -> Table:
             )
         for column, field in enumerate(row):
             found = fields.number(field, decimal)
+            if column == worded and found is None and field.strip() in classes:
+                found = float(classes.index(field.strip()))
             if found is None:
                 raise _no_number(name, line, column, names, field)
             values[at, column] = found
     if not names:
         _refuse_column_numbers(values, rows[0][0], name)
     return Table(name, values, tuple(line for line, _ in rows[first:]), names, unit_row, tuple(notes))
+
+
+def _worded(names: tuple[str, ...] | None, truth: str | None, classes: Sequence[str]) -> int | None:
+    """The column whose fields may be the model's classes, where these are words that are no number."""
+    if names is None or not classes or not all(fields.is_name(one) for one in classes):
+        return None
+    if truth is None:
+        return len(names) - 1
+    return names.index(truth) if truth in names else None
 
 
 def _dialect(text: str) -> tuple[str, int, str]:
@@ -188,6 +205,7 @@ def _decimal(rows: list[tuple[int, list[str]]], name: str, delimiter: str) -> st
         if "," in f and fields.DECIMAL_COMMA.fullmatch(f.strip())
     ]
     if not commas:
+        _refuse_points_between_thousands(rows, name)
         return "."
     point = next((n for n, row in rows for f in row if "." in f and fields.NUMBER.fullmatch(f.strip())), None)
     if point is not None:
@@ -202,6 +220,18 @@ def _decimal(rows: list[tuple[int, list[str]]], name: str, delimiter: str) -> st
     return ","
 
 
+def _refuse_points_between_thousands(rows: list[tuple[int, list[str]]], name: str) -> None:
+    """Where columns are not separated by commas, 1.233 may be 1233, as Excel writes it in many countries."""
+    points = [
+        (n, f.strip()) for n, row in rows for f in row if "." in f and fields.NUMBER.fullmatch(f.strip())
+    ]
+    if points and all(fields.POINTS_BETWEEN_THOUSANDS.fullmatch(field) for _, field in points):
+        raise TableError(
+            f"{name}, line {points[0][0]}: points before three digits may be decimals or thousands; write no "
+            "separators between thousands, or decimals with another number of digits"
+        )
+
+
 def _header(
     rows: list[tuple[int, list[str]]], name: str
 ) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
@@ -209,7 +239,7 @@ def _header(
     number or anything that could be a record's value.
     """
     line, row = rows[0]
-    words = [fields.is_name(field) for field in row]
+    words = _names_in(row)
     if not any(words) or not all(word or not field.strip() for word, field in zip(words, row, strict=True)):
         odd = next((i for i, f in enumerate(row) if fields.number(f, ",") is None), None)
         if any(words) and odd is not None:
@@ -222,8 +252,15 @@ def _header(
         return None, None
     names = tuple(unicodedata.normalize("NFC", field.strip())[:MAX_NAME] for field in row)
     if len(rows) > 1 and _is_units(rows[1][1]):
-        return _unique(names, name), tuple(_unit_of(field) for field in rows[1][1])
-    return _unique(names, name), None
+        return names, tuple(_unit_of(field) for field in rows[1][1])
+    return names, None
+
+
+def _names_in(row: list[str]) -> list[bool]:
+    """Which fields of a first line can be a column's name. Na is sodium where all others are names."""
+    words = [fields.is_name(field) for field in row]
+    others = [field.strip() for field, word in zip(row, words, strict=True) if not word]
+    return [True] * len(row) if len(row) > 1 and others in (["Na"], ["na"], ["NA"]) else words
 
 
 def _is_units(row: list[str]) -> bool:
@@ -238,19 +275,19 @@ def _unit_of(field: str) -> str:
 
 def _split_units(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """`age [years]` is the column `age` in years."""
-    parts = [
-        (name[: name.rindex("[")].strip(), name[name.rindex("[") + 1 : -1])
-        if name.endswith("]") and "[" in name
-        else (name, "")
-        for name in names
-    ]
-    if not any(unit and bare and units.is_unit(unit) for bare, unit in parts):
+    parts = [_split_unit(name) for name in names]
+    if not any(unit for _, unit in parts):
         return names, None
-    kept = [
-        (bare, units.canonical(unit)) if unit and bare and units.is_unit(unit) else (name, "")
-        for (bare, unit), name in zip(parts, names, strict=True)
-    ]
-    return tuple(bare for bare, _ in kept), tuple(unit for _, unit in kept)
+    return tuple(bare for bare, _ in parts), tuple(unit for _, unit in parts)
+
+
+def _split_unit(name: str) -> tuple[str, str]:
+    """A name and its unit, which may have brackets itself (`bp [mm[Hg]]`); `x[1]` is a name with a number."""
+    for at in (i for i, c in enumerate(name) if c == "[" and name.endswith("]")):
+        bare, unit = name[:at].strip(), name[at + 1 : -1]
+        if bare and units.is_unit(unit) and not unit.strip().isdigit():
+            return bare, units.canonical(unit)
+    return name, ""
 
 
 def _unique(names: tuple[str, ...], name: str) -> tuple[str, ...]:
@@ -319,6 +356,8 @@ def _json_objects(records: list[Any], name: str, notes: list[str]) -> Table:
     values = np.empty((len(records), len(names)))
     for at, record in enumerate(records):
         found = {unicodedata.normalize("NFC", str(key).strip()): value for key, value in record.items()}
+        if len(found) != len(record):
+            raise TableError(f"{name}, record {at + 1}: two keys differ in blanks or accents' spelling alone")
         if found.keys() != set(names):
             odd = sorted(found.keys() ^ set(names))[0]
             raise TableError(

@@ -24,11 +24,13 @@ class Single:
         features: one name a feature where several inputs were joined: theirs, numbered where one holds
         several.
         notes: what was changed, for the publisher to see.
+        classes: the names that the model gives its classes, where they are words.
     """
 
     onnx: bytes
     features: list[str] | None
     notes: list[str]
+    classes: tuple[str, ...] = ()
 
 
 def single(model: bytes, output: str | None = None) -> Single:
@@ -53,9 +55,21 @@ def single(model: bytes, output: str | None = None) -> Single:
     if len(inputs) > 1:
         names = _join(proto, inputs)
         notes.append(f"the model's {len(inputs)} inputs are joined in one, in the order {_some(names)}")
+    classes = _classes(proto)
     if not notes:
-        return Single(model, None, [])
-    return Single(bytes(proto.SerializeToString(deterministic=True)), names, notes)
+        return Single(model, None, [], classes)
+    return Single(bytes(proto.SerializeToString(deterministic=True)), names, notes, classes)
+
+
+def _classes(proto: Any) -> tuple[str, ...]:
+    """The words that every node which names classes names alike."""
+    named = {
+        tuple(one.decode(errors="replace") for one in attribute.strings)
+        for node in proto.graph.node
+        for attribute in node.attribute
+        if attribute.name == "classlabels_strings" and attribute.strings
+    }
+    return named.pop() if len(named) == 1 else ()
 
 
 def _keep(proto: Any, output: str) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from proofward.tables import TableError, read_table, split_truth
 from tests.cases import generated, larger, run
 from tests.cases.generated.run import run as run_made
 
@@ -40,6 +41,30 @@ def test_models_made_in_code() -> None:
     for case in tried:
         found = run_made(case)
         assert found.outcome == ("right" if case.name in ANSWERED else "refused"), (case.name, found.detail)
+
+
+def test_sodium_and_numbered_features_can_stand_in_a_header(tmp_path: Path) -> None:
+    for names, line in (("Na", "K", "Cl"), "140,4,100"), (("x[0]", "x[1]", "x[2]"), "1,2,3"):
+        (tmp_path / "t.csv").write_text(",".join(names) + "\n" + line + "\n")
+        read = read_table(tmp_path / "t.csv")
+        assert (read.names, read.units) == (names, None)
+
+
+def test_the_truth_may_spell_the_model_s_classes(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,state\n1,well\n2,sick\n")
+    for truth in (None, "state"):
+        table = read_table(tmp_path / "t.csv", truth=truth, classes=("sick", "well"))
+        assert table.values.tolist() == [[1, 1], [2, 0]]
+    for truth, classes in ((None, ("ill", "well")), ("a", ("sick", "well")), (None, ("sick", "1"))):
+        with pytest.raises(TableError, match="not a number"):
+            read_table(tmp_path / "t.csv", truth=truth, classes=classes)
+
+
+def test_an_index_beside_the_features_is_no_truth(tmp_path: Path) -> None:
+    for head, first in (",a,b,sick", "0"), ("Unnamed: 0,a,b,sick", "7"), ("id,a,b,sick", "0"):
+        (tmp_path / "t.csv").write_text(f"{head}\n" + "".join(f"{int(first) + i},1,2,1\n" for i in range(4)))
+        with pytest.raises(TableError, match="no truth"):
+            split_truth(read_table(tmp_path / "t.csv"), ["a", "b"], 2)
 
 
 def test_there_are_as_many_as_said(tmp_path: Path) -> None:

@@ -131,6 +131,29 @@ _CSV: dict[str, tuple[str | bytes, Rows | None]] = {
     "old_workbook": (b"\xd0\xcf\x11\xe0" + bytes(40), None),
     "gzip": (b"\x1f\x8b\x08" + bytes(40), None),
     "parquet": (b"PAR1" + bytes(40), None),
+    "one_feature_in_two_units": ("age [a],age [mo],bp,chol,st\n63,700,145,233,2.5\n", None),
+    "unit_where_the_model_has_none": ("age,bp,chol,st [mV]\n63,145,233,2.5\n", None),
+    "units_row_where_the_model_has_none": (HEAD + "a,mmHg,mg/dL,mV\n" + BODY, None),
+    "unit_with_brackets": ("age [a],bp [mm[Hg]],chol [mg/dL],st\n" + BODY, TWO),
+    "points_between_thousands": ("age;bp;chol;st\n63;145;1.233;2.500\n", None),
+    "points_between_thousands_and_decimal_commas": ("age;bp;chol;st\n63;145;1.233;2,5\n", None),
+    "three_decimals": ("age;bp;chol;st\n63.0;145.000;233.000;2.500\n", ONE),
+    "delimiter_behind_each_record": ("age,bp,chol,st\n63,145,233,2.5,\n", ONE),
+    "delimiter_behind_all": ("age,bp,chol,st,\n63,145,233,2.5,\n", None),
+    "row_names_of_r": (HEAD + "1,63,145,233,2.5\n2,41,130,204,1.5\n", None),
+    "column_groups": ("vitals,vitals,labs,labs\n" + HEAD + BODY, None),
+    "description_row": (HEAD + "years,pressure,cholesterol,depression\n" + BODY, None),
+    "header_between_commas_body_between_semicolons": (HEAD + "63;145;233;2.5\n", None),
+    "plus_minus": (HEAD + "63,145,233±3,2.5\n", None),
+    "negative_in_brackets": (HEAD + "63,145,233,(2.5)\n", None),
+    "formula": (HEAD + '="63",145,233,2.5\n', None),
+    "no_break_space": ((HEAD + "63\u00a0,145,233,2.5\n"), ONE),
+    "zero_width_space": (HEAD + "\u200b63,145,233,2.5\n", None),
+    "line_separator": (HEAD + "63,145,233,2.5\u202841,130,204,1.5\n", None),
+    "exponent_of_fortran": (HEAD + "6.3D1,145,233,2.5\n", None),
+    "missing_of_sas": (HEAD + "63,.A,233,2.5\n", None),
+    "missing_of_excel": (HEAD + "63,#N/A,233,2.5\n", None),
+    "utf32": ((HEAD + BODY).encode("utf-32"), None),
     "total_row": (HEAD + BODY + "total,275,437,4.0\n", None),
 }
 
@@ -139,6 +162,10 @@ def _json() -> dict[str, tuple[Any, Rows | None]]:
     record = {"age": 63, "bp": 145, "chol": 233, "st": 2.5}
     return {
         "list": ([63, 145, 233, 2.5], ONE),
+        "key_twice_but_for_a_blank": ([record, {**record, "age ": 99}], None),
+        "columns": ({"age": [63], "bp": [145], "chol": [233], "st": [2.5]}, None),
+        "split": ({"columns": ["age", "bp", "chol", "st"], "data": [[63, 145, 233, 2.5]]}, None),
+        "value_and_unit": ({**record, "age": {"value": 63, "unit": "a"}}, None),
         "lists": ([[63, 145, 233, 2.5], [41, 130, 204, 1.5]], TWO),
         "object": (record, ONE),
         "object_other_order": (dict(reversed(record.items())), ONE),
@@ -189,6 +216,16 @@ def bundle(*resources: dict[str, Any]) -> dict[str, Any]:
 def patient(subject: str, *values: float) -> list[dict[str, Any]]:
     """All four results of one patient."""
     return [observation(name, value, subject) for name, value in zip(CODES, values, strict=True)]
+
+
+def _said_of(one: dict[str, Any], subject: str) -> dict[str, Any]:
+    return {**one, "subject": {"reference": subject}}
+
+
+def _asked(method: str, results: list[dict[str, Any]]) -> dict[str, Any]:
+    """A transaction that asks for `method` of each result."""
+    entries = [{"resource": one, "request": {"method": method, "url": "Observation"}} for one in results]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
 
 
 def _fhir() -> dict[str, tuple[Any, Rows | None]]:
@@ -266,5 +303,35 @@ def _fhir() -> dict[str, tuple[Any, Rows | None]]:
         "page": ({**bundle(*one), "link": [{"relation": "next", "url": "http://example.org/2"}]}, None),
         "bundle_in_bundle": (bundle(bundle(*one)), None),
         "no_resource_type": (bundle(*one, {"status": "final"}), None),
+        "contained_subject": (bundle(*[_said_of(o, "#p") for o in one]), None),
+        "subject_spelt_twice": (
+            bundle(*one[:2], *[_said_of(o, "http://example.org/fhir/Patient/1") for o in one[2:]]),
+            None,
+        ),
+        "subject_of_another_version": (
+            bundle(*one[:2], *[_said_of(o, "Patient/1/_history/2") for o in one[2:]]),
+            None,
+        ),
+        "two_servers": (
+            bundle(
+                *[_said_of(o, "http://a.example/Patient/1") for o in one],
+                *[_said_of(o, "http://b.example/Patient/1") for o in two],
+            ),
+            TWO,
+        ),
+        "some_without_subject": (
+            bundle(*one[:2], *[{k: v for k, v in o.items() if k != "subject"} for o in one[2:]]),
+            None,
+        ),
+        "device": (bundle(*[_said_of(o, "Device/1") for o in one]), None),
+        "focus": (pressure(focus=[{"reference": "RelatedPerson/9"}]), None),
+        "value_as_text": (pressure(quantity={"value": "145"}), None),
+        "true_for_one": (
+            bundle(*one[:3], observation("st", 0, valueQuantity=None, valueInteger=True)),
+            None,
+        ),
+        "value_and_reason_for_none": (pressure(dataAbsentReason={"text": "not done"}), None),
+        "deleted": (_asked("DELETE", one), None),
+        "transaction": (_asked("POST", one), ONE),
         "among_records": ([{"age": 63}, one[0]], None),
     }
