@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from proofward.zkml import report
 from proofward.zkml.accuracy import Evaluation, require
 from proofward.zkml.artifact import Artifact, fresh_directory, hash_tree, load_artifact
-from proofward.zkml.errors import CompileError, LaneUnavailable, UnsupportedModel, ZkmlError
+from proofward.zkml.errors import (
+    AccuracyError,
+    CompileError,
+    LaneUnavailable,
+    UnsupportedModel,
+    ZkmlError,
+)
 from proofward.zkml.external import refuse_external
 from proofward.zkml.lanes import _ROOMS, CompileRequest, Estimate, HeldOut, Lane, Progress, lane
 from proofward.zkml.manifest import (
@@ -87,7 +93,7 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
     request.progress(f"lane {chosen.name}: {reason}")
     with fresh_directory(out) as staging:
         (staging / "private" / "model.onnx").write_bytes(onnx)
-        with plainly(chosen):
+        with plainly(chosen), _advised(chosen, request):
             compiled = chosen.compile(request, staging)
         require(compiled.accuracy, accuracy_bound)
         report.require(compiled.accuracy, request.bounds)
@@ -151,7 +157,7 @@ def dry_run(
     )
     chosen, reason = choose_lane(onnx, batch, lane)
     request.progress(f"lane {chosen.name}: {reason}")
-    with plainly(chosen):
+    with plainly(chosen), _advised(chosen, request):
         return chosen.name, chosen.estimate(request)
 
 
@@ -201,6 +207,19 @@ def plainly(chosen: Lane) -> Iterator[None]:
         raise CompileError(
             f"the {chosen.name} lane does not compile this model: {_first_line(error)}; export it more simply"
         ) from error
+
+
+@contextmanager
+def _advised(chosen: Lane, request: CompileRequest) -> Iterator[None]:
+    """Integers that are not close enough name another lane, where that one takes the model."""
+    try:
+        yield
+    except AccuracyError as error:
+        others = (name for name in _ROOMS if name != chosen.name)
+        other = next((name for name in others if _offer(name, request.onnx, request.batch)[0]), None)
+        if other is None:
+            raise
+        raise AccuracyError(f"{error.message}; or try --lane {other}") from error
 
 
 def _refusal(candidate: Lane, onnx: bytes, batch: int) -> str | None:

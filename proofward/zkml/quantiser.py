@@ -2,7 +2,8 @@
 
 Two kinds. *Affine*: q = rint((x - offset) * scale) per feature, half to even, in float64; low <= q <= high.
 *Thresholds*: q = number of thresholds strictly below float32(x), so that x <= t[j] exactly when q <= j; this
-is how tree ensembles see their input (ONNX `BRANCH_LEQ` compares in float32), hence no accuracy is lost.
+is how tree ensembles see their input (ONNX `BRANCH_LEQ` compares in the input's precision, float32 but for
+models whose input is float64), hence no accuracy is lost.
 """
 
 from __future__ import annotations
@@ -126,11 +127,11 @@ class AffineQuantiser(_Strict):
 
 
 class ThresholdQuantiser(_Strict):
-    """Per-feature ranks among strictly increasing float32 thresholds. Any finite float is in range.
+    """Per-feature ranks among strictly increasing thresholds. Any finite float is in range.
 
     `missing` has (feature, rank) pairs: the rank of a missing value (NaN) where the trees have a direction
     for it; one more than there are thresholds where they send it now this way and now that. `integers`: the
-    model's own input takes whole numbers alone.
+    model's own input takes whole numbers alone. `doubles`: it is float64, and x is not rounded to float32.
     """
 
     kind: Literal["thresholds"] = "thresholds"
@@ -138,6 +139,7 @@ class ThresholdQuantiser(_Strict):
     imputed: list[Filled] = Field(default_factory=list, max_length=MAX_FEATURES)
     missing: list[Ranked] | None = Field(default=None, min_length=1, max_length=MAX_FEATURES)
     integers: Literal[True] | None = None
+    doubles: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _increasing(self) -> ThresholdQuantiser:
@@ -168,8 +170,7 @@ class ThresholdQuantiser(_Strict):
         gaps = self._gaps(table)
         single = _rows(np.where(gaps, 0.0, table), self.features)
         _refuse_fractions(single, self.integers)
-        with np.errstate(over="ignore"):
-            single = _rows(single.astype(np.float32).astype(np.float64), self.features)
+        single = _rows(self._rounded(single), self.features)
         ranks = [
             np.searchsorted(np.array(row, dtype=np.float64), single[:, i], side="left")
             for i, row in enumerate(self.thresholds)
@@ -183,9 +184,15 @@ class ThresholdQuantiser(_Strict):
         """Which of the records [n, features] quantize() takes."""
         table = filled(x, self.imputed)
         table = np.where(self._gaps(table), 0.0, table)
-        with np.errstate(over="ignore"):
-            fits = np.isfinite(table.astype(np.float32)) & _whole(table, self.integers)
+        fits = np.isfinite(self._rounded(table)) & _whole(table, self.integers)
         return np.asarray(fits.all(axis=1))
+
+    def _rounded(self, table: Floats) -> Floats:
+        """The values in the precision of the model's input."""
+        if self.doubles:
+            return table
+        with np.errstate(over="ignore"):
+            return np.asarray(table.astype(np.float32).astype(np.float64))
 
     def _gaps(self, table: Floats) -> NDArray[np.bool_]:
         """Missing values that have a rank, [n, features]."""

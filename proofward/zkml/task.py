@@ -74,7 +74,8 @@ def _certain(length: int, truth: NDArray[np.float64] | NDArray[np.int64] | None)
     table = np.asarray(truth, dtype=np.float64).reshape(len(truth), -1)
     flags = bool(np.isin(table, (0.0, 1.0)).all())
     if length == 1:
-        return None if flags else "regression"
+        # Two values may be classes in another coding (-1 and 1, 1 and 2), or a regression's.
+        return None if flags or len(np.unique(table)) <= 2 else "regression"
     if table.shape[1] == 1:
         return "multiclass" if bool(np.isin(table, np.arange(length)).all()) else None
     if table.shape[1] != length or (flags and bool((table.sum(axis=1) == 1).all())):

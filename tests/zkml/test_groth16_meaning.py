@@ -99,7 +99,7 @@ def test_the_task_is_asked_for_where_it_is_not_certain() -> None:
     assert resolve(None, "value", "raw", 1, values) == ("regression", "value")
     assert resolve(None, "value", "raw", 3, classes) == ("multiclass", "argmax")
     assert resolve("multilabel", "value", "raw", 3, None) == ("multilabel", "multilabel")
-    for truth, length in ((None, 1), (flags, 1), (None, 3), (values, 3)):
+    for truth, length in ((None, 1), (flags, 1), (2 * flags - 1, 1), (flags + 1, 1), (None, 3), (values, 3)):
         with pytest.raises(CompileError, match="--task") as caught:
             resolve(None, "value", "raw", length, truth)
         assert caught.value.code == "task-needed"

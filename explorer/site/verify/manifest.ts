@@ -163,8 +163,9 @@ function quantiser(value: Json): number {
       ...common,
       thresholds: list(list(float, 0, MANY), 1, MAX_FEATURES),
       missing: list(pair(features(MAX_FEATURES - 1), features(1 << 13)), 1, MAX_FEATURES),
+      doubles: oneTrue,
     },
-    ['imputed', 'missing', 'integers'],
+    ['imputed', 'missing', 'integers', 'doubles'],
   ) as { thresholds: number[][]; missing?: [number, number][] }
   if (thresholds.some((row) => row.some((x, i) => i > 0 && x <= (row[i - 1] as number))))
     wrong('thresholds must be strictly increasing')

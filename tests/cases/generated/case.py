@@ -12,8 +12,8 @@ from proofward.zkml.manifest import Task
 
 #: How a decision is read where the model gives no label: `half` and `halves` are probabilities, `zero` and
 #: `zeros`
-#: logits of labels, `argmax` one number a class, `values` a regression.
-Reads = Literal["label", "half", "halves", "zero", "zeros", "argmax", "values"]
+#: logits of labels, `argmax` one number a class, `values` a regression, `labels` one label of 0 or 1 each.
+Reads = Literal["label", "labels", "half", "halves", "zero", "zeros", "argmax", "values"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Case:
 
 def all_cases() -> list[Case]:
     """Every recipe; names are unique."""
-    from tests.cases.generated import boosted, graphs, scikit
+    from tests.cases.generated import boosted, graphs, precision, scikit
 
-    cases = [*scikit.cases(), *boosted.cases(), *graphs.cases()]
+    cases = [*scikit.cases(), *boosted.cases(), *graphs.cases(), *precision.cases()]
     names = [case.name for case in cases]
     assert len(set(names)) == len(names), sorted({name for name in names if names.count(name) > 1})
     return cases

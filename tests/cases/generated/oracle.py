@@ -43,6 +43,9 @@ def answer(made: Made, records: np.ndarray) -> Answer:
         if made.reads == "label":
             assert label is not None
             decisions.append(str(np.asarray(found[label]).reshape(-1)[0]))
+        elif made.reads == "labels":
+            assert label is not None
+            decisions.append(np.asarray(found[label]).reshape(-1).tolist())
         else:
             assert row is not None
             decisions.append(_READ[made.reads](row))

@@ -109,8 +109,8 @@ def _moved(found: Measured, theirs: Answer, logits: np.ndarray) -> float:
     ours = float_model.squashed(traced, logits)
     if traced.squash == "sigmoid" and traced.decision in ("sigmoid", "multilabel"):
         ours = ours + 0.5
-    if numbers.shape[1] == 2 and ours.shape[1] == 1:
-        numbers = numbers[:, 1:]
+    if numbers.shape[1] == 2 * ours.shape[1]:  # all 1 - p, then all p
+        numbers = numbers[:, ours.shape[1] :]
     if numbers.shape != ours.shape:
         return 0.0 if traced.decision == "argmax" else float("inf")
     spread = 1.0 if traced.squash else max(1.0, float(np.abs(numbers).max()))

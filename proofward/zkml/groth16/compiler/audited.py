@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from proofward_prover import Circuit, ProverError
 
 from proofward.check import Check
@@ -20,6 +19,7 @@ from proofward.zkml.groth16.compiler.build import constraints_of, names_of
 from proofward.zkml.groth16.compiler.compared import compared
 from proofward.zkml.groth16.compiler.network import FloatArray
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
+from proofward.zkml.groth16.compiler.probes import drawn
 from proofward.zkml.groth16.compiler.recompile import Lowered, recompile
 from proofward.zkml.groth16.params import lane_params
 from proofward.zkml.groth16.program import reference
@@ -110,7 +110,7 @@ def _random(model: _Model, auditor: Auditor) -> Check:
     """Integers and floats on records drawn evenly over the range that the quantiser takes."""
     name = "random records"
     try:
-        both = model.scores(_drawn(model.lowered, auditor.random))
+        both = model.scores(drawn(model.lowered.quantiser, RANDOM_RECORDS, auditor.random))
     except (UnsupportedModel, CompileError) as error:
         return Check(name, False, error.message)
     return Check(name, _disagreement(both) <= MAX_RANDOM_DISAGREEMENT, _said(both, RANDOM_RECORDS))
@@ -158,29 +158,6 @@ def _accuracy(published: Accuracy, measured: Accuracy) -> Check:
     if published.metric != measured.metric:
         return Check("accuracy", None, f"{told}: not the same measure")
     return Check("accuracy", published.integer <= most + 1e-9, told)
-
-
-def _drawn(lowered: Lowered, random: np.random.Generator) -> FloatArray:
-    quantiser = lowered.quantiser
-    shape = (RANDOM_RECORDS, quantiser.features)
-    if isinstance(quantiser, AffineQuantiser):
-        low, high = (quantiser.restore(bound[None])[0] for bound in quantiser.bounds())
-        x = random.uniform(low, high, shape)
-        flags = quantiser.flags
-        x[:, flags] = np.where(random.random(shape)[:, flags] < 0.5, low[flags], high[flags])
-        return np.asarray(np.rint(x) if quantiser.integers else x)
-    columns = [
-        random.uniform(row[0] - span, row[-1] + span, RANDOM_RECORDS)
-        if row
-        else random.normal(size=RANDOM_RECORDS)
-        for row in quantiser.thresholds
-        for span in [0.1 * (row[-1] - row[0]) + 1e-3 if row else 0.0]
-    ]
-    table = np.stack(columns, axis=1).astype(np.float32).astype(np.float64)
-    table = np.rint(table) if quantiser.integers else table
-    for feature, _ in quantiser.missing or []:
-        table[random.random(RANDOM_RECORDS) < 0.1, feature] = np.nan
-    return table
 
 
 def _disagreement(both: Scores) -> float:

@@ -28,7 +28,8 @@ class Answers:
 
     Args:
         scores: float64 `[n, length]`, the proven output: see :func:`scores`.
-        labels: the model's own labels as text, `[n]`, where it gives any beside or instead of scores.
+        labels: the model's own labels as text, `[n]`, or of several labels `[n * length]`, where it gives any
+        beside or instead of scores.
     """
 
     scores: FloatArray
@@ -39,7 +40,7 @@ def scores(model: bytes, traced: Traced, x: FloatArray) -> FloatArray:
     """The proven output, float64 `[n, length]`, for records `[n, features]`; probabilities where the
     model has them.
 
-    Of a sigmoid's `[1 - p, p]` only p is returned. Probabilities of a sigmoid come as `p - 1/2`, so that
+    Of sigmoids' `1 - p` and `p` only p is returned. Probabilities of a sigmoid come as `p - 1/2`, so that
     their sign is the decision. Raises UnsupportedModel, CompileError where ONNX Runtime does not run the
     model.
     """
@@ -71,11 +72,12 @@ def answers(model: bytes, traced: Traced, x: FloatArray) -> Answers:
         raise CompileError(
             f"the model's output {traced.output_name!r} is not finite on some records; check the data's units"
         )
-    if traced.decision == "sigmoid":
-        table = table[:, -1:]
+    if traced.decision in ("sigmoid", "multilabel"):
+        table = table[:, -traced.length :]
     if traced.squash == "sigmoid" and traced.decision in ("sigmoid", "multilabel"):
         table = table - 0.5
-    return Answers(table, labels if label and len(labels) == len(x) else None)
+    each = traced.length if traced.decision == "multilabel" else 1
+    return Answers(table, labels if label and len(labels) == len(x) * each else None)
 
 
 class _NotBatched(Exception):
@@ -134,7 +136,9 @@ def _session(model: bytes, output: str) -> onnxruntime.InferenceSession:
             model = proto.SerializeToString()
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions have no common base
-        raise UnsupportedModel(f"ONNX Runtime does not load the model: {_first_line(error)}") from error
+        told = _first_line(error)
+        hint = "; export it with a float32 input" if "tensor(double)" in told else ""
+        raise UnsupportedModel(f"ONNX Runtime does not load the model: {told}{hint}") from error
 
 
 def _label_output(session: onnxruntime.InferenceSession, scores_output: str) -> str | None:

@@ -13,17 +13,21 @@ from proofward.zkml.groth16.compiler import float_model, quantise
 from proofward.zkml.groth16.compiler.compared import compared
 from proofward.zkml.groth16.compiler.network import FloatArray
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
+from proofward.zkml.groth16.compiler.probes import beside_thresholds, drawn
+from proofward.zkml.groth16.compiler.ranges import affine_quantiser
 from proofward.zkml.groth16.compiler.recompile import Lowered, lower_ensemble
 from proofward.zkml.groth16.plan import Plan
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.lanes import CompileRequest, HeldOut
 from proofward.zkml.manifest import Accuracy, Report, Task
-from proofward.zkml.quantiser import filled
+from proofward.zkml.quantiser import ThresholdQuantiser, filled
 from proofward.zkml.report import MIN_CALIBRATION, check_truth, report
 from proofward.zkml.task import resolve
 
 _SAMPLE = 256
 _TIE = 1e-5
+_PROBING_BITS = 14
+_CALIBRATION, _AROUND = "on the calibration data", "on records drawn all over the range that is taken"
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,9 @@ def quantised(request: CompileRequest) -> Measured:
     traced = replace(traced, decision=decision)
     if held_out.y is not None:
         check_truth(decision, traced.length, traced.labels, held_out.y)
-    _check_trace(request, traced)
     plan = None
     if traced.network is not None:
+        _check_trace(request, traced)
         if len(request.everything) < MIN_CALIBRATION:
             raise CompileError(
                 f"{len(request.everything)} calibration records are too few to learn the features' "
@@ -107,60 +111,76 @@ def _check_features(request: CompileRequest, traced: Traced) -> None:
 
 
 def _check_trace(request: CompileRequest, traced: Traced) -> None:
-    """The traced network must be the model: the same scores as ONNX Runtime's, but for float32 rounding;
-    and its
-    decisions must be the labels that the model itself gives.
+    """The traced network must be the model: the same scores as ONNX Runtime's, but for float32 rounding; and
+    its decisions must be the labels that the model itself gives. On calibration, and all over its range.
     """
-    sample = request.calibration[:_SAMPLE]
-    theirs = float_model.answers(request.onnx, traced, sample)
-    if traced.network is not None:
-        _same(
-            traced,
-            theirs.scores,
-            float_model.squashed(traced, traced.network.evaluate(sample, exact=True)),
-            1e-3,
-        )
-    _check_labels(traced, theirs)
+    network = traced.network
+    assert network is not None
+    around = affine_quantiser(request.calibration, traced.input_shape, _PROBING_BITS, traced.imputed)
+    around = around.model_copy(update={"integers": True if traced.integers else None})
+    probes = drawn(around, _SAMPLE, np.random.default_rng(0))
+    for sample, where in ((request.calibration[:_SAMPLE], _CALIBRATION), (probes, _AROUND)):
+        theirs = float_model.answers(request.onnx, traced, sample)
+        ours = float_model.squashed(traced, network.evaluate(filled(sample, around.imputed), exact=True))
+        _same(traced, theirs.scores, ours, 1e-3, where)
+        _check_labels(traced, theirs, where)
 
 
 def _check_ensemble(request: CompileRequest, traced: Traced, lowered: Lowered) -> None:
-    sample = request.calibration[:_SAMPLE]
-    theirs = float_model.scores(request.onnx, traced, sample)
-    ours = reference.evaluate(lowered.program, lowered.quantiser.quantize(sample)) / lowered.scale
-    _same(traced, theirs, float_model.squashed(traced, ours), 1e-4)
+    """The same of trees, beside whose thresholds a comparison in another precision would show."""
+    random = np.random.default_rng(0)
+    assert isinstance(lowered.quantiser, ThresholdQuantiser)
+    probes = [(drawn(lowered.quantiser, _SAMPLE, random), _AROUND)]
+    probes.append((beside_thresholds(lowered.quantiser, _SAMPLE, random), "beside the trees' thresholds"))
+    for sample, where in [(request.calibration[:_SAMPLE], _CALIBRATION), *probes]:
+        theirs = float_model.answers(request.onnx, traced, sample)
+        ours = reference.evaluate(lowered.program, lowered.quantiser.quantize(sample)) / lowered.scale
+        _same(traced, theirs.scores, float_model.squashed(traced, ours), 1e-4, where)
+        _check_labels(traced, theirs, where)
 
 
-def _same(traced: Traced, theirs: FloatArray, ours: FloatArray, tolerance: float) -> None:
+def _same(traced: Traced, theirs: FloatArray, ours: FloatArray, tolerance: float, where: str) -> None:
     reach = tolerance * max(1.0, float(np.abs(theirs).max(initial=0.0)))
     if theirs.shape != ours.shape or float(np.abs(theirs - ours).max(initial=0.0)) > reach:
         raise UnsupportedModel(
             f"the output {traced.output_name!r}, as the groth16 lane reads the model, differs from ONNX "
-            "Runtime's on "
-            "the calibration data, so it is refused; export it with plainer operators (docs/models.md)"
+            f"Runtime's {where}, so it is refused; export it with plainer operators (docs/models.md)"
         )
 
 
-def _check_labels(traced: Traced, theirs: float_model.Answers) -> None:
+def _check_labels(traced: Traced, theirs: float_model.Answers, where: str) -> None:
     """Where the model gives labels of its own, they must be what its scores decide."""
-    if theirs.labels is None or traced.kind != "decided" or traced.decision == "multilabel":
+    if theirs.labels is None or traced.kind != "decided":
         return
-    names = [str(label) for label in traced.labels or range(max(2, traced.length))]
     scores = theirs.scores
-    if traced.decision == "sigmoid":
-        scores = np.concatenate([-scores, scores], axis=1)
-    index = {name: i for i, name in enumerate(names)}
-    differ = sum(
-        label not in index or row.max() - row[index[label]] > _TIE
-        for label, row in zip(theirs.labels, scores, strict=True)
-    )
+    if traced.decision == "multilabel":
+        given = np.array(theirs.labels).reshape(scores.shape)
+        odd = (given != np.where(scores > 0, "1", "0")) & (np.abs(scores) > _TIE)
+        differ = int(odd.any(axis=1).sum())
+    else:
+        differ = _differ(traced, theirs.labels, scores)
     if differ:
         raise UnsupportedModel(
-            f"on {differ} of {len(scores)} calibration records ONNX Runtime's own label is not the class "
-            "that the "
-            f"output {traced.output_name!r} favours; which of the two is meant is not in the model: "
-            "export it again "
-            "so that they agree, or give the scores as its only output"
+            f"{where} ONNX Runtime's own label is not the class that the output {traced.output_name!r} "
+            f"favours ({differ} of {len(scores)} records); which of the two is meant is not in the model: "
+            "export it again so that they agree, or give the scores as its only output"
         )
+
+
+def _differ(traced: Traced, labels: list[str], scores: FloatArray) -> int:
+    """How many records have a label that is not the class of the largest score, but for ties."""
+    names = [str(label) for label in traced.labels or range(max(2, traced.length))]
+    if traced.decision == "sigmoid":
+        scores = np.concatenate([-scores, scores], axis=1)
+    if len(names) != scores.shape[1]:
+        raise UnsupportedModel(
+            f"the model names {len(names)} classes and scores {scores.shape[1]}; export it so that they agree"
+        )
+    index = {name: i for i, name in enumerate(names)}
+    return sum(
+        label not in index or row.max() - row[index[label]] > _TIE * max(1.0, float(np.abs(row).max()))
+        for label, row in zip(labels, scores, strict=True)
+    )
 
 
 def _measure(request: CompileRequest, held_out: HeldOut, traced: Traced, lowered: Lowered) -> Accuracy:
@@ -173,7 +193,7 @@ def _measure(request: CompileRequest, held_out: HeldOut, traced: Traced, lowered
         )
     x, y = x[taken], None if y is None else y[taken]
     answers = float_model.answers(request.onnx, traced, x)
-    _check_labels(traced, answers)
+    _check_labels(traced, answers, "on the records of the report")
     ours = reference.evaluate(lowered.program, lowered.quantiser.quantize(x)) / lowered.scale
     both = compared(traced, answers.scores, ours)
     if traced.ensemble is not None and (both.flips & (_margin(answers.scores) > _TIE)).any():

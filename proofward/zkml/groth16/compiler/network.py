@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,52 +24,82 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Steps:
-    """How float32 arithmetic makes each element from one input: what a tree below a scaler compares.
+    """How floating-point arithmetic makes each element from one input: what a tree behind it compares.
 
     Args:
         source: int64 `[size]`, the input each element comes from.
-        chain: `(operation, operand)` in order; operation is sub, add, mul or div, operand float32
-        `[size]`.
+        bits: precision of the input itself, 32 or 64.
+        chain: what is done to it, in order.
     """
 
     source: npt.NDArray[np.int64]
-    chain: tuple[tuple[str, npt.NDArray[np.float32]], ...] = ()
+    bits: int = 32
+    chain: tuple[Step, ...] = ()
 
-    def then(self, operation: str, operand: npt.ArrayLike) -> Steps:
-        """One more operation."""
-        values = np.broadcast_to(np.asarray(operand, dtype=np.float32).reshape(-1), self.source.shape)
-        return Steps(self.source, (*self.chain, (operation, values)))
+    def then(self, operation: str, operand: npt.ArrayLike, bits: int) -> Steps:
+        """One more operation, in a precision of 32 or 64 bits; of a cast, 16 too."""
+        values = np.broadcast_to(np.asarray(operand, dtype=np.float64).reshape(-1), self.source.shape)
+        return Steps(
+            self.source, self.bits, (*self.chain, Step(operation, values, np.full(values.shape, bits)))
+        )
+
+    def cast(self, bits: int) -> Steps:
+        """The elements in another precision."""
+        return self if bits == self.bits and not self.chain else self.then("cast", 0.0, bits)
 
     def take(self, index: npt.NDArray[np.int64]) -> Steps:
         """The elements of `index`, flat."""
         flat = index.reshape(-1)
-        return Steps(self.source[flat], tuple((name, operand[flat]) for name, operand in self.chain))
+        chain = tuple(Step(step.operation, step.operand[flat], step.bits[flat]) for step in self.chain)
+        return Steps(self.source[flat], self.bits, chain)
 
-    def run(self, element: int, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The element's float32 values for values of its input."""
+    def precision(self, element: int) -> int:
+        """The bits that the element comes out with."""
+        return next((int(s.bits[element]) for s in reversed(self.chain) if s.bits[element]), self.bits)
+
+    def run(self, element: int, x: float) -> float:
+        """The element's value for a value of its input."""
+        found = _FLOAT[self.bits](x)
         with np.errstate(over="ignore", invalid="ignore"):
-            for name, operand in self.chain:
-                x = _STEP[name](x, operand[element])
-        return x
+            for step in self.chain:
+                if step.bits[element]:
+                    kind = _FLOAT[int(step.bits[element])]
+                    found = kind(_STEP[step.operation](kind(found), kind(step.operand[element])))
+        return float(found)
 
 
-_STEP = {"sub": np.subtract, "add": np.add, "mul": np.multiply, "div": np.divide}
-_IDENTITY = {"sub": 0.0, "add": 0.0, "mul": 1.0, "div": 1.0}
+@dataclass(frozen=True)
+class Step:
+    """One operation on each element: sub, add, mul, div or cast.
+
+    Args:
+        operand: float64 `[size]`. bits: int `[size]`, the precision it is done in; 0 where it is not done.
+    """
+
+    operation: str
+    operand: FloatArray
+    bits: npt.NDArray[np.int64]
+
+
+_FLOAT: dict[int, Callable[[Any], Any]] = {16: np.float16, 32: np.float32, 64: np.float64}
+_STEP: dict[str, Callable[[Any, Any], Any]] = {
+    "sub": np.subtract, "add": np.add, "mul": np.multiply, "div": np.divide, "cast": lambda x, _none: x,
+}  # fmt: skip
 
 
 def joined(parts: Sequence[Steps | None]) -> Steps | None:
     """The steps of several tensors, one after another; None where one has none."""
     known = [part for part in parts if part is not None]
-    if len(known) != len(parts):
+    if len(known) != len(parts) or len({part.bits for part in known}) != 1:
         return None
     sizes = [len(part.source) for part in known]
-    chain: list[tuple[str, npt.NDArray[np.float32]]] = []
+    chain: list[Step] = []
     for i, part in enumerate(known):
-        for name, operand in part.chain:
-            padded = [np.full(n, _IDENTITY[name], dtype=np.float32) for n in sizes]
-            padded[i] = operand
-            chain.append((name, np.concatenate(padded)))
-    return Steps(np.concatenate([part.source for part in known]), tuple(chain))
+        for step in part.chain:
+            operands, bits = [np.zeros(n) for n in sizes], [np.zeros(n, dtype=np.int64) for n in sizes]
+            operands[i], bits[i] = step.operand, step.bits
+            chain.append(Step(step.operation, np.concatenate(operands), np.concatenate(bits)))
+    return Steps(np.concatenate([part.source for part in known]), known[0].bits, tuple(chain))
 
 
 @dataclass(frozen=True)
@@ -80,7 +111,7 @@ class Affine:
         bias: float64 `[size]`.
         shape: the tensor's shape, the batch axis of length 1 included.
         regressor: it is what a regressor's operator gives, hence values and no logits.
-        steps: how float32 makes each element from one input, where each is of one input.
+        steps: how each element is made from one input, where each is of one input.
     """
 
     rows: sparse.csr_array
@@ -221,6 +252,7 @@ class Network:
         imputed: what the model puts in the place of a missing input.
         curves: the functions that are followed by straight lines.
         forest: tree ensembles whose scores are wires as well, behind the inputs; then there are no blocks.
+        bits: precision of the model's input: 16, 32 or 64. integers: it takes whole numbers alone.
     """
 
     input_shape: tuple[int, ...]
@@ -229,6 +261,8 @@ class Network:
     imputed: dict[int, float] = field(default_factory=dict)
     curves: list[Curve] = field(default_factory=list)
     forest: list[Ensemble] = field(default_factory=list)
+    bits: int = 32
+    integers: bool = False
 
     @property
     def width(self) -> int:
@@ -243,7 +277,8 @@ class Network:
         """The input tensor, batch axis first."""
         size = int(np.prod(self.input_shape))
         rows = sparse.csr_array(sparse.eye_array(size))
-        return Affine(rows, np.zeros(size), (1, *self.input_shape), steps=Steps(np.arange(size)))
+        steps = Steps(np.arange(size), self.bits) if self.bits > 16 else None
+        return Affine(rows, np.zeros(size), (1, *self.input_shape), steps=steps)
 
     def relu(self, name: str, value: Affine) -> Affine:
         """Append a ReLU block over `value` and return its new wires as a tensor."""

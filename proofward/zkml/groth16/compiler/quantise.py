@@ -212,8 +212,8 @@ def _uniform(state: _Search, progress: Progress) -> list[Quantised]:
         raise AccuracyError(
             f"no quantisation up to {MAX_INPUT_BITS} input bits and {MAX_LAYER_BITS} bits a layer keeps "
             f"disagreement within {state.bounds.disagreement:g} and shift within {state.bounds.shift:g} "
-            "on the "
-            "calibration data; give larger bounds (--max-disagreement, --max-shift), or try --lane ezkl"
+            "on the calibration data; give larger bounds (--max-disagreement, --max-shift) if that is "
+            "acceptable"
         )
     features, wires = (
         int(np.prod(state.network.input_shape)),

@@ -39,6 +39,7 @@ def lower_ensemble(traced: Traced, missing: Collection[int] = ()) -> Lowered:
         imputed=list(traced.imputed),
         missing=found.missing or None,
         integers=True if traced.integers else None,
+        doubles=True if traced.doubles else None,
     )
     return Lowered(found.program, quantiser, found.scale, found.max_deviation)
 

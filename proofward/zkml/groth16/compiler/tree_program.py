@@ -221,6 +221,8 @@ def _fraction(ensemble: Ensemble) -> tuple[int, bool]:
     """Fraction bits that hold every leaf exactly, or as many as fit; and whether any leaf is rounded."""
     values = [v for tree in ensemble.trees for leaf in _leaves(tree) for v in leaf.values.values()]
     values += list(ensemble.base)
+    if not np.isfinite(values).all():
+        raise UnsupportedOperator("TreeEnsemble", "", "a leaf holds no finite number")
     exact = max((Fraction(v).denominator.bit_length() - 1 for v in values), default=0)
     reach = (
         sum(
@@ -231,6 +233,10 @@ def _fraction(ensemble: Ensemble) -> tuple[int, bool]:
         + float(ensemble.divisor)
     )
     room = VALUE_BITS - int(np.ceil(np.log2(reach)))
+    if room < 0:
+        raise UnsupportedOperator(
+            "TreeEnsemble", "", f"its leaves add up to more than 2^{VALUE_BITS}; train it on smaller targets"
+        )
     return (exact, False) if exact <= room else (max(0, room), True)
 
 

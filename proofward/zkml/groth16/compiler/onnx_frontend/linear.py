@@ -108,8 +108,9 @@ def sub(node: Node) -> Value:
         and isinstance(node.inputs[0], np.ndarray)
     ):
         squashed = node.inputs[1]
-        if squashed.decision == "sigmoid" and np.all(node.inputs[0] == 1.0) and not squashed.complement:
-            return Squashed("sigmoid", squashed.logit, squashed.squash, complement=True)
+        plain = squashed.squash == "sigmoid" and not squashed.complement and not squashed.pair
+        if plain and squashed.decision in ("sigmoid", "multilabel") and np.all(node.inputs[0] == 1.0):
+            return replace(squashed, complement=True)
     return _sum(node, -1.0)
 
 
@@ -121,12 +122,12 @@ def _sum(node: Node, sign: float) -> Value:
         right = node.affine(1).scaled(sign)
         right, constant = _broadcast(node, right, a)
         result = right.scaled(1.0, constant.reshape(-1))
-        return _stepped(right, result, "add", constant) if sign > 0 else result
+        return _stepped(right, result, "add", constant, a) if sign > 0 else result
     left = node.affine(0)
     if isinstance(b, np.ndarray):
         left, constant = _broadcast(node, left, b)
         result = left.scaled(1.0, sign * constant.reshape(-1))
-        return _stepped(left, result, "add" if sign > 0 else "sub", constant)
+        return _stepped(left, result, "add" if sign > 0 else "sub", constant, b)
     right = node.affine(1).scaled(sign)
     shape = _common(node, left.shape, right.shape)
     return left.take(np.broadcast_to(left.index, shape)).plus(right.take(np.broadcast_to(right.index, shape)))
@@ -144,8 +145,9 @@ def mul(node: Node) -> Value:
         if isinstance(other, Ensemble | Squashed):
             return other
     position = 1 if isinstance(node.inputs[0], np.ndarray) else 0
-    value, constant = _broadcast(node, node.affine(position), node.constant(1 - position))
-    return _stepped(value, value.scaled(constant.reshape(-1)), "mul", constant)
+    given = node.constant(1 - position)
+    value, constant = _broadcast(node, node.affine(position), given)
+    return _stepped(value, value.scaled(constant.reshape(-1)), "mul", constant, given)
 
 
 def _gated(node: Node) -> Value | None:
@@ -204,12 +206,20 @@ def div(node: Node) -> Value:
     value, constant = _broadcast(node, node.affine(0), node.constant(1))
     if np.any(constant == 0):
         node.refuse("it divides by zero")
-    return _stepped(value, value.scaled(1.0 / constant.reshape(-1)), "div", constant)
+    return _stepped(value, value.scaled(1.0 / constant.reshape(-1)), "div", constant, node.constant(1))
 
 
-def _stepped(before: Affine, after: Affine, operation: str, constant: np.ndarray) -> Affine:
-    """`after` with the float32 operation that made it noted."""
-    return replace(after, steps=None if before.steps is None else before.steps.then(operation, constant))
+def _stepped(
+    before: Affine, after: Affine, operation: str, constant: np.ndarray, given: np.ndarray
+) -> Affine:
+    """`after` with the operation that made it noted, in the precision of the constant that was given."""
+    bits = _BITS.get(given.dtype.type)
+    steps = None if before.steps is None or bits is None else before.steps.then(operation, constant, bits)
+    return replace(after, steps=steps)
+
+
+#: Of float16 ONNX Runtime computes some in float32, hence a tree behind it is refused.
+_BITS = {np.float32: 32, np.float64: 64}
 
 
 @operator("Neg")
@@ -244,7 +254,10 @@ def scaler(node: Node) -> Value:
     scale = np.broadcast_to(np.broadcast_to(scale, (features,)), value.shape).reshape(-1)
     offset = np.broadcast_to(np.broadcast_to(offset, (features,)), value.shape).reshape(-1)
     result = value.scaled(scale, -offset * scale)
-    steps = None if value.steps is None else value.steps.then("sub", offset).then("mul", scale)
+    steps = None
+    if value.steps is not None:  # it subtracts and multiplies in its input's precision, and gives float32
+        bits = value.steps.precision(0)
+        steps = value.steps.then("sub", offset, bits).then("mul", scale, bits).cast(32)
     return replace(result, steps=steps)
 
 

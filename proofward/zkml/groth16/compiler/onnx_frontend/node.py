@@ -23,7 +23,7 @@ class Squashed:
         decision: how a client reads the logit. squash: the function, where ONNX Runtime's numbers have it.
         complement: it is `1 - p`. scores: the tensor that has the numbers, where the output has labels
         only.
-        pair: of its one logit the tensor has two numbers, `[1 - p, p]`.
+        pair: of its k logits the tensor has 2 k numbers, all `1 - p` and then all `p`.
     """
 
     decision: str
@@ -36,8 +36,15 @@ class Squashed:
     def expanded(self) -> Affine:
         """A logit for each number of the tensor, where the squash is a sigmoid."""
         if self.pair:
-            return self.logit.mapped(sparse.csr_array([[-1.0], [1.0]]), np.zeros(2), (1, 2))
+            return _twice(self.logit, 0.0)
         return self.logit.scaled(-1.0) if self.complement else self.logit
+
+
+def _twice(value: Affine, lift: float) -> Affine:
+    """`lift - x` and then `x`, of all elements."""
+    one = sparse.eye_array(value.size)
+    bias = np.concatenate([np.full(value.size, lift), np.zeros(value.size)])
+    return value.mapped(sparse.csr_array(sparse.vstack([-one, one])), bias, (1, 2 * value.size))
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class Node:
             self.names[0] if self.names else self.name, value.logit, curves.lines(name)
         )
         if value.pair:
-            return found.mapped(sparse.csr_array([[-1.0], [1.0]]), np.array([1.0, 0.0]), (1, 2))
+            return _twice(found, 1.0)
         return found.scaled(-1.0, 1.0) if value.complement else found
 
     def _scored(self, value: Ensemble) -> Affine:

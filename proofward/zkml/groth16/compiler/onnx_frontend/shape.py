@@ -24,12 +24,21 @@ MOVING = (
 )  # fmt: skip
 """Operators that move elements and change none: over separate sigmoids they move the logits."""
 
-_FLOAT_TYPES = (1, 10, 11, 16)  # FLOAT, FLOAT16, DOUBLE, BFLOAT16
+#: FLOAT, FLOAT16, DOUBLE, BFLOAT16, and their bits where a tree's comparisons can be followed through them.
+_FLOAT_TYPES = {1: 32, 10: 16, 11: 64, 16: None}
 
 
-@operator("Identity", "Dropout")
+@operator("Identity")
 def identity(node: Node) -> Value:
     """The same value."""
+    return node.inputs[0]
+
+
+@operator("Dropout")
+def dropout(node: Node) -> Value:
+    """The same value, but while training."""
+    if node.optional(2) is not None and np.any(node.constant(2)):
+        node.refuse("training_mode is set; export the model for inference")
     return node.inputs[0]
 
 
@@ -45,7 +54,13 @@ def cast(node: Node) -> Value:
         return np.array([[True]])
     if node.attributes.get("to") not in _FLOAT_TYPES:
         node.refuse("it casts activations to a type that is not float")
-    return node.inputs[0]
+    value = node.inputs[0]
+    if not isinstance(value, Affine) or value.steps is None:
+        return value
+    bits = _FLOAT_TYPES[node.attributes["to"]]
+    if node.network.integers and not value.steps.chain and bits != 32:
+        bits = None  # a whole number beyond 2**24 is no float32: a tree behind it is refused
+    return replace(value, steps=None if bits is None else value.steps.cast(bits))
 
 
 @operator("Shape")

@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from proofward.zkml.errors import UnsupportedModel
@@ -50,6 +50,7 @@ class Traced:
             (`raw`: what the numbers mean is not in the graph).
         imputed: (input, value) that the model puts in a missing one's place.
         integers: the model's own input takes whole numbers alone.
+        doubles: its input is float64, and trees compare it as that.
         squash: what the model applies to the proven scores: `sigmoid`, `softmax`, `logsoftmax` or
         nothing.
     """
@@ -64,6 +65,7 @@ class Traced:
     squash: str | None = None
     imputed: tuple[tuple[int, float], ...] = ()
     integers: bool = False
+    doubles: bool = False
 
     @property
     def length(self) -> int:
@@ -92,8 +94,9 @@ def trace(model: bytes) -> Traced:
     if graph.sparse_initializer:
         raise UnsupportedModel("the model has sparse initialisers; export its weights as dense tensors")
     constants: dict[str, np.ndarray] = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    input_name, input_shape, integers = _input(graph, constants)
-    network = Network(input_shape)
+    input_name, input_shape, kind = _input(graph, constants)
+    bits = {int(TensorProto.DOUBLE): 64, int(TensorProto.FLOAT16): 16}.get(kind, 32)
+    network = Network(input_shape, bits=bits, integers=kind in _INTEGERS)
     values: dict[str, Value] = {**constants, input_name: network.input(), "": None}
     opsets = {
         entry.domain.removeprefix("ai.onnx") if entry.domain == "ai.onnx" else entry.domain: entry.version
@@ -111,10 +114,17 @@ def trace(model: bytes) -> Traced:
             values[node.output[0]] = made
         labels = _labels(node) or labels
     found = _traced(values.get(target), target, network, labels)
+    if found.kind == "decided" and len(found.labels or ()) == 1:
+        raise UnsupportedModel(f"the model knows one class only ({found.labels}): it decides nothing")
     named = found.labels is not None and len(found.labels) == max(2, found.length)
     if found.kind == "raw" or (found.kind == "decided" and found.decision != "multilabel" and not named):
         found = _beside(graph, target, replace(found, labels=None), constants)
-    return replace(found, imputed=tuple(sorted(network.imputed.items())), integers=integers)
+    return replace(
+        found,
+        imputed=tuple(sorted(network.imputed.items())),
+        integers=kind in _INTEGERS,
+        doubles=kind == TensorProto.DOUBLE and found.ensemble is not None,
+    )
 
 
 def _traced(result: Value, target: str, network: Network, labels: tuple[int | str, ...] | None) -> Traced:
@@ -304,7 +314,7 @@ def _fold(proto: onnx.NodeProto, node: Node, values: dict[str, Value]) -> list[n
         node.refuse(f"it could not be evaluated as a constant: {error}")
 
 
-def _input(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> tuple[str, tuple[int, ...], bool]:
+def _input(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> tuple[str, tuple[int, ...], int]:
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
         raise UnsupportedModel(f"the model has {len(inputs)} inputs; one tensor input is supported")
@@ -320,7 +330,7 @@ def _input(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> tuple[st
         raise UnsupportedModel(
             f"the input has {int(np.prod(dims[1:]))} features; up to {MAX_ELEMENTS} are supported"
         )
-    return inputs[0].name, tuple(dims[1:]), tensor.elem_type in _INTEGERS
+    return inputs[0].name, tuple(dims[1:]), int(tensor.elem_type)
 
 
 def _output(graph: onnx.GraphProto) -> str:

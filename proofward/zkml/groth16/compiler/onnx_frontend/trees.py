@@ -1,13 +1,13 @@
 """`ai.onnx.ml` tree ensembles, with ONNX Runtime's comparison and aggregation semantics.
 
-ONNX Runtime compares in float32. Every branching mode is turned into `x > t` with t a float32: `x < t` is
-`not (x > previous float32 before t)`, and equality is two comparisons. A missing value (NaN) goes where
+ONNX Runtime compares in its input's precision. Every branching mode is turned into `x > t`: `x < t` is
+`not (x > the number before t)`, and equality is two comparisons. A missing value (NaN) goes where
 `nodes_missing_value_tracks_true` says, else where a comparison with NaN leads.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -131,9 +131,11 @@ def _leaf_values(node: Node, kind: str) -> dict[tuple[int, int], dict[int, float
 def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple[Tree, ...]:
     value = node.affine(0)
     features = int(np.prod(node.network.input_shape))
+    if node.network.bits < 32:
+        node.refuse("it compares float16 inputs; export the model in float32")
     if node.network.blocks or value.steps is None:
         node.refuse("it must read the model's inputs, each scaled by itself or not at all")
-    if any(not np.isfinite(operand).all() for _, operand in value.steps.chain):
+    if any(not np.isfinite(step.operand).all() for step in value.steps.chain):
         node.refuse("the scaler before it divides by zero or is not finite")
     names = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
     table: dict[int, dict[int, tuple[Any, ...]]] = {}
@@ -145,9 +147,11 @@ def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple
         roots.setdefault(int(tree), int(number))
     if sum(len(nodes) for nodes in table.values()) > MAX_NODES:
         node.refuse(f"it has more than {MAX_NODES} nodes")
-    built = (
-        _build(node, tree, root, table[tree], leaves, value.size, MAX_DEPTH) for tree, root in roots.items()
-    )
+    kinds = {value.steps.precision(i) for i in range(value.size)}
+    if len(kinds) != 1 or (kind := _KINDS.get(kinds.pop())) is None:
+        node.refuse("its inputs have no one precision of float32 or float64")
+    source = _Source(table, leaves, value.size, kind)
+    built = (_build(node, source, tree, root, MAX_DEPTH) for tree, root in roots.items())
     if (
         not value.steps.chain
         and value.size == features
@@ -158,11 +162,14 @@ def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple
     return tuple(folded.tree(tree) for tree in built)
 
 
-class _Folded:
-    """Thresholds behind a scaler as thresholds on the inputs themselves.
+_KINDS: dict[int, type[np.floating[Any]]] = {32: np.float32, 64: np.float64}
 
-    A float32 chain of one input is monotone, so that what it compares true for is all inputs up to one of
-    them; that one is found by bisection over the float32 numbers, hence exactly.
+
+class _Folded:
+    """Thresholds behind a scaler or a cast as thresholds on the inputs themselves.
+
+    A chain of roundings of one input is monotone, so that what it compares true for is all inputs up to one
+    of them; that one is found by bisection over the numbers of the input's precision, hence exactly.
     """
 
     def __init__(self, steps: Steps) -> None:
@@ -188,52 +195,59 @@ class _Folded:
 
     def _threshold(self, element: int, threshold: float) -> tuple[float | None, bool]:
         """(t, True) where `x <= t` is what compares true, (t, False) where `x > t` is; (None, always)."""
+        numbers = _Numbers(self.steps.bits)
 
         def holds(ordinal: int) -> bool:
-            x = np.array([_float_of(ordinal)], dtype=np.float32)
-            return bool(self.steps.run(element, x)[0] <= np.float32(threshold))
+            return self.steps.run(element, numbers.at(ordinal)) <= threshold
 
-        low, high = _LOWEST, _HIGHEST
+        low, high = -numbers.most, numbers.most
         first, last = holds(low), holds(high)
         if first == last:
             return None, first
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if holds(middle) == first else (low, middle)
-        return float(_float_of(low)), first
+        return numbers.at(low), first
 
 
-def _float_of(ordinal: int) -> np.float32:
-    """The float32 numbers in order: 0 is zero, 1 the least positive one."""
-    bits = np.uint32(ordinal) if ordinal >= 0 else np.uint32(0x80000000 - ordinal)
-    return np.float32(bits.view(np.float32))
+class _Numbers:
+    """The finite floating-point numbers of a precision in order: 0 is zero, 1 the least positive one."""
+
+    def __init__(self, bits: int) -> None:
+        self.kind: type[Any] = np.float32 if bits == 32 else np.float64
+        self.integer: type[Any] = np.uint32 if bits == 32 else np.uint64
+        self.sign = 1 << (bits - 1)
+        self.most = int(np.finfo(self.kind).max.view(self.integer))
+
+    def at(self, ordinal: int) -> float:
+        """The number, as float64."""
+        bits = self.integer(ordinal if ordinal >= 0 else self.sign - ordinal)
+        return float(bits.view(self.kind))
 
 
-_HIGHEST = 0x7F7FFFFF
-_LOWEST = -_HIGHEST
+@dataclass(frozen=True)
+class _Source:
+    """An operator's tables: nodes by tree and number, leaves, how many inputs, and what it compares in."""
+
+    nodes: dict[int, dict[int, tuple[Any, ...]]]
+    leaves: dict[tuple[int, int], dict[int, float]]
+    features: int
+    kind: type[np.floating[Any]]
 
 
-def _build(
-    node: Node,
-    tree: int,
-    number: int,
-    nodes: dict[int, tuple[Any, ...]],
-    leaves: dict[tuple[int, int], dict[int, float]],
-    features: int,
-    depth: int,
-) -> Tree:
+def _build(node: Node, source: _Source, tree: int, number: int, depth: int) -> Tree:
+    nodes, features = source.nodes[tree], source.features
     if depth == 0 or number not in nodes:
         node.refuse(f"tree {tree} is deeper than {MAX_DEPTH} or names a node that does not exist")
     feature, threshold, mode, true, false, track = nodes[number]
     if mode == b"LEAF":
-        return Leaf(leaves.get((tree, number), {}))
+        return Leaf(source.leaves.get((tree, number), {}))
     if not 0 <= feature < features or not threshold > -np.inf:
         node.refuse(f"tree {tree} reads feature {feature} of {features} at threshold {threshold}")
-    yes = _build(node, tree, int(true), nodes, leaves, features, depth - 1)
-    no = _build(node, tree, int(false), nodes, leaves, features, depth - 1)
-    at = np.float32(threshold)
-    before = float(np.nextafter(at, np.float32(-np.inf)))
-    exact = float(at)
+    yes = _build(node, source, tree, int(true), depth - 1)
+    no = _build(node, source, tree, int(false), depth - 1)
+    exact = float(np.float32(threshold))
+    before = float(np.nextafter(source.kind(exact), source.kind(-np.inf)))
     # A comparison with NaN is false, but for "unequal".
     missing_yes = bool(track) or mode == b"BRANCH_NEQ"
     match mode:
