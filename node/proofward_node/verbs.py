@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,16 @@ from proofward.cli.output import (
 from proofward.cli.verbs import Groups
 from proofward_node import operations
 from proofward_node.operations import ConfigOption
+
+if TYPE_CHECKING:
+    from proofward.chain.council import Agreement
+
+CouncilOption = Annotated[
+    bool,
+    typer.Option(
+        "--council", help="Agree as a member of the council; it happens when two thirds of the seats do."
+    ),
+]
 
 
 def register(groups: Groups) -> None:
@@ -157,18 +167,24 @@ def allow(
     measurement: MeasurementArgument = None,
     config: OptionalConfig = None,
     label: Annotated[str, typer.Option(help="What readers of the list see.")] = "proofward",
+    council: CouncilOption = False,
     signer: SignerOption = "//Alice",
     chain: ConfiguredChain = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a measurement on the chain's allow-list, with the chain's sudo key.
+    """Put a measurement on the chain's allow-list: with the sudo key, or by the council's members.
 
-    Example: proofward worker allow --config worker.toml --signer //Alice
+    Examples: proofward worker allow --config worker.toml --signer //Alice
+
+              proofward worker allow 0x5c… --label "release 4" --council --signer member.key
     """
     from proofward.chain import governance
 
     with reporting(as_json):
         wanted = _measurement(measurement, config)
+        if council:
+            found = governance.agree_to_allow(_chain(chain, config), signer, wanted, label)
+            return _told(as_json, wanted, "is allowed", found)
         block = governance.allow_measurement(_chain(chain, config), signer, wanted, label)
         emit(
             as_json,
@@ -180,24 +196,52 @@ def allow(
 def disallow(
     measurement: MeasurementArgument = None,
     config: OptionalConfig = None,
+    council: CouncilOption = False,
     signer: SignerOption = "//Alice",
     chain: ConfiguredChain = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a measurement off the chain's allow-list, with the chain's sudo key.
+    """Take a measurement off the chain's allow-list: with the sudo key, or by the council's members.
 
-    Example: proofward worker disallow 0x5c… --signer //Alice
+    Examples: proofward worker disallow 0x5c… --signer //Alice
+
+              proofward worker disallow 0x5c… --council --signer member.key
     """
     from proofward.chain import governance
 
     with reporting(as_json):
         wanted = _measurement(measurement, config)
+        if council:
+            found = governance.agree_to_disallow(_chain(chain, config), signer, wanted)
+            return _told(as_json, wanted, "is not allowed", found)
         block = governance.disallow_measurement(_chain(chain, config), signer, wanted)
         emit(
             as_json,
             {"measurement": wanted, "block": block},
             [f"{hex0x(wanted)} is not allowed since block {block}"],
         )
+
+
+def _told(as_json: bool, measurement: bytes, decided: str, found: Agreement) -> None:
+    from proofward.chain import accounts
+
+    value = {
+        "measurement": measurement,
+        "motion": found.motion,
+        "agreed": [accounts.ss58(one) for one in found.agreed],
+        "needed": found.needed,
+        "seats": found.seats,
+        "until": found.until,
+        "block": found.block,
+    }
+    if found.block is not None:
+        line = f"{hex0x(measurement)} {decided} since block {found.block}, by {len(found.agreed)} members"
+    else:
+        line = (
+            f"agreed: {len(found.agreed)} of {found.needed} members that are needed, out of {found.seats}; "
+            f"the others run the same command until block {found.until} (motion {hex0x(found.motion)})"
+        )
+    emit(as_json, value, [line])
 
 
 def _chain(given: str | None, config: Path | None) -> str:

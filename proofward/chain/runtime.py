@@ -175,7 +175,8 @@ class Runtime:
     def failure(self, events: list[Event]) -> DispatchError | None:
         """Why an extrinsic with these events did not do all that it was to do; None when it did.
 
-        A failure inside Sudo or a Utility batch counts, though the extrinsic around it succeeded.
+        A failure inside Sudo, a council's motion or a Utility batch counts, though the extrinsic around it
+        succeeded.
         """
         for event in events:
             match event.pallet, event.name:
@@ -187,7 +188,7 @@ class Runtime:
                         return self.dispatch_error(result["Err"])
                 case "Utility", "BatchInterrupted" | "ItemFailed":
                     return self.dispatch_error(event.fields["error"])
-                case "Utility", "DispatchedAs":
+                case ("Utility", "DispatchedAs") | ("Council", "Executed"):
                     result = event.fields.get("result")
                     if isinstance(result, dict) and "Err" in result:
                         return self.dispatch_error(result["Err"])

@@ -16,13 +16,14 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
-from proofward.chain import Outbox, SubstrateClient, accounts
+from proofward.chain import Call, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation, balances, models
 from proofward.chain.pallets.models import Terms
 from proofward.cli import app
 from proofward.cli.amounts import shown, units
 from proofward.client import Client
 from proofward.devnet.chains import Devnet
+from proofward.protocol import blake2_256
 from proofward.protocol.collateral import encode_collateral
 from proofward.publisher.publish import publish
 from proofward.zkml import load_public
@@ -278,3 +279,49 @@ def test_worker_allow_asks_the_node_that_the_configuration_names(
     with chain.connect() as client:
         assert models.all(client) is not None
         assert bytes.fromhex("5c" * 32) in attestation.measurements(client)
+
+
+def test_the_council_allows_and_disallows_software_without_sudo(run: Any, chain: Devnet) -> None:
+    wanted = "0x" + "6d" * 32
+    label = ("--label", "release 4")
+
+    def listed() -> bool:
+        with chain.connect() as client:
+            return bytes.fromhex(wanted[2:]) in attestation.measurements(client)
+
+    stranger = run("worker", "allow", wanted, *label, "--council", "--signer", "//Eve", code=1)
+    assert stranger["error"]["code"] == "no-seat"
+    first = run("worker", "allow", wanted, *label, "--council", "--signer", "//Bob")
+    assert (first["block"], len(first["agreed"]), first["needed"], first["seats"]) == (None, 1, 2, 3)
+    assert (
+        run("worker", "allow", wanted, *label, "--council", "--signer", "//Bob")["agreed"] == first["agreed"]
+    )
+    # Another label is another motion: nobody agrees to what he did not read.
+    other = run("worker", "allow", wanted, "--label", "x", "--council", "--signer", "//Charlie")
+    assert (other["block"], other["motion"] == first["motion"]) == (None, False)
+    assert not listed()
+    second = run("worker", "allow", wanted, *label, "--council", "--signer", "//Charlie")
+    assert second["block"] is not None
+    assert listed()
+    for signer in ("//Alice", "//Bob"):
+        last = run("worker", "disallow", wanted, "--council", "--signer", signer)
+    assert last["block"] is not None
+    assert not listed()
+
+
+def test_a_motion_whose_call_fails_and_one_that_is_voted_down_say_so(run: Any, chain: Devnet) -> None:
+    absent = "0x" + "6e" * 32
+    with chain.connect() as client:
+        call = attestation.disallow_measurement(bytes.fromhex(absent[2:]))
+        assert run("worker", "disallow", absent, "--council", "--signer", "//Alice")["block"] is None
+        failed = run("worker", "disallow", absent, "--council", "--signer", "//Bob", code=1)
+        assert "Attestation." in failed["error"]["message"]
+
+        assert run("worker", "disallow", absent, "--council", "--signer", "//Alice")["block"] is None
+        motion = blake2_256(client.runtime.encode_call(call))
+        index = client.query("Council", "Voting", motion)["index"]
+        against = Call("Council", "vote", {"proposal": motion, "index": index, "approve": False})
+        for signer in ("//Bob", "//Charlie"):
+            client.submit(against, accounts.dev_keypair(signer))
+        down = run("worker", "disallow", absent, "--council", "--signer", "//Alice", code=1)
+        assert down["error"]["code"] == "voted-down"
