@@ -120,7 +120,9 @@ def test_a_page(page: str) -> None:
 
 def test_the_index_lists_every_page() -> None:
     listed = {link for link in links(read("docs/index.md")) if "://" not in link}
-    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    docs = ROOT / "docs"
+    found = [*docs.glob("*.md"), *docs.glob("tutorials/*.md")]
+    pages = {path.relative_to(docs).as_posix() for path in found} - {"index.md"}
     assert listed == pages | {"decisions/README.md"}
     decisions = {path.name for path in (ROOT / "docs" / "decisions").glob("0*.md")}
     assert set(links(read("docs/decisions/README.md"))) == decisions

@@ -1,4 +1,4 @@
-"""docs/walkthrough.md, pasted line by line."""
+"""docs/walkthrough.md and its four tutorials, pasted line by line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "walkthrough.md"
+DOCS = ROOT / "docs"
+#: In the order in which the walk says to read them; its own last block comes after them.
+TUTORIALS = ("publisher", "operator", "hospital", "auditor")
+
+
+def blocks(page: str) -> list[str]:
+    """What a page has to be pasted."""
+    return re.findall(r"```bash\n(.*?)```", (DOCS / page).read_text(), re.S)
 
 
 def _free_port() -> int:
@@ -23,10 +30,12 @@ def _free_port() -> int:
 
 def test_the_walkthrough_works_when_pasted(tmp_path: Path) -> None:
     pytest.importorskip("skl2onnx")
-    blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(), re.S)
-    assert len(blocks) == 7
+    train, chain_block, end = blocks("walkthrough.md")
+    tutorials = [blocks(f"tutorials/{name}.md") for name in TUTORIALS]
+    assert [len(one) for one in tutorials] == [2, 2, 1, 2]
+    whole = [train, chain_block, *(block for one in tutorials for block in one), end]
     chain, http = _free_port(), _free_port()
-    script = "set -emo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + "".join(blocks)
+    script = "set -emo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n" + "".join(whole)
     script = script.replace("9944", str(chain)).replace("127.0.0.1:9615", f"127.0.0.1:{http}")
     # the one line that no page needs: another port for the worker's metrics, since this machine may run one
     script = script.replace(
