@@ -231,21 +231,22 @@ def checkpoint(
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the finalised head of your own node into a spec, for readers by --light: they refuse any chain
-    without that block.
+    """Write the finalised head of your own node into a spec, for readers by --light and --spec: they refuse
+    any chain without that block, and evidence that those did not finalise who did so from it on.
 
     Example: proofward network checkpoint spec.json --out spec-light.json --chain ws://127.0.0.1:9944
     """
     from proofward.chain import SubstrateClient
-    from proofward.light.spec import Checkpoint, load, with_checkpoint
+    from proofward.client.inclusion import checkpoint as point_of
+    from proofward.light.spec import load, with_checkpoint
 
     with reporting(as_json):
         value = load(source)
         with SubstrateClient.connect(chain) as client:
-            head = client.finalised_head()
-        out.write_text(json.dumps(with_checkpoint(value, Checkpoint(head.number, head.hash))) + "\n")
+            point = point_of(client)
+        out.write_text(json.dumps(with_checkpoint(value, point)) + "\n")
         emit(
             as_json,
-            {"spec": str(out), "number": head.number, "hash": "0x" + head.hash.hex()},
-            [f"{out}: checkpoint at block {head.number}, 0x{head.hash.hex()}"],
+            {"spec": str(out), **point.value()},
+            [f"{out}: checkpoint at block {point.number}, 0x{point.hash.hex()}"],
         )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from proofward.chain import SubstrateClient
 from proofward.chain.errors import RpcError
-from proofward.consensus import Change, decode_header
+from proofward.consensus import Authorities, Change, Checkpoint, decode_header
 from proofward.errors import NotFound
 from proofward.evidence.bundle import ChangePart, InclusionPart
 from proofward.evidence.inclusion import keys
@@ -44,6 +44,15 @@ def prove(
         ],
         nodes=[_unhex(node) for node in nodes],
     )
+
+
+def checkpoint(client: SubstrateClient) -> Checkpoint:
+    """The finalised head as a node says it, and who finalises behind it. Raises ChainError."""
+    head = client.finalised_head()
+    stored = client.query("Grandpa", "Authorities", at=head.hash)
+    voters = [(bytes(key), int(weight)) for key, weight in stored]
+    set_id = int(client.query("Grandpa", "CurrentSetId", at=head.hash))
+    return Checkpoint(head.number, head.hash, Authorities(tuple(voters), set_id) if voters else None)
 
 
 def _justified(client: SubstrateClient, block: int, patience: float) -> tuple[int, str, bytes]:

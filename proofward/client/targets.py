@@ -11,7 +11,7 @@ from proofward.chain import SubstrateClient
 from proofward.check import Check, said
 from proofward.client.client import Client
 from proofward.client.ids import hash32
-from proofward.consensus import genesis_authorities
+from proofward.consensus import genesis_authorities, spec_checkpoint
 from proofward.errors import NotFound, Refused
 from proofward.evidence import answer, proof_file
 from proofward.evidence.bundle import load_bundle
@@ -60,6 +60,7 @@ def verify(
             genesis=asked.genesis or policy.genesis,
             measurements=asked.measurements or policy.measurements,
             authorities=asked.authorities,
+            checkpoint=asked.checkpoint,
         )
         verdict = verify_bundle(bundle, policy)
         return replace(verdict, checks=(*verdict.checks, _reading(client.chain)))
@@ -88,6 +89,7 @@ def _policy(development: bool, genesis: str | None, measurements: Sequence[str],
         genesis=None if genesis is None else hash32(genesis, "genesis"),
         measurements=frozenset(hash32(one, "measurement") for one in measurements) or None,
         authorities=authorities,
+        checkpoint=None if spec is None else spec_checkpoint(spec),
     )
 
 

@@ -3,6 +3,7 @@ state under their roots. Everything here is computed from bytes; nothing is fetc
 """
 
 from proofward.consensus.authorities import Authorities, Change, follow, genesis_authorities
+from proofward.consensus.checkpoint import Checkpoint, checkpoint_of, spec_checkpoint
 from proofward.consensus.errors import BadProof
 from proofward.consensus.grandpa import check_justification
 from proofward.consensus.header import Header, decode_header
@@ -13,12 +14,15 @@ __all__ = [
     "Authorities",
     "BadProof",
     "Change",
+    "Checkpoint",
     "Header",
     "StorageProof",
     "check_justification",
+    "checkpoint_of",
     "decode_header",
     "follow",
     "genesis_authorities",
     "map_key",
+    "spec_checkpoint",
     "value_key",
 ]

@@ -15,6 +15,7 @@ from proofward.consensus import (
     Authorities,
     BadProof,
     Change,
+    Checkpoint,
     Header,
     StorageProof,
     check_justification,
@@ -126,9 +127,11 @@ def inclusion_checks(bundle: Bundle, policy: Policy) -> list[Check]:
     if authorities is None:
         return [said("inclusion", "a proof of the chain's state is here and unread: give the chain's --spec")]
     try:
-        header, told = _final(part, authorities)
+        header, told = _final(part, authorities, policy.checkpoint)
     except BadProof as error:
         return [Check("finality", False, error.message)]
+    if told.ok is None:
+        return [told]
     try:
         differing = [*_differences(bundle, StorageProof(header.state_root, part.nodes))]
     except (BadProof, ProtocolError) as error:
@@ -139,13 +142,44 @@ def inclusion_checks(bundle: Bundle, policy: Policy) -> list[Check]:
     return [told, Check("inclusion", True, where)]
 
 
-def _final(part: InclusionPart, authorities: Authorities) -> tuple[Header, Check]:
+def _final(
+    part: InclusionPart, authorities: Authorities, checkpoint: Checkpoint | None
+) -> tuple[Header, Check]:
+    """The header and who finalised it. Raises BadProof.
+
+    A checkpoint stands for all that came before it: evidence of that block needs no votes, older evidence is
+    not checked, and for later evidence its authorities count, whoever has the keys of those before them.
+    """
     header = decode_header(part.header)
+    if checkpoint is not None:
+        return header, _since(part, header, checkpoint)
     now = follow(authorities, (Change(one.header, one.justification) for one in part.changes))
     weight = check_justification(part.justification, header, now.voters, now.set_id)
     total = sum(weight for _, weight in now.voters)
     told = f"block {header.number}, by {weight} of {total} authorities of set {now.set_id}"
     return header, Check("finality", True, told)
+
+
+def _since(part: InclusionPart, header: Header, checkpoint: Checkpoint) -> Check:
+    point = f"the spec's checkpoint, block {checkpoint.number}"
+    if header.number < checkpoint.number:
+        told = f"block {header.number} is older than {point}, and who had its authorities' keys since could "
+        return Check(
+            "finality", None, told + "have made it: export the evidence again, by a node of the chain"
+        )
+    if header.number == checkpoint.number:
+        if header.hash != checkpoint.hash:
+            raise BadProof(f"block {header.number} is not {point}: it is of another fork")
+        return Check("finality", True, f"block {header.number} is {point}")
+    if checkpoint.authorities is None:
+        told = "names no authorities: write it anew with `proofward network checkpoint`"
+        return Check("finality", None, f"{point}, {told}")
+    later = [one for one in part.changes if decode_header(one.header).number > checkpoint.number]
+    now = follow(checkpoint.authorities, (Change(one.header, one.justification) for one in later))
+    weight = check_justification(part.justification, header, now.voters, now.set_id)
+    total = sum(weight for _, weight in now.voters)
+    told = f"block {header.number}, by {weight} of {total} authorities of set {now.set_id}, from {point} on"
+    return Check("finality", True, told)
 
 
 def _differences(bundle: Bundle, proof: StorageProof) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS, TrustRoot
-from proofward.consensus import Authorities
+from proofward.consensus import Authorities, Checkpoint
 from proofward.protocol import Level
 
 BUNDLE_WORD = "the bundle's own word"
@@ -21,7 +21,8 @@ class Policy:
     verdict is better than `consistent, not anchored`. `certified` names the models whose ceremony
     the reader's own chain certifies. `now` is the reader's clock (Unix seconds; None: this machine's): no
     evidence is younger. `authorities` are the first of the reader's chain, out of its spec: with them a
-    bundle must prove that the chain's final state holds it.
+    bundle must prove that the chain's final state holds it. With a `checkpoint` besides it must be of that
+    block or a later one, and those finalise it whom the checkpoint names.
     `witness` says whose word an unproven statement is.
     """
 
@@ -33,6 +34,7 @@ class Policy:
     certified: Collection[bytes] = ()
     now: int | None = None
     authorities: Authorities | None = None
+    checkpoint: Checkpoint | None = None
     witness: str = BUNDLE_WORD
 
     @classmethod

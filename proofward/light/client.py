@@ -16,9 +16,10 @@ from proofward.chain.client import SubstrateClient
 from proofward.chain.errors import RpcError
 from proofward.chain.heads import Head
 from proofward.chain.runtime import Runtime
+from proofward.consensus import Checkpoint
 from proofward.extras import explained
 from proofward.light.errors import LightError
-from proofward.light.spec import Checkpoint, LightSpec, read_spec
+from proofward.light.spec import LightSpec, read_spec
 from proofward.light.transport import LightTransport
 
 FRESH_SECONDS: Final = 60.0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proofward.consensus import BadProof, Checkpoint, checkpoint_of, decode_header
+from proofward.consensus.checkpoint import PROPERTY
 from proofward.evidence.bundle import Bundle, ChangePart, InclusionPart
 from proofward.evidence.inclusion import JOB, MODEL, keys
 from proofward.evidence.verify import Outcome, Verdict, verify_bundle
+from proofward.light.spec import with_checkpoint
 from proofward.protocol import Lane, Level, Setup, keccak256, sha256
 from tests.consensus.chain import Chain, chain, header, trie
 from tests.evidence import Evidence, pinned
@@ -84,8 +88,8 @@ def with_proof(
     return bundle.model_copy(update={"inclusion": part})
 
 
-def verdict_on(evidence: Evidence, bundle: Bundle) -> Verdict:
-    return verify_bundle(bundle, pinned(evidence, authorities=FOUR.authorities))
+def verdict_on(evidence: Evidence, bundle: Bundle, checkpoint: Checkpoint | None = None) -> Verdict:
+    return verify_bundle(bundle, pinned(evidence, authorities=FOUR.authorities, checkpoint=checkpoint))
 
 
 def details(verdict: Verdict) -> dict[str, str]:
@@ -116,6 +120,80 @@ def test_authorities_that_came_later(evidence: Evidence) -> None:
     assert verdict_on(evidence, later).accepted
     assert "finality" in details(verdict_on(evidence, with_proof(evidence.bundle, stored, FIVE)))
     assert "finality" in details(verdict_on(evidence, with_proof(evidence.bundle, stored, FOUR, (part,))))
+
+
+def test_old_keys_finalise_nothing_behind_a_checkpoint(evidence: Evidence) -> None:
+    """The first authorities' keys leaked; who has them makes a later block that says what he likes."""
+    stored, point = records(evidence.bundle), Checkpoint(200, ZERO, FIVE.authorities)
+    change = header(100, bytes(32), change=FIVE.authorities)
+    known = ChangePart(header=change, justification=FOUR.justify(change, 100, [0, 1, 2]))
+    forged = with_proof(evidence.bundle, stored)
+    assert verdict_on(evidence, forged).accepted
+    assert "finality" in details(verdict_on(evidence, forged, point))
+    # A set of their own, brought in before the checkpoint or behind it.
+    own = chain(3, seed=7, set_id=1)
+    for number in (100, 250):
+        brought = header(number, bytes(32), change=own.authorities)
+        part = ChangePart(header=brought, justification=FOUR.justify(brought, number, [0, 1, 2]))
+        theirs = with_proof(evidence.bundle, stored, own, (part,))
+        assert verdict_on(evidence, theirs).accepted
+        assert "finality" in details(verdict_on(evidence, theirs, point))
+    honest = verdict_on(evidence, with_proof(evidence.bundle, stored, FIVE, (known,)), point)
+    assert honest.accepted, details(honest)
+    told = {check.name: check.detail for check in honest}["finality"]
+    assert "5 of 5 authorities of set 1" in told
+    assert "checkpoint, block 200" in told
+
+
+def test_authorities_that_came_behind_the_checkpoint(evidence: Evidence) -> None:
+    later = chain(3, seed=2, set_id=2)
+    changes = []
+    for number, old, new in ((100, FOUR, FIVE), (250, FIVE, later)):
+        block = header(number, bytes(32), change=new.authorities)
+        voters = range(len(old.keys))
+        changes.append(ChangePart(header=block, justification=old.justify(block, number, voters)))
+    bundle = with_proof(evidence.bundle, records(evidence.bundle), later, tuple(changes))
+    assert verdict_on(evidence, bundle, Checkpoint(200, ZERO, FIVE.authorities)).accepted
+    assert verdict_on(evidence, bundle, Checkpoint(250, ZERO, later.authorities)).accepted
+    # The change of the checkpoint's own block was made by the set before.
+    assert "finality" in details(verdict_on(evidence, bundle, Checkpoint(249, ZERO, later.authorities)))
+
+
+def test_evidence_that_is_older_than_the_checkpoint_is_not_checked(evidence: Evidence) -> None:
+    bundle = with_proof(evidence.bundle, records(evidence.bundle))
+    assert bundle.inclusion is not None
+    own = decode_header(bundle.inclusion.header).hash
+    for point, outcome in (
+        (Checkpoint(301, ZERO, FOUR.authorities), Outcome.INCOMPLETE),
+        (Checkpoint(300, own), Outcome.ACCEPTED),
+        (Checkpoint(300, ZERO, FOUR.authorities), Outcome.REFUSED),
+        (Checkpoint(299, ZERO), Outcome.INCOMPLETE),
+        (Checkpoint(299, ZERO, FOUR.authorities), Outcome.ACCEPTED),
+    ):
+        assert verdict_on(evidence, bundle, point).outcome is outcome, point
+
+
+def test_a_checkpoint_survives_its_spec_and_a_bad_one_is_refused(tmp_path: Path) -> None:
+    spec = {"genesis": {"raw": {"top": {}}}, "properties": {"tokenSymbol": "UNIT"}}
+    for point in (Checkpoint(7, b"h" * 32, FIVE.authorities), Checkpoint(7, b"h" * 32)):
+        assert checkpoint_of(with_checkpoint(spec, point), tmp_path) == point
+    good = Checkpoint(7, b"h" * 32, FOUR.authorities).value()
+    key = good["authorities"][0][0]
+    table: dict[str, Any] = {
+        "no object": 7,
+        "a number that is none": {**good, "number": True},
+        "a number too large": {**good, "number": 2**32},
+        "a short hash": {**good, "hash": "0x00"},
+        "no authorities": {**good, "authorities": []},
+        "an authority twice": {**good, "authorities": [[key, 1], [key, 1]]},
+        "an authority without weight": {**good, "authorities": [[key, 0]]},
+        "no set": {name: value for name, value in good.items() if name != "setId"},
+        "a set alone": {name: value for name, value in good.items() if name != "authorities"},
+    }
+    for fault, value in table.items():
+        with pytest.raises(BadProof):
+            pytest.fail(f"{fault}: {checkpoint_of({'properties': {PROPERTY: value}}, tmp_path)}")
+    assert checkpoint_of({"properties": None}, tmp_path) is None
 
 
 def test_no_proof_is_said_and_not_enough_for_who_gives_a_spec(evidence: Evidence) -> None:

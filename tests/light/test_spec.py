@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from proofward.consensus import Checkpoint
 from proofward.consensus.keys import twox
 from proofward.devnet.chains import SPEC
 from proofward.light.errors import LightError
-from proofward.light.spec import Checkpoint, load, read_spec, with_checkpoint
+from proofward.light.spec import load, read_spec, with_checkpoint
 
 GRANDPA = "0x" + (twox(b"Grandpa", 128) + twox(b"Authorities", 128)).hex()
 NODE = "/ip4/127.0.0.1/tcp/30333/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from proofward.chain import FinalityWatch, SubstrateClient
+from proofward.consensus import Checkpoint
 from proofward.light.client import LightClient
 from proofward.light.errors import LightError
-from proofward.light.spec import Checkpoint, load, read_spec, with_checkpoint
+from proofward.light.spec import load, read_spec, with_checkpoint
 from proofward.light.transport import LightTransport
 from proofward.network import control
 from proofward.network.state import VALIDATORS, Network
