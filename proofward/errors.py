@@ -71,6 +71,9 @@ ProofwardError
 ├─ GatewayError
 │  ├─ GatewayConfigError
 │  └─ StoreError
+├─ EngineMissing                  federated studies
+├─ FederationError
+├─ PolicyRefused
 ├─ Refusal
 ├─ Broken
 ├─ Gone

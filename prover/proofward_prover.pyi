@@ -228,3 +228,30 @@ def poseidon(inputs: Sequence[bytes], capacity: bytes | None = None) -> bytes:
 
     `capacity` is circomlib's initial state, 0 if it is not given.
     """
+
+def vector_commit(values: Sequence[int], blinding: bytes) -> bytes:
+    """Pedersen commitment (32 bytes, ristretto255) to 1 to 131,072 integers of at most 52 bits.
+
+    `blinding`: 32 bytes, a scalar below the group's order. Raises input-length, input-out-of-range, bad-salt.
+    """
+
+def vector_sum(commitments: Sequence[bytes]) -> bytes:
+    """The commitment to the sum of what these are to. Raises malformed-commitment."""
+
+def blinding_new() -> bytes:
+    """A uniform blinding, 32 bytes, from the operating system. Raises io."""
+
+def blinding_sum(blindings: Sequence[bytes]) -> bytes:
+    """The blinding of the sum. Raises bad-salt."""
+
+def vector_norm_prove(
+    values: Sequence[int], blinding: bytes, bound: int, slacks: Sequence[int], context: bytes
+) -> bytes:
+    """A proof that the sum of squares of `values` is at most `bound` (80 bits); it shows nothing else.
+
+    `slacks`: four integers whose squares make up the difference. Raises unsatisfied, over-limit, and what
+    `vector_commit` raises.
+    """
+
+def vector_norm_verify(commitment: bytes, length: int, bound: int, context: bytes, proof: bytes) -> bool:
+    """Whether the proof holds. Raises malformed-proof, malformed-commitment, over-limit, input-length."""

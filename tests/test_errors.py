@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -13,6 +14,7 @@ import proofward.errors
 import proofward_demo
 import proofward_enclave
 import proofward_explorer
+import proofward_federation
 import proofward_gateway
 import proofward_node
 from proofward.errors import ProofwardError
@@ -23,8 +25,11 @@ PACKAGES = (
     proofward_enclave,
     proofward_explorer,
     proofward_gateway,
+    proofward_federation,
     proofward_demo,
 )
+#: What only some of the installations have.
+NEEDS = {"proofward_federation.engine": "flwr"}
 
 
 def modules() -> list[ModuleType]:
@@ -34,6 +39,7 @@ def modules() -> list[ModuleType]:
         for package in PACKAGES
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
         if not found.name.endswith("__main__")
+        and (found.name not in NEEDS or importlib.util.find_spec(NEEDS[found.name]))
     ]
     return [*PACKAGES, *map(importlib.import_module, names)]
 

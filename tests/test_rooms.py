@@ -18,6 +18,7 @@ PACKAGES = {
     "proofward_demo": "demo",
     "proofward_explorer": "explorer",
     "proofward_gateway": "gateway",
+    "proofward_federation": "federation",
 }
 OURS = (*PACKAGES, "tests", "bench")
 
@@ -125,6 +126,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "proofward_gateway.proxy": ("proofward_gateway.channel", "proofward_gateway.measure", "proofward"),
     "proofward_gateway.verbs": ("proofward_gateway", "proofward"),
+    # inside the aggregator's enclave as well, so as little as the gateway has
+    "proofward_federation": (
+        "proofward.errors",
+        "proofward.files",
+        "proofward.protocol",
+        "proofward_enclave",
+    ),
+    "proofward_federation.verbs": ("proofward_federation", "proofward"),
     # its attacker signs quotes as the simulator does
     "proofward_demo": ("proofward", "proofward_enclave.providers", "proofward_enclave.measure"),
 }

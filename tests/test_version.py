@@ -21,7 +21,8 @@ def toml(path: str) -> dict[str, Any]:
 def test_every_part_has_the_version_of_the_library() -> None:
     found = {path: toml(path)["project"]["version"] for path in (
         "pyproject.toml", "node/pyproject.toml", "enclave_runtime/pyproject.toml", "demo/pyproject.toml",
-        "explorer/pyproject.toml", "gateway/pyproject.toml", "prover/pyproject.toml",
+        "explorer/pyproject.toml", "gateway/pyproject.toml", "federation/pyproject.toml",
+        "prover/pyproject.toml",
     )}  # fmt: skip
     found["prover/Cargo.toml"] = toml("prover/Cargo.toml")["package"]["version"]
     found["chain/Cargo.toml"] = toml("chain/Cargo.toml")["workspace"]["package"]["version"]

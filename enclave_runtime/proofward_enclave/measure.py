@@ -54,7 +54,7 @@ def code_digest() -> bytes:
     A third-party distribution's name is `name==version`, its content the SHA-256 of its files, told apart in
     the same way. Raises EnclaveError(not-measurable) when one of `CLOSURE` is not installed.
     """
-    return digest("sha384", b"proofward/code/v2", sorted([*_ours(), *_prover(), *third_party(CLOSURE)]))
+    return digest("sha384", b"proofward/code/v2", sorted([*_ours(), *prover(), *third_party(CLOSURE)]))
 
 
 def simulated_measurement() -> bytes:
@@ -81,7 +81,8 @@ def sources(package: Path, patterns: Iterable[str]) -> Iterator[Part]:
             yield f"{package.name}/{path.relative_to(package).as_posix()}", path.read_bytes()
 
 
-def _prover() -> Iterator[Part]:
+def prover() -> Iterator[Part]:
+    """The native module's files."""
     folder = Path(proofward_prover.__path__[0])
     for path in folder.rglob("*"):
         if path.suffix in (".py", ".so"):

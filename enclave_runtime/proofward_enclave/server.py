@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 from proofward.protocol.enclave import (
     HEADER_LENGTH,
     EnclaveError,
     FrameError,
+    Request,
     content_length,
     error_frame,
     parse_request,
     result_frame,
 )
-from proofward_enclave.service import Service
 
 MAX_CONNECTIONS: Final = 32
+
+
+class Service(Protocol):
+    """What answers the requests of a process."""
+
+    async def handle(self, request: Request, abandoned: Callable[[], bool]) -> dict[str, Any]:
+        """The result of a request. Raises EnclaveError, and nothing else."""
 
 
 class Server:

@@ -21,6 +21,8 @@ mod keys;
 mod layout;
 mod matrices;
 mod msm;
+mod norm;
+mod pedersen;
 mod points;
 mod poseidon;
 mod ptau;
@@ -43,6 +45,7 @@ pub use ir::{encode, Bounds, Node, Op, Program, Row, Wire};
 pub use keys::{check_file, decode as decode_key, Points, ProvingKey};
 pub use layout::{Layout, MAX_TABLE_BYTES};
 pub use matrices::{Matrices, Row as MatrixRow, Sparse, Var};
+pub use norm::{prove_norm, verify_norm};
 pub use points::{
 	commitment, proof_from_bytes, proof_to_bytes, verifying_key_from_bytes, verifying_key_to_bytes,
 	PROOF_BYTES, VERIFYING_KEY_BYTES,

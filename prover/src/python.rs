@@ -15,7 +15,8 @@ use crate::error::{refuse, Error, Refusal, Result};
 use crate::ir::{Bounds, Program};
 use crate::verify::Verifier;
 use crate::{
-	ceremony, circuit, commit, export, field, groth16, keys, points, poseidon, ptau, setup as key_setup,
+	ceremony, circuit, commit, export, field, groth16, keys, norm, pedersen, points, poseidon, ptau,
+	setup as key_setup,
 };
 
 pyo3::create_exception!(proofward_prover, ProverError, PyException);
@@ -530,6 +531,65 @@ fn poseidon_hash<'py>(
 	Ok(bytes(py, &field::to_bytes(&hash)))
 }
 
+#[pyfunction]
+fn vector_commit<'py>(py: Python<'py>, values: Vec<i64>, blinding: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+	let values = Zeroizing::new(values);
+	let point = released(py, || pedersen::commit(&values, &pedersen::blinding(blinding)?))?;
+	Ok(bytes(py, point.compress().as_bytes()))
+}
+
+#[pyfunction]
+fn vector_sum<'py>(py: Python<'py>, commitments: Vec<Vec<u8>>) -> PyResult<Bound<'py, PyBytes>> {
+	let sum = released(py, || {
+		let points = commitments.iter().map(|one| pedersen::point(one)).collect::<Result<Vec<_>>>()?;
+		Ok(points.into_iter().sum::<curve25519_dalek::RistrettoPoint>())
+	})?;
+	Ok(bytes(py, sum.compress().as_bytes()))
+}
+
+#[pyfunction]
+fn blinding_new(py: Python<'_>) -> PyResult<Bound<'_, PyBytes>> {
+	let scalar = released(py, pedersen::random)?;
+	Ok(bytes(py, scalar.as_bytes()))
+}
+
+#[pyfunction]
+fn blinding_sum<'py>(py: Python<'py>, blindings: Vec<Vec<u8>>) -> PyResult<Bound<'py, PyBytes>> {
+	let blindings = Zeroizing::new(blindings);
+	let sum = released(py, || {
+		let scalars = blindings.iter().map(|one| pedersen::blinding(one)).collect::<Result<Vec<_>>>()?;
+		Ok(scalars.iter().sum::<curve25519_dalek::Scalar>())
+	})?;
+	Ok(bytes(py, sum.as_bytes()))
+}
+
+#[pyfunction]
+fn vector_norm_prove<'py>(
+	py: Python<'py>,
+	values: Vec<i64>,
+	blinding: &[u8],
+	bound: u128,
+	slacks: [i64; 4],
+	context: &[u8],
+) -> PyResult<Bound<'py, PyBytes>> {
+	let values = Zeroizing::new(values);
+	let proof =
+		released(py, || norm::prove_norm(&values, &pedersen::blinding(blinding)?, bound, slacks, context))?;
+	Ok(bytes(py, &proof))
+}
+
+#[pyfunction]
+fn vector_norm_verify(
+	py: Python<'_>,
+	commitment: &[u8],
+	length: usize,
+	bound: u128,
+	context: &[u8],
+	proof: &[u8],
+) -> PyResult<bool> {
+	released(py, || norm::verify_norm(&pedersen::point(commitment)?, length, bound, context, proof))
+}
+
 #[pymodule]
 fn proofward_prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
 	module.add("__version__", env!("CARGO_PKG_VERSION"))?;
@@ -554,5 +614,11 @@ fn proofward_prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
 	module.add_function(wrap_pyfunction!(verifying_key_json, module)?)?;
 	module.add_function(wrap_pyfunction!(proof_json, module)?)?;
 	module.add_function(wrap_pyfunction!(poseidon_hash, module)?)?;
+	module.add_function(wrap_pyfunction!(vector_commit, module)?)?;
+	module.add_function(wrap_pyfunction!(vector_sum, module)?)?;
+	module.add_function(wrap_pyfunction!(blinding_new, module)?)?;
+	module.add_function(wrap_pyfunction!(blinding_sum, module)?)?;
+	module.add_function(wrap_pyfunction!(vector_norm_prove, module)?)?;
+	module.add_function(wrap_pyfunction!(vector_norm_verify, module)?)?;
 	Ok(())
 }

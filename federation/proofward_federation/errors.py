@@ -1,0 +1,17 @@
+"""What a site, an aggregator or an auditor refuses."""
+
+from __future__ import annotations
+
+from proofward.errors import ProofwardError
+
+
+class FederationError(ProofwardError):
+    """A study, an update or a sum that is not what it should be."""
+
+    code = "federation-refused"
+
+
+class PolicyRefused(ProofwardError):
+    """The site's policy does not let it; `code` says which rule, and nothing was emitted."""
+
+    code = "policy-refused"

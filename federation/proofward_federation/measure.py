@@ -1,0 +1,41 @@
+"""The aggregator's simulated measurement: SHA-384 over what its process runs, but for Python itself.
+
+As `proofward_enclave.measure` has it for the worker's enclave: it tells versions apart on a development
+machine and proves nothing. A hardware TEE measures the whole image instead.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import proofward.protocol
+import proofward_enclave
+import proofward_federation
+from proofward.protocol import bounds, measurement
+from proofward_enclave.measure import CLOSURE, OURS, digest, prover, sources, third_party
+
+ENGINE: Final = ("opendp", "rfc8785")
+"""Third-party distributions that the aggregator imports beside the worker's."""
+
+
+@cache
+def code_digest() -> bytes:
+    """48 bytes. Raises EnclaveError(not-measurable) when a distribution is not installed."""
+    parts = [
+        *sources(Path(proofward.protocol.__path__[0]).parent, (*OURS, "files.py")),
+        *sources(Path(proofward_enclave.__path__[0]), ("**/*.py",)),
+        *sources(Path(proofward_federation.__path__[0]), ("*.py",)),
+        *prover(),
+        *third_party((*CLOSURE, *ENGINE)),
+    ]
+    return digest("sha384", b"proofward/federation-code/v1", sorted(parts))
+
+
+def simulated_measurement() -> bytes:
+    """The measurement (32 bytes) in the quotes of a simulated aggregator of this very software."""
+    empty = bytes(bounds.MEASUREMENT_REGISTER_LENGTH)
+    return measurement(
+        mrtd=code_digest(), rtmrs=(empty,) * 4, mr_config_id=empty, mr_owner=empty, mr_owner_config=empty
+    )

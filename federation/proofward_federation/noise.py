@@ -1,0 +1,25 @@
+"""Noise: OpenDP's discrete Gaussian (Canonne, Kamath, Steinke 2020), exact over the integers."""
+
+from __future__ import annotations
+
+from proofward.errors import ProofwardError
+
+
+class EngineMissing(ProofwardError):
+    """A package of the engine is not installed."""
+
+    code = "missing-extra"
+
+
+def discrete_gaussian(count: int, deviation: int) -> list[int]:
+    """`count` integers of the discrete Gaussian of `deviation` (1 or more). Raises EngineMissing."""
+    try:
+        import opendp.prelude as dp
+    except ImportError:
+        raise EngineMissing(
+            "this needs the package opendp: `make federation` installs it, with all of its lock"
+        ) from None
+    dp.enable_features("contrib")
+    space = dp.vector_domain(dp.atom_domain(T=int)), dp.l2_distance(T=float)
+    measure = dp.m.make_gaussian(*space, scale=float(deviation))
+    return [int(value) for value in measure([0] * count)]

@@ -1,0 +1,117 @@
+"""What a hospital does in a round. Nothing leaves this module that the site's policy does not let.
+
+`Site.answer` is the one way out: it takes a study and the round as the chain tells them, and gives an update
+sealed to the attested aggregator, or refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from proofward.protocol import Level
+from proofward.protocol.federation import UpdateContext
+from proofward.protocol.keys import hpke_seal
+from proofward_federation.consents import Register
+from proofward_federation.enclave import seal_payload
+from proofward_federation.errors import FederationError
+from proofward_federation.policy import SitePolicy
+from proofward_federation.study import Study
+from proofward_federation.update import Floats, Update, clip, logistic_parts, prove_short
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Records:
+    """A hospital's records: `names` are its own numbers of patients, `columns` their numbers by name."""
+
+    names: tuple[str, ...]
+    columns: dict[str, Floats] = field(repr=False)
+
+    def features(self, columns: Sequence[str], names: Sequence[str]) -> Floats:
+        """Some records, (records, columns). Raises FederationError(bad-records)."""
+        missing = [column for column in columns if column not in self.columns]
+        if missing:
+            raise FederationError(f"there is no column {missing[0]!r} here", code="bad-records")
+        where = {name: place for place, name in enumerate(self.names)}
+        rows = [where[name] for name in names]
+        return np.column_stack([self.columns[column][rows] for column in columns])
+
+
+@dataclass(frozen=True, slots=True)
+class RoundView:
+    """A round as the chain has it: `rule` is the study's hash there, `noise` the round's; `policy` the site's
+    registered hash, `spent` its nano-rho of this year; `hpke_key` and `level` are the aggregator's.
+    """
+
+    genesis: bytes
+    study: bytes
+    rule: bytes
+    number: int
+    noise: bytes
+    policy: bytes
+    spent: int
+    hpke_key: bytes
+    level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What leaves the site: `commitment` and `consents` for the chain, `sealed` for the aggregator, and
+    `proof` for everybody, that the update is as short as that of `most` records.
+    """
+
+    commitment: bytes
+    consents: bytes
+    sealed: bytes
+    proof: bytes
+    most: int
+
+
+class Site:
+    """A hospital: its policy, its records, its register of consents. `now` is in Unix seconds."""
+
+    def __init__(
+        self,
+        account: bytes,
+        policy: SitePolicy,
+        records: Records,
+        consents: Register,
+        now: Callable[[], float],
+    ) -> None:
+        self.account, self.policy, self.consents = account, policy, consents
+        self._records, self._now = records, now
+
+    def answer(self, study: Study, view: RoundView, weights: Floats) -> Answer:
+        """The site's part in a round. Raises PolicyRefused, FederationError."""
+        self.policy.admit_round(
+            study, rule=view.rule, registered=view.policy, level=view.level, spent=view.spent
+        )
+        live = self.consents.live(study.purpose, int(self._now()))
+        known = set(self._records.names)
+        used = [record for record in live.records if record in known]
+        if not used:
+            raise FederationError("no record here has a live consent", code="no-consents")
+        features = self._records.features(study.columns, used)
+        if study.kind == "logistic":
+            assert study.target is not None
+            target = self._records.features((study.target,), used)[:, 0]
+            parts = logistic_parts(features, target, weights, study)
+        else:
+            parts = features
+        update = Update.of([int(value) for value in clip(parts, study).sum(axis=0)], len(used))
+        context = UpdateContext(
+            genesis=view.genesis,
+            study=view.study,
+            rule=view.rule,
+            number=view.number,
+            noise=view.noise,
+            site=self.account,
+            commitment=update.commitment,
+            consents=live.root,
+        )
+        proof = prove_short(update, study, live.most, context.info())
+        payload = seal_payload(update, self.policy.cohort, live.leaves, live.places(used))
+        sealed = hpke_seal(view.hpke_key, payload, context.info())
+        return Answer(update.commitment, live.root, sealed, proof, live.most)

@@ -1,0 +1,214 @@
+"""`proofward federation …` and `proofward consent …`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proofward.cli.output import JsonOption, emit, hex0x, reporting
+from proofward.cli.verbs import Groups
+
+if TYPE_CHECKING:
+    from proofward_federation.study import Study
+
+federation = typer.Typer(
+    name="federation",
+    no_args_is_help=True,
+    help="Studies of several hospitals: what a site lets, what it costs.",
+)
+consent = typer.Typer(
+    name="consent", no_args_is_help=True, help="Which patients agree that their records are learnt from."
+)
+
+
+def register(groups: Groups) -> None:
+    """The entry point of group `proofward.cli`."""
+    federation.command("policy")(policy)
+    federation.command("admit")(admit)
+    federation.command("budget")(budget)
+    federation.command("measurement")(measurement)
+    consent.command("grant")(grant)
+    consent.command("revoke")(revoke)
+    consent.command("show")(show)
+    groups.root.add_typer(federation, name="federation")
+    groups.root.add_typer(consent, name="consent")
+
+
+PolicyArgument = Annotated[Path, typer.Argument(metavar="SITE.TOML", help="The site's own rules.")]
+StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY.JSON", help="A study's canonical document.")]
+RegisterOption = Annotated[
+    Path, typer.Option("--register", help="The hospital's file of consents (mode 0600).")
+]
+RecordArgument = Annotated[
+    str, typer.Argument(metavar="RECORD", help="The hospital's own number of the patient.")
+]
+
+
+def policy(path: PolicyArgument, as_json: JsonOption = False) -> None:
+    """Read a site's rules, print their hash and the numbers that the chain holds it to.
+
+    Example: proofward federation policy site.toml
+    """
+    from proofward_federation.policy import SitePolicy
+
+    with reporting(as_json):
+        found = SitePolicy.load(path)
+        values = {
+            "name": found.name,
+            "policy": found.hash,
+            "yearly_nano_rho": found.yearly,
+            "round_nano_rho": found.round,
+            "cohort": found.cohort,
+            "purposes": sorted(found.purposes),
+            "purpose_bits": found.purpose_bits,
+        }
+        emit(
+            as_json,
+            values,
+            [
+                f"{found.name}: policy {hex0x(found.hash)}",
+                f"a year: {found.yearly / 1e9:.4f} rho; a round: at most {found.round / 1e9:.4f} rho",
+                f"sums of {found.cohort} sites or more, for {', '.join(sorted(found.purposes))}",
+            ],
+        )
+
+
+def admit(path: PolicyArgument, study: StudyArgument, as_json: JsonOption = False) -> None:
+    """Say whether a site with these rules takes part in a study, or which rule it breaks (exit code 1).
+
+    Example: proofward federation admit site.toml study.json
+    """
+    from proofward_federation.policy import SitePolicy
+
+    with reporting(as_json):
+        found, asked = SitePolicy.load(path), _study(study)
+        found.admit(asked)
+        emit(
+            as_json,
+            {"admitted": True, "rule": asked.rule, "round_nano_rho": asked.rho},
+            [f"{found.name} takes part in {asked.name!r}: {asked.rho / 1e9:.4f} rho a round"],
+        )
+
+
+def budget(
+    study: StudyArgument,
+    delta: Annotated[float, typer.Option(min=1e-12, max=1e-3, help="At which epsilon is told.")] = 1e-5,
+    as_json: JsonOption = False,
+) -> None:
+    """Print what a study's rounds cost, in rho and as epsilon.
+
+    Example: proofward federation budget study.json
+    """
+    from proofward_federation.budget import epsilon_of
+
+    with reporting(as_json):
+        asked = _study(study)
+        total = asked.rho * asked.rounds
+        values = {
+            "round_nano_rho": asked.rho,
+            "rounds": asked.rounds,
+            "total_nano_rho": total,
+            "budget_nano_rho": asked.budget,
+            "epsilon": epsilon_of(total, delta),
+            "delta": delta,
+        }
+        emit(
+            as_json,
+            values,
+            [
+                f"a round: {asked.rho / 1e9:.6f} rho; {asked.rounds} rounds: {total / 1e9:.6f} rho",
+                f"epsilon {epsilon_of(total, delta):.4f} at delta {delta:g}, for each record",
+                f"the study's budget: {asked.budget / 1e9:.6f} rho, for {asked.budget // asked.rho} rounds",
+            ],
+        )
+
+
+def measurement(as_json: JsonOption = False) -> None:
+    """Print the measurement that a simulated aggregator of the software installed here has in its quotes.
+
+    Example: build/federation/bin/python -m proofward.cli federation measurement
+    """
+    from proofward_federation.measure import simulated_measurement
+
+    with reporting(as_json):
+        found = simulated_measurement()
+        emit(as_json, {"measurement": found, "level": "simulated"}, [hex0x(found)])
+
+
+def grant(
+    record: RecordArgument,
+    register: RegisterOption,
+    purpose: Annotated[str, typer.Option(help="What the record may be used for.")],
+    days: Annotated[int, typer.Option(min=1, max=3_650, help="How long it counts.")] = 365,
+    as_json: JsonOption = False,
+) -> None:
+    """Write down that a patient agrees, under a fresh handle that no other hospital has.
+
+    Example: proofward consent grant 4711 --register consents.json --purpose cardiology
+    """
+    from proofward_federation.consents import Register
+    from proofward_federation.errors import FederationError
+    from proofward_federation.study import PURPOSES
+
+    with reporting(as_json):
+        if purpose not in PURPOSES:
+            raise FederationError(f"a purpose is one of {', '.join(PURPOSES)}", code="unknown-purpose")
+        held = Register.load(register) if register.exists() else Register()
+        given = held.grant(record, purpose, int(time.time()) + days * 86_400)
+        held.save(register)
+        emit(
+            as_json,
+            {"record": record, "purpose": purpose, "until": given.until},
+            [f"{record} agrees to {purpose}"],
+        )
+
+
+def revoke(record: RecordArgument, register: RegisterOption, as_json: JsonOption = False) -> None:
+    """Write down that a patient agrees no more: no update made from now on has the record in it.
+
+    What was published before keeps its noise and its record; nobody can take it out again.
+
+    Example: proofward consent revoke 4711 --register consents.json
+    """
+    from proofward_federation.consents import Register
+
+    with reporting(as_json):
+        held = Register.load(register)
+        held.revoke(record)
+        held.save(register)
+        emit(as_json, {"record": record, "revoked": True}, [f"{record} agrees no more"])
+
+
+def show(
+    register: RegisterOption,
+    purpose: Annotated[str, typer.Option(help="Which consents to count.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Count the live consents for a purpose, and print the root of their tree.
+
+    Example: proofward consent show --register consents.json --purpose cardiology
+    """
+    from proofward_federation.consents import Register
+
+    with reporting(as_json):
+        live = Register.load(register).live(purpose, int(time.time()))
+        values = {"live": len(live.records), "told": live.most, "root": live.root}
+        emit(
+            as_json,
+            values,
+            [f"{len(live.records)} live, told as at most {live.most}", f"root {hex0x(live.root)}"],
+        )
+
+
+def _study(path: Path) -> Study:
+    from proofward_federation.errors import FederationError
+    from proofward_federation.study import Study
+
+    try:
+        with path.open("rb") as file:
+            return Study.parse(file.read(1 << 18))
+    except OSError as error:
+        raise FederationError(f"cannot read {path}: {error.strerror}", code="bad-study") from None

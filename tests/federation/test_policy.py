@@ -1,0 +1,103 @@
+"""A site's rules hold, whatever a study or the chain's view asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from proofward.protocol import Level
+from proofward_federation.errors import FederationError, PolicyRefused
+from proofward_federation.policy import SitePolicy
+from proofward_federation.study import Study
+from tests.federation.world import POLICY, UNITS, World, site_of, study_of
+
+HARD = POLICY.replace('level = "simulated"', 'level = "hardware"')
+LOOSENING: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("a larger clip", {"clip": UNITS + 1, "deviation": 4 * UNITS}, {}, "policy-clip"),
+    ("a larger clip by a coarser grid", {"units": UNITS // 2}, {}, "policy-clip"),
+    ("less noise", {"deviation": 2 * UNITS - 1}, {}, "policy-noise"),
+    ("a sum of one", {"cohort": 1}, {}, "policy-cohort"),
+    ("another purpose", {"purpose": "teaching"}, {}, "policy-purpose"),
+    ("a column more", {"columns": ("age", "postcode")}, {}, "policy-columns"),
+    ("another target", {"target": "hiv"}, {}, "policy-target"),
+    ("another researcher", {"researcher": "mallory"}, {}, "policy-researcher"),
+    ("more rounds than a year pays", {"rounds": 200}, {}, "policy-year"),
+    ("a budget above the year's", {"budget": 10**12}, {}, "policy-study-budget"),
+    ("another study on the chain", {}, {"rule": bytes(32)}, "policy-rule"),
+    ("a policy loosened after it was registered", {}, {"policy": bytes(32)}, "policy-changed"),
+    ("a year's budget spent twice", {}, {"spent": 10**10}, "policy-spent"),
+]
+
+
+@pytest.mark.parametrize(("fault", "asked", "told", "code"), LOOSENING, ids=[row[0] for row in LOOSENING])
+def test_nothing_leaves_that_the_site_does_not_let(
+    fault: str, asked: dict[str, Any], told: dict[str, Any], code: str
+) -> None:
+    site, world = site_of(0), World(study_of(**asked))
+    world.open()
+    with pytest.raises(PolicyRefused) as refused:
+        site.answer(world.study, world.view(site, **told), np.zeros(3))
+    assert refused.value.code == code, fault
+
+
+def test_an_aggregator_below_the_level_gets_nothing() -> None:
+    site, world = site_of(0, policy=HARD), World()
+    world.open()
+    with pytest.raises(PolicyRefused) as refused:
+        world.answer(site)
+    assert refused.value.code == "policy-level"
+    assert site.answer(world.study, world.view(site, level=Level.HARDWARE), np.zeros(3)).sealed
+
+
+def test_a_study_brings_no_code() -> None:
+    with pytest.raises(FederationError) as refused:
+        study_of(kind="lambda")
+    assert refused.value.code == "unknown-rule"
+
+
+def test_a_study_is_its_canonical_document() -> None:
+    study = study_of()
+    assert Study.parse(study.document()) == study
+    for spoilt in (
+        study.document() + b" ",
+        study.document().replace(b'"cohort":2', b'"cohort":2.0'),
+        study.document().replace(b'"cohort":2', b'"cohort":true'),
+        study.document().replace(b'"version":1', b'"version":2'),
+        b"[]",
+        b"",
+    ):
+        with pytest.raises(FederationError):
+            Study.parse(spoilt)
+    assert study_of(rate=2_001).rule != study.rule
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["clip = 1.0", "noise = 2.0", "cohort = 2", "delta = 1e-5", 'level = "simulated"', 'targets = ["num"]'],
+)
+def test_a_rule_that_is_missing_is_no_default(line: str) -> None:
+    assert line in POLICY
+    with pytest.raises(FederationError):
+        SitePolicy.parse(POLICY.replace(line, "").encode())
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("clip = 1.0", "clip = -1.0"),
+        ("clip = 1.0", "clip = nan"),
+        ("noise = 2.0", "noise = 0"),
+        ("cohort = 2", "cohort = 1"),
+        ("epsilon_a_year = 8.0", "epsilon_a_year = inf"),
+        ("delta = 1e-5", "delta = 0.5"),
+        ('purposes = ["cardiology"]', 'purposes = ["anything"]'),
+        ('researchers = ["alice"]', "researchers = []"),
+        ("[site]", "[site]\nextra = 1"),
+    ],
+)
+def test_a_rule_without_sense_is_refused(good: str, bad: str) -> None:
+    assert good in POLICY
+    with pytest.raises(FederationError):
+        SitePolicy.parse(POLICY.replace(good, bad).encode())

@@ -1,0 +1,221 @@
+"""The sum is exactly that of the committed updates that it names; what lies or is too long is out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import proofward_prover
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proofward.protocol.enclave import EnclaveError
+from proofward.protocol.federation import Aggregate, Opening, UpdateContext, values_hash
+from proofward.protocol.keys import hpke_seal, verify_signature
+from proofward_federation.enclave import seal_payload
+from proofward_federation.errors import FederationError
+from proofward_federation.site import Answer, Site
+from proofward_federation.update import (
+    Update,
+    bound,
+    clip,
+    four_squares,
+    is_short,
+    logistic_parts,
+    prove_short,
+)
+from tests.federation.world import BLOCK, GENESIS, STUDY, World, site_of, some_noise, study_of
+from tests.vectors import federation
+
+
+def test_the_vectors_are_made_by_this_code() -> None:
+    assert json.loads(Path(federation.PATH).read_text()) == federation.vectors()
+
+
+def test_a_round_sums_exactly_and_is_signed() -> None:
+    world = World(noise=some_noise)
+    sites = [site_of(place) for place in range(3)]
+    world.open()
+    opening = Opening(GENESIS, STUDY, world.study.rule, 0, 7, BLOCK, world.commitment)
+    verify_signature(world.epoch.receipt.public, opening.message(), world.signature)
+    answers = [world.answer(site) for site in sites]
+    for site, answer in zip(sites, answers, strict=True):
+        world.take(site, answer)
+    result = world.close(sites, answers)
+    total = proofward_prover.vector_sum([world.commitment, *(answer.commitment for answer in answers)])
+    assert total == result["sum"] == proofward_prover.vector_commit(result["values"], result["blinding"])
+    said = Aggregate(GENESIS, STUDY, 0, total, values_hash(result["values"]), ())
+    verify_signature(world.epoch.receipt.public, said.message(), result["signature"])
+    wrong = [*result["values"]]
+    wrong[1] += 1
+    assert proofward_prover.vector_commit(wrong, result["blinding"]) != total
+
+
+def test_the_sum_is_what_the_records_add_up_to() -> None:
+    world, sites = World(), [site_of(place) for place in range(2)]
+    world.open()
+    answers = [world.answer(site) for site in sites]
+    for site, answer in zip(sites, answers, strict=True):
+        world.take(site, answer)
+    expected = np.zeros(4, np.int64)
+    for site in sites:
+        names = site._records.names
+        features = site._records.features(world.study.columns, names)
+        target = site._records.features(("num",), names)[:, 0]
+        parts = logistic_parts(features, target, np.zeros(3), world.study)
+        expected += clip(parts, world.study).sum(axis=0)
+    assert world.close(sites, answers)["values"] == expected.tolist()
+
+
+def _refused(act: Callable[[], Any]) -> str:
+    with pytest.raises(EnclaveError) as refused:
+        act()
+    return refused.value.code
+
+
+def test_a_round_has_one_sum() -> None:
+    """Two sums of one round over different sets would differ by an update in clear."""
+    world, sites = World(), [site_of(place) for place in range(3)]
+    world.open()
+    answers = [world.answer(site) for site in sites]
+    for site, answer in zip(sites, answers, strict=True):
+        world.take(site, answer)
+    world.close(sites, answers, absent=b"\2")
+    assert _refused(lambda: world.close(sites, answers)) == "unknown-round"
+    assert _refused(world.open) == "round-again"
+    world.open(1)
+    assert _refused(lambda: world.take(sites[0], answers[0])) == "wrong-binding"
+
+
+def test_a_restart_loses_the_round_and_nothing_else() -> None:
+    world, sites = World(), [site_of(place) for place in range(2)]
+    world.open()
+    answers = [world.answer(site) for site in sites]
+    restarted = World()
+    assert _refused(lambda: restarted.take(sites[0], answers[0])) == "unknown-round"
+    restarted.open(1)
+    assert _refused(lambda: restarted.take(sites[0], answers[0])) == "wrong-binding"
+
+
+def test_sets_that_are_not_the_chain_s() -> None:
+    world, sites = World(), [site_of(place) for place in range(3)]
+    world.open()
+    answers = [world.answer(site) for site in sites]
+    for site, answer in zip(sites[:2], answers[:2], strict=True):
+        world.take(site, answer)
+    assert _refused(lambda: world.close(sites, answers)) == "no-update"
+    assert _refused(lambda: world.close([sites[0]] * 2, [answers[0]] * 2)) == "bad-set"
+    assert _refused(lambda: world.close(sites, answers, absent=b"\3")) == "bad-set"
+    assert _refused(lambda: world.close(sites, answers, absent=b"\2\2")) == "bad-set"
+    assert _refused(lambda: world.close(sites, answers, absent=b"\1\2")) == "cohort"
+    assert _refused(lambda: world.close(sites[:2], [answers[1], answers[0]])) == "no-update"
+    assert len(world.close(sites, answers, absent=b"\2")["values"]) == 4
+
+
+def _sealed_by_a_liar(world: World, site: Site, honest: Answer, **lies: Any) -> tuple[Answer, dict[str, Any]]:
+    """An answer whose payload, or whose commitment, is not what an honest site would give."""
+    live = site.consents.live("cardiology", 1_000)
+    used = list(range(len(live.leaves)))
+    update = lies.get("update") or Update.of([1, 2, 3, 4], len(used))
+    commitment = lies.get("commitment", update.commitment)
+    context = UpdateContext(
+        genesis=GENESIS,
+        study=STUDY,
+        rule=world.study.rule,
+        number=0,
+        noise=world.commitment,
+        site=site.account,
+        commitment=commitment,
+        consents=live.root,
+    )
+    payload = seal_payload(update, 2, lies.get("leaves", live.leaves), lies.get("used", used))
+    sealed = hpke_seal(world.epoch.hpke.public, payload, context.info())
+    return Answer(commitment, live.root, sealed, b"", 0), {}
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("an update over the bound", "over-bound"),
+        ("another update than the committed one", "wrong-commitment"),
+        ("a parameter too many", "bad-dimension"),
+        ("one consent for two records", "no-consent"),
+        ("a consent that is not in the tree", "wrong-consents"),
+        ("no consents", "no-consent"),
+    ],
+)
+def test_a_lying_site_is_left_out(fault: str, code: str) -> None:
+    world, site = World(), site_of(0)
+    world.open()
+    honest = world.answer(site)
+    leaves = list(site.consents.live("cardiology", 1_000).leaves)
+    most = bound(world.study, 20)
+    lies: dict[str, dict[str, Any]] = {
+        "an update over the bound": {"update": Update.of([int(most**0.5) + 1, 0, 0, 0], 20)},
+        "another update than the committed one": {"commitment": honest.commitment},
+        "a parameter too many": {"update": Update.of([1] * 5, 20)},
+        "one consent for two records": {"used": [0, 0, 1]},
+        "a consent that is not in the tree": {"leaves": [bytes(32), *leaves[1:]]},
+        "no consents": {"used": []},
+    }
+    lie, _ = _sealed_by_a_liar(world, site, honest, **lies[fault])
+    assert _refused(lambda: world.take(site, lie)) == code
+    assert _refused(lambda: world.take(site, honest, commitment=bytes(32))) == "wrong-binding"
+    assert _refused(lambda: world.take(site, honest, consents=bytes(32))) == "wrong-binding"
+    world.take(site, honest)
+
+
+def test_a_patient_who_revokes_is_in_no_later_update() -> None:
+    site, world = site_of(0), World()
+    before = site.consents.live("cardiology", 1_000)
+    site.consents.revoke("0-3")
+    after = site.consents.live("cardiology", 1_000)
+    assert after.root != before.root
+    assert "0-3" not in after.records
+    assert len(after.records) == 19
+    with pytest.raises(FederationError, match="1 records"):
+        after.places(["0-3"])
+    world.open()
+    assert world.answer(site).consents == after.root
+    late = site_of(1)
+    late._now = lambda: 2_001.0
+    with pytest.raises(FederationError, match="nobody agrees"):
+        world.answer(late)
+
+
+def test_two_hospitals_cannot_join_a_patient() -> None:
+    first, second = site_of(0).consents, site_of(0).consents
+    shared = set(first.live("cardiology", 0).leaves) & set(second.live("cardiology", 0).leaves)
+    assert not shared
+
+
+def test_everybody_can_check_that_an_update_is_short() -> None:
+    study, context = study_of(), b"study, round, site"
+    update = Update.of([study.clip, -study.clip, 3, 0], 2)
+    proof = prove_short(update, study, 2, context)
+    assert is_short(update.commitment, study, 2, context, proof)
+    assert not is_short(update.commitment, study, 1, context, proof)
+    assert not is_short(update.commitment, study, 2, b"another round", proof)
+    assert not is_short(Update.of(update.values, 2).commitment, study, 2, context, proof)
+    assert not is_short(update.commitment, study, 2, context, proof[:-1] + bytes([proof[-1] ^ 1]))
+    assert not is_short(update.commitment, study, 2, context, b"")
+    with pytest.raises(FederationError, match="longer than"):
+        prove_short(update, study, 1, context)
+
+
+@given(st.one_of(st.integers(0, 1 << 17), st.integers(0, (1 << 79) - 1)))
+@settings(max_examples=150, deadline=None)
+def test_every_number_is_four_squares(number: int) -> None:
+    assert sum(part * part for part in four_squares(number)) == number
+
+
+@given(st.lists(st.lists(st.floats(-1e12, 1e12), min_size=4, max_size=4), min_size=1, max_size=8))
+@settings(max_examples=100, deadline=None)
+def test_no_record_adds_more_than_the_clip(rows: list[list[float]]) -> None:
+    study = study_of()
+    for row in clip(np.array(rows), study):
+        assert sum(int(value) ** 2 for value in row) <= study.clip**2

@@ -1,0 +1,56 @@
+"""The verbs, as a shell calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from proofward.cli.verbs import Groups
+from proofward_federation.verbs import register
+from tests.federation.world import POLICY, UNITS, study_of
+
+
+@pytest.fixture(scope="module")
+def cli() -> typer.Typer:
+    root = typer.Typer()
+    register(Groups(root, typer.Typer(), typer.Typer(), typer.Typer()))
+    return root
+
+
+def _run(cli: typer.Typer, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def test_a_site_says_what_it_lets(cli: typer.Typer, tmp_path: Path) -> None:
+    site, good, bad = tmp_path / "site.toml", tmp_path / "good.json", tmp_path / "bad.json"
+    site.write_text(POLICY)
+    good.write_bytes(study_of().document())
+    bad.write_bytes(study_of(deviation=UNITS).document())
+    told = json.loads(_run(cli, "federation", "policy", str(site), "--json").stdout)
+    assert told["round_nano_rho"] == 125_000_000
+    assert _run(cli, "federation", "admit", str(site), str(good)).exit_code == 0
+    refused = _run(cli, "federation", "admit", str(site), str(bad), "--json")
+    assert refused.exit_code == 1
+    assert "policy-noise" in refused.output
+    costs = json.loads(_run(cli, "federation", "budget", str(good), "--json").stdout)
+    assert costs["total_nano_rho"] == 3 * costs["round_nano_rho"]
+    assert _run(cli, "federation", "budget", str(tmp_path / "none.json")).exit_code == 1
+
+
+def test_a_patient_agrees_and_agrees_no_more(cli: typer.Typer, tmp_path: Path) -> None:
+    register_file = ("--register", str(tmp_path / "consents.json"))
+    for record in ("1", "2"):
+        assert _run(cli, "consent", "grant", record, *register_file, "--purpose", "cardiology").exit_code == 0
+    show = ("consent", "show", *register_file, "--purpose", "cardiology", "--json")
+    before = json.loads(_run(cli, *show).stdout)
+    assert _run(cli, "consent", "revoke", "1", *register_file).exit_code == 0
+    after = json.loads(_run(cli, *show).stdout)
+    assert (before["live"], after["live"]) == (2, 1)
+    assert before["root"] != after["root"]
+    assert _run(cli, "consent", "revoke", "1", *register_file).exit_code == 1
+    assert _run(cli, "consent", "grant", "3", *register_file, "--purpose", "profit").exit_code == 1
+    assert Path(register_file[1]).stat().st_mode & 0o777 == 0o600
