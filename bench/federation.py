@@ -33,6 +33,7 @@ from proofward_federation.consents import Register
 from proofward_federation.enclave import Aggregator
 from proofward_federation.engine import learn
 from proofward_federation.noise import discrete_gaussian
+from proofward_federation.outbreak import BASELINE, LAG, alarms
 from proofward_federation.policy import SitePolicy
 from proofward_federation.site import Records, RoundView, Site
 from proofward_federation.study import Study
@@ -455,6 +456,37 @@ def proofs() -> dict[str, Any]:
     return found
 
 
+def outbreak(runs: int) -> dict[str, Any]:
+    """Weeks until an alarm in a simulated series of one region and one syndrome, clear and with the noise of
+    epsilon 1 a week; and the share of quiet weeks with a false alarm. No surveillance data installs here.
+
+    Quiet weeks are Poisson of 40; an outbreak of `size` adds size, 2 size, 4 size in its first weeks.
+    """
+    draw = np.random.default_rng(5)
+    deviation = (1 / (2 * nano_rho_of(1.0, DELTA) / 1e9)) ** 0.5
+    quiet = 30
+    found: dict[str, Any] = {"epsilon_a_week": 1.0, "noise_deviation": round(deviation, 2), "runs": runs}
+    for size in (10, 20, 40):
+        delays: dict[str, list[int]] = {"clear": [], "noisy": []}
+        false: dict[str, list[float]] = {"clear": [], "noisy": []}
+        for _ in range(runs):
+            growth = [size * 2**week for week in range(6)]
+            clear = draw.poisson(np.array([40.0] * quiet + [40.0 + extra for extra in growth])).astype(float)
+            noise = np.array(discrete_gaussian(len(clear), round(deviation * 1_000))) / 1_000
+            for name, series, known in (("clear", clear, 0.0), ("noisy", clear + noise, deviation)):
+                raised = alarms(series.tolist(), known)
+                delays[name].append(next((week - quiet for week in raised if week >= quiet), len(growth)))
+                false[name].append(sum(week < quiet for week in raised) / (quiet - BASELINE - LAG))
+        found[f"first week adds {size}"] = {
+            name: {
+                "days_to_detect_mean": round(7 * statistics.mean(delays[name]), 2),
+                "false_alarms_a_week": round(statistics.mean(false[name]), 4),
+            }
+            for name in delays
+        }
+    return found
+
+
 def _timed(act: Callable[[], Any], repeats: int) -> float:
     times = []
     for _ in range(repeats):
@@ -486,6 +518,7 @@ def main() -> None:
         "learning": [learning(arguments.splits, epsilon) for epsilon in EPSILONS],
         "inversion": inversion(),
         "membership": {f"{epsilon:g}": membership(arguments.models, epsilon) for epsilon in EPSILONS},
+        "outbreak": outbreak(400),
         "proofs_ms": proofs(),
     }
     text = json.dumps(report, indent=1)

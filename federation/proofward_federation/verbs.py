@@ -30,6 +30,7 @@ def register(groups: Groups) -> None:
     federation.command("admit")(admit)
     federation.command("budget")(budget)
     federation.command("measurement")(measurement)
+    federation.command("watch")(watch)
     consent.command("grant")(grant)
     consent.command("revoke")(revoke)
     consent.command("show")(show)
@@ -124,6 +125,33 @@ def budget(
                 f"the study's budget: {asked.budget / 1e9:.6f} rho, for {asked.budget // asked.rho} rounds",
             ],
         )
+
+
+def watch(
+    series: Annotated[
+        Path, typer.Argument(metavar="COUNTS.CSV", help="Published counts: a row a week, a column a cell.")
+    ],
+    deviation: Annotated[float, typer.Option(min=0, help="Of the published noise, in ones.")],
+    threshold: Annotated[float, typer.Option(min=0.1, help="Deviations above the baseline.")] = 3.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the weeks, from 0, in which a published count is far above those before it (EARS C2).
+
+    An alarm is a reason to look, not an outbreak; the first nine weeks have no baseline.
+
+    Example: proofward federation watch counts.csv --deviation 4.8
+    """
+    from proofward.tables.reader import read_table
+    from proofward_federation.outbreak import alarms
+
+    with reporting(as_json):
+        table = read_table(series)
+        found = {
+            table.column(place): alarms(table.values[:, place].tolist(), deviation, threshold)
+            for place in range(table.columns)
+        }
+        lines = [f"{name}: {', '.join(map(str, weeks)) or 'nothing'}" for name, weeks in found.items()]
+        emit(as_json, {"weeks": len(table.values), "alarms": found}, lines)
 
 
 def measurement(as_json: JsonOption = False) -> None:

@@ -1,7 +1,7 @@
 """Federated studies: what the aggregator's enclave signs, and what a site's update is sealed for.
 docs/federation.md is normative.
 
-`chain/primitives/src/federation.rs` holds the same, and both give `tests/vectors/federation.json`.
+`chain/pallets/federation/src/commitments.rs` holds the same, and both give `tests/vectors/federation.json`.
 """
 
 from __future__ import annotations

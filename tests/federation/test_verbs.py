@@ -54,3 +54,14 @@ def test_a_patient_agrees_and_agrees_no_more(cli: typer.Typer, tmp_path: Path) -
     assert _run(cli, "consent", "revoke", "1", *register_file).exit_code == 1
     assert _run(cli, "consent", "grant", "3", *register_file, "--purpose", "profit").exit_code == 1
     assert Path(register_file[1]).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_published_series_is_watched(cli: typer.Typer, tmp_path: Path) -> None:
+    path = tmp_path / "counts.csv"
+    rows = [(40, 40)] * 9 + [(41, 95)]
+    path.write_text("north,south\n" + "".join(f"{north},{south}\n" for north, south in rows))
+    watch = ("federation", "watch", str(path), "--deviation", "4.05", "--json")
+    told = json.loads(_run(cli, *watch).stdout)
+    assert told["alarms"] == {"column 1 (north)": [], "column 2 (south)": [9]}
+    path.write_text("north\n1\n\n2,3\n")
+    assert _run(cli, *watch).exit_code == 2
