@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from proofward.files import write_whole
 from proofward.protocol import sha256
 from proofward.protocol.sessions import Tree
 from proofward_federation.errors import FederationError
+from proofward_federation.wallet import read_consent, read_revocation
 
 _LEAF: Final = b"proofward/consent/v1"
 _ROUND_UP: Final = 32
@@ -34,6 +35,8 @@ class Consent:
     purpose: str
     until: int
     revoked: bool = False
+    issuer: str = ""
+    """The patient's name here, by which it can revoke; empty when the hospital wrote the consent down."""
 
     @property
     def leaf(self) -> bytes:
@@ -69,12 +72,32 @@ class Register:
         self._of[record] = consent
         return consent
 
+    def accept(self, record: str, hospital: str, credential: str) -> Consent:
+        """Take in a patient's own consent. Raises FederationError for one that does not verify, and for a
+        handle that is here already.
+        """
+        given = read_consent(credential, hospital)
+        if any(one.handle == given.handle for one in self._of.values()):
+            raise FederationError("this consent is here already", code="consent-again")
+        consent = Consent(record, given.handle, given.purpose, given.until, issuer=given.issuer)
+        self._of[record] = consent
+        return consent
+
+    def take_back(self, hospital: str, revocation: str) -> Consent:
+        """Follow a patient's own revocation. Raises FederationError unless who gave the consent signed it."""
+        issuer, handle = read_revocation(revocation, hospital)
+        for found in self._of.values():
+            if (found.issuer, found.handle) == (issuer, handle):
+                self._of[found.record] = replace(found, revoked=True)
+                return found
+        raise FederationError("no consent here is of this patient and handle", code="unknown-consent")
+
     def revoke(self, record: str) -> None:
         """A patient agrees no more. Raises FederationError(unknown-consent)."""
         found = self._of.get(record)
         if found is None or found.revoked:
             raise FederationError(f"there is no live consent of {record}", code="unknown-consent")
-        self._of[record] = Consent(found.record, found.handle, found.purpose, found.until, True)
+        self._of[record] = replace(found, revoked=True)
 
     def live(self, purpose: str, now: int) -> LiveConsents:
         """The consents that count for a purpose. Raises FederationError(no-consents) when there is none."""

@@ -15,3 +15,9 @@ class PolicyRefused(ProofwardError):
     """The site's policy does not let it; `code` says which rule, and nothing was emitted."""
 
     code = "policy-refused"
+
+
+class EngineMissing(ProofwardError):
+    """A package of the engine is not installed."""
+
+    code = "missing-extra"

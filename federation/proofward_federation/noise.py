@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from proofward.errors import ProofwardError
-
-
-class EngineMissing(ProofwardError):
-    """A package of the engine is not installed."""
-
-    code = "missing-extra"
+from proofward_federation.errors import EngineMissing
 
 
 def discrete_gaussian(count: int, deviation: int) -> list[int]:

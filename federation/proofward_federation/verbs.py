@@ -33,6 +33,10 @@ def register(groups: Groups) -> None:
     federation.command("watch")(watch)
     consent.command("grant")(grant)
     consent.command("revoke")(revoke)
+    consent.command("accept")(accept)
+    consent.command("take-back")(take_back)
+    consent.command("note")(note_down)
+    consent.command("strike")(strike)
     consent.command("show")(show)
     groups.root.add_typer(federation, name="federation")
     groups.root.add_typer(consent, name="consent")
@@ -43,6 +47,13 @@ StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY.JSON", help="A stu
 RegisterOption = Annotated[
     Path, typer.Option("--register", help="The hospital's file of consents (mode 0600).")
 ]
+HospitalArgument = Annotated[str, typer.Argument(metavar="HOSPITAL", help="As its site.toml names it.")]
+HospitalOption = Annotated[str, typer.Option(help="This hospital, as its site.toml names it.")]
+WalletOption = Annotated[Path, typer.Option("--wallet", help="The patient's file of keys (0600).")]
+OutOption = Annotated[Path, typer.Option("--out", help="Where to write the credential.")]
+CredentialArgument = Annotated[Path, typer.Argument(metavar="FILE", help="What the patient sent.")]
+PurposeOption = Annotated[str, typer.Option(help="What the record may be used for.")]
+DaysOption = Annotated[int, typer.Option(min=1, max=3_650, help="How long it counts.")]
 RecordArgument = Annotated[
     str, typer.Argument(metavar="RECORD", help="The hospital's own number of the patient.")
 ]
@@ -167,15 +178,106 @@ def measurement(as_json: JsonOption = False) -> None:
 
 
 def grant(
-    record: RecordArgument,
-    register: RegisterOption,
-    purpose: Annotated[str, typer.Option(help="What the record may be used for.")],
-    days: Annotated[int, typer.Option(min=1, max=3_650, help="How long it counts.")] = 365,
+    hospital: HospitalArgument,
+    wallet: WalletOption,
+    purpose: PurposeOption,
+    out: OutOption,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What of the record (repeatable); all of it.")
+    ] = None,
+    days: DaysOption = 365,
     as_json: JsonOption = False,
 ) -> None:
-    """Write down that a patient agrees, under a fresh handle that no other hospital has.
+    """As a patient: consent that a hospital uses one's record; the wallet is made when there is none.
 
-    Example: proofward consent grant 4711 --register consents.json --purpose cardiology
+    Example: proofward consent grant Cleveland --wallet me.json --purpose cardiology --out consent.sdjwt
+    """
+    from proofward.files import write_whole
+    from proofward_federation.wallet import Wallet
+
+    with reporting(as_json):
+        held = Wallet.load(wallet) if wallet.exists() else Wallet.new()
+        until = int(time.time()) + days * 86_400
+        credential = held.grant(hospital, purpose, until=until, scope=scope or ["all"])
+        held.save(wallet)
+        write_whole(out, credential.encode())
+        values = {"hospital": hospital, "purpose": purpose, "until": until, "issuer": held.issuer(hospital)}
+        emit(as_json, values, [f"{out}: a consent for {hospital}, for {purpose}, of {days} days"])
+
+
+def revoke(
+    hospital: HospitalArgument, wallet: WalletOption, out: OutOption, as_json: JsonOption = False
+) -> None:
+    """As a patient: take back all that was given to a hospital.
+
+    What was published before keeps its noise and the record; nobody can take it out again.
+
+    Example: proofward consent revoke Cleveland --wallet me.json --out revocation.sdjwt
+    """
+    from proofward.files import write_whole
+    from proofward_federation.wallet import Wallet
+
+    with reporting(as_json):
+        held = Wallet.load(wallet)
+        revocations = held.revoke(hospital)
+        write_whole(out, "\n".join(revocations).encode())
+        held.save(wallet)
+        emit(
+            as_json, {"hospital": hospital, "revoked": len(revocations)}, [f"{out}: for {hospital} to follow"]
+        )
+
+
+def accept(
+    record: RecordArgument,
+    credential: CredentialArgument,
+    register: RegisterOption,
+    hospital: HospitalOption,
+    as_json: JsonOption = False,
+) -> None:
+    """As a hospital: check a patient's consent, and take it into the register.
+
+    Example: proofward consent accept 4711 consent.sdjwt --register consents.json --hospital Cleveland
+    """
+    from proofward_federation.consents import Register
+
+    with reporting(as_json):
+        held = Register.load(register) if register.exists() else Register()
+        taken = held.accept(record, hospital, _text(credential))
+        held.save(register)
+        emit(
+            as_json, {"record": record, "purpose": taken.purpose, "until": taken.until}, [f"{record} agrees"]
+        )
+
+
+def take_back(
+    credential: CredentialArgument,
+    register: RegisterOption,
+    hospital: HospitalOption,
+    as_json: JsonOption = False,
+) -> None:
+    """As a hospital: follow a patient's revocations; no update made from now on has the record in it.
+
+    Example: proofward consent take-back revocation.sdjwt --register consents.json --hospital Cleveland
+    """
+    from proofward_federation.consents import Register
+
+    with reporting(as_json):
+        held = Register.load(register)
+        records = [held.take_back(hospital, one).record for one in _text(credential).split()]
+        held.save(register)
+        emit(as_json, {"records": records}, [f"{record} agrees no more" for record in records])
+
+
+def note_down(
+    record: RecordArgument,
+    register: RegisterOption,
+    purpose: PurposeOption,
+    days: DaysOption = 365,
+    as_json: JsonOption = False,
+) -> None:
+    """As a hospital: write down a consent given on paper; the register's word, not the patient's signature.
+
+    Example: proofward consent note 4711 --register consents.json --purpose cardiology
     """
     from proofward_federation.consents import Register
     from proofward_federation.errors import FederationError
@@ -187,19 +289,14 @@ def grant(
         held = Register.load(register) if register.exists() else Register()
         given = held.grant(record, purpose, int(time.time()) + days * 86_400)
         held.save(register)
-        emit(
-            as_json,
-            {"record": record, "purpose": purpose, "until": given.until},
-            [f"{record} agrees to {purpose}"],
-        )
+        values = {"record": record, "purpose": purpose, "until": given.until}
+        emit(as_json, values, [f"{record} agrees to {purpose}"])
 
 
-def revoke(record: RecordArgument, register: RegisterOption, as_json: JsonOption = False) -> None:
-    """Write down that a patient agrees no more: no update made from now on has the record in it.
+def strike(record: RecordArgument, register: RegisterOption, as_json: JsonOption = False) -> None:
+    """As a hospital: write down that a patient agrees no more.
 
-    What was published before keeps its noise and its record; nobody can take it out again.
-
-    Example: proofward consent revoke 4711 --register consents.json
+    Example: proofward consent strike 4711 --register consents.json
     """
     from proofward_federation.consents import Register
 
@@ -229,6 +326,16 @@ def show(
             values,
             [f"{len(live.records)} live, told as at most {live.most}", f"root {hex0x(live.root)}"],
         )
+
+
+def _text(path: Path) -> str:
+    from proofward_federation.errors import FederationError
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(1 << 20).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise FederationError(f"cannot read {path}: {error}", code="bad-credential") from None
 
 
 def _study(path: Path) -> Study:

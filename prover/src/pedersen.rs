@@ -3,7 +3,7 @@
 //! `commit(v, r) = sum_j v_j G_j + r H`, with `G_j` and `H` hashed to the group (RFC 9496's one-way map), so that
 //! there is no setup and nobody knows a relation between them. Hiding is perfect, binding as hard as a discrete
 //! logarithm. `commit(v, r) + commit(w, s) = commit(v + w, r + s)`: the opening of a sum is the sum of openings.
-//! `chain/primitives/src/federation.rs` has the same for the chain; both give `tests/vectors/federation.json`.
+//! `chain/pallets/federation/src/commitments.rs` has the same for the chain; both give `tests/vectors/federation.json`.
 
 use std::sync::{Arc, Mutex};
 

@@ -41,18 +41,18 @@ def test_a_site_says_what_it_lets(cli: typer.Typer, tmp_path: Path) -> None:
     assert _run(cli, "federation", "budget", str(tmp_path / "none.json")).exit_code == 1
 
 
-def test_a_patient_agrees_and_agrees_no_more(cli: typer.Typer, tmp_path: Path) -> None:
+def test_a_hospital_notes_who_agrees_and_strikes_who_does_not(cli: typer.Typer, tmp_path: Path) -> None:
     register_file = ("--register", str(tmp_path / "consents.json"))
     for record in ("1", "2"):
-        assert _run(cli, "consent", "grant", record, *register_file, "--purpose", "cardiology").exit_code == 0
+        assert _run(cli, "consent", "note", record, *register_file, "--purpose", "cardiology").exit_code == 0
     show = ("consent", "show", *register_file, "--purpose", "cardiology", "--json")
     before = json.loads(_run(cli, *show).stdout)
-    assert _run(cli, "consent", "revoke", "1", *register_file).exit_code == 0
+    assert _run(cli, "consent", "strike", "1", *register_file).exit_code == 0
     after = json.loads(_run(cli, *show).stdout)
     assert (before["live"], after["live"]) == (2, 1)
     assert before["root"] != after["root"]
-    assert _run(cli, "consent", "revoke", "1", *register_file).exit_code == 1
-    assert _run(cli, "consent", "grant", "3", *register_file, "--purpose", "profit").exit_code == 1
+    assert _run(cli, "consent", "strike", "1", *register_file).exit_code == 1
+    assert _run(cli, "consent", "note", "3", *register_file, "--purpose", "profit").exit_code == 1
     assert Path(register_file[1]).stat().st_mode & 0o777 == 0o600
 
 
@@ -65,3 +65,20 @@ def test_a_published_series_is_watched(cli: typer.Typer, tmp_path: Path) -> None
     assert told["alarms"] == {"column 1 (north)": [], "column 2 (south)": [9]}
     path.write_text("north\n1\n\n2,3\n")
     assert _run(cli, *watch).exit_code == 2
+
+
+def test_a_patient_s_wallet_and_a_hospital_s_register(cli: typer.Typer, tmp_path: Path) -> None:
+    pytest.importorskip("openvc", reason="make federation installs openvc-core")
+    wallet, register_file = str(tmp_path / "me.json"), str(tmp_path / "consents.json")
+    given, back = str(tmp_path / "given"), str(tmp_path / "back")
+    hospital = ("--register", register_file, "--hospital", "VA")
+    grant = ("consent", "grant", "VA", "--wallet", wallet, "--purpose", "cardiology", "--out", given)
+    assert _run(cli, *grant).exit_code == 0
+    assert _run(cli, "consent", "accept", "7", given, *hospital).exit_code == 0
+    assert _run(cli, "consent", "accept", "8", given, *hospital).exit_code == 1
+    assert _run(cli, "consent", "accept", "7", wallet, *hospital).exit_code == 1
+    show = ("consent", "show", "--register", register_file, "--purpose", "cardiology")
+    assert "1 live" in _run(cli, *show).stdout
+    assert _run(cli, "consent", "revoke", "VA", "--wallet", wallet, "--out", back).exit_code == 0
+    assert _run(cli, "consent", "take-back", back, *hospital).exit_code == 0
+    assert _run(cli, *show).exit_code == 1

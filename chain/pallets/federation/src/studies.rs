@@ -1,0 +1,121 @@
+//! Studies: their terms, and the sites that agree to them.
+
+use polkadot_sdk::{
+	frame_support::{ensure, pallet_prelude::DispatchResult, traits::Get, BoundedVec},
+	sp_core::H256,
+	sp_runtime::DispatchError,
+};
+use proofward_primitives::WorkerRegistry;
+
+use crate::{
+	commitments::{rho, study_id},
+	holds, sites,
+	types::{Member, Plan, Study, MAX_DIMENSION, MAX_MEMBERS, MAX_ROUNDS, WINDOW_BLOCKS},
+	Config, Error, Event, Pallet, Rounds, Sites, Studies,
+};
+
+/// Announces a study. Nobody is in it before it agrees.
+pub fn create<T: Config>(
+	who: T::AccountId,
+	nonce: H256,
+	aggregator: T::AccountId,
+	plan: Plan,
+) -> DispatchResult {
+	let id = study_id(&who, &nonce);
+	ensure!(!Studies::<T>::contains_key(id), Error::<T>::DuplicateStudy);
+	let sane = (1..=MAX_DIMENSION).contains(&plan.dimension)
+		&& (1..=MAX_MEMBERS).contains(&plan.cohort)
+		&& (1..=MAX_ROUNDS).contains(&plan.rounds)
+		&& WINDOW_BLOCKS.contains(&plan.window)
+		&& plan.purpose.count_ones() == 1;
+	ensure!(sane, Error::<T>::BadPlan);
+	let now = Pallet::<T>::now();
+	ensure!(plan.end > now && plan.end - now <= T::MaxLength::get(), Error::<T>::BadEnd);
+	let rho = rho(plan.clip, plan.variance).ok_or(Error::<T>::BadPlan)?;
+	ensure!(rho <= plan.budget, Error::<T>::StudyOverspends);
+	ensure!(T::Workers::active(&aggregator).is_some(), Error::<T>::AggregatorInactive);
+	let deposit =
+		T::StudyDeposit::get().saturating_add(T::RoundDeposit::get().saturating_mul(plan.rounds.into()));
+	holds::hold::<T>(&who, deposit)?;
+	let study = Study {
+		researcher: who.clone(),
+		aggregator,
+		plan,
+		rho,
+		spent: 0,
+		members: BoundedVec::new(),
+		next: 0,
+		open: false,
+		deposit,
+	};
+	Studies::<T>::insert(id, study);
+	Pallet::<T>::deposit_event(Event::Created { study: id, researcher: who, plan, rho });
+	Ok(())
+}
+
+/// A site's word that it takes part, for at most `budget`. What its own rules forbid, it cannot agree to.
+pub fn join<T: Config>(who: T::AccountId, id: H256, budget: u64) -> DispatchResult {
+	let mut study = study::<T>(id)?;
+	let mut site = sites::site::<T>(&who)?;
+	let rules = site.rules;
+	ensure!(Pallet::<T>::now() <= study.plan.end, Error::<T>::EndPassed);
+	ensure!(rules.purposes & study.plan.purpose != 0, Error::<T>::PurposeForbidden);
+	ensure!(study.plan.cohort >= rules.cohort, Error::<T>::CohortTooSmall);
+	ensure!(study.rho <= rules.round, Error::<T>::TooLittleNoise);
+	ensure!((study.rho..=rules.yearly).contains(&budget), Error::<T>::SiteOverspends);
+	match study.members.iter_mut().find(|member| member.site == who) {
+		Some(member) => {
+			ensure!(budget >= member.spent, Error::<T>::SiteOverspends);
+			(member.budget, member.active) = (budget, true);
+		}
+		None => {
+			let member = Member { site: who.clone(), budget, spent: 0, active: true };
+			study.members.try_push(member).map_err(|_| Error::<T>::StudyFull)?;
+			site.studies = site.studies.saturating_add(1);
+			Sites::<T>::insert(&who, site);
+		}
+	}
+	Studies::<T>::insert(id, study);
+	Pallet::<T>::deposit_event(Event::Joined { study: id, site: who, budget });
+	Ok(())
+}
+
+/// A site takes part no more, from now on. What it spent stays spent.
+pub fn withdraw<T: Config>(who: T::AccountId, id: H256) -> DispatchResult {
+	let mut study = study::<T>(id)?;
+	let member = study.members.iter_mut().find(|member| member.site == who && member.active);
+	member.ok_or(Error::<T>::NotMember)?.active = false;
+	Studies::<T>::insert(id, study);
+	Pallet::<T>::deposit_event(Event::Withdrew { study: id, site: who });
+	Ok(())
+}
+
+/// Ends a study: by its researcher, or by anybody after its end. Its rounds leave the state.
+pub fn close<T: Config>(who: T::AccountId, id: H256) -> DispatchResult {
+	let study = study::<T>(id)?;
+	let now = Pallet::<T>::now();
+	ensure!(who == study.researcher || now > study.plan.end, Error::<T>::NotResearcher);
+	if study.open {
+		let last = Rounds::<T>::get(id, study.next.saturating_sub(1));
+		ensure!(last.is_none_or(|round| now > round.until), Error::<T>::RoundOpen);
+	}
+	for number in 0..study.next {
+		Rounds::<T>::remove(id, number);
+	}
+	for member in &study.members {
+		Sites::<T>::mutate(&member.site, |site| {
+			if let Some(site) = site {
+				site.studies = site.studies.saturating_sub(1);
+			}
+		});
+	}
+	holds::release::<T>(&study.researcher, study.deposit)?;
+	Studies::<T>::remove(id);
+	Pallet::<T>::deposit_event(Event::Closed { study: id, rounds: study.next, spent: study.spent });
+	Ok(())
+}
+
+/// A study that goes on.
+pub fn study<T: Config>(id: H256) -> Result<Study<T::AccountId>, DispatchError> {
+	Studies::<T>::get(id).ok_or_else(|| Error::<T>::UnknownStudy.into())
+}
