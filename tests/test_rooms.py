@@ -133,6 +133,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.protocol",
         "proofward_enclave",
     ),
+    # beside the enclave, not in it
+    "proofward_federation.rehearsal": (
+        "proofward_federation",
+        "proofward.errors",
+        "proofward.processes",
+        "proofward.protocol",
+        "proofward.tables",
+    ),
     "proofward_federation.verbs": ("proofward_federation", "proofward"),
     # its attacker signs quotes as the simulator does
     "proofward_demo": ("proofward", "proofward_enclave.providers", "proofward_enclave.measure"),

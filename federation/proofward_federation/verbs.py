@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proofward.cli.output import JsonOption, emit, hex0x, reporting
+from proofward.cli.output import JsonOption, emit, hex0x, note, reporting
 from proofward.cli.verbs import Groups
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def register(groups: Groups) -> None:
     federation.command("budget")(budget)
     federation.command("measurement")(measurement)
     federation.command("watch")(watch)
+    federation.command("rehearse")(rehearse)
+    federation.command("audit")(audit)
     consent.command("grant")(grant)
     consent.command("revoke")(revoke)
     consent.command("accept")(accept)
@@ -163,6 +165,56 @@ def watch(
         }
         lines = [f"{name}: {', '.join(map(str, weeks)) or 'nothing'}" for name, weeks in found.items()]
         emit(as_json, {"weeks": len(table.values), "alarms": found}, lines)
+
+
+def rehearse(
+    study: StudyArgument,
+    sites: Annotated[
+        list[Path], typer.Argument(help="Folders with site.toml, records.csv, consents.json (each a site).")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Where to write transcript.json and model.json.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Run a whole study on this machine, without chain or network; its rounds, sums and proofs are real.
+
+    Example: build/federation/bin/python -m proofward.cli federation rehearse study.json sites/* --out run
+    """
+    import json
+
+    from proofward.files import write_whole
+    from proofward_federation.rehearsal import NOT_SHOWN, read_site
+    from proofward_federation.rehearsal import rehearse as run
+
+    with reporting(as_json):
+        asked = _study(study)
+        note(as_json, NOT_SHOWN)
+        done = run(asked, [read_site(folder) for folder in sites], lambda line: note(as_json, line))
+        out.mkdir(parents=True, exist_ok=True, mode=0o700)
+        done.transcript.save(out / "transcript.json")
+        model = {"rule": asked.rule.hex(), "weights": done.weights.tolist(), "not_shown": NOT_SHOWN}
+        write_whole(out / "model.json", json.dumps(model, indent=1).encode())
+        values = {"rounds": len(done.transcript.rounds), "refused": done.refused, "not_shown": NOT_SHOWN}
+        emit(as_json, values, [f"{out}: transcript.json and model.json, {values['rounds']} rounds"])
+
+
+def audit(
+    transcript: Annotated[Path, typer.Argument(metavar="TRANSCRIPT.JSON", help="What `rehearse` wrote.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check a study's rounds offline: exact sums, proofs of length, signatures, the budget.
+
+    Example: proofward federation audit run/transcript.json
+    """
+    from proofward_federation.transcript import Transcript
+    from proofward_federation.transcript import audit as check
+
+    with reporting(as_json):
+        lines = check(Transcript.load(transcript))
+        unchecked = (
+            "not checked: whether the receipt key is an attested enclave's, whether noise came before "
+            "updates, how many consents a site has; no chain was read"
+        )
+        emit(as_json, {"holds": True, "checks": lines, "unchecked": unchecked}, [*lines, unchecked])
 
 
 def measurement(as_json: JsonOption = False) -> None:
