@@ -38,16 +38,20 @@ def _value(now: Status) -> dict[str, Any]:
 
 
 def _lines(now: Status) -> list[str]:
-    from proofward.network.control import describe
+    from proofward.network.control import describe, shown
 
-    lines = [f"{'node':8} {'block':>8} {'final':>8} {'peers':>5} {'MB':>5}  address"]
+    lines = [
+        f"{'node':8} {'block':>8} {'final':>8} {'peers':>5} {'MB':>5} {'round':>8} {'votes':>5}  address"
+    ]
     for node in now.nodes:
         if not node.running:
-            lines.append(f"{node.name:8} {'does not run':>29}  {node.url}")
+            lines.append(f"{node.name:8} {'does not run':>44}  {node.url}")
             continue
         best, final, peers = ("?" if one is None else one for one in (node.best, node.finalised, node.peers))
         memory = "?" if node.resident is None else node.resident // 10**6
-        lines.append(f"{node.name:8} {best:>8} {final:>8} {peers:>5} {memory:>5}  {node.url}")
+        votes = {None: "-", True: "yes", False: "no"}[node.votes]
+        grandpa = f"{shown(node.round):>8} {votes:>5}"
+        lines.append(f"{node.name:8} {best:>8} {final:>8} {peers:>5} {memory:>5} {grandpa}  {node.url}")
     if now.parted:
         lines.append("parted   " + " | ".join(",".join(group) for group in now.parted))
     return [*lines, describe(now)]
@@ -97,7 +101,8 @@ def status(
     follow: Annotated[float | None, typer.Option(min=0.5, help="Again, every so many seconds.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How each node is: block, finalised block, peers, memory; and who made the newest blocks.
+    """How each node is: block, finalised block, peers, memory, GRANDPA's set and round, whether it votes in
+    it; and who made the newest blocks.
 
     Example: proofward network status --follow 2
     """
@@ -152,18 +157,28 @@ def start(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Delete its database first: it comes back by warp sync.")
     ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until it votes: take no other down before.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Start a node that does not run.
 
-    Example: proofward network start dave --fresh
+    Example: proofward network start dave --fresh --wait
     """
     from proofward.network import control
     from proofward.network.state import load
 
     with reporting(as_json):
-        node = control.start(load(folder), name, fresh=fresh).node(name)
-        emit(as_json, {"started": name, "pid": node.pid}, [f"{name} started, process {node.pid}"])
+        network = control.start(load(folder), name, fresh=fresh)
+        node = network.node(name)
+        value: dict[str, Any] = {"started": name, "pid": node.pid}
+        line = f"{name} started, process {node.pid}"
+        if wait:
+            note(as_json, line)
+            seconds = control.wait_votes(network, name, tell=lambda text: note(as_json, text))
+            value["votes_after_seconds"], line = round(seconds, 1), f"{name} votes after {seconds:.0f} s"
+        emit(as_json, value, [line])
 
 
 @app.command()

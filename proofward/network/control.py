@@ -34,6 +34,10 @@ P2P, WS, RPC_PORT, PROMETHEUS = 30333, 30334, 9944, 9615
 START_SECONDS: Final = 180.0
 FINAL_SECONDS: Final = 120.0
 LOOK_SECONDS: Final = 1.0
+VOTES_SECONDS: Final = 180.0
+"""Longer than the two minutes after which a node of GRANDPA says its round again, unasked."""
+ROUNDS_BEHIND: Final = 2
+"""So many rounds behind the newest a validator asks for what it missed (GRANDPA's catch-up threshold)."""
 AUTHORS: Final = 8
 """Blocks whose authors are shown."""
 _PEER: Final = re.compile(r"^12D3Koo[1-9A-HJ-NP-Za-km-z]{40,64}$")
@@ -42,7 +46,9 @@ _PEER: Final = re.compile(r"^12D3Koo[1-9A-HJ-NP-Za-km-z]{40,64}$")
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One node as it is now; None for what a node that does not run, or does not answer, cannot tell.
-    `resident` is in bytes.
+    `resident` is in bytes. `round` is GRANDPA's set of authorities and round that a validator is in, and
+    `votes` whether that is one of the newest that any validator is in: one that came back votes only when
+    another has handed it what it missed.
     """
 
     name: str
@@ -53,6 +59,8 @@ class Seen:
     finalised: int | None = None
     peers: int | None = None
     resident: int | None = None
+    round: tuple[int, int] | None = None
+    votes: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +229,7 @@ def status(network: Network) -> Status:
                         best=client.best_number(),
                         finalised=client.finalised_head().number,
                         peers=int(client.rpc("system_health")["peers"]),
+                        round=_round(client) if node.validator else None,
                     )
                     genesis = "0x" + client.genesis.hex()
                     if not authors:
@@ -228,7 +237,44 @@ def status(network: Network) -> Status:
             except (ChainError, OSError, KeyError, TypeError):
                 pass  # what is not answered is shown as unknown
         seen.append(one)
-    return Status(tuple(seen), authors, genesis, network.parted)
+    return Status(tuple(_voting(seen)), authors, genesis, network.parted)
+
+
+def wait_votes(
+    network: Network,
+    name: str,
+    seconds: float = VOTES_SECONDS,
+    tell: Callable[[str], None] = lambda line: None,
+) -> float:
+    """Wait until a validator votes, and return the seconds that it took. Take no other down before: the
+    others need its vote then, and tell it their round, once they stand, every two minutes only.
+    Raises NetworkError.
+    """
+    if not network.node(name).validator:
+        raise NetworkError(f"{name} is no validator: it never votes", code="usage")
+    began, last = time.monotonic(), ""
+    while True:
+        now = status(load(network.folder))
+        one = next(node for node in now.nodes if node.name == name)
+        if one.votes:
+            return time.monotonic() - began
+        if not one.running:
+            raise NetworkError(
+                f"{name} ended: {process.last_words(network, network.node(name))}", code="node-failed"
+            )
+        newest = max((node.round for node in now.nodes if node.round), default=None)
+        line = f"{name}: block {one.best}, round {shown(one.round)}; the newest round is {shown(newest)}"
+        if time.monotonic() - began > seconds:
+            raise NetworkError(f"{name} did not vote within {seconds:g} s ({line})", code="not-voting")
+        if line != last:
+            tell(line)
+            last = line
+        time.sleep(LOOK_SECONDS)
+
+
+def shown(at: tuple[int, int] | None) -> str:
+    """A round of GRANDPA as SET/ROUND."""
+    return "-" if at is None else f"{at[0]}/{at[1]}"
 
 
 def looks(network: Network, seconds: float, every: float = LOOK_SECONDS) -> Iterator[Status]:
@@ -251,6 +297,28 @@ def _authors(client: SubstrateClient) -> Iterator[str]:
         if slot is not None and keys:
             key = keys[slot % len(keys)]
             yield names.get(key, f"0x{key.hex()[:8]}…")
+
+
+def _round(client: SubstrateClient) -> tuple[int, int] | None:
+    """Where a validator's voter is; None while it has none, as before the end of a warp sync."""
+    try:
+        state = client.rpc("grandpa_roundState")
+        return int(state["setId"]), int(state["best"]["round"])
+    except (ChainError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _voting(seen: Sequence[Seen]) -> Iterator[Seen]:
+    """The nodes, each validator told whether its round is one of the newest."""
+    newest = max((node.round for node in seen if node.round is not None), default=None)
+    for node in seen:
+        if not node.validator or node.best is None or newest is None:
+            yield node
+        else:
+            at = node.round
+            yield replace(
+                node, votes=at is not None and at[0] == newest[0] and newest[1] - at[1] <= ROUNDS_BEHIND
+            )
 
 
 def _slot(logs: Sequence[str]) -> int | None:

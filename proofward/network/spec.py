@@ -15,7 +15,7 @@ from proofward import checkout
 from proofward.network.errors import NetworkError
 
 CODE: Final = "0x3a636f6465"
-MAX_MEMBERS: Final = 64
+MAX_MEMBERS: Final = 32
 PROPERTIES: Final = {"ss58Format": 42, "tokenDecimals": 12, "tokenSymbol": "UNIT"}
 _TOOL_SECONDS: Final = 120
 

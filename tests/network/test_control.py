@@ -77,6 +77,25 @@ def test_nodes_that_share_one_network_are_not_parted(tmp_path: Path) -> None:
     assert caught.value.code == "cannot-part"
 
 
+@pytest.mark.parametrize(
+    ("rounds", "votes"),
+    [
+        ([(1, 40), (1, 40), (1, 38), (1, 41)], [True, True, False, True]),
+        ([(1, 40), (1, 2), None, (1, 42)], [True, False, False, True]),
+        ([(0, 900), (1, 1), (1, 2), (1, 2)], [False, True, True, True]),
+        ([None, None, None, None], [None, None, None, None]),
+    ],
+)
+def test_only_who_is_in_a_newest_round_votes(
+    rounds: list[tuple[int, int] | None], votes: list[bool | None]
+) -> None:
+    seen = [
+        control.Seen(name, True, True, "", best=9, round=at) for name, at in zip("abcd", rounds, strict=True)
+    ]
+    dead, rpc = control.Seen("e", False, True, ""), control.Seen("rpc", True, False, "", best=9)
+    assert [node.votes for node in control._voting([*seen, dead, rpc])] == [*votes, None, None]
+
+
 def test_a_missing_node_names_what_builds_it(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="make node"):
         control.up(tmp_path / "n", program=tmp_path / "absent")

@@ -68,6 +68,11 @@ def test_a_deleted_database_comes_back_by_warp_sync(network: Network) -> None:
     now = until(network.folder, lambda now: (now.nodes[1].finalised or 0) > 10)
     assert now.nodes[1].running
     assert "warp" in (changed.home("bob") / "log").read_text(errors="replace").lower()
+    control.wait_votes(network, "bob")
+    before = now.finalised
+    control.kill(network, "charlie")
+    now = until(network.folder, lambda now: now.finalised > before + 10, 60)
+    assert [node.votes for node in now.nodes] == [True, True, None, True, None]
 
 
 def test_a_light_client_reads_what_a_node_says_without_asking_it(network: Network) -> None:
