@@ -20,6 +20,8 @@ const BLOCK_CAPACITY = 512
 const BLOCK_MS = 250
 // Milliseconds from one block to the next that waiting extrinsics bring about: those that come together share one.
 const BLOCK_GAP = 25
+// When more came while a block was built, the next waits for company: as many times longer as the block held extrinsics.
+const MOST_GAP = 200
 const HORIZON = 4096
 // sp_timestamp's inherent identifier.
 const TIMESTAMP = Buffer.from('timstap0')
@@ -41,6 +43,7 @@ export class DevChain {
   #horizon
   #offset = 0
   #lastBuilt = 0
+  #earliest = 0
   #wanted = false
   #wake = () => {}
   #stopped = false
@@ -286,13 +289,17 @@ export class DevChain {
   // Build blocks until `close`. Throws a LedgerError when one cannot be kept.
   async produce() {
     while (!this.#stopped) {
-      const rest = this.#lastBuilt + (this.#wanted ? BLOCK_GAP : this.#blockTime) - Date.now()
+      const due = this.#lastBuilt + (this.#wanted ? BLOCK_GAP : this.#blockTime)
+      const rest = Math.max(due, this.#earliest) - Date.now()
       if (rest > 0) {
         await this.#sleep(Math.min(rest, this.#blockTime))
         continue
       }
       try {
-        await this.newBlock()
+        const { extrinsics } = await this.newBlock()
+        const ended = Date.now()
+        await new Promise(setImmediate) // what came meanwhile is heard
+        if (this.#wanted) this.#earliest = ended + Math.min(BLOCK_GAP * extrinsics.length, MOST_GAP, this.#blockTime)
       } catch (error) {
         if (error instanceof LedgerError) throw error
         this.#log('block failed', { error: String(error?.stack ?? error) })

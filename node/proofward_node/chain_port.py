@@ -48,6 +48,9 @@ _T = TypeVar("_T")
 #: its registration.
 READERS = 4
 SENDERS = 40
+#: Heads for which a job's record that was asked for is read along with others; and how many such there are.
+WATCHED_HEADS = 16
+WATCHED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class ChainPort:
         self._reads, self._sends = _Threads("chain-reads", READERS), _Threads("chain-sends", SENDERS)
         self._head: Head | None = None
         self._records: dict[bytes, JobRecord | None] = {}
+        self._asked: dict[bytes, int] = {}
+        self._heading, self._reading = asyncio.Lock(), asyncio.Lock()
         self._news = asyncio.Event()
 
     @property
@@ -173,10 +178,11 @@ class ChainPort:
                 return self._head
             return Head(head.number, head.hash, self._open.timestamp(head.hash))
 
-        head = await self._read(read)
-        if self._head is None or head.number > self._head.number:
-            self._head, self._records = head, {}
-        return self._head
+        async with self._heading:  # the time of each head is asked for once
+            head = await self._read(read)
+            if self._head is None or head.number > self._head.number:
+                self._head, self._records = head, {}
+            return self._head
 
     async def best(self) -> int:
         """Number of the newest block, final or not."""
@@ -191,15 +197,28 @@ class ChainPort:
         return (await self.jobs([job])).get(job)
 
     async def jobs(self, jobs: Sequence[bytes]) -> dict[bytes, JobRecord]:
-        """Those of some jobs that there are, as of one finalised head: each is read once a block."""
-        head = await self.finalised()
-        missing = [one for one in dict.fromkeys(jobs) if one not in self._records]
-        if missing:
-            found = await self._read(lambda: job_records(self._open, missing, head.hash))
-            if head is not self._head:
-                return await self.jobs(jobs)
-            self._records.update({one: found.get(one) for one in missing})
-        return {one: record for one in jobs if (record := self._records[one]) is not None}
+        """Those of some jobs that there are, as of one finalised head. Each is read once a block, together
+        with those that were asked for lately: several jobs under way are one request.
+        """
+        self._watch(jobs, (await self.finalised()).number)
+        async with self._reading:
+            head, known = self._head, self._records  # of a newer head, when it came while others read
+            assert head is not None
+            if not known.keys() >= {*jobs}:
+                missing = [one for one in {*jobs, *self._asked} if one not in known]
+                found = await self._read(lambda: job_records(self._open, missing, head.hash))
+                known.update({one: found.get(one) for one in missing})
+        return {one: record for one in jobs if (record := known[one]) is not None}
+
+    def _watch(self, jobs: Sequence[bytes], number: int) -> None:
+        for job in jobs:
+            self._asked.pop(job, None)
+            self._asked[job] = number
+        while self._asked:
+            job, asked = next(iter(self._asked.items()))
+            if len(self._asked) <= WATCHED and asked + WATCHED_HEADS > number:
+                break
+            del self._asked[job]
 
     async def block_hash(self, number: int) -> bytes:
         """The hash of a block."""

@@ -158,7 +158,7 @@ class SubstrateClient:
     @property
     def calls(self) -> int:
         """Requests made so far."""
-        return self._transport.calls + (self._feed.calls if self._feed is not None else 0)
+        return self._transport.calls
 
     def rpc(self, method: str, *params: Any) -> Any:
         """One JSON-RPC call. Raises RpcError and ChainUnreachable."""
@@ -190,6 +190,13 @@ class SubstrateClient:
     def _load_runtime(self) -> Runtime:
         with self._lock:
             told = self._feed and self._feed.latest
+            if (
+                told
+                and self._runtime
+                and self._feed
+                and self._feed.spec_version == self._runtime.spec_version
+            ):
+                return self._runtime
             head = _hex(told.hash) if told else self.rpc("chain_getFinalizedHead")
             version = self.rpc("state_getRuntimeVersion", head)
             if self._runtime is None or self._runtime.spec_version != version["specVersion"]:
@@ -227,6 +234,8 @@ class SubstrateClient:
 
     def block_hash(self, number: int) -> bytes:
         """The hash of a block. Raises ChainError when the chain has not got so far."""
+        if self._feed is not None and (told := self._feed.hash_of(number)) is not None:
+            return told
         name = self.rpc("chain_getBlockHash", number)
         if name is None:
             raise ChainError(f"the chain at {self.url} has no block {number}", code="no-such-block")
@@ -431,8 +440,11 @@ class SubstrateClient:
                 raise refusal from None
             raise
 
-    def wait_finalised(self, extrinsic: SignedExtrinsic, timeout: float = 60.0) -> Receipt:
-        """Wait until an extrinsic is in a finalised block.
+    def wait_finalised(
+        self, extrinsic: SignedExtrinsic, timeout: float = 60.0, *, taken: bool = False
+    ) -> Receipt:
+        """Wait until an extrinsic is in a finalised block. `taken` says that the node has just taken it: then
+        its nonce was free.
 
         Every few blocks it is sent again: a node that restarts loses what waits. Raises ExtrinsicInvalid when
         its era ends or another extrinsic takes its nonce, ChainTimeout after `timeout` seconds: it may still
@@ -440,7 +452,7 @@ class SubstrateClient:
         """
         deadline = self._now() + timeout
         number = extrinsic.first_block + 1
-        sent_at: int | None = None
+        sent_at = extrinsic.first_block if taken else None
         while True:
             head = self.finalised_head()
             while number <= min(head.number, extrinsic.last_block):

@@ -13,12 +13,14 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from proofward.chain.transport import MAX_MESSAGE
+from proofward.consensus.header import from_json
+from proofward.protocol import blake2_256
 
 SILENCE: Final = 10.0
 """Seconds without news after which the node is asked instead: the connection may be dead."""
 _RETRY: Final = 1.0
-_NEW_HEADS: Final = -1
-"""Id of the second subscription's request: those of block hashes count up from 1."""
+KEPT: Final = 64
+"""Heads whose hashes are remembered."""
 _LOST = (OSError, TimeoutError, WebSocketException, ValueError, KeyError, TypeError)
 
 
@@ -40,9 +42,10 @@ class HeadFeed:
         self._news = threading.Condition()
         self._latest: Head | None = None
         self._best: int | None = None
+        self._version: int | None = None
+        self._hashes: dict[int, bytes] = {}
         self._heard = 0.0
         self._closed = False
-        self.calls = 0
         self._connection: ClientConnection | None = None
         self._listeners: list[Callable[[], None]] = []
         threading.Thread(target=self._run, name="heads", daemon=True).start()
@@ -57,6 +60,15 @@ class HeadFeed:
     def best(self) -> int | None:
         """Number of the newest block, final or not; None when the node has to be asked."""
         return self._best
+
+    @property
+    def spec_version(self) -> int | None:
+        """The runtime's version at the newest block, final or not; None when the node has to be asked."""
+        return self._version if self.latest is not None else None
+
+    def hash_of(self, number: int) -> bytes | None:
+        """The hash of a final block that was told of lately."""
+        return self._hashes.get(number)
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener`, on the feed's thread, after each new head."""
@@ -78,7 +90,7 @@ class HeadFeed:
             try:
                 self._follow()
             except _LOST:
-                self._best = None
+                self._best = self._version = None
                 self._tell(None)
                 if not self._closed:
                     time.sleep(_RETRY)
@@ -89,24 +101,28 @@ class HeadFeed:
         )
         with connection:
             _send(connection, 0, "chain_subscribeFinalizedHeads")
-            _send(connection, _NEW_HEADS, "chain_subscribeNewHeads")
-            asked = 0
+            _send(connection, 1, "chain_subscribeNewHeads")
+            _send(connection, 2, "state_subscribeRuntimeVersion")
             while not self._closed:
                 message = json.loads(connection.recv())
-                if message.get("method") == "chain_newHead":
-                    self._best = int(message["params"]["result"]["number"], 16)
-                elif message.get("method") == "chain_finalizedHead":
-                    self.calls += 1
-                    asked = int(message["params"]["result"]["number"], 16)
-                    _send(connection, asked + 1, "chain_getBlockHash", asked)
-                elif message.get("id") == asked + 1 and message["result"] is not None:
-                    self._tell(Head(asked, bytes.fromhex(message["result"][2:])))
+                told = message.get("params", {}).get("result")
+                match message.get("method"):
+                    case "chain_newHead":
+                        self._best = int(told["number"], 16)
+                    case "chain_finalizedHead":
+                        self._tell(Head(int(told["number"], 16), blake2_256(from_json(told))))
+                    case "state_runtimeVersion":
+                        self._version = int(told["specVersion"])
 
     def _tell(self, head: Head | None) -> None:
         with self._news:
             if head is not None and self._latest is not None and head.number < self._latest.number:
                 return
             self._latest, self._heard = head, time.monotonic()
+            if head is not None:
+                self._hashes[head.number] = head.hash
+                while len(self._hashes) > KEPT:
+                    del self._hashes[next(iter(self._hashes))]
             self._news.notify_all()
         for listener in self._listeners:
             listener()

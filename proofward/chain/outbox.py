@@ -252,7 +252,7 @@ class Outbox:
 
     def _await(self, entry: Entry, timeout: float) -> Receipt:
         try:
-            receipt = self._client.wait_finalised(entry.extrinsic, timeout)
+            receipt = self._client.wait_finalised(entry.extrinsic, timeout, taken=entry.id in self._sent)
         except ExtrinsicInvalid as error:
             self._close(entry, State.DEAD, error=str(error))
             raise

@@ -8,10 +8,11 @@ from typing import Any, Final
 from proofward.chain import SubstrateClient
 from proofward.chain.errors import RpcError
 from proofward.consensus import Authorities, Change, Checkpoint, decode_header
+from proofward.consensus.header import from_json
 from proofward.errors import NotFound
 from proofward.evidence.bundle import ChangePart, InclusionPart
 from proofward.evidence.inclusion import keys
-from proofward.protocol.scale import Reader, compact
+from proofward.protocol.scale import Reader
 from proofward.protocol.types import Lane
 
 STEPS: Final = 64
@@ -36,7 +37,7 @@ def prove(
     wanted = [f"0x{key.hex()}" for key in keys(job=job, model=model, lane=lane, measurement=measurement)]
     nodes = client.rpc("state_getReadProof", wanted, at)["proof"]
     return InclusionPart(
-        header=_header(client, at),
+        header=from_json(client.rpc("chain_getHeader", at)),
         justification=justification,
         changes=[
             ChangePart(header=change.header, justification=change.justification)
@@ -87,7 +88,7 @@ def _changes(client: SubstrateClient, before: int) -> list[Change]:
                 f"the node has no proof of change {len(found)} of the authorities: {error}"
             ) from None
         at, justification = proof[:32], _justification(proof)
-        header = _header(client, f"0x{at.hex()}")
+        header = from_json(client.rpc("chain_getHeader", f"0x{at.hex()}"))
         decoded = decode_header(header)
         if decoded.next_authorities is None or decoded.number >= before or len(found) >= MAX_CHANGES:
             raise NotFound(f"the node does not prove change {len(found)} of the authorities")
@@ -101,16 +102,6 @@ def _justification(proof: bytes) -> bytes:
     reader = Reader(proof)
     reader.take(32)
     return reader.take(reader.count(1 << 20, 1))
-
-
-def _header(client: SubstrateClient, at: str) -> bytes:
-    """A header as it is hashed, from its JSON."""
-    header = client.rpc("chain_getHeader", at)
-    logs = header["digest"]["logs"]
-    return b"".join([
-        _unhex(header["parentHash"]), compact(int(header["number"], 16)), _unhex(header["stateRoot"]),
-        _unhex(header["extrinsicsRoot"]), compact(len(logs)), *map(_unhex, logs),
-    ])  # fmt: skip
 
 
 def _engine(value: Any) -> str:

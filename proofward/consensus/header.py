@@ -4,12 +4,13 @@ in it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from proofward.consensus.errors import BadProof
 from proofward.protocol import blake2_256
-from proofward.protocol.scale import Reader
+from proofward.protocol.scale import Reader, compact
 
 MAX_HEADER: Final = 256 * 1024
 """Bytes of a header: 32 authorities need 2 KB."""
@@ -47,6 +48,20 @@ class Header:
     number: int
     state_root: bytes
     next_authorities: Voters | None
+
+
+def from_json(header: Mapping[str, Any]) -> bytes:
+    """A header as it is hashed, from what `chain_getHeader` and the subscriptions say. Raises KeyError,
+    TypeError or ValueError for what is none.
+    """
+    logs = header["digest"]["logs"]
+    number = compact(int(header["number"], 16))
+    roots = [_unhex(header["stateRoot"]), _unhex(header["extrinsicsRoot"])]
+    return b"".join([_unhex(header["parentHash"]), number, *roots, compact(len(logs)), *map(_unhex, logs)])
+
+
+def _unhex(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
 
 
 def decode_header(data: bytes) -> Header:

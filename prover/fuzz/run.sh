@@ -12,7 +12,7 @@ RUSTC_WORKSPACE_WRAPPER=$here/instrument cargo build --quiet --release --bins
 for target in "${targets[@]}"; do
 	mkdir -p "$work/$target"
 	log=$work/$target.log
-	if ! "${CARGO_TARGET_DIR:-$here/../target}/release/$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 \
+	if ! "${CARGO_TARGET_DIR:-$here/../target}/release/$target" -max_total_time="$seconds" -timeout=120 -rss_limit_mb=2048 \
 		-max_len=65536 -print_final_stats=1 -artifact_prefix="$work/found/$target-" "$work/$target" "corpus/$target" > "$log" 2>&1
 	then
 		tail -n 40 "$log" >&2

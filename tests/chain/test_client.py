@@ -169,6 +169,26 @@ def test_the_same_bytes_sent_twice_are_one_extrinsic(client: SubstrateClient) ->
     assert [call.args["remark"] for call in found].count(b"once") == 1
 
 
+def test_a_head_that_is_told_has_the_hash_that_the_node_gives_it(chain: LocalChain) -> None:
+    with chain.connect() as told, chain.connect() as asked:
+        feed = told.subscribe()
+        feed.wait(0, 10)
+        asked.submit(remark(b"a block more"), CHARLIE)
+        head = told.wait_block(asked.finalised_head().number)
+        assert asked.block_hash(head.number) == head.hash == feed.hash_of(head.number)
+
+
+def test_signing_asks_for_the_version_only_when_it_may_have_changed(chain: LocalChain) -> None:
+    with chain.connect() as client:
+        feed = client.subscribe()
+        feed.wait(0, 10)
+        client.submit(remark(b"its version is known now"), CHARLIE)
+        assert feed.spec_version == client.runtime.spec_version
+        asked = client.calls
+        client.sign(remark(b"signed"), CHARLIE, nonce=7)
+        assert client.calls == asked
+
+
 def test_an_account_without_money_is_told_so(client: SubstrateClient) -> None:
     poor = dev_keypair("//Nobody")
     with pytest.raises(ExtrinsicInvalid) as caught:

@@ -106,7 +106,7 @@ class World:
                 return Receipt(number, block, 1, name, (), error)
         return None
 
-    def wait_finalised(self, one: SignedExtrinsic, timeout: float) -> Receipt:
+    def wait_finalised(self, one: SignedExtrinsic, timeout: float, *, taken: bool = False) -> Receipt:
         for _ in range(2):
             self.step()
             self.perhaps_die("while it waits")

@@ -26,7 +26,7 @@ def run(target: str, seconds: int) -> tuple[str, bool]:
     (WORK / "found").mkdir(exist_ok=True)
     options = [
         f"-max_total_time={seconds}",
-        "-timeout=20",
+        "-timeout=120",  # of wall-clock seconds, on a machine that may be busy
         "-rss_limit_mb=4096",
         "-max_len=16384",
         f"-artifact_prefix={WORK / 'found'}/{target}-",
