@@ -48,6 +48,8 @@ _T = TypeVar("_T")
 #: its registration.
 READERS = 4
 SENDERS = 40
+#: Heads between two looks after extrinsics that nobody waits for.
+SWEEP_BLOCKS = 4
 #: Heads for which a job's record that was asked for is read along with others; and how many such there are.
 WATCHED_HEADS = 16
 WATCHED = 256
@@ -153,6 +155,12 @@ class ChainPort:
             if waiting := outbox.pending():
                 names = ", ".join(f"{entry.call} ({entry.key})" for entry in waiting)
                 raise ChainDown(f"what an earlier process signed is not settled yet: {names}")
+
+    async def sweep(self) -> None:
+        """Look after extrinsics that nobody waits for any more."""
+        outbox = self._outbox
+        if outbox is not None:
+            await self._send(outbox.sweep)
 
     async def news(self, seconds: float) -> None:
         """Wait for the next finalised head, for so long at most."""

@@ -28,7 +28,7 @@ from proofward.protocol.sessions import PARTS
 from proofward_node import log as node_log
 from proofward_node import tcb
 from proofward_node.artefacts import PublicArtefacts
-from proofward_node.chain_port import ChainPort
+from proofward_node.chain_port import SWEEP_BLOCKS, ChainPort
 from proofward_node.choice import Policy
 from proofward_node.config import ConfigError, NodeConfig, load
 from proofward_node.diary import Diary
@@ -457,6 +457,8 @@ class Node:
         goes on beside the rounds.
         """
         await self.holding.apply(self.jobs, self.serving)
+        if head.number % SWEEP_BLOCKS == 0:
+            await self.chain.sweep()
         self._gauges()
         held = self.jobs.bound
         if not self.enclave.up and not held:

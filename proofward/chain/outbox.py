@@ -12,6 +12,7 @@ import contextlib
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -104,6 +105,7 @@ class Outbox:
         self._lock = threading.RLock()
         self._ours: set[int] = set()  # signed here and not refused: sent, or just being sent
         self._sent: set[int] = set()  # those that the node took
+        self._awaited: Counter[int] = Counter()  # those that somebody waits for, and sends again
         try:
             self._db = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None, timeout=_LOCK_SECONDS
@@ -149,11 +151,19 @@ class Outbox:
         account = bytes(signer.public_key)
         with self._client.signing(account):  # until it is sent: nodes want the nonces in their order
             entry = self._prepared(key, call, signer, account)
-            if entry.state is State.SIGNED and entry.id not in self._sent:
-                self._handed_over(entry)
-        if entry.state is State.DONE:
-            return self._receipt(entry).raise_for_error()
-        return self._await(entry, timeout).raise_for_error()
+            self._awaited[entry.id] += 1
+            try:
+                if entry.state is State.SIGNED and entry.id not in self._sent:
+                    self._handed_over(entry)
+            except BaseException:
+                self._awaited[entry.id] -= 1
+                raise
+        try:
+            if entry.state is State.DONE:
+                return self._receipt(entry).raise_for_error()
+            return self._await(entry, timeout).raise_for_error()
+        finally:
+            self._awaited[entry.id] -= 1
 
     def prepare(self, key: str, call: Call, signer: Signer) -> Entry:
         """The key's live entry, or a new one: signed and on the disk, not yet sent.
@@ -184,7 +194,7 @@ class Outbox:
 
     def _send_earlier(self, account: bytes) -> None:
         for entry in self.pending():
-            if entry.extrinsic.signer != account or entry.id in self._ours:
+            if entry.extrinsic.signer != account or self._is_looked_after(entry):
                 continue
             try:
                 self._broadcast(entry)
@@ -194,6 +204,12 @@ class Outbox:
                     f"{error.message}",
                     code=error.code,
                 ) from error
+
+    def _is_looked_after(self, entry: Entry) -> bool:
+        """Whether it is just being sent, or somebody waits for it: one that was given up, as when the chain
+        was away, may have been lost by the node since, and all later nonces with it.
+        """
+        return entry.id in self._ours and (entry.id not in self._sent or self._awaited[entry.id] > 0)
 
     def _broadcast(self, entry: Entry) -> None:
         """Hand an entry to the node; one that can no longer land is closed. Raises ExtrinsicInvalid when it
@@ -303,6 +319,17 @@ class Outbox:
             log.info("extrinsic reconciled", key=entry.key, state=str(now.state))
             settled.append(now)
         return settled
+
+    def sweep(self) -> None:
+        """Look after what was signed and given up: it is sent again while it may land, and closed when it has
+        come to its end. To be called now and then by who runs for long.
+        """
+        for entry in self.pending():
+            with self._client.signing(entry.extrinsic.signer):
+                if self._is_looked_after(entry) or self._by_id(entry.id).state is not State.SIGNED:
+                    continue
+                with contextlib.suppress(ExtrinsicInvalid, ChainTimeout):
+                    self._settle(entry, 0.0)
 
     # ---- reading --------------------------------------------------------------------------
 

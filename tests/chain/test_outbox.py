@@ -294,6 +294,23 @@ def test_a_wedge_that_can_never_land_is_cleared_out_of_the_way(path: Path) -> No
     assert entry.state is State.DEAD
 
 
+@pytest.mark.parametrize("how", ["by the sweep", "by the next act"])
+def test_what_was_given_up_and_lost_by_the_node_does_not_hold_up_all_later_acts(path: Path, how: str) -> None:
+    world = World(lucky("forget"))
+    outbox = opened(path, world)
+    with pytest.raises(ChainTimeout):
+        outbox.send("job 1", call("claim"), SIGNER)
+    assert world.pool == {}, "the node has lost it"
+    world.luck = lucky("include")
+    if how == "by the sweep":
+        outbox.sweep()
+        assert [entry.key for entry in outbox.pending()] == []
+    outbox.send("job 2", call("release"), SIGNER)
+    assert world.effects == ["claim", "release"]
+    outbox.sweep()
+    assert outbox.pending() == []
+
+
 def test_two_accounts_may_use_one_key(path: Path) -> None:
     world = World(lucky())
     outbox = opened(path, world)

@@ -48,6 +48,8 @@ class Chain(FakeChain):
     async def reconcile(self) -> None:  # type: ignore[override]
         super().reconcile()
 
+    async def sweep(self) -> None: ...
+
     calls = 0
 
     async def attested(self, quote: bytes | None = None) -> Attested | None:

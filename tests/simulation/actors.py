@@ -33,6 +33,7 @@ from proofward.protocol import (
     sha256,
 )
 from proofward.protocol.enclave import EnclaveError
+from proofward_node.chain_port import SWEEP_BLOCKS
 from proofward_node.choice import Policy
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.holding import Holding
@@ -354,6 +355,9 @@ class Port:
     async def reconcile(self) -> None:
         await self.machine.call(self.outbox.reconcile)
 
+    async def sweep(self) -> None:
+        await self.machine.call(self.outbox.sweep)
+
 
 class Enclave:
     """The enclave's rules about keys: two epochs, one result a job, and a death that erases both."""
@@ -513,6 +517,9 @@ class Worker(Machine):
 
     async def _round(self, head: Head, jobs: Jobs, serving: Serving, registration: Registration) -> None:
         try:
+            if head.number % SWEEP_BLOCKS == 0:
+                assert self.port is not None
+                await self.port.sweep()
             if head.number % 3 == 0 or not jobs.models:
                 await serving.refresh([LOADED])
                 jobs.serve(serving.models)
