@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
+.PHONY: campaign federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ soak: setup ## ten thousand seeds of faults against worker, outbox and client; p
 
 campaign-network: setup ## twenty seeds of faults on four real validators with a stream of jobs (half an hour; needs proofward-chain)
 	$(BIN)/python -m tests.network.campaign --seeds $(or $(SEEDS),20)
+
+campaign: setup ## sixty faults by seed on real processes, the chain among them, amid a stream of jobs (a quarter of an hour)
+	$(BIN)/python -m tests.campaign --faults $(or $(FAULTS),60) --seed $(or $(SEED),1)
 
 cases: setup ## models and tables as people have them: wrong (must be 0), refused clearly, right
 	$(BIN)/python -m tests.cases.run

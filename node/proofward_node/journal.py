@@ -90,7 +90,7 @@ _STEPS: dict[State, frozenset[State]] = {
     State.WORKING: frozenset({State.WORKING, State.PROVED, State.RELEASING, State.SEEN, State.DONE}),
     State.PROVED: frozenset({State.COMPLETING, State.RELEASING, State.SEEN, State.DONE}),
     State.COMPLETING: frozenset({State.COMPLETING, State.RELEASING, State.SEEN, State.DONE}),
-    State.RELEASING: frozenset({State.RELEASING, State.SEEN, State.DONE}),
+    State.RELEASING: frozenset({State.RELEASING, State.DECLINING, State.SEEN, State.DONE}),
     State.DECLINING: frozenset({State.SEEN, State.DONE}),
     State.DONE: frozenset({State.SEEN}),
 }

@@ -74,6 +74,8 @@ _UNPAID = {
     "FaultyProof": ("faulty-proof", Code.FAULTY_PROOF, "faulty-proof"),
     "NoVerdict": ("no-verdict", Code.NO_VERDICT, "no-verdict"),
 }
+#: Why a job that was never held is declined.
+_KEYS_GONE = "keys-gone"
 #: An outcome after which a later process may try the job again.
 HANDED_BACK = "handed-back"
 
@@ -226,7 +228,7 @@ class Steps:
             if ours:
                 return self._give_back(record.id, f"refused:{error.code}")
             if gone and _sealed_before(sealed, self.chain.account, worker.epoch):
-                self.journal.advance(record.id, State.DECLINING, outcome="keys-gone")
+                self.journal.advance(record.id, State.DECLINING, outcome=_KEYS_GONE)
                 return True
             return self._finish(record.id, f"refused:{error.code}")
         begun = found.get("block")
@@ -274,7 +276,7 @@ class Steps:
             sent = await self.chain.send(f"decline:{entry.job.hex()}", pallet.decline(entry.job))
             if sent.error is not None:
                 log.warning("decline-refused", error=sent.error)
-        return self._finish(entry.job, f"declined:{entry.outcome or 'keys-gone'}")
+        return self._finish(entry.job, _declined(entry.outcome))
 
     async def _claim(self, entry: Entry, record: JobRecord, worker: WorkerRecord) -> bool:
         if self._obstacle(record, worker, await self.chain.finalised()) is not None:
@@ -400,7 +402,17 @@ class Steps:
         if sent.error is not None:
             log.warning("release-refused", error=sent.error)
             return self._lost(entry, record)
-        return self._finish(entry.job, entry.outcome or HANDED_BACK)
+        return self._let_go(entry)
+
+    def _let_go(self, entry: Entry) -> bool:
+        """A claim of ours is back in the queue. What we shall not try again is declined as well: its client
+        would wait for us until the deadline.
+        """
+        outcome = entry.outcome or HANDED_BACK
+        if outcome == HANDED_BACK:
+            return self._finish(entry.job, outcome)
+        self.journal.advance(entry.job, State.DECLINING, outcome=outcome)
+        return True
 
     async def _has_lapsed(self, record: JobRecord) -> bool:
         """Whether no call of ours can end this claim any more."""
@@ -457,7 +469,7 @@ class Steps:
         if entry.state is State.COMPLETING and account in record.declined_by:
             return self._finish(job, "no-verdict")
         if entry.state is State.RELEASING and account in record.released_by:
-            return self._finish(job, entry.outcome or HANDED_BACK)
+            return self._let_go(entry)
         self.journal.advance(job, State.SEEN)
         self._note(job, Code.LAPSED)
         self.on_outcome("lapsed")
@@ -509,6 +521,11 @@ def _sealed_before(envelope: bytes, account: bytes, epoch: int) -> bool:
         return decode_envelope(envelope).recipient(account).epoch < epoch
     except ProtocolError:
         return False
+
+
+def _declined(outcome: str | None) -> str:
+    """How a declined job ended: by what had it handed back, if it was held; else by its keys."""
+    return outcome if outcome not in (None, _KEYS_GONE) else f"declined:{_KEYS_GONE}"
 
 
 def _claim_key(what: str, record: JobRecord) -> str:

@@ -49,6 +49,14 @@ _OUTCOMES = {
     "not-served": Code.NOT_SERVED,
 }
 
+#: What has a worker decline a job, held or not, and what has the chain write it down as one that declined.
+_DECLINED_FOR = frozenset(
+    {
+        Code.NO_VERDICT, Code.FAULTY_PROOF, Code.KEYS_GONE, Code.ENCLAVE_FAILED, Code.ENCLAVE_DOWN,
+        Code.ENVELOPE, Code.NOT_SERVED, Code.TOO_LATE, Code.WORKED_BEFORE, Code.RESULT_REFUSED,
+    }
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -159,12 +167,11 @@ def _ended_by_us(known: Known, record: JobRecord) -> Finding | None:
         faulty = known.entry is not None and known.entry.outcome == "faulty-proof"
         return Finding(known.job, Code.FAULTY_PROOF if faulty else Code.REJECTED)
     if known.account in record.declined_by:
-        ends = (Code.NO_VERDICT, Code.FAULTY_PROOF, Code.KEYS_GONE)
-        note = _last(known.notes, lambda note: note.reason.code in ends)
+        note = _last(known.notes, lambda note: note.reason.code in _DECLINED_FOR)
         if note is not None:
             return _noted(known, note)
         code = None if known.entry is None else _outcome(known.entry)
-        if code in ends:
+        if code in _DECLINED_FOR:
             return Finding(known.job, code)
         detail = (
             "the chain says that it was declined, or came to no verdict on it; the journal does not say which"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from proofward.chain import Call
-from proofward.chain.pallets.jobs import Accepted, Queued
+from proofward.chain.pallets.jobs import Accepted
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import HpkePrivateKey, JobContext, JobPayload, Level, RecipientKey, seal_job
 from proofward_node.choice import Policy
@@ -118,14 +118,14 @@ async def test_a_busy_enclave_is_asked_again(journal: Journal) -> None:
     assert _calls(world) == ["claim", "complete"]
 
 
-async def test_a_claim_that_cannot_be_worked_is_handed_back(journal: Journal) -> None:
+async def test_a_claim_that_cannot_be_worked_is_handed_back_and_declined(journal: Journal) -> None:
     world = World()
     record = world.add(job())
     jobs = await _jobs(world, journal, enclave=FakeEnclave(world, refuse={"work": "prover-failed"}))
     await _round(jobs)
     await _round(jobs)
-    assert _calls(world) == ["claim", "release"]
-    assert isinstance(world.jobs[record.id].status, Queued)
+    assert _calls(world) == ["claim", "release", "decline"]
+    assert world.jobs[record.id].declined_by == (ACCOUNT,), "its client need not wait for us"
 
 
 async def test_a_job_that_was_never_seen_queued_is_taken_over_when_its_claim_lapses(journal: Journal) -> None:
@@ -177,7 +177,7 @@ async def test_a_claim_unknown_to_the_journal_goes_back_when_its_keys_are_gone(j
     jobs = await _jobs(world, journal, enclave=FakeEnclave(world, has_keys=False))
     await jobs.adopt()
     await _round(jobs)
-    assert _calls(world) == ["release"]
+    assert _calls(world) == ["release", "decline"]
 
 
 async def test_a_claim_unknown_to_the_journal_goes_back_when_its_enclave_is_gone(journal: Journal) -> None:
@@ -194,8 +194,8 @@ async def test_a_claim_unknown_to_the_journal_goes_back_when_its_enclave_is_gone
     await jobs.adopt()
     assert jobs.bound, "the daemon goes on with it though the enclave is down"
     await _round(jobs)
-    assert _calls(world) == ["release"]
-    assert isinstance(world.jobs[record.id].status, Queued)
+    assert _calls(world) == ["release", "decline"]
+    assert world.jobs[record.id].declined_by == (ACCOUNT,)
     assert not jobs.bound
 
 
