@@ -41,7 +41,7 @@ MAX_TAKEN: Final = 4 * MAX_MEMBERS
 MAX_SEALED: Final = 3 << 20
 MAX_VALUES: Final = 1 << 17
 MAX_CONSENTS: Final = 1 << 16
-_PAYLOAD: Final = scale.Record(
+SEALED_UPDATE: Final = scale.Record(
     "SealedUpdate",
     {
         "values": scale.i64_vec(MAX_VALUES),
@@ -60,7 +60,7 @@ def seal_payload(update: Update, cohort: int, leaves: Sequence[bytes], used: Seq
     """What a site seals: its update, the fewest sites that it wants in the sum, the leaves of its consents,
     and which of them the update's records are of. Raises ProtocolError.
     """
-    return _PAYLOAD.encode(
+    return SEALED_UPDATE.encode(
         {
             "values": update.values,
             "blinding": update.blinding,
@@ -134,7 +134,7 @@ class Aggregator:
             consents=params.raw("consents"),
         )
         try:
-            payload = _PAYLOAD.decode(
+            payload = SEALED_UPDATE.decode(
                 waiting.epoch.hpke.open(params.blob("sealed", MAX_SEALED), context.info())
             )
         except ProtocolError as error:

@@ -74,6 +74,9 @@ def main() -> None:
         key, digest = ceremony.finish(path / "pk.bin")
         ready = prover.ProvingKey.load(path / "pk.bin", circuit, digest, key)
         seeds["proof"] = {"of_one_bit": prover.prove(ready, circuit, [1], bytes(32), bytes(32)).proof}
+    # A proof, but said in another context than the fuzzer's.
+    length = prover.vector_norm_prove([3], bytes(32), 10, [1, 0, 0, 0], b"seed")
+    seeds["norm"] = {"of_another_context": prover.vector_commit([3], bytes(32)) + length}
     # A byte, a point, a cut, more bytes.
     changes = [[0, 1, 0, 0, 50, 0, 0], [1, 30, 0, 0, 40, 0, 0], [2, 0, 0, 0, 9, 9, 0], [3] + [1] * 6]
     seeds["key"] = {f"change_{kind}": bytes(change) for kind, change in enumerate(changes)}

@@ -46,6 +46,7 @@ pub use keys::{check_file, decode as decode_key, Points, ProvingKey};
 pub use layout::{Layout, MAX_TABLE_BYTES};
 pub use matrices::{Matrices, Row as MatrixRow, Sparse, Var};
 pub use norm::{prove_norm, verify_norm};
+pub use pedersen::point as vector_commitment;
 pub use points::{
 	commitment, proof_from_bytes, proof_to_bytes, verifying_key_from_bytes, verifying_key_to_bytes,
 	PROOF_BYTES, VERIFYING_KEY_BYTES,

@@ -7,7 +7,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["proofward", "tests.fuzz.targets"]):
+with atheris.instrument_imports(include=["proofward", "proofward_federation", "tests.fuzz.targets"]):
     from tests.fuzz.targets import TARGETS
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import cbor2
@@ -13,7 +14,11 @@ from proofward.protocol import HpkePrivateKey, HpkeSuite, JobContext, JobPayload
 from proofward.protocol.collateral import encode_collateral
 from proofward.protocol.requests import JobRequest
 from proofward.protocol.types import Level, Setup, SetupKind
+from proofward_federation.enclave import seal_payload
+from proofward_federation.transcript import Part, Told, Transcript
+from proofward_federation.update import Update
 from tests.evidence import compile_tiny
+from tests.federation.world import POLICY, study_of
 
 HERE = Path(__file__).parent
 HASH = "ab" * 32
@@ -106,6 +111,21 @@ def collateral() -> bytes:
     return encode_collateral({name: value[:24] for name, value in fields.items()})
 
 
+def federation() -> dict[str, bytes]:
+    """A study, a site's rules, a sealed update's inside, a transcript of one round that does not hold."""
+    study = study_of()
+    update = Update((1, -2, 3, 4), 1, bytes(32), bytes(32))
+    part = Part(HASH, HASH, HASH, 32, "00")
+    told = Told(0, 1, HASH, HASH, "cd" * 64, (part,), (), (1, 2, 3, 4), "00" * 32, "cd" * 64)
+    said = Transcript(HASH, HASH, study.document().hex(), HASH, (told,))
+    return {
+        "study": study.document(),
+        "site.toml": POLICY.encode(),
+        "update": seal_payload(update, 2, [bytes(32)], [0]),
+        "transcript": json.dumps(asdict(said)).encode(),
+    }
+
+
 def main() -> None:
     """Seeds of all readers but tables and programs, which lie elsewhere."""
     seeds = {
@@ -113,6 +133,7 @@ def main() -> None:
         "manifest": {"tiny.json": manifest()},
         "envelope": {"two_recipients": envelope()},
         "frame": frames(),
+        "federation": federation(),
         "scale": {"collateral": collateral(), "setup": Setup(SetupKind.DEV).encode()},
     }
     for target, files in seeds.items():

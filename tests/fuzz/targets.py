@@ -34,6 +34,11 @@ from proofward.zkml import PublicArtifact
 from proofward.zkml.errors import ArtifactError
 from proofward.zkml.groth16.program.program import Program
 from proofward.zkml.manifest import Manifest
+from proofward_federation.enclave import SEALED_UPDATE
+from proofward_federation.errors import FederationError
+from proofward_federation.policy import SitePolicy
+from proofward_federation.study import Study
+from proofward_federation.transcript import Transcript, audit
 from tests.evidence import RECORD, Evidence, compile_tiny, make_evidence, pinned
 from tests.fuzz.edits import edited
 
@@ -181,6 +186,20 @@ def program(data: bytes) -> None:
     assert circuit.input_bounds == list(bounds)
 
 
+def federation(data: bytes) -> None:
+    """What hospitals, researchers and auditors hand each other: studies, rules, updates, transcripts."""
+    with contextlib.suppress(FederationError):
+        assert Study.parse(data).document() == data
+    with contextlib.suppress(FederationError):
+        policy = SitePolicy.parse(data)
+        assert 0 < policy.round <= policy.yearly
+    with contextlib.suppress(ProtocolError):
+        read = SEALED_UPDATE.decode(data)
+        assert SEALED_UPDATE.encode(read) == data
+    with contextlib.suppress(FederationError):
+        audit(Transcript.load(_file(data, ".json")))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (bundle, manifest, envelope, frame, scale, table, program)
+    one.__name__: one for one in (bundle, manifest, envelope, frame, scale, table, program, federation)
 }

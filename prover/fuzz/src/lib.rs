@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use prover::{
-	decode_key, encode, proof_from_bytes, proof_to_bytes, read_phase1, setup, verifying_key_from_bytes,
-	verifying_key_to_bytes, well_formed, Bounds, Circuit, Node, Op, Program, State, Transcript,
+	decode_key, encode, proof_from_bytes, proof_to_bytes, read_phase1, setup, vector_commitment, verify_norm,
+	verifying_key_from_bytes, verifying_key_to_bytes, well_formed, Bounds, Circuit, Node, Op, Program, State,
+	Transcript,
 };
 
 /// Bytes of a program, at most: larger ones show nothing new, slowly.
@@ -42,6 +43,19 @@ pub fn transcript(bytes: &[u8]) {
 pub fn proof(bytes: &[u8]) {
 	if let Ok(proof) = proof_from_bytes(bytes) {
 		assert_eq!(proof_to_bytes(&proof), bytes, "a second form");
+	}
+}
+
+/// `vector_commitment`, and `verify_norm` of what may be a proof: nobody finds one by trying.
+pub fn norm(bytes: &[u8]) {
+	if bytes.len() < 32 {
+		return;
+	}
+	let (point, proof) = bytes.split_at(32);
+	let Ok(commitment) = vector_commitment(point) else { return };
+	assert_eq!(commitment.compress().as_bytes(), point, "a second form");
+	for bound in [0, 1, u128::MAX >> 48] {
+		assert!(!verify_norm(&commitment, 1, bound, b"fuzz", proof).unwrap_or(false), "a proof of nothing");
 	}
 }
 
