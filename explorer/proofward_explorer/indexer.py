@@ -11,7 +11,7 @@ from typing import Any, Final
 from proofward.chain import SubstrateClient
 from proofward.chain.client import Block
 from proofward.chain.errors import ChainError
-from proofward.chain.pallets import attestation, jobs, models, workers
+from proofward.chain.pallets import attestation, jobs, models, sessions, workers
 from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
 from proofward.chain.plain import dumps, plain
 from proofward.chain.runtime import Event
@@ -20,8 +20,10 @@ from proofward_explorer.store import IndexUnusable, open_index, remove
 
 _log = Logger(__name__)
 _PAUSE: Final = 2.0
-_PALLETS: Final = frozenset({"Jobs", "Workers", "Models", "Attestation"})
+_PALLETS: Final = frozenset({"Jobs", "Workers", "Models", "Attestation", "InferenceSessions"})
 _DAY_MS: Final = 86_400_000
+_SUBJECTS: Final = ("job", "session", "model", "measurement", "root")
+"""What an event is about: the first of these fields that it has."""
 _CALLS: Final = frozenset({"Timestamp.set"})
 """Calls of every block, which nobody looks for."""
 
@@ -241,6 +243,8 @@ class _Reading:
         self.records += [("worker", one, known_workers.get(one)) for one in sorted(named["worker"])]
         known_models = models.many(client, sorted(named["model"]), at)
         self.records += [("model", one, known_models.get(one)) for one in sorted(named["model"])]
+        for one in sorted(self._ids("session")):
+            self.records.append(("session", one, sessions.get(client, one, at)))
         served = {one.fields["worker"] for one in self.raw if one.name in ("Serves", "ServesNoMore")}
         self.records += [("serving", one, _serving(client, one, at)) for one in sorted(served)]
         if number == 0 or any(one.pallet == "Attestation" for one in self.raw):
@@ -262,7 +266,7 @@ class _Reading:
 
 def _row(number: int, place: int, event: Event) -> tuple[Any, ...]:
     fields = event.fields
-    subject = next((fields[name] for name in ("job", "model", "measurement", "root") if name in fields), None)
+    subject = next((fields[name] for name in _SUBJECTS if name in fields), None)
     account = next((fields[name] for name in ("worker", "client", "publisher") if name in fields), None)
     return (number, place, event.extrinsic, event.pallet, event.name, subject, account, dumps(fields))
 

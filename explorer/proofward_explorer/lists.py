@@ -213,6 +213,25 @@ class Lists:
             for row in rows
         ]
 
+    def sessions(self) -> list[dict[str, Any]]:
+        """Sessions, the latest first: what was committed, and how many pages were proved."""
+        rows = self._all(
+            "SELECT records.*, (SELECT sum(json_array_length(events.fields, '$.pages')) FROM events WHERE "
+            "events.subject = records.id AND events.pallet = 'InferenceSessions' AND events.name = 'Proved') "
+            "AS proved FROM records WHERE kind = 'session' ORDER BY block DESC LIMIT ?",
+            _MOST,
+        )
+        return [{**_record(row), "proved": row["proved"] or 0} for row in rows]
+
+    def session(self, session: bytes) -> dict[str, Any]:
+        """One session with all that happened to it. Raises NotFound."""
+        found = self._one("SELECT * FROM records WHERE kind = 'session' AND id = ?", session)
+        if found is None:
+            raise NotFound(f"the index has no session {_hex(session)}")
+        events = self._events("events.subject = ?", session)
+        proved = sum(len(one["fields"]["pages"]) for one in events if one["name"] == "Proved")
+        return {"session": {**_record(found), "proved": proved}, "events": events}
+
     def search(self, text: str) -> list[dict[str, str]]:
         """What an id, hash, account, address or block number names, or a model's name."""
         wanted = text.strip()[:128]
@@ -238,6 +257,7 @@ class Lists:
             ("job", "SELECT 1 FROM jobs WHERE id = ?"),
             ("model", "SELECT 1 FROM records WHERE kind = 'model' AND id = ?"),
             ("worker", "SELECT 1 FROM records WHERE kind = 'worker' AND id = ?"),
+            ("session", "SELECT 1 FROM records WHERE kind = 'session' AND id = ?"),
             ("client", "SELECT 1 FROM jobs WHERE client = ? LIMIT 1"),
         ):
             if self._one(query, name) is not None:

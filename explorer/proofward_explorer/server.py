@@ -92,6 +92,10 @@ class Site:
             "/api/models/{id}": lambda request: lists.record(
                 "model", hash_of(request.match_info["id"], "a model's id")
             ),
+            "/api/sessions": lambda request: lists.sessions(),
+            "/api/sessions/{id}": lambda request: lists.session(
+                hash_of(request.match_info["id"], "a session's id")
+            ),
             "/api/attestation": lambda request: lists.attestation(),
             "/api/market": lambda request: lists.market(),
             "/api/blocks/{number}": lambda request: lists.block(_block_number(request.match_info["number"])),

@@ -3,6 +3,7 @@ import { ask, row, text } from './index-api.js'
 import { job, type Source } from './pages/job.js'
 import { attestation, block, jobs, market, model, models, search, workers } from './pages/lists.js'
 import { overview } from './pages/overview.js'
+import { session, sessions } from './pages/sessions.js'
 import { setups } from './pages/setups.js'
 import { worker } from './pages/worker.js'
 import { type Child, fill, h } from './ui/dom.js'
@@ -12,6 +13,7 @@ type Page = (id: string, asked: URLSearchParams, source: Source) => Promise<Chil
 const LISTS: [string, string, Page][] = [
   ['', 'Overview', overview],
   ['jobs', 'Jobs', jobs],
+  ['sessions', 'Sessions', sessions],
   ['workers', 'Workers', workers],
   ['models', 'Models', models],
   ['setups', 'Setups', setups],
@@ -20,6 +22,7 @@ const LISTS: [string, string, Page][] = [
 ]
 const RECORDS: Record<string, Page> = {
   jobs: (id, _, source) => job(id, source),
+  sessions: session,
   workers: worker,
   models: model,
   blocks: block,

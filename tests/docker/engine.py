@@ -50,6 +50,8 @@ class Container:
     process: subprocess.Popen[bytes]
     log: Path
     host: str
+    stopped: bool = False
+    """Whether we ended it: it is not missed then."""
 
     def said(self) -> str:
         """What it has written so far."""
@@ -156,7 +158,7 @@ class Engine:
         one, deadline = self.containers[name], time.monotonic() + seconds
         while one.process.poll() is None and time.monotonic() < deadline:
             for other in self.containers.values():
-                dead = other.process.poll()
+                dead = None if other.stopped else other.process.poll()
                 restarts = "restart" in self.compose["services"][other.name]
                 assert dead is None or not restarts, f"{other.name} ({dead}): {other.said()[-3000:]}"
             time.sleep(0.1)
@@ -165,6 +167,7 @@ class Engine:
     def stop(self, name: str) -> int:
         """SIGTERM to its first process; the code that it ends with."""
         one = self.containers[name]
+        one.stopped = True
         inner = _first(one.process.pid)
         if one.process.poll() is None and inner is not None:
             os.kill(inner, signal.SIGTERM)

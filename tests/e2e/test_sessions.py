@@ -29,6 +29,9 @@ from proofward.client.sessions import (
 from proofward.devnet.chains import Devnet
 from proofward.protocol.sessions import Tree, leaf, root_of
 from proofward.zkml import Artifact, load_artifact
+from proofward_explorer.indexer import Indexer
+from proofward_explorer.lists import Lists
+from proofward_explorer.store import open_reader
 from tests.canary import Canary, in_files, in_memory, in_text
 from tests.e2e.session_scene import PRICE, Scene, metrics, scene
 from tests.evidence import compile_tiny
@@ -45,7 +48,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield found
 
 
-def test_a_session_is_answered_proved_and_paid_to_the_unit(stage: Scene) -> None:
+def test_a_session_is_answered_proved_and_paid_to_the_unit(stage: Scene, tmp_path: Path) -> None:
     before = stage.owned()
     with stage.client.session(stage.model, order=ORDER) as session:
         answers = session.infer_many(RECORDS[:150])
@@ -80,6 +83,27 @@ def test_a_session_is_answered_proved_and_paid_to_the_unit(stage: Scene) -> None
     assert stage.events("Settled", name)[0]["paid"] == 200
     assert before["client held"] == after["client held"] == 0
     assert after["publisher"] - before["publisher"] == sum(event["royalty"] for event in finished)
+    shown(stage, name, tmp_path)
+
+
+def shown(stage: Scene, name: bytes, folder: Path) -> None:
+    """The explorer's index has the session: all that was committed, and the pages that were proved."""
+    with stage.chain.connect() as client:
+        head = client.finalised_head().number
+        indexer = Indexer(client, folder / "index.sqlite")
+        indexer.run(lambda number: indexer.stop() if number >= head else None)
+        indexer.close()
+    proved = sum(len(event["pages"]) for event in stage.events("Proved", name))
+    assert proved > 0
+    with open_reader(folder / "index.sqlite") as database:
+        lists = Lists(database)
+        (listed,) = lists.sessions()
+        assert (listed["id"], listed["gone"]) == ("0x" + name.hex(), True)
+        assert (listed["records"], listed["paid"], listed["proved"]) == (200, 200, proved)
+        found = lists.session(name)
+        assert found["session"] == listed
+        assert {"Opened", "Checkpointed", "Proved", "Settled"} <= {event["name"] for event in found["events"]}
+        assert lists.search(name.hex()) == [{"kind": "session", "id": "0x" + name.hex()}]
 
 
 def compiled(stage: Scene) -> Artifact:

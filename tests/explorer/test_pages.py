@@ -201,7 +201,7 @@ def test_a_job_without_a_result_says_so(browser: Browser, network: Network) -> N
     browser.do("wait", selector='[data-event="Refunded"]')
 
 
-PAGES = ("", "jobs", "workers", "models", "setups", "attestation", "market", "blocks/5")
+PAGES = ("", "jobs", "sessions", "workers", "models", "setups", "attestation", "market", "blocks/5")
 
 
 def records(network: Network) -> list[str]:

@@ -277,7 +277,13 @@ export async function block(number: string): Promise<Child> {
   ]
 }
 
-const PAGES: Record<string, string> = { job: 'jobs', model: 'models', worker: 'workers', block: 'blocks' }
+const PAGES: Record<string, string> = {
+  job: 'jobs',
+  model: 'models',
+  worker: 'workers',
+  session: 'sessions',
+  block: 'blocks',
+}
 
 export async function search(_: string, asked: URLSearchParams): Promise<Child> {
   const wanted = asked.get('q') ?? ''
