@@ -10,6 +10,7 @@ then.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -142,9 +143,16 @@ def closure(top: str, wheels: dict[str, Path]) -> list[str]:
 
 
 def write_list(path: Path, lines: list[str], more: tuple[str, ...], wheels: dict[str, Path]) -> None:
-    """One of the lists; `more` are distributions of ours."""
+    """One of the lists, each wheel with its hash, which pip demands; `more` are distributions of ours.
+
+    Without hashes a builder that keeps layers would take an older wheel of the same version for the new one.
+    """
     versions = [f"{name}=={metadata_of(wheels[name])['Version']}" for name in more]
-    path.write_text("\n".join(sorted([*lines, *versions])) + "\n")
+    hashed = []
+    for line in sorted([*lines, *versions]):
+        wheel = wheels[canonicalize_name(line.split("==")[0])]
+        hashed.append(f"{line} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}")
+    path.write_text("\n".join(hashed) + "\n")
 
 
 def example(out: Path) -> None:

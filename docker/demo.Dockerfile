@@ -11,7 +11,7 @@ RUN if [ -n "${SNAPSHOT}" ]; then rm -f /etc/apt/sources.list.d/* && printf \
     && rm -rf /var/lib/apt/lists/*
 COPY demo.txt /build/
 RUN --mount=type=bind,source=wheels,target=/wheels \
-    python3.11 -m pip install --quiet --no-cache-dir --no-index --find-links /wheels --no-deps --no-compile \
+    python3.11 -m pip install --quiet --no-cache-dir --no-index --find-links /wheels --no-deps --require-hashes --no-compile \
         --root-user-action ignore --break-system-packages --requirement /build/demo.txt \
     && useradd --uid 10001 --user-group --create-home proofward \
     && install -d -o 10001 -g 10001 /out /models

@@ -14,7 +14,7 @@ ARG PROVIDER=tsm
 COPY enclave.txt enclave-dstack.txt rootfs.py /build/
 RUN --mount=type=bind,source=wheels,target=/wheels \
     if [ "${PROVIDER}" = dstack ]; then list=enclave-dstack.txt; else list=enclave.txt; fi \
-    && python3.11 -m pip install --quiet --no-cache-dir --no-index --find-links /wheels --no-deps --no-compile \
+    && python3.11 -m pip install --quiet --no-cache-dir --no-index --find-links /wheels --no-deps --require-hashes --no-compile \
         --root-user-action ignore --target /build/packages --requirement "/build/${list}" \
     && python3.11 /build/rootfs.py /rootfs /build/packages --enclave
 

@@ -11,7 +11,7 @@ RUN if [ -n "${SNAPSHOT}" ]; then rm -f /etc/apt/sources.list.d/* && printf \
     && rm -rf /var/lib/apt/lists/*
 COPY explorer.txt rootfs.py /build/
 RUN --mount=type=bind,source=wheels,target=/wheels \
-    python3.11 -m pip install --quiet --no-cache-dir --no-index --find-links /wheels --no-deps --no-compile \
+    python3.11 -m pip install --quiet --no-cache-dir --no-index --find-links /wheels --no-deps --require-hashes --no-compile \
         --root-user-action ignore --target /build/packages --requirement /build/explorer.txt \
     && python3.11 /build/rootfs.py /rootfs /build/packages
 

@@ -118,7 +118,9 @@ def test_the_bill_of_materials_is_valid_and_whole(opened: Opened, name: str) -> 
     told = {one["name"] for one in document["components"]}
     listed = ROOT / "build" / "docker" / f"{name}.txt"
     if listed.exists():
-        wanted = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() for line in listed.read_text().split()}
+        wanted = {
+            re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() for line in listed.read_text().splitlines()
+        }
         assert wanted <= told
     else:
         assert "/usr/local/bin/proofward-chain" in told
