@@ -68,7 +68,14 @@ def quantised(request: CompileRequest) -> Measured:
                 "ranges from; "
                 f"give {MIN_CALIBRATION} at least, better some hundred"
             )
-        found = quantise.search(traced, request.calibration, request.choice, request.bounds, request.progress)
+        found = quantise.search(
+            traced,
+            request.calibration,
+            request.choice,
+            request.bounds,
+            request.progress,
+            reported=len(held_out.x),
+        )
         plan, lowered = found.plan, Lowered(found.lowered.program, found.quantiser, found.lowered.scale)
     else:
         lowered = lower_ensemble(traced, missing)

@@ -16,10 +16,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from scipy import special
 
+from proofward.zkml.accuracy import decide
 from proofward.zkml.errors import AccuracyError, CompileError
 from proofward.zkml.groth16.compiler import float_model, network_program
 from proofward.zkml.groth16.compiler.compared import compared
+from proofward.zkml.groth16.compiler.edges import edges
 from proofward.zkml.groth16.compiler.network import FloatArray, Network
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced
 from proofward.zkml.groth16.compiler.ranges import affine_quantiser
@@ -37,6 +40,8 @@ WIDEST_ACTIVATION = 12
 DISAGREEMENT_SHARE, SHIFT_SHARE = 0.5, 0.75  # of what the publisher accepts of the report
 TIGHTER = (1.0, 0.6, 0.35, 0.2)  # of these, where the records to choose by do not bear the search out
 FLIP_SHARE = 0.5  # of the disagreement that he accepts: the flips to expect on other records
+UNLIKELY = 0.05  # that the report has more flips than he accepts
+EDGE_DENSITY = 0.15  # of all records, next to a decision's edge, a unit of probability: seen, 0.06 to 0.4
 MAX_RECORDS = 512
 GLANCE_RECORDS, GLANCE_SLACK = 64, 0.1
 MAX_TRIALS, MAX_TRIALS_CURVED = 1500, 300
@@ -63,6 +68,7 @@ class _Search:
     bounds: Bounds
     flip_rate: float
     trials: int = 0
+    steep: bool = False
     seen: dict[tuple[int, Plan], Quantised | None] = field(default_factory=dict)
 
     @property
@@ -86,7 +92,7 @@ class _Search:
         return self.calibration if self.choice is None else np.concatenate([self.calibration, self.choice])
 
     def _floats(self, x: FloatArray) -> FloatArray:
-        return float_model.squashed(self.traced, self.network.evaluate(x, exact=True))
+        return float_model.squashed(self.traced, self._logits(x))
 
     def holds(self, found: Quantised, accepted: Bounds) -> bool:
         """Whether a candidate keeps to what the publisher accepts on records that it was not found with: the
@@ -115,6 +121,26 @@ class _Search:
             self.seen[key] = self._attempt(bits, plan)
         return self.seen[key]
 
+    @cached_property
+    def edges(self) -> FloatArray:
+        """Records on the edge between two decisions."""
+        flags = affine_quantiser(self.ranges, self.network.input_shape, 1).flags
+        if self.traced.decision == "value" or self.traced.integers:
+            return self.records[:0]
+        return edges(self.records, flags, lambda x: decide(self.traced.decision, self._logits(x)))
+
+    def edge_flips(self, quantiser: AffineQuantiser, lowered: network_program.NetworkProgram) -> float:
+        """The share of flips to expect where records lie as densely next to an edge as EDGE_DENSITY says."""
+        x = self.edges
+        if self.steep or not len(x):
+            return 0.0
+        logits = reference.evaluate(lowered.program, quantiser.quantize(x)) / lowered.scale
+        both = compared(self.traced, self._floats(x), logits)
+        return EDGE_DENSITY * float(both.shifts.max(axis=1).mean())
+
+    def _logits(self, x: FloatArray) -> FloatArray:
+        return self.network.evaluate(x, exact=True)
+
     def _lower(
         self, bits: int, plan: Plan
     ) -> tuple[int | None, AffineQuantiser, network_program.NetworkProgram | None]:
@@ -139,19 +165,26 @@ class _Search:
             shift = float(both.shifts.max(initial=0.0))
             if disagreement > self.bounds.disagreement + slack or shift > self.bounds.shift * (1 + slack):
                 return None
-        if both.flip_rate > self.flip_rate:
+        if both.flip_rate > self.flip_rate or self.edge_flips(quantiser, lowered) > self.flip_rate:
             return None
         return Quantised(plan, quantiser, lowered, cost, disagreement, shift)
 
 
 def search(
-    traced: Traced, calibration: FloatArray, choice: FloatArray | None, accepted: Bounds, progress: Progress
+    traced: Traced,
+    calibration: FloatArray,
+    choice: FloatArray | None,
+    accepted: Bounds,
+    progress: Progress,
+    *,
+    reported: int = 0,
 ) -> Quantised:
     """Find plans, each cheaper than the one before, with `calibration`; take the last that `choice` bears
     out.
 
-    Without records to choose by, the bounds are the tightest that a plan keeps to. Raises AccuracyError where
-    none within the search's widths is close enough.
+    Without records to choose by, the bounds are the tightest that a plan keeps to. `reported` is the number
+    of records of the report: of few, few may flip. Raises AccuracyError where none within the search's
+    widths is close enough.
     """
     assert traced.network is not None
     chosen = Bounds(
@@ -163,7 +196,7 @@ def search(
     # Without records to choose by nothing tells how a cheap plan does on others: the safest that there is.
     for share in TIGHTER if choice is not None else TIGHTER[::-1]:
         tight = Bounds(disagreement=share * chosen.disagreement, shift=share * chosen.shift)
-        rate = share * FLIP_SHARE * accepted.disagreement
+        rate = share * min(FLIP_SHARE * accepted.disagreement, _expected(accepted.disagreement, reported))
         state = _Search(traced, traced.network, calibration, choice, tight, rate)
         try:
             path = _uniform(state, progress)
@@ -193,6 +226,14 @@ def search(
     return best
 
 
+def _expected(disagreement: float, reported: int) -> float:
+    """The rate of flips of which more than are accepted of `reported` records are unlikely (Poisson)."""
+    if not reported:
+        return disagreement
+    most = int(max(1.0, disagreement * reported))
+    return float(special.gammaincinv(most + 1, UNLIKELY)) / reported
+
+
 def _uniform(state: _Search, progress: Progress) -> list[Quantised]:
     """The cheapest candidate with one width for all layers; if the widest does not serve, none is looked
     for.
@@ -208,6 +249,11 @@ def _uniform(state: _Search, progress: Progress) -> list[Quantised]:
         ),
         None,
     )
+    if best is None and not state.steep:
+        # So steep a model has few records next to its edges: what calibration shows must do.
+        state.steep = True
+        state.seen.clear()
+        return _uniform(state, progress)
     if best is None:
         raise AccuracyError(
             f"no quantisation up to {MAX_INPUT_BITS} input bits and {MAX_LAYER_BITS} bits a layer keeps "
