@@ -47,6 +47,11 @@ def bench(names: list[str], rounds: int, baseline: bool, out: Path) -> None:
         ratio = f", ezkl {found['baseline_ms']:.0f} ms, ratio {found['ratio']:.1f}" if found["ratio"] else ""
         if lane := found.get("ezkl_lane"):
             ratio += f"; our ezkl lane {lane['prove_ms']:.0f} ms, ratio {lane['ratio']:.1f}"
+        if peer := found.get("gnark"):
+            ratio += (
+                f"; gnark {peer['prove_ms']:.1f} ms for {peer['rows']} rows without commitments, ratio "
+                f"{peer['ratio']:.2f}, at the same rows {peer['ratio_a_row']:.2f}"
+            )
         print(
             f"{name}: {found['prove_ms']:.1f} ms, {found['constraints']} constraints, accuracy "
             f"{found['accuracy_integer']:.4f} (float {found['accuracy_float']:.4f}){ratio}"

@@ -1,5 +1,5 @@
 """Interleaved rounds: in each, every model is proven once by ezkl as it calibrates itself, once by our ezkl
-lane where that is measured, and a few times by groth16; every proof is checked.
+lane where that is measured, by gnark where Go is there, and a few times by groth16; every proof is checked.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import peer
 from bench.baseline import EzklBaseline
 from bench.models import Model
 from proofward.zkml import Artifact, Evaluation, Proof, compile_model
@@ -42,10 +43,12 @@ class Case:
     records: np.ndarray
     baseline: EzklBaseline | None = None
     ezkl: Artifact | None = None
+    gnark: peer.Gnark | None = None
     proving: list[float] = field(default_factory=list)
     verifying: list[float] = field(default_factory=list)
     theirs: list[float] = field(default_factory=list)
     ezkl_proving: list[float] = field(default_factory=list)
+    gnark_proving: list[float] = field(default_factory=list)
     proof_bytes: int = 0
     baseline_bytes: int = 0
     ezkl_bytes: int = 0
@@ -76,6 +79,9 @@ def run(models: list[Model], rounds: int, folder: Path, baseline: bool) -> dict[
     """Measure; returns the report's `models`."""
     with ExitStack() as stack:
         cases: list[Case] = []
+        missing = peer.build()
+        if missing is not None:
+            say(f"gnark is left out: {missing}")
         for model in models:
             say(f"{model.name}: compiling ({model.title})")
             artifact = compiled(model, folder)
@@ -92,6 +98,9 @@ def run(models: list[Model], rounds: int, folder: Path, baseline: bool) -> dict[
                     case.ezkl = compiled(model, folder, lane="ezkl")
                     case.ezkl.warm()
                     _prove_ezkl(case, 0)
+            if missing is None and peer.takes(artifact):
+                case.gnark = stack.enter_context(peer.Gnark(artifact))
+                case.gnark.prove(case.records[0])
             artifact.warm()
             list(_prove(case, 2))
             cases.append(case)
@@ -108,6 +117,7 @@ def run(models: list[Model], rounds: int, folder: Path, baseline: bool) -> dict[
                     f"{case.model.name} {1e3 * case.proving[-1]:.1f} ms"
                     + (f" (ezkl {1e3 * case.theirs[-1]:.0f})" if case.theirs else "")
                     + (f" (our ezkl lane {1e3 * case.ezkl_proving[-1]:.0f})" if case.ezkl_proving else "")
+                    + (f" (gnark {1e3 * case.gnark_proving[-1]:.1f})" if case.gnark_proving else "")
                     for case in cases
                 )
             )
@@ -123,7 +133,10 @@ def _round(case: Case, number: int) -> None:
         case.baseline_bytes = found["proof_bytes"]
     if case.ezkl is not None:
         _prove_ezkl(case, number)
-    list(_prove(case, PROOFS_A_ROUND, number))
+    for i, _ in enumerate(_prove(case, PROOFS_A_ROUND, number)):
+        if case.gnark is not None:  # turn about, for the machine swings between two speeds
+            at = (number * PROOFS_A_ROUND + i) % len(case.records)
+            case.gnark_proving.append(case.gnark.prove(case.records[at]))
 
 
 def _prove_ezkl(case: Case, number: int) -> None:
@@ -186,6 +199,14 @@ def _report(case: Case) -> dict[str, Any]:
             "baseline_proof_bytes": case.baseline_bytes,
             "baseline_logrows": case.baseline.facts["logrows"],
             "baseline_accuracy": _baseline_accuracy(case),
+        }
+    if case.gnark is not None:
+        gnark_ms, rows = 1e3 * statistics.median(case.gnark_proving), case.gnark.facts["rows"]
+        report["gnark"] = {
+            "prove_ms": gnark_ms,
+            "rows": rows,
+            "ratio": gnark_ms / prove_ms,
+            "ratio_a_row": gnark_ms / rows * constraints["total"] / prove_ms,
         }
     if case.ezkl is not None and baseline_ms:
         ezkl_ms = 1e3 * statistics.median(case.ezkl_proving)

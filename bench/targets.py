@@ -11,6 +11,14 @@ TARGETS: tuple[tuple[tuple[str, ...], str, float, str], ...] = (
     (("models", "cnn2d", "ratio"), ">=", 12.0, "x"),
     (("models", "mlp", "ezkl_lane", "ratio"), ">=", 6.0, "x"),
     (("models", "cnn2d", "ezkl_lane", "ratio"), ">=", 1.0, "x"),
+    *(
+        (("models", name, "gnark", "ratio_a_row"), ">=", bound, "x")
+        for name, bound in (
+            ("mlp", 1.25),
+            ("cnn1d", 3.5),
+            ("cnn2d", 3.5),
+        )
+    ),
     (("models", "trees", "prove_ms"), "<=", 150.0, "ms"),
     *((("models", name, "proof_bytes"), "<=", 256.0, "B") for name in ("mlp", "cnn1d", "cnn2d", "trees")),
     *((("models", name, "verify_ms_p95"), "<=", 2.0, "ms") for name in ("mlp", "cnn1d", "cnn2d", "trees")),
