@@ -28,6 +28,7 @@ from proofward.protocol import (
     RecipientKey,
     job_id,
     model_id,
+    reply_nonce,
     seal_job,
     sha256,
     worker_report_data,
@@ -103,7 +104,9 @@ def make_evidence(artifact: Artifact, records: NDArray[np.float64], cache: Path)
         "vk_hash": bytes.fromhex(manifest.vk_hash),
         "key_hash": public.key_hash,
     }
-    model, job = model_id(lane=Lane.from_label(manifest.lane), **facts), job_id(CLIENT, bytes(32))
+    model = model_id(lane=Lane.from_label(manifest.lane), **facts)
+    reply_key = HpkePrivateKey.generate(HpkeSuite.X25519)
+    job = job_id(CLIENT, reply_nonce(reply_key.public))
 
     epochs = Epochs()
     epoch = epochs.begin(GENESIS, WORKER, 1)
@@ -118,7 +121,6 @@ def make_evidence(artifact: Artifact, records: NDArray[np.float64], cache: Path)
     quoted = SimulatorProvider().quote(binding)
     assert quoted.collateral is not None
 
-    reply_key = HpkePrivateKey.generate(HpkeSuite.X25519)
     values, salt = public.pad(public.quantize(records)), b"s" * 32
     context = JobContext(GENESIS, job, CLIENT, model, public.commit_input(values, salt))
     payload = JobPayload(len(records), tuple(int(one) for one in values.reshape(-1)), salt, reply_key.public)

@@ -12,7 +12,13 @@ _TEST = re.compile(r"^\s*(?:async )?def (test_\w+)|#\[test\](?:\s*#\[[^\]]*\])*\
 def named_tests() -> set[str]:
     """Names of Python's tests, and of Rust's in pallets, runtime and prover."""
     found: set[str] = set()
-    for pattern in ("tests/**/*.py", "chain/**/src/**/*.rs", "prover/src/**/*.rs", "prover/tests/*.rs"):
+    for pattern in (
+        "tests/**/*.py",
+        "chain/**/src/**/*.rs",
+        "prover/src/**/*.rs",
+        "prover/tests/*.rs",
+        "chain/*/tests/*.rs",
+    ):
         for path in ROOT.glob(pattern):
             if "target" not in path.parts and "node_modules" not in path.parts:
                 found |= {one or other for one, other in _TEST.findall(path.read_text())}

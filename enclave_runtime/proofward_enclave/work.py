@@ -29,8 +29,10 @@ from proofward.protocol import (
     SetupKind,
     bounds,
     decode_envelope,
+    job_id,
     model_id,
     open_envelope,
+    reply_nonce,
     seal_output,
     sha256,
     sign_receipt,
@@ -131,7 +133,7 @@ class JobRunner:
         try:
             inferred = watch.time("infer", lambda: _infer(opened))
             proof = watch.time("prove", lambda: _prove(opened, salt))
-            watch.time("verify_local", lambda: _check_proof(job, opened, inferred, proof))
+            watch.time("verify_local", lambda: _check_proof(job, opened, inferred, proof, salt))
         except ProvingError as error:
             if error.code not in _PASSING:
                 self._models.quarantine(job.manifest_hash)
@@ -185,10 +187,18 @@ class JobRunner:
         return _Opened(artifact, epochs[taken.recipient(job.worker).epoch], payload, values)
 
     def _check_reply_key(self, job: JobRequest, opened: _Opened) -> None:
-        """A reply key that nothing can be sealed to would cost the worker a proof."""
+        """A reply key that nothing can be sealed to would cost the worker a proof; one that the job's id does
+        not commit to, its stake: its client could say that the output was to be sealed to another.
+        """
         context = _output_context(job, bytes(bounds.HASH_LENGTH))
         empty = OutputPayload(0, (), bytes(bounds.SALT_LENGTH))
-        _protocol(lambda: seal_output(context, empty, opened.payload.reply_key))
+        reply_key = opened.payload.reply_key
+        _protocol(lambda: seal_output(context, empty, reply_key))
+        # The chain judges a contest by the key that the job's id commits to.
+        if job_id(job.context.client, reply_nonce(reply_key)) != job.context.job:
+            raise EnclaveError(
+                "the job's id does not commit to the reply key of its envelope", code="commitment-mismatch"
+            )
 
     def _seal(self, job: JobRequest, opened: _Opened, proof: Proof, salt: bytes) -> bytes:
         flat = tuple(int(value) for value in proof.outputs.reshape(-1))
@@ -262,11 +272,12 @@ def _prove(opened: _Opened, salt: bytes) -> Proof:
         raise ProvingError("the prover does not take this input") from None
 
 
-def _check_proof(job: JobRequest, opened: _Opened, inferred: Integers, proof: Proof) -> None:
-    """Nothing is signed that the chain would reject."""
+def _check_proof(job: JobRequest, opened: _Opened, inferred: Integers, proof: Proof, salt: bytes) -> None:
+    """Nothing is signed that the chain would reject, or that a client could contest there."""
     commitment = job.context.input_commitment
     sound = (
         proof.input_commitment == commitment
+        and _opens(opened, proof, salt)
         and len(proof.output_commitment) == bounds.HASH_LENGTH
         and len(proof.proof) <= bounds.MAX_PROOF
         and np.array_equal(proof.outputs, inferred)
@@ -274,6 +285,16 @@ def _check_proof(job: JobRequest, opened: _Opened, inferred: Integers, proof: Pr
     )
     if not sound:
         raise ProvingError("the proof does not verify here")
+
+
+def _opens(opened: _Opened, proof: Proof, salt: bytes) -> bool:
+    """Whether the manifest's own description of the outputs, by which the chain judges a contest, gives the
+    commitment that the circuit gave.
+    """
+    try:
+        return opened.artifact.public.commit_output(proof.outputs, salt) == proof.output_commitment
+    except InputRangeError:
+        return False
 
 
 def _key(job: JobRequest) -> bytes:

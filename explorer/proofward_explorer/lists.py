@@ -200,7 +200,8 @@ class Lists:
         """What was paid, held and lost, by model and worker, and the latest cuts of bonds and stakes."""
         lost = self._events(
             "(events.pallet = 'Jobs' AND events.name IN ('Released', 'Lapsed', 'Rejected', 'FaultyProof')) "
-            "OR (events.pallet = 'Workers' AND events.name IN ('Equivocated', 'Suspended', 'Banned')) "
+            "OR (events.pallet = 'Workers' AND events.name IN "
+            "('Equivocated', 'Undelivered', 'Suspended', 'Banned')) "
             "OR (events.pallet = 'Models' AND events.name IN ('StruckOff', 'Faulted'))",
             limit=PAGE,
         )

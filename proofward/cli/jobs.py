@@ -1,4 +1,4 @@
-"""`proofward job submit|list|show|watch|cancel|open`."""
+"""`proofward job submit|list|show|watch|cancel|open|contest`."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def show(job: JobArgument, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOpti
         record = plain(outcome.record)
         emit(
             as_json,
-            {"state": outcome.state, **record},
+            {"state": outcome.state, **record, "undelivered": plain(outcome.undelivered)},
             [_line(outcome), *(f"  {key:18} {record[key]}" for key in record)],
         )
 
@@ -237,6 +237,31 @@ def open_job(
         emit(as_json, _answer(answer), str(answer).splitlines())
 
 
+@app.command("contest")
+def contest(
+    job: JobArgument,
+    artifact: ArtifactOption = None,
+    signer: SignerOption = "//Alice",
+    state: StateOption = None,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the chain that a result that you paid for does not open; the worker loses a part of its stake.
+
+    The reply key of this one job becomes public, and with it whatever was sealed. Refused for a result that
+    opens.
+
+    Example: proofward job contest 0x1f… --signer hospital.key
+    """
+    from proofward.client import Client
+
+    with reporting(as_json), Client(chain, signer, state=state) as client:
+        found = client.contest(job, artifact=artifact)
+        value = {"job": job, "fault": found.fault, "slashed": found.slashed, "block": found.block}
+        told = f"does not open ({found.fault}): the worker lost {shown(found.slashed)}, block {found.block}"
+        emit(as_json, value, [told])
+
+
 def _answer(answer: Answer) -> dict[str, Any]:
     return {
         "job": hex0x(answer.job),
@@ -253,4 +278,6 @@ def _line(outcome: Outcome) -> str:
     who = f" by {address(outcome.worker)}" if outcome.worker is not None else ""
     where = f" in block {outcome.block}" if outcome.block is not None else ""
     paid = f", {shown(outcome.paid)} paid" if outcome.paid else ""
-    return f"{outcome.state}{who}{where}{paid}"
+    contested = outcome.undelivered
+    broken = f"; does not open ({contested.fault}), as its client showed" if contested else ""
+    return f"{outcome.state}{who}{where}{paid}{broken}"

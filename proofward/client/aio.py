@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from proofward.chain.pallets.jobs import Undelivered
 from proofward.client.answer import Answer
 from proofward.client.client import Client
 from proofward.client.job import Job, Outcome
@@ -93,6 +94,10 @@ class AsyncClient:
     async def open(self, job: Job | str | bytes, *, artifact: str | Path | None = None) -> Answer:
         """See `Client.open`."""
         return await asyncio.to_thread(self.sync.open, job, artifact=artifact)
+
+    async def contest(self, job: Job | str | bytes, *, artifact: str | Path | None = None) -> Undelivered:
+        """See `Client.contest`."""
+        return await asyncio.to_thread(self.sync.contest, job, artifact=artifact)
 
     async def bundle(self, job: Job | str | bytes, **options: Any) -> Bundle:
         """See `Client.bundle`."""

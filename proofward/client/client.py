@@ -13,12 +13,13 @@ from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
 from proofward.chain import DispatchError, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation as chain_attestation
 from proofward.chain.pallets import jobs, models
-from proofward.chain.pallets.jobs import JobRecord
+from proofward.chain.pallets.jobs import Accepted, JobRecord, Undelivered
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.answer import Answer, open_answer
 from proofward.client.artifacts import Artifacts, require_contract, require_match
 from proofward.client.collect import accepted_job, collect, delivered
+from proofward.client.contest import contest, with_contest
 from proofward.client.errors import JobTimeout
 from proofward.client.ids import hash32
 from proofward.client.job import Demand, Job, Outcome, job_bytes, outcome
@@ -127,7 +128,6 @@ class Client:
         allow_dev_setup: bool | None = None,
         recipients: Sequence[bytes] | int = DEFAULT_RECIPIENTS,
         verify_workers: bool = False,
-        nonce: bytes | None = None,
     ) -> Job:
         """Seal records to workers and put the job into its model's queue.
 
@@ -158,7 +158,7 @@ class Client:
             self._verify_workers([choice.record for choice in choices])
 
         owner = Owner(self.chain.genesis, self.account)
-        sealed = seal(public, x, owner, record.id, [choice.record for choice in choices], nonce=nonce)
+        sealed = seal(public, x, owner, record.id, [choice.record for choice in choices])
         self.store.save(sealed.secrets(record.manifest_hash, folder))
         blocks = self._deadline(record, len(choices)) if deadline is None else deadline
         paid = max(record.price, *(choice.price for choice in choices)) if price is None else price
@@ -304,7 +304,8 @@ class Client:
                 f"the chain has no job 0x{name.hex()}; one that ended long ago is forgotten, and only block "
                 "history shows it"
             )
-        return outcome(name, record)
+        accepted = isinstance(record.status, Accepted)
+        return outcome(name, record, jobs.contested(self.chain, name) if accepted else None)
 
     def look(self, job: Job | str | bytes) -> Outcome | None:
         """As `show`; None when the chain has no such job (any more)."""
@@ -396,6 +397,20 @@ class Client:
         key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, bytes.fromhex(secrets.reply_secret))
         return open_answer(public, context, sealed, key, secrets.records)
 
+    def contest(self, job: Job | str | bytes, *, artifact: str | Path | None = None) -> Undelivered:
+        """Show the chain that a job's result does not open: the worker loses a part of its stake, of which
+        the client has a part. It reveals the reply key of this one job; whether the result opens is found out
+        here first, and one that does is not contested.
+
+        Raises Refused (`output-opens`, `contest-over`, `not-contestable`), NotFound, JobRefunded,
+        DispatchError, ChainError.
+        """
+        name = job_bytes(job)
+        self._signer()
+        secrets = self.store.load(name)
+        public, key = self._artifact_of(secrets, artifact), bytes.fromhex(secrets.reply_secret)
+        return contest(self.chain, self.send, name, public, key)
+
     def _artifact_of(self, secrets: JobSecrets, artifact: str | Path | None) -> PublicArtifact:
         wanted = bytes.fromhex(secrets.manifest_hash)
         hint = artifact or secrets.artifact
@@ -437,7 +452,7 @@ class Client:
         says otherwise.
         """
         bundle = self.bundle(job, artifact=artifact)
-        return verify_bundle(bundle, policy or self.policy(bundle.job.model))
+        return with_contest(self.chain, verify_bundle(bundle, policy or self.policy(bundle.job.model)))
 
     def policy(self, model: bytes) -> Policy:
         """What `verify` accepts here of a model's jobs: this chain, the measurements on its allow-list, a

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
+from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded, Undelivered
 from proofward.client.ids import hash32
 from proofward.protocol import Level
 
@@ -39,7 +39,7 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Where a job stands: `queued`, `claimed`, `accepted` or `refunded`. `paid` is in the smallest unit, 0
-    unless accepted.
+    unless accepted. `undelivered` says what its client has shown of an accepted result that does not open.
     """
 
     job: bytes
@@ -48,6 +48,7 @@ class Outcome:
     block: int | None
     paid: int
     record: JobRecord
+    undelivered: Undelivered | None = None
 
     @property
     def ended(self) -> bool:
@@ -60,13 +61,13 @@ def job_bytes(job: Job | str | bytes) -> bytes:
     return job.id if isinstance(job, Job) else hash32(job, "job")
 
 
-def outcome(job: bytes, record: JobRecord) -> Outcome:
+def outcome(job: bytes, record: JobRecord, undelivered: Undelivered | None = None) -> Outcome:
     """What a record says of where the job stands."""
     status = record.status
     if isinstance(status, Claimed):
         return Outcome(job, "claimed", status.worker, None, 0, record)
     if isinstance(status, Accepted):
-        return Outcome(job, "accepted", status.worker, status.block, record.price, record)
+        return Outcome(job, "accepted", status.worker, status.block, record.price, record, undelivered)
     if isinstance(status, Refunded):
         return Outcome(job, "refunded", None, status.block, 0, record)
     return Outcome(job, "queued", None, None, 0, record)

@@ -20,6 +20,7 @@ from proofward.protocol import (
     JobPayload,
     RecipientKey,
     job_id,
+    reply_nonce,
     seal_job,
 )
 from proofward.zkml import PublicArtifact
@@ -67,18 +68,16 @@ def seal(
     owner: Owner,
     model: bytes,
     workers: Sequence[WorkerRecord],
-    *,
-    nonce: bytes | None = None,
 ) -> SealedJob:
     """Seal one record [features] or several [n, features] to each of the workers. Raises InputRangeError."""
     began = time.perf_counter()
     table = np.atleast_2d(np.asarray(x, dtype=np.float64))
     values = public.pad(public.quantize(table))
     salt, reply_secret = SYSTEM_RANDOM(32), SYSTEM_RANDOM(32)
-    nonce = nonce or SYSTEM_RANDOM(32)
+    reply = HpkePrivateKey.from_bytes(HpkeSuite.X25519, reply_secret).public
+    nonce = reply_nonce(reply)
     commitment = public.commit_input(values, salt)
     context = JobContext(owner.genesis, job_id(owner.account, nonce), owner.account, model, commitment)
-    reply = HpkePrivateKey.from_bytes(HpkeSuite.X25519, reply_secret).public
     sealed = seal_job(
         context,
         JobPayload(len(table), tuple(int(value) for value in values.reshape(-1)), salt, reply),

@@ -10,6 +10,7 @@ from pathlib import Path
 from proofward.chain import SubstrateClient
 from proofward.check import Check, said
 from proofward.client.client import Client
+from proofward.client.contest import with_contest
 from proofward.client.ids import hash32
 from proofward.consensus import genesis_authorities, spec_checkpoint
 from proofward.errors import NotFound, Refused
@@ -62,7 +63,7 @@ def verify(
             authorities=asked.authorities,
             checkpoint=asked.checkpoint,
         )
-        verdict = verify_bundle(bundle, policy)
+        verdict = with_contest(client.chain, verify_bundle(bundle, policy))
         return replace(verdict, checks=(*verdict.checks, _reading(client.chain)))
 
 

@@ -5,7 +5,14 @@ docs/protocol.md is the normative text; tests/vectors/ holds known answers that 
 
 from proofward.protocol.errors import Code, ProtocolError
 from proofward.protocol.hashes import blake2_256, keccak256, sha256, sha384, sha512
-from proofward.protocol.ids import job_id, manifest_hash, model_id, vk_hash, weights_digest
+from proofward.protocol.ids import (
+    job_id,
+    manifest_hash,
+    model_id,
+    reply_nonce,
+    vk_hash,
+    weights_digest,
+)
 from proofward.protocol.keys import HpkePrivateKey, HpkeSuite, ReceiptKey
 from proofward.protocol.measurement import measurement
 from proofward.protocol.possession import sign_possession, verify_possession
@@ -72,6 +79,7 @@ __all__ = [
     "open_job",
     "open_output",
     "record_salts",
+    "reply_nonce",
     "seal_job",
     "seal_output",
     "setup_report_data",

@@ -9,6 +9,7 @@ from proofward.protocol.types import SCALE_LANE, Lane, require_length
 
 _JOB = b"proofward/job/v1"
 _MODEL = b"proofward/model/v2"
+_REPLY = b"proofward/reply/v1"
 
 _H256 = scale.fixed(HASH_LENGTH)
 _MODEL_RECORD = scale.Record(
@@ -25,12 +26,19 @@ _MODEL_RECORD = scale.Record(
 
 
 def job_id(client: bytes, nonce: bytes) -> bytes:
-    """blake2_256("proofward/job/v1" || client account || nonce), 32 bytes. The client draws the nonce at
-    random.
+    """blake2_256("proofward/job/v1" || client account || nonce), 32 bytes. The nonce is `reply_nonce` of the
+    key that the job's output is to be sealed to; no enclave does a job whose nonce is another.
     """
     require_length("client", client, ACCOUNT_LENGTH)
     require_length("nonce", nonce, HASH_LENGTH)
     return blake2_256(_JOB + client + nonce)
+
+
+def reply_nonce(reply_key: bytes) -> bytes:
+    """sha256("proofward/reply/v1" || the HPKE public key), 32 bytes: a job's id commits to its reply key, so
+    that its client can show later what was sealed to it, and no client can show another's.
+    """
+    return sha256(_REPLY + reply_key)
 
 
 def model_id(

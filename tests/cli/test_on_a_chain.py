@@ -16,13 +16,15 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
-from proofward.chain import Call, Outbox, SubstrateClient, accounts
-from proofward.chain.pallets import attestation, balances, models
+from proofward.chain import Call, DispatchError, Outbox, SubstrateClient, accounts
+from proofward.chain.pallets import attestation, balances, models, workers
+from proofward.chain.pallets import jobs as pallet
 from proofward.chain.pallets.models import Terms
 from proofward.cli import app
 from proofward.cli.amounts import shown, units
 from proofward.client import Client
 from proofward.devnet.chains import Devnet
+from proofward.errors import Refused
 from proofward.protocol import blake2_256
 from proofward.protocol.collateral import encode_collateral
 from proofward.publisher.publish import publish
@@ -135,20 +137,28 @@ def test_an_entry_changes_its_price_and_retires(run: Any, rpc: SubstrateClient, 
     assert "may be open until block" in run("model", "remove", model, code=1)["error"]["message"]
 
 
+@pytest.fixture(scope="module")
+def served(chain: Devnet, evidence: Evidence) -> Iterator[tuple[Attacker, bytes]]:
+    """A worker that does as it likes, and the model that it serves."""
+    with chain.connect() as rpc:
+        model = _publish(rpc, evidence, "//Bob")
+        allow = attestation.allow_measurement(simulated_measurement(), "test")
+        rpc.submit(attestation.sudo(allow), accounts.dev_keypair("//Alice"))
+        worker = Attacker(rpc, accounts.dev_keypair("//Ferdie"))
+        quote = worker.registration()
+        collateral = encode_collateral(DevPlatform().collateral(dt.datetime.now(dt.UTC).date()))
+        rpc.submit(
+            attestation.refresh_collateral(quote.args["quote"], collateral), accounts.dev_keypair("//Alice")
+        )
+        rpc.submit(quote, worker.keypair)
+        worker.serve(model)
+        yield worker, model
+
+
 def test_a_job_is_listed_and_cancelled(
-    run: Any, rpc: SubstrateClient, evidence: Evidence, tmp_path: Path
+    run: Any, rpc: SubstrateClient, evidence: Evidence, served: tuple[Attacker, bytes], tmp_path: Path
 ) -> None:
-    model = _publish(rpc, evidence, "//Bob")
-    allow = attestation.allow_measurement(simulated_measurement(), "test")
-    rpc.submit(attestation.sudo(allow), accounts.dev_keypair("//Alice"))
-    worker = Attacker(rpc, accounts.dev_keypair("//Ferdie"))
-    quote = worker.registration()
-    collateral = encode_collateral(DevPlatform().collateral(dt.datetime.now(dt.UTC).date()))
-    rpc.submit(
-        attestation.refresh_collateral(quote.args["quote"], collateral), accounts.dev_keypair("//Alice")
-    )
-    rpc.submit(quote, worker.keypair)
-    worker.serve(model)
+    worker, model = served
     state = tmp_path / "state"
     url = os.environ["PROOFWARD_CHAIN"]
     with Client(url, "//Charlie", development=True, state=state) as client:
@@ -165,6 +175,68 @@ def test_a_job_is_listed_and_cancelled(
     late = run("job", "cancel", jobs[1], "--signer", "//Charlie", code=1)
     assert "AlreadyClaimed" in late["error"]["message"]
     assert before.free - balances.get(rpc, client.account).free > UNIT  # the other job's escrow
+
+
+def test_a_result_that_does_not_open_is_contested_and_an_honest_one_stands(
+    run: Any, rpc: SubstrateClient, evidence: Evidence, served: tuple[Attacker, bytes], tmp_path: Path
+) -> None:
+    worker, model = served
+    url, signer = os.environ["PROOFWARD_CHAIN"], ("--signer", "//Charlie")
+
+    def stake() -> int:
+        found = workers.get(rpc, worker.account)
+        assert found is not None
+        return int(found.stake)
+
+    with Client(url, "//Charlie", development=True, state=tmp_path / "state") as client:
+
+        def delivered(change: int) -> str:
+            """A job, accepted with every output so far off."""
+            job = client.submit(model, RECORD, artifact=evidence.artifact.path, recipients=[worker.account])
+            worker.claim(job.id)
+            solution = worker.solve(job.id, evidence.artifact)
+            worker.complete(worker.with_outputs(solution, solution.outputs + change))
+            return str(job)
+
+        honest, garbage, before = delivered(0), delivered(1), stake()
+        # Here nothing is revealed; and on the chain it would cost the client a fee and the worker nothing.
+        assert run("job", "contest", honest, *signer, code=1)["error"]["code"] == "output-opens"
+        assert pallet.contested(rpc, bytes.fromhex(honest[2:])) is None
+        secrets, record = client.store.load(bytes.fromhex(honest[2:])), models.get(rpc, model)
+        delivery = pallet.delivery(rpc, client.show(honest).record)
+        assert record is not None
+        assert delivery is not None
+        call = pallet.contest(
+            job=bytes.fromhex(honest[2:]),
+            reply_key=bytes.fromhex(secrets.reply_secret),
+            sealed_output=delivery.sealed_output,
+            manifest=evidence.artifact.manifest.canonical(),
+            publisher=record.publisher,
+            weights_digest=record.weights_digest,
+            lane=record.lane,
+            vk_hash=record.vk_hash,
+            key_hash=record.key_hash,
+        )
+        with pytest.raises(DispatchError, match="OutputOpens"):
+            rpc.submit(call, accounts.dev_keypair("//Charlie")).raise_for_error()
+        assert stake() == before
+
+        assert run("job", "open", garbage, code=1)["error"]["code"] == "output-mismatch"
+        rich = balances.get(rpc, client.account).free
+        found = run("job", "contest", garbage, *signer)
+        assert (found["fault"], found["slashed"]) == ("OtherCommitment", before - stake())
+        assert found["slashed"] == before // 2
+        # A tenth of it, and the price: the contest itself cost nothing.
+        assert balances.get(rpc, client.account).free == rich + before // 20 + record.price
+        assert run("job", "contest", garbage, *signer)["block"] == found["block"]
+        assert run("job", "show", garbage)["undelivered"]["fault"] == "OtherCommitment"
+        assert run("job", "show", honest)["undelivered"] is None
+        artifact = ("--artifact", str(evidence.artifact.path))
+        refused = run("verify", garbage, *artifact, "--dev", code=1)
+        assert [check["name"] for check in refused["checks"] if check["ok"] is False] == ["delivery"]
+        assert run("verify", honest, *artifact, "--dev")["accepted"]
+        with pytest.raises(Refused):  # it works no more
+            client.submit(model, RECORD, artifact=evidence.artifact.path, recipients=[worker.account])
 
 
 @pytest.fixture

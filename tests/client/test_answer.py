@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from proofward.client import OutputMismatch, open_answer, verify_bundle
+from proofward.client.answer import examine
 from proofward.protocol import HpkePrivateKey, HpkeSuite, OutputPayload, seal_output
+from proofward.protocol.keys import hpke_seal
+from proofward.protocol.sealing import _output_info
 from tests.evidence import RECORD, Evidence, compile_tiny, make_evidence, pinned
 
 
@@ -41,6 +44,31 @@ def test_an_output_that_does_not_open_its_commitment(
     )
     with pytest.raises(OutputMismatch, match="keep the bundle as evidence"):
         open_answer(evidence.artifact.public, evidence.context, forged, evidence.reply_key, 1)
+
+
+@pytest.mark.parametrize(
+    ("expected", "values", "records"),
+    [
+        ("OtherCommitment", (12345,), 1),
+        ("OutOfRange", (2**63 - 1,), 1),
+        ("Malformed", (1, 2), 1),
+        ("Malformed", (0,), 0),
+        ("Malformed", (0,), 2),
+    ],
+)
+def test_what_a_client_would_contest_is_called_what_the_chain_calls_it(
+    expected: str, values: tuple[int, ...], records: int, evidence: Evidence
+) -> None:
+    public, context, key = evidence.artifact.public, evidence.context, evidence.reply_key
+    forged = seal_output(context, OutputPayload(records, values, b"s" * 32), key.public)
+    assert examine(public, context, forged, key) == (expected, None)
+    assert examine(public, context, forged[:-1], key) == ("Sealed", None)
+    no_scale = hpke_seal(key.public, b"\x01", _output_info(context))
+    assert examine(public, context, no_scale, key) == ("Malformed", None)
+    fault, payload = examine(public, context, evidence.bundle.result.sealed_output, key)
+    assert fault is None
+    assert payload is not None
+    assert payload.records == 1
 
 
 def test_another_key_or_context_does_not_open(evidence: Evidence) -> None:

@@ -89,7 +89,7 @@ class FakeArtifact:
             raise RuntimeError("value 4711 was not expected")
         outputs = self.infer(values) + (self.fault == "outputs")
         c_in = self.public.commit_input(values, input_salt)
-        c_out = self.public.commit_output(outputs, output_salt)
+        c_out = self.public.commit_output(outputs, output_salt if self.fault != "commitment" else bytes(32))
         proof = sha256(b"proof" + c_in + c_out) if self.fault != "proof" else bytes(32)
         return Proof(proof, c_in, c_out, outputs, {})
 

@@ -14,13 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proofward.protocol import HpkePrivateKey, HpkeSuite
 from proofward.zkml import compile_model
 from proofward_enclave import measure
 from proofward_enclave.measure import CLOSURE, OURS
 from tests.enclave.test_real_lane import logistic
 from tests.enclave.world import Host, Job, begin
-from tests.vectors.make import value
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,9 +74,8 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         host = Host(folder / "s")
         host.call("load_model", path="m")
         key = begin(host)["hpke_key"]
-        reply = HpkePrivateKey.from_bytes(HpkeSuite.X25519, value("reply"))
         values = tuple(int(v) for v in artifact.public.quantize(table[:1])[0])
-        job = Job(artifact.public, values=values, records=1, reply=reply)
+        job = Job(artifact.public, values=values, records=1)
         assert host.call("inspect", job=job.request(), envelope=job.seal(key))
         assert host.call("work", job=job.request(), envelope=job.seal(key), block=9)["proof"]
     finally:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from proofward.protocol import HpkePrivateKey, HpkeSuite
 from proofward.protocol.enclave import EnclaveError
 from proofward.zkml import compile_model, load_artifact
 from proofward.zkml.quantiser import AffineQuantiser
@@ -52,10 +51,10 @@ def test_a_job_is_worked_once_and_answered_with_the_same_bytes(models: Path) -> 
         assert set(first["seconds"].values()) <= set(BUCKETS)
 
 
-@pytest.mark.parametrize("fault", ["prover", "proof", "outputs"])
+@pytest.mark.parametrize("fault", ["prover", "proof", "outputs", "commitment"])
 def test_a_failed_proof_costs_the_model_and_is_not_tried_again(models: Path, fault: str) -> None:
     job = Job(world.add_model(models, "bad", fault))
-    other = job.but(nonce=value("another"), values=(0,) * 6)
+    other = job.but(name=value("another"), values=(0,) * 6)
     with world.enclave(models) as (host, service):
         host.call("load_model", path="bad")
         key = begin(host)["hpke_key"]
@@ -115,11 +114,9 @@ def test_b_toctou(tmp_path: Path, models: Path) -> None:
                 os.pwrite(descriptor, bytes(path.stat().st_size), 0)
                 os.close(descriptor)
         key = begin(host)["hpke_key"]
-        reply = HpkePrivateKey.from_bytes(HpkeSuite.X25519, value("reply"))
         assert isinstance(quantiser, AffineQuantiser)
         for number, values in enumerate((quantiser.low, quantiser.high)):
-            nonce = value(f"nonce {number}")
-            job = Job(public, values=tuple(values), records=1, reply=reply, nonce=nonce)
+            job = Job(public, values=tuple(values), records=1, name=value(f"job {number}"))
             result = host.call("work", job=job.request(), envelope=job.seal(key), block=9)
             assert public.verify(job.context.input_commitment, result["output_commitment"], result["proof"])
             assert job.open(result).records == 1

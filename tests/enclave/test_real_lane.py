@@ -13,7 +13,7 @@ from proofward_prover import Circuit
 from proofward_prover import setup as groth16_setup
 
 from proofward.attestation import DEVELOPMENT_ROOTS, Collateral, verify_quote
-from proofward.protocol import HpkePrivateKey, HpkeSuite, setup_report_data, sha256
+from proofward.protocol import setup_report_data, sha256
 from proofward.protocol.requests import Params
 from proofward.publisher.build import setup_request
 from proofward.zkml import ArtifactError, CompileError, compile_model, load_artifact, load_public
@@ -24,7 +24,6 @@ from proofward_enclave.providers.simulator import SimulatorProvider
 from proofward_enclave.setup import SetupRunner
 from tests.enclave import world
 from tests.enclave.world import Refused, begin
-from tests.vectors.make import value
 
 
 def logistic() -> bytes:
@@ -131,9 +130,8 @@ def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
         assert host.call("load_model", path=made.path)["vk_hash"] == made.vk_hash
         public = load_public(models / made.path)
         assert public.manifest.setup == "attested"
-        reply = HpkePrivateKey.from_bytes(HpkeSuite.X25519, value("reply"))
         values = public.pad(public.quantize(table[:1]))
-        job = world.Job(public, values=tuple(int(v) for v in values.reshape(-1)), records=1, reply=reply)
+        job = world.Job(public, values=tuple(int(v) for v in values.reshape(-1)), records=1)
         sealed = job.seal(begin(host)["hpke_key"])
         result = host.call("work", job=job.request(), envelope=sealed, block=9)
 

@@ -87,7 +87,7 @@ def test_a_replayed_envelope_is_refused_under_every_other_context(running: Runni
         assert (
             code(host.call, "inspect", job=job.request(**{field: other}), envelope=sealed) == "wrong-binding"
         )
-    another = job.but(nonce=other)
+    another = job.but(name=other)
     assert code(host.call, "work", job=another.request(), envelope=sealed, block=1) == "wrong-binding"
     assert host.call("work", job=job.request(), envelope=sealed, block=1)["proof"]
 
@@ -163,6 +163,10 @@ def test_a_client_that_seals_nonsense_is_refused_before_a_proof(running: Running
             "input-out-of-range",
         ),
         "a reply key off the curve": (job.but(reply_key=bytes(32)).seal(key), "bad-key"),
+        "another reply key than the job's id commits to": (
+            job.but(reply_key=stranger.public).seal(key),
+            "commitment-mismatch",
+        ),
         "a reply key of no suite": (job.but(reply_key=b"x").seal(key), "bad-key"),
         "sealed to another key": (job.seal(stranger.public), "wrong-binding"),
         "sealed to an epoch to come": (job.seal(key, epoch=2), "unknown-epoch"),
@@ -263,7 +267,7 @@ def test_one_job_at_a_time_and_a_bounded_queue(models: Path) -> None:
         sealed = job.seal(keys["hpke_key"])
 
         def work(number: int) -> dict[str, Any]:
-            one = job.but(nonce=value(f"nonce {number}"))
+            one = job.but(name=value(f"nonce {number}"))
             return host.call("work", job=one.request(), envelope=one.seal(keys["hpke_key"]), block=1)
 
         running = [pool.submit(work, MAX_WAITING)]
@@ -292,7 +296,7 @@ def test_no_proof_is_made_for_a_caller_who_hung_up(models: Path) -> None:
         params = {"job": job.request(), "envelope": job.seal(keys["hpke_key"]), "block": 1}
         first = pool.submit(host.call, "work", **params)
         assert artifact.proving.wait(20)
-        another = job.but(nonce=value("another"))
+        another = job.but(name=value("another"))
         params = {"job": another.request(), "envelope": another.seal(keys["hpke_key"]), "block": 1}
         with host.connect() as gone:
             world.send(gone, cbor2.dumps({"id": 1, "method": "work", "params": params}))

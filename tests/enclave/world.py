@@ -8,7 +8,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from proofward.protocol import (
     job_id,
     model_id,
     open_output,
+    reply_nonce,
     seal_job,
     sha256,
 )
@@ -135,18 +136,21 @@ class Job:
     public: Any
     values: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
     records: int = 2
-    nonce: bytes = value("nonce")
+    name: bytes = value("a job")
     salt: bytes = value("salt")
-    reply: HpkePrivateKey = field(
-        default_factory=lambda: HpkePrivateKey.from_bytes(HpkeSuite.X25519, value("reply"))
-    )
     reply_key: bytes | None = None
+
+    @property
+    def reply(self) -> HpkePrivateKey:
+        """The key that the job's id commits to; another name makes another job."""
+        return HpkePrivateKey.from_bytes(HpkeSuite.X25519, sha256(self.name))
 
     @property
     def context(self) -> JobContext:
         values = np.array(self.values, dtype=np.int64).reshape(self.public.manifest.batch, -1)
         commitment = self.public.commit_input(values, self.salt)
-        return JobContext(GENESIS, job_id(CLIENT, self.nonce), CLIENT, self.model, commitment)
+        name = job_id(CLIENT, reply_nonce(self.reply.public))
+        return JobContext(GENESIS, name, CLIENT, self.model, commitment)
 
     @property
     def model(self) -> bytes:

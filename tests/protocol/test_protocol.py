@@ -65,7 +65,7 @@ def test_fixed_vectors_are_what_the_code_makes() -> None:
 
 def test_the_document_shows_the_same_vectors() -> None:
     text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
-    names = ["job_id", "model_id", "worker_report_data", "possession", "measurement"]
+    names = ["job_id", "reply_nonce", "model_id", "worker_report_data", "possession", "measurement"]
     names += ["setup_report_data", "contribution_report_data"]
     shown = [case["output"] for name in names for case in VECTORS[name]]
     shown += [VECTORS["record_salts"][0]["salts"][1], VECTORS["receipt"][0]["signature"]]

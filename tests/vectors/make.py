@@ -30,6 +30,7 @@ from proofward.protocol import (
     measurement,
     model_id,
     record_salts,
+    reply_nonce,
     seal_job,
     seal_output,
     setup_report_data,
@@ -111,6 +112,9 @@ def fixed_part() -> dict[str, Any]:
     return {
         "job_id": [
             _case(job_id(value("client"), value("nonce")), client=value("client"), nonce=value("nonce"))
+        ],
+        "reply_nonce": [
+            _case(reply_nonce(key), reply_key=key) for key in (value("reply_key"), value("reply_key", 1216))
         ],
         "model_id": [_case(model_id(lane=lane, **model), lane=lane.label, **model) for lane in Lane],
         "worker_report_data": [

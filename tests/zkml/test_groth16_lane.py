@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,21 @@ def test_a_swapped_program_or_key_is_refused_on_loading(
         (copy / "private" / name).write_bytes((trees.path / "private" / name).read_bytes())
         with pytest.raises(ArtifactError, match=name):
             load_artifact(copy)
+
+
+def test_a_manifest_with_other_output_bounds_than_the_circuits_does_not_load(
+    network: Artifact, tmp_path: Path
+) -> None:
+    """By these bounds the chain judges an output that is contested, and the publisher wrote them."""
+    copy = tmp_path / "model"
+    shutil.copytree(network.path, copy)
+    bounds = network.manifest.lane_params["output_bounds"]
+    wider = [[low - 1, high] for low, high in bounds]
+    params = {**network.manifest.lane_params, "output_bounds": wider}
+    lying = network.manifest.model_copy(update={"lane_params": params})
+    (copy / "public" / "manifest.json").write_bytes(lying.canonical())
+    with pytest.raises(ArtifactError, match="output_bounds"):
+        load_artifact(copy).warm()
 
 
 def test_no_quantisation_within_the_bound_is_an_accuracy_error(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@
 extern crate alloc;
 
 pub mod beacon;
+pub mod holds;
 pub mod ids;
 pub mod messages;
 pub mod sessions;

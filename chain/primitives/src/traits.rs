@@ -87,13 +87,21 @@ pub trait WorkerRegistry<AccountId> {
 	fn declined(worker: &AccountId);
 }
 
-/// The workers pallet, as whoever finds two statements of one key that cannot both be true sees it.
+/// The workers pallet, as whoever shows by a worker's own signature what it did sees it.
 pub trait Equivocation<AccountId> {
 	/// Whose receipt key this is, or was within the time for evidence.
 	fn holder(receipt_key: &[u8; 32]) -> Option<AccountId>;
 	/// Takes a part of the worker's stake, once for whatever `about` names, and bans it; `reporter` has its part of it.
 	/// Gives what was taken.
 	fn punish(worker: &AccountId, reporter: &AccountId, about: H256) -> Result<Balance, DispatchError>;
+	/// The same for an output that was paid for and does not open: the client has besides what it is `owed`, within
+	/// bounds.
+	fn undelivered(
+		worker: &AccountId,
+		client: &AccountId,
+		job: H256,
+		owed: Balance,
+	) -> Result<Balance, DispatchError>;
 }
 
 /// How a claim ended. The worker's record counts each kind.

@@ -36,12 +36,14 @@ use crate::{
 
 /// One token: twelve decimals.
 pub const UNIT: Balance = 1_000_000_000_000;
+/// A thousandth of a UNIT.
 pub const MILLI_UNIT: Balance = UNIT / 1_000;
 /// Blocks of a day, at one a second.
 pub const DAY: u32 = 24 * 60 * 60;
 
 /// What every item and every byte of state costs whoever wants it there, until it goes.
 pub const PER_ITEM: Balance = 10 * MILLI_UNIT;
+/// What a byte of state costs whoever wants it there.
 pub const PER_BYTE: Balance = MILLI_UNIT / 100;
 
 /// What ordinary extrinsics get of a block. The rest is kept for those that end what was begun: results, releases and
@@ -49,6 +51,7 @@ pub const PER_BYTE: Balance = MILLI_UNIT / 100;
 const NORMAL: Perbill = Perbill::from_percent(75);
 
 parameter_types! {
+	/// This runtime's.
 	pub const Version: RuntimeVersion = VERSION;
 	/// Two seconds of computation a block at most.
 	pub RuntimeBlockWeights: frame_system::limits::BlockWeights =
@@ -159,11 +162,17 @@ impl pallet_utility::Config for Runtime {
 }
 
 parameter_types! {
+	/// For an item of a contract's storage.
 	pub const ContractItem: Balance = PER_ITEM;
+	/// For a byte of it.
 	pub const ContractByte: Balance = PER_BYTE;
+	/// For an item of a contract's child trie.
 	pub const ContractChildItem: Balance = PER_ITEM / 10;
+	/// Nobody pays for using code that others uploaded.
 	pub const CodeHashLockupDepositPercent: Perbill = Perbill::from_percent(0);
+	/// The most of an extrinsic's limit that an Ethereum transaction may take.
 	pub const MaxEthExtrinsicWeight: FixedU128 = FixedU128::from_rational(9, 10);
+	/// Gas in a unit of fee, as wallets see it.
 	pub const GasScale: u32 = 50_000;
 }
 
@@ -229,7 +238,11 @@ parameter_types! {
 	pub const Unbonding: u32 = 7 * DAY;
 	/// Half of the stake for two results of one job; a tenth of that for whoever shows them.
 	pub const SlashShare: Permill = Permill::from_percent(50);
+	/// Of what is taken, what whoever showed it has.
 	pub const ReporterShare: Permill = Permill::from_percent(10);
+	/// A quarter of that at most for a price that a client paid for nothing. With the reporter's it is less than half, so
+	/// nobody saves a stake by contesting its own results.
+	pub const RestitutionShare: Permill = Permill::from_percent(25);
 	/// A day's claims say whether a worker can be relied on; a miss of last week says little.
 	pub const ReliabilityWindow: u32 = DAY;
 	/// An hour without new work: time to find out what is wrong.
@@ -253,6 +266,7 @@ impl pallet_workers::Config for Runtime {
 	type Unbonding = Unbonding;
 	type SlashShare = SlashShare;
 	type ReporterShare = ReporterShare;
+	type RestitutionShare = RestitutionShare;
 	type ReliabilityWindow = ReliabilityWindow;
 	type Suspension = Suspension;
 	type MissShare = MissShare;
@@ -268,14 +282,20 @@ parameter_types! {
 	/// Bonds are the model's to set, so that holding a job up costs more than the delay is worth to most; neither a
 	/// joke nor a trap.
 	pub const MinBond: Balance = 100 * MILLI_UNIT;
+	/// The greatest bond of a model.
 	pub const MaxBond: Balance = 25 * UNIT;
+	/// What an item of state costs, as pallets take it.
 	pub const PerItem: Balance = PER_ITEM;
+	/// The same for a byte.
 	pub const PerByteOfState: Balance = PER_BYTE;
+	/// For a job's record.
 	pub const RecordDeposit: Balance = PER_ITEM + 1_024 * PER_BYTE;
 	/// Longer than any evidence counts, so that an id that comes back meets no old receipt.
 	pub const Retention: u32 = 8 * DAY;
 	/// Time to open an envelope and see that it cannot be done.
 	pub const FreeBlocks: u32 = 3;
+	/// As long as a stake stays after its worker retired.
+	pub const ContestWindow: u32 = 7 * DAY;
 }
 
 impl pallet_models::Config for Runtime {
@@ -302,6 +322,7 @@ impl pallet_jobs::Config for Runtime {
 	type BlockNumberProvider = System;
 	type Models = Models;
 	type Workers = Workers;
+	type Evidence = Workers;
 	type Verifier = Contracts;
 	type MaxDeadline = MaxDeadline;
 	type DepositBase = PerItem;
@@ -310,6 +331,7 @@ impl pallet_jobs::Config for Runtime {
 	type Retention = Retention;
 	type MinPrice = MinPrice;
 	type FreeBlocks = FreeBlocks;
+	type ContestWindow = ContestWindow;
 	type EndingReserve = EndingReserve;
 	type WeightInfo = pallet_jobs::weights::Measured<Runtime>;
 }
@@ -327,6 +349,7 @@ parameter_types! {
 	pub const ForceFee: Balance = 200 * MILLI_UNIT;
 	/// A record, its index, and as many windows as there may be, with all that can be asked of them.
 	pub const SessionDeposit: Balance = 34 * PER_ITEM + 34 * 3_072 * PER_BYTE;
+	/// For a worker's or a publisher's entry.
 	pub const OfferDeposit: Balance = PER_ITEM + 256 * PER_BYTE;
 }
 
@@ -353,9 +376,13 @@ parameter_types! {
 	/// A week to vote.
 	pub const MotionDuration: BlockNumber = 7 * DAY;
 	pub MaxProposalWeight: Weight = Perbill::from_percent(50) * RuntimeBlockWeights::get().max_block;
+	/// For each proxy of an account.
 	pub const ProxyFactor: Balance = 33 * PER_BYTE;
+	/// For each call that a proxy announced.
 	pub const AnnouncementFactor: Balance = 68 * PER_BYTE;
+	/// For each signatory.
 	pub const MultisigFactor: Balance = 32 * PER_BYTE;
+	/// For a call that waits for signatories.
 	pub const MultisigBase: Balance = PER_ITEM + 88 * PER_BYTE;
 }
 

@@ -22,6 +22,7 @@ use sp_runtime::{
 use crate::{config::UNIT, AccountId, Authorship, Balance, Balances, Runtime, TransactionPayment};
 
 parameter_types! {
+	/// Makes the pot's account.
 	pub const PotId: PalletId = PalletId(*b"pw/pot__");
 	/// The consortium's common purse. Governance spends it.
 	pub Pot: AccountId = PotId::get().into_account_truncating();
@@ -37,13 +38,16 @@ parameter_types! {
 	pub Most: Multiplier = Multiplier::saturating_from_integer(1_000_000);
 }
 
+/// What bytes cost.
 pub type PerLength = ConstantMultiplier<Balance, PerByte>;
+/// How fees follow congestion.
 pub type Congestion = TargetedFeeAdjustment<Runtime, Target, Variability, Least, Most>;
 /// A fifth of a fee and all of a tip go to the block's author, the rest to the pot.
 pub type Fees = FungibleAdapter<Balances, ToAuthorAndPot>;
 /// Enough that a block with extrinsics is worth more than an empty one; the pot pays for what all need.
 pub const AUTHOR_SHARE: Percent = Percent::from_percent(20);
 
+/// Shares fees out.
 pub struct ToAuthorAndPot;
 
 impl OnUnbalanced<Credit<AccountId, Balances>> for ToAuthorAndPot {

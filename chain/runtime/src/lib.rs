@@ -29,17 +29,28 @@ use sp_version::RuntimeVersion;
 #[cfg(feature = "std")]
 pub use apis::RuntimeApi;
 
+/// Blocks are counted in 32 bits.
 pub type BlockNumber = u32;
+/// Of an extrinsic: sr25519, ed25519, or ECDSA.
 pub type Signature = MultiSignature;
+/// A public key, or the hash of one.
 pub type AccountId = <<Signature as Verify>::Signer as IdentifyAccount>::AccountId;
+/// In the smallest unit; 12 decimals make one UNIT.
 pub type Balance = u128;
+/// Of an account's extrinsics.
 pub type Nonce = u32;
+/// BLAKE2b-256.
 pub type Hash = sp_core::H256;
+/// How an extrinsic names an account.
 pub type Address = MultiAddress<AccountId, ()>;
+/// Of a block.
 pub type Header = generic::Header<BlockNumber, BlakeTwo256>;
+/// A header and its extrinsics.
 pub type Block = generic::Block<Header, UncheckedExtrinsic>;
+/// Signed by an account, by an Ethereum key, or by nobody.
 pub type UncheckedExtrinsic =
 	pallet_revive::evm::runtime::UncheckedExtrinsic<Address, Signature, EthereumExtension>;
+/// Runs blocks.
 pub type Executive = frame_executive::Executive<
 	Runtime,
 	Block,
@@ -50,6 +61,7 @@ pub type Executive = frame_executive::Executive<
 >;
 /// What an upgrade to this version changes in state, oldest first. Nothing yet: the chain begins with this version.
 pub type Migrations = ();
+/// What is checked of every signed extrinsic, and what it pays.
 pub type TxExtension = (
 	frame_system::CheckNonZeroSender<Runtime>,
 	frame_system::CheckSpecVersion<Runtime>,
@@ -90,18 +102,21 @@ impl EthExtra for EthereumExtension {
 	}
 }
 
+/// Which runtime this is. `spec_version` grows with every release.
 #[sp_version::runtime_version]
 pub const VERSION: RuntimeVersion = RuntimeVersion {
 	spec_name: Cow::Borrowed("proofward"),
 	impl_name: Cow::Borrowed("proofward"),
 	authoring_version: 1,
-	spec_version: 3,
+	spec_version: 4,
 	impl_version: 1,
 	apis: apis::RUNTIME_API_VERSIONS,
 	transaction_version: 2,
 	system_version: 1,
 };
 
+// The macro makes items that nobody writes.
+#[allow(missing_docs)]
 #[frame_support::runtime]
 mod runtime {
 	#[runtime::runtime]

@@ -7,7 +7,7 @@ pub enum Strategy {
 	Holder,
 	/// Claims and lets the claim run out.
 	Lapser,
-	/// Claims, and hands back while that is free.
+	/// Claims, and hands back while that costs least.
 	QuickReleaser,
 	/// Claims and delivers a false proof.
 	Forger,

@@ -57,6 +57,7 @@ mod runtime {
 parameter_types! {
 	pub const Half: Permill = Permill::from_percent(50);
 	pub const MissShare: Permill = Permill::from_percent(2);
+	pub const Tenth: Permill = Permill::from_percent(10);
 	pub const Pot: AccountId32 = POT;
 }
 
@@ -116,7 +117,8 @@ impl pallet_workers::Config for Chain {
 	type Lifetime = ConstU64<86_400_000>;
 	type Unbonding = ConstU32<604_800>;
 	type SlashShare = Half;
-	type ReporterShare = Half;
+	type ReporterShare = Tenth;
+	type RestitutionShare = Tenth;
 	type ReliabilityWindow = ConstU32<86_400>;
 	type Suspension = ConstU32<3_600>;
 	type MissShare = MissShare;
@@ -156,6 +158,7 @@ impl pallet_jobs::Config for Chain {
 	type BlockNumberProvider = System;
 	type Models = Models;
 	type Workers = Workers;
+	type Evidence = Workers;
 	type Verifier = Contracts;
 	type MaxDeadline = ConstU32<28_800>;
 	type DepositBase = ConstU128<10>;
@@ -164,6 +167,7 @@ impl pallet_jobs::Config for Chain {
 	type Retention = ConstU32<691_200>;
 	type MinPrice = ConstU128<10>;
 	type FreeBlocks = ConstU32<3>;
+	type ContestWindow = ConstU32<604_800>;
 	type EndingReserve = Reserve;
 	type WeightInfo = ();
 }

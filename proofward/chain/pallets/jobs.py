@@ -11,7 +11,7 @@ from proofward.chain.errors import MetadataError
 from proofward.chain.pallets import _read
 from proofward.chain.values import Call
 from proofward.protocol.hashes import sha256
-from proofward.protocol.types import Level, Setup
+from proofward.protocol.types import Lane, Level, Setup
 
 PALLET: Final = "Jobs"
 
@@ -122,6 +122,17 @@ class Delivery:
     receipt_signature: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A contest that was won: what is wrong with the output (`Sealed`, `Malformed`, `OutOfRange` or
+    `OtherCommitment`), what was taken from the worker's stake (smallest unit), and in which block.
+    """
+
+    fault: str
+    slashed: int
+    block: int
+
+
 def _status(value: Any) -> Status:
     if value == "Queued":
         return Queued()
@@ -168,6 +179,12 @@ def many(client: SubstrateClient, ids: Sequence[bytes], at: bytes | None = None)
 def all(client: SubstrateClient, at: bytes | None = None) -> list[tuple[bytes, JobRecord]]:
     """Every job that is open or ended within the retention time."""
     return [(job, _record(job, value)) for job, value in client.iterate(PALLET, "Jobs", at=at)]
+
+
+def contested(client: SubstrateClient, job: bytes, at: bytes | None = None) -> Undelivered | None:
+    """What a job's client has shown of its result, or None: nobody contested it, or its record is gone."""
+    value = client.query(PALLET, "Contested", job, at=at)
+    return value and Undelivered(**value)
 
 
 def queue_length(client: SubstrateClient, model: bytes, at: bytes | None = None) -> int:
@@ -316,6 +333,41 @@ def complete(
             "proof": proof,
             "receipt_block": receipt_block,
             "receipt_signature": receipt_signature,
+        },
+    )
+
+
+def contest(
+    *,
+    job: bytes,
+    reply_key: bytes,
+    sealed_output: bytes,
+    manifest: bytes,
+    publisher: bytes,
+    weights_digest: bytes,
+    lane: Lane,
+    vk_hash: bytes,
+    key_hash: bytes,
+) -> Call:
+    """As a job's client: show that its accepted result does not open, by revealing the job's reply key
+    (32 bytes, X25519). `manifest` is the artefact's manifest.json; with the other fields it makes the model's
+    id.
+    """
+    return Call(
+        PALLET,
+        "contest",
+        {
+            "job": job,
+            "reply_key": reply_key,
+            "sealed_output": sealed_output,
+            "manifest": manifest,
+            "identity": {
+                "publisher": publisher,
+                "weights_digest": weights_digest,
+                "lane": lane.name.capitalize(),
+                "vk_hash": vk_hash,
+                "key_hash": key_hash,
+            },
         },
     )
 

@@ -79,6 +79,11 @@ class Groth16Prover:
                 raise ArtifactError(
                     "program.bin is not the circuit that the manifest names; compile the model again"
                 )
+            if [tuple(one) for one in self._circuit.output_bounds] != output_bounds(manifest):
+                raise ArtifactError(
+                    "the manifest's output_bounds are not the circuit's, and nobody could open what it "
+                    "proves; compile the model again"
+                )
             pinned = bytes.fromhex(manifest.files[PROVING_KEY])
             self._key = ProvingKey.load(private / "pk.bin", self._circuit, pinned, files[VK])
         except ProverError as error:

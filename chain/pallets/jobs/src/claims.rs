@@ -9,7 +9,7 @@ use proofward_primitives::{Balance, Ending, ModelRegistry, WorkerRegistry};
 use crate::{
 	escrow, index, queue,
 	types::{Job, Status},
-	verdict, Config, Error, Event, Jobs, Pallet,
+	verdict, Config, Contested, Error, Event, Jobs, Pallet,
 };
 
 pub fn claim<T: Config>(worker: T::AccountId, id: H256, max_bond: Balance) -> DispatchResult {
@@ -71,7 +71,7 @@ pub fn release<T: Config>(caller: T::AccountId, id: H256) -> DispatchResult {
 	ensure!(now <= claim.lapses_at, Error::<T>::ClaimLapsed);
 
 	let first = !job.released_by.contains(&caller);
-	let bond_cut = escrow::release_cost::<T>(&claim, now, first);
+	let bond_cut = escrow::release_cost::<T>(&job, &claim, now, first);
 	escrow::cut_bond::<T>(&caller, &job.client, claim.bond, bond_cut)?;
 	if first {
 		// Recipients are the only callers and the list is as long as theirs: there is room.
@@ -152,6 +152,7 @@ pub fn forget<T: Config>(id: H256) -> DispatchResult {
 	ensure!(job.ended_at().is_some_and(over), Error::<T>::Retained);
 	escrow::close::<T>(&job)?;
 	Jobs::<T>::remove(id);
+	Contested::<T>::remove(id);
 	Pallet::<T>::deposit_event(Event::Forgotten { job: id });
 	Ok(())
 }

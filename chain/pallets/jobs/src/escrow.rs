@@ -5,14 +5,16 @@ use polkadot_sdk::{
 		pallet_prelude::DispatchResult,
 		traits::{
 			fungible::{Inspect, InspectHold, MutateHold},
-			tokens::{Fortitude, Precision, Preservation, Restriction},
+			tokens::{Fortitude, Preservation},
 			Get,
 		},
 		weights::Weight,
 	},
-	sp_runtime::{traits::Convert, DispatchError, Permill},
+	sp_runtime::{
+		helpers_128bit::multiply_by_rational_with_rounding, traits::Convert, DispatchError, Rounding,
+	},
 };
-use proofward_primitives::{Balance, ModelView};
+use proofward_primitives::{holds, Balance, ModelView};
 
 use crate::{claims::Held, types::Job, Config, HoldReason};
 
@@ -23,18 +25,28 @@ pub fn deposit<T: Config>(sealed: u32, open: u32) -> Balance {
 	base.saturating_add(T::DepositPerByte::get().saturating_mul(sealed.into()))
 }
 
-/// What handing a job back costs. The first time it is free for a few blocks and then grows to the whole bond in
-/// proportion to the time held, because holding a job up is what harms; afterwards it is the whole bond.
-pub fn release_cost<T: Config>(claim: &Held, now: u32, first: bool) -> Balance {
-	let held = now.saturating_sub(claim.claimed_at);
+/// What handing a job back costs, because holding it up is what harms. The first time it is at least what the waiting is
+/// worth: the price, spread over the time that the client was ready to wait. After a few blocks it is besides no less
+/// than the bond in proportion to the time held. From the second time on it is the whole bond; never is it more.
+pub fn release_cost<T: Config>(job: &Job<T::AccountId>, claim: &Held, now: u32, first: bool) -> Balance {
 	if !first {
 		return claim.bond;
 	}
-	if held <= T::FreeBlocks::get() {
-		return 0;
-	}
-	let life = claim.lapses_at.saturating_sub(claim.claimed_at).max(1);
-	Permill::from_rational(held.min(life), life).mul_ceil(claim.bond)
+	let held = now.saturating_sub(claim.claimed_at);
+	let waiting = part(job.price, held, job.deadline.saturating_sub(job.submitted_at));
+	let holding = if held <= T::FreeBlocks::get() {
+		0
+	} else {
+		part(claim.bond, held, claim.lapses_at.saturating_sub(claim.claimed_at))
+	};
+	waiting.max(holding).min(claim.bond)
+}
+
+/// So many blocks' part of an amount that is for `whole` blocks, rounded up; at most all of it.
+fn part(amount: Balance, blocks: u32, whole: u32) -> Balance {
+	let whole = whole.max(1);
+	let blocks = blocks.min(whole);
+	multiply_by_rational_with_rounding(amount, blocks.into(), whole.into(), Rounding::Up).unwrap_or(amount)
 }
 
 /// Holds price and deposits from the client.
@@ -101,29 +113,16 @@ pub fn cut_bond<T: Config>(
 }
 
 fn release<T: Config>(reason: HoldReason, who: &T::AccountId, amount: Balance) -> DispatchResult {
-	T::Currency::release(&reason.into(), who, amount, Precision::Exact).map(|_| ())
+	holds::release::<T::Currency, _>(&reason.into(), who, amount)
 }
 
-/// Ends a hold in favour of another account's free balance. To oneself it is a release.
 fn transfer<T: Config>(
 	reason: HoldReason,
 	from: &T::AccountId,
 	to: &T::AccountId,
 	amount: Balance,
 ) -> DispatchResult {
-	if from == to {
-		return release::<T>(reason, from, amount);
-	}
-	T::Currency::transfer_on_hold(
-		&reason.into(),
-		from,
-		to,
-		amount,
-		Precision::Exact,
-		Restriction::Free,
-		Fortitude::Force,
-	)
-	.map(|_| ())
+	holds::transfer::<T::Currency, _>(&reason.into(), from, to, amount)
 }
 
 /// What `who` has on hold for `reason`.

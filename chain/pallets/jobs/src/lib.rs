@@ -15,6 +15,7 @@
 //!   worker lets it wait or hands in a proof that the verifier calls false. A verdict that cannot be had costs nobody,
 //!   unless the contract judges another proof under the same key: then this one holds the job up, and pays for it.
 //! - Work is for active workers that serve the model at the price, each of which finds it under its own account.
+//! - A result that was paid for and does not open costs the worker a part of its stake (see [`contest`]).
 //! - `complete` has its checks before the contract's verdict and its effects after. The contract runs in a storage
 //!   layer that is always rolled back, with every call of this pallet refused inside (see [`verdict`]).
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -22,6 +23,7 @@
 extern crate alloc;
 
 mod claims;
+pub mod contest;
 pub mod escrow;
 mod index;
 mod queue;
@@ -46,11 +48,19 @@ pub use weights::WeightInfo;
 #[frame_support::pallet]
 pub mod pallet {
 	use super::*;
-	use crate::{submission::Submission, types::*, verdict::Delivery};
+	use crate::{
+		contest::{Evidence, Identity, Manifest, Undelivered},
+		submission::Submission,
+		types::*,
+		verdict::Delivery,
+	};
 	use frame_support::{pallet_prelude::*, traits::fungible};
 	use polkadot_sdk::frame_system::pallet_prelude::*;
 	use polkadot_sdk::sp_runtime::traits::{BlockNumberProvider, Convert};
-	use proofward_primitives::{Balance, Level, ModelRegistry, ProofVerifier, RejectReason, WorkerRegistry};
+	use proofward_opening::Fault;
+	use proofward_primitives::{
+		Balance, Equivocation, Level, ModelRegistry, ProofVerifier, RejectReason, WorkerRegistry,
+	};
 
 	#[pallet::pallet]
 	#[pallet::storage_version(STORAGE_VERSION)]
@@ -77,6 +87,8 @@ pub mod pallet {
 		type Models: ModelRegistry<Self::AccountId>;
 		/// The workers that are registered.
 		type Workers: WorkerRegistry<Self::AccountId>;
+		/// Takes a worker's stake for an output that does not open.
+		type Evidence: Equivocation<Self::AccountId>;
 		/// Asks a lane's contract about a proof.
 		type Verifier: ProofVerifier;
 		/// How far ahead a deadline may be, in blocks.
@@ -97,7 +109,11 @@ pub mod pallet {
 		/// The least price of a job, whatever the model's: what a worker pays in fees.
 		#[pallet::constant]
 		type MinPrice: Get<Balance>;
-		/// Blocks for which a first hand-back is free.
+		/// Blocks after a verdict in which its result can be contested. No longer than a stake stays after its worker
+		/// retired, and than a record stays in state.
+		#[pallet::constant]
+		type ContestWindow: Get<u32>;
+		/// Blocks in which a first hand-back costs what the waiting is worth and no more.
 		#[pallet::constant]
 		type FreeBlocks: Get<u32>;
 		/// What a worker must be able to spend after its bond is held: an upper bound of the fees of `complete`, with
@@ -125,6 +141,10 @@ pub mod pallet {
 	/// The sealed inputs of open jobs.
 	#[pallet::storage]
 	pub type Sealed<T: Config> = StorageMap<_, Blake2_128Concat, H256, SealedBytes, OptionQuery>;
+
+	/// Accepted results that do not open, as their clients have shown, for as long as the job's record stays.
+	#[pallet::storage]
+	pub type Contested<T: Config> = StorageMap<_, Blake2_128Concat, H256, Undelivered, OptionQuery>;
 
 	/// The open jobs that each worker may still do.
 	#[pallet::storage]
@@ -183,6 +203,8 @@ pub mod pallet {
 		/// No verdict could be had, and the contract judges another proof under the same key: the fault is this proof's.
 		/// It cost the worker what handing the job back would have; the worker may not claim it again.
 		FaultyProof { job: H256, worker: T::AccountId, reason: RejectReason, bond_cut: Balance },
+		/// The client showed that the accepted result does not open; the worker lost `slashed` of its stake.
+		Contested { job: H256, worker: T::AccountId, fault: Fault, slashed: Balance },
 	}
 
 	#[pallet::error]
@@ -258,6 +280,22 @@ pub mod pallet {
 		WorkerSuspended,
 		/// The worker let go of the job before, and others who have not may still do it.
 		OthersFirst,
+		/// No result of this job was accepted.
+		NotAccepted,
+		/// The time in which the result could be contested is over.
+		ContestOver,
+		/// The result was contested before.
+		AlreadyContested,
+		/// These bytes are not the sealed output that was accepted.
+		NotTheSealedOutput,
+		/// The job's id does not commit to this reply key.
+		NotTheReplyKey,
+		/// The job's model has not this manifest and these hashes.
+		NotTheModel,
+		/// The chain cannot open outputs of this lane, or the manifest says nothing about them.
+		NotContestable,
+		/// The output opens what was proven: nothing is wrong with it.
+		OutputOpens,
 	}
 
 	#[pallet::extra_constants]
@@ -280,6 +318,7 @@ pub mod pallet {
 	impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
 		fn integrity_test() {
 			assert!(T::MaxDeadline::get() > 0, "a job needs time");
+			assert!(T::ContestWindow::get() <= T::Retention::get(), "a contest needs the record");
 		}
 	}
 
@@ -287,7 +326,8 @@ pub mod pallet {
 	impl<T: Config> Pallet<T> {
 		/// Puts a sealed job into its model's queue and holds price and deposit from the caller.
 		///
-		/// - `nonce`: drawn at random; with the caller's account it makes the job's id.
+		/// - `nonce`: with the caller's account it makes the job's id. It commits to the key that the output is to be
+		///   sealed to (`proofward_opening::reply::nonce`), or no enclave does the job; that key is drawn at random.
 		/// - `sealed`: the envelope, at most 65,536 bytes; the chain cannot read it.
 		/// - `input_commitment`: what the proof must be about.
 		/// - `recipients`: the workers that the envelope is wrapped for, 1 to 8, each once; all active, all serving the
@@ -338,8 +378,8 @@ pub mod pallet {
 			claims::claim::<T>(Self::caller(origin)?, job, max_bond)
 		}
 
-		/// Hands a claimed job back. The first time it is free for a few blocks and then costs the caller's bond in
-		/// proportion to the time held; from the second time on it costs all of it.
+		/// Hands a claimed job back. The first time it costs what the client's waiting is worth, and after a few blocks no
+		/// less than the caller's bond in proportion to the time held; from the second time on it costs all of it.
 		#[pallet::call_index(2)]
 		#[pallet::weight((T::WeightInfo::release(), DispatchClass::Operational))]
 		pub fn release(origin: OriginFor<T>, job: H256) -> DispatchResult {
@@ -417,6 +457,29 @@ pub mod pallet {
 		pub fn forget(origin: OriginFor<T>, job: H256) -> DispatchResult {
 			Self::caller(origin)?;
 			claims::forget::<T>(job)
+		}
+
+		/// Shows that an accepted result of the caller's job does not open what was proven: the worker loses a part of its
+		/// stake, of which the caller has a part, and works no more until governance lets it. Costs no fee then; a contest
+		/// of a result that opens costs its own. Whoever reads the chain can open the output afterwards.
+		///
+		/// - `reply_key`: the X25519 private key that the job's output was to be sealed to.
+		/// - `sealed_output`: as the worker handed it in.
+		/// - `manifest`: of the model's artefact, at most 65,536 bytes.
+		/// - `identity`: what else makes the model's id.
+		#[pallet::call_index(9)]
+		#[pallet::weight(T::WeightInfo::contest(sealed_output.len() as u32, manifest.len() as u32))]
+		pub fn contest(
+			origin: OriginFor<T>,
+			job: H256,
+			reply_key: [u8; 32],
+			sealed_output: SealedBytes,
+			manifest: Manifest,
+			identity: Identity<T::AccountId>,
+		) -> DispatchResultWithPostInfo {
+			let evidence = Evidence { reply_key, sealed_output, manifest, identity };
+			contest::contest::<T>(Self::caller(origin)?, job, evidence)?;
+			Ok(Pays::No.into())
 		}
 	}
 

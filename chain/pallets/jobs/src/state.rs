@@ -6,8 +6,8 @@ use polkadot_sdk::{frame_support::ensure, sp_core::H256, sp_runtime::TryRuntimeE
 use proofward_primitives::Balance;
 
 use crate::{
-	escrow::on_hold, Config, HoldReason, Jobs, JobsOf, Judging, Links, OpenJobs, Pallet, Queues, Sealed,
-	Status,
+	escrow::on_hold, Config, Contested, HoldReason, Jobs, JobsOf, Judging, Links, OpenJobs, Pallet, Queues,
+	Sealed, Status,
 };
 
 impl<T: Config> Pallet<T> {
@@ -17,6 +17,7 @@ impl<T: Config> Pallet<T> {
 		ensure!(!Judging::<T>::exists(), "the mark of a verdict outlived it");
 		holds_are_those_of_jobs::<T>()?;
 		queues_are_the_queued_jobs::<T>()?;
+		contested_jobs_were_accepted::<T>()?;
 		indices_are_the_open_jobs::<T>()
 	}
 }
@@ -61,6 +62,13 @@ fn queues_are_the_queued_jobs<T: Config>() -> Result<(), TryRuntimeError> {
 		Jobs::<T>::iter().filter(|(_, job)| job.status == Status::Queued).map(|(id, _)| id).collect();
 	ensure!(linked == queued, "queues do not hold the queued jobs");
 	ensure!(Links::<T>::iter_keys().collect::<BTreeSet<_>>() == queued, "links are not those of queued jobs");
+	Ok(())
+}
+
+fn contested_jobs_were_accepted<T: Config>() -> Result<(), TryRuntimeError> {
+	let accepted =
+		|id: H256| Jobs::<T>::get(id).is_some_and(|job| matches!(job.status, Status::Accepted { .. }));
+	ensure!(Contested::<T>::iter_keys().all(accepted), "a result was contested that was not accepted");
 	Ok(())
 }
 

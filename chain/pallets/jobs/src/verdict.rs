@@ -57,19 +57,19 @@ pub fn complete<T: Config>(worker: T::AccountId, id: H256, delivery: Delivery) -
 	let mut used = own.saturating_add(verdict.weight);
 	match verdict.decision {
 		Decision::Accepted => accept::<T>(worker, id, delivery.output_commitment, checked)?,
-		Decision::Rejected(RejectReason::ProofInvalid) => reject::<T>(worker, id, checked)?,
+		Decision::Rejected(RejectReason::ProofInvalid) => fail::<T>(worker, id, Failure::False, checked)?,
 		Decision::Rejected(RejectReason::CodeChanged) => {
-			excuse::<T>(worker, id, RejectReason::CodeChanged, checked)?
+			fail::<T>(worker, id, Failure::Excused(RejectReason::CodeChanged), checked)?
 		}
 		Decision::Rejected(reason) => {
 			let probe = T::Verifier::probe(checked.model.lane);
 			let probed = judge::<T>(&checked, [&PROBED; 2], &probe)?;
 			used = used.saturating_add(probed.weight);
 			if probed.decision == Decision::Rejected(RejectReason::ProofInvalid) {
-				blame::<T>(worker, id, reason, checked)?
+				fail::<T>(worker, id, Failure::Faulty(reason), checked)?
 			} else {
 				T::Models::faulted(&checked.job.model);
-				excuse::<T>(worker, id, reason, checked)?
+				fail::<T>(worker, id, Failure::Excused(reason), checked)?
 			}
 		}
 	}
@@ -185,57 +185,45 @@ fn accept<T: Config>(
 	Ok(())
 }
 
-/// The contract called the proof false: the worker's bond is the client's.
-fn reject<T: Config>(worker: T::AccountId, id: H256, checked: Checked<T::AccountId>) -> DispatchResult {
-	let Checked { mut job, claim, .. } = checked;
-	let bond = claim.bond;
-	escrow::cut_bond::<T>(&worker, &job.client, bond, bond)?;
-	T::Workers::claim_closed(&worker, Ending::Rejected);
-	// Recipients are the only claimants, each is rejected once, and the list is as long as theirs: there is room.
-	let _ = job.rejected_by.try_push(worker.clone());
-	index::remove::<T>(&worker, id);
-	claims::requeue::<T>(id, job)?;
-	let reason = RejectReason::ProofInvalid;
-	Pallet::<T>::deposit_event(Event::Rejected { job: id, worker, reason, bond_cut: bond });
-	Ok(())
+/// How a job that was not done well goes back into its queue.
+enum Failure {
+	/// The contract called the proof false: the worker's bond is the client's.
+	False,
+	/// No verdict could be had, by the proof's own fault: an honest one gives none. The worker pays as for handing the job
+	/// back at this moment, so nobody holds a job up by faults for less.
+	Faulty(RejectReason),
+	/// No verdict could be had, and not by the worker's fault: its bond is its own.
+	Excused(RejectReason),
 }
 
-/// No verdict could be had, by the proof's own fault: an honest one gives none. The worker pays as for handing the job
-/// back at this moment, so nobody holds a job up by faults for less.
-fn blame<T: Config>(
+/// Ends a claim without a result. Whatever the reason, the worker may not claim the job again, so that the same fault is
+/// not met for ever.
+fn fail<T: Config>(
 	worker: T::AccountId,
 	id: H256,
-	reason: RejectReason,
+	failure: Failure,
 	checked: Checked<T::AccountId>,
 ) -> DispatchResult {
 	let Checked { mut job, claim, .. } = checked;
-	let first = !job.released_by.contains(&worker);
-	let bond_cut = escrow::release_cost::<T>(&claim, Pallet::<T>::now(), first);
+	let (bond_cut, ending) = match failure {
+		Failure::False => (claim.bond, Ending::Rejected),
+		Failure::Faulty(_) => {
+			let first = !job.released_by.contains(&worker);
+			(escrow::release_cost::<T>(&job, &claim, Pallet::<T>::now(), first), Ending::Rejected)
+		}
+		Failure::Excused(_) => (0, Ending::Released),
+	};
 	escrow::cut_bond::<T>(&worker, &job.client, claim.bond, bond_cut)?;
-	T::Workers::claim_closed(&worker, Ending::Rejected);
-	// As above: there is room.
-	let _ = job.declined_by.try_push(worker.clone());
+	T::Workers::claim_closed(&worker, ending);
+	let done = if matches!(failure, Failure::False) { &mut job.rejected_by } else { &mut job.declined_by };
+	// Recipients are the only claimants, each fails once, and the lists are as long as theirs: there is room.
+	let _ = done.try_push(worker.clone());
 	index::remove::<T>(&worker, id);
 	claims::requeue::<T>(id, job)?;
-	Pallet::<T>::deposit_event(Event::FaultyProof { job: id, worker, reason, bond_cut });
-	Ok(())
-}
-
-/// No verdict could be had, and not by the worker's fault: its bond is its own. It may not claim the job again, so that
-/// the same fault is not met for ever.
-fn excuse<T: Config>(
-	worker: T::AccountId,
-	id: H256,
-	reason: RejectReason,
-	checked: Checked<T::AccountId>,
-) -> DispatchResult {
-	let Checked { mut job, claim, .. } = checked;
-	escrow::return_bond::<T>(&worker, claim.bond)?;
-	T::Workers::claim_closed(&worker, Ending::Released);
-	// As above: there is room.
-	let _ = job.declined_by.try_push(worker.clone());
-	index::remove::<T>(&worker, id);
-	claims::requeue::<T>(id, job)?;
-	Pallet::<T>::deposit_event(Event::NoVerdict { job: id, worker, reason });
+	Pallet::<T>::deposit_event(match failure {
+		Failure::False => Event::Rejected { job: id, worker, reason: RejectReason::ProofInvalid, bond_cut },
+		Failure::Faulty(reason) => Event::FaultyProof { job: id, worker, reason, bond_cut },
+		Failure::Excused(reason) => Event::NoVerdict { job: id, worker, reason },
+	});
 	Ok(())
 }

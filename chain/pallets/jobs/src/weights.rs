@@ -38,6 +38,9 @@ pub trait WeightInfo {
 	fn cancel() -> Weight;
 	/// Estimated from the keys that it touches; not measured yet.
 	fn forget() -> Weight;
+	/// `sealed_output`, `manifest`: lengths in bytes.
+	/// Estimated from the keys that it touches; not measured yet.
+	fn contest(sealed_output: u32, manifest: u32) -> Weight;
 }
 
 /// The measured weights, with the chain's own database weights.
@@ -76,6 +79,12 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn forget() -> Weight {
 		Weight::from_parts(200_000_000, 12_000).saturating_add(T::DbWeight::get().reads_writes(4, 4))
 	}
+	fn contest(sealed_output: u32, manifest: u32) -> Weight {
+		Weight::from_parts(100_000_000_000, 40_000)
+			.saturating_add(Weight::from_parts(10_000_000, 0).saturating_mul(u64::from(sealed_output)))
+			.saturating_add(Weight::from_parts(50_000, 0).saturating_mul(u64::from(manifest)))
+			.saturating_add(T::DbWeight::get().reads_writes(12, 8))
+	}
 }
 
 /// The same with RocksDB's, for tests.
@@ -111,5 +120,11 @@ impl WeightInfo for () {
 	}
 	fn forget() -> Weight {
 		Weight::from_parts(200_000_000, 12_000).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
+	}
+	fn contest(sealed_output: u32, manifest: u32) -> Weight {
+		Weight::from_parts(100_000_000_000, 40_000)
+			.saturating_add(Weight::from_parts(10_000_000, 0).saturating_mul(u64::from(sealed_output)))
+			.saturating_add(Weight::from_parts(50_000, 0).saturating_mul(u64::from(manifest)))
+			.saturating_add(RocksDbWeight::get().reads_writes(12, 8))
 	}
 }

@@ -2,12 +2,9 @@
 
 use polkadot_sdk::frame_support::{
 	pallet_prelude::DispatchResult,
-	traits::{
-		fungible::{InspectHold, MutateHold},
-		tokens::{Fortitude, Precision, Restriction},
-	},
+	traits::fungible::{InspectHold, MutateHold},
 };
-use proofward_primitives::Balance;
+use proofward_primitives::{holds, Balance};
 
 use crate::{Config, HoldReason};
 
@@ -18,7 +15,7 @@ pub fn hold<T: Config>(reason: HoldReason, who: &T::AccountId, amount: Balance) 
 
 /// Gives a held amount back to its owner.
 pub fn release<T: Config>(reason: HoldReason, who: &T::AccountId, amount: Balance) -> DispatchResult {
-	T::Currency::release(&reason.into(), who, amount, Precision::Exact).map(|_| ())
+	holds::release::<T::Currency, _>(&reason.into(), who, amount)
 }
 
 /// Ends a hold in favour of another account's free balance. To oneself it is a release.
@@ -28,19 +25,7 @@ pub fn transfer<T: Config>(
 	to: &T::AccountId,
 	amount: Balance,
 ) -> DispatchResult {
-	if from == to {
-		return release::<T>(reason, from, amount);
-	}
-	T::Currency::transfer_on_hold(
-		&reason.into(),
-		from,
-		to,
-		amount,
-		Precision::Exact,
-		Restriction::Free,
-		Fortitude::Force,
-	)
-	.map(|_| ())
+	holds::transfer::<T::Currency, _>(&reason.into(), from, to, amount)
 }
 
 /// What `who` has on hold for `reason`.

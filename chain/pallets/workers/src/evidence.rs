@@ -1,19 +1,11 @@
 //! What a worker's own signatures can cost it.
 
 use polkadot_sdk::{
-	frame_support::{
-		ensure,
-		pallet_prelude::DispatchResult,
-		traits::{
-			fungible::MutateHold,
-			tokens::{Fortitude, Precision, Restriction},
-			Get,
-		},
-	},
+	frame_support::{ensure, pallet_prelude::DispatchResult, traits::Get},
 	sp_core::H256,
 	sp_runtime::DispatchError,
 };
-use proofward_primitives::{messages::Receipt, Balance};
+use proofward_primitives::{holds, messages::Receipt, Balance};
 
 use crate::{Config, Error, Event, HoldReason, Pallet, Punished, ReceiptKeys, Workers};
 
@@ -36,14 +28,20 @@ pub fn equivocation<T: Config>(
 	let ((first, _), (second, _)) = (first, second);
 	let differ = first.job == second.job && first.output_commitment != second.output_commitment;
 	ensure!(differ, Error::<T>::NoEvidence);
-	punish::<T>(&who, &reporter, first.job).map(|_| ())
+	let slashed = punish::<T>(&who, &reporter, first.job, 0)?;
+	Pallet::<T>::deposit_event(Event::Equivocated { worker: who, job: first.job, slashed });
+	Ok(())
 }
 
-/// What two statements that cannot both be true cost their signer, once for whatever they are about.
+/// What a worker's own signature shows against it costs a part of its stake, once for whatever it is `about`, and the
+/// worker is banned. The reporter has its part, and of what the worker owes it, `owed`, as much as the restitution's
+/// share allows: the two together are less than half, so that nobody takes a stake out of reach by reporting itself.
+/// Gives what was taken.
 pub(crate) fn punish<T: Config>(
 	who: &T::AccountId,
 	reporter: &T::AccountId,
 	about: H256,
+	owed: Balance,
 ) -> Result<Balance, DispatchError> {
 	ensure!(!Punished::<T>::contains_key(who, about), Error::<T>::AlreadyPunished);
 	let mut worker = Workers::<T>::get(who).ok_or(Error::<T>::NoEvidence)?;
@@ -51,31 +49,18 @@ pub(crate) fn punish<T: Config>(
 	// What stays on hold for the account's epoch is not there to be lost.
 	let slashed = slashed.min(worker.stake.saturating_sub(T::EpochDeposit::get()));
 	ensure!(slashed > 0, Error::<T>::AlreadyPunished);
-	let reward = T::ReporterShare::get() * slashed;
+	let restitution = owed.min(T::RestitutionShare::get() * slashed);
+	let reward = (T::ReporterShare::get() * slashed).saturating_add(restitution).min(slashed);
 	take::<T>(who, reporter, reward)?;
 	take::<T>(who, &T::Pot::get(), slashed - reward)?;
 	worker.stake -= slashed;
 	worker.banned = true;
 	Workers::<T>::insert(who, worker);
 	Punished::<T>::insert(who, about, ());
-	Pallet::<T>::deposit_event(Event::Equivocated { worker: who.clone(), job: about, slashed });
 	Ok(slashed)
 }
 
 /// Moves part of a stake to another account's free balance. To oneself it is a release.
 pub(crate) fn take<T: Config>(from: &T::AccountId, to: &T::AccountId, amount: Balance) -> DispatchResult {
-	let reason = HoldReason::Stake.into();
-	if from == to {
-		return T::Currency::release(&reason, from, amount, Precision::Exact).map(|_| ());
-	}
-	T::Currency::transfer_on_hold(
-		&reason,
-		from,
-		to,
-		amount,
-		Precision::Exact,
-		Restriction::Free,
-		Fortitude::Force,
-	)
-	.map(|_| ())
+	holds::transfer::<T::Currency, _>(&HoldReason::Stake.into(), from, to, amount)
 }

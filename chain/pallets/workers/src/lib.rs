@@ -97,6 +97,9 @@ pub mod pallet {
 		/// What of that goes to whoever brought the evidence.
 		#[pallet::constant]
 		type ReporterShare: Get<Permill>;
+		/// The most of it that goes back to a client whom the worker owes a price, besides.
+		#[pallet::constant]
+		type RestitutionShare: Get<Permill>;
 		/// Blocks over which missed claims are counted.
 		#[pallet::constant]
 		type ReliabilityWindow: Get<u32>;
@@ -183,6 +186,8 @@ pub mod pallet {
 		Suspended { worker: T::AccountId, until: u32, slashed: Balance },
 		/// A worker's stake is whole again.
 		ToppedUp { worker: T::AccountId, stake: Balance },
+		/// A worker was paid for an output that does not open; it lost `slashed` and works no more.
+		Undelivered { worker: T::AccountId, job: H256, slashed: Balance },
 	}
 
 	#[pallet::error]
@@ -235,6 +240,8 @@ pub mod pallet {
 	impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
 		fn integrity_test() {
 			assert!(T::EpochDeposit::get() <= T::Stake::get(), "the deposit is what stays of the stake");
+			let back = T::ReporterShare::get().deconstruct() + T::RestitutionShare::get().deconstruct();
+			assert!(back < 500_000, "a stake could be saved by reporting oneself");
 		}
 	}
 

@@ -11,7 +11,7 @@ use polkadot_sdk::{
 use proofward_primitives::{traits::TrustList, Balance, Ending, Equivocation, WorkerRegistry, WorkerView};
 
 use crate::{
-	evidence, reliability, types::Worker, Config, Error, HoldReason, Pallet, ReceiptKeys, Served,
+	evidence, reliability, types::Worker, Config, Error, Event, HoldReason, Pallet, ReceiptKeys, Served,
 	SuspendedUntil, Workers,
 };
 
@@ -72,7 +72,20 @@ impl<T: Config> Equivocation<T::AccountId> for Pallet<T> {
 	}
 
 	fn punish(worker: &T::AccountId, reporter: &T::AccountId, about: H256) -> Result<Balance, DispatchError> {
-		evidence::punish::<T>(worker, reporter, about)
+		let slashed = evidence::punish::<T>(worker, reporter, about, 0)?;
+		Pallet::<T>::deposit_event(Event::Equivocated { worker: worker.clone(), job: about, slashed });
+		Ok(slashed)
+	}
+
+	fn undelivered(
+		worker: &T::AccountId,
+		client: &T::AccountId,
+		job: H256,
+		owed: Balance,
+	) -> Result<Balance, DispatchError> {
+		let slashed = evidence::punish::<T>(worker, client, job, owed)?;
+		Pallet::<T>::deposit_event(Event::Undelivered { worker: worker.clone(), job, slashed });
+		Ok(slashed)
 	}
 }
 

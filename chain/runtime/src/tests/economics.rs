@@ -185,7 +185,7 @@ fn dust_and_state_have_their_price() {
 fn docs_economics_tells_the_runtimes_constants() {
 	use crate::{config::*, fees::PerByte};
 	let page = include_str!("../../../../docs/economics.md");
-	let amounts: [(&str, Balance); 12] = [
+	let amounts: [(&str, Balance); 13] = [
 		("ExistentialDeposit", ExistentialDeposit::get()),
 		("PerByte", PerByte::get()),
 		("PER_ITEM", PER_ITEM),
@@ -198,6 +198,7 @@ fn docs_economics_tells_the_runtimes_constants() {
 		("MinBond", MinBond::get()),
 		("MaxBond", MaxBond::get()),
 		("MissShare", MissShare::get() * WorkerStake::get()),
+		("RestitutionShare", RestitutionShare::get() * (SlashShare::get() * WorkerStake::get())),
 	];
 	for (name, amount) in amounts {
 		let fraction = format!("{:012}", amount % UNIT);
@@ -207,6 +208,7 @@ fn docs_economics_tells_the_runtimes_constants() {
 	}
 	let blocks = [
 		("FreeBlocks", FreeBlocks::get()),
+		("ContestWindow", ContestWindow::get()),
 		("Suspension", Suspension::get()),
 		("ReliabilityWindow", ReliabilityWindow::get()),
 		("MaxDeadline", MaxDeadline::get()),
@@ -217,6 +219,15 @@ fn docs_economics_tells_the_runtimes_constants() {
 		let row = format!("| `{name}` | {number} |");
 		assert!(page.contains(&row), "docs/economics.md has no {row}");
 	}
+}
+
+/// Rule 5: while a result can be contested its worker's stake is there, and its record is in state.
+#[test]
+fn a_stake_stays_for_as_long_as_a_result_can_be_contested() {
+	use crate::config::{ContestWindow, Retention, Unbonding};
+	// A worker may retire in the block of the verdict, and not while it holds the claim.
+	assert!(ContestWindow::get() <= Unbonding::get());
+	assert!(ContestWindow::get() < Retention::get());
 }
 
 /// Rule 10: a fifth of a fee and the whole tip go to whoever made the block; where nobody did, all of it to the pot.

@@ -10,6 +10,10 @@ fn honest_people_lose_nothing_and_get_their_results() {
 	let ledger = Society::run(Scale::SMALL, |_| {}).expect("the chain's state holds together");
 	println!("{ledger}");
 	assert_eq!(ledger.broken(), Vec::<String>::new());
+	// Nobody harms others for less than it costs himself.
+	for (strategy, account) in ledger.strategies() {
+		assert!(account.cost() >= account.all_harm(), "{strategy:?}: {account:?}");
+	}
 	// And the hostile were there, and paid.
 	let paid =
 		|strategy: Strategy| ledger.strategies().any(|(one, account)| *one == strategy && account.cost() > 0);

@@ -160,30 +160,40 @@ fn a_lane_without_a_contract_costs_nobody() {
 }
 
 #[test]
-fn the_first_hand_back_is_free_for_a_few_blocks_and_the_second_costs_the_bond() {
+fn the_first_hand_back_costs_what_the_waiting_is_worth_and_the_second_costs_the_bond() {
 	new_test_ext().execute_with(|| {
 		let job = Order { recipients: vec![worker(0)], ..Order::default() }.claimed_by(&worker(0));
 		at(1 + FreeBlocks::get());
 		assert_ok!(release(&worker(0), job));
-		System::assert_last_event(Event::Released { job, worker: worker(0), bond_cut: 0 }.into());
-		assert_eq!((free(&worker(0)), queue(MODEL)), (ENDOWMENT, vec![job]));
+		// Three of the hundred blocks that the client was ready to wait.
+		let waiting = PRICE * 3 / 100;
+		System::assert_last_event(Event::Released { job, worker: worker(0), bond_cut: waiting }.into());
+		assert_eq!((free(&worker(0)), queue(MODEL)), (ENDOWMENT - waiting, vec![job]));
 
 		assert_ok!(claim(&worker(0), job));
 		assert_ok!(release(&worker(0), job));
 		System::assert_last_event(Event::Released { job, worker: worker(0), bond_cut: BOND }.into());
-		assert_eq!((free(&worker(0)), free(&client(0))), (ENDOWMENT - BOND, WAITING + BOND));
+		let lost = waiting + BOND;
+		assert_eq!((free(&worker(0)), free(&client(0))), (ENDOWMENT - lost, WAITING + lost));
 		invariants::hold();
 	});
 }
 
 #[test]
 fn a_hand_back_costs_in_proportion_to_the_time_held() {
-	for (held, cost) in [(0, 0), (3, 0), (4, 20), (10, 50), (19, 95), (20, 100)] {
+	// A dear job's waiting is worth more than the bond's part, a cheap one's less; the bond is the most in any case.
+	let dear = [(0, 0), (1, 10), (3, 30), (4, 40), (10, 100), (19, 100), (20, 100)];
+	let cheap = [(0, 0), (1, 4), (3, 12), (4, 20), (10, 50), (19, 95), (20, 100)];
+	let table = dear.map(|row| (PRICE, row)).into_iter().chain(cheap.map(|row| (MinPrice::get(), row)));
+	for (price, (held, cost)) in table {
 		new_test_ext().execute_with(|| {
-			let job = Order::default().claimed_by(&worker(0));
+			amend_model(|model| model.price = MinPrice::get());
+			let job = Order { price, ..Order::default() }.claimed_by(&worker(0));
+			let waiting = free(&client(0));
 			at(1 + held);
 			assert_ok!(release(&worker(0), job));
-			assert_eq!((free(&worker(0)), free(&client(0))), (ENDOWMENT - cost, WAITING + cost));
+			let told = format!("{price} after {held} blocks");
+			assert_eq!((free(&worker(0)), free(&client(0))), (ENDOWMENT - cost, waiting + cost), "{told}");
 			invariants::hold();
 		});
 	}
@@ -478,7 +488,7 @@ fn a_verdicts_weight_is_declared_at_its_most_and_charged_as_used() {
 /// Rule 4: a proof on which the contract fails costs what holding the job costs, for the contract judges others.
 #[test]
 fn a_proof_that_makes_the_contract_fail_is_no_free_way_to_hold_a_job_up() {
-	let table: [(u32, Balance); 4] = [(0, 0), (3, 0), (10, BOND / 2), (CLAIM_BLOCKS, BOND)];
+	let table: [(u32, Balance); 4] = [(0, 0), (3, PRICE * 3 / 100), (10, BOND), (CLAIM_BLOCKS, BOND)];
 	for (held, cost) in table {
 		new_test_ext().execute_with(|| {
 			let job = Order::default().claimed_by(&worker(0));

@@ -21,8 +21,8 @@ use polkadot_sdk::{
 	},
 };
 use proofward_primitives::{
-	ids, messages::Receipt, Balance, Decision, Ending, Lane, Level, ModelRegistry, ModelView, ProofVerifier,
-	RejectReason, Setup, Statement, Verdict, VerifierContract, WorkerRegistry, WorkerView,
+	ids, messages::Receipt, Balance, Decision, Ending, Equivocation, Lane, Level, ModelRegistry, ModelView,
+	ProofVerifier, RejectReason, Setup, Statement, Verdict, VerifierContract, WorkerRegistry, WorkerView,
 };
 
 use crate::{self as pallet_jobs, Call, Jobs as Records};
@@ -81,6 +81,7 @@ parameter_types! {
 	pub const Retention: u32 = 500;
 	pub const MinPrice: Balance = 400;
 	pub const FreeBlocks: u32 = 3;
+	pub const ContestWindow: u32 = 200;
 }
 
 /// Two thousand, and a millionth of the verdict's time.
@@ -97,6 +98,7 @@ impl pallet_jobs::Config for Test {
 	type BlockNumberProvider = System;
 	type Models = Models;
 	type Workers = Workers;
+	type Evidence = Workers;
 	type Verifier = Verifier;
 	type MaxDeadline = MaxDeadline;
 	type DepositBase = DepositBase;
@@ -105,6 +107,7 @@ impl pallet_jobs::Config for Test {
 	type Retention = Retention;
 	type MinPrice = MinPrice;
 	type FreeBlocks = FreeBlocks;
+	type ContestWindow = ContestWindow;
 	type EndingReserve = EndingReserve;
 	type WeightInfo = ();
 }
@@ -120,6 +123,8 @@ pub struct Entry {
 	pub suspended: bool,
 	/// Its least price for every model; `None`: it serves none.
 	pub least: Option<Balance>,
+	/// What it was punished for, and what its client was owed.
+	pub undelivered: Vec<(H256, Balance)>,
 	/// How its claims ended, and how often it declined.
 	pub endings: [u32; 5],
 }
@@ -168,6 +173,30 @@ impl WorkerRegistry<AccountId> for Workers {
 	}
 }
 
+/// What the workers pallet takes.
+pub const SLASHED: Balance = 5_000;
+
+impl Equivocation<AccountId> for Workers {
+	fn holder(_: &[u8; 32]) -> Option<AccountId> {
+		unreachable!("the jobs pallet knows the worker")
+	}
+	fn punish(_: &AccountId, _: &AccountId, _: H256) -> Result<Balance, DispatchError> {
+		unreachable!("jobs show no two statements")
+	}
+	fn undelivered(
+		worker: &AccountId,
+		_: &AccountId,
+		job: H256,
+		owed: Balance,
+	) -> Result<Balance, DispatchError> {
+		Registered::try_mutate(worker, |entry| {
+			let entry = entry.as_mut().ok_or(DispatchError::Other("NoEvidence"))?;
+			entry.undelivered.push((job, owed));
+			Ok(SLASHED)
+		})
+	}
+}
+
 /// Changes what the workers pallet would know.
 pub fn amend(worker: &AccountId, change: impl FnOnce(&mut Entry)) {
 	Registered::mutate(worker, |entry| change(entry.as_mut().expect("registered")));
@@ -212,6 +241,14 @@ pub fn amend_model(change: impl FnOnce(&mut ModelView<AccountId>)) {
 	MODELS.with_borrow_mut(|models| change(&mut models[0].1));
 }
 
+/// One more model, on [`MODEL`]'s terms.
+pub fn publish(id: H256, lane: Lane) {
+	MODELS.with_borrow_mut(|models| {
+		let view = ModelView { lane, ..models[0].1.clone() };
+		models.push((id, view));
+	});
+}
+
 /// What a verdict costs, and the most that it could.
 pub const VERDICT_WEIGHT: Weight = Weight::from_parts(70_000_000, 7_000);
 pub const MAX_VERDICT_WEIGHT: Weight = Weight::from_parts(900_000_000, 90_000);
@@ -235,7 +272,9 @@ impl ProofVerifier for Verifier {
 		limit: Weight,
 	) -> Verdict {
 		assert_eq!((*contract, limit), (CONTRACT, VERDICT_LIMIT));
-		assert!([MODEL, OTHER_MODEL].iter().any(|model| model.as_bytes() == key), "the model's own key");
+		let known =
+			|key: &[u8]| MODELS.with_borrow(|models| models.iter().any(|(id, _)| id.as_bytes() == key));
+		assert!(known(key), "the model's own key");
 		ASKED.set(ASKED.get() + 1);
 		unhashed::put(TRACE, &1u8);
 		HOSTILE.with_borrow(|hook| hook.as_ref().map(|hook| hook()));
@@ -349,6 +388,7 @@ pub fn new_test_ext() -> TestExternalities {
 				open_claims: 0,
 				suspended: false,
 				least: Some(0),
+				undelivered: vec![],
 				endings: [0; 5],
 			};
 			Registered::insert(account, entry);

@@ -228,6 +228,7 @@ impl Ledger {
 			}
 			Event::Declined { .. } => {}
 			Event::Forgotten { job } => assert!(self.ended.contains_key(&job), "an open job was forgotten"),
+			Event::Contested { .. } => unreachable!("nobody contests here"),
 			Event::__Ignore(..) => unreachable!(),
 		}
 	}

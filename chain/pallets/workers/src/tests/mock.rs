@@ -62,6 +62,7 @@ parameter_types! {
 	pub static Room: u32 = 2;
 	pub const SlashShare: Permill = Permill::from_percent(50);
 	pub const ReporterShare: Permill = Permill::from_percent(10);
+	pub const RestitutionShare: Permill = Permill::from_percent(25);
 	pub const MissShare: Permill = Permill::from_percent(2);
 	pub const Pot: AccountId32 = POT;
 }
@@ -152,6 +153,7 @@ impl pallet_workers::Config for Test {
 	type Unbonding = ConstU32<UNBONDING>;
 	type SlashShare = SlashShare;
 	type ReporterShare = ReporterShare;
+	type RestitutionShare = RestitutionShare;
 	type ReliabilityWindow = ConstU32<100>;
 	type Suspension = ConstU32<50>;
 	type MissShare = MissShare;

@@ -319,3 +319,29 @@ fn two_results_of_one_job_under_one_key_cost_half_the_stake() {
 		assert_ok!(Workers::do_try_state());
 	});
 }
+
+/// Rule 5: an output that does not open costs what two results cost, and its client has its price back, within bounds.
+#[test]
+fn what_goes_back_of_a_stake_is_less_than_half() {
+	use proofward_primitives::Equivocation;
+	let slashed = USUAL_STAKE / 2;
+	// A tenth as for any evidence; of the price as much as a quarter.
+	for (owed, back) in [(0, 5), (7, 12), (12, 17), (13, 17), (u128::MAX, 17)] {
+		chain().execute_with(|| {
+			assert_ok!(register(ALICE, Arguments::alice()));
+			let job = H256::repeat_byte(7);
+			assert_eq!(<Workers as Equivocation<_>>::undelivered(&ALICE, &BOB, job, owed), Ok(slashed));
+			assert_eq!(held(&ALICE), USUAL_STAKE - slashed);
+			assert_eq!(Balances::free_balance(BOB), 1_000 + back);
+			assert_eq!(Balances::free_balance(POT), 1 + slashed - back);
+			assert!(2 * back < slashed);
+			System::assert_last_event(Event::Undelivered { worker: ALICE, job, slashed }.into());
+			assert_eq!(Workers::active(&ALICE), None, "it works no more");
+			assert_noop!(
+				<Workers as Equivocation<_>>::undelivered(&ALICE, &BOB, job, owed),
+				Error::<Test>::AlreadyPunished
+			);
+			assert_ok!(Workers::do_try_state());
+		});
+	}
+}
