@@ -21,3 +21,11 @@ class EngineMissing(ProofwardError):
     """A package of the engine is not installed."""
 
     code = "missing-extra"
+
+    @classmethod
+    def of(cls, package: str) -> EngineMissing:
+        """What to tell who lacks one."""
+        return cls(
+            f"this needs the package {package}: `make federation` installs it, with all of its lock, into "
+            "build/federation (`build/federation/bin/python -m proofward.cli …`)"
+        )

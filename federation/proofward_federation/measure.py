@@ -7,6 +7,7 @@ machine and proves nothing. A hardware TEE measures the whole image instead.
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ import proofward_enclave
 import proofward_federation
 from proofward.protocol import bounds, measurement
 from proofward_enclave.measure import CLOSURE, OURS, digest, prover, sources, third_party
+from proofward_federation.errors import EngineMissing
 
 ENGINE: Final = ("opendp", "rfc8785")
 """Third-party distributions that the aggregator imports beside the worker's."""
@@ -22,7 +24,12 @@ ENGINE: Final = ("opendp", "rfc8785")
 
 @cache
 def code_digest() -> bytes:
-    """48 bytes. Raises EnclaveError(not-measurable) when a distribution is not installed."""
+    """48 bytes. Raises EngineMissing or EnclaveError(not-measurable): a distribution is not installed."""
+    for name in ENGINE:
+        try:
+            distribution(name)
+        except PackageNotFoundError:
+            raise EngineMissing.of(name) from None
     parts = [
         *sources(Path(proofward.protocol.__path__[0]).parent, (*OURS, "files.py")),
         *sources(Path(proofward_enclave.__path__[0]), ("**/*.py",)),

@@ -10,9 +10,7 @@ def discrete_gaussian(count: int, deviation: int) -> list[int]:
     try:
         import opendp.prelude as dp
     except ImportError:
-        raise EngineMissing(
-            "this needs the package opendp: `make federation` installs it, with all of its lock"
-        ) from None
+        raise EngineMissing.of("opendp") from None
     dp.enable_features("contrib")
     space = dp.vector_domain(dp.atom_domain(T=int)), dp.l2_distance(T=float)
     measure = dp.m.make_gaussian(*space, scale=float(deviation))

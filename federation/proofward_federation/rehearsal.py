@@ -27,7 +27,7 @@ from proofward.protocol.enclave import HEADER_LENGTH, Request, content_length, p
 from proofward.protocol.federation import study_id
 from proofward.tables.reader import read_table
 from proofward_federation.consents import Register
-from proofward_federation.errors import FederationError
+from proofward_federation.errors import EngineMissing, FederationError
 from proofward_federation.policy import SitePolicy
 from proofward_federation.site import Records, RoundView, Site
 from proofward_federation.study import Study
@@ -74,7 +74,10 @@ def rehearse(
     study: Study, sites: Sequence[Site], tell: Callable[[str], None] = lambda _line: None
 ) -> Rehearsed:
     """Run a study's rounds. Raises FederationError when a round has too few sites, EnclaveError."""
-    from proofward_federation.engine import learn
+    try:
+        from proofward_federation.engine import learn
+    except ImportError as error:
+        raise EngineMissing.of((error.name or "flwr").partition(".")[0]) from None
 
     if len({site.account for site in sites}) != len(sites):
         raise FederationError("two sites have one name: a site is counted once", code="site-twice")

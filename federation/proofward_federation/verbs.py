@@ -177,7 +177,9 @@ def rehearse(
 ) -> None:
     """Run a whole study on this machine, without chain or network; its rounds, sums and proofs are real.
 
-    Example: build/federation/bin/python -m proofward.cli federation rehearse study.json sites/* --out run
+    It needs OpenDP (`make federation`: then as `build/federation/bin/python -m proofward.cli`).
+
+    Example: proofward federation rehearse study.json sites/* --out run
     """
     import json
 
@@ -220,7 +222,9 @@ def audit(
 def measurement(as_json: JsonOption = False) -> None:
     """Print the measurement that a simulated aggregator of the software installed here has in its quotes.
 
-    Example: build/federation/bin/python -m proofward.cli federation measurement
+    It needs OpenDP (`make federation`: then as `build/federation/bin/python -m proofward.cli`).
+
+    Example: proofward federation measurement
     """
     from proofward_federation.measure import simulated_measurement
 

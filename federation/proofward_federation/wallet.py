@@ -183,7 +183,5 @@ def _openvc() -> tuple[Any, Any]:
         from openvc import keys
         from openvc.proof.sd_jwt import SdJwtVcProofSuite
     except ImportError:
-        raise EngineMissing(
-            "this needs the package openvc-core: `make federation` installs it, with all of its lock"
-        ) from None
+        raise EngineMissing.of("openvc-core") from None
     return SdJwtVcProofSuite(), keys

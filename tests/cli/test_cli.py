@@ -70,7 +70,10 @@ def test_the_verbs() -> None:
         session allow,session open,session run,session list,session show,session audit,session force
         session close,session settle
         audit export,audit verify
-        job submit,job list,job show,job watch,job cancel,job open"""
+        federation policy,federation admit,federation budget,federation rehearse,federation audit
+        federation watch,federation measurement
+        consent grant,consent accept,consent note,consent revoke,consent take-back,consent strike,consent show
+        job submit,job list,job show,job watch,job cancel,job open,job contest"""
     names = {
         name.strip()
         for line in wanted.splitlines()
