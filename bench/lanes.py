@@ -65,6 +65,8 @@ def compiled(model: Model, folder: Path, batch: int = 1, lane: LaneName = "groth
         lane=lane,
         batch=batch,
         evaluation=Evaluation(split.test_x, split.test_y),
+        accuracy_bound=model.loss,
+        max_shift=model.shift,
     )
 
 

@@ -67,6 +67,7 @@ class _Search:
     choice: FloatArray | None
     bounds: Bounds
     flip_rate: float
+    steep_rate: float
     trials: int = 0
     steep: bool = False
     seen: dict[tuple[int, Plan], Quantised | None] = field(default_factory=dict)
@@ -196,8 +197,9 @@ def search(
     # Without records to choose by nothing tells how a cheap plan does on others: the safest that there is.
     for share in TIGHTER if choice is not None else TIGHTER[::-1]:
         tight = Bounds(disagreement=share * chosen.disagreement, shift=share * chosen.shift)
-        rate = share * min(FLIP_SHARE * accepted.disagreement, _expected(accepted.disagreement, reported))
-        state = _Search(traced, traced.network, calibration, choice, tight, rate)
+        steep = share * FLIP_SHARE * accepted.disagreement
+        rate = min(steep, share * _expected(accepted.disagreement, reported))
+        state = _Search(traced, traced.network, calibration, choice, tight, rate, steep)
         try:
             path = _uniform(state, progress)
         except AccuracyError:
@@ -251,15 +253,15 @@ def _uniform(state: _Search, progress: Progress) -> list[Quantised]:
     )
     if best is None and not state.steep:
         # So steep a model has few records next to its edges: what calibration shows must do.
-        state.steep = True
+        state.steep, state.flip_rate = True, state.steep_rate
         state.seen.clear()
         return _uniform(state, progress)
     if best is None:
         raise AccuracyError(
             f"no quantisation up to {MAX_INPUT_BITS} input bits and {MAX_LAYER_BITS} bits a layer keeps "
             f"disagreement within {state.bounds.disagreement:g} and shift within {state.bounds.shift:g} "
-            "on the calibration data; give larger bounds (--max-disagreement, --max-shift) if that is "
-            "acceptable"
+            "on the calibration data; give larger bounds (--accuracy-bound, --max-disagreement, --max-shift) "
+            "if that is acceptable"
         )
     features, wires = (
         int(np.prod(state.network.input_shape)),
