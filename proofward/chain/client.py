@@ -190,12 +190,7 @@ class SubstrateClient:
     def _load_runtime(self) -> Runtime:
         with self._lock:
             told = self._feed and self._feed.latest
-            if (
-                told
-                and self._runtime
-                and self._feed
-                and self._feed.spec_version == self._runtime.spec_version
-            ):
+            if self._runtime and self._feed and self._feed.spec_version == self._runtime.spec_version:
                 return self._runtime
             head = _hex(told.hash) if told else self.rpc("chain_getFinalizedHead")
             version = self.rpc("state_getRuntimeVersion", head)

@@ -91,6 +91,7 @@ class HeadFeed:
                 self._follow()
             except _LOST:
                 self._best = self._version = None
+                self._hashes.clear()  # another chain may answer next
                 self._tell(None)
                 if not self._closed:
                     time.sleep(_RETRY)

@@ -106,6 +106,7 @@ class Outbox:
         self._ours: set[int] = set()  # signed here and not refused: sent, or just being sent
         self._sent: set[int] = set()  # those that the node took
         self._awaited: Counter[int] = Counter()  # those that somebody waits for, and sends again
+        self._counting = threading.Lock()
         try:
             self._db = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None, timeout=_LOCK_SECONDS
@@ -149,21 +150,28 @@ class Outbox:
         again).
         """
         account = bytes(signer.public_key)
-        with self._client.signing(account):  # until it is sent: nodes want the nonces in their order
-            entry = self._prepared(key, call, signer, account)
-            self._awaited[entry.id] += 1
-            try:
+        with contextlib.ExitStack() as waiting:
+            with self._client.signing(account):  # until it is sent: nodes want the nonces in their order
+                entry = self._prepared(key, call, signer, account)
+                waiting.enter_context(self._waiting_for(entry))
                 if entry.state is State.SIGNED and entry.id not in self._sent:
                     self._handed_over(entry)
-            except BaseException:
-                self._awaited[entry.id] -= 1
-                raise
-        try:
             if entry.state is State.DONE:
                 return self._receipt(entry).raise_for_error()
             return self._await(entry, timeout).raise_for_error()
+
+    @contextlib.contextmanager
+    def _waiting_for(self, entry: Entry) -> Iterator[None]:
+        """Known as one that somebody waits for; nothing is kept of it afterwards."""
+        with self._counting:
+            self._awaited[entry.id] += 1
+        try:
+            yield
         finally:
-            self._awaited[entry.id] -= 1
+            with self._counting:
+                self._awaited[entry.id] -= 1
+                if not self._awaited[entry.id]:
+                    del self._awaited[entry.id]
 
     def prepare(self, key: str, call: Call, signer: Signer) -> Entry:
         """The key's live entry, or a new one: signed and on the disk, not yet sent.
