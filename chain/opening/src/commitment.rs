@@ -1,5 +1,5 @@
 //! The Groth16 lane's commitment (`prover/IR.md`): values packed into field elements, a salt, Poseidon; for batches a
-//! tree of arity 16 over the records' commitments.
+//! tree of arity 16 over the records' commitments, or one hash over all records where the manifest says `flat`.
 
 use alloc::{vec, vec::Vec};
 
@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
 	poseidon::{Poseidon, MAX_ARITY},
+	shape::{Bounds, Form},
 	Shape,
 };
 
@@ -19,6 +20,10 @@ const SALT: &[u8] = b"proofward/salt/v2";
 const PART: &[u8] = b"proofward/commit/v2/part";
 const RECORD: &[u8] = b"proofward/commit/v2/record";
 const NODE: &[u8] = b"proofward/commit/v2/node";
+/// All records at once; behind it their number and how many values each has, so that no shape is taken for another.
+const FLAT: &[u8] = b"proofward/flat/v1";
+/// What stands for a record's number where one salt serves all.
+const ALL: u32 = u32::MAX;
 
 /// The 32 bytes (big-endian) of the commitment to all records; `None` when a value is outside of its bounds, or there
 /// are not as many as the shape has.
@@ -27,20 +32,36 @@ pub fn commit(shape: &Shape, values: &[i64], salt: &[u8; 32]) -> Option<[u8; 32]
 		return None;
 	}
 	let mut hasher = Hasher { poseidon: Poseidon::default() };
+	let root = match shape.form() {
+		Form::Tree => tree(&mut hasher, shape, values, salt)?,
+		Form::Flat => {
+			let count = shape.bounds().len() as u32;
+			let domain = [FLAT, &shape.batch().to_be_bytes(), &count.to_be_bytes()].concat();
+			let all = shape.bounds().iter().cycle();
+			hasher.salted(&domain, pack(all, values)?, record_salt(salt, ALL))
+		}
+	};
+	root.into_bigint().to_bytes_be().try_into().ok()
+}
+
+fn tree(hasher: &mut Hasher, shape: &Shape, values: &[i64], salt: &[u8; 32]) -> Option<Fr> {
 	let records = values.chunks(shape.bounds().len()).enumerate();
 	let mut level = records
-		.map(|(index, record)| Some(hasher.record(pack(shape, record)?, record_salt(salt, index as u32))))
+		.map(|(index, record)| {
+			let elements = pack(shape.bounds().iter(), record)?;
+			Some(hasher.salted(RECORD, elements, record_salt(salt, index as u32)))
+		})
 		.collect::<Option<Vec<Fr>>>()?;
 	while level.len() > 1 {
 		level = level.chunks(MAX_ARITY).map(|group| hasher.node(group)).collect();
 	}
-	level.first()?.into_bigint().to_bytes_be().try_into().ok()
+	level.first().copied()
 }
 
-/// One record's values in as few elements as hold them, each value in one element.
-fn pack(shape: &Shape, record: &[i64]) -> Option<Vec<Fr>> {
+/// Values in as few elements as hold them, each value in one element.
+fn pack<'a>(bounds: impl Iterator<Item = &'a Bounds>, values: &[i64]) -> Option<Vec<Fr>> {
 	let (mut elements, mut limbs, mut shift) = (vec![], [0u64; 5], 0u32);
-	for (&value, bounds) in record.iter().zip(shape.bounds()) {
+	for (&value, bounds) in values.iter().zip(bounds) {
 		if !bounds.contains(value) {
 			return None;
 		}
@@ -78,7 +99,7 @@ struct Hasher {
 }
 
 impl Hasher {
-	fn record(&mut self, mut elements: Vec<Fr>, salt: Fr) -> Fr {
+	fn salted(&mut self, domain: &[u8], mut elements: Vec<Fr>, salt: Fr) -> Fr {
 		elements.push(salt);
 		let mut rest = elements.as_slice();
 		let mut first: Vec<Fr> = vec![];
@@ -90,7 +111,7 @@ impl Hasher {
 			rest = left;
 		}
 		first.extend(rest);
-		self.poseidon.hash(RECORD, &first)
+		self.poseidon.hash(domain, &first)
 	}
 
 	fn node(&mut self, group: &[Fr]) -> Fr {

@@ -32,11 +32,23 @@ impl Bounds {
 	}
 }
 
-/// Records of a job, and the bounds of each output of one record.
+/// How records are committed to together (`prover/IR.md`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+	/// Each for itself, and a tree over them: one record can be opened without the others.
+	#[default]
+	Tree,
+	/// All in one.
+	Flat,
+}
+
+/// Records of a job, the bounds of each output of one record, and how they are committed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
 	batch: u32,
 	bounds: Vec<Bounds>,
+	form: Form,
 }
 
 /// The parts of `manifest.json` that say it. Everything else is skipped.
@@ -49,27 +61,40 @@ struct Manifest {
 #[derive(Deserialize)]
 struct LaneParams {
 	output_bounds: Vec<(i64, i64)>,
+	#[serde(default)]
+	commitment: Form,
 }
 
 impl Shape {
-	/// `None` for what no circuit has.
+	/// Of the form `Tree`; `None` for what no circuit has.
 	pub fn new(batch: u32, bounds: Vec<Bounds>) -> Option<Self> {
 		let possible = (1..=MAX_BATCH).contains(&batch)
 			&& (1..=MAX_OUTPUTS).contains(&bounds.len())
 			&& bounds.iter().all(|one| one.lo <= one.hi && one.bits() <= MAX_BITS);
-		possible.then_some(Self { batch, bounds })
+		possible.then_some(Self { batch, bounds, form: Form::Tree })
+	}
+
+	/// The same, committed to in another form.
+	pub fn with(self, form: Form) -> Self {
+		Self { form, ..self }
 	}
 
 	/// From a Groth16 manifest's bytes; `None` when they are none.
 	pub fn of_manifest(json: &[u8]) -> Option<Self> {
 		let manifest: Manifest = serde_json::from_slice(json).ok()?;
-		let bounds = manifest.lane_params.output_bounds.into_iter().map(|(lo, hi)| Bounds { lo, hi });
-		Self::new(manifest.batch, bounds.collect())
+		let params = manifest.lane_params;
+		let bounds = params.output_bounds.into_iter().map(|(lo, hi)| Bounds { lo, hi });
+		Some(Self::new(manifest.batch, bounds.collect())?.with(params.commitment))
 	}
 
 	/// Records, padding included.
 	pub fn batch(&self) -> u32 {
 		self.batch
+	}
+
+	/// How the records are committed to.
+	pub fn form(&self) -> Form {
+		self.form
 	}
 
 	/// Of each output of a record.

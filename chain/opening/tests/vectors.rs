@@ -1,7 +1,8 @@
 //! The known answers of the prover and of the protocol, and what may not happen whatever the bytes.
 
 use proofward_opening::{
-	commitment::commit, judge, output::Output, reply, shape::Bounds, Context, Fault, ReplyKey, Shape,
+	commitment::commit, judge, output::Output, reply, shape::Bounds, shape::Form, Context, Fault, ReplyKey,
+	Shape,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -10,6 +11,8 @@ use serde::Deserialize;
 struct Case {
 	name: String,
 	batch: u32,
+	#[serde(default)]
+	form: Form,
 	input_bounds: Vec<(String, String)>,
 	output_bounds: Vec<(String, String)>,
 	input_salt: String,
@@ -46,8 +49,24 @@ fn commitments_are_the_provers() {
 		];
 		for (bounds, values, salt, expected) in ends {
 			let values: Vec<i64> = values.iter().map(|text| number(text)).collect();
-			let found = commit(&shape(case.batch, bounds), &values, &bytes(salt));
+			let found = commit(&shape(case.batch, bounds).with(case.form), &values, &bytes(salt));
 			assert_eq!(found, Some(bytes(expected)), "{}", case.name);
+		}
+	}
+}
+
+/// A batch's commitment in one form is none in the other, and one shape's is no other shape's of the same values.
+#[test]
+fn forms_and_shapes_never_meet() {
+	let byte = Bounds { lo: 0, hi: 255 };
+	let (values, salt) = ([1i64; 12], [7; 32]);
+	let mut seen = std::collections::BTreeSet::new();
+	for form in [Form::Tree, Form::Flat] {
+		for batch in [1, 2, 3, 4, 6, 12] {
+			let shape = Shape::new(batch, vec![byte; 12 / batch as usize]).expect("a shape").with(form);
+			assert!(seen.insert(commit(&shape, &values, &salt).expect("within bounds")));
+			assert_eq!(commit(&shape, &[256; 12], &salt), None);
+			assert_eq!(commit(&shape, &values[1..], &salt), None);
 		}
 	}
 }
@@ -218,6 +237,8 @@ fn faults_of_a_manifest() {
 	let expected = Shape::new(2, vec![Bounds { lo: -8, hi: 7 }, Bounds { lo: 0, hi: 1 }]);
 	assert!(expected.is_some());
 	assert_eq!(Shape::of_manifest(good), expected);
+	let flat = br#"{"batch":2,"lane_params":{"commitment":"flat","output_bounds":[[-8,7],[0,1]]}}"#;
+	assert_eq!(Shape::of_manifest(flat), expected.map(|shape| shape.with(Form::Flat)));
 	// What is skipped may be as deep as it likes: skipping does not recurse.
 	let deep = format!(
 		r#"{{"batch":1,"lane_params":{{"output_bounds":[[0,1]]}},"x":{}{}}}"#,
@@ -225,7 +246,9 @@ fn faults_of_a_manifest() {
 		"]".repeat(30_000)
 	);
 	assert!(Shape::of_manifest(deep.as_bytes()).is_some());
-	let table: [(&str, &[u8]); 11] = [
+	let table: [(&str, &[u8]); 13] = [
+		("another commitment", br#"{"batch":1,"lane_params":{"commitment":"wide","output_bounds":[[0,1]]}}"#),
+		("no commitment's name", br#"{"batch":1,"lane_params":{"commitment":null,"output_bounds":[[0,1]]}}"#),
 		("no JSON", b"{"),
 		("no batch", br#"{"lane_params":{"output_bounds":[[0,1]]}}"#),
 		("two batches", br#"{"batch":1,"batch":2,"lane_params":{"output_bounds":[[0,1]]}}"#),
@@ -279,11 +302,13 @@ proptest! {
 	fn an_honest_delivery_always_opens(
 		batch in 1u32..=4,
 		bounds in prop::collection::vec(bounds(), 1..80),
+		flat in any::<bool>(),
 		seed in any::<[u64; 8]>(),
 		at in any::<prop::sample::Index>(),
 	) {
 		use codec::Encode;
-		let shape = Shape::new(batch, bounds.clone()).expect("a shape");
+		let form = if flat { Form::Flat } else { Form::Tree };
+		let shape = Shape::new(batch, bounds.clone()).expect("a shape").with(form);
 		let draw = |n: usize, one: &Bounds| {
 			let width = one.hi.abs_diff(one.lo);
 			let drawn = seed[n % 8].wrapping_mul(0x9e37_79b9_7f4a_7c15 ^ n as u64);
