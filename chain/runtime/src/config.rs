@@ -373,6 +373,30 @@ impl pallet_sessions::Config for Runtime {
 }
 
 parameter_types! {
+	/// A year of blocks: how far ahead a study may end, and after how long a site's budget is whole again.
+	pub const Year: u32 = 365 * DAY;
+	/// For a site's entry.
+	pub const SiteDeposit: Balance = PER_ITEM + 256 * PER_BYTE;
+	/// For a study's entry with as many sites as it may have.
+	pub const StudyDeposit: Balance = PER_ITEM + 2_048 * PER_BYTE;
+	/// For a round's, likewise.
+	pub const RoundDeposit: Balance = PER_ITEM + 2_048 * PER_BYTE;
+}
+
+impl pallet_federation::Config for Runtime {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type BlockNumberProvider = System;
+	type Workers = Workers;
+	type MaxLength = Year;
+	type Year = Year;
+	type SiteDeposit = SiteDeposit;
+	type StudyDeposit = StudyDeposit;
+	type RoundDeposit = RoundDeposit;
+	type WeightInfo = pallet_federation::weights::Estimated<Runtime>;
+}
+
+parameter_types! {
 	/// A week to vote.
 	pub const MotionDuration: BlockNumber = 7 * DAY;
 	pub MaxProposalWeight: Weight = Perbill::from_percent(50) * RuntimeBlockWeights::get().max_block;

@@ -53,16 +53,21 @@ pub enum ProxyType {
 	#[default]
 	#[codec(index = 0)]
 	Any,
-	/// A worker's daily work and nothing that moves its stake: claim, complete, release, decline and renew.
+	/// A worker's daily work and nothing that moves its stake: claim, complete, release, decline and renew; the pages of
+	/// sessions; the rounds of studies that it aggregates.
 	#[codec(index = 1)]
 	Work,
 	/// A publisher's: publish, set the price, retire.
 	#[codec(index = 2)]
 	Publish,
+	/// A hospital's in studies that it joined: its consents and commitments, and to leave. Never what it lets them do.
+	#[codec(index = 3)]
+	Site,
 }
 
 impl InstanceFilter<RuntimeCall> for ProxyType {
 	fn filter(&self, call: &RuntimeCall) -> bool {
+		use pallet_federation::Call as Federation;
 		use pallet_jobs::Call as Jobs;
 		use pallet_models::Call as Models;
 		use pallet_sessions::Call as Sessions;
@@ -83,12 +88,20 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 						| Sessions::settle { .. }
 						| Sessions::waive { .. }
 						| Sessions::close { .. }
+				) | RuntimeCall::Federation(
+					Federation::open { .. } | Federation::publish { .. } | Federation::fail { .. }
 				)
 			),
 			Self::Publish => matches!(
 				call,
 				RuntimeCall::Models(
 					Models::publish { .. } | Models::set_price { .. } | Models::retire { .. }
+				)
+			),
+			Self::Site => matches!(
+				call,
+				RuntimeCall::Federation(
+					Federation::set_consents { .. } | Federation::commit { .. } | Federation::withdraw { .. }
 				)
 			),
 		}
@@ -99,7 +112,8 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 	}
 }
 
-/// Calls that governance cannot pause: those that end what was begun, and give people their money back.
+/// Calls that governance cannot pause: those that end what was begun, give people their money back, or take a consent
+/// back.
 pub struct NeverPaused;
 
 impl Contains<pallet_tx_pause::RuntimeCallNameOf<Runtime>> for NeverPaused {
@@ -110,6 +124,7 @@ impl Contains<pallet_tx_pause::RuntimeCallNameOf<Runtime>> for NeverPaused {
 			&[b"complete", b"release", b"lapse", b"expire", b"cancel", b"decline", b"forget"];
 		named(b"Jobs", endings)
 			|| named(b"InferenceSessions", &[b"draw", b"prove", b"finish", b"waive", b"settle", b"close"])
+			|| named(b"Federation", &[b"set_consents", b"withdraw", b"leave", b"publish", b"fail", b"close"])
 			|| named(b"Workers", &[b"retire", b"withdraw"])
 			|| named(b"Models", &[b"remove"])
 			|| call.0 == b"Sudo"

@@ -108,7 +108,7 @@ pub const VERSION: RuntimeVersion = RuntimeVersion {
 	spec_name: Cow::Borrowed("proofward"),
 	impl_name: Cow::Borrowed("proofward"),
 	authoring_version: 1,
-	spec_version: 4,
+	spec_version: 5,
 	impl_version: 1,
 	apis: apis::RUNTIME_API_VERSIONS,
 	transaction_version: 2,
@@ -182,4 +182,6 @@ mod runtime {
 	pub type Offences = pallet_offences;
 	#[runtime::pallet_index(30)]
 	pub type InferenceSessions = pallet_sessions;
+	#[runtime::pallet_index(35)]
+	pub type Federation = pallet_federation;
 }

@@ -21,9 +21,9 @@ use polkadot_sdk::{
 	*,
 };
 use proofward_runtime::{
-	config::UNIT, fees::Pot, genesis, AccountId, AllPalletsWithSystem, Attestation, Balance, Balances, Jobs,
-	Models, Runtime, RuntimeCall, RuntimeEvent, RuntimeGenesisConfig, RuntimeOrigin, System, Timestamp,
-	TransactionPayment, TxExtension, Workers,
+	config::UNIT, fees::Pot, genesis, AccountId, AllPalletsWithSystem, Attestation, Balance, Balances,
+	Federation, InferenceSessions, Jobs, Models, Runtime, RuntimeCall, RuntimeEvent, RuntimeGenesisConfig,
+	RuntimeOrigin, System, Timestamp, TransactionPayment, TxExtension, Workers,
 };
 
 /// Milliseconds since the Unix epoch of block 0, and from block to block: one of development's slots.
@@ -131,13 +131,15 @@ pub fn events(from: usize) -> Vec<RuntimeEvent> {
 	System::read_events_no_consensus().skip(from).map(|record| record.event).collect()
 }
 
-/// Every invariant of our four pallets over the whole state, and the sum of all balances.
+/// Every invariant of our pallets over the whole state, and the sum of all balances.
 pub fn check(issuance: Balance) -> Result<(), String> {
 	let checks = [
 		("attestation", Attestation::do_try_state()),
 		("workers", Workers::do_try_state()),
 		("models", Models::do_try_state()),
 		("jobs", Jobs::do_try_state()),
+		("sessions", InferenceSessions::do_try_state()),
+		("federation", Federation::do_try_state()),
 	];
 	for (pallet, result) in checks {
 		result.map_err(|error| format!("{pallet}: {error:?}"))?;

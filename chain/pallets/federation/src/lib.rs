@@ -1,11 +1,12 @@
 //! Federated studies: hospitals learn one model together, and the chain holds each to its word.
 //!
 //! ```text
-//! create -> join (each site's consent) -> open (noise committed) -> commit (each site) -> publish: the exact sum
-//!              withdraw                     |  the study pays rho     |  the site pays      fail: no sum, rho is gone
-//!                                           +-------- next round <----+----------------------------+
+//! create -> invite -> join (each site's word) -> open (noise committed) -> commit (each site) -> publish: the exact sum
+//!                        withdraw                 |  the study pays rho     |  the site pays      fail: no sum, rho is gone
+//!                                                 +-------- next round <----+----------------------------+
 //! ```
 //!
+//! - Who is in a study both its researcher and the site say: strangers fill no study, and nobody is in one unasked.
 //! - A study's budget and every site's are in nano-rho of zCDP, computed from clip and variance; a round that one of
 //!   them does not pay for is refused.
 //! - A sum is the sum of exactly the commitments that it names, and of noise that was committed to before them. Up to
@@ -124,6 +125,8 @@ pub mod pallet {
 		ConsentsSet { site: T::AccountId, root: H256, live: u32 },
 		/// A study was announced; each of its rounds costs `rho`.
 		Created { study: H256, researcher: T::AccountId, plan: Plan, rho: u64 },
+		/// A site may take part.
+		Invited { study: H256, site: T::AccountId },
 		/// A site takes part.
 		Joined { study: H256, site: T::AccountId, budget: u64 },
 		/// A site takes part no more.
@@ -179,6 +182,10 @@ pub mod pallet {
 		SpentThisYear,
 		/// The study takes no more sites.
 		StudyFull,
+		/// The researcher has not invited the site.
+		NotInvited,
+		/// The researcher has invited the site.
+		InvitedAlready,
 		/// The site takes no part for this purpose.
 		PurposeForbidden,
 		/// There are fewer sites than the study, or one of them, asks for.
@@ -266,7 +273,7 @@ pub mod pallet {
 			studies::create::<T>(ensure_signed(origin)?, nonce, aggregator, plan)
 		}
 
-		/// Takes part in a study as a site, for at most `budget` (nano-rho); or changes that.
+		/// Takes part as a site in a study that invited it, for at most `budget` (nano-rho); or changes that.
 		#[pallet::call_index(4)]
 		#[pallet::weight(T::WeightInfo::join())]
 		pub fn join(origin: OriginFor<T>, study: H256, budget: u64) -> DispatchResult {
@@ -343,6 +350,13 @@ pub mod pallet {
 		pub fn close(origin: OriginFor<T>, study: H256) -> DispatchResult {
 			studies::close::<T>(ensure_signed(origin)?, study)
 		}
+
+		/// Lets a site take part in the caller's study. It is in it once it joins.
+		#[pallet::call_index(11)]
+		#[pallet::weight(T::WeightInfo::invite())]
+		pub fn invite(origin: OriginFor<T>, study: H256, site: T::AccountId) -> DispatchResult {
+			studies::invite::<T>(ensure_signed(origin)?, study, site)
+		}
 	}
 
 	impl<T: Config> Pallet<T> {
@@ -390,7 +404,10 @@ pub mod pallet {
 					ensure!(member.spent <= member.budget, "a site overspent");
 					let due = paid.remove(&member.site).unwrap_or_default();
 					ensure!(member.spent == due, "a commitment was not paid for");
-					*memberships.entry(member.site.clone()).or_default() += 1;
+					ensure!(member.joined() || !member.active, "a site is in a study unasked");
+					if member.joined() {
+						*memberships.entry(member.site.clone()).or_default() += 1;
+					}
 				}
 				ensure!(paid.is_empty(), "a stranger committed");
 			}

@@ -14,7 +14,7 @@ use crate::{
 	Config, Error, Event, Pallet, Rounds, Sites, Studies,
 };
 
-/// Announces a study. Nobody is in it before it agrees.
+/// Announces a study. Nobody is in it before both agree: its researcher invites, a site joins.
 pub fn create<T: Config>(
 	who: T::AccountId,
 	nonce: H256,
@@ -53,6 +53,18 @@ pub fn create<T: Config>(
 	Ok(())
 }
 
+/// Lets a site take part.
+pub fn invite<T: Config>(who: T::AccountId, id: H256, site: T::AccountId) -> DispatchResult {
+	let mut study = study::<T>(id)?;
+	ensure!(who == study.researcher, Error::<T>::NotResearcher);
+	ensure!(Pallet::<T>::now() <= study.plan.end, Error::<T>::EndPassed);
+	ensure!(study.members.iter().all(|member| member.site != site), Error::<T>::InvitedAlready);
+	study.members.try_push(Member::invited(site.clone())).map_err(|_| Error::<T>::StudyFull)?;
+	Studies::<T>::insert(id, study);
+	Pallet::<T>::deposit_event(Event::Invited { study: id, site });
+	Ok(())
+}
+
 /// A site's word that it takes part, for at most `budget`. What its own rules forbid, it cannot agree to.
 pub fn join<T: Config>(who: T::AccountId, id: H256, budget: u64) -> DispatchResult {
 	let mut study = study::<T>(id)?;
@@ -63,18 +75,13 @@ pub fn join<T: Config>(who: T::AccountId, id: H256, budget: u64) -> DispatchResu
 	ensure!(study.plan.cohort >= rules.cohort, Error::<T>::CohortTooSmall);
 	ensure!(study.rho <= rules.round, Error::<T>::TooLittleNoise);
 	ensure!((study.rho..=rules.yearly).contains(&budget), Error::<T>::SiteOverspends);
-	match study.members.iter_mut().find(|member| member.site == who) {
-		Some(member) => {
-			ensure!(budget >= member.spent, Error::<T>::SiteOverspends);
-			(member.budget, member.active) = (budget, true);
-		}
-		None => {
-			let member = Member { site: who.clone(), budget, spent: 0, active: true };
-			study.members.try_push(member).map_err(|_| Error::<T>::StudyFull)?;
-			site.studies = site.studies.saturating_add(1);
-			Sites::<T>::insert(&who, site);
-		}
+	let member = study.members.iter_mut().find(|member| member.site == who).ok_or(Error::<T>::NotInvited)?;
+	ensure!(budget >= member.spent, Error::<T>::SiteOverspends);
+	if !member.joined() {
+		site.studies = site.studies.saturating_add(1);
+		Sites::<T>::insert(&who, site);
 	}
+	(member.budget, member.active) = (budget, true);
 	Studies::<T>::insert(id, study);
 	Pallet::<T>::deposit_event(Event::Joined { study: id, site: who, budget });
 	Ok(())
@@ -102,7 +109,7 @@ pub fn close<T: Config>(who: T::AccountId, id: H256) -> DispatchResult {
 	for number in 0..study.next {
 		Rounds::<T>::remove(id, number);
 	}
-	for member in &study.members {
+	for member in study.members.iter().filter(|member| member.joined()) {
 		Sites::<T>::mutate(&member.site, |site| {
 			if let Some(site) = site {
 				site.studies = site.studies.saturating_sub(1);

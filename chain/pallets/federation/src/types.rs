@@ -73,19 +73,31 @@ pub struct Site {
 	pub deposit: Balance,
 }
 
-/// A site that takes part in a study.
+/// A site that may take part in a study, and whether it does.
 #[derive(
 	Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
 pub struct Member<AccountId> {
 	/// Whose.
 	pub site: AccountId,
-	/// What the site gives this study, in nano-rho.
+	/// What the site gives this study, in nano-rho; 0 until it joins.
 	pub budget: u64,
 	/// What of it is spent.
 	pub spent: u64,
-	/// False from the block on in which it left.
+	/// False until it joins, and from the block on in which it leaves.
 	pub active: bool,
+}
+
+impl<AccountId> Member<AccountId> {
+	/// Invited, and nothing more.
+	pub fn invited(site: AccountId) -> Self {
+		Self { site, budget: 0, spent: 0, active: false }
+	}
+
+	/// Whether it ever agreed: the least budget that it may give is a round's, which is no less than 1.
+	pub fn joined(&self) -> bool {
+		self.budget > 0
+	}
 }
 
 /// The terms of a study.
@@ -128,7 +140,7 @@ pub struct Study<AccountId> {
 	pub rho: u64,
 	/// What is spent, in nano-rho.
 	pub spent: u64,
-	/// Who takes part.
+	/// Who was invited.
 	pub members: BoundedVec<Member<AccountId>, ConstU32<MAX_MEMBERS>>,
 	/// Rounds that were begun.
 	pub next: u32,

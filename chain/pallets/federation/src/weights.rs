@@ -23,6 +23,7 @@ pub trait WeightInfo {
 	fn leave() -> Weight;
 	fn set_consents() -> Weight;
 	fn create() -> Weight;
+	fn invite() -> Weight;
 	fn join() -> Weight;
 	fn withdraw() -> Weight;
 	fn open() -> Weight;
@@ -60,6 +61,9 @@ macro_rules! weights {
 		}
 		fn create() -> Weight {
 			of($db, TIME, 8, 3)
+		}
+		fn invite() -> Weight {
+			of($db, TIME, 2, 1)
 		}
 		fn join() -> Weight {
 			of($db, TIME, 3, 2)

@@ -185,7 +185,7 @@ fn dust_and_state_have_their_price() {
 fn docs_economics_tells_the_runtimes_constants() {
 	use crate::{config::*, fees::PerByte};
 	let page = include_str!("../../../../docs/economics.md");
-	let amounts: [(&str, Balance); 13] = [
+	let amounts: [(&str, Balance); 21] = [
 		("ExistentialDeposit", ExistentialDeposit::get()),
 		("PerByte", PerByte::get()),
 		("PER_ITEM", PER_ITEM),
@@ -198,6 +198,14 @@ fn docs_economics_tells_the_runtimes_constants() {
 		("MinBond", MinBond::get()),
 		("MaxBond", MaxBond::get()),
 		("MissShare", MissShare::get() * WorkerStake::get()),
+		("MinEscrow", MinEscrow::get()),
+		("SessionBond", SessionBond::get()),
+		("ForceFee", ForceFee::get()),
+		("SessionDeposit", SessionDeposit::get()),
+		("OfferDeposit", OfferDeposit::get()),
+		("SiteDeposit", SiteDeposit::get()),
+		("StudyDeposit", StudyDeposit::get()),
+		("RoundDeposit", RoundDeposit::get()),
 		("RestitutionShare", RestitutionShare::get() * (SlashShare::get() * WorkerStake::get())),
 	];
 	for (name, amount) in amounts {
@@ -214,10 +222,34 @@ fn docs_economics_tells_the_runtimes_constants() {
 		("MaxDeadline", MaxDeadline::get()),
 		("Unbonding", Unbonding::get()),
 		("Retention", Retention::get()),
+		("MaxLength", MaxLength::get()),
+		("Year", Year::get()),
 	];
 	for (name, number) in blocks {
 		let row = format!("| `{name}` | {number} |");
 		assert!(page.contains(&row), "docs/economics.md has no {row}");
+	}
+}
+
+/// Rule 2: no entry is larger than what is held for it pays for.
+#[test]
+fn deposits_cover_the_largest_entries() {
+	use crate::{config::*, AccountId};
+	use codec::MaxEncodedLen;
+	use pallet_federation::{Round, Site, Study};
+	use pallet_sessions::types::{Floor, Offer, Session, Window, MAX_WINDOWS};
+	let entry = |bytes: usize| PER_ITEM + bytes as Balance * PER_BYTE;
+	let windows = Balance::from(MAX_WINDOWS) * entry(Window::max_encoded_len());
+	let rows = [
+		("site", entry(Site::max_encoded_len()), SiteDeposit::get()),
+		("study", entry(Study::<AccountId>::max_encoded_len()), StudyDeposit::get()),
+		("round", entry(Round::<AccountId>::max_encoded_len()), RoundDeposit::get()),
+		("offer", entry(Offer::max_encoded_len()), OfferDeposit::get()),
+		("floor", entry(Floor::<AccountId>::max_encoded_len()), OfferDeposit::get()),
+		("session", entry(Session::<AccountId>::max_encoded_len()) + windows, SessionDeposit::get()),
+	];
+	for (name, worth, held) in rows {
+		assert!(worth <= held, "a {name} is worth {worth}, and {held} is held");
 	}
 }
 

@@ -70,14 +70,51 @@ fn a_working_proxy_cannot_move_the_stake() {
 	assert!(!ProxyType::Work.is_superset(&ProxyType::Any) && ProxyType::Any.is_superset(&ProxyType::Work));
 }
 
+/// A hospital's hot key says what was learned and who agrees, and neither how much privacy is spent nor where.
+#[test]
+fn a_sites_proxy_cannot_spend_its_privacy() {
+	let study = H256::zero();
+	let site: AccountId = [1; 32].into();
+	let may = [
+		pallet_federation::Call::set_consents { root: H256::zero(), live: 1 },
+		pallet_federation::Call::withdraw { study },
+		pallet_federation::Call::commit { study, number: 0, commitment: [0; 32], consents: H256::zero() },
+	];
+	let rules = pallet_federation::Rules {
+		policy: H256::zero(),
+		yearly: u64::MAX,
+		round: u64::MAX,
+		cohort: 1,
+		purposes: u32::MAX,
+	};
+	let may_not = [
+		pallet_federation::Call::register_site { rules },
+		pallet_federation::Call::join { study, budget: u64::MAX },
+		pallet_federation::Call::invite { study, site },
+		pallet_federation::Call::leave {},
+		pallet_federation::Call::close { study },
+	];
+	assert!(may.map(RuntimeCall::Federation).iter().all(|call| ProxyType::Site.filter(call)));
+	assert!(may_not.map(RuntimeCall::Federation).iter().all(|call| !ProxyType::Site.filter(call)));
+}
+
 #[test]
 fn what_was_begun_can_always_be_ended() {
 	let name = |pallet: &str, call: &str| {
 		(pallet.as_bytes().to_vec().try_into().unwrap(), call.as_bytes().to_vec().try_into().unwrap())
 	};
-	let endings = [("Jobs", "complete"), ("Jobs", "expire"), ("Workers", "withdraw"), ("Council", "vote")];
+	let endings = [
+		("Jobs", "complete"),
+		("Jobs", "expire"),
+		("Workers", "withdraw"),
+		("Council", "vote"),
+		("Federation", "set_consents"),
+		("Federation", "withdraw"),
+		("Federation", "close"),
+	];
 	assert!(endings.iter().all(|(pallet, call)| NeverPaused::contains(&name(pallet, call))));
-	let beginnings = [("Jobs", "submit"), ("Workers", "register"), ("Revive", "call")];
+	let beginnings =
+		[("Jobs", "submit"), ("Workers", "register"), ("Revive", "call"), ("Federation", "create")];
 	assert!(beginnings.iter().all(|(pallet, call)| !NeverPaused::contains(&name(pallet, call))));
 }
 
@@ -93,6 +130,11 @@ fn every_pallet_of_ours_says_which_version_its_storage_is_of() {
 			(crate::Models::in_code_storage_version(), crate::Models::on_chain_storage_version()),
 			(crate::Jobs::in_code_storage_version(), crate::Jobs::on_chain_storage_version()),
 			(crate::Consortium::in_code_storage_version(), crate::Consortium::on_chain_storage_version()),
+			(
+				crate::InferenceSessions::in_code_storage_version(),
+				crate::InferenceSessions::on_chain_storage_version(),
+			),
+			(crate::Federation::in_code_storage_version(), crate::Federation::on_chain_storage_version()),
 		];
 		for (in_code, on_chain) in versions {
 			assert_eq!((in_code, on_chain), (StorageVersion::new(1), StorageVersion::new(1)));

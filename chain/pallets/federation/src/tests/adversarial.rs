@@ -67,7 +67,7 @@ fn a_site_cannot_agree_to_more_than_its_rules() {
 			let mut strict = rules();
 			spoil(&mut strict);
 			assert_ok!(dispatch(&site(0), Call::register_site { rules: strict }));
-			assert_ok!(create(plan()));
+			create_inviting(plan());
 			refused(fault, || join(0), error());
 		});
 	}
@@ -92,6 +92,43 @@ fn a_site_cannot_agree_to_more_than_its_rules() {
 			spoil(&mut bad);
 			refused(fault, || dispatch(&site(0), Call::register_site { rules: bad }), error());
 		}
+	});
+}
+
+/// Sixteen strangers would fill any study, and some of them poison its sums, if a site's word alone were enough.
+#[test]
+fn strangers_fill_no_study() {
+	new_test_ext().execute_with(|| {
+		create_inviting(plan());
+		assert_ok!(dispatch(&STRANGER, Call::register_site { rules: rules() }));
+		refused(
+			"nobody invited it",
+			|| dispatch(&STRANGER, Call::join { study: study(), budget: RHO }),
+			Error::NotInvited,
+		);
+		let itself = Call::invite { study: study(), site: STRANGER };
+		refused("it invites itself", || dispatch(&STRANGER, itself), Error::NotResearcher);
+		refused("twice", || invite(&site(0)), Error::InvitedAlready);
+		refused("invited, and it has not joined", || open(0), Error::CohortTooSmall);
+		refused(
+			"to leave what it is not in",
+			|| dispatch(&site(0), Call::withdraw { study: study() }),
+			Error::NotMember,
+		);
+		assert_ok!(dispatch(&site(2), Call::leave {}));
+		for n in 3..MAX_MEMBERS as u8 {
+			assert_ok!(invite(&site(n)));
+		}
+		refused("one too many", || invite(&STRANGER), Error::StudyFull);
+		(0..2).for_each(|n| {
+			assert_ok!(join(n));
+		});
+		assert_ok!(open(0));
+		at(401);
+		refused("after the end", || invite(&STRANGER), Error::EndPassed);
+		assert_ok!(dispatch(&STRANGER, Call::close { study: study() }));
+		invariants_hold();
+		assert_ok!(dispatch(&site(0), Call::leave {}));
 	});
 }
 

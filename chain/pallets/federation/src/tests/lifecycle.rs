@@ -92,7 +92,7 @@ fn a_year_ends_for_all_studies_of_a_site_together() {
 		(0..3).for_each(|n| {
 			assert_ok!(dispatch(&site(n), Call::register_site { rules: tight }));
 		});
-		assert_ok!(create(Plan { end: 900, ..plan() }));
+		create_inviting(Plan { end: 900, ..plan() });
 		let join = |n: u8| dispatch(&site(n), Call::join { study: study(), budget: RHO });
 		(0..3).for_each(|n| {
 			assert_ok!(join(n));

@@ -196,11 +196,23 @@ pub fn new_test_ext() -> TestExternalities {
 	ext
 }
 
+/// The plan's study, and an invitation to each of the three.
+pub fn create_inviting(plan: Plan) {
+	assert_ok!(create(plan));
+	(0..3).for_each(|n| {
+		assert_ok!(invite(&site(n)));
+	});
+}
+
+pub fn invite(site: &AccountId) -> DispatchResult {
+	dispatch(&RESEARCHER, Call::invite { study: study(), site: site.clone() })
+}
+
 /// The same with a study that all three have joined.
 pub fn with_study() -> TestExternalities {
 	let mut ext = new_test_ext();
 	ext.execute_with(|| {
-		assert_ok!(create(plan()));
+		create_inviting(plan());
 		(0..3).for_each(|n| {
 			assert_ok!(join(n));
 		});
