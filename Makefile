@@ -64,7 +64,7 @@ check: setup tests/conformance/node_modules/.ready ## lint, types, imports, docs
 	$(BIN)/python -m pytest tests/test_docs.py
 	$(BIN)/python docs/reference.py build/docs
 	tests/conformance/node_modules/.bin/biome ci --error-on-warnings
-	cd prover && cargo fmt --check && cargo clippy --all-targets --quiet -- -D warnings
+	cd prover && cargo fmt --all --check && cargo clippy -p proofward-prover -p proofward-prover-python --all-targets --quiet -- -D warnings
 	cd chain && cargo fmt --check && SKIP_WASM_BUILD=1 cargo clippy --workspace --all-targets --quiet -- -D warnings
 
 # Beside .venv and over it: its packages come first, and what it lacks is that one's.
@@ -200,7 +200,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.packages
 	$(PIP) install --no-deps --no-compile -r requirements-dev.lock
 	@touch $@
 
-PROVER_SOURCES := $(wildcard prover/src/*.rs prover/src/*/*.rs prover/Cargo.toml prover/Cargo.lock prover/pyproject.toml)
+PROVER_SOURCES := $(wildcard $(addprefix prover/,src/*.rs src/*/*.rs python/src/*.rs Cargo.toml python/Cargo.toml Cargo.lock pyproject.toml))
 
 build/wheels/.prover: $(PROVER_SOURCES) prover/proofward_prover.pyi | $(VENV)/bin/python
 ifneq ($(CARGO),)

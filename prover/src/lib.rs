@@ -6,12 +6,12 @@
 //! `matrices` are what gadgets run on; `domain` and `msm` are arithmetic; the rest is bytes.
 
 mod backend;
-mod ceremony;
+pub mod ceremony;
 mod check;
 mod circuit;
 mod commit;
 mod domain;
-mod error;
+pub mod error;
 mod export;
 mod field;
 mod gadgets;
@@ -22,17 +22,15 @@ mod layout;
 mod matrices;
 mod msm;
 mod norm;
-mod pedersen;
+pub mod pedersen;
 mod points;
 mod poseidon;
 mod ptau;
-#[cfg(feature = "python")]
-mod python;
 mod secrets;
 mod setup;
 mod verify;
 
-pub use backend::Witness;
+pub use backend::{Native, Witness};
 pub use ceremony::{Contribution, ShareProof, State, Transcript};
 pub use check::well_formed;
 pub use circuit::{evaluate, record, run, synthesize, Circuit};
@@ -51,6 +49,7 @@ pub use points::{
 	commitment, proof_from_bytes, proof_to_bytes, verifying_key_from_bytes, verifying_key_to_bytes,
 	PROOF_BYTES, VERIFYING_KEY_BYTES,
 };
+pub use poseidon::{hash as poseidon, MAX_ARITY};
 pub use ptau::{generate, read as read_phase1, Phase1};
 pub use setup::setup;
-pub use verify::Verifier;
+pub use verify::{Claim, Verifier};

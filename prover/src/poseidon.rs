@@ -10,6 +10,7 @@ use ark_ff::{BigInt, Field, PrimeField};
 
 use crate::backend::FieldBackend;
 
+/// The most elements that one hash takes.
 pub const MAX_ARITY: usize = 16;
 const FULL: usize = 8;
 /// Partial rounds by width, from 2 (circomlib's N_ROUNDS_P).

@@ -17,6 +17,9 @@ type TargetField = <Bn254 as Pairing>::TargetField;
 /// Scalars that a table is laid out for: windows of four bits, 64 KB.
 const TABLE_FOR: usize = 64;
 
+/// What is verified: the commitments to input and output, and the proof that they belong together.
+pub type Claim = ([Fr; 2], Proof<Bn254>);
+
 /// A verifying key made ready: what does not depend on the proof is computed once.
 pub struct Verifier {
 	key: PreparedVerifyingKey<Bn254>,
@@ -47,7 +50,7 @@ impl Verifier {
 	}
 
 	/// Whether all verify, and there are some: a random combination of their equations, wrong with probability 2^-128 at most.
-	pub fn batch_verify(&self, items: &[([Fr; 2], Proof<Bn254>)]) -> bool {
+	pub fn batch_verify(&self, items: &[Claim]) -> bool {
 		if items.is_empty() {
 			return false;
 		}

@@ -11,13 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use zeroize::Zeroizing;
 
-use crate::error::{refuse, Error, Refusal, Result};
-use crate::ir::{Bounds, Program};
-use crate::verify::Verifier;
-use crate::{
-	ceremony, circuit, commit, export, field, groth16, keys, norm, pedersen, points, poseidon, ptau,
-	setup as key_setup,
-};
+use prover::error::refuse;
+use prover::{ceremony, pedersen, Bounds, Claim, Error, Program, Refusal, Result, Verifier};
 
 pyo3::create_exception!(proofward_prover, ProverError, PyException);
 
@@ -83,14 +78,14 @@ fn bytes<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyBytes> {
 }
 
 #[pyclass(frozen, module = "proofward_prover")]
-struct Circuit(Arc<circuit::Circuit>);
+struct Circuit(Arc<prover::Circuit>);
 
 #[pymethods]
 impl Circuit {
 	#[new]
 	#[pyo3(signature = (program, batch = 1))]
 	fn new(py: Python<'_>, program: &[u8], batch: usize) -> PyResult<Circuit> {
-		let circuit = released(py, || circuit::Circuit::new(program, batch))?;
+		let circuit = released(py, || prover::Circuit::new(program, batch))?;
 		Ok(Circuit(Arc::new(circuit)))
 	}
 
@@ -136,7 +131,7 @@ impl Circuit {
 }
 
 #[pyclass(frozen, module = "proofward_prover")]
-struct ProvingKey(Arc<keys::ProvingKey>);
+struct ProvingKey(Arc<prover::ProvingKey>);
 
 #[pymethods]
 impl ProvingKey {
@@ -151,14 +146,14 @@ impl ProvingKey {
 	) -> PyResult<ProvingKey> {
 		let key = released(py, || {
 			let sha256 = sha256.map(|bytes| array(Refusal::KeyMismatch, "a SHA-256", bytes)).transpose()?;
-			keys::ProvingKey::load(&path, &circuit.0, sha256.as_ref(), verifying_key)
+			prover::ProvingKey::load(&path, &circuit.0, sha256.as_ref(), verifying_key)
 		})?;
 		Ok(ProvingKey(key))
 	}
 
 	#[getter]
 	fn verifying_key<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-		bytes(py, &points::verifying_key_to_bytes(&self.0.verifying_key))
+		bytes(py, &prover::verifying_key_to_bytes(&self.0.verifying_key))
 	}
 
 	#[getter]
@@ -211,7 +206,7 @@ fn setup<'py>(
 	path: PathBuf,
 	threads: usize,
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
-	let (key, sha256) = released(py, || threaded(threads, || key_setup::setup(&circuit.0, &path)))?;
+	let (key, sha256) = released(py, || threaded(threads, || prover::setup(&circuit.0, &path)))?;
 	Ok((bytes(py, &key), bytes(py, &sha256)))
 }
 
@@ -223,7 +218,7 @@ fn check_key<'py>(
 	circuit: &Circuit,
 	threads: usize,
 ) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
-	let (key, sha256) = released(py, || threaded(threads, || keys::check_file(&path, &circuit.0)))?;
+	let (key, sha256) = released(py, || threaded(threads, || prover::check_file(&path, &circuit.0)))?;
 	Ok((bytes(py, &key), bytes(py, &sha256)))
 }
 
@@ -324,12 +319,12 @@ fn check_transcript<'py>(
 
 #[pyfunction]
 fn make_ptau(py: Python<'_>, path: PathBuf, power: u32) -> PyResult<()> {
-	released(py, || ptau::generate(&path, power))
+	released(py, || prover::generate(&path, power))
 }
 
 #[pyfunction]
 fn r1cs<'py>(py: Python<'py>, circuit: &Circuit) -> PyResult<Bound<'py, PyBytes>> {
-	let made = released(py, || export::r1cs(&circuit.0))?;
+	let made = released(py, || prover::r1cs(&circuit.0))?;
 	Ok(bytes(py, &made))
 }
 
@@ -353,11 +348,11 @@ fn prove(
 		let start = Instant::now();
 		let (witness, outputs) = circuit.0.witness(&values, &input_salt, &output_salt)?;
 		let witnessed = start.elapsed().as_secs_f64();
-		let proof = threaded(threads, || groth16::prove(&key.0, &witness))?;
+		let proof = threaded(threads, || prover::prove(&key.0, &witness))?;
 		let total = start.elapsed().as_secs_f64();
 		Ok(Proof {
-			proof: points::proof_to_bytes(&proof),
-			commitments: witness.commitments.map(|c| field::to_bytes(&c)),
+			proof: prover::proof_to_bytes(&proof),
+			commitments: witness.commitments.map(|c| prover::to_bytes(&c)),
 			outputs: Zeroizing::new(outputs),
 			seconds: [("witness", witnessed), ("prove", total - witnessed), ("total", total)],
 		})
@@ -367,7 +362,7 @@ fn prove(
 #[pyfunction]
 fn evaluate(py: Python<'_>, program: &[u8], values: Vec<i64>) -> PyResult<Vec<i64>> {
 	let values = Zeroizing::new(values);
-	released(py, || circuit::evaluate(&Program::decode(program)?, &values))
+	released(py, || prover::evaluate(&Program::decode(program)?, &values))
 }
 
 #[pyfunction(name = "commit")]
@@ -380,8 +375,8 @@ fn commit_values<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
 	let values = Zeroizing::new(values);
 	let commitment =
-		released(py, || commit::commit(&to_bounds(bounds), batch, &values, &*self::salt(salt)?))?;
-	Ok(bytes(py, &field::to_bytes(&commitment)))
+		released(py, || prover::commit(&to_bounds(bounds), batch, &values, &*self::salt(salt)?))?;
+	Ok(bytes(py, &prover::to_bytes(&commitment)))
 }
 
 #[pyfunction]
@@ -395,8 +390,8 @@ fn open_record<'py>(
 ) -> PyResult<(Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>)> {
 	let values = Zeroizing::new(values);
 	let (salt, path) =
-		released(py, || commit::open_record(&to_bounds(bounds), batch, &values, &*self::salt(salt)?, index))?;
-	let path = path.iter().map(|x| bytes(py, &field::to_bytes(x))).collect();
+		released(py, || prover::open_record(&to_bounds(bounds), batch, &values, &*self::salt(salt)?, index))?;
+	let path = path.iter().map(|x| bytes(py, &prover::to_bytes(x))).collect();
 	Ok((bytes(py, &salt), path))
 }
 
@@ -414,10 +409,10 @@ fn check_record(
 ) -> PyResult<bool> {
 	released(py, || {
 		let element =
-			|bytes: &[u8]| points::commitment(&array(Refusal::MalformedCommitment, "a commitment", bytes)?);
+			|bytes: &[u8]| prover::commitment(&array(Refusal::MalformedCommitment, "a commitment", bytes)?);
 		let path = path.iter().map(|x| element(x)).collect::<Result<Vec<_>>>()?;
 		let root = element(commitment)?;
-		commit::check_record(&to_bounds(bounds), batch, index, &record, &*salt(record_salt)?, &path, &root)
+		prover::check_record(&to_bounds(bounds), batch, index, &record, &*salt(record_salt)?, &path, &root)
 	})
 }
 
@@ -432,7 +427,7 @@ fn verifier(bytes: &[u8]) -> Result<Arc<Verifier>> {
 	if let Some(key) = locked().get(bytes) {
 		return Ok(key.clone());
 	}
-	let key = Arc::new(Verifier::new(&points::verifying_key_from_bytes(bytes)?));
+	let key = Arc::new(Verifier::new(&prover::verifying_key_from_bytes(bytes)?));
 	let mut keys = locked();
 	if keys.len() == KEYS {
 		keys.clear();
@@ -441,13 +436,11 @@ fn verifier(bytes: &[u8]) -> Result<Arc<Verifier>> {
 	Ok(key)
 }
 
-type Claim = ([ark_bn254::Fr; 2], ark_groth16::Proof<points::Bn254>);
-
 /// Refuses with malformed-commitment or malformed-proof.
 fn claim(input: &[u8], output: &[u8], proof: &[u8]) -> Result<Claim> {
 	let element =
-		|bytes: &[u8]| points::commitment(&array(Refusal::MalformedCommitment, "a commitment", bytes)?);
-	Ok(([element(input)?, element(output)?], points::proof_from_bytes(proof)?))
+		|bytes: &[u8]| prover::commitment(&array(Refusal::MalformedCommitment, "a commitment", bytes)?);
+	Ok(([element(input)?, element(output)?], prover::proof_from_bytes(proof)?))
 }
 
 #[pyfunction]
@@ -491,7 +484,7 @@ fn batch_verify(
 
 #[pyfunction]
 fn verifying_key_json(py: Python<'_>, verifying_key: &[u8]) -> PyResult<String> {
-	released(py, || Ok(export::verifying_key_json(&points::verifying_key_from_bytes(verifying_key)?)))
+	released(py, || Ok(prover::verifying_key_json(&prover::verifying_key_from_bytes(verifying_key)?)))
 }
 
 #[pyfunction]
@@ -503,7 +496,7 @@ fn proof_json(
 ) -> PyResult<(String, String)> {
 	released(py, || {
 		let (commitments, proof) = claim(input_commitment, output_commitment, proof)?;
-		Ok(export::proof_json(&commitments, &proof))
+		Ok(prover::proof_json(&commitments, &proof))
 	})
 }
 
@@ -515,20 +508,17 @@ fn poseidon_hash<'py>(
 	capacity: Option<Vec<u8>>,
 ) -> PyResult<Bound<'py, PyBytes>> {
 	let hash = released(py, || {
-		if inputs.is_empty() || inputs.len() > poseidon::MAX_ARITY {
-			return refuse(
-				Refusal::InputLength,
-				format!("Poseidon takes 1 to {} inputs", poseidon::MAX_ARITY),
-			);
+		if inputs.is_empty() || inputs.len() > prover::MAX_ARITY {
+			return refuse(Refusal::InputLength, format!("Poseidon takes 1 to {} inputs", prover::MAX_ARITY));
 		}
 		let element = |bytes: &Vec<u8>| {
-			points::commitment(&array(Refusal::MalformedCommitment, "a field element", bytes)?)
+			prover::commitment(&array(Refusal::MalformedCommitment, "a field element", bytes)?)
 		};
 		let inputs = inputs.iter().map(element).collect::<Result<Vec<_>>>()?;
 		let capacity = capacity.as_ref().map(element).transpose()?.unwrap_or_default();
-		Ok(poseidon::hash(&mut crate::backend::Native, capacity, &inputs))
+		Ok(prover::poseidon(&mut prover::Native, capacity, &inputs))
 	})?;
-	Ok(bytes(py, &field::to_bytes(&hash)))
+	Ok(bytes(py, &prover::to_bytes(&hash)))
 }
 
 #[pyfunction]
@@ -574,7 +564,7 @@ fn vector_norm_prove<'py>(
 ) -> PyResult<Bound<'py, PyBytes>> {
 	let values = Zeroizing::new(values);
 	let proof =
-		released(py, || norm::prove_norm(&values, &pedersen::blinding(blinding)?, bound, slacks, context))?;
+		released(py, || prover::prove_norm(&values, &pedersen::blinding(blinding)?, bound, slacks, context))?;
 	Ok(bytes(py, &proof))
 }
 
@@ -587,7 +577,7 @@ fn vector_norm_verify(
 	context: &[u8],
 	proof: &[u8],
 ) -> PyResult<bool> {
-	released(py, || norm::verify_norm(&pedersen::point(commitment)?, length, bound, context, proof))
+	released(py, || prover::verify_norm(&pedersen::point(commitment)?, length, bound, context, proof))
 }
 
 #[pymodule]
