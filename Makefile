@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: campaign federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
+.PHONY: campaign gateway test-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,22 @@ test-federation: $(FEDERATION)/.ready
 
 bench-federation: $(FEDERATION)/.ready ## hospitals' accuracy, attacks and proofs beside Flower alone; writes build/bench-federation.json
 	$(FEDERATION)/bin/python -m bench.federation
+
+# As the federation's: other people's clients, and what runs a language model.
+GATEWAY := build/gateway
+
+gateway: $(GATEWAY)/.ready ## OpenAI's and Anthropic's clients and mistralrs, in an environment of their own over .venv
+
+$(GATEWAY)/.ready: gateway/requirements.lock $(VENV)/.dev $(VENV)/.ready
+	@echo "installing the gateway's Python packages (half a minute)"
+	$(PYTHON) -m venv --without-pip $(GATEWAY)
+	$(BIN)/pip --quiet --disable-pip-version-check --python $(GATEWAY)/bin/python install --no-deps --no-compile -r gateway/requirements.lock
+	echo "import site; site.addsitedir('$(CURDIR)/$(VENV)/lib/python3.11/site-packages')" \
+		> $(GATEWAY)/lib/python3.11/site-packages/zz-proofward.pth
+	@touch $@
+
+test-gateway: $(GATEWAY)/.ready tests/gateway/sdks/node_modules/.ready ## the gateway under OpenAI's and Anthropic's clients, of PyPI and npm, and with a model inside
+	$(GATEWAY)/bin/python -m pytest tests/gateway
 
 bench: setup $(VENV)/.bench ## interleaved rounds against ezkl; writes build/bench.json
 	$(BIN)/python -m bench
@@ -234,4 +250,4 @@ $(VENV)/.docker: docker/requirements.lock $(VENV)/.dev
 	@touch $@
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) $(VENV)-site build */node_modules tests/*/node_modules prover/target chain/target chain/target-wasm
+	rm -rf $(VENV) $(VENV)-site build */node_modules tests/*/node_modules tests/*/*/node_modules prover/target chain/target chain/target-wasm

@@ -190,8 +190,8 @@ class Answer:
     def _note_first(self, event: bytes) -> None:
         value = _object(sse.data_of(event) or b"")
         if value is not None:
-            message = value.get("message")
-            self._note_id(message if isinstance(message, dict) and "id" not in value else value)
+            inner = value.get("message", value.get("response"))  # Anthropic's first event, and a response's
+            self._note_id(inner if isinstance(inner, dict) and "id" not in value else value)
 
     # ---- both --------------------------------------------------------------------------------------
 

@@ -94,43 +94,52 @@ class Workload:
 
         Raises ProviderError.
         """
-        if self._waiting >= _WAITING:
-            return None
         keys = self.keys
         slot = report_slot(keys.digest, nonce)
+        evidence = await self.quote(slot)
+        return (
+            None
+            if evidence is None
+            else {
+                "api_version": API_VERSION,
+                "workload_keyset_digest": keys.digest,
+                "attestation": {
+                    "tee_type": "tdx",
+                    "workload_keyset": keys.keyset.document(),
+                    "report_data": slot[:32].hex(),
+                    "source_provenance": {
+                        "repo_url": None,
+                        "repo_commit": None,
+                        "image_digest": None,
+                        "image_provenance": None,
+                    },
+                    "evidence": {
+                        "quote": evidence.quote.hex(),
+                        "collateral": self.collateral_of(evidence),
+                        "key_custody": GENERATED_INSIDE,
+                        "provider": self._provider.name,
+                    },
+                },
+                "service_capabilities": {
+                    "supported_e2ee_versions": [e2ee.VERSION],
+                    "serving": "direct" if self._direct else "aggregator",
+                },
+            }
+        )
+
+    async def quote(self, slot: bytes) -> Evidence | None:
+        """A quote over 64 bytes; None when too many are asked for. Raises ProviderError."""
+        if self._waiting >= _WAITING:
+            return None
         self._waiting += 1
         try:
             async with self._quoting:
-                evidence = await asyncio.to_thread(quote_over, self._provider, slot)
+                return await asyncio.to_thread(quote_over, self._provider, slot)
         finally:
             self._waiting -= 1
-        return {
-            "api_version": API_VERSION,
-            "workload_keyset_digest": keys.digest,
-            "attestation": {
-                "tee_type": "tdx",
-                "workload_keyset": keys.keyset.document(),
-                "report_data": slot[:32].hex(),
-                "source_provenance": {
-                    "repo_url": None,
-                    "repo_commit": None,
-                    "image_digest": None,
-                    "image_provenance": None,
-                },
-                "evidence": {
-                    "quote": evidence.quote.hex(),
-                    "collateral": self._collateral_of(evidence),
-                    "key_custody": GENERATED_INSIDE,
-                    "provider": self._provider.name,
-                },
-            },
-            "service_capabilities": {
-                "supported_e2ee_versions": [e2ee.VERSION],
-                "serving": "direct" if self._direct else "aggregator",
-            },
-        }
 
-    def _collateral_of(self, evidence: Evidence) -> Any:
+    def collateral_of(self, evidence: Evidence) -> Any:
+        """The collateral that goes with a quote, as JSON's values; None when there is none."""
         if evidence.collateral is not None:
             return json.loads(Collateral.decode(evidence.collateral).to_json())
         return None if self._collateral is None else json.loads(self._collateral.to_json())

@@ -11,6 +11,7 @@ from proofward.aci.documents import SESSION_ID
 from proofward.aci.errors import AciError
 from proofward_gateway.exchange import Exchange, Refusal
 
+RESPONSES: Final = "/v1/responses"
 MAX_BODY: Final = 16 << 20
 MAX_MODEL: Final = 256
 _MAX_SESSIONS: Final = 64
@@ -72,6 +73,8 @@ def read_prompt(
             raw = jcs.compact(value)
             exchange.restored(raw)
         constraints, changed = _constraints(value)
+        if exchange.endpoint == RESPONSES:
+            changed = _stateless(value) or changed
         if not isinstance(value.get("stream", False), bool | None):
             raise AciError("`stream` is true or false", code="invalid-request-error")
     except AciError as error:
@@ -96,6 +99,30 @@ def _encryption(
         raise AciError("the body names no model", code="e2ee-invalid-payload-model")
     replays.claim(client, key.public, nonce, now=now)
     return e2ee.Exchange(e2ee.Context(key.suite, model, nonce, timestamp), client, key)
+
+
+_STATE: Final = ("previous_response_id", "conversation", "background")
+
+
+def _stateless(value: dict[str, Any]) -> bool:
+    """Responses without memory: an upstream knows the gateway's key alone, so what it kept of one caller
+    another could name. `store` is false whatever the caller says; whether the body changed by that.
+    """
+    if kept := [name for name in _STATE if value.get(name)]:
+        raise AciError(
+            f"{kept[0]} needs an upstream that keeps answers, and none may: send the whole input",
+            code="invalid-request-error",
+        )
+    items = value.get("input")
+    if isinstance(items, list) and any(
+        isinstance(one, dict) and one.get("type") == "item_reference" for one in items
+    ):
+        raise AciError(
+            "input refers to an item that an upstream keeps, and none may: send the item itself",
+            code="invalid-request-error",
+        )
+    changed, value["store"] = value.get("store") is not False, False
+    return changed
 
 
 def _constraints(value: dict[str, Any]) -> tuple[Constraints, bool]:

@@ -22,11 +22,12 @@ from proofward_gateway.channel import GatewayError
 from proofward_gateway.config import Config
 from proofward_gateway.exchange import Exchange, Refusal
 from proofward_gateway.keys import Workload
-from proofward_gateway.request import MAX_BODY, Constraints, Prompt, Replays, read_prompt
+from proofward_gateway.legacy import Legacy
+from proofward_gateway.request import MAX_BODY, RESPONSES, Constraints, Prompt, Replays, read_prompt
 from proofward_gateway.store import Store, StoreError, credential_digest
 from proofward_gateway.upstreams import Session, Upstream
 
-PROMPTS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/messages")
+PROMPTS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/messages", RESPONSES)
 MAX_CREDENTIAL: Final = 4096
 _BODY_SECONDS: Final = 60
 
@@ -62,6 +63,9 @@ class Service:
         self.app.router.add_get("/v1/aci/receipts/{id}", self._receipt)
         self.app.router.add_get("/v1/aci/sessions", self._sessions)
         self.app.router.add_get("/v1/aci/sessions/{id}", self._session)
+        self._legacy = Legacy(workload)
+        self.app.router.add_get("/v1/attestation/report", self._legacy_report)
+        self.app.router.add_get("/v1/signature/{id}", self._legacy_signature)
         self.app.router.add_get("/healthz", self._health)
         self.app.router.add_get("/metrics", self._metrics)
 
@@ -210,7 +214,17 @@ class Service:
             raise Refusal(429, "rate_limit_error", "too many quotes are asked for: try again later")
         return _json(report)
 
+    async def _legacy_report(self, request: web.Request) -> web.Response:
+        return _json(await self._legacy.report(request.query))
+
+    async def _legacy_signature(self, request: web.Request) -> web.Response:
+        return _json(self._legacy.signature(await self._owned(request), request.query))
+
     async def _receipt(self, request: web.Request) -> web.Response:
+        return _json(await self._owned(request))
+
+    async def _owned(self, request: web.Request) -> dict[str, Any]:
+        """The receipt that a path names, for who asked for its answer. Raises Refusal."""
         name = request.match_info["id"]
         stored = await self._store.receipt(name) if RECEIPT_ID.fullmatch(name) else None
         gone = Refusal(404, "not_found", "there is no such receipt, or it is another caller's")
@@ -223,7 +237,7 @@ class Service:
             owner = credential_digest(stored.document["receipt_id"], credential)
             if not hmac.compare_digest(owner, stored.credential):
                 raise gone
-        return _json(stored.document)
+        return stored.document
 
     async def _session(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]

@@ -59,9 +59,14 @@ def with_data(event: bytes, data: bytes) -> bytes:
     return b"\n".join([*lines, b"data: " + data, b"", b""])
 
 
+_LAST: Final = ("message_stop", "response.completed", "response.incomplete", "response.failed")
+
+
 def ends(event: bytes) -> bool:
-    """Whether this event is the last that a client waits for: OpenAI's sentinel or Anthropic's stop."""
-    return data_of(event) == b"[DONE]" or kind_of(event) == "message_stop"
+    """Whether this event is the last that a client waits for: OpenAI's sentinel, the end of one of its
+    responses, or Anthropic's stop.
+    """
+    return data_of(event) == b"[DONE]" or kind_of(event) in _LAST
 
 
 def padded(event: bytes, multiple: int) -> bytes:

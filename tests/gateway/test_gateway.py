@@ -14,10 +14,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from proofward.aci import documents, e2ee, jcs, sse
-from proofward.attestation import PRODUCTION_ROOTS
+from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS, Collateral
 from proofward.attestation.gateway import GatewayPolicy
+from proofward.attestation.verify import verify_quote
 from proofward.protocol import sha256
 from proofward_enclave.providers.base import Evidence
 from proofward_gateway.channel import GatewayError, attest, client_session
@@ -47,6 +49,11 @@ REQUESTS = {
     "embeddings": ("/v1/embeddings", {"model": MODEL, "input": ["a"]}),
     "messages": ("/v1/messages", ask("a prompt", max_tokens=9)),
     "messages stream": ("/v1/messages", ask("a prompt", max_tokens=9, stream=True)),
+    "response": ("/v1/responses", {"model": MODEL, "input": "a prompt", "store": False}),
+    "response stream": (
+        "/v1/responses",
+        {"model": MODEL, "input": "a prompt", "store": False, "stream": True},
+    ),
 }
 
 
@@ -152,13 +159,77 @@ async def test_a_refusal_has_its_type_and_its_receipt_and_nothing_goes_on(tmp_pa
             assert types(events) == ["request.received", "upstream.verified", "response.returned"], fault
             assert events[1]["result"] == "failed"
             assert events[2]["body_hash"] == jcs.tagged(wire)
-        for path in ("/v1/responses", "/v1/audio/speech", "/v1/signature/x"):
+        for path in ("/v1/responses/x/cancel", "/v1/audio/speech", "/v1/signature/x/y"):
             status, _, wire = await one.post(path, ask())
             assert (status, json.loads(wire)["error"]["code"]) == (404, "unsupported_endpoint")
         for query in ("nonce=00", f"nonce={'A' * 64}", f"nonce={'0' * 64}&nonce={'1' * 64}", "nonce="):
             status, told = await one.get(f"/v1/aci/attestation?{query}")
             assert (status, told["error"]["type"]) == (400, "invalid_request_error")
         assert not behind.seen
+
+
+async def test_no_upstream_keeps_what_another_caller_could_name(tmp_path: Path) -> None:
+    async with house(tmp_path) as (behind, outer), caller(outer) as one:
+        for kept in (
+            {"previous_response_id": "resp-1"},
+            {"conversation": "conv-1"},
+            {"conversation": {"id": "conv-1"}},
+            {"background": True},
+            {"input": [{"type": "item_reference", "id": "item-1"}]},
+        ):
+            status, _, wire = await one.post("/v1/responses", {"model": MODEL, "input": "x", **kept})
+            assert (status, json.loads(wire)["error"]["type"]) == (400, "invalid_request_error"), kept
+        assert not behind.seen
+        for store in ({}, {"store": True}, {"store": None}):
+            status, headers, _ = await one.post("/v1/responses", {"model": MODEL, "input": "x", **store})
+            assert (status, json.loads(behind.seen[-1])["store"]) == (200, False)
+            _, events = await receipt_of(one, headers)
+            assert events[1]["body_hash"] == jcs.tagged(behind.seen[-1]) != events[0]["body_hash"]
+
+
+async def test_clients_of_the_older_endpoints_find_key_nonce_and_hashes(tmp_path: Path) -> None:
+    async with house(tmp_path) as (_, outer), caller(outer) as one:
+        nonce = secrets.token_hex(32)
+        status, report = await one.get(f"/v1/attestation/report?nonce={nonce}&signing_algo=ed25519&model=x")
+        assert status == 200
+        address = report["signing_address"]
+        assert address == one.attested.keyset.receipt_keys[0].public_key
+        quote = verify_quote(
+            bytes.fromhex(report["intel_quote"]),
+            Collateral.from_json(json.dumps(report["info"]["collateral"])),
+            now=int(time.time()),
+            roots=DEVELOPMENT_ROOTS,
+        ).quote
+        assert quote.report_data.hex() == address + nonce, "the whole nonce, not a prefix of it"
+        raw = json.dumps(ask("a prompt")).encode()
+        _, headers, wire = await one.post("/v1/chat/completions", raw)
+        for name in ("cmpl-1", headers["X-Receipt-Id"]):
+            _, signed = await one.get(f"/v1/signature/{name}?model={MODEL}&signing_algo=ed25519")
+            assert signed["text"] == f"{sha256(raw).hex()}:{sha256(wire).hex()}"
+            Ed25519PublicKey.from_public_bytes(bytes.fromhex(address)).verify(
+                bytes.fromhex(signed["signature"]), signed["text"].encode()
+            )
+        for path, wanted in (
+            ("/v1/attestation/report?signing_algo=ecdsa", 400),
+            ("/v1/attestation/report?nonce=00", 400),
+            (f"/v1/attestation/report?signing_address={'00' * 32}", 404),
+            (f"/v1/signature/{name}?signing_algo=ecdsa", 400),
+            ("/v1/signature/cmpl-2", 404),
+        ):
+            assert (await one.get(path))[0] == wanted, path
+
+
+async def test_what_a_host_puts_into_the_store_is_not_signed(tmp_path: Path) -> None:
+    async with house(tmp_path) as (_, outer), caller(outer) as one:
+        _, headers, _ = await one.post("/v1/chat/completions", ask())
+        receipt, _ = await receipt_of(one, headers)
+        forged = {**receipt, "receipt_id": "rcpt-forged", "chat_id": "cmpl-forged"}
+        forged["event_log"][0]["body_hash"] = jcs.tagged(b"another prompt")
+        with sqlite3.connect(tmp_path / "outer" / "state" / "receipts.sqlite") as store:
+            row = ("rcpt-forged", "cmpl-forged", None, json.dumps(forged), int(time.time()))
+            store.execute("INSERT INTO receipts VALUES (?, ?, ?, ?, ?)", row)
+        status, told = await one.get("/v1/signature/cmpl-forged")
+        assert (status, told["error"]["code"]) == (404, "signature_unavailable")
 
 
 async def test_a_plain_upstream_serves_only_who_asks_and_is_marked(tmp_path: Path) -> None:

@@ -300,7 +300,7 @@ async def test_no_page_in_a_browser_gets_at_the_proxy(tmp_path: Path) -> None:
             status, told = await post(one, "/v1/chat/completions", ask("hello"), **headers)
             assert (status, json.loads(told)["error"]["code"]) == (403, "not-local")
         assert not behind.seen
-        assert (await post(one, "/v1/responses", ask()))[0] == 404
+        assert (await post(one, "/v1/audio/speech", ask()))[0] == 404
 
 
 async def test_neither_prompt_nor_answer_is_anywhere_but_with_the_user(
@@ -313,6 +313,7 @@ async def test_neither_prompt_nor_answer_is_anywhere_but_with_the_user(
             ("/v1/chat/completions", ask(text)),
             ("/v1/chat/completions", ask(text, stream=True)),
             ("/v1/messages", ask(text, max_tokens=1)),
+            ("/v1/responses", {"model": MODEL, "input": text}),
         ):
             for fault in (
                 None,

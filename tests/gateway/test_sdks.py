@@ -1,11 +1,17 @@
-"""OpenAI's and Anthropic's own Python clients, unmodified, through proxy and two gateways.
+"""OpenAI's and Anthropic's own clients, of PyPI and of npm, unmodified, through proxy and two gateways.
 
-They are the extra `sdk`, not in the locks: `pip install 'openai>=3.57,<4' 'anthropic>=2.14,<3'`.
+Both go through one table, `sdks/cases.json`. `make test-gateway` installs them; elsewhere these are skipped.
 """
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import importlib.util
+import json
+import shutil
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,143 +19,136 @@ import pytest
 
 from proofward.evidence import answer as answers
 from proofward.evidence.policy import Policy
-from tests.gateway.world import MODEL, POLICY, Desk, Echo, desk, house
+from proofward.protocol import sha256
+from tests.gateway.world import MODEL, POLICY, Desk, desk, house
 
-openai = pytest.importorskip("openai", reason="the extra `sdk` is not installed")
-anthropic = pytest.importorskip("anthropic", reason="the extra `sdk` is not installed")
+FOLDER = Path(__file__).parent / "sdks"
+CASES: list[dict[str, Any]] = json.loads((FOLDER / "cases.json").read_text(encoding="utf-8"))
+KEY = "a-key"
 
-SAY = [{"role": "user", "content": "hello, ü and \U0001f600"}]
-TEXT = SAY[0]["content"]
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
-
-
-async def streamed(stream: Any) -> tuple[str, list[Any]]:
-    text, usage = "", []
-    async for chunk in stream:
-        text += "".join(choice.delta.content or "" for choice in chunk.choices)
-        usage += [chunk.usage] if chunk.usage else []
-    return text, usage
+Results = dict[str, dict[str, Any]]
 
 
-async def chat(o: Any, _a: Any) -> None:
-    found = await o.chat.completions.create(model=MODEL, messages=SAY)
-    assert found.choices[0].message.content == TEXT
-    assert found.usage.total_tokens == 3
+async def of_pypi(url: str) -> Results:
+    """What each case comes to by the clients of PyPI."""
+    openai, anthropic = importlib.import_module("openai"), importlib.import_module("anthropic")
+    results: Results = {}
+    async with AsyncExitStack() as stack:
+        clients = {}
+        for key in (KEY, "another"):
+            options = {"api_key": key, "max_retries": 0}
+            for sdk, client in (
+                ("openai", openai.AsyncOpenAI(base_url=f"{url}/v1", **options)),
+                ("anthropic", anthropic.AsyncAnthropic(base_url=url, **options)),
+            ):
+                clients[sdk, key] = await stack.enter_async_context(client)
+        for one in CASES:
+            method = clients[one["sdk"], one.get("key", KEY)]
+            for name in one["call"].split("."):
+                method = getattr(method, name)
+            try:
+                results[one["name"]] = {"found": await _found(method, one)}
+            except (openai.APIError, anthropic.APIError) as error:
+                body = error.body if isinstance(error.body, dict) else {}
+                code = getattr(error, "code", None) or (body.get("error") or {}).get("code")
+                results[one["name"]] = {"error": [getattr(error, "status_code", None), code]}
+    return results
 
 
-async def chat_stream(o: Any, _a: Any) -> None:
-    text, usage = await streamed(await o.chat.completions.create(model=MODEL, messages=SAY, stream=True))
-    assert (text, usage) == (TEXT, [])
+async def _found(method: Any, one: dict[str, Any]) -> Any:
+    if one["args"] is None:
+        return (await method()).model_dump()
+    found = await method(**{"model": MODEL, **one["args"]}, extra_body=one.get("extra"))
+    return await _streamed(found, one) if one["args"].get("stream") else found.model_dump()
 
 
-async def chat_stream_with_usage(o: Any, _a: Any) -> None:
-    options = {"include_usage": True}
-    stream = await o.chat.completions.create(model=MODEL, messages=SAY, stream=True, stream_options=options)
-    text, usage = await streamed(stream)
-    assert (text, [one.total_tokens for one in usage]) == (TEXT, [3])
+async def _streamed(stream: Any, one: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"text": "", "usage": []}
+    seen = 0
+    async for event in stream:
+        seen += 1
+        if one.get("cancel") == seen:
+            await stream.close()
+            return {"cancelled": True}
+        value = event.model_dump()
+        for choice in value.get("choices") or ():
+            delta = choice.get("delta") or {}
+            found["text"] += delta.get("content") or choice.get("text") or ""
+            for call in delta.get("tool_calls") or ():
+                said = call["function"]
+                found["tools"] = found.get("tools", "") + (said.get("name") or "") + said["arguments"]
+        if value.get("type") == "response.output_text.delta":
+            found["text"] += value["delta"]
+        if value.get("type") == "content_block_delta":
+            found["text"] += value["delta"]["text"]
+        ended = value.get("type") == "response.completed"
+        if usage := value["response"]["usage"] if ended else value.get("usage"):
+            found["usage"].append(usage.get("total_tokens") or usage["output_tokens"])
+    return found
 
 
-async def parts(o: Any, _a: Any) -> None:
-    content = [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": "data:,y"}}]
-    found = await o.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": content}])
-    assert '"data:,y"' in found.choices[0].message.content
+async def of_npm(url: str) -> Results:
+    """What each case comes to by the clients of npm."""
+    process = await asyncio.create_subprocess_exec(
+        "node", str(FOLDER / "drive.mjs"), url,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, told = await asyncio.wait_for(process.communicate(), 120)
+    assert process.returncode == 0, told.decode()
+    return dict(json.loads(out))
 
 
-async def unusual_roles(o: Any, _a: Any) -> None:
-    messages = [{"role": role, "content": "x"} for role in ("developer", "system", "assistant", "critic")]
-    found = await o.chat.completions.create(model=MODEL, messages=[*messages, *SAY])
-    assert found.choices[0].message.content == TEXT
+def _missing(client: str) -> str | None:
+    if client == "pypi":
+        absent = [name for name in ("openai", "anthropic") if importlib.util.find_spec(name) is None]
+        return f"{' and '.join(absent)} of PyPI" if absent else None
+    there = (FOLDER / "node_modules" / "openai").exists() and shutil.which("node")
+    return None if there else "the clients of npm"
 
 
-async def tools(o: Any, _a: Any) -> None:
-    found = await o.chat.completions.create(model=MODEL, messages=SAY, tools=[TOOL])
-    assert found.choices[0].message.tool_calls[0].function.name == "f"
-    call = found.choices[0].message.model_dump(exclude_none=True)
-    result = {"role": "tool", "tool_call_id": "call-1", "content": "42"}
-    again = await o.chat.completions.create(model=MODEL, messages=[*SAY, call, result])
-    assert again.choices[0].message.content == "42"
+@pytest.mark.parametrize("client", ["pypi", "npm"])
+async def test_their_clients_notice_nothing(client: str, tmp_path: Path) -> None:
+    if missing := _missing(client):
+        pytest.skip(f"{missing} are not installed: make test-gateway")
+    run: Callable[[str], Awaitable[Results]] = of_pypi if client == "pypi" else of_npm
+    known = frozenset({sha256(KEY.encode()).hex()})
+    async with house(tmp_path, keys_sha256=known) as (_, outer), desk(outer, tmp_path) as one:
+        results = await run(one.url)
+        faults = [told for case in CASES if (told := _fault(case, results[case["name"]]))]
+        assert not faults, "\n".join(faults)
+        _kept(one)
 
 
-async def completions(o: Any, _a: Any) -> None:
-    assert (await o.completions.create(model=MODEL, prompt="a prompt")).choices[0].text == "a prompt"
-    stream = await o.completions.create(model=MODEL, prompt="a prompt", stream=True)
-    assert "".join([chunk.choices[0].text async for chunk in stream]) == "a prompt"
+def test_the_table_has_what_clients_do() -> None:
+    assert len({one["name"] for one in CASES}) == len(CASES) >= 40
+    assert all(("want" in one) != ("error" in one) for one in CASES)
 
 
-async def embeddings(o: Any, _a: Any) -> None:
-    found = await o.embeddings.create(model=MODEL, input=["a", "b"], encoding_format="float")
-    assert found.data[0].embedding == [0.5, -1.0]
+def _fault(case: dict[str, Any], result: dict[str, Any]) -> str | None:
+    """What is wrong with a result; None when it is as the table has it."""
+    if "error" in case:
+        status, code = case["error"]
+        got = result.get("error")
+        good = got is not None and status in (None, got[0]) and code in (None, got[1])
+        return None if good else f"{case['name']}: wanted error {case['error']}, got {result}"
+    if "found" not in result:
+        return f"{case['name']}: got {result}"
+    found = result["found"]
+    if "text" in case["want"]:
+        return None if found == case["want"] else f"{case['name']}: wanted {case['want']}, got {found}"
+    for path, wanted in case["want"].items():
+        value = found
+        for name in path.split("."):
+            value = value[int(name)] if isinstance(value, list) else value.get(name)
+        if value != wanted:
+            return f"{case['name']}: {path} is {value!r}, wanted {wanted!r}"
+    return None
 
 
-async def models(o: Any, _a: Any) -> None:
-    assert [model.id async for model in o.models.list()] == [MODEL]
-
-
-async def unknown_model(o: Any, _a: Any) -> None:
-    with pytest.raises(openai.NotFoundError) as caught:
-        await o.chat.completions.create(model="other", messages=SAY)
-    assert caught.value.code == "model_not_found"
-
-
-async def unknown_endpoint(o: Any, _a: Any) -> None:
-    with pytest.raises(openai.NotFoundError):
-        await o.responses.create(model=MODEL, input="x")
-
-
-async def cancelled(o: Any, _a: Any) -> None:
-    stream = await o.chat.completions.create(model=MODEL, messages=SAY, stream=True)
-    async for _ in stream:
-        break
-    await stream.close()
-
-
-async def message(_o: Any, a: Any) -> None:
-    found = await a.messages.create(model=MODEL, max_tokens=9, messages=SAY, system="be brief")
-    assert (found.content[0].text, found.stop_reason) == (TEXT, "end_turn")
-
-
-async def message_stream(_o: Any, a: Any) -> None:
-    async with a.messages.stream(model=MODEL, max_tokens=9, messages=SAY) as stream:
-        assert "".join([text async for text in stream.text_stream]) == TEXT
-        assert (await stream.get_final_message()).usage.output_tokens == 2
-
-
-async def message_of_unknown_model(_o: Any, a: Any) -> None:
-    with pytest.raises(anthropic.NotFoundError):
-        await a.messages.create(model="other", max_tokens=9, messages=SAY)
-
-
-CASES: list[Callable[[Any, Any], Awaitable[None]]] = [
-    chat, chat_stream, chat_stream_with_usage, parts, unusual_roles, tools, completions, embeddings, models,
-    unknown_model, unknown_endpoint, cancelled, message, message_stream, message_of_unknown_model,
-]  # fmt: skip
-
-
-async def test_their_clients_notice_nothing(tmp_path: Path) -> None:
+def _kept(one: Desk) -> None:
+    """One file an answer: none of errors, none of what was left; each is accepted by itself."""
     policy = Policy.for_development(measurements=POLICY.measurements)
-    async with house(tmp_path) as (behind, outer), desk(outer, tmp_path) as one:
-        async with (
-            openai.AsyncOpenAI(base_url=f"{one.url}/v1", api_key="a-key", max_retries=0) as o,
-            anthropic.AsyncAnthropic(base_url=one.url, api_key="a-key", max_retries=0) as a,
-        ):
-            for case in CASES:
-                await case(o, a)
-            await _errors(o, behind)
-        kept(one, policy)
-
-
-async def _errors(o: Any, behind: Echo) -> None:
-    for fault, wanted in (("is down", openai.InternalServerError), ("redirects", openai.InternalServerError)):
-        behind.fault = fault
-        with pytest.raises(wanted):
-            await o.chat.completions.create(model=MODEL, messages=SAY)
-    behind.fault = "dies in the middle"
-    stream = await o.chat.completions.create(model=MODEL, messages=SAY, stream=True)
-    with pytest.raises(openai.APIError):
-        await streamed(stream)
-
-
-def kept(one: Desk, policy: Policy) -> None:
+    whole = [case for case in CASES if "want" in case and "cancel" not in case and case["args"] is not None]
     files = one.answers()
-    assert len(files) == 12, "one an answer: none of errors, none of what was cancelled"
+    assert len(files) == len(whole)
     assert {answers.load(path).verdict(policy).word for path in files} == {"accepted (simulated)"}

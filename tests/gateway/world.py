@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -46,40 +48,53 @@ class Echo:
         self.headers.append(dict(request.headers))
         value = json.loads(body)
         self.entered.set()
-        if self.fault == "hangs":
+        fault = self.fault or _asked(value)
+        if fault == "hangs":
             await asyncio.Event().wait()
-        if self.fault == "is down":
+        if fault == "is busy":
+            return web.json_response({"error": {"message": "later"}}, status=429)
+        if fault == "is down":
             return web.json_response({"error": {"message": f"cannot: {body.decode()}"}}, status=500)
-        if self.fault == "redirects":
+        if fault == "redirects":
             raise web.HTTPTemporaryRedirect("http://127.0.0.1:1/v1/elsewhere")
-        if self.fault == "talks nonsense":
+        if fault == "talks nonsense":
             return web.Response(body=b"<html>", content_type="text/html")
-        if self.fault == "is endless":
+        if fault == "is endless":
             return web.Response(body=b" " * (33 << 20), content_type="application/json")
         text = _said(value)
         if request.path == "/v1/embeddings":
-            items = [{"object": "embedding", "index": 0, "embedding": [0.5, -1.0]}]
+            vector: Any = [0.5, -1.0]
+            if value.get("encoding_format") == "base64":
+                vector = base64.b64encode(struct.pack("<2f", *vector)).decode()
+            items = [{"object": "embedding", "index": 0, "embedding": vector}]
             return web.json_response({"object": "list", "data": items, "model": MODEL, "usage": USAGE})
         if value.get("stream"):
-            return await self._stream(request, value, text)
+            return await self._stream(request, value, text, fault)
         if request.path == "/v1/messages":
-            return web.json_response(_message(text))
+            return web.json_response(_message(text, tool=bool(value.get("tools"))))
+        if request.path == "/v1/responses":
+            return web.json_response(_response(text))
         return web.json_response(_completion(request.path, text, value))
 
-    async def _stream(self, request: web.Request, value: dict[str, Any], text: str) -> web.StreamResponse:
+    async def _stream(
+        self, request: web.Request, value: dict[str, Any], text: str, fault: str | None
+    ) -> web.StreamResponse:
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await stream.prepare(request)
-        events = (
-            _message_events(text) if request.path == "/v1/messages" else _chunks(request.path, value, text)
-        )
+        if request.path == "/v1/messages":
+            events = _message_events(text)
+        elif request.path == "/v1/responses":
+            events = _response_events(text)
+        else:
+            events = _chunks(request.path, value, text)
         for number, event in enumerate(events):
-            if self.fault == "dies in the middle" and number == 2:
+            if fault == "dies in the middle" and number == 2:
                 assert request.transport is not None
                 request.transport.abort()
                 return stream
-            if self.fault == "stops in the middle" and number == 2:
+            if fault == "stops in the middle" and number == 2:
                 await asyncio.Event().wait()
-            if self.fault == "breaks an event" and number == 2:
+            if fault == "breaks an event" and number == 2:
                 event = b"data: {broken\n\n"
             await stream.write(event)
         return stream
@@ -88,11 +103,18 @@ class Echo:
 USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 
 
+def _asked(value: dict[str, Any]) -> str | None:
+    """The fault that a request itself asks for, where its client cannot reach `Echo.fault`."""
+    user = value.get("user") or (value.get("metadata") or {}).get("user_id") or ""
+    return str(user).removeprefix("fault: ") if user else None
+
+
 def _said(value: dict[str, Any]) -> str:
     if "messages" in value:
         content = value["messages"][-1]["content"]
         return content if isinstance(content, str) else json.dumps(content)
-    return str(value.get("prompt", value.get("input")))
+    said = value.get("prompt", value.get("input"))
+    return str(said[-1]["content"] if isinstance(said, list) and isinstance(said[0], dict) else said)
 
 
 def _completion(path: str, text: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +126,13 @@ def _completion(path: str, text: str, value: dict[str, Any]) -> dict[str, Any]:
     if value.get("tools"):
         call = {"id": "call-1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
         message = {"role": "assistant", "content": None, "tool_calls": [call]}
-    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if value.get("tools") else "stop"}
-    return {**common, "object": "chat.completion", "choices": [choice]}
+    choice = {"message": message, "finish_reason": "tool_calls" if value.get("tools") else "stop"}
+    if value.get("logprobs"):
+        choice["logprobs"] = {
+            "content": [{"token": text, "logprob": -0.5, "bytes": None, "top_logprobs": []}]
+        }
+    choices = [{"index": index, **choice} for index in range(value.get("n") or 1)]
+    return {**common, "object": "chat.completion", "choices": choices}
 
 
 def _chunks(path: str, value: dict[str, Any], text: str) -> list[bytes]:
@@ -113,6 +140,12 @@ def _chunks(path: str, value: dict[str, Any], text: str) -> list[bytes]:
     common = {"id": "chunk-1", "created": 1, "model": MODEL}
     common["object"] = "chat.completion.chunk" if chat else "text_completion"
     found = []
+    if value.get("tools"):
+        call = {"index": 0, "id": "call-1", "type": "function", "function": {"name": "f", "arguments": ""}}
+        rest = {"index": 0, "function": {"arguments": '{"a":1}'}}
+        for delta in ({"role": "assistant", "content": None, "tool_calls": [call]}, {"tool_calls": [rest]}):
+            found.append({**common, "choices": [{"index": 0, "finish_reason": None, "delta": delta}]})
+        text = ""
     for part in [text[at : at + 4] for at in range(0, len(text), 4)]:
         inner: dict[str, Any] = {"delta": {"content": part}} if chat else {"text": part}
         found.append({**common, "choices": [{"index": 0, "finish_reason": None, **inner}]})
@@ -123,10 +156,13 @@ def _chunks(path: str, value: dict[str, Any], text: str) -> list[bytes]:
     return [*(b"data: " + json.dumps(one).encode() + b"\n\n" for one in found), b"data: [DONE]\n\n"]
 
 
-def _message(text: str) -> dict[str, Any]:
+def _message(text: str, *, tool: bool = False) -> dict[str, Any]:
+    block: dict[str, Any] = {"type": "text", "text": text}
+    if tool:
+        block = {"type": "tool_use", "id": "tool-1", "name": "f", "input": {"a": 1}}
     return {
-        "id": "msg-1", "type": "message", "role": "assistant", "model": MODEL, "stop_reason": "end_turn",
-        "stop_sequence": None, "content": [{"type": "text", "text": text}],
+        "id": "msg-1", "type": "message", "role": "assistant", "model": MODEL, "content": [block],
+        "stop_reason": "tool_use" if tool else "end_turn", "stop_sequence": None,
         "usage": {"input_tokens": 1, "output_tokens": 2},
     }  # fmt: skip
 
@@ -149,6 +185,31 @@ def _message_events(text: str) -> list[bytes]:
         {"type": "message_stop"},
     ]
     return [f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in events]
+
+
+def _response(text: str, *, status: str = "completed") -> dict[str, Any]:
+    part = {"type": "output_text", "text": text, "annotations": []}
+    item = {"type": "message", "id": "item-1", "role": "assistant", "status": status, "content": [part]}
+    return {
+        "id": "resp-1", "object": "response", "created_at": 1, "model": MODEL, "status": status,
+        "output": [item] if status == "completed" else [], "tools": [], "tool_choice": "auto",
+        "parallel_tool_calls": False,
+        "usage": {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3},
+    }  # fmt: skip
+
+
+def _response_events(text: str) -> list[bytes]:
+    at = {"item_id": "item-1", "output_index": 0, "content_index": 0}
+    deltas = [{"delta": text[n : n + 4], "logprobs": [], **at} for n in range(0, len(text), 4)]
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("response.created", {"response": _response("", status="in_progress")}),
+        *(("response.output_text.delta", delta) for delta in deltas),
+        ("response.completed", {"response": _response(text)}),
+    ]
+    return [
+        f"event: {kind}\ndata: {json.dumps({'type': kind, 'sequence_number': n, **value})}\n\n".encode()
+        for n, (kind, value) in enumerate(events)
+    ]
 
 
 @asynccontextmanager

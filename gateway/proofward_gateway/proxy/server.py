@@ -24,7 +24,7 @@ from proofward.evidence.answer import MAX_ANSWER, UPSTREAM, Answer, Encryption, 
 from proofward.evidence.policy import Policy
 from proofward_gateway.channel import Attested, GatewayError, Origin, attest, get_document, read_bounded
 
-ENDPOINTS: Final = (*e2ee.ENDPOINTS, "/v1/messages")
+ENDPOINTS: Final = (*e2ee.ENDPOINTS, "/v1/messages", "/v1/responses")
 MAX_BODY: Final = 8 << 20
 _ATTEST_AGAIN: Final = 3600
 """Seconds after which a gateway is asked for fresh evidence, however long its keys live."""
