@@ -49,6 +49,7 @@ ProofwardError
 ├─ NetworkError                   the network on this machine cannot do what was asked
 ├─ MissingExtra                   a package that only some need is not installed
 ├─ TableError
+├─ CardError                      a model's card that nobody here reads
 ├─ NewerSchema
 ├─ ChainDown                      from here on: the worker's daemon and its verbs
 ├─ ChainMoved
@@ -73,6 +74,7 @@ ProofwardError
 │  └─ StoreError
 ├─ EngineMissing                  federated studies
 ├─ FederationError
+│  └─ AggregatorAway
 ├─ PolicyRefused
 ├─ Refusal
 ├─ Broken

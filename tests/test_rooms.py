@@ -134,13 +134,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward_enclave",
     ),
     # beside the enclave, not in it
-    "proofward_federation.rehearsal": (
-        "proofward_federation",
-        "proofward.errors",
+    "proofward_federation.process": (
+        "proofward_federation.errors",
         "proofward.processes",
         "proofward.protocol",
-        "proofward.tables",
     ),
+    "proofward_federation.folder": ("proofward_federation", "proofward.protocol", "proofward.tables"),
+    "proofward_federation.rehearsal": ("proofward_federation", "proofward.errors", "proofward.protocol"),
+    "proofward_federation.network": ("proofward_federation", "proofward"),
     "proofward_federation.verbs": ("proofward_federation", "proofward"),
     # its attacker signs quotes as the simulator does
     "proofward_demo": ("proofward", "proofward_enclave.providers", "proofward_enclave.measure"),

@@ -32,7 +32,7 @@ from proofward_enclave.epochs import Epoch, Epochs
 from proofward_federation.consents import root_of
 from proofward_federation.errors import FederationError
 from proofward_federation.study import Study
-from proofward_federation.update import Update, bound
+from proofward_federation.update import Update, bound, counts
 
 MAX_ROUNDS: Final = 64
 """Rounds that wait at once; the next is refused."""
@@ -222,6 +222,8 @@ def _examined(study: Study, context: UpdateContext, payload: dict[str, Any]) -> 
         raise EnclaveError("not every record has a consent of its own", code="no-consent")
     if sum(value * value for value in values) > bound(study, len(used)):
         raise EnclaveError("the update is longer than its records can make it", code="over-bound")
+    if not counts(study, values, len(used)):
+        raise EnclaveError("the update counts other records than have a consent", code="wrong-count")
     update = Update(tuple(values), len(used), payload["blinding"], opened)
     return Taken(opened, update, payload["cohort"])
 

@@ -1,7 +1,7 @@
 """A study's rounds as anybody can check them: openings, commitments, proofs of length, sums.
 
-What is checked: each round's noise and sum are signed for by one receipt key; each update is as short as that
-of so many records as its site said; the sum is that of exactly the commitments that are named, and of the
+What is checked: each round's noise and sum are signed for by one key; each update is as short as that of
+so many records as its site said; the sum is that of exactly the commitments that are named, and of the
 noise; the rounds stayed within the study's budget. Whether that key is an attested enclave's, whether the
 noise was committed to before the updates, and how many consents a site has, a transcript does not say: a
 chain would.
@@ -42,9 +42,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A round as it was published."""
+    """A round as it was published; `receipt_key` is the enclave's that signed its noise and its sum."""
 
     number: int
+    receipt_key: str
     at: int
     block: str
     noise: str
@@ -63,7 +64,6 @@ class Transcript:
     genesis: str
     study: str
     document: str
-    receipt_key: str
     rounds: tuple[Told, ...]
 
     def save(self, path: Path) -> None:
@@ -75,11 +75,15 @@ class Transcript:
         """Raises FederationError(bad-transcript)."""
         try:
             with path.open("rb") as file:
-                values = json.loads(file.read(MAX_BYTES))
-            rounds = tuple(_told(one) for one in values.pop("rounds"))
-            return cls(**values, rounds=rounds)
+                return transcript_of(json.loads(file.read(MAX_BYTES)))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise FederationError(f"{path} is no transcript: {error}", code="bad-transcript") from None
+
+
+def transcript_of(values: dict[str, Any]) -> Transcript:
+    """From its JSON. Raises ValueError, TypeError, KeyError, AttributeError."""
+    rounds = tuple(told_of(one) for one in values["rounds"])
+    return Transcript(**{**values, "rounds": rounds})
 
 
 def audit(said: Transcript) -> list[str]:
@@ -88,13 +92,12 @@ def audit(said: Transcript) -> list[str]:
     """
     try:
         study = Study.parse(bytes.fromhex(said.document))
-        key = bytes.fromhex(said.receipt_key)
         lines = [f"study {study.name!r}, rule {study.rule.hex()[:16]}…"]
         _require(0 < len(said.rounds) <= min(study.rounds, MAX_ROUNDS), "it has more rounds than the study")
         for place, one in enumerate(said.rounds):
             before = said.rounds[place - 1].number if place else -1
             _require(one.number > before, f"round {one.number} comes after round {before}")
-            lines.append(_round(said, study, key, one))
+            lines.append(_round(said, study, one))
         spent = study.rho * len(said.rounds)
         _require(spent <= study.budget, f"the rounds cost {spent} nano-rho, the budget is {study.budget}")
     except (ValueError, TypeError, OverflowError, ProtocolError, ProverError) as error:
@@ -102,7 +105,8 @@ def audit(said: Transcript) -> list[str]:
     return [*lines, f"budget: {spent / 1e9:.6f} of {study.budget / 1e9:.6f} rho spent"]
 
 
-def _round(said: Transcript, study: Study, key: bytes, one: Told) -> str:
+def _round(said: Transcript, study: Study, one: Told) -> str:
+    key = bytes.fromhex(one.receipt_key)
     genesis, name, noise = (bytes.fromhex(text) for text in (said.genesis, said.study, one.noise))
     opening = Opening(genesis, name, study.rule, one.number, one.at, bytes.fromhex(one.block), noise)
     verify_signature(key, opening.message(), bytes.fromhex(one.opening))
@@ -141,9 +145,10 @@ def _require(holds: bool, told: str) -> None:
         raise FederationError(f"the transcript does not hold: {told}", code="transcript-refused")
 
 
-def _told(values: dict[str, Any]) -> Told:
-    parts = tuple(Part(**part) for part in values.pop("parts"))
-    absent, numbers = tuple(values.pop("absent")), tuple(values.pop("values"))
+def told_of(values: dict[str, Any]) -> Told:
+    """A round from its JSON. Raises as `transcript_of`."""
+    parts = tuple(Part(**part) for part in values["parts"])
+    absent, numbers = tuple(values["absent"]), tuple(values["values"])
     if not all(type(number) is int for number in (*absent, *numbers)):
         raise ValueError("a number is no integer")
-    return Told(**values, parts=parts, absent=absent, values=numbers)
+    return Told(**{**values, "parts": parts, "absent": absent, "values": numbers})

@@ -98,6 +98,17 @@ def logistic_step(weights: Floats, values: Sequence[int], study: Study) -> Float
     return after
 
 
+def counts(study: Study, values: Sequence[int], records: int) -> bool:
+    """Whether an update counts so many records, which is what the published sum counts under its noise.
+
+    Clipping rounds towards zero: a record's share may lack one unit, and another for a float's last bit.
+    """
+    if study.kind == "logistic":
+        share = int(COUNT_SHARE * study.clip)
+        return (share - 2) * records <= values[-1] <= share * records
+    return all(value >= 0 for value in values) and sum(values) <= study.units * records
+
+
 def bound(study: Study, records: int) -> int:
     """The most that a sum of so many records' parts can have as squared length, in squared units."""
     return (study.clip * records) ** 2

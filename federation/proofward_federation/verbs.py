@@ -8,11 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proofward.cli.output import JsonOption, emit, hex0x, note, reporting
+from proofward.cli.output import (
+    DEFAULT_CHAIN,
+    ChainOption,
+    JsonOption,
+    SignerOption,
+    emit,
+    hex0x,
+    note,
+    reporting,
+)
 from proofward.cli.verbs import Groups
+from proofward.publisher import cards
 
 if TYPE_CHECKING:
+    from proofward.chain import SubstrateClient
+    from proofward.check import Check
     from proofward_federation.study import Study
+
+CARD_FORMAT = "proofward/federation-card/v1"
 
 federation = typer.Typer(
     name="federation",
@@ -33,6 +47,11 @@ def register(groups: Groups) -> None:
     federation.command("watch")(watch)
     federation.command("rehearse")(rehearse)
     federation.command("audit")(audit)
+    federation.command("serve")(serve)
+    federation.command("announce")(announce)
+    federation.command("take-part")(take_part)
+    federation.command("status")(status)
+    federation.command("close")(close)
     consent.command("grant")(grant)
     consent.command("revoke")(revoke)
     consent.command("accept")(accept)
@@ -42,6 +61,7 @@ def register(groups: Groups) -> None:
     consent.command("show")(show)
     groups.root.add_typer(federation, name="federation")
     groups.root.add_typer(consent, name="consent")
+    cards.READERS[CARD_FORMAT] = _follow
 
 
 PolicyArgument = Annotated[Path, typer.Argument(metavar="SITE.TOML", help="The site's own rules.")]
@@ -184,7 +204,8 @@ def rehearse(
     import json
 
     from proofward.files import write_whole
-    from proofward_federation.rehearsal import NOT_SHOWN, read_site
+    from proofward_federation.folder import read_site
+    from proofward_federation.rehearsal import NOT_SHOWN
     from proofward_federation.rehearsal import rehearse as run
 
     with reporting(as_json):
@@ -217,6 +238,220 @@ def audit(
             "updates, how many consents a site has; no chain was read"
         )
         emit(as_json, {"holds": True, "checks": lines, "unchecked": unchecked}, [*lines, unchecked])
+
+
+StudyId = Annotated[str, typer.Argument(metavar="ID", help="The study's id, as `announce` prints it.")]
+
+
+def serve(
+    study: StudyArgument,
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Keeps the rounds; gets model.onnx, card.json, transcript.json."),
+    ],
+    signer: SignerOption,
+    listen: Annotated[str, typer.Option(help="HOST:PORT for the hospitals.")] = "127.0.0.1:8790",
+    provider: Annotated[str, typer.Option(help="Where the enclave's quotes come from.")] = "simulator",
+    linger: Annotated[
+        float, typer.Option(min=0, max=3_600, help="Seconds to wait for updates that were committed to.")
+    ] = 10.0,
+    wait: Annotated[
+        float, typer.Option(min=1, help="Seconds to wait until the study is on the chain and has its sites.")
+    ] = 3_600.0,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """As the aggregator: register its enclave, wait for the study, run its rounds, write model and card.
+
+    Started again it goes on after the last published sum. It needs Flower and OpenDP (`make federation`).
+
+    Example: proofward federation serve study.json --out run --signer aggregator.key --listen 0.0.0.0:8790
+    """
+    from proofward.chain.accounts import keypair_of
+    from proofward_federation.network.card import summary
+    from proofward_federation.network.serving import serve as run
+
+    with reporting(as_json):
+        card = run(
+            _study(study),
+            chain,
+            keypair_of(signer),
+            out,
+            listen=listen,
+            provider=provider,
+            linger=linger,
+            wait=wait,
+            tell=lambda line: note(as_json, line),
+        )
+        told = summary(card)
+        emit(as_json, told, [f"{out}: model.onnx, card.json, transcript.json; epsilon {card.epsilon:.3f}"])
+
+
+def announce(
+    study: StudyArgument,
+    aggregator: Annotated[str, typer.Option(help="Account of the worker whose enclave sums.")],
+    site: Annotated[list[str], typer.Option(help="Account of a hospital to invite (repeatable).")],
+    signer: SignerOption,
+    blocks: Annotated[int, typer.Option(min=2, help="Blocks from now in which rounds may begin.")] = 43_200,
+    window: Annotated[int, typer.Option(min=2, max=14_400, help="Blocks that sites have to commit.")] = 300,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Most rounds, those without a sum too."),
+    ] = None,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """As a researcher: put a study on the chain, and invite its hospitals. A deposit is held until its end.
+
+    Example: proofward federation announce study.json --aggregator 5F… --site 5D… --site 5H… --signer me.key
+    """
+    import secrets
+
+    from proofward.chain import SubstrateClient
+    from proofward.chain.accounts import address, keypair_of
+    from proofward.chain.pallets import federation as pallet
+    from proofward.protocol.federation import study_id
+    from proofward_federation.network.ledger import plan_of
+
+    with reporting(as_json):
+        asked, keypair, nonce = _study(study), keypair_of(signer), secrets.token_bytes(32)
+        name = study_id(bytes(keypair.public_key), nonce)
+        invited = [address(one) for one in site]
+        with SubstrateClient.connect(chain) as client:
+            end = client.finalised_head().number + blocks
+            plan = plan_of(asked, rounds=rounds or asked.rounds + 1, window=window, end=end)
+            receipt = client.submit(pallet.create(nonce, address(aggregator), plan), keypair)
+            for one in invited:
+                client.submit(pallet.invite(name, one), keypair)
+        values = {"study": name, "block": receipt.block, "end": end, "invited": len(invited)}
+        emit(as_json, values, [f"study {hex0x(name)}, {len(invited)} sites invited, until block {end}"])
+
+
+def take_part(
+    folder: Annotated[Path, typer.Argument(help="With site.toml, records.csv, consents.json.")],
+    study: Annotated[str, typer.Option(help="The study's id.")],
+    aggregator: Annotated[str, typer.Option(help="http:// or https:// address of the aggregator's host.")],
+    signer: SignerOption,
+    software: Annotated[
+        str | None,
+        typer.Option(
+            "--measurement",
+            help="The aggregator's software (32 bytes, hexadecimal); default: this one's, simulated.",
+        ),
+    ] = None,
+    budget: Annotated[
+        int | None, typer.Option(min=1, help="Most nano-rho for this study; default: what it may spend.")
+    ] = None,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """As a hospital: register its rules and consents, join a study, answer its rounds until it is over.
+
+    Records stay; what leaves is a commitment, a proof of length, and an update that is sealed to the enclave.
+
+    Example: proofward federation take-part cleveland --study 0x… --aggregator http://sum:8790 --signer c.key
+    """
+    from proofward.chain import SubstrateClient
+    from proofward.chain.accounts import keypair_of
+    from proofward_federation.measure import simulated_measurement
+    from proofward_federation.network.hospital import Hospital
+    from proofward_federation.network.ledger import announced
+
+    with reporting(as_json):
+        name = _bytes32(study)
+        wanted = simulated_measurement() if software is None else _bytes32(software)
+        with SubstrateClient.connect(chain) as client:
+            hospital = Hospital(
+                client,
+                keypair_of(signer),
+                folder,
+                name,
+                url=aggregator,
+                measurement=wanted,
+                tell=lambda line: note(as_json, line),
+            )
+            hospital.enter(budget or announced(client, name).plan.budget)
+            hospital.run()
+            values = {"study": name, "answered": hospital.answered, "refused": hospital.refused}
+        emit(as_json, values, [f"{len(hospital.answered)} rounds answered, {len(hospital.refused)} not"])
+
+
+def status(study: StudyId, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOption = False) -> None:
+    """What the chain holds of a study: terms, budgets, sites, rounds.
+
+    Example: proofward federation status 0x…
+    """
+    from proofward.chain import SubstrateClient
+    from proofward.chain.accounts import ss58
+    from proofward.chain.pallets import federation as pallet
+    from proofward_federation.network.ledger import announced
+
+    with reporting(as_json), SubstrateClient.connect(chain) as client:
+        found = announced(client, _bytes32(study))
+        rounds = pallet.rounds(client, found)
+        lines = [
+            f"rule {hex0x(found.plan.rule)}, {found.plan.dimension} parameters, by {ss58(found.aggregator)}",
+            f"{found.spent / 1e9:.6f} of {found.plan.budget / 1e9:.6f} rho spent in {found.next} rounds",
+        ]
+        for one in found.members:
+            state = "takes part" if one.active else "left" if one.budget else "invited"
+            lines.append(f"site {ss58(one.site)}: {state}, {one.spent} of {one.budget} nano-rho")
+        for each in rounds:
+            ending = "waits" if each.ending is None else type(each.ending).__name__.lower()
+            lines.append(f"round {each.number}: {len(each.committed)} committed, {ending}")
+        values = {
+            "study": found.id,
+            "rule": found.plan.rule,
+            "spent": found.spent,
+            "budget": found.plan.budget,
+            "sites": [
+                {"account": ss58(one.site), "budget": one.budget, "spent": one.spent, "active": one.active}
+                for one in found.members
+            ],
+            "rounds": [
+                {
+                    "number": each.number,
+                    "committed": len(each.committed),
+                    "ending": None if each.ending is None else type(each.ending).__name__.lower(),
+                }
+                for each in rounds
+            ],
+        }
+        emit(as_json, values, lines)
+
+
+def close(
+    study: StudyId, signer: SignerOption, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOption = False
+) -> None:
+    """As the researcher: end a study, whose deposit comes back; for anybody after its last block.
+
+    Example: proofward federation close 0x… --signer me.key
+    """
+    from proofward.chain import SubstrateClient
+    from proofward.chain.accounts import keypair_of
+    from proofward.chain.pallets import federation as pallet
+
+    with reporting(as_json), SubstrateClient.connect(chain) as client:
+        receipt = client.submit(pallet.close(_bytes32(study)), keypair_of(signer))
+        emit(as_json, {"block": receipt.block}, [f"closed in block {receipt.block}"])
+
+
+def _bytes32(text: str) -> bytes:
+    from proofward_federation.errors import FederationError
+
+    try:
+        found = bytes.fromhex(text.removeprefix("0x"))
+        if len(found) == 32:
+            return found
+    except ValueError:
+        pass
+    raise FederationError(f"{text!r} is not 0x and 64 hexadecimal digits", code="bad-study")
+
+
+def _follow(model: bytes, document: bytes, client: SubstrateClient | None) -> list[Check]:
+    from proofward_federation.network.card import follow
+
+    return follow(model, document, client)
 
 
 def measurement(as_json: JsonOption = False) -> None:

@@ -318,6 +318,9 @@ def audit(
     max_disagreement: Annotated[
         float, typer.Option(help="Greatest share of decisions on them that may differ from ONNX Runtime's.")
     ] = 0.01,
+    card: Annotated[
+        Path | None, typer.Option(help="Where the model comes from (`federation card`): followed back.")
+    ] = None,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
@@ -339,6 +342,7 @@ def audit(
             truth=truth,
             max_disagreement=max_disagreement,
             ptau=ptau,
+            card=card,
         )
         emit(
             as_json,

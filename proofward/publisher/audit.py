@@ -11,6 +11,7 @@ from proofward.chain.pallets import models
 from proofward.check import Check, said
 from proofward.client import Client
 from proofward.errors import NotFound
+from proofward.publisher import cards
 from proofward.tables import arrange, read_table, split_truth
 from proofward.zkml import PublicArtifact, load_public
 from proofward.zkml.audit import audit_fields, rests_on
@@ -74,12 +75,14 @@ def audit(
     truth: str | None = None,
     max_disagreement: float = Auditor.max_disagreement,
     ptau: Path | None = None,
+    card: Path | None = None,
 ) -> Audit:
     """Recompute every field of the manifest from the ONNX file, run both models on random records and on the
     auditor's own (`records`, the truth in the column `truth`); with a model on the chain, compare its record
     and contract too. `ptau` holds the powers that a ceremony began with: its transcript is checked.
+    `card` says where the model comes from: it is followed back, on the chain too.
 
-    Raises NotFound, ZkmlError, TableError, ChainError.
+    Raises NotFound, ZkmlError, TableError, ChainError, CardError.
     """
     try:
         data, _ = whole(onnx)
@@ -90,6 +93,8 @@ def audit(
     checks = audit_fields(data, public, Auditor(own, max_disagreement=max_disagreement, ptau=ptau))
     if which is not None:
         checks += _published(public, which, url)
+    if card is not None:
+        checks += _origin(data, card, None if which is None else url)
     return Audit(public.manifest.setup, tuple(checks))
 
 
@@ -105,6 +110,13 @@ def own_records(manifest: Manifest, source: Path, truth: str | None) -> HeldOut:
     given, answers = split_truth(table, names, width, truth)
     y = answers.values[:, 0] if answers.columns == 1 else answers.values
     return HeldOut(arrange(given, features, width), y)
+
+
+def _origin(data: bytes, card: Path, url: str | None) -> list[Check]:
+    if url is None:
+        return cards.follow(data, card, None)
+    with Client(url) as client:
+        return cards.follow(data, card, client.chain)
 
 
 def _published(public: PublicArtifact, which: str, url: str) -> list[Check]:

@@ -18,7 +18,8 @@ from tests.federation.world import POLICY, UNITS, study_of
 pytest.importorskip("opendp", reason="make federation installs OpenDP")
 pytest.importorskip("flwr", reason="make federation installs Flower")
 
-from proofward_federation.rehearsal import Rehearsed, read_site, rehearse
+from proofward_federation.folder import read_site
+from proofward_federation.rehearsal import Rehearsed, rehearse
 
 LATER = int(time.time()) + 86_400
 
@@ -80,7 +81,7 @@ FAULTS: dict[str, Callable[[Transcript], Transcript]] = {
     "another study": lambda said: replace(said, document=study_of(rate=1).document().hex()),
     "a smaller budget": lambda said: replace(said, document=study_of(budget=UNITS).document().hex()),
     "no rounds": lambda said: replace(said, rounds=()),
-    "no hexadecimal": lambda said: replace(said, receipt_key="zz"),
+    "no hexadecimal": _first(lambda one: replace(one, receipt_key="zz")),
 }
 
 

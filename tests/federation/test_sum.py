@@ -20,6 +20,7 @@ from proofward_federation.enclave import seal_payload
 from proofward_federation.errors import FederationError
 from proofward_federation.site import Answer, Site
 from proofward_federation.update import (
+    COUNT_SHARE,
     Update,
     bound,
     clip,
@@ -28,7 +29,7 @@ from proofward_federation.update import (
     logistic_parts,
     prove_short,
 )
-from tests.federation.world import BLOCK, GENESIS, STUDY, World, site_of, some_noise, study_of
+from tests.federation.world import BLOCK, GENESIS, STUDY, UNITS, World, site_of, some_noise, study_of
 from tests.vectors import federation
 
 
@@ -146,6 +147,8 @@ def _sealed_by_a_liar(world: World, site: Site, honest: Answer, **lies: Any) -> 
         ("one consent for two records", "no-consent"),
         ("a consent that is not in the tree", "wrong-consents"),
         ("no consents", "no-consent"),
+        ("a count of more records than have a consent", "wrong-count"),
+        ("a count of none", "wrong-count"),
     ],
 )
 def test_a_lying_site_is_left_out(fault: str, code: str) -> None:
@@ -161,6 +164,10 @@ def test_a_lying_site_is_left_out(fault: str, code: str) -> None:
         "one consent for two records": {"used": [0, 0, 1]},
         "a consent that is not in the tree": {"leaves": [bytes(32), *leaves[1:]]},
         "no consents": {"used": []},
+        "a count of more records than have a consent": {
+            "update": Update.of([0, 0, 0, int(COUNT_SHARE * UNITS) * 21], 20)
+        },
+        "a count of none": {"update": Update.of([0, 0, 0, 0], 20)},
     }
     lie, _ = _sealed_by_a_liar(world, site, honest, **lies[fault])
     assert _refused(lambda: world.take(site, lie)) == code

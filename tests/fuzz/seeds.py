@@ -116,8 +116,8 @@ def federation() -> dict[str, bytes]:
     study = study_of()
     update = Update((1, -2, 3, 4), 1, bytes(32), bytes(32))
     part = Part(HASH, HASH, HASH, 32, "00")
-    told = Told(0, 1, HASH, HASH, "cd" * 64, (part,), (), (1, 2, 3, 4), "00" * 32, "cd" * 64)
-    said = Transcript(HASH, HASH, study.document().hex(), HASH, (told,))
+    told = Told(0, HASH, 1, HASH, HASH, "cd" * 64, (part,), (), (1, 2, 3, 4), "00" * 32, "cd" * 64)
+    said = Transcript(HASH, HASH, study.document().hex(), (told,))
     return {
         "study": study.document(),
         "site.toml": POLICY.encode(),

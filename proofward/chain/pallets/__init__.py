@@ -1,1 +1,1 @@
-"""The four pallets of Proofward, typed: one module each, with records to read and calls to sign."""
+"""The pallets of Proofward, typed: one module each, with records to read and calls to sign."""

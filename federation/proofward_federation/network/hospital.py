@@ -1,0 +1,292 @@
+"""A hospital's process: it follows the chain, posts its consents, and answers each round of one study.
+
+Records never leave it; what does is `Site.answer`'s, written down before it is sent, so that a hospital that
+was stopped between commitment and delivery delivers the same bytes again.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from substrateinterface import Keypair
+
+from proofward.chain import Call, DispatchError, Receipt, SubstrateClient
+from proofward.chain.pallets import federation, workers
+from proofward.chain.pallets.federation import RoundRecord, SiteRecord, StudyRecord
+from proofward.files import write_whole
+from proofward_federation.consents import Register
+from proofward_federation.errors import FederationError, PolicyRefused
+from proofward_federation.folder import read_site
+from proofward_federation.network.ledger import announced, rules_of, weights_after
+from proofward_federation.network.wire import MAX_TOLD, Delivery, TheStudy
+from proofward_federation.site import RoundView
+from proofward_federation.study import Study
+
+HTTP_SECONDS: Final = 60.0
+TRIES: Final = 5
+"""Of a delivery; a host that is gone is not waited for longer than the round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What is kept of an answer: the delivery, in hexadecimal."""
+
+    number: int
+    commitment: str
+    consents: str
+    most: int
+    proof: str
+    sealed: str
+
+
+class Hospital:
+    """One hospital in one study. `measurement` (32 bytes) is the aggregator's software that it answers to."""
+
+    def __init__(
+        self,
+        client: SubstrateClient,
+        keypair: Keypair,
+        folder: Path,
+        name: bytes,
+        *,
+        url: str,
+        measurement: bytes,
+        tell: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self.client, self.folder, self.name = client, folder, name
+        self.account = bytes(keypair.public_key)
+        self._keypair, self._url, self._measurement, self._tell = keypair, url, measurement, tell
+        self.site = read_site(folder, self.account)
+        self._done: set[int] = set()
+        self.answered: list[int] = []
+        self.refused: dict[int, str] = {}
+
+    # ---- before the rounds --------------------------------------------------------------------
+
+    def enter(self, budget: int) -> None:
+        """Register the site's rules, post its consents, join the study for at most `budget` nano-rho.
+
+        Raises PolicyRefused before anything is sent, FederationError, DispatchError.
+        """
+        record = announced(self.client, self.name)
+        study = Study.parse(self._told().document)
+        self._same(study, record)
+        self.site.policy.admit(study)
+        rules = rules_of(self.site.policy)
+        there = federation.site(self.client, self.account)
+        if there is None or there.rules != rules:
+            self._send(federation.register_site(rules))
+            self._tell(f"registered its rules, policy 0x{rules.policy.hex()[:16]}…")
+        self.post_consents(study)
+        member = record.member(self.account)
+        if member is None:
+            raise FederationError("the researcher has not invited this account", code="not-invited")
+        if not member.active or member.budget != budget:
+            self._send(federation.join(self.name, budget))
+            self._tell(f"joined the study for at most {budget / 1e9:.6f} rho")
+
+    def post_consents(self, study: Study) -> None:
+        """Have the tree of the live consents on the chain, as the register has them now."""
+        self.site.consents = Register.load(self.folder / "consents.json")
+        live = self.site.consents.live(study.purpose, int(time.time()))
+        there = federation.site(self.client, self.account)
+        known = None if there is None else there.consents
+        if known is None or (known.root, known.live) != (live.root, live.most):
+            receipt = self._send(federation.set_consents(live.root, live.most))
+            self._tell(f"posted the root of its consents, at most {live.most} (block {receipt.block})")
+            self.client.wait_block(receipt.block + 1)  # it counts from the next block on
+
+    # ---- rounds -------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Answer rounds until the study had all of them, or is over. Raises FederationError, ChainError."""
+        for _head in self.client.follow():
+            found = federation.study(self.client, self.name)
+            if found is None:
+                return
+            try:
+                self.look(found)
+            except AggregatorAway as error:  # asked again at the next block, while the round waits
+                self._tell(error.message)
+            except (FederationError, PolicyRefused, DispatchError) as error:
+                self._tell(f"takes no part in round {found.next - 1}: {error.message}")
+                self.refused[found.next - 1] = error.message
+                self._done.add(found.next - 1)
+            if self._over(found):
+                return
+
+    def look(self, record: StudyRecord) -> None:
+        """Answer the round that waits, if there is one and it was not answered."""
+        number = record.next - 1
+        if not record.open or number in self._done:
+            return
+        waiting = federation.round_of(self.client, self.name, number)
+        if waiting is None or waiting.ending is not None:
+            return
+        ours = next((one for one in waiting.committed if one.site == self.account), None)
+        kept = self._kept(number)
+        if ours is not None:
+            if kept is not None and bytes.fromhex(kept.commitment) == ours.commitment:
+                self._deliver(kept)
+                self.answered.append(number)
+            self._done.add(number)
+            return
+        answered = self._answer(record, waiting)
+        self._commit(answered)
+        self._tell(f"round {number}: committed to its update")
+        self.committed(number)
+        self._deliver(answered)
+        self.answered.append(number)
+        self._done.add(number)
+
+    def committed(self, number: int) -> None:
+        """Between a commitment and its delivery; nothing, but for those who test what a death there does."""
+
+    def _answer(self, record: StudyRecord, waiting: RoundRecord) -> Answered:
+        told = self._told()
+        study = Study.parse(told.document)
+        self._same(study, record)
+        aggregator = workers.get(self.client, record.aggregator)
+        if aggregator is None or aggregator.measurement != self._measurement:
+            raise FederationError(
+                "the aggregator is not the software that this hospital answers to", code="other-measurement"
+            )
+        if aggregator.receipt_key != waiting.receipt_key:
+            raise FederationError(
+                "the aggregator changed its keys since it began the round", code="other-keys"
+            )
+        self.post_consents(study)
+        view = self._view(record, waiting, aggregator, self._registered())
+        weights = weights_after(study, federation.rounds(self.client, record), told.values)
+        answer = self.site.answer(study, view, weights)
+        answered = Answered(
+            waiting.number,
+            answer.commitment.hex(),
+            answer.consents.hex(),
+            answer.most,
+            answer.proof.hex(),
+            answer.sealed.hex(),
+        )
+        write_whole(self._file(waiting.number), json.dumps(asdict(answered)).encode())
+        return answered
+
+    def _view(
+        self,
+        record: StudyRecord,
+        waiting: RoundRecord,
+        aggregator: workers.WorkerRecord,
+        here: SiteRecord,
+    ) -> RoundView:
+        return RoundView(
+            genesis=self.client.genesis,
+            study=self.name,
+            rule=record.plan.rule,
+            number=waiting.number,
+            noise=waiting.noise,
+            policy=here.rules.policy,
+            spent=here.spent,
+            hpke_key=aggregator.hpke_key,
+            level=aggregator.level,
+        )
+
+    def _commit(self, answered: Answered) -> None:
+        self._send(
+            federation.commit(
+                self.name,
+                answered.number,
+                commitment=bytes.fromhex(answered.commitment),
+                consents=bytes.fromhex(answered.consents),
+            )
+        )
+
+    def _deliver(self, answered: Answered) -> None:
+        delivery = Delivery(
+            study=self.name,
+            number=answered.number,
+            site=self.account,
+            commitment=bytes.fromhex(answered.commitment),
+            consents=bytes.fromhex(answered.consents),
+            most=answered.most,
+            proof=bytes.fromhex(answered.proof),
+            sealed=bytes.fromhex(answered.sealed),
+        )
+        body = delivery.signed(self.client.genesis, self._keypair)
+        for left in reversed(range(TRIES)):
+            try:
+                _request(self._url, "POST", "/rounds", body)
+                return
+            except AggregatorAway:
+                if left == 0:
+                    raise
+                time.sleep(0.5)
+
+    def _told(self) -> TheStudy:
+        return TheStudy.parse(_request(self._url, "GET", "/study"))
+
+    def _same(self, study: Study, record: StudyRecord) -> None:
+        if study.rule != record.plan.rule:
+            raise FederationError("the aggregator tells of another study than the chain", code="other-study")
+        announced(self.client, self.name, study)
+
+    def _registered(self) -> SiteRecord:
+        found = federation.site(self.client, self.account)
+        if found is None:
+            raise FederationError("this site is not registered", code="not-registered")
+        return found
+
+    def _over(self, record: StudyRecord) -> bool:
+        spent = record.spent + record.rho > record.plan.budget
+        return not record.open and (record.next >= record.plan.rounds or spent)
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"answer-{self.name.hex()[:16]}-{number}.json"
+
+    def _kept(self, number: int) -> Answered | None:
+        try:
+            return Answered(**json.loads(self._file(number).read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def _send(self, call: Call) -> Receipt:
+        return self.client.submit(call, self._keypair)
+
+
+class AggregatorAway(FederationError):
+    """The host does not answer, or not now."""
+
+    code = "aggregator-away"
+
+
+def _request(url: str, method: str, path: str, body: bytes | None = None) -> bytes:
+    """Raises AggregatorAway, and FederationError with the host's own code."""
+    at = urlsplit(url)
+    kind = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}.get(at.scheme)
+    if kind is None or at.hostname is None:
+        raise FederationError(f"{url!r} is no http:// or https:// address", code="bad-address")
+    peer = kind(at.hostname, at.port, timeout=HTTP_SECONDS)
+    try:
+        peer.request(method, at.path.rstrip("/") + path, body)
+        answer = peer.getresponse()
+        data: bytes = answer.read(MAX_TOLD + 1)
+    except (OSError, http.client.HTTPException) as error:
+        raise AggregatorAway(f"the aggregator at {url} does not answer: {error}") from None
+    finally:
+        peer.close()
+    if len(data) > MAX_TOLD:
+        raise FederationError(f"the aggregator at {url} tells too much", code="bad-study")
+    if answer.status in (200, 204):
+        return data
+    if answer.status == 409:
+        try:
+            said = json.loads(data)
+            raise FederationError(f"the aggregator refuses: {said['message']}", code=str(said["code"]))
+        except (ValueError, TypeError, KeyError):
+            pass
+    raise AggregatorAway(f"the aggregator at {url} answers {answer.status}")

@@ -1,0 +1,94 @@
+"""The aggregator's whole run: enclave, door, registration, rounds, and what is written at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from substrateinterface import Keypair
+
+from proofward.chain import SubstrateClient
+from proofward.files import write_whole
+from proofward_federation.errors import FederationError
+from proofward_federation.network.card import Card, card_of, onnx_of
+from proofward_federation.network.door import Door
+from proofward_federation.network.host import Host
+from proofward_federation.network.ledger import announced
+from proofward_federation.process import aggregator
+from proofward_federation.study import Study
+
+LOOK_SECONDS = 0.25
+
+
+def serve(
+    study: Study,
+    chain: str,
+    keypair: Keypair,
+    out: Path,
+    *,
+    listen: str,
+    provider: str,
+    linger: float,
+    wait: float,
+    tell: Callable[[str], None],
+) -> Card:
+    """Run a study and write model.onnx, card.json and transcript.json.
+
+    Raises FederationError, EnclaveError, ChainError.
+    """
+    host_name, _, port = listen.rpartition(":")
+    if not host_name or not port.isdigit() or int(port) > 65_535:
+        raise FederationError(f"{listen!r} is no HOST:PORT", code="cannot-listen")
+    with SubstrateClient.connect(chain) as client, aggregator(provider) as call:
+        host = Host(client, keypair, call, study, state=out, linger=linger, tell=tell)
+        host.register()
+        with opened(Door(host), host_name, int(port)) as found:
+            tell(f"listens on {host_name}:{found}")
+            name = _awaited(host, wait)
+            host.run(name)
+            card = card_of(client, host.transcript(), [(one.opened, one.published) for one in host.logged])
+    host.transcript().save(out / "transcript.json")
+    write_whole(out / "card.json", card.document())
+    write_whole(out / "model.onnx", onnx_of(card))
+    return card
+
+
+@contextmanager
+def opened(door: Door, address: str, port: int) -> Iterator[int]:
+    """A door on a thread of its own; gives its port."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="door", daemon=True)
+    thread.start()
+    try:
+        yield asyncio.run_coroutine_threadsafe(door.open(address, port), loop).result()
+    finally:
+        asyncio.run_coroutine_threadsafe(door.close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _awaited(host: Host, wait: float) -> bytes:
+    """The study's id once as many sites have joined as it asks for."""
+    end = time.monotonic() + wait
+    told, name = False, None
+    while time.monotonic() < end:
+        name = host.find()
+        if name is not None:
+            host.attend(name)
+            record = announced(host.client, name)
+            if record.next or sum(member.active for member in record.members) == len(record.members) > 0:
+                return name
+            if not told:
+                host.tell(f"study 0x{name.hex()} is on the chain; waiting for its sites")
+                told = True
+        time.sleep(LOOK_SECONDS)
+    if name is not None:  # who has not joined by now is not waited for
+        joined = sum(member.active for member in announced(host.client, name).members)
+        if joined >= host.study.cohort:
+            return name
+    raise FederationError(f"no study was announced, or too few sites joined, in {wait:g} s", code="no-study")

@@ -1,0 +1,272 @@
+"""Hospitals, aggregator and chain as they are between machines: real devnet, real enclave process, HTTP.
+
+One study: a site dies between commitment and delivery, one may spend two rounds and tries a third, the host
+tries a sum that is wrong by one unit; then the model's card is followed back to the chain.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from proofward.chain import DispatchError, SubstrateClient, dev_keypair, ss58
+from proofward.chain.pallets import attestation, federation, workers
+from proofward.devnet.chains import Devnet
+from proofward.protocol.federation import study_id
+from proofward_federation.consents import Register
+from proofward_federation.errors import FederationError
+from proofward_federation.study import Study
+from tests.federation.test_rehearsal import _folder
+from tests.federation.world import study_of
+
+pytest.importorskip("opendp", reason="make federation installs OpenDP")
+pytest.importorskip("flwr", reason="make federation installs Flower")
+
+from proofward_federation.measure import simulated_measurement
+from proofward_federation.network.card import Card, card_of, follow, onnx_of
+from proofward_federation.network.door import Door
+from proofward_federation.network.hospital import Answered, Hospital, _request
+from proofward_federation.network.host import Host, Logged
+from proofward_federation.network.ledger import announced, plan_of
+from proofward_federation.network.serving import opened
+from proofward_federation.network.wire import Delivery, TheStudy, read_delivery
+from proofward_federation.process import aggregator
+
+SUDO, RESEARCHER, SUMS = "//Alice", "//Bob", "//Dave"
+SITES = ("//Charlie", "//Eve", "//Ferdie")
+
+
+class OneUnitMore(Host):
+    """An aggregator's host that first tries a sum of its own."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.refusals: list[str] = []
+
+    def publish(self, one: Logged) -> None:
+        said = one.told
+        for wrong in (
+            replace(said, values=(said.values[0] + 1, *said.values[1:])),
+            replace(said, absent=() if said.absent else (0,)),
+        ):
+            with pytest.raises(DispatchError) as refused:
+                super().publish(replace(one, told=wrong))
+            self.refusals.append(refused.value.name)
+        super().publish(one)
+
+
+class Mortal(Hospital):
+    """Dies in round 0, between commitment and delivery."""
+
+    def committed(self, number: int) -> None:
+        if number == 0:
+            raise SystemExit  # ends its thread
+
+
+class Stubborn(Hospital):
+    """Tries the tree of consents that counted before a patient took one back."""
+
+    before = b""
+    refusals: tuple[str, ...] = ()
+
+    def _commit(self, answered: Answered) -> None:
+        with pytest.raises(DispatchError) as refused:
+            super()._commit(replace(answered, consents=self.before.hex()))
+        self.refusals += (refused.value.name,)
+        super()._commit(answered)
+
+    def take_back(self, study: Study) -> None:
+        there = federation.site(self.client, self.account)
+        assert there is not None
+        assert there.consents is not None
+        self.before = there.consents.root
+        register = Register.load(self.folder / "consents.json")
+        register.revoke("5")
+        register.save(self.folder / "consents.json")
+        self.post_consents(study)
+
+
+@dataclass
+class Run:
+    client: SubstrateClient
+    study: Study
+    name: bytes
+    host: OneUnitMore
+    hospitals: list[Hospital]
+    card: Card
+    url: str
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    at = tmp_path_factory.mktemp("network")
+    asks = ss58(bytes(dev_keypair(RESEARCHER).public_key))
+    study = study_of(cohort=2, rounds=2, budget=2 * study_of().rho, researcher=asks)
+    software = simulated_measurement()
+    hospitals: list[Hospital] = []
+    threads: list[threading.Thread] = []
+
+    def life(one: Hospital) -> None:
+        with suppress(SystemExit):
+            one.run()
+
+    def start(one: Hospital) -> None:
+        threads.append(threading.Thread(target=life, args=(one,)))
+        threads[-1].start()
+
+    def tell(line: str) -> None:
+        if line.startswith("round 0: the sum"):  # the dead hospital's process is started again
+            start(again)
+
+    with Devnet() as devnet, devnet.connect() as client, aggregator() as call:
+        allow = attestation.allow_measurement(software, "aggregator")
+        client.submit(attestation.sudo(allow), dev_keypair(SUDO))
+        host = OneUnitMore(client, dev_keypair(SUMS), call, study, state=at / "host", linger=0.5, tell=tell)
+        host.register()
+        researcher, nonce = dev_keypair(RESEARCHER), bytes(range(32))
+        name = study_id(bytes(researcher.public_key), nonce)
+        plan = plan_of(study, rounds=4, window=5, end=client.finalised_head().number + 500)
+        client.submit(federation.create(nonce, host.account, plan), researcher)
+        for uri in SITES:
+            client.submit(federation.invite(name, bytes(dev_keypair(uri).public_key)), researcher)
+        client.submit(federation.create(nonce, host.account, plan), dev_keypair(SITES[0]))  # a copycat's
+        assert host.find() == name
+        copy = study_id(bytes(dev_keypair(SITES[0]).public_key), nonce)
+        with pytest.raises(FederationError, match="not its researcher"):
+            announced(client, copy, study)
+        host.attend(name)
+        with opened(Door(host), "127.0.0.1", 0) as port:
+            url = f"http://127.0.0.1:{port}"
+            for place, (uri, kind) in enumerate(zip(SITES, (Mortal, Stubborn, Hospital), strict=True)):
+                folder = _folder(at, place)
+                rules = (folder / "site.toml").read_text()
+                (folder / "site.toml").write_text(rules.replace("alice", asks))
+                mine = kind(client, dev_keypair(uri), folder, name, url=url, measurement=software)
+                mine.enter(study.rho * (1 if place == 2 else 2))
+                hospitals.append(mine)
+            first = hospitals[0]
+            again = Hospital(client, dev_keypair(SITES[0]), first.folder, name, url=url, measurement=software)
+            hospitals[1].take_back(study)  # type: ignore[attr-defined]
+            for one in hospitals:
+                start(one)
+            host.run(name)
+            for thread in threads:
+                thread.join(60)
+            card = card_of(client, host.transcript(), [(one.opened, one.published) for one in host.logged])
+            yield Run(client, study, name, host, [*hospitals, again], card, url)
+
+
+def test_a_study_whose_sites_die_revoke_and_overspend_has_its_sums(run: Run) -> None:
+    rounds = federation.rounds(run.client, federation.study(run.client, run.name))  # type: ignore[arg-type]
+    accounts = [one.account for one in run.hospitals]
+    assert [len(one.present) for one in rounds] == [2, 2]
+    dead = next(place for place, one in enumerate(rounds[0].committed) if one.site == accounts[0])
+    assert rounds[0].ending.absent == (dead,)  # type: ignore[union-attr]
+    assert {one.site for one in rounds[1].present} == {accounts[0], accounts[1]}
+    assert "SiteOverspends" in run.hospitals[2].refused[1]
+    assert run.hospitals[1].refusals == ("StaleConsents", "StaleConsents")  # type: ignore[attr-defined]
+    # round 0 names the dead; a sum that hides that is as wrong as one of other values
+    assert run.host.refusals == ["WrongSum", "WrongSum", "WrongSum", "CohortTooSmall"]
+    worker = workers.get(run.client, run.host.account)
+    assert worker is not None
+    assert worker.measurement == simulated_measurement()
+
+
+def test_a_round_beyond_the_budget_is_refused_in_the_block(run: Run) -> None:
+    with pytest.raises(FederationError, match="StudyOverspends") as refused:
+        run.host._round()
+    assert refused.value.code == "no-sum"
+
+
+def test_a_card_leads_back_to_the_chain(run: Run) -> None:
+    model, document = onnx_of(run.card), run.card.document()
+    checks = follow(model, document, run.client)
+    assert all(check.ok for check in checks), "\n".join(map(str, checks))
+    assert {"rounds on the chain", "aggregator", "consents' roots"} <= {check.name for check in checks}
+    offline = follow(model, document, None)
+    assert [check.name for check in offline if check.ok is None] == ["study on the chain"]
+    assert 20 < run.card.records[1] < 140, "a noisy count of 78 records with a consent"
+
+
+def _told(card: Card, **changes: Any) -> Card:
+    first, *rest = card.transcript.rounds
+    changed = replace(first, **changes)
+    return replace(card, transcript=replace(card.transcript, rounds=(changed, *rest)))
+
+
+LIES: dict[str, Any] = {
+    "another weight": lambda card: replace(card, weights=(card.weights[0] + 1e-9, *card.weights[1:])),
+    "less privacy spent": lambda card: replace(card, spent=card.spent // 2),
+    "a smaller epsilon": lambda card: replace(card, epsilon=0.1),
+    "more records": lambda card: replace(card, records=(999.0, *card.records[1:])),
+    "a round left out": lambda card: replace(
+        card,
+        transcript=replace(card.transcript, rounds=card.transcript.rounds[1:]),
+        blocks=card.blocks[1:],
+    ),
+    "other software": lambda card: replace(card, measurement="00" * 32),
+    "another chain": lambda card: replace(card, transcript=replace(card.transcript, genesis="00" * 32)),
+    "another study": lambda card: replace(card, transcript=replace(card.transcript, study="00" * 32)),
+    "one unit more": lambda card: _told(
+        card,
+        values=(card.transcript.rounds[0].values[0] + 1, *card.transcript.rounds[0].values[1:]),
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_card_that_lies_is_refused(run: Run, lie: str) -> None:
+    card = LIES[lie](run.card)
+    assert any(check.ok is False for check in follow(onnx_of(card), card.document(), run.client))
+
+
+def test_a_card_of_another_model_is_refused(run: Run) -> None:
+    first = next(iter(follow(onnx_of(run.card) + b"\0", run.card.document(), None)))
+    assert first.ok is False
+
+
+def test_what_no_site_signed_or_committed_to_is_not_taken(run: Run) -> None:
+    site = run.hospitals[1]
+    genuine = Delivery(run.name, 9, site.account, bytes(32), bytes(32), 32, b"", b"")
+    body = genuine.signed(run.client.genesis, dev_keypair(SITES[1]))
+    assert read_delivery(body, run.client.genesis) == genuine
+    forged = genuine.signed(run.client.genesis, dev_keypair(SITES[0]))
+    for data, code in ((forged, "bad-delivery"), (b"", "bad-delivery"), (body, "no-round")):
+        with pytest.raises(FederationError) as refused:
+            _request(run.url, "POST", "/rounds", data)
+        assert refused.value.code == code
+    with pytest.raises(FederationError):
+        read_delivery(body, bytes(32))  # signed for another chain
+
+
+def test_a_hospital_answers_to_no_other_software_and_no_other_model(run: Run) -> None:
+    study = federation.study(run.client, run.name)
+    waiting = federation.round_of(run.client, run.name, 1)
+    assert study is not None
+    assert waiting is not None
+    site = run.hospitals[1]
+    site._measurement, right = bytes(32), site._measurement
+    with pytest.raises(FederationError) as refused:
+        site._answer(study, waiting)
+    assert refused.value.code == "other-measurement"
+    site._measurement = right
+    told = TheStudy.parse(_request(run.url, "GET", "/study"))
+    wrong = replace(told, values={**told.values, 0: (1, 2, 3, 4)})
+    site._told = lambda: wrong  # type: ignore[method-assign]
+    with pytest.raises(FederationError) as refused:
+        site._answer(study, waiting)
+    assert refused.value.code == "wrong-values"
+
+
+def test_an_aggregator_that_was_started_again_goes_on_after_the_last_sum(run: Run) -> None:
+    with aggregator() as call:
+        second = Host(run.client, dev_keypair(SUMS), call, run.study, state=run.host._state)
+        weights = second.run(run.name)
+    assert weights.tolist() == list(run.card.weights)
+    assert json.loads(second._file().read_text()) == json.loads(run.host._file().read_text())
