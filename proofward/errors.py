@@ -13,6 +13,8 @@ ProofwardError
 │     ├─ ChainTimeout
 │     ├─ FinalityStalled
 │     ├─ RpcError
+│     ├─ SignerUnreachable
+│     ├─ SigningRefused
 │     ├─ EthError
 │     │  └─ BadParameter
 │     ├─ MetadataError

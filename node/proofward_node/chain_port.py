@@ -83,7 +83,7 @@ class ChainPort:
     def __init__(self, url: str, signer: str, outbox: Path | None, genesis: str | None) -> None:
         self._url, self._signer, self._outbox_path, self._pinned = url, signer, outbox, genesis
         self._keypair = _keypair(signer)
-        self.account = bytes(self._keypair.public_key)
+        self.account = _account_of(self._keypair)
         self._client: SubstrateClient | None = None
         self._outbox: Outbox | None = None
         self._reads, self._sends = _Threads("chain-reads", READERS), _Threads("chain-sends", SENDERS)
@@ -408,6 +408,13 @@ def _keypair(source: str) -> Any:
         return accounts.keypair_of(source)
     except accounts.AccountError as error:
         raise ConfigError(f"the worker's key cannot be used: {error.message}") from error
+
+
+def _account_of(keypair: Any) -> bytes:
+    try:
+        return bytes(keypair.public_key)
+    except ChainError as error:
+        raise ConfigError(f"the worker's signer cannot be used: {error.message}") from error
 
 
 def _sent(receipt: Receipt) -> Sent:

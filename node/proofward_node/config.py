@@ -24,6 +24,7 @@ from pydantic import (
 
 from proofward.chain import accounts
 from proofward.chain.finality import STALL_BLOCKS, STALL_SECONDS
+from proofward.chain.signer import SCHEME
 from proofward.errors import ProofwardError
 
 #: Unix socket paths longer than this are refused by the kernel (sun_path, unix(7)).
@@ -85,11 +86,12 @@ class WorkerConfig(_Section):
     where the journal lives.
 
     `key_file` holds one line, a mnemonic or a `0x` seed, mode 0600. `dev_account` (`//Alice`) is accepted
-    on development chains only.
+    on development chains only. `signer_socket` is that of a `proofward signer serve` that has the key.
     """
 
     key_file: Path | None = None
     dev_account: Annotated[str, Field(pattern=r"^//[A-Za-z0-9/_-]{1,64}$")] | None = None
+    signer_socket: Path | None = None
     data_dir: Path
     endpoint: Annotated[str, Field(max_length=128)] = ""
     publishers: Annotated[tuple[Account, ...], Field(max_length=256)] = ()
@@ -111,9 +113,10 @@ class WorkerConfig(_Section):
 
     @model_validator(mode="after")
     def _one_account(self) -> WorkerConfig:
-        if (self.key_file is None) == (self.dev_account is None):
+        if [self.key_file, self.dev_account, self.signer_socket].count(None) != 2:
             raise ValueError(
-                "give exactly one of key_file (a file of mode 0600) and dev_account (development only)"
+                "give exactly one of key_file (a file of mode 0600), signer_socket (a signer's) and "
+                "dev_account (development only)"
             )
         return self
 
@@ -204,7 +207,11 @@ class NodeConfig(_Section):
 
     @property
     def signer(self) -> str:
-        """Where the account's key comes from: `//Name`, or the path of the key file."""
+        """Where the account's key comes from: `//Name`, the path of the key file, or `unix:` and a signer's
+        socket.
+        """
+        if self.worker.signer_socket is not None:
+            return f"{SCHEME}{self.worker.signer_socket}"
         return self.worker.dev_account or str(self.worker.key_file)
 
     @property
@@ -274,6 +281,7 @@ def _say(item: object) -> str:
 def _absolute(raw: dict[str, object], base: Path) -> dict[str, object]:
     paths = {
         ("worker", "key_file"),
+        ("worker", "signer_socket"),
         ("worker", "data_dir"),
         ("enclave", "socket"),
         ("enclave", "models"),

@@ -10,6 +10,8 @@ from typing import Final
 from substrateinterface import Keypair, KeypairType
 
 from proofward.chain.errors import ChainError
+from proofward.chain.extrinsic import Signer
+from proofward.chain.signer import SCHEME, SocketSigner
 
 SS58_PREFIX: Final = 42
 _MAX_KEY_FILE: Final = 1024
@@ -103,9 +105,11 @@ def address(text: str) -> bytes:
 
 
 def named(text: str) -> bytes:
-    """The account that a text names: an SS58 address, 0x and 64 hex digits, `//Name`, or a key file's path.
-    Raises AccountError.
+    """The account that a text names: an SS58 address, 0x and 64 hex digits, `//Name`, a key file's path, or
+    a signer's socket (`unix:PATH`). Raises AccountError.
     """
+    if text.startswith(SCHEME):
+        return keypair_of(text).public_key
     if not is_dev_source(text) and os.path.lexists(text):
         return bytes(load_keypair(text).public_key)
     try:
@@ -116,9 +120,12 @@ def named(text: str) -> bytes:
         ) from None
 
 
-def keypair_of(source: str) -> Keypair:
-    """A development URI (`//Alice`) or the path of a key file."""
-    return dev_keypair(source) if source.startswith("//") else load_keypair(source)
+def keypair_of(source: str) -> Signer:
+    """A development URI (`//Alice`), the path of a key file, or `unix:` and the socket of a signer."""
+    if source.startswith(SCHEME):
+        return SocketSigner(source.removeprefix(SCHEME))
+    keypair: Signer = dev_keypair(source) if source.startswith("//") else load_keypair(source)
+    return keypair
 
 
 def is_dev_source(source: str) -> bool:

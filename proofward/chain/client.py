@@ -187,6 +187,10 @@ class SubstrateClient:
         """The runtime of the finalised head; fetched again when the chain was upgraded (see `sign`)."""
         return self._runtime or self._load_runtime()
 
+    def fresh_runtime(self) -> Runtime:
+        """The runtime of the finalised head, asked for anew when it may have changed. Raises ChainError."""
+        return self._load_runtime()
+
     def _load_runtime(self) -> Runtime:
         with self._lock:
             told = self._feed and self._feed.latest

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from proofward.chain.errors import MetadataError
 from proofward.chain.metadata import Extension, Reader
@@ -23,11 +23,24 @@ _BARE: Final = (0x04, 0x05)
 class Signer(Protocol):
     """A key that signs for an account: substrate-interface's Keypair is one."""
 
-    public_key: bytes
-    crypto_type: int
+    @property
+    def public_key(self) -> bytes:
+        """32 bytes."""
+
+    @property
+    def crypto_type(self) -> int:
+        """0 for ed25519, 1 for sr25519."""
 
     def sign(self, data: bytes) -> bytes:
         """Sign `data`: 64 bytes, by the key's own scheme."""
+
+
+@runtime_checkable
+class PayloadSigner(Protocol):
+    """A key that wants to read what it signs."""
+
+    def sign_payload(self, payload: bytes) -> bytes:
+        """Sign an extrinsic's payload, which is given whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +135,24 @@ def sign_extrinsic(
         "CheckMetadataHash": (b"\x00", b"\x00"),
     }
     extra, additional = _extensions(values, extensions, known)
-    payload = call + extra + additional
-    if len(payload) > 256:
-        payload = hashlib.blake2b(payload, digest_size=32).digest()
-    signature = signer.sign(payload)
+    signature = signature_of(signer, call + extra + additional)
     account = bytes(signer.public_key)
     body = bytes([_SIGNED, 0]) + account + bytes([signer.crypto_type]) + signature + extra + call
     data = compact(len(body)) + body
     quantum = max(period >> 12, 1)
     first = birth - birth % quantum
     return SignedExtrinsic(data, extrinsic_hash(data), account, nonce, first, first + period - 1)
+
+
+def signature_of(signer: Signer, payload: bytes) -> bytes:
+    """Of an extrinsic's payload: call, extensions, and what they sign besides. Of a long one its hash is
+    signed; a key that is elsewhere sees it whole and judges it.
+    """
+    if isinstance(signer, PayloadSigner):
+        return signer.sign_payload(payload)
+    if len(payload) > 256:
+        payload = hashlib.blake2b(payload, digest_size=32).digest()
+    return signer.sign(payload)
 
 
 def bare_extrinsic(call: bytes) -> bytes:

@@ -130,6 +130,19 @@ class Runtime:
             raise MetadataError(f"the chain has no call {call.pallet}.{call.name}")
         return self.values.encode(self._call, call)
 
+    def read_call(self, reader: Reader) -> Call:
+        """The call at the reader's place. Raises MetadataError."""
+        call = self.values.read(self._call, reader)
+        if not isinstance(call, Call):
+            raise MetadataError("what the metadata calls a call is none")
+        return call
+
+    def calls(self) -> Iterator[tuple[str, str]]:
+        """Every pallet's calls, by the names of both."""
+        for pallet in self.metadata.pallets.values():
+            if pallet.calls is not None:
+                yield from ((pallet.name, one.name) for one in self.values.type(pallet.calls).variants)
+
     def read_extrinsic(self, data: bytes, index: int) -> Extrinsic:
         """Read the extrinsic at `index` of a block. Raises MetadataError."""
         return read_extrinsic(

@@ -22,6 +22,7 @@ from proofward.cli import (
     network,
     sessions,
     setup,
+    signer,
     system,
     workers,
 )
@@ -62,6 +63,7 @@ app.add_typer(jobs.app, name="job")
 app.add_typer(network.app, name="network")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sessions.app, name="session")
+app.add_typer(signer.app, name="signer")
 app.command("verify")(evidence.verify)
 app.command("prove")(evidence.prove)
 app.command("compile")(models.compile_model)

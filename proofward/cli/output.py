@@ -49,7 +49,7 @@ SignerOption = Annotated[
     typer.Option(
         "--signer",
         envvar="PROOFWARD_SIGNER",
-        help="//Name on a development chain, or a key file (mode 0600).",
+        help="//Name on a development chain, a key file (mode 0600), or unix:PATH of a signer.",
     ),
 ]
 OptionalSigner = Annotated[
@@ -57,7 +57,7 @@ OptionalSigner = Annotated[
     typer.Option(
         "--signer",
         envvar="PROOFWARD_SIGNER",
-        help="//Name on a development chain, or a key file (mode 0600).",
+        help="//Name on a development chain, a key file (mode 0600), or unix:PATH of a signer.",
     ),
 ]
 
@@ -77,6 +77,7 @@ _BY_CODE = {
     "bad-members": Exit.USAGE,
     "folder-used": Exit.USAGE,
     "no-boot-nodes": Exit.USAGE,
+    "signer-unreachable": Exit.UNREACHABLE,
     "node-missing": Exit.USAGE,
     "no-network": Exit.NOT_FOUND,
     "no-such-node": Exit.NOT_FOUND,

@@ -204,7 +204,7 @@ def test_setups(setup: Setup, level: Level, dev: bool, good: bool) -> None:
 def test_sealed_jobs_refuse_a_lane_that_is_not_hiding(tmp_path: Path) -> None:
     """Attack a_ezkl: refused by the chain's record, before anything is committed to or sealed."""
     client = object.__new__(Client)
-    client._keypair, client.development, client.artifacts = object(), True, Artifacts()
+    client._keypair, client.development, client.artifacts = cast(Any, object()), True, Artifacts()
     record = SimpleNamespace(id=bytes(32), lane=Lane.EZKL)
     client.model = lambda which: cast(Any, record)  # type: ignore[method-assign]
     with pytest.raises(NotHiding):

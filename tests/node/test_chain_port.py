@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from proofward.chain import SubstrateClient
 from proofward.chain.heads import Head
 from proofward_node import chain_port
 from proofward_node.chain_port import WATCHED, WATCHED_HEADS, ChainPort
+from proofward_node.config import ConfigError
 
 ONE, TWO, GONE = (bytes([number]) * 32 for number in range(3))
 
@@ -76,3 +78,8 @@ async def test_what_nobody_asks_for_any_more_is_not_read(monkeypatch: pytest.Mon
     node.height += 1
     await port.job(TWO)
     assert len(node.reads[-1]) == WATCHED
+
+
+def test_a_signer_that_is_not_there_is_a_mistake_of_the_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="signer serve"):
+        ChainPort("ws://127.0.0.1:1", f"unix:{tmp_path / 'nobody'}", None, None)

@@ -29,6 +29,8 @@ def test_relative_paths_belong_to_the_file(tmp_path: Path) -> None:
     assert config.journal == tmp_path / "data" / "journal.sqlite"
     assert config.enclave.models == tmp_path / "models"
     assert config.signer == "//Alice"
+    elsewhere = load(_write(tmp_path, GOOD.replace('dev_account = "//Alice"', 'signer_socket = "run/s"')))
+    assert elsewhere.signer == f"unix:{tmp_path / 'run' / 's'}"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,7 @@ def test_relative_paths_belong_to_the_file(tmp_path: Path) -> None:
         ("not-toml", "worker = [", "not TOML"),
         ("misspelt-key", GOOD.replace("dev_account", "dev_acount"), "worker.dev_acount: unknown key"),
         ("two-accounts", GOOD.replace("data_dir", 'key_file = "k"\ndata_dir'), "exactly one"),
+        ("a-key-and-a-signer", GOOD.replace("data_dir", 'signer_socket = "s"\ndata_dir'), "exactly one"),
         ("no-account", GOOD.replace('dev_account = "//Alice"', ""), "exactly one"),
         ("unknown-provider", GOOD.replace("simulator", "sgx"), "enclave.provider"),
         ("http-url", GOOD + '[chain]\nurl = "http://x"\n', "ws://"),
