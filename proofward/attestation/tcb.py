@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import dcap_qvl
 
+from proofward.attestation.chains import check_signers
 from proofward.attestation.collateral import Collateral
 from proofward.attestation.errors import AttestationError
 from proofward.attestation.roots import TrustRoot
@@ -187,6 +188,7 @@ def _verdict(
             claims = verifier.verify_with_policy(
                 quote, collateral.inner, now, dcap_qvl.QuotePolicy.claims_only(now)
             )
+            check_signers(json.loads(collateral.to_json()), root)
         except ValueError as error:
             reason = str(error)
             continue

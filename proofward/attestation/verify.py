@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 
 import dcap_qvl
 
+from proofward.attestation.chains import check_signers, why
 from proofward.attestation.collateral import Collateral
 from proofward.attestation.errors import AttestationError, Code
 from proofward.attestation.quote import Quote, parse_quote
 from proofward.attestation.roots import PRODUCTION_ROOTS, TrustRoot
 from proofward.protocol import Level
+
+_CHAIN = "verify certificate chain"
+"""What dcap-qvl says of every fault of a chain alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def verify_quote(
         raise AttestationError(
             f"its certificate chain does not end at a trusted root (trusted: {names})", code=Code.UNKNOWN_ROOT
         )
-    reason = ""
+    reason, published = "", json.loads(collateral.to_json())
     for root in claimed:
         verifier = dcap_qvl.QuoteVerifier(root.der)
         try:
@@ -96,7 +100,10 @@ def verify_quote(
             )
         except ValueError as error:
             reason = f"{root.name}: {error}"
+            if _CHAIN in reason and (told := why(_chain(quote), published, root, now)) is not None:
+                reason = f"{reason}: {told}"
             continue
+        check_signers(published, root)
         try:
             verifier.verify_with_policy(quote, collateral.inner, now, (policy or TcbPolicy()).at(now))
         except ValueError as error:
@@ -122,8 +129,12 @@ def claimed_roots(quote: bytes, roots: Sequence[TrustRoot]) -> list[TrustRoot]:
 
 def _claims(quote: bytes, root: TrustRoot) -> bool:
     """Whether the quote's own chain ends in this root's certificate; alone it proves nothing."""
-    pem = dcap_qvl.parse_quote(quote).cert_chain_pem_bytes() or b""
-    return _certificates(pem)[-1:] == [root.der]
+    return _chain(quote)[-1:] == [root.der]
+
+
+def _chain(quote: bytes) -> list[bytes]:
+    """The certificates (DER) in a quote, the platform's own first."""
+    return _certificates(dcap_qvl.parse_quote(quote).cert_chain_pem_bytes() or b"")
 
 
 def _certificates(pem: bytes) -> list[bytes]:
