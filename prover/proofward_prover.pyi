@@ -41,6 +41,13 @@ class Circuit:
     """The constraint system of `batch` copies of an integer program, with its two commitments."""
 
     def __new__(cls, program: bytes, batch: int = 1) -> Circuit: ...
+    @staticmethod
+    def statement(program: bytes, records: int, values: int, together: bool) -> Circuit:
+        """The circuit of a statement (IR.md, "Statements").
+
+        The first `records * values` inputs are what is committed to, `together` as a batch or each by itself;
+        the outputs are the claim. Raises malformed-program, over-limit, overflow, input-length.
+        """
     @property
     def digest(self) -> bytes:
         """SHA-256 over the program, the batch and every row of the constraint system (32 bytes)."""
@@ -180,6 +187,27 @@ def prove(
     """Evaluate, commit and prove; the proof is verified before it is returned. Salts are 32 random bytes.
 
     Raises input-length, input-out-of-range, bad-salt, key-mismatch, unsatisfied.
+    """
+
+def prove_statement(
+    key: ProvingKey, circuit: Circuit, values: Sequence[int], salts: Sequence[bytes], threads: int = 0
+) -> Proof:
+    """Prove a statement; `salts` are the records' own (`open_record`), 32 bytes, the last of them 0.
+
+    `output_commitment` of what is returned is the claim. Raises what `prove` raises.
+    """
+
+def statement_root(commitments: Sequence[bytes]) -> bytes:
+    """The first public input of a statement about 1 to 32 commitments; of one, itself.
+
+    Raises malformed-commitment, input-length.
+    """
+
+def statement_claim(bounds: Sequence[tuple[int, int]], values: Sequence[int]) -> bytes:
+    """The second public input: the outputs, packed by the circuit's `output_bounds`; of several field
+    elements their hash.
+
+    Raises input-length, input-out-of-range, over-limit, overflow.
     """
 
 def evaluate(program: bytes, values: Sequence[int]) -> list[int]:

@@ -17,6 +17,7 @@ use crate::gadgets;
 use crate::ir::{half, Op, Program, MAX_BATCH};
 use crate::layout::Layout;
 use crate::matrices::{Matrices, Sparse, Var};
+use crate::statement::{self, Ends};
 
 /// Rows that repeat the public inputs (1, `C_in`, `C_out`), as is usual for Groth16.
 pub const PUBLIC_ROWS: usize = 3;
@@ -30,6 +31,8 @@ pub struct Circuit {
 	pub program: Program,
 	/// Records proved together.
 	pub batch: usize,
+	/// Set where the circuit is a statement's: then its batch is 1.
+	pub ends: Option<Ends>,
 	/// SHA-256 over the program, the batch and every row.
 	pub digest: [u8; 32],
 	/// Rows, the public inputs' included.
@@ -56,7 +59,25 @@ impl Circuit {
 				format!("the commitments to inputs and outputs take more than {MAX_HASH_ROWS} constraints"),
 			);
 		}
-		let matrices = record(&program, batch)?;
+		Circuit::recorded(program_bytes, program, batch, None)
+	}
+
+	/// The circuit of a statement. Refuses malformed-program, over-limit, overflow, input-length.
+	pub fn statement(program_bytes: &[u8], ends: Ends) -> Result<Circuit> {
+		let program = Program::decode(program_bytes)?;
+		ends.check(&program)?;
+		let hashed = [program.inputs().to_vec(), program.output_bounds()];
+		if hashed.iter().map(|bounds| commit::hash_rows(bounds, 1)).sum::<usize>() > MAX_HASH_ROWS {
+			return refuse(
+				Refusal::OverLimit,
+				format!("the statement's hashes take more than {MAX_HASH_ROWS} constraints"),
+			);
+		}
+		Circuit::recorded(program_bytes, program, 1, Some(ends))
+	}
+
+	fn recorded(bytes: &[u8], program: Program, batch: usize, ends: Option<Ends>) -> Result<Circuit> {
+		let matrices = matrices(&program, batch, ends)?;
 		let mut layers: Vec<(String, usize)> = program
 			.nodes
 			.iter()
@@ -64,12 +85,13 @@ impl Circuit {
 			.map(|(node, &rows)| (node.label.clone(), rows))
 			.collect();
 		let own = program.nodes.len();
+		let second = if ends.is_some() { "claim" } else { "output commitment" };
 		layers.push(("input commitment".into(), matrices.layers[own]));
-		layers.push(("output commitment".into(), matrices.layers[own + 1]));
+		layers.push((second.into(), matrices.layers[own + 1]));
 		layers.push(("public inputs".into(), PUBLIC_ROWS));
 		Ok(Circuit {
 			layout: Arc::new(Layout::new(&matrices)?),
-			digest: digest(program_bytes, batch, &matrices),
+			digest: digest(bytes, batch, ends, &matrices),
 			constraints: matrices.rows() + PUBLIC_ROWS,
 			room: [
 				matrices.widths.len(),
@@ -79,8 +101,14 @@ impl Circuit {
 			],
 			program,
 			batch,
+			ends,
 			layers,
 		})
+	}
+
+	/// The circuit's rows, again: it does not keep them.
+	pub fn rows(&self) -> Result<Matrices> {
+		matrices(&self.program, self.batch, self.ends)
 	}
 
 	/// Rows rounded up to a size that has a Fourier transform.
@@ -101,6 +129,9 @@ impl Circuit {
 		output_salt: &[u8; 32],
 	) -> Result<(Witness, Vec<i64>)> {
 		commit::check_values(self.program.inputs(), self.batch, values)?;
+		if self.ends.is_some() {
+			return refuse(Refusal::KeyMismatch, "the circuit is a statement's: prove it as one");
+		}
 		let salts = (0..self.batch)
 			.map(|i| {
 				[input_salt, output_salt].map(|salt| commit::salt_element(&commit::record_salt(salt, i)))
@@ -110,12 +141,33 @@ impl Circuit {
 		let outputs = synthesize(&self.program, self.batch, &mut witness);
 		Ok((witness, outputs))
 	}
+
+	/// The assignment of a statement, with its claim. `salts` are the records' own.
+	pub fn statement_witness(&self, values: &[i64], salts: &[[u8; 32]]) -> Result<(Witness, Vec<i64>)> {
+		let Some(ends) = self.ends else {
+			return refuse(Refusal::KeyMismatch, "the circuit is a model's, not a statement's");
+		};
+		commit::check_values(self.program.inputs(), 1, values)?;
+		let salts = statement::salts(ends, salts)?;
+		let mut witness = Witness::new(values, salts, self.room);
+		// There is one run of the program, whatever it says of how many records.
+		witness.inputs_per_record = values.len();
+		let outputs = statement::synthesize(&self.program, ends, &mut witness);
+		Ok((witness, outputs))
+	}
 }
 
 /// The constraint system.
 pub fn record(program: &Program, batch: usize) -> Result<Matrices> {
+	matrices(program, batch, None)
+}
+
+fn matrices(program: &Program, batch: usize, ends: Option<Ends>) -> Result<Matrices> {
 	let mut matrices = Matrices::new(program.nodes.len() + 2);
-	synthesize(program, batch, &mut matrices);
+	match ends {
+		None => synthesize(program, batch, &mut matrices),
+		Some(ends) => statement::synthesize(program, ends, &mut matrices),
+	};
 	matrices.check()?;
 	Ok(matrices)
 }
@@ -257,10 +309,15 @@ fn evaluate_record(program: &Program, record: &[i64]) -> Vec<i64> {
 	unreachable!("decoding puts Output last")
 }
 
-fn digest(program: &[u8], batch: usize, matrices: &Matrices) -> [u8; 32] {
+fn digest(program: &[u8], batch: usize, ends: Option<Ends>, matrices: &Matrices) -> [u8; 32] {
 	let mut hasher = Sha256::new();
-	hasher.update(b"proofward/circuit/v1");
-	hasher.update(Sha256::digest(program));
+	match ends {
+		None => hasher.update([b"proofward/circuit/v1".as_slice(), &Sha256::digest(program)].concat()),
+		Some(ends) => {
+			hasher.update([b"proofward/statement/v1".as_slice(), &Sha256::digest(program)].concat());
+			hasher.update(ends.bytes());
+		}
+	}
 	hasher.update((batch as u32).to_le_bytes());
 	hasher.update((matrices.int_rows.len() as u64).to_le_bytes());
 	for row in &matrices.int_rows {

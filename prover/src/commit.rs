@@ -37,20 +37,26 @@ fn layout(bounds: &[Bounds]) -> Vec<Place> {
 /// Commitment of one record, on a recording backend. Packing is injective on values within 2^bits of `lo`,
 /// which the callers' bounds guarantee.
 pub fn leaf<B: Backend>(cs: &mut B, bounds: &[Bounds], values: &[B::Int], salt: B::Field) -> B::Field {
-	let places = layout(bounds);
-	let count = places.last().map_or(1, |p| p.element + 1);
-	let mut elements = Vec::with_capacity(count + 1);
-	for element in 0..count {
-		let parts: Vec<(B::Int, i64, u32)> = places
-			.iter()
-			.zip(values)
-			.filter(|(place, _)| place.element == element)
-			.map(|(place, value)| (value.clone(), place.lo, place.shift))
-			.collect();
-		elements.push(cs.pack(&parts));
-	}
+	let mut elements = elements(cs, bounds, values);
 	elements.push(salt);
 	sponge(cs, elements)
+}
+
+/// A record's values, packed into field elements. Costs nothing.
+pub fn elements<B: Backend>(cs: &mut B, bounds: &[Bounds], values: &[B::Int]) -> Vec<B::Field> {
+	let places = layout(bounds);
+	let count = places.last().map_or(1, |p| p.element + 1);
+	(0..count)
+		.map(|element| {
+			let parts: Vec<(B::Int, i64, u32)> = places
+				.iter()
+				.zip(values)
+				.filter(|(place, _)| place.element == element)
+				.map(|(place, value)| (value.clone(), place.lo, place.shift))
+				.collect();
+			cs.pack(&parts)
+		})
+		.collect()
 }
 
 /// What a hash is of, as Poseidon's capacity: the first elements of a long record, the record itself, a node
@@ -128,17 +134,26 @@ pub fn salt_element(record_salt: &[u8; 32]) -> Fr {
 
 /// Native commitment of one record. Refuses input-length and input-out-of-range.
 fn native_leaf(bounds: &[Bounds], record: &[i64], salt: &[u8; 32]) -> Result<Fr> {
+	let mut elements = packed(bounds, record)?;
+	elements.push(salt_element(salt));
+	Ok(sponge(&mut Native, elements))
+}
+
+/// Values packed natively. Refuses input-length, input-out-of-range, over-limit and overflow.
+pub fn native_elements(bounds: &[Bounds], values: &[i64]) -> Result<Vec<Fr>> {
+	check_shape(bounds, 1)?;
+	packed(bounds, values)
+}
+
+fn packed(bounds: &[Bounds], record: &[i64]) -> Result<Vec<Fr>> {
 	check_values(bounds, 1, record)?;
 	let places = layout(bounds);
 	let count = places.last().map_or(1, |p| p.element + 1);
-	let mut elements: Vec<Fr> = (0..count)
-		.map(|element| {
-			let placed = places.iter().zip(record).filter(|(place, _)| place.element == element);
-			field::pack(placed.map(|(place, value)| (value.abs_diff(place.lo), place.shift)))
-		})
-		.collect();
-	elements.push(salt_element(salt));
-	Ok(sponge(&mut Native, elements))
+	let each = (0..count).map(|element| {
+		let placed = places.iter().zip(record).filter(|(place, _)| place.element == element);
+		field::pack(placed.map(|(place, value)| (value.abs_diff(place.lo), place.shift)))
+	});
+	Ok(each.collect())
 }
 
 /// Refuses values that are too many, too few or out of their bounds.

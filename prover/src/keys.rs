@@ -28,7 +28,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::check;
-use crate::circuit::{record, Circuit};
+use crate::circuit::Circuit;
 use crate::domain::Domain;
 use crate::error::{refuse, Error, Refusal, Result};
 use crate::layout::{Layout, Section};
@@ -484,5 +484,5 @@ fn multiply_out<P: SWCurveConfig>(
 
 /// The circuit's rows, again: a circuit does not keep them.
 pub fn rows(circuit: &Circuit) -> Result<crate::matrices::Matrices> {
-	record(&circuit.program, circuit.batch)
+	circuit.rows()
 }

@@ -28,6 +28,7 @@ mod poseidon;
 mod ptau;
 mod secrets;
 mod setup;
+pub mod statement;
 mod verify;
 
 pub use backend::{Native, Witness};

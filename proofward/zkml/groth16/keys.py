@@ -41,16 +41,20 @@ def make(program: bytes, batch: int, target: Path, cache: Path | None, progress:
         progress("keys: from the cache")
         return Keys(found, True)
     progress(f"keys: setting up {circuit.constraints} constraints")
-    verifying_key, digest = _set_up(program, batch, target)
+    verifying_key, digest = set_up(program, str(batch), target)
     if cache is not None:
         _store(circuit, cache, target, verifying_key, digest)
     return Keys(verifying_key, False)
 
 
-def _set_up(program: bytes, batch: int, target: Path) -> tuple[bytes, bytes]:
-    """(verifying key, SHA-256 of the proving key), by `setup_process.py`."""
+def set_up(program: bytes, form: str, target: Path) -> tuple[bytes, bytes]:
+    """(verifying key, SHA-256 of the proving key at `target`), by `setup_process.py`.
+
+    `form`: how many records a model's circuit has, or `statement:RECORDS:VALUES:TOGETHER`. Raises
+    CompileError.
+    """
     script = Path(__file__).with_name("setup_process.py")
-    command = [sys.executable, "-P", str(script), str(batch), str(target)]
+    command = [sys.executable, "-P", str(script), form, str(target)]
     done = subprocess.run(command, input=program, capture_output=True, timeout=SETUP_TIMEOUT)
     try:
         made = json.loads(done.stdout)

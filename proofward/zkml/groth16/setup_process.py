@@ -1,7 +1,8 @@
 """Makes keys in a process that ends right after: whoever finds what a setup knew can forge proofs.
 
-The program's bytes come on stdin, the batch and the proving key's path as arguments; {verifying_key, sha256}
-goes to stdout, in hexadecimal. It imports nothing but the prover.
+The program's bytes come on stdin, the circuit's form and the proving key's path as arguments; {verifying_key,
+sha256} goes to stdout, in hexadecimal. A form is the batch of a model's circuit, or
+`statement:RECORDS:VALUES:TOGETHER`. It imports nothing but the prover.
 """
 
 import ctypes
@@ -22,14 +23,23 @@ def main() -> int:
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    batch, target = int(sys.argv[1]), sys.argv[2]
+    form, target = sys.argv[1:3]
     try:
-        key, digest = prover.setup(prover.Circuit(sys.stdin.buffer.read(), batch), target)
+        key, digest = prover.setup(circuit(form, sys.stdin.buffer.read()), target)
     except prover.ProverError as error:
         print(error, file=sys.stderr)
         return 1
     json.dump({"verifying_key": key.hex(), "sha256": digest.hex()}, sys.stdout)
     return 0
+
+
+def circuit(form: str, program: bytes) -> prover.Circuit:
+    """The circuit that a form and a program make."""
+    kind, *numbers = form.split(":")
+    if kind != "statement":
+        return prover.Circuit(program, int(kind))
+    records, values, together = map(int, numbers)
+    return prover.Circuit.statement(program, records, values, bool(together))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ use pyo3::types::{PyBytes, PyTuple};
 use zeroize::Zeroizing;
 
 use prover::error::refuse;
-use prover::{ceremony, pedersen, Bounds, Claim, Error, Program, Refusal, Result, Verifier};
+use prover::{
+	ceremony, pedersen, statement, Bounds, Claim, Error, Program, Refusal, Result, Verifier, Witness,
+};
 
 pyo3::create_exception!(proofward_prover, ProverError, PyException);
 
@@ -86,6 +88,19 @@ impl Circuit {
 	#[pyo3(signature = (program, batch = 1))]
 	fn new(py: Python<'_>, program: &[u8], batch: usize) -> PyResult<Circuit> {
 		let circuit = released(py, || prover::Circuit::new(program, batch))?;
+		Ok(Circuit(Arc::new(circuit)))
+	}
+
+	#[staticmethod]
+	fn statement(
+		py: Python<'_>,
+		program: &[u8],
+		records: usize,
+		values: usize,
+		together: bool,
+	) -> PyResult<Circuit> {
+		let ends = statement::Ends { records, values, together };
+		let circuit = released(py, || prover::Circuit::statement(program, ends))?;
 		Ok(Circuit(Arc::new(circuit)))
 	}
 
@@ -340,13 +355,43 @@ fn prove(
 	threads: usize,
 ) -> PyResult<Proof> {
 	let values = Zeroizing::new(values);
-	released(py, || {
+	proved(py, key, circuit, threads, |circuit| {
 		let (input_salt, output_salt) = (salt(input_salt)?, salt(output_salt)?);
+		circuit.witness(&values, &input_salt, &output_salt)
+	})
+}
+
+#[pyfunction]
+#[pyo3(signature = (key, circuit, values, salts, threads = 0))]
+fn prove_statement(
+	py: Python<'_>,
+	key: &ProvingKey,
+	circuit: &Circuit,
+	values: Vec<i64>,
+	salts: Vec<Vec<u8>>,
+	threads: usize,
+) -> PyResult<Proof> {
+	let (values, salts) = (Zeroizing::new(values), Zeroizing::new(salts));
+	proved(py, key, circuit, threads, |circuit| {
+		let salts =
+			salts.iter().map(|one| array(Refusal::BadSalt, "a salt", one)).collect::<Result<Vec<_>>>();
+		circuit.statement_witness(&values, &Zeroizing::new(salts?))
+	})
+}
+
+fn proved(
+	py: Python<'_>,
+	key: &ProvingKey,
+	circuit: &Circuit,
+	threads: usize,
+	witness: impl FnOnce(&prover::Circuit) -> Result<(Witness, Vec<i64>)> + Send,
+) -> PyResult<Proof> {
+	released(py, || {
 		if key.0.digest != circuit.0.digest {
 			return refuse(Refusal::KeyMismatch, "the proving key belongs to another circuit");
 		}
 		let start = Instant::now();
-		let (witness, outputs) = circuit.0.witness(&values, &input_salt, &output_salt)?;
+		let (witness, outputs) = witness(&circuit.0)?;
 		let witnessed = start.elapsed().as_secs_f64();
 		let proof = threaded(threads, || prover::prove(&key.0, &witness))?;
 		let total = start.elapsed().as_secs_f64();
@@ -357,6 +402,27 @@ fn prove(
 			seconds: [("witness", witnessed), ("prove", total - witnessed), ("total", total)],
 		})
 	})
+}
+
+#[pyfunction]
+fn statement_root<'py>(py: Python<'py>, commitments: Vec<Vec<u8>>) -> PyResult<Bound<'py, PyBytes>> {
+	let root = released(py, || {
+		let element = |bytes: &Vec<u8>| {
+			prover::commitment(&array(Refusal::MalformedCommitment, "a commitment", bytes)?)
+		};
+		statement::root(&commitments.iter().map(element).collect::<Result<Vec<_>>>()?)
+	})?;
+	Ok(bytes(py, &prover::to_bytes(&root)))
+}
+
+#[pyfunction]
+fn statement_claim<'py>(
+	py: Python<'py>,
+	bounds: Vec<(i64, i64)>,
+	values: Vec<i64>,
+) -> PyResult<Bound<'py, PyBytes>> {
+	let claim = released(py, || statement::claim(&to_bounds(bounds), &values))?;
+	Ok(bytes(py, &prover::to_bytes(&claim)))
 }
 
 #[pyfunction]
@@ -595,6 +661,9 @@ fn proofward_prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
 	module.add_function(wrap_pyfunction!(make_ptau, module)?)?;
 	module.add_function(wrap_pyfunction!(r1cs, module)?)?;
 	module.add_function(wrap_pyfunction!(prove, module)?)?;
+	module.add_function(wrap_pyfunction!(prove_statement, module)?)?;
+	module.add_function(wrap_pyfunction!(statement_root, module)?)?;
+	module.add_function(wrap_pyfunction!(statement_claim, module)?)?;
 	module.add_function(wrap_pyfunction!(evaluate, module)?)?;
 	module.add_function(wrap_pyfunction!(commit_values, module)?)?;
 	module.add_function(wrap_pyfunction!(open_record, module)?)?;
