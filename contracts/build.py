@@ -1,6 +1,6 @@
-"""Build the lanes' verifiers into the package, proofward/zkml/contracts/NAME.json, and into the runtime's
-genesis, chain/verifiers/LANE.hex. `--check` writes nothing and fails where a committed artefact is not what
-its sources give.
+"""Build the contracts into the package: the lanes' verifiers into proofward/zkml/contracts/NAME.json and the
+runtime's genesis, chain/verifiers/LANE.hex; what pays on statements into proofward/statements/contracts/.
+`--check` writes nothing and fails where a committed artefact is not what its sources give.
 """
 
 from __future__ import annotations
@@ -15,8 +15,15 @@ from proofward.zkml.errors import ContractError
 from proofward.zkml.verifier_contract import SETTINGS, compile_solidity
 
 HERE = Path(__file__).resolve().parent
-TARGET = HERE.parent / "proofward" / "zkml" / "contracts"
-SOURCES = {"Groth16Verifier": ("ILaneVerifier.sol", "Groth16Verifier.sol")}
+PACKAGE = HERE.parent / "proofward"
+TARGETS = {
+    "Groth16Verifier": PACKAGE / "zkml" / "contracts",
+    "StatementInsurance": PACKAGE / "statements" / "contracts",
+}
+SOURCES = {
+    "Groth16Verifier": ("ILaneVerifier.sol", "Groth16Verifier.sol"),
+    "StatementInsurance": ("ILaneVerifier.sol", "StatementInsurance.sol"),
+}
 GENESIS = {"Groth16Verifier": HERE.parent / "chain" / "verifiers" / "groth16.hex"}
 
 
@@ -52,8 +59,10 @@ def main() -> int:
             print(f"error: {error}", file=sys.stderr)
             return 1
         code = json.loads(text)["runtime_code"] + "\n"
-        for path, wanted in ((TARGET / f"{name}.json", text), (GENESIS[name], code)):
+        genesis = [(GENESIS[name], code)] if name in GENESIS else []
+        for path, wanted in ((TARGETS[name] / f"{name}.json", text), *genesis):
             if not check:
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(wanted)
             elif not path.is_file() or path.read_text() != wanted:
                 print(

@@ -44,6 +44,7 @@ ProofwardError
 │  ├─ JobRefunded
 │  ├─ JobTimeout
 │  └─ SessionError              a session that cannot go on
+├─ StatementError                 a sentence that cannot be read, proved or shown
 ├─ BundleError
 ├─ AuditError
 ├─ BadProof                       of a final header, or of the state under it

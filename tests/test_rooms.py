@@ -70,9 +70,17 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.protocol",
         "proofward.check",
     ),
+    "proofward.statements": (
+        "proofward.errors",
+        "proofward.files",
+        "proofward.check",
+        "proofward.protocol",
+        "proofward.zkml",
+    ),
     "proofward.client": (
         "proofward.errors",
         "proofward.files",
+        "proofward.statements",
         "proofward.evidence",
         "proofward.consensus",
         "proofward.chain",

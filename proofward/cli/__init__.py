@@ -23,6 +23,7 @@ from proofward.cli import (
     sessions,
     setup,
     signer,
+    statements,
     system,
     workers,
 )
@@ -64,6 +65,7 @@ app.add_typer(network.app, name="network")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sessions.app, name="session")
 app.add_typer(signer.app, name="signer")
+app.add_typer(statements.app, name="statement")
 app.command("verify")(evidence.verify)
 app.command("prove")(evidence.prove)
 app.command("compile")(models.compile_model)

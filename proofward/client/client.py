@@ -385,7 +385,7 @@ class Client:
         secrets = self.store.load(name)
         record, verdict = accepted_job(self.chain, name)
         sealed = delivered(self.chain, record).sealed_output
-        public = self._artifact_of(secrets, artifact)
+        public = self.artifact_of(secrets, artifact)
         context = OutputContext(
             self.chain.genesis,
             name,
@@ -408,10 +408,11 @@ class Client:
         name = job_bytes(job)
         self._signer()
         secrets = self.store.load(name)
-        public, key = self._artifact_of(secrets, artifact), bytes.fromhex(secrets.reply_secret)
+        public, key = self.artifact_of(secrets, artifact), bytes.fromhex(secrets.reply_secret)
         return contest(self.chain, self.send, name, public, key)
 
-    def _artifact_of(self, secrets: JobSecrets, artifact: str | Path | None) -> PublicArtifact:
+    def artifact_of(self, secrets: JobSecrets, artifact: str | Path | None) -> PublicArtifact:
+        """The public artefact of a job's model, in `artifact` or where it lay. Raises NotFound, Refused."""
         wanted = bytes.fromhex(secrets.manifest_hash)
         hint = artifact or secrets.artifact
         if hint is not None and Path(hint).is_dir():

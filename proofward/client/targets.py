@@ -51,11 +51,11 @@ def verify(
             raise Refused("--light is for a job on the chain; a file is read from no chain", code="usage")
         if export is not None:
             raise Refused("--export is for a job on the chain; a file is evidence already", code="usage")
-        return _verify_file(path, artifact, _policy(development, genesis, measurements, spec))
+        return _verify_file(path, artifact, policy_of(development, genesis, measurements, spec))
     source = chain if light is None else LightClient.open(light, boot_nodes=tuple(boot_nodes))
     with Client(source, development=development) as client:
         bundle = client.bundle(target, artifact=artifact, out=export, inclusion=spec is not None)
-        asked, policy = _policy(development, genesis, measurements, spec), client.policy(bundle.job.model)
+        asked, policy = policy_of(development, genesis, measurements, spec), client.policy(bundle.job.model)
         policy = replace(
             policy,
             genesis=asked.genesis or policy.genesis,
@@ -78,7 +78,10 @@ def _reading(chain: SubstrateClient) -> Check:
     return Check("reading", True, f"light client, {reading}; no server is believed")
 
 
-def _policy(development: bool, genesis: str | None, measurements: Sequence[str], spec: Path | None) -> Policy:
+def policy_of(
+    development: bool, genesis: str | None, measurements: Sequence[str], spec: Path | None
+) -> Policy:
+    """What a reader accepts who gave these pins. Raises Refused (`no-finality`)."""
     make = Policy.for_development if development else Policy
     authorities = None if spec is None else genesis_authorities(spec)
     if spec is not None and authorities is None:

@@ -134,6 +134,22 @@ def load(path: Path) -> ProofFile:
     return found
 
 
+def load_salts(path: Path) -> tuple[bytes, bytes]:
+    """(input salt, output salt) from the file beside a proof file. Raises ProofFileError."""
+    salts = path.with_name(path.name + ".salts")
+    try:
+        with salts.open("rb") as file:
+            fields = json.loads(file.read(MAX_PROOF_FILE))
+        if fields["format"] != SALTS_FORMAT:
+            raise ValueError
+        found = bytes.fromhex(fields["input_salt"]), bytes.fromhex(fields["output_salt"])
+    except OSError as error:
+        raise ProofFileError(f"cannot read {salts}: {error.strerror}; only its maker has it") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise ProofFileError(f"{salts} holds no salts ({SALTS_FORMAT})") from error
+    return found
+
+
 def kind_of(path: Path) -> str:
     """`bundle`, `proof` or `unknown`, by the format that a JSON file names."""
     try:
