@@ -45,6 +45,7 @@ ProofwardError
 │  ├─ JobTimeout
 │  └─ SessionError              a session that cannot go on
 ├─ StatementError                 a sentence that cannot be read, proved or shown
+├─ EdgeError                      a device's source, log or run
 ├─ BundleError
 ├─ AuditError
 ├─ BadProof                       of a final header, or of the state under it

@@ -90,6 +90,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.protocol",
         "proofward.check",
     ),
+    "proofward.edge": (
+        "proofward.errors",
+        "proofward.check",
+        "proofward.client",
+        "proofward.chain",
+        "proofward.evidence",
+        "proofward.zkml",
+        "proofward.protocol",
+    ),
     "proofward.publisher": (
         "proofward.extras",
         "proofward.errors",

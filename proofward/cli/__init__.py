@@ -15,6 +15,7 @@ import typer
 from proofward.cli import (
     accounts,
     audit,
+    edge,
     entries,
     evidence,
     jobs,
@@ -66,6 +67,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(sessions.app, name="session")
 app.add_typer(signer.app, name="signer")
 app.add_typer(statements.app, name="statement")
+app.add_typer(edge.app, name="edge")
 app.command("verify")(evidence.verify)
 app.command("prove")(evidence.prove)
 app.command("compile")(models.compile_model)

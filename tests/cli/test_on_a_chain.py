@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from aiohttp import web
 from typer.testing import CliRunner
@@ -28,7 +29,7 @@ from proofward.errors import Refused
 from proofward.protocol import blake2_256
 from proofward.protocol.collateral import encode_collateral
 from proofward.publisher.publish import publish
-from proofward.zkml import load_public
+from proofward.zkml import Artifact, load_public
 from proofward_demo.attacker import Attacker
 from proofward_enclave.measure import simulated_measurement
 from proofward_enclave.providers.dev_platform import DevPlatform
@@ -397,3 +398,32 @@ def test_a_motion_whose_call_fails_and_one_that_is_voted_down_say_so(run: Any, c
             client.submit(against, accounts.dev_keypair(signer))
         down = run("worker", "disallow", absent, "--council", "--signer", "//Alice", code=1)
         assert down["error"]["code"] == "voted-down"
+
+
+def test_a_devices_windows_are_on_the_chain_and_those_that_it_picks_are_proved(
+    run: Any, rpc: SubstrateClient, artifact: Artifact
+) -> None:
+    values = np.random.default_rng(1).uniform(-0.9, 0.9, (9, 3)).reshape(-1)
+    Path("ecg.csv").write_text("".join(f"{one}\n" for one in values))
+    where = ["--chain", rpc.url]
+    asked = ["--model", str(artifact.path), "--source", "ecg.csv", "--out", "ecg.log", "--sample", "40"]
+    told = run("edge", "run", *asked, "--signer", "//Ferdie", *where)
+    assert told["windows"] == 9
+    assert told["posts"] >= 1
+    assert 4 <= told["proved"] < 9
+    verify = ["edge", "verify", "ecg.log", "--artifact", str(artifact.path), "--dev"]
+    assert run(*verify, *where)["outcome"] == "accepted"
+    assert run(*verify, code=7)["outcome"] == "incomplete"
+    lines = Path("ecg.log").read_text().splitlines()
+    kinds = [json.loads(line)["kind"] for line in lines]
+    # A device that does not prove what it should, or posts for another, is found out.
+    less = lines.copy()
+    less.pop(kinds.index("proof"))
+    Path("ecg.log").write_text("\n".join(less) + "\n")
+    refused = run(*verify, *where, code=1)
+    assert [one["name"] for one in refused["checks"] if one["ok"] is False] == ["sampled"]
+    begun = json.loads(lines[0])
+    begun["account"] = "11" * 32
+    Path("ecg.log").write_text("\n".join([json.dumps(begun), *lines[1:]]) + "\n")
+    refused = run(*verify, *where, code=1)
+    assert [one["name"] for one in refused["checks"] if one["ok"] is False] == ["posts"]
