@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: bench-edge campaign gateway test-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
+.PHONY: bench-edge campaign gateway test-gateway demo-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -101,6 +101,9 @@ $(GATEWAY)/.ready: gateway/requirements.lock $(VENV)/.dev $(VENV)/.ready
 
 test-gateway: $(GATEWAY)/.ready tests/gateway/sdks/node_modules/.ready ## the gateway under OpenAI's and Anthropic's clients, of PyPI and npm, and with a model inside
 	$(GATEWAY)/bin/python -m pytest tests/gateway
+
+demo-gateway: $(GATEWAY)/.ready ## a language model in a simulated enclave, gateway, proxy, OpenAI's client, and the files' verdicts
+	@$(GATEWAY)/bin/python -m tests.gateway.demo
 
 bench: setup $(VENV)/.bench ## interleaved rounds against ezkl; writes build/bench.json
 	$(BIN)/python -m bench

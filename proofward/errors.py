@@ -83,6 +83,7 @@ ProofwardError
 ├─ Refusal
 ├─ Broken
 ├─ Gone
+├─ Unanswerable
 ├─ IndexUnusable                  the explorer's
 ├─ BadQuestion
 ├─ SiteMissing

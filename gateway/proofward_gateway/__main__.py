@@ -20,6 +20,7 @@ from proofward_gateway.channel import GatewayError, client_session
 from proofward_gateway.config import Config, load
 from proofward_gateway.keys import Workload
 from proofward_gateway.measure import code_digest
+from proofward_gateway.models import with_models
 from proofward_gateway.service import Service
 from proofward_gateway.store import Store
 
@@ -50,8 +51,14 @@ async def run(config: Config, stop: asyncio.Event, *, ready: asyncio.Future[int]
         collateral=collateral,
     )
     store = Store(config.state, retention_days=config.retention_days, clock=time.time)
+    died = asyncio.Event()
+
+    def model_died() -> None:
+        died.set()
+        stop.set()
+
     try:
-        async with client_session() as client:
+        async with with_models(config, model_died) as config, client_session() as client:
             service = Service(config, workload, store, client, clock=time.time)
             runner = web.AppRunner(
                 service.app, access_log=None, handler_cancellation=True, shutdown_timeout=_STOP_SECONDS
@@ -69,6 +76,8 @@ async def run(config: Config, stop: asyncio.Event, *, ready: asyncio.Future[int]
     finally:
         store.close()
     log.info("stopped")
+    if died.is_set():
+        raise GatewayError("a model has ended, and the gateway with it: see the log", code="model-failed")
 
 
 def main() -> int:

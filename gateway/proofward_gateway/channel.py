@@ -54,7 +54,8 @@ class Origin:
         schemes = ("https", "http") if plain else ("https",)
         if parts.scheme not in schemes or not parts.hostname or parts.username or parts.path not in ("", "/"):
             raise GatewayError(f"{url!r} is no address like {schemes[0]}://host:port", code="bad-url")
-        return cls(parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80))
+        default = 443 if parts.scheme == "https" else 80
+        return cls(parts.scheme, parts.hostname, default if port is None else port)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -11,7 +11,8 @@ from typing import Any, Final
 from proofward_enclave.providers import NAMES
 from proofward_gateway.channel import GatewayError, Origin
 
-KINDS: Final = ("aci", "plain", "inside")
+KINDS: Final = ("aci", "plain", "inside", "model")
+INSIDE: Final = ("inside", "model")
 MAX_UPSTREAMS: Final = 64
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
@@ -27,7 +28,8 @@ class UpstreamConfig:
     """One upstream: its label, where it is, what it is, and the models that are asked of it.
 
     Kind `aci` is attested before each session under `measurements`; `plain` proves nothing and is used only
-    for a caller who asks for that; `inside` runs in this trust domain, at a loopback address.
+    for a caller who asks for that; `inside` runs in this trust domain, at a loopback address; `model` is
+    started by the gateway itself, which measures its `weights` at load.
     """
 
     name: str
@@ -37,6 +39,10 @@ class UpstreamConfig:
     measurements: frozenset[bytes] = frozenset()
     key_file: Path | None = None
     """Holds the API key for this upstream, one line; a client's key is never passed on."""
+    weights: Path | None = None
+    """A GGUF file; of kind `model` only."""
+    digest: str | None = None
+    """`sha256:` of the weights that were loaded; None until they are, and of other kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class Config:
     @property
     def direct(self) -> bool:
         """Whether every model runs in this trust domain: then there is no second hop to attest."""
-        return all(one.kind == "inside" for one in self.upstreams)
+        return all(one.kind in INSIDE for one in self.upstreams)
 
     def route(self, model: str) -> UpstreamConfig | None:
         """The upstream that serves a model."""
@@ -84,7 +90,7 @@ _NUMBERS: Final = {
     "pad_bytes": (0, 4096),
 }
 _TEXTS: Final = ("listen", "domain", "state", "provider", "collateral")
-_UPSTREAM: Final = {"name", "url", "kind", "models", "measurements", "key_file"}
+_UPSTREAM: Final = {"name", "url", "kind", "models", "measurements", "key_file", "weights"}
 
 
 def load(path: Path) -> Config:
@@ -141,14 +147,18 @@ def _upstreams(path: Path, value: Any) -> tuple[UpstreamConfig, ...]:
     for what in ([one.name for one in found], [model for one in found for model in one.models]):
         if len(set(what)) != len(what):
             raise _wrong(path, "upstream", "names two upstreams alike, or one model twice")
-    if len({one.kind == "inside" for one in found}) != 1:
-        raise _wrong(path, "upstream", "mixes kind `inside` with others: a gateway is direct, or it is not")
+    if len({one.kind in INSIDE for one in found}) != 1:
+        told = "mixes kinds `inside` and `model` with others: a gateway is direct, or it is not"
+        raise _wrong(path, "upstream", told)
     return found
 
 
 def _upstream(path: Path, value: Any) -> UpstreamConfig:
-    if not isinstance(value, dict) or not {"name", "url", "kind", "models"} <= set(value) <= _UPSTREAM:
-        raise _wrong(path, "upstream", f"needs name, url, kind and models, of {', '.join(sorted(_UPSTREAM))}")
+    own = isinstance(value, dict) and value.get("kind") == "model"
+    needed = {"name", "kind", "models", "weights" if own else "url"}
+    if not isinstance(value, dict) or not needed <= set(value) <= _UPSTREAM:
+        told = f"needs {', '.join(sorted(needed))}, of {', '.join(sorted(_UPSTREAM))}"
+        raise _wrong(path, "upstream", told)
     name, kind, models = value["name"], value["kind"], value["models"]
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):
         raise _wrong(path, "upstream.name", "must be 1 to 64 of letters, digits, `_`, `.`, `-`")
@@ -160,8 +170,11 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
         or not all(isinstance(m, str) and 0 < len(m) <= 256 for m in models)
     ):
         raise _wrong(path, f"upstream {name}.models", "must list the models' names")
+    if (own and {"url", "key_file"} & set(value)) or (not own and "weights" in value):
+        raise _wrong(path, f"upstream {name}", "has weights, or url and key_file: `model` is started here")
     try:
-        origin = Origin.parse(str(value["url"]), plain=kind != "aci")
+        url = "http://127.0.0.1" if own else str(value["url"])
+        origin = Origin.parse(url, plain=kind != "aci")
     except GatewayError as error:
         raise _wrong(path, f"upstream {name}.url", error.message) from None
     if kind == "inside" and origin.host not in _LOOPBACK:
@@ -181,6 +194,7 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
         tuple(models),
         frozenset(bytes.fromhex(one[2:]) for one in pins),
         None if key is None else path.parent / str(key),
+        path.parent / str(value["weights"]) if own else None,
     )
 
 

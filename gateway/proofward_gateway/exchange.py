@@ -40,6 +40,7 @@ class Exchange:
         self._received = tagged(body)
         self._forwarded: str | None = None
         self._upstream: dict[str, Any] | None = None
+        self._weights: dict[str, Any] | None = None
         self._sent, self.length = hashlib.sha256(), 0
         self.closed = False
 
@@ -54,6 +55,10 @@ class Exchange:
     def not_forwarded(self) -> None:
         """The connection failed before a byte of it had left."""
         self._forwarded = None
+
+    def weighed(self, model: str, digest: str) -> None:
+        """The model runs here, with weights of this digest, measured as they were loaded."""
+        self._weights = {"model_id": model, "digest": digest, "measured": "at-load"}
 
     def verified(self, model: str, session_id: str) -> None:
         """The upstream's attestation holds: the session says how."""
@@ -88,6 +93,8 @@ class Exchange:
                 "reason": "the request was refused before an upstream was chosen",
             }
             events.append({"type": "upstream.verified", **(self._upstream or missing)})
+        if self._weights is not None and self._forwarded is not None:
+            events.append({"type": "model.weights", **self._weights})
         events.append({"type": "response.returned", "body_hash": f"sha256:{self._sent.hexdigest()}"})
         if aborted is not None:
             events.append({"type": "response.aborted", "reason": aborted, "bytes": self.length})

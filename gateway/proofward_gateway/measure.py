@@ -7,6 +7,7 @@ machine and proves nothing. A hardware TEE measures the whole image instead.
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,9 @@ CLOSURE: Final = (
 )
 """Third-party distributions that the gateway's process may import: no others."""
 
+RUNS_MODELS: Final = ("mistralrs",)
+"""What the process of a model imports besides; measured where it is installed."""
+
 LIBRARY: Final = ("__init__.py", "check.py", "errors.py", "aci/*.py", "attestation/*.py", "protocol/**/*.py")
 ENCLAVE: Final = ("__init__.py", "hardening.py", "log.py", "measure.py", "providers/**/*.py")
 GATEWAY: Final = ("[!v]*.py",)  # all but verbs.py, which is the command line's
@@ -47,7 +51,8 @@ GATEWAY: Final = ("[!v]*.py",)  # all but verbs.py, which is the command line's
 @cache
 def code_digest() -> bytes:
     """48 bytes. Raises EnclaveError(not-measurable) when one of `CLOSURE` is not installed."""
-    return digest("sha384", b"proofward/gateway-code/v1", sorted([*ours(), *third_party(CLOSURE)]))
+    third = [*CLOSURE, *(one for one in RUNS_MODELS if find_spec(one) is not None)]
+    return digest("sha384", b"proofward/gateway-code/v1", sorted([*ours(), *third_party(third)]))
 
 
 def simulated_measurement() -> bytes:

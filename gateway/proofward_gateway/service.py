@@ -19,7 +19,7 @@ from proofward_enclave import log
 from proofward_enclave.providers.base import ProviderError
 from proofward_gateway.answer import Answer, Broken, Gone
 from proofward_gateway.channel import GatewayError
-from proofward_gateway.config import Config
+from proofward_gateway.config import INSIDE, Config
 from proofward_gateway.exchange import Exchange, Refusal
 from proofward_gateway.keys import Workload
 from proofward_gateway.legacy import Legacy
@@ -155,7 +155,9 @@ class Service:
         Raises Refusal: 503 `upstream_verification_failed`, 412 `session_not_accepted`.
         """
         asked, name = prompt.constraints, upstream.config.name
-        if upstream.config.kind == "inside":
+        if upstream.config.kind in INSIDE:
+            if upstream.config.digest is not None:
+                exchange.weighed(prompt.model, upstream.config.digest)
             if asked.sessions is not None:
                 raise Refusal(412, "session_not_accepted", "a direct service has no sessions")
             return None

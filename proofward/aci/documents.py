@@ -28,7 +28,7 @@ MAX_TEXT = 256
 MAX_EVENTS = 64
 
 _NONCE = re.compile(r"[0-9a-f]{64}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 SESSION_ID = re.compile(r"[0-9a-f]{64}")
 RECEIPT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
@@ -154,7 +154,7 @@ def nonce_of(text: str) -> str:
 
 def statement(keyset_digest: str, nonce: str | None) -> bytes:
     """The exact bytes whose SHA-256 is the quote's report_data (section 3.2). Raises AciError."""
-    if not _DIGEST.fullmatch(keyset_digest):
+    if not DIGEST.fullmatch(keyset_digest):
         raise AciError("a keyset digest is `sha256:` and 64 hex digits")
     return canonical(
         {

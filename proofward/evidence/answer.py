@@ -94,7 +94,8 @@ class Answer:
         checks.append(Check("receipt", True, f"{self.receipt.get('receipt_id')}, signed by the attested key"))
         checks += [self._frame(), self._request(events), self._response(events), self._opens()]
         pins = policy.measurements if upstreams is None else upstreams
-        return (*checks, *_upstream(self, events, replace(policy, measurements=pins)), _served(self.receipt))
+        checks += _upstream(self, events, replace(policy, measurements=pins))
+        return (*checks, *_weights(events), _served(self.receipt))
 
     def verdict(self, policy: Policy, *, upstreams: Collection[bytes] | None = None) -> Verdict:
         """The checks, and the one word that they come to."""
@@ -205,6 +206,19 @@ def _upstream(answer: Answer, events: list[dict[str, Any]], policy: Policy) -> l
             else "the session lacks a member, or has another kind"
         )
         return [Check(UPSTREAM, False, told)]
+
+
+def _weights(events: list[dict[str, Any]]) -> list[Check]:
+    """What the attested software says of weights that it has loaded itself; none where it says nothing."""
+    found = [one for one in events if one.get("type") == "model.weights"]
+    if not found:
+        return []
+    digest = str(found[0].get("digest"))
+    if len(found) > 1 or not documents.DIGEST.fullmatch(digest):
+        return [Check("weights", False, "the receipt names no one digest of the model's weights")]
+    if any(one.get("type") == "upstream.verified" for one in events):
+        return [Check("weights", False, "the receipt names weights of a model that runs elsewhere")]
+    return [Check("weights", True, f"{digest}, measured by the attested software as it loaded them")]
 
 
 def _session(answer: Answer, cited: str, policy: Policy) -> list[Check]:

@@ -511,7 +511,11 @@ url = "http://127.0.0.1:1"
 kind = "inside"
 models = ["m"]
 """
+OWN = '[[upstream]]\nname = "a"\nkind = "model"\nmodels = ["m"]\n'
 BAD_CONFIGS = {
+    "a model of its own, at an address": (OWN + 'weights = "w"\nurl = "http://127.0.0.1"', "weights, or url"),
+    "weights of another's model": (GOOD + 'weights = "w"', "weights, or url"),
+    "a model without weights": (OWN, "needs kind, models, name, weights"),
     "no TOML": ("[[", "no TOML"),
     "a misspelt key": ("lisen = '1'\n" + GOOD, "lisen is not known"),
     "no upstream": ("", "upstream must be 1"),
