@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: bench-edge campaign gateway test-gateway demo-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
+.PHONY: bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -104,6 +104,9 @@ test-gateway: $(GATEWAY)/.ready tests/gateway/sdks/node_modules/.ready ## the ga
 
 demo-gateway: $(GATEWAY)/.ready ## a language model in a simulated enclave, gateway, proxy, OpenAI's client, and the files' verdicts
 	@$(GATEWAY)/bin/python -m tests.gateway.demo
+
+bench-gateway: setup ## what the gateway adds to a call, direct and through it by turns; writes build/bench-gateway.json
+	$(BIN)/python -m bench.gateway
 
 bench: setup $(VENV)/.bench ## interleaved rounds against ezkl; writes build/bench.json
 	$(BIN)/python -m bench

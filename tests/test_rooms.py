@@ -142,6 +142,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward_enclave",
     ),
     "proofward_gateway.proxy": ("proofward_gateway.channel", "proofward_gateway.measure", "proofward"),
+    "proofward_gateway.anchoring": ("proofward_gateway.channel", "proofward_gateway.inclusion", "proofward"),
     "proofward_gateway.verbs": ("proofward_gateway", "proofward"),
     # inside the aggregator's enclave as well, so as little as the gateway has
     "proofward_federation": (

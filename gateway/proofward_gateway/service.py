@@ -21,6 +21,7 @@ from proofward_gateway.answer import Answer, Broken, Gone
 from proofward_gateway.channel import GatewayError
 from proofward_gateway.config import INSIDE, Config
 from proofward_gateway.exchange import Exchange, Refusal
+from proofward_gateway.inclusion import inclusion
 from proofward_gateway.keys import Workload
 from proofward_gateway.legacy import Legacy
 from proofward_gateway.request import MAX_BODY, RESPONSES, Constraints, Prompt, Replays, read_prompt
@@ -66,6 +67,7 @@ class Service:
         self._legacy = Legacy(workload)
         self.app.router.add_get("/v1/attestation/report", self._legacy_report)
         self.app.router.add_get("/v1/signature/{id}", self._legacy_signature)
+        self.app.router.add_get("/v1/receipts/{id}/inclusion", self._inclusion)
         self.app.router.add_get("/healthz", self._health)
         self.app.router.add_get("/metrics", self._metrics)
 
@@ -224,6 +226,15 @@ class Service:
 
     async def _receipt(self, request: web.Request) -> web.Response:
         return _json(await self._owned(request))
+
+    async def _inclusion(self, request: web.Request) -> web.Response:
+        """Hashes alone, so whoever knows a receipt's id may have them."""
+        name = request.match_info["id"]
+        known = RECEIPT_ID.fullmatch(name)
+        found = await asyncio.to_thread(inclusion, self._config.state, name) if known else None
+        if found is None:
+            raise Refusal(404, "not_found", "this receipt is on no chain yet", code="not_anchored")
+        return _json(found)
 
     async def _owned(self, request: web.Request) -> dict[str, Any]:
         """The receipt that a path names, for who asked for its answer. Raises Refusal."""

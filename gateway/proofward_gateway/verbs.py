@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from proofward.cli.output import DevOption, JsonOption, emit, hex0x, note, reporting
+from proofward.cli.output import (
+    DEFAULT_CHAIN,
+    ChainOption,
+    DevOption,
+    JsonOption,
+    SignerOption,
+    emit,
+    hex0x,
+    note,
+    reporting,
+)
 from proofward.cli.verbs import Groups
 
 app = typer.Typer(
@@ -21,6 +31,8 @@ def register(groups: Groups) -> None:
     """The entry point of group `proofward.cli`."""
     app.command("serve")(serve)
     app.command("measurement")(measurement)
+    app.command("anchor")(anchor)
+    app.command("anchored")(anchored)
     groups.root.add_typer(app, name="gateway")
     groups.root.command("proxy")(proxy)
 
@@ -51,6 +63,60 @@ def measurement(as_json: JsonOption = False) -> None:
     with reporting(as_json):
         found = simulated_measurement()
         emit(as_json, {"measurement": found, "level": "simulated"}, [hex0x(found)])
+
+
+def anchor(
+    state: Annotated[Path, typer.Option(help="The gateway's `state` folder.")] = Path("gateway-state"),
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    every: Annotated[int, typer.Option(min=1, max=4096, help="Receipts that make a batch.")] = 64,
+    seconds: Annotated[int, typer.Option(min=1, max=3600, help="Longest that one receipt waits.")] = 60,
+    once: Annotated[bool, typer.Option("--once", help="Anchor what is there, and end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the Merkle roots of a gateway's receipts on the chain until Ctrl-C, one remark a batch.
+
+    Example: proofward gateway anchor --state gateway-state --signer //Alice --once
+    """
+    from proofward.chain import SubstrateClient, load_keypair
+    from proofward_gateway.anchoring.run import Anchored, fields, keep
+
+    def told(found: Anchored) -> None:
+        text = f"{found.count} receipts under 0x{found.root} in block {found.block}, fee {found.fee} planck"
+        emit(as_json, {"event": "anchored", **fields(found)}, [text])
+        sys.stdout.flush()
+
+    with reporting(as_json), SubstrateClient.connect(chain) as client:
+        try:
+            keep(state, client, load_keypair(signer), told, every=every, seconds=seconds, once=once)
+        except KeyboardInterrupt:
+            note(as_json, "stopped; what waits is anchored next time")
+
+
+def anchored(
+    file: Annotated[Path, typer.Argument(help="An answer's file, as `proofward proxy` writes it.")],
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that an answer's receipt is on the chain, and by when; the proof comes from its gateway.
+
+    Example: proofward gateway anchored answers/rcpt-0a.json
+    """
+    from proofward.chain import SubstrateClient
+    from proofward.evidence.answer import load
+    from proofward_gateway.anchoring.check import checks, fetch
+
+    with reporting(as_json), SubstrateClient.connect(chain) as client:
+        answer = load(file)
+        found = checks(answer.receipt, fetch(answer.gateway, answer.receipt["receipt_id"]), client)
+        good = all(one.ok is True for one in found)
+        value = {
+            "anchored": good,
+            "checks": [{"name": one.name, "ok": one.ok, "detail": one.detail} for one in found],
+        }
+        emit(as_json, value, [*map(str, found), "anchored" if good else "refused"])
+        if not good:
+            raise typer.Exit(1)
 
 
 Pins = Annotated[

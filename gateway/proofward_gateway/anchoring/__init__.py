@@ -1,0 +1,1 @@
+"""Receipts on the chain: outside the enclave, with the operator's key."""

@@ -1,0 +1,72 @@
+"""Whether an answer's receipt stands on a chain, and by when: the chain's word, not the gateway's."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+
+from proofward.aci import jcs
+from proofward.aci.errors import AciError
+from proofward.aci.jcs import MAX_DOCUMENT
+from proofward.chain import SubstrateClient
+from proofward.check import Check
+from proofward_gateway.channel import CONNECT_SECONDS, GatewayError, client_session, read_bounded
+from proofward_gateway.inclusion import remark, root_under
+
+
+def fetch(gateway: str, receipt_id: str) -> dict[str, Any]:
+    """A receipt's proof from a gateway, over whatever TLS key it shows: the proof speaks for itself.
+
+    Raises GatewayError: unreachable, or `not-anchored`.
+    """
+
+    async def get() -> dict[str, Any]:
+        try:
+            async with (
+                asyncio.timeout(3 * CONNECT_SECONDS),
+                client_session() as session,
+                session.get(f"{gateway}/v1/receipts/{receipt_id}/inclusion", ssl=False) as response,
+            ):
+                value = jcs.loads(await read_bounded(response.content, MAX_DOCUMENT))
+                if response.status == 200 and isinstance(value, dict):
+                    return value
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise GatewayError(
+                f"{gateway} does not answer: {type(error).__name__}", code="gateway-unreachable"
+            ) from None
+        except AciError as error:
+            raise GatewayError(f"{gateway} gives no proof: {error.message}") from None
+        raise GatewayError(
+            f"{receipt_id} is on no chain yet: a gateway's receipts are anchored within a minute, "
+            "where its operator runs `proofward gateway anchor`",
+            code="not-anchored",
+        )
+
+    return asyncio.run(get())
+
+
+def checks(receipt: dict[str, Any], proof: dict[str, Any], chain: SubstrateClient) -> list[Check]:
+    """Each step from the receipt to the chain's clock. Raises ChainError."""
+    try:
+        root = root_under(receipt, proof)
+        number, count, block = int(proof["number"]), int(proof["count"]), int(proof["block"])
+        account, genesis = bytes.fromhex(proof["account"]), bytes.fromhex(proof["genesis"])
+        stated = proof["root"] == root.hex()
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return [Check("path", False, "it is no proof of inclusion")]
+    found = [Check("path", stated, f"receipt {proof['position']} of {count} under root 0x{root.hex()}")]
+    if genesis != chain.genesis:
+        return [*found, Check("chain", False, f"the proof is of chain 0x{genesis.hex()}")]
+    found.append(Check("chain", True, f"genesis 0x{genesis.hex()}"))
+    if not 0 < block <= chain.finalised_head().number:
+        return [*found, Check("block", False, f"block {block} is not final")]
+    name = chain.block_hash(block)
+    wanted = remark(number, count, root)
+    calls = chain.find_calls(name, "System", "remark_with_event")
+    stands = any(one.signer == account and bytes(one.args["remark"]) == wanted for one in calls)
+    found.append(Check("block", stands, f"block {block} {'holds' if stands else 'does not hold'} this root"))
+    at, served = chain.timestamp(name) // 1000, receipt.get("served_at")
+    good = isinstance(served, int) and served <= at
+    return [*found, Check("served at", good, f"{served}; the chain had the receipt at {at}")]

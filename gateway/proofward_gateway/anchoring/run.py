@@ -1,0 +1,190 @@
+"""Put roots of receipts on the chain, every so many receipts or seconds, and remember which is under which.
+
+A batch is on the disk, whole, before its root is sent; one that was cut off is sent again as it was. A root
+that stands there twice says no more than once.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from proofward.chain import Call, SubstrateClient
+from proofward.chain.extrinsic import Signer
+from proofward.protocol.sessions import Tree
+from proofward_gateway.channel import GatewayError
+from proofward_gateway.inclusion import FILE, MAX_BATCH, leaf_of, remark
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS batches (
+    number INTEGER PRIMARY KEY, last INTEGER NOT NULL, count INTEGER NOT NULL, root TEXT NOT NULL,
+    genesis TEXT NOT NULL, account TEXT NOT NULL, block INTEGER, fee INTEGER
+) STRICT;
+CREATE TABLE IF NOT EXISTS leaves (
+    receipt TEXT PRIMARY KEY, number INTEGER NOT NULL, position INTEGER NOT NULL, path TEXT NOT NULL
+) STRICT;
+"""
+_LOOK_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """One root on the chain; `fee` in planck."""
+
+    number: int
+    count: int
+    root: str
+    block: int
+    fee: int
+
+
+class Anchors:
+    """The batches of one gateway's state, and what is not in any yet."""
+
+    def __init__(self, state: Path, client: SubstrateClient, signer: Signer) -> None:
+        """Raises GatewayError(store-failed)."""
+        self._client, self._signer = client, signer
+        receipts = state / "receipts.sqlite"
+        if not receipts.exists():
+            raise GatewayError(
+                f"{receipts} is not there: name the `state` folder of a gateway", code="store-failed"
+            )
+        try:
+            self._receipts = sqlite3.connect(
+                f"{receipts.resolve().as_uri()}?mode=ro", uri=True, timeout=10, check_same_thread=False
+            )
+            self._own = sqlite3.connect(state / FILE, isolation_level=None, timeout=10)
+            self._own.execute("PRAGMA journal_mode = WAL")
+            self._own.execute("PRAGMA synchronous = FULL")
+            self._own.executescript(_SCHEMA)
+        except sqlite3.Error as error:
+            raise GatewayError(f"{state} cannot be used: {error}", code="store-failed") from None
+        genesis = self._own.execute("SELECT genesis FROM batches LIMIT 1").fetchone()
+        if genesis is not None and genesis[0] != client.genesis.hex():
+            raise GatewayError(
+                f"{state / FILE} is of another chain: move it away to begin anew", code="other-chain"
+            )
+
+    def close(self) -> None:
+        """Close both files."""
+        self._receipts.close()
+        self._own.close()
+
+    def waiting(self) -> int:
+        """Receipts that are in no batch yet."""
+        sql = "SELECT count(*) FROM receipts WHERE rowid > ?"
+        return int(self._receipts.execute(sql, (self._last(),)).fetchone()[0])
+
+    def unsent(self) -> bool:
+        """Whether a batch was cut off before its block was known."""
+        sql = "SELECT count(*) FROM batches WHERE block IS NULL"
+        return bool(self._own.execute(sql).fetchone()[0])
+
+    def anchor(self) -> Anchored | None:
+        """Send the oldest batch that is not on the chain; the next receipts make one. None: there are none.
+
+        Raises ChainError.
+        """
+        row = self._own.execute(
+            "SELECT number, count, root FROM batches WHERE block IS NULL ORDER BY number LIMIT 1"
+        ).fetchone()
+        row = row or self._plan()
+        if row is None:
+            return None
+        number, count, root = row
+        call = Call("System", "remark_with_event", {"remark": remark(number, count, bytes.fromhex(root))})
+        receipt = self._client.submit(call, self._signer)
+        paid = receipt.find("TransactionPayment", "TransactionFeePaid")
+        fee = int(paid.fields["actual_fee"]) if paid is not None else 0
+        self._own.execute(
+            "UPDATE batches SET block = ?, fee = ? WHERE number = ?", (receipt.block, fee, number)
+        )
+        return Anchored(number, count, root, receipt.block, fee)
+
+    def _last(self) -> int:
+        return int(self._own.execute("SELECT coalesce(max(last), 0) FROM batches").fetchone()[0])
+
+    def _plan(self) -> tuple[int, int, str] | None:
+        """Write the next batch down."""
+        sql = "SELECT rowid, id, document FROM receipts WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        rows = self._receipts.execute(sql, (self._last(), MAX_BATCH)).fetchall()
+        if not rows:
+            return None
+        tree = Tree([leaf_of(json.loads(document)) for _, _, document in rows])
+        number = int(self._own.execute("SELECT coalesce(max(number), -1) + 1 FROM batches").fetchone()[0])
+        batch = (number, rows[-1][0], len(rows), tree.root.hex(), self._client.genesis.hex(), self._account())
+        leaves = [
+            (name, number, position, json.dumps([step.hex() for step in tree.path(position)]))
+            for position, (_, name, _) in enumerate(rows)
+        ]
+        with _transaction(self._own):
+            self._own.execute(
+                "INSERT INTO batches (number, last, count, root, genesis, account) VALUES (?, ?, ?, ?, ?, ?)",
+                batch,
+            )
+            self._own.executemany("INSERT INTO leaves VALUES (?, ?, ?, ?)", leaves)
+        return number, len(rows), tree.root.hex()
+
+    def _account(self) -> str:
+        return bytes(self._signer.public_key).hex()
+
+
+def keep(
+    state: Path,
+    client: SubstrateClient,
+    signer: Signer,
+    told: Callable[[Anchored], None],
+    *,
+    every: int = 64,
+    seconds: float = 60.0,
+    once: bool = False,
+    stop: threading.Event | None = None,
+) -> None:
+    """Anchor when `every` receipts wait, or one has waited `seconds`; until `stop`, or what there is, `once`.
+
+    Raises GatewayError, ChainError.
+    """
+    stop = stop or threading.Event()
+    with closing(Anchors(state, client, signer)) as anchors:
+        since: float | None = None
+        while not stop.is_set():
+            waiting = anchors.waiting()
+            since = None if not waiting else since or time.monotonic()
+            late = since is not None and time.monotonic() - since >= seconds
+            if once or anchors.unsent() or waiting >= every or late:
+                if (done := anchors.anchor()) is not None:
+                    told(done)
+                    since = None
+                    continue
+                if once:
+                    return
+            stop.wait(_LOOK_SECONDS)
+
+
+@contextmanager
+def _transaction(file: sqlite3.Connection) -> Iterator[None]:
+    file.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        file.execute("ROLLBACK")
+        raise
+    file.execute("COMMIT")
+
+
+def fields(found: Anchored) -> dict[str, Any]:
+    """One root for a reader of JSON."""
+    return {
+        "batch": found.number,
+        "receipts": found.count,
+        "root": f"0x{found.root}",
+        "block": found.block,
+        "fee_planck": str(found.fee),
+    }

@@ -1,0 +1,132 @@
+"""Receipts on the chain: every one under a root, none believed that is not, whatever its gateway says."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proofward.chain import ChainTimeout, SubstrateClient, dev_keypair
+from proofward.devnet.chains import Devnet
+from proofward_gateway.anchoring.check import checks, fetch
+from proofward_gateway.anchoring.run import Anchored, Anchors, keep
+from proofward_gateway.channel import GatewayError
+from proofward_gateway.inclusion import inclusion, leaf_of
+from tests.gateway.world import ask, caller, house
+
+UNIT = 10**12
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[SubstrateClient]:
+    with Devnet() as node, node.connect() as client:
+        yield client
+
+
+def anchored(state: Path, chain: SubstrateClient) -> list[Anchored]:
+    found: list[Anchored] = []
+    keep(state, chain, dev_keypair("//Alice"), found.append, once=True)
+    return found
+
+
+async def test_every_receipt_is_under_a_root_and_its_gateway_proves_it(
+    tmp_path: Path, chain: SubstrateClient
+) -> None:
+    state = tmp_path / "outer" / "state"
+    async with house(tmp_path) as (_, outer), caller(outer) as one:
+        receipts = []
+        for body in (ask("one"), ask("two", stream=True), {"model": "other"}, ask("four"), b"{"):
+            _, headers, _ = await one.post("/v1/chat/completions", body)
+            receipts.append((await one.get(f"/v1/aci/receipts/{headers['X-Receipt-Id']}"))[1])
+        name = receipts[0]["receipt_id"]
+        with pytest.raises(GatewayError) as caught:
+            await asyncio.to_thread(fetch, str(outer), name)
+        assert caught.value.code == "not-anchored"
+        (batch,) = await asyncio.to_thread(anchored, state, chain)
+        assert batch.count == len(receipts)
+        for receipt in receipts:
+            proof = await asyncio.to_thread(fetch, str(outer), receipt["receipt_id"])
+            found = checks(receipt, proof, chain)
+            assert [check.name for check in found] == ["path", "chain", "block", "served at"]
+            assert all(check.ok for check in found), found
+        assert await asyncio.to_thread(anchored, state, chain) == []
+        _lies(receipts, proof, chain)
+    # a batch of the size that is wanted: 50,000 receipts in 13 remarks, whose length does not grow with them
+    assert batch.fee * 13 / 50_000 <= 0.001 * UNIT
+
+
+def _lies(receipts: list[dict[str, Any]], proof: dict[str, Any], chain: SubstrateClient) -> None:
+    """What no proof can make of the last receipt."""
+    receipt = receipts[-1]
+    faults: dict[str, tuple[str, Callable[[dict[str, Any], dict[str, Any]], None]]] = {
+        "a later time": ("path", lambda r, _p: r.update(served_at=r["served_at"] + 1)),
+        "another answer": ("path", lambda r, _p: r["event_log"].pop()),
+        "another place": ("path", lambda _r, p: p.update(position=0)),
+        "a place outside": ("path", lambda _r, p: p.update(position=5)),
+        "a longer path": ("path", lambda _r, p: p["path"].append("00" * 32)),
+        "a path of no hashes": ("path", lambda _r, p: p.update(path=["00"] * 3)),
+        "no path": ("path", lambda _r, p: p.pop("path")),
+        "another chain": ("chain", lambda _r, p: p.update(genesis="00" * 32)),
+        "another block": ("block", lambda _r, p: p.update(block=1)),
+        "a block to come": ("block", lambda _r, p: p.update(block=1 << 30)),
+        "another batch": ("block", lambda _r, p: p.update(number=7)),
+        "another's remark": ("block", lambda _r, p: p.update(account="11" * 32)),
+    }
+    for fault, (wanted, change) in faults.items():
+        lying, told = copy.deepcopy(receipt), copy.deepcopy(proof)
+        change(lying, told)
+        failed = [check.name for check in checks(lying, told, chain) if check.ok is not True]
+        assert failed[:1] == [wanted], fault
+
+
+async def test_a_batch_that_was_cut_off_is_sent_again_as_it_was(
+    tmp_path: Path, chain: SubstrateClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "outer" / "state"
+    async with house(tmp_path) as (_, outer), caller(outer) as one:
+        _, headers, _ = await one.post("/v1/chat/completions", ask("one"))
+        first = headers["X-Receipt-Id"]
+        anchors = Anchors(state, chain, dev_keypair("//Alice"))
+
+        def lost(*_: Any, **__: Any) -> None:
+            raise ChainTimeout("no finality")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(chain, "submit", lost)
+            with pytest.raises(ChainTimeout):
+                anchors.anchor()
+        anchors.close()
+        assert inclusion(state, first) is None, "nothing is claimed that the chain has not"
+        await one.post("/v1/chat/completions", ask("two"))
+        found = await asyncio.to_thread(anchored, state, chain)
+        assert [batch.count for batch in found] == [1, 1]
+        proof = inclusion(state, first)
+        assert proof is not None
+        _, receipt = await one.get(f"/v1/aci/receipts/{first}")
+        assert all(check.ok for check in checks(receipt, proof, chain))
+
+
+async def test_anchors_of_one_chain_do_not_go_on_on_another(tmp_path: Path, chain: SubstrateClient) -> None:
+    async with house(tmp_path) as (_, outer), caller(outer) as one:
+        await one.post("/v1/chat/completions", ask("one"))
+    state = tmp_path / "outer" / "state"
+    anchored(state, chain)
+    with sqlite3.connect(state / "anchors.sqlite") as file:
+        file.execute("UPDATE batches SET genesis = ?", ("00" * 32,))
+    with pytest.raises(GatewayError) as caught:
+        Anchors(state, chain, dev_keypair("//Alice"))
+    assert caught.value.code == "other-chain"
+    with pytest.raises(GatewayError, match="name the `state` folder"):
+        Anchors(tmp_path, chain, dev_keypair("//Alice"))
+
+
+def test_a_leaf_is_of_the_whole_receipt() -> None:
+    receipt = {"receipt_id": "r", "served_at": 1, "signature": "00"}
+    assert len({leaf_of(receipt), *(leaf_of({**receipt, name: 2}) for name in receipt)}) == 4
+    assert leaf_of(json.loads(json.dumps(receipt, sort_keys=True))) == leaf_of(receipt)
