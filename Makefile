@@ -25,7 +25,8 @@ test-python: setup tests/conformance/node_modules/.ready
 	$(BIN)/python -m tests.fuzz 4
 
 # Beside the others, but after them: building the pallets takes all the time that they leave over. There are no
-# doctests, and the weights' program has no tests; `make check` compiles it.
+# doctests, and the weights' program has no tests; `make check` compiles it. Incremental builds cost a fifth more.
+test-rust: export CARGO_INCREMENTAL = 0
 test-rust: build/wheels/.prover
 ifneq ($(CARGO),)
 	cd prover && nice cargo test --release --tests --quiet
