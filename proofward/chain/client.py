@@ -510,7 +510,7 @@ class SubstrateClient:
                 self.broadcast(extrinsic)
             except ExtrinsicInvalid as error:
                 # after a lost connection the first try may have landed: the blocks tell
-                if error.code != "nonce-used":
+                if error.code not in ("nonce-used", "put-aside"):
                     raise
         return self.wait_finalised(extrinsic, timeout).raise_for_error()
 

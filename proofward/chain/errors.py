@@ -102,6 +102,7 @@ _REFUSALS = {
     "call is not expected": "call-refused",
     "custom error": "custom",
     "invalid signing address": "bad-signer",
+    "temporarily banned": "put-aside",
 }
 
 _ADVICE = {
@@ -111,6 +112,7 @@ _ADVICE = {
     "expired": "its era is over: sign again",
     "too-heavy": "it does not fit a block",
     "bad-signature": "its signature or the data it was signed over (genesis, runtime version) is wrong",
+    "put-aside": "the node had it before and does not take it again for half an hour: it may be in a block",
 }
 
 

@@ -18,7 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofward.chain.client import RESEND_BLOCKS, Receipt, SubstrateClient
-from proofward.chain.errors import ChainError, ChainTimeout, DispatchError, ExtrinsicInvalid
+from proofward.chain.errors import (
+    ChainError,
+    ChainTimeout,
+    DispatchError,
+    ExtrinsicInvalid,
+    RpcError,
+    invalid_extrinsic,
+)
 from proofward.chain.extrinsic import SignedExtrinsic
 from proofward.chain.heads import Head
 from proofward.chain.outbox import Outbox, State
@@ -308,6 +315,33 @@ def test_what_was_given_up_and_lost_by_the_node_does_not_hold_up_all_later_acts(
     outbox.send("job 2", call("release"), SIGNER)
     assert world.effects == ["claim", "release"]
     outbox.sweep()
+    assert outbox.pending() == []
+
+
+def test_what_a_node_puts_aside_because_a_block_had_it_does_not_hold_up_all_later_acts(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "PERIOD", 16)
+    world = World(lucky())
+    outbox = opened(path, world)
+    with pytest.raises(ChainTimeout):
+        outbox.send("job 1", call("claim"), SIGNER)
+    (given_up,) = outbox.pending()
+    take = world.broadcast
+
+    def puts_aside(one: SignedExtrinsic) -> bytes:
+        if one.hash == given_up.extrinsic.hash:
+            refusal = RpcError("author_submitExtrinsic", 1012, "Transaction is temporarily banned")
+            raise invalid_extrinsic(refusal) or refusal
+        return take(one)
+
+    world.broadcast = puts_aside  # type: ignore[method-assign]
+    with pytest.raises(ChainTimeout):  # the first one's block is not final yet: the second one waits its turn
+        outbox.send("job 2", call("release"), SIGNER)
+    world.luck = lucky("include")
+    outbox.send("job 3", call("claim"), SIGNER)
+    outbox.sweep()
+    assert world.effects == ["claim", "release", "claim"]
     assert outbox.pending() == []
 
 

@@ -109,6 +109,8 @@ class Network:
 
     def take(self, one: SignedExtrinsic) -> None:
         nonces = self.best_nonces()
+        if any(one.hash == had.hash for block in self.blocks[self.final + 1 :] for had in block.body):
+            raise ExtrinsicInvalid("a block had it", code="put-aside")
         if one.nonce < nonces[one.signer]:
             raise ExtrinsicInvalid("its nonce is used", code="nonce-used")
         if one.last_block <= self.best:
