@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
+.PHONY: bench-day bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -114,6 +114,9 @@ bench: setup $(VENV)/.bench ## interleaved rounds against ezkl; writes build/ben
 
 bench-sessions: setup $(VENV)/.bench ## sessions beside ezkl and bare ONNX Runtime; writes build/bench-sessions.json
 	$(BIN)/python -m bench.sessions
+
+bench-day: setup $(VENV)/.bench ## 100,000 inferences in one session, accounts compared to the unit; writes build/bench-day.json
+	$(BIN)/python -m bench.day
 
 bench-edge: setup $(VENV)/.bench ## a device on a real recording at its own pace; writes build/bench-edge.json
 	$(BIN)/python -m bench.edge

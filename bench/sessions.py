@@ -101,7 +101,7 @@ def _run(stage: Scene, records: np.ndarray, seconds: float, share: float) -> dic
     proved_meanwhile = _proved(stage, name, before)
     record = sessions.get(stage.rpc, name)
     windows = record.next if record is not None else 0
-    _finish(stage, name)
+    finish(stage, name)
     counts = _calls(stage, name, before)
     transactions = sum(counts.values())
     fees = _fees(stage, before)
@@ -170,7 +170,7 @@ def _fees(stage: Scene, since: int) -> int:
     return paid
 
 
-def _finish(stage: Scene, name: bytes) -> None:
+def finish(stage: Scene, name: bytes) -> None:
     """See the session to its end, by the chain's own pace while proofs are owed."""
     end = time.monotonic() + 240
     while (record := sessions.get(stage.rpc, name)) is not None:

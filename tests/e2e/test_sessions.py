@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 from websockets.sync.server import serve
 
-from proofward.chain.pallets import sessions
+from proofward.chain.pallets import sessions, workers
 from proofward.cli import app
 from proofward.client.aio import AsyncClient
 from proofward.client.session import Session, SessionError
@@ -202,6 +202,35 @@ def test_an_enclave_that_starts_anew_gives_its_windows_up_and_keeps_its_bond(sta
     stage.until(lambda: sessions.get(stage.rpc, name) is None, 90)
     assert stage.events("Waived", name)
     assert not stage.events("Failed", name)
+
+
+def test_a_kill_between_answer_and_checkpoint_costs_a_window_and_no_money(
+    stage: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the worker's enclave alone, and of enclave and client both."""
+    names = [open_session(stage.client, stage.model, ORDER).id for _ in range(2)]
+    epoch = sessions.get(stage.rpc, names[0]).epoch  # type: ignore[union-attr]
+    with monkeypatch.context() as silent:
+        # It has its answers and gives no voucher: what the enclave asks for is not answered any more.
+        silent.setattr(Session, "_proposal", lambda *_: None)
+        stays, dies = (connect_session(stage.client, name) for name in names)
+        assert [len(one.infer_many(RECORDS[:20])) for one in (stays, dies)] == [20, 20]
+        _die(dies)
+        stage.kill_enclave()
+        stays._reader.join(30)
+        with pytest.raises(SessionError):
+            stays.infer(RECORDS[20])
+    for name in names:
+        # The session's secret was the enclave's: nobody takes the session up, and nothing of it is paid.
+        with pytest.raises(SessionError):
+            connect_session(stage.client, name)
+        close_session(stage.client, name)
+    stage.until(lambda: not any(sessions.get(stage.rpc, name) for name in names), 90, blocks=4)
+    for name in names:
+        assert [event["paid"] for event in stage.events("Settled", name)] == [0]
+        assert stage.events("Finished", name) == stage.events("Failed", name) == []
+    assert stage.owned()["client held"] == 0
+    stage.until(lambda: (now := workers.get(stage.rpc, stage.account)) is not None and now.epoch > epoch)
 
 
 def test_the_files_of_a_session_are_the_owners_alone(stage: Scene, tmp_path: Path) -> None:

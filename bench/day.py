@@ -1,0 +1,122 @@
+"""`python -m bench.day`: a day's worth of inferences, 100,000 in one run, accounts compared to the unit.
+
+A table of records goes through `proofward.client.session_run` into a CSV file, as `proofward session run` has
+it, on the embedded chain; a worker proves what the beacon picks. When the session has ended, what client,
+worker and publisher own must be what they owned before, less their fees, with the price of each inference
+moved; and the client's own pages must be what the chain paid for. Writes build/bench-day.json; exits 1
+where an account differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.sessions import finish
+from proofward.chain import accounts
+from proofward.chain.pallets import balances
+from proofward.client.session_audit import audit
+from proofward.client.session_run import Progress, run_table
+from proofward.client.sessions import SessionOrder, audit_terms
+from proofward.devnet.chains import Devnet
+from proofward.zkml import Evaluation, compile_model
+from proofward.zkml.quantiser import AffineQuantiser
+from proofward_demo.data import train
+from tests.e2e.session_scene import PRICE, PUBLISHER, Scene, scene
+
+
+def day(count: int, share: float, out: Path) -> bool:
+    """Run, settle, compare, write; whether all agrees."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = next(one for one in train() if one.kind == "mlp")
+        artifact = compile_model(
+            model.onnx, model.calibration, folder / "models" / "mlp", name="mlp", lane="groth16",
+            evaluation=Evaluation(model.records, model.truth), batch=16,
+        )  # fmt: skip
+        quantiser = artifact.manifest.input.quantiser
+        assert isinstance(quantiser, AffineQuantiser)
+        records = model.records[quantiser.taken(model.records)]
+        table = records[np.arange(count) % len(records)]
+        with Devnet() as chain, scene(chain, artifact, folder, 8) as stage:
+            who = {
+                "client": stage.client.account,
+                "worker": stage.account,
+                "publisher": bytes(accounts.dev_keypair(PUBLISHER).public_key),
+            }
+            first, before = stage.rpc.finalised_head().number, {k: _owned(stage, v) for k, v in who.items()}
+            report = run_table(
+                stage.client, stage.model, table, folder / "answers.csv",
+                order=SessionOrder(sample=share, window_blocks=120), artifact=artifact.path, progress=_told,
+            )  # fmt: skip
+            (session,) = report.sessions
+            found: dict[str, Any] = {
+                "cores": os.cpu_count(),
+                "load": os.getloadavg()[0],
+                "records": report.rows,
+                "seconds": report.seconds,
+                "a_second": report.rows / report.seconds,
+                "vouched": report.vouched,
+            }
+            finish(stage, session)
+            head = stage.rpc.finalised_head().number
+            fees = {k: _fees(stage, v, first + 1, head) for k, v in who.items()}
+            finished = stage.events("Finished", session)
+            royalty = sum(event["royalty"] for event in finished)
+            moved = {"client": -count * PRICE, "worker": count * PRICE - royalty, "publisher": royalty}
+            apart = {k: _owned(stage, v) - (before[k] - fees[k] + moved[k]) for k, v in who.items()}
+            terms = audit_terms(stage.client, session.hex(), None)
+            audited = audit(stage.client.chain, **terms)
+            found |= {
+                "windows": len(finished),
+                "pages_proved": sum(len(event["pages"]) for event in stage.events("Proved", session)),
+                "paid": moved["worker"] + royalty,
+                "fees": fees,
+                "apart": apart,
+                "audit": {"committed": audited.committed, "end": audited.end},
+                "answers": sum(1 for _ in (folder / "answers.csv").open()) - 1,
+            }
+    agrees = not any(apart.values()) and found["answers"] == count == audited.committed
+    print(json.dumps(found | {"agrees": agrees}, indent=1, default=str))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(found | {"agrees": agrees}, indent=1, default=str) + "\n")
+    return agrees
+
+
+def _owned(stage: Scene, account: bytes) -> int:
+    """Plancks of an account: what it can spend, and what is held from it."""
+    return stage.rpc.balance(account) + sum(balances.holds(stage.rpc, account).values())
+
+
+def _fees(stage: Scene, account: bytes, first: int, last: int) -> int:
+    paid = 0
+    for number in range(first, last + 1):
+        for event in stage.rpc.events(stage.rpc.block_hash(number)):
+            if event.name == "TransactionFeePaid" and bytes(event.fields["who"]) == account:
+                paid += int(event.fields["actual_fee"]) + int(event.fields["tip"])
+    return paid
+
+
+_SAID = [0.0]
+
+
+def _told(progress: Progress) -> None:
+    if time.monotonic() - _SAID[0] > 10:
+        _SAID[0] = time.monotonic()
+        print(f"{progress.done} of {progress.total}, {progress.rate:.0f} a second", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench.day", description=__doc__)
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--share", type=float, default=0.01, help="of the pages that are proved")
+    parser.add_argument("--out", type=Path, default=Path("build/bench-day.json"))
+    given = parser.parse_args()
+    raise SystemExit(0 if day(given.records, given.share, given.out) else 1)
