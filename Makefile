@@ -84,6 +84,10 @@ $(FEDERATION)/.ready: federation/requirements.lock $(VENV)/.dev $(VENV)/.ready
 test-federation: $(FEDERATION)/.ready
 	$(FEDERATION)/bin/python -m pytest tests/federation
 
+.PHONY: demo-federation
+demo-federation: $(FEDERATION)/.ready devnet/node_modules/.ready ## four hospitals learn one model on the embedded chain, faults included, and it is sold; writes build/demo-federation.json
+	@$(FEDERATION)/bin/python -m proofward_demo.federated
+
 bench-federation: $(FEDERATION)/.ready ## hospitals' accuracy, attacks and proofs beside Flower alone; writes build/bench-federation.json
 	$(FEDERATION)/bin/python -m bench.federation
 

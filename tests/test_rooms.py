@@ -161,6 +161,14 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward_federation.rehearsal": ("proofward_federation", "proofward.errors", "proofward.protocol"),
     "proofward_federation.network": ("proofward_federation", "proofward"),
     "proofward_federation.verbs": ("proofward_federation", "proofward"),
+    # run in the federation's environment
+    "proofward_demo.federated": (
+        "proofward_demo",
+        "proofward",
+        "proofward_enclave.measure",
+        "proofward_federation",
+    ),
+    "proofward_demo.rogues": ("proofward_demo", "proofward", "proofward_federation"),
     # its attacker signs quotes as the simulator does
     "proofward_demo": ("proofward", "proofward_enclave.providers", "proofward_enclave.measure"),
 }

@@ -35,8 +35,9 @@ def serve(
     linger: float,
     wait: float,
     tell: Callable[[str], None],
+    kind: type[Host] = Host,
 ) -> Card:
-    """Run a study and write model.onnx, card.json and transcript.json.
+    """Run a study and write model.onnx, card.json and transcript.json. `kind` is a test's own host.
 
     Raises FederationError, EnclaveError, ChainError.
     """
@@ -44,7 +45,7 @@ def serve(
     if not host_name or not port.isdigit() or int(port) > 65_535:
         raise FederationError(f"{listen!r} is no HOST:PORT", code="cannot-listen")
     with SubstrateClient.connect(chain) as client, aggregator(provider) as call:
-        host = Host(client, keypair, call, study, state=out, linger=linger, tell=tell)
+        host = kind(client, keypair, call, study, state=out, linger=linger, tell=tell)
         host.register()
         with opened(Door(host), host_name, int(port)) as found:
             tell(f"listens on {host_name}:{found}")
