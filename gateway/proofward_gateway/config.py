@@ -41,6 +41,8 @@ class UpstreamConfig:
     """Holds the API key for this upstream, one line; a client's key is never passed on."""
     weights: Path | None = None
     """A GGUF file; of kind `model` only."""
+    cache_salt: bool = False
+    """Whether requests get `cache_salt`, of the caller's own, which vLLM knows."""
     digest: str | None = None
     """`sha256:` of the weights that were loaded; None until they are, and of other kinds."""
 
@@ -90,7 +92,7 @@ _NUMBERS: Final = {
     "pad_bytes": (0, 4096),
 }
 _TEXTS: Final = ("listen", "domain", "state", "provider", "collateral")
-_UPSTREAM: Final = {"name", "url", "kind", "models", "measurements", "key_file", "weights"}
+_UPSTREAM: Final = {"name", "url", "kind", "models", "measurements", "key_file", "weights", "cache_salt"}
 
 
 def load(path: Path) -> Config:
@@ -195,7 +197,14 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
         frozenset(bytes.fromhex(one[2:]) for one in pins),
         None if key is None else path.parent / str(key),
         path.parent / str(value["weights"]) if own else None,
+        _flag(path, name, value.get("cache_salt", False)),
     )
+
+
+def _flag(path: Path, name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(path, f"upstream {name}.cache_salt", "must be true or false")
+    return value
 
 
 def _wrong(path: Path, key: str, what: str) -> GatewayConfigError:

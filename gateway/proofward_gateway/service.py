@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import secrets
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
@@ -24,7 +25,7 @@ from proofward_gateway.exchange import Exchange, Refusal
 from proofward_gateway.inclusion import inclusion
 from proofward_gateway.keys import Workload
 from proofward_gateway.legacy import Legacy
-from proofward_gateway.request import MAX_BODY, RESPONSES, Constraints, Prompt, Replays, read_prompt
+from proofward_gateway.request import MAX_BODY, RESPONSES, Constraints, Prompt, Replays, read_prompt, salted
 from proofward_gateway.store import Store, StoreError, credential_digest
 from proofward_gateway.upstreams import Session, Upstream
 
@@ -50,7 +51,7 @@ class Service:
         self._upstreams = {
             one.name: Upstream(one, config, client, store, clock=clock) for one in config.upstreams
         }
-        self._replays = Replays()
+        self._replays, self._salts = Replays(), secrets.token_bytes(32)
         self._open = 0
         self._ending = "client-gone"
         self._counts: Counter[str] = Counter()
@@ -120,6 +121,8 @@ class Service:
                 404, "invalid_request_error", "no upstream serves this model", code="model_not_found"
             )
         upstream = self._upstreams[configured.name]
+        if configured.cache_salt:
+            prompt = salted(prompt, self._salt_of(_credential(answer.request)))
         headers = _forwarded_headers(upstream, answer.request)
         for again in (False, True):
             session = await self._admitted(exchange, upstream, prompt)
@@ -188,6 +191,12 @@ class Service:
                 "upstream_verification_failed",
                 f"{reason}; a caller who wants it all the same says provider.aci_verified: false",
             )
+
+    def _salt_of(self, credential: str | None) -> bytes:
+        """A caller's key for salts; who shows no API key has another with each request."""
+        if credential is None:
+            return secrets.token_bytes(32)
+        return hmac.digest(self._salts, credential.encode(), "sha256")
 
     def _finish(
         self, exchange: Exchange, credential: str | None

@@ -60,7 +60,7 @@ def test_the_verbs() -> None:
         model publish,model list,model show,model audit,model setup
         model price,model retire,model remove,model fetch
         account new,account show,account balance,account send,account faucet
-        gateway serve,gateway measurement,signer serve
+        gateway serve,gateway measurement,gateway anchor,gateway anchored,signer serve
         worker init,worker run,worker status,worker list,worker retire,worker withdraw
         worker allow,worker disallow,worker contribute,worker why
         worker drain,worker resume,worker backup,worker restore,worker tcb,worker console
@@ -70,6 +70,8 @@ def test_the_verbs() -> None:
         session allow,session open,session run,session list,session show,session audit,session force
         session close,session settle
         audit export,audit verify
+        edge run,edge verify
+        statement setup,statement prove,statement verify,statement show,statement accuracy
         federation policy,federation admit,federation budget,federation rehearse,federation audit
         federation watch,federation measurement
         federation announce,federation serve,federation take-part,federation status,federation close

@@ -187,6 +187,56 @@ async def test_no_upstream_keeps_what_another_caller_could_name(tmp_path: Path) 
             assert events[1]["body_hash"] == jcs.tagged(behind.seen[-1]) != events[0]["body_hash"]
 
 
+async def test_prompts_are_cached_for_one_caller_alone(tmp_path: Path) -> None:
+    async with (
+        echo() as behind,
+        gateway(config(tmp_path, upstream(behind.origin, "inside", cache_salt=True))) as origin,
+        caller(origin) as one,
+    ):
+
+        async def salt(key: str | None, **more: Any) -> str:
+            headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+            status, answered, _ = await one.post("/v1/chat/completions", ask(**more), headers=headers)
+            assert status == 200
+            if key is None:
+                _, events = await receipt_of(one, answered)
+                assert events[1]["body_hash"] == jcs.tagged(behind.seen[-1]) != events[0]["body_hash"]
+            return str(json.loads(behind.seen[-1])["cache_salt"])
+
+        ann, ben = await salt("ann"), await salt("ben")
+        assert await salt("ann") == ann != ben, "a caller's own prompts are found again, another's are not"
+        assert await salt("ben", cache_salt=ann) not in (ann, ben), "nobody names another's salt"
+        assert len({ann, ben, await salt(None), await salt(None)}) == 4
+
+
+UNKNOWN = ("gpu_attested", "os_known_good", "model_weights_provenance")
+
+
+@pytest.mark.parametrize("nonce_of_gpu", ["ours", "00" * 32], ids=["our nonce", "another nonce"])
+async def test_evidence_of_a_gpu_asserts_nothing(
+    nonce_of_gpu: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody here can verify it, nor what an upstream says of its source: such claims stay unknown."""
+    made, asked = Workload.report, []
+
+    async def report(self: Workload, nonce: str | None) -> dict[str, Any] | None:
+        found = await made(self, nonce)
+        assert found is not None
+        shown = nonce if nonce_of_gpu == "ours" else nonce_of_gpu
+        found["attestation"]["evidence"]["nvidia_payload"] = {"nonce": shown, "arch": "HOPPER"}
+        found["attestation"]["source_provenance"] = {"repo_url": "https://good.example"}
+        asked.append(nonce)
+        return found
+
+    monkeypatch.setattr(Workload, "report", report)
+    async with house(tmp_path) as (_, outer), caller(outer) as one:
+        _, headers, _ = await one.post("/v1/chat/completions", ask())
+        _, events = await receipt_of(one, headers)
+        _, session = await one.get(f"/v1/aci/sessions/{events[2]['session_id']}")
+    assert len(asked) == 2, "of the outer gateway to its caller, of the inner to the outer"
+    assert [session["claims"][name] for name in UNKNOWN] == [{"status": "unknown"}] * 3
+
+
 async def test_clients_of_the_older_endpoints_find_key_nonce_and_hashes(tmp_path: Path) -> None:
     async with house(tmp_path) as (_, outer), caller(outer) as one:
         nonce = secrets.token_hex(32)
@@ -515,6 +565,7 @@ OWN = '[[upstream]]\nname = "a"\nkind = "model"\nmodels = ["m"]\n'
 BAD_CONFIGS = {
     "a model of its own, at an address": (OWN + 'weights = "w"\nurl = "http://127.0.0.1"', "weights, or url"),
     "weights of another's model": (GOOD + 'weights = "w"', "weights, or url"),
+    "a salt that is a word": (GOOD + 'cache_salt = "yes"', "cache_salt must be"),
     "a model without weights": (OWN, "needs kind, models, name, weights"),
     "no TOML": ("[[", "no TOML"),
     "a misspelt key": ("lisen = '1'\n" + GOOD, "lisen is not known"),
