@@ -23,6 +23,7 @@ mod matrices;
 mod msm;
 mod norm;
 pub mod pedersen;
+mod plain;
 mod points;
 mod poseidon;
 mod ptau;

@@ -12,7 +12,8 @@ use crate::backend::FieldBackend;
 
 /// The most elements that one hash takes.
 pub const MAX_ARITY: usize = 16;
-const FULL: usize = 8;
+/// Full rounds.
+pub const FULL: usize = 8;
 /// Partial rounds by width, from 2 (circomlib's N_ROUNDS_P).
 const PARTIAL: [usize; MAX_ARITY] = [56, 57, 56, 60, 60, 63, 64, 63, 60, 66, 60, 65, 70, 60, 64, 68];
 
@@ -24,6 +25,9 @@ pub fn rows(n: usize) -> usize {
 /// Hash of 1 to 16 field elements. On a recording backend: three rows an S-box, less one S-box because the
 /// capacity is constant.
 pub fn hash<B: FieldBackend>(cs: &mut B, capacity: Fr, inputs: &[B::Field]) -> B::Field {
+	if let Some(digest) = cs.digest(capacity, inputs) {
+		return digest;
+	}
 	let parameters = parameters(inputs.len() + 1);
 	let width = parameters.width;
 	let first = cs.constant(capacity);
@@ -63,13 +67,16 @@ fn power_of_five<B: FieldBackend>(cs: &mut B, x: &B::Field) -> B::Field {
 	cs.multiply(&square, &cube)
 }
 
-struct Parameters {
-	width: usize,
-	partial: usize,
+/// An instance's constants.
+pub struct Parameters {
+	/// Lanes.
+	pub width: usize,
+	/// Partial rounds.
+	pub partial: usize,
 	/// `rounds * width`
-	constants: Vec<Fr>,
+	pub constants: Vec<Fr>,
 	/// `width * width`, row by row.
-	mds: Vec<Fr>,
+	pub mds: Vec<Fr>,
 }
 
 impl Parameters {
@@ -78,7 +85,8 @@ impl Parameters {
 	}
 }
 
-fn parameters(width: usize) -> &'static Parameters {
+/// The instance of so many lanes, 2 to 17.
+pub fn parameters(width: usize) -> &'static Parameters {
 	static CACHE: [OnceLock<Parameters>; MAX_ARITY] = [const { OnceLock::new() }; MAX_ARITY];
 	assert!((2..=MAX_ARITY + 1).contains(&width), "Poseidon takes 1 to 16 inputs");
 	CACHE[width - 2].get_or_init(|| {
