@@ -26,7 +26,6 @@ def question(case: Case) -> str:
         "collateral": made.collateral,
         "roots": [made.root.hex()],
         "now": int(NOW.timestamp()),
-        "other_root": forge(Recipe(certificates={"root": {"key": "thief"}})).root.hex(),
     }
     case.asked(asked)
     return json.dumps(asked)

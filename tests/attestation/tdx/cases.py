@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from tests.attestation.tdx.forge import DAY, NOW, REPORT_DATA, Options, Recipe, key, level, moment
+from tests.attestation.tdx.forge import DAY, NOW, REPORT_DATA, Options, Recipe, key, level, moment, other_root
 
 CLAUSES: Final = {
     "H": "quote header: version, key type, TEE, vendor (DCAP quoting library API, A.3.1)",
@@ -589,7 +589,7 @@ CASES: Final[list[Case]] = [
         "does not end at a trusted root",
         Recipe(certificates={"root": {"key": "root"}}),
         ROOT,
-        lambda question: question.update(roots=[question["other_root"]]),
+        lambda question: question.update(roots=[other_root().hex()]),
     ),
     no(
         "A",

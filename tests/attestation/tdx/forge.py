@@ -101,6 +101,12 @@ def forge(recipe: Recipe) -> Evidence:
     return Evidence(bytes(quote), collateral, made["root"].public_bytes(Encoding.DER))
 
 
+@cache
+def other_root() -> bytes:
+    """A root (DER) of the same name, under another key."""
+    return forge(Recipe(certificates={"root": {"key": "thief"}})).root
+
+
 # ---- certificates and lists --------------------------------------------------------------------------
 
 _ISSUERS: Final = {"root": "root", "ca": "root", "rogue-ca": "root", "pck": "ca", "tcb": "root"}
