@@ -63,9 +63,7 @@ def bench(out: Path) -> None:
     data = split(signal)
     centre, width = data.train_x.mean(), data.train_x.std()
     scaled = Split((data.train_x - centre) / width, data.train_y, (data.test_x - centre) / width, data.test_y)
-    net = train(
-        scaled, (1, SIZE), (Conv(4, (1, 7), (1, 2)), Conv(4, (1, 5), (1, 2))), 2, epochs=60, rate=5e-3
-    )
+    net = train(scaled, (1, SIZE), (Conv(6, (1, 5)),), 2, epochs=150, rate=5e-3, noise=0.1, decay=1e-3)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         onnx = to_onnx(net, True)
@@ -96,7 +94,7 @@ def bench(out: Path) -> None:
             "posts": done.posted,
             "answer_ms": spread(done.answer_ms),
             "proof_ms": spread(done.proof_ms),
-            "blocks_to_post": max(done.blocks_to_post),
+            "blocks_to_post": spread([float(n) for n in done.blocks_to_post]),
             "verdict": verdict.word,
         }
     print(json.dumps(report, indent=1))
