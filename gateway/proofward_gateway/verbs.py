@@ -78,7 +78,7 @@ def anchor(
 
     Example: proofward gateway anchor --state gateway-state --signer //Alice --once
     """
-    from proofward.chain import SubstrateClient, load_keypair
+    from proofward.chain import ChainError, SubstrateClient, keypair_of
     from proofward_gateway.anchoring.run import Anchored, fields, keep
 
     def told(found: Anchored) -> None:
@@ -86,9 +86,13 @@ def anchor(
         emit(as_json, {"event": "anchored", **fields(found)}, [text])
         sys.stdout.flush()
 
+    def failed(error: ChainError) -> None:
+        note(as_json, f"{error}; the batch waits and is sent again")
+
     with reporting(as_json), SubstrateClient.connect(chain) as client:
+        again = None if once else failed
         try:
-            keep(state, client, load_keypair(signer), told, every=every, seconds=seconds, once=once)
+            keep(state, client, keypair_of(signer), told, again, every=every, seconds=seconds, once=once)
         except KeyboardInterrupt:
             note(as_json, "stopped; what waits is anchored next time")
 

@@ -6,19 +6,24 @@ import asyncio
 import copy
 import json
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from typer.testing import CliRunner
 
-from proofward.chain import ChainTimeout, SubstrateClient, dev_keypair
+from proofward.chain import ChainError, ChainTimeout, SubstrateClient, dev_keypair
+from proofward.cli import app
 from proofward.devnet.chains import Devnet
+from proofward_gateway.anchoring import run
 from proofward_gateway.anchoring.check import checks, fetch
 from proofward_gateway.anchoring.run import Anchored, Anchors, keep
 from proofward_gateway.channel import GatewayError
 from proofward_gateway.inclusion import inclusion, leaf_of
-from tests.gateway.world import ask, caller, house
+from tests.gateway.world import ask, caller, desk, house
 
 UNIT = 10**12
 
@@ -85,6 +90,29 @@ def _lies(receipts: list[dict[str, Any]], proof: dict[str, Any], chain: Substrat
         assert failed[:1] == [wanted], fault
 
 
+async def test_the_verbs_anchor_and_find(tmp_path: Path, chain: SubstrateClient) -> None:
+    def invoke(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
+        done = CliRunner().invoke(app, [*arguments, "--chain", chain.url, "--json"])
+        return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()]
+
+    state = tmp_path / "outer" / "state"
+    async with house(tmp_path) as (_, outer), desk(outer, tmp_path) as user:
+        async with aiohttp.ClientSession() as session:
+            await (await session.post(f"{user.url}/v1/chat/completions", json=ask("one"))).read()
+        (file,) = user.answers()
+        find = ("gateway", "anchored", str(file))
+        assert (await asyncio.to_thread(invoke, *find))[0] != 0
+        code, out = await asyncio.to_thread(invoke, "gateway", "anchor", "--state", str(state), "--once")
+        assert (code, [line.get("receipts") for line in out]) == (0, [1]), out
+        code, out = await asyncio.to_thread(invoke, *find)
+        assert (code, out[0]["anchored"]) == (0, True)
+        other = json.loads(file.read_text())
+        other["receipt"]["served_at"] += 1
+        file.write_text(json.dumps(other))
+        code, out = await asyncio.to_thread(invoke, *find)
+        assert (code, out[0]["anchored"]) == (1, False)
+
+
 async def test_a_batch_that_was_cut_off_is_sent_again_as_it_was(
     tmp_path: Path, chain: SubstrateClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +138,31 @@ async def test_a_batch_that_was_cut_off_is_sent_again_as_it_was(
         assert proof is not None
         _, receipt = await one.get(f"/v1/aci/receipts/{first}")
         assert all(check.ok for check in checks(receipt, proof, chain))
+
+
+async def test_a_chain_that_does_not_answer_is_asked_again(
+    tmp_path: Path, chain: SubstrateClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with house(tmp_path) as (_, outer), caller(outer) as one:
+        await one.post("/v1/chat/completions", ask("one"))
+    submit, stop = chain.submit, threading.Event()
+    failed: list[ChainError] = []
+    found: list[Anchored] = []
+
+    def once_lost(*arguments: Any, **more: Any) -> Any:
+        if not failed:
+            raise ChainTimeout("no finality")
+        return submit(*arguments, **more)
+
+    def told(batch: Anchored) -> None:
+        found.append(batch)
+        stop.set()
+
+    monkeypatch.setattr(chain, "submit", once_lost)
+    monkeypatch.setattr(run, "_RETRY_SECONDS", 0)
+    keep(tmp_path / "outer" / "state", chain, dev_keypair("//Alice"), told, failed.append, every=1, stop=stop)
+    assert [type(error) for error in failed] == [ChainTimeout]
+    assert [batch.count for batch in found] == [1]
 
 
 async def test_anchors_of_one_chain_do_not_go_on_on_another(tmp_path: Path, chain: SubstrateClient) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from proofward.chain import Call, SubstrateClient
+from proofward.chain import Call, ChainError, SubstrateClient
 from proofward.chain.extrinsic import Signer
 from proofward.protocol.sessions import Tree
 from proofward_gateway.channel import GatewayError
@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS leaves (
 ) STRICT;
 """
 _LOOK_SECONDS: Final = 0.5
+_RETRY_SECONDS: Final = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ def keep(
     client: SubstrateClient,
     signer: Signer,
     told: Callable[[Anchored], None],
+    failed: Callable[[ChainError], None] | None = None,
     *,
     every: int = 64,
     seconds: float = 60.0,
@@ -149,7 +151,8 @@ def keep(
 ) -> None:
     """Anchor when `every` receipts wait, or one has waited `seconds`; until `stop`, or what there is, `once`.
 
-    Raises GatewayError, ChainError.
+    A chain that does not answer is told to `failed`, where there is one, and asked again: the batch waits.
+    Raises GatewayError, and ChainError where there is no `failed`.
     """
     stop = stop or threading.Event()
     with closing(Anchors(state, client, signer)) as anchors:
@@ -159,7 +162,15 @@ def keep(
             since = None if not waiting else since or time.monotonic()
             late = since is not None and time.monotonic() - since >= seconds
             if once or anchors.unsent() or waiting >= every or late:
-                if (done := anchors.anchor()) is not None:
+                try:
+                    done = anchors.anchor()
+                except ChainError as error:
+                    if failed is None:
+                        raise
+                    failed(error)
+                    stop.wait(_RETRY_SECONDS)
+                    continue
+                if done is not None:
                     told(done)
                     since = None
                     continue
