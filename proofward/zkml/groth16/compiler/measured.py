@@ -16,6 +16,7 @@ from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
 from proofward.zkml.groth16.compiler.probes import beside_thresholds, drawn
 from proofward.zkml.groth16.compiler.ranges import affine_quantiser
 from proofward.zkml.groth16.compiler.recompile import Lowered, lower_ensemble
+from proofward.zkml.groth16.compiler.size import require_room, require_rows
 from proofward.zkml.groth16.plan import Plan
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.lanes import CompileRequest, HeldOut
@@ -45,6 +46,8 @@ def quantised(request: CompileRequest) -> Measured:
     """The request's model in integers. Raises UnsupportedModel, AccuracyError, CompileError."""
     traced = trace(request.onnx)
     _check_features(request, traced)
+    if traced.network is not None:
+        require_room(traced.network, request.batch)
     missing = _missing(request.everything, traced)
     choice = request.choice
     request = replace(
@@ -77,6 +80,7 @@ def quantised(request: CompileRequest) -> Measured:
             reported=len(held_out.x),
         )
         plan, lowered = found.plan, Lowered(found.lowered.program, found.quantiser, found.lowered.scale)
+        require_rows(lowered.program, request.batch)
     else:
         lowered = lower_ensemble(traced, missing)
         _check_ensemble(request, traced, lowered)
