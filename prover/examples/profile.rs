@@ -111,7 +111,7 @@ fn main() {
 		);
 		let s = &key.layout;
 		for (name, section) in [("a", &s.a), ("b", &s.b), ("l", &s.l), ("h", &s.h)] {
-			println!("  {name}: window {}, {} variables", section.window, section.variables.len());
+			println!("  {name}: {:?}, {} variables", section.steps, section.variables.len());
 		}
 	}
 }

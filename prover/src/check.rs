@@ -208,6 +208,8 @@ fn sum_digits<P: SWCurveConfig>(
 	mut each: impl FnMut(&Projective<P>) -> bool,
 ) -> Option<Projective<P>> {
 	let width = digit_bits(points.len());
+	// A window of one bit more than the digits, so that every point has one.
+	let steps = msm::Steps { window: width as u8 + 1, stride: 1 };
 	let mut total = Projective::<P>::ZERO;
 	for digit in (0..bits.div_ceil(width)).rev() {
 		for _ in 0..width {
@@ -218,8 +220,7 @@ fn sum_digits<P: SWCurveConfig>(
 			let value = msm::bits_at(scalar, at, width as u8);
 			(Scalar::from(value), width as u8)
 		});
-		// A window of one bit more than the digits, so that every point has one.
-		let sum = msm::sum(&Plain(points), width as u8 + 1, scalars, rayon::current_num_threads());
+		let sum = msm::sum(&Plain(points), steps, scalars, rayon::current_num_threads());
 		if !each(&sum) {
 			return None;
 		}

@@ -110,7 +110,7 @@ where
 {
 	let (scalar, width) = (&scalar, &width);
 	let scalars = section.variables.iter().map(|&i| (scalar(i as usize), width(i as usize)));
-	msm::sum(table, section.window, scalars, parts)
+	msm::sum(table, section.steps, scalars, parts)
 }
 
 /// `a * b` on the coset; the quotient follows from it, as setup.rs says.

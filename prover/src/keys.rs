@@ -32,7 +32,8 @@ use crate::circuit::Circuit;
 use crate::domain::Domain;
 use crate::error::{refuse, Error, Refusal, Result};
 use crate::layout::{Layout, Section};
-use crate::msm::{Point, Table};
+use crate::memory;
+use crate::msm::{Point, Steps, Table};
 use crate::points::{self, Bn254, Coordinate, VERIFYING_KEY_BYTES};
 use crate::verify::Verifier;
 
@@ -110,7 +111,7 @@ pub struct Tables {
 #[repr(align(64))]
 struct Aligned<F>(Point<F>);
 
-/// For each point of a section its multiples by `2^(window * i)`, as many as its width needs.
+/// For each point of a section its multiples (`msm::Steps`), as many as its width needs.
 pub struct Multiples<P: SWCurveConfig>(Vec<Aligned<P::BaseField>>);
 
 impl<P: SWCurveConfig> Table for Multiples<P> {
@@ -169,6 +170,7 @@ impl ProvingKey {
 				let mut loaded = loaded();
 				loaded.retain(|_, key| key.strong_count() > 0);
 				loaded.insert(name, Arc::downgrade(&key));
+				memory::give_back();
 				key
 			}
 		};
@@ -437,7 +439,7 @@ fn multiples<P: SWCurveConfig>(bases: Vec<Affine<P>>, section: &Section) -> Mult
 		jobs.push((bases, counts, now));
 		rest = later;
 	}
-	jobs.into_par_iter().for_each(|(bases, counts, out)| multiply_out(bases, counts, section.window, out));
+	jobs.into_par_iter().for_each(|(bases, counts, out)| multiply_out(bases, counts, section.steps, out));
 	Multiples(table)
 }
 
@@ -446,7 +448,7 @@ fn multiples<P: SWCurveConfig>(bases: Vec<Affine<P>>, section: &Section) -> Mult
 fn multiply_out<P: SWCurveConfig>(
 	bases: &[Affine<P>],
 	counts: &[u32],
-	window: u8,
+	steps: Steps,
 	out: &mut [Aligned<P::BaseField>],
 ) {
 	let mut at = 0usize;
@@ -466,7 +468,7 @@ fn multiply_out<P: SWCurveConfig>(
 		if active.is_empty() {
 			return;
 		}
-		for _ in 0..window {
+		for _ in 0..u32::from(steps.window) * u32::from(steps.stride) {
 			inverses.clear();
 			// No point of prime order has y = 0.
 			inverses.extend(active.iter().map(|(_, _, p)| p.y.double()));

@@ -5,11 +5,17 @@ use crate::circuit::PUBLIC_ROWS;
 use crate::domain::Domain;
 use crate::error::{refuse, Refusal, Result};
 use crate::matrices::{Matrices, Var};
-use crate::msm::{best_window, windows, FULL_WIDTH};
+use crate::msm::{best_window, Steps, FULL_WIDTH};
 
 /// Bytes of the prover's tables, at most. They are what a proof needs most memory for; to fill them takes
 /// half a minute on one core at this size.
 pub const MAX_TABLE_BYTES: usize = 768 << 20;
+
+/// Entries of a table, at most, where all multiples are kept; of more points fewer multiples are. A proof then
+/// takes a few per cent longer, and a fraction of the memory.
+const ROOM: usize = 1 << 16;
+/// Windows from one multiple to the next, at most.
+const MAX_STRIDE: u8 = 4;
 
 /// Bytes of a point in G1, and in G2, in table form.
 pub const G1_BYTES: usize = 64;
@@ -42,15 +48,19 @@ pub struct Section {
 	pub variables: Vec<u32>,
 	/// Multiples kept of each.
 	pub counts: Vec<u32>,
-	/// Bits from one multiple to the next.
-	pub window: u8,
+	/// Of the multiples.
+	pub steps: Steps,
 }
 
 impl Section {
 	fn new(variables: Vec<u32>, width: impl Fn(u32) -> u8) -> Section {
-		let window = best_window(variables.iter().map(|&v| width(v)));
-		let counts = variables.iter().map(|&v| windows(width(v), window) as u32).collect();
-		Section { variables, counts, window }
+		let best =
+			|stride| Steps { window: best_window(variables.iter().map(|&v| width(v)), stride), stride };
+		let entries = |steps: Steps| variables.iter().map(|&v| steps.entries(width(v))).sum::<usize>();
+		let steps = (1..MAX_STRIDE).map(best).find(|&steps| entries(steps) <= ROOM);
+		let steps = steps.unwrap_or_else(|| best(MAX_STRIDE));
+		let counts = variables.iter().map(|&v| steps.entries(width(v)) as u32).collect();
+		Section { variables, counts, steps }
 	}
 
 	/// Multiples of all points together.

@@ -20,6 +20,7 @@ mod ir;
 mod keys;
 mod layout;
 mod matrices;
+mod memory;
 mod msm;
 mod norm;
 pub mod pedersen;

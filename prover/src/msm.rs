@@ -20,9 +20,12 @@ pub fn windows(width: u8, window: u8) -> usize {
 	(usize::from(width) + 1).div_ceil(usize::from(window))
 }
 
+/// Entries that are added up at once: what they take while they are added stays in a processor's cache.
+const PART: usize = 1 << 16;
+
 /// Window size with the least work for scalars of these widths: six multiplications for an addition into a
-/// bucket, twelve to add up a bucket.
-pub fn best_window(widths: impl Iterator<Item = u8> + Clone) -> u8 {
+/// bucket, twelve to add up a bucket, of which every window of a stride has its own.
+pub fn best_window(widths: impl Iterator<Item = u8> + Clone, stride: u8) -> u8 {
 	let cost = |window: u8| {
 		// Half of all single bits are 0.
 		let digits = |width: u8| {
@@ -33,7 +36,7 @@ pub fn best_window(widths: impl Iterator<Item = u8> + Clone) -> u8 {
 			}
 		};
 		let additions: usize = widths.clone().map(digits).sum();
-		6 * additions + 2 * (12 << (window - 1))
+		6 * additions + 2 * usize::from(stride) * (12 << (window - 1))
 	};
 	(3..=15).min_by_key(|&window| cost(window)).expect("the range is not empty")
 }
@@ -65,18 +68,51 @@ pub trait Table: Sync {
 	fn prefetch(&self, _i: usize) {}
 }
 
+/// What a table holds of each point: its multiples by `2^(window * stride * i)`. Digits in between are summed
+/// apart, with buckets of their own, so that a table takes `stride` times less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+	/// Bits of a digit.
+	pub window: u8,
+	/// Windows from one multiple to the next.
+	pub stride: u8,
+}
+
+impl Steps {
+	/// Multiples kept for a scalar of `width` bits.
+	pub fn entries(self, width: u8) -> usize {
+		windows(width, self.window).div_ceil(usize::from(self.stride))
+	}
+}
+
 /// `sum(scalar[i] * point[i])`. `scalars` gives each scalar with its width, in the order of the table, which
-/// holds `windows(width, window)` entries for each.
+/// holds `steps.entries(width)` entries for each.
 pub fn sum<T: Table>(
 	table: &T,
-	window: u8,
+	steps: Steps,
 	scalars: impl Iterator<Item = (Scalar, u8)> + Clone,
 	parts: usize,
 ) -> Projective<T::Curve> {
-	let mut digits = signed_digits(window, scalars);
+	let mut total = Projective::<T::Curve>::ZERO;
+	// The highest digits first: each sum is worth 2^window of the next.
+	for mut digits in signed_digits(steps, scalars).into_iter().rev() {
+		for _ in 0..steps.window {
+			total.double_in_place();
+		}
+		total += sum_digits(table, steps.window, &mut digits, parts);
+		digits.zeroize();
+	}
+	total
+}
+
+fn sum_digits<T: Table>(
+	table: &T,
+	window: u8,
+	digits: &mut [(u32, u32)],
+	parts: usize,
+) -> Projective<T::Curve> {
 	let buckets = (1 << (window - 1)) + 1;
-	let (mut order, counts) = sort(&mut digits, buckets);
-	digits.zeroize();
+	let (mut order, counts) = sort(digits, buckets);
 	let get = |order: &[u32], i: usize| {
 		// Entries of a bucket are scattered over the table: waiting for memory would cost as much as adding.
 		if let Some(later) = order.get(i + AHEAD) {
@@ -87,30 +123,41 @@ pub fn sum<T: Table>(
 		let y = if entry & 1 == 1 { -point.y } else { point.y };
 		Point { x: point.x, y }
 	};
-	let parts = split(&order, &counts, parts);
+	let parts = split(&order, &counts, parts.max(order.len() / PART));
 	let sums: Vec<Vec<Option<Point<_>>>> =
 		parts.par_iter().map(|(order, counts)| add_up(|i| get(order, i), counts)).collect();
 	order.zeroize();
 	weigh(&sums.concat(), u32::from(window))
 }
 
-/// `(bucket, entry * 2 + sign)` for each digit that is not 0.
-fn signed_digits(window: u8, scalars: impl Iterator<Item = (Scalar, u8)> + Clone) -> Vec<(u32, u32)> {
+/// `(bucket, entry * 2 + sign)` for each digit that is not 0; of the lowest digit from each multiple on, of the
+/// next, and so on.
+fn signed_digits(
+	Steps { window, stride }: Steps,
+	scalars: impl Iterator<Item = (Scalar, u8)> + Clone,
+) -> Vec<Vec<(u32, u32)>> {
+	let stride = usize::from(stride);
 	// Room for all: a vector that grows would leave copies behind that nobody erases.
-	let mut digits = Vec::with_capacity(scalars.clone().map(|(_, width)| windows(width, window)).sum());
-	let mut entry = 0u32;
+	let room = |lane: usize| {
+		let own = |width: u8| (windows(width, window) + stride - 1 - lane) / stride;
+		scalars.clone().map(|(_, width)| own(width)).sum()
+	};
+	let mut digits: Vec<Vec<(u32, u32)>> = (0..stride).map(|lane| Vec::with_capacity(room(lane))).collect();
+	let mut first = 0usize;
 	for (scalar, width) in scalars {
 		let mut carry = 0i64;
-		for i in 0..windows(width, window) {
+		let count = windows(width, window);
+		for i in 0..count {
 			let mut digit = bits_at(&scalar.magnitude, i * usize::from(window), window) + carry;
 			carry = i64::from(digit > 1 << (window - 1));
 			digit -= carry << window;
 			if digit != 0 {
 				let negative = (digit < 0) != scalar.negative;
-				digits.push((digit.unsigned_abs() as u32, entry << 1 | u32::from(negative)));
+				let entry = (first + i / stride) as u32;
+				digits[i % stride].push((digit.unsigned_abs() as u32, entry << 1 | u32::from(negative)));
 			}
-			entry += 1;
 		}
+		first += count.div_ceil(stride);
 		assert!(carry == 0, "a scalar exceeds its width");
 	}
 	digits
@@ -300,7 +347,7 @@ mod tests {
 		}
 	}
 
-	fn check<P: SWCurveConfig<ScalarField = Fr>>(window: u8, parts: usize, seed: u64) {
+	fn check<P: SWCurveConfig<ScalarField = Fr>>(steps: Steps, parts: usize, seed: u64) {
 		let mut rng = StdRng::seed_from_u64(seed);
 		let mut bases: Vec<Projective<P>> = (0..40).map(|_| Projective::rand(&mut rng)).collect();
 		// Equal and opposite points, which an addition must treat apart.
@@ -323,25 +370,27 @@ mod tests {
 			};
 			expected += *base * value;
 			let mut multiple = *base;
-			for _ in 0..windows(width, window) {
+			for _ in 0..steps.entries(width) {
 				table.push(multiple.into_affine());
-				(0..window).for_each(|_| {
+				(0..steps.window * steps.stride).for_each(|_| {
 					multiple.double_in_place();
 				});
 			}
 			scalars.push((scalar, width));
 		}
-		assert_eq!(sum(&Points(table), window, scalars.into_iter(), parts), expected);
+		assert_eq!(sum(&Points(table), steps, scalars.into_iter(), parts), expected);
 	}
 
 	#[test]
 	fn agrees_with_plain_multiplication() {
 		for window in 3..=11 {
 			for parts in 1..=3 {
-				check::<g1::Config>(window, parts, u64::from(window));
+				let stride = (window + parts as u8) % 4 + 1;
+				check::<g1::Config>(Steps { window, stride }, parts, u64::from(window));
 			}
 		}
-		check::<g2::Config>(6, 2, 1);
+		check::<g2::Config>(Steps { window: 6, stride: 1 }, 2, 1);
+		check::<g2::Config>(Steps { window: 5, stride: 3 }, 2, 1);
 	}
 
 	#[test]
@@ -349,7 +398,10 @@ mod tests {
 		let p = G1Projective::generator();
 		let table = Points(vec![p.into_affine(), (-p).into_affine()]);
 		let ones = [(Scalar::from(1), 1), (Scalar::from(1), 1)];
-		assert_eq!(sum(&table, 4, ones.into_iter(), 1), G1Projective::ZERO);
-		assert_eq!(sum(&table, 4, std::iter::empty(), 2), G1Projective::ZERO);
+		for stride in [1, 2] {
+			let steps = Steps { window: 4, stride };
+			assert_eq!(sum(&table, steps, ones.into_iter(), 1), G1Projective::ZERO);
+			assert_eq!(sum(&table, steps, std::iter::empty(), 2), G1Projective::ZERO);
+		}
 	}
 }
