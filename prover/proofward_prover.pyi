@@ -28,6 +28,10 @@ Code = Literal[
     "overflow",
     "unsatisfied",
 ]
+Form = Literal["tree", "flat"]
+"""How the records of a batch are committed to together: each for itself and a tree over them, so that one can
+be opened without the others, or all in one hash.
+"""
 CODES: tuple[Code, ...]
 """Every code, as `Refusal` in src/error.rs has them."""
 
@@ -38,9 +42,11 @@ class ProverError(Exception):
 
 @final
 class Circuit:
-    """The constraint system of `batch` copies of an integer program, with its two commitments."""
+    """The constraint system of `batch` copies of an integer program, with its two commitments, of `form`
+    (IR.md, "Commitments"). Raises malformed-program, over-limit, overflow.
+    """
 
-    def __new__(cls, program: bytes, batch: int = 1) -> Circuit: ...
+    def __new__(cls, program: bytes, batch: int = 1, form: Form = "tree") -> Circuit: ...
     @staticmethod
     def statement(program: bytes, records: int, values: int, together: bool) -> Circuit:
         """The circuit of a statement (IR.md, "Statements").
@@ -213,7 +219,9 @@ def statement_claim(bounds: Sequence[tuple[int, int]], values: Sequence[int]) ->
 def evaluate(program: bytes, values: Sequence[int]) -> list[int]:
     """Outputs of the records in `values` (one or more), without building a circuit."""
 
-def commit(bounds: Sequence[tuple[int, int]], batch: int, values: Sequence[int], salt: bytes) -> bytes:
+def commit(
+    bounds: Sequence[tuple[int, int]], batch: int, values: Sequence[int], salt: bytes, form: Form = "tree"
+) -> bytes:
     """Commitment to `batch` records with the bounds of each value (Circuit.input_bounds or .output_bounds).
 
     Needs no key and no program. Raises input-length, input-out-of-range, bad-salt, over-limit, overflow.
@@ -222,7 +230,7 @@ def commit(bounds: Sequence[tuple[int, int]], batch: int, values: Sequence[int],
 def open_record(
     bounds: Sequence[tuple[int, int]], batch: int, values: Sequence[int], salt: bytes, index: int
 ) -> tuple[bytes, list[bytes]]:
-    """(record salt, path) that open record `index` alone, without the others' values or salts."""
+    """(record salt, path) that open record `index` of a tree alone, without the others' values or salts."""
 
 def check_record(
     bounds: Sequence[tuple[int, int]],
@@ -237,6 +245,11 @@ def check_record(
 
 def verify(verifying_key: bytes, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
     """False for a wrong or malformed proof or commitment; raises malformed-key for a bad key."""
+
+def verify_made(
+    verifying_key: bytes, input_commitment: bytes, output_commitment: bytes, proof: bytes
+) -> bool:
+    """`verify`, without a second pairing for the very bytes that `prove` verified of late in this process."""
 
 def batch_verify(verifying_key: bytes, items: Sequence[tuple[bytes, bytes, bytes]], threads: int = 0) -> bool:
     """Whether every (input commitment, output commitment, proof) verifies, by a random linear combination.

@@ -373,7 +373,7 @@ class Sessions:
             raise EnclaveError("no proof was made", code="prover-failed") from None
         about = (page.receipt.input_commitment, page.receipt.output_commitment)
         same = (proof.input_commitment, proof.output_commitment) == about
-        if not same or not session.artifact.public.verify(*about, proof.proof):
+        if not same or not session.artifact.public.verify_made(*about, proof.proof):
             raise EnclaveError("the proof does not verify here", code="prover-failed")
         return {
             "input_commitment": about[0],

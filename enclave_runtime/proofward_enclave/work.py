@@ -281,7 +281,7 @@ def _check_proof(job: JobRequest, opened: _Opened, inferred: Integers, proof: Pr
         and len(proof.output_commitment) == bounds.HASH_LENGTH
         and len(proof.proof) <= bounds.MAX_PROOF
         and np.array_equal(proof.outputs, inferred)
-        and opened.artifact.public.verify(commitment, proof.output_commitment, proof.proof)
+        and opened.artifact.public.verify_made(commitment, proof.output_commitment, proof.proof)
     )
     if not sound:
         raise ProvingError("the proof does not verify here")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proofward.cli.models import EvaluationFile, IgnoreExtra, TaskOption, TruthOption
+from proofward.cli.models import EvaluationFile, IgnoreExtra, RecordOpenings, TaskOption, TruthOption
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -281,6 +281,7 @@ def setup(
     task: TaskOption = None,
     truth: TruthOption = None,
     ignore_extra_columns: IgnoreExtra = False,
+    record_openings: RecordOpenings = True,
     as_json: JsonOption = False,
 ) -> None:
     """Have a model's keys made inside an enclave: `setup: attested`, at the level of the enclave's quote.
@@ -302,7 +303,7 @@ def setup(
             name=name,
             lane=lane,
             batch=batch,
-            choices=building.Choices(task, truth, ignore_extra_columns),
+            choices=building.Choices(task, truth, ignore_extra_columns, record_openings=record_openings),
             progress=lambda line: note(as_json, line),
         )
         done = attested_setup(load(config), request, accounts.account(publisher))

@@ -80,6 +80,14 @@ MaxShift = Annotated[
         "standard deviations of its answers."
     ),
 ]
+RecordOpenings = Annotated[
+    bool,
+    typer.Option(
+        "--record-openings/--no-record-openings",
+        help="Whether one record of a batch can be shown without the others; without it a batch is one "
+        "hash, which takes a third of the rows (groth16).",
+    ),
+]
 
 
 @app.command("publish")
@@ -101,6 +109,7 @@ def publish(
     accuracy_bound: AccuracyBound = 0.005,
     max_disagreement: MaxDisagreement = None,
     max_shift: MaxShift = 0.1,
+    record_openings: RecordOpenings = True,
     srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
     price: Annotated[str, typer.Option(help="Least price of a job, in UNIT.")] = "1",
     share: Annotated[
@@ -131,7 +140,15 @@ def publish(
             lane=lane,
             batch=batch,
             choices=building.Choices(
-                task, truth, ignore_extra_columns, accuracy_bound, max_disagreement, max_shift, output, loinc
+                task,
+                truth,
+                ignore_extra_columns,
+                accuracy_bound,
+                max_disagreement,
+                max_shift,
+                output,
+                loinc,
+                record_openings,
             ),
             srs=srs,
             progress=lambda line: note(as_json, line),
@@ -195,6 +212,7 @@ def compile_model(
     accuracy_bound: AccuracyBound = 0.005,
     max_disagreement: MaxDisagreement = None,
     max_shift: MaxShift = 0.1,
+    record_openings: RecordOpenings = True,
     srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -207,7 +225,15 @@ def compile_model(
     from proofward.publisher import build as building
 
     choices = building.Choices(
-        task, truth, ignore_extra_columns, accuracy_bound, max_disagreement, max_shift, output, loinc
+        task,
+        truth,
+        ignore_extra_columns,
+        accuracy_bound,
+        max_disagreement,
+        max_shift,
+        output,
+        loinc,
+        record_openings,
     )
     with reporting(as_json):
         if dry_run:

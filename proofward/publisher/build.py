@@ -19,7 +19,7 @@ from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, lo
 from proofward.zkml.ends import Single, single
 from proofward.zkml.external import whole
 from proofward.zkml.lanes import Estimate
-from proofward.zkml.manifest import Feature, Task, Wishes
+from proofward.zkml.manifest import RECORD_OPENINGS, Feature, Task, Wishes
 from proofward.zkml.report import MAX_SHIFT
 from proofward.zkml.task import TASKS
 
@@ -36,7 +36,7 @@ class Choices:
             is proven. loinc: a JSON object of LOINC codes by feature name. truth: the header's name of the
             truth's
             column. ignore_extra: leave out columns that the model has no feature for. accuracy_bound,
-            max_disagreement, max_shift: see :func:`proofward.zkml.compile_model`.
+            max_disagreement, max_shift, record_openings: see :func:`proofward.zkml.compile_model`.
     """
 
     task: str | None = None
@@ -47,6 +47,7 @@ class Choices:
     max_shift: float = MAX_SHIFT
     output: str | None = None
     loinc: Path | None = None
+    record_openings: bool = RECORD_OPENINGS
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class _Wanted(TypedDict):
     max_disagreement: float | None
     max_shift: float
     task: Task | None
+    record_openings: bool
 
 
 def _wanted(tables: Records, lane: str, choices: Choices) -> _Wanted:
@@ -158,6 +160,7 @@ def _wanted(tables: Records, lane: str, choices: Choices) -> _Wanted:
         "max_disagreement": choices.max_disagreement,
         "max_shift": choices.max_shift,
         "task": cast(Task | None, choices.task),
+        "record_openings": choices.record_openings,
     }
 
 
@@ -308,6 +311,7 @@ def setup_request(
             accuracy_bound=choices.accuracy_bound,
             max_disagreement=choices.max_disagreement,
             max_shift=choices.max_shift,
+            record_openings=choices.record_openings,
         ).model_dump_json(exclude_none=True),
     }
     if tables.evaluation is not None:

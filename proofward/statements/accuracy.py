@@ -29,7 +29,7 @@ from proofward.protocol import SYSTEM_RANDOM
 from proofward.statements.errors import StatementError
 from proofward.zkml import PublicArtifact
 from proofward.zkml.groth16.keys import set_up
-from proofward.zkml.groth16.params import output_bounds
+from proofward.zkml.groth16.params import circuit_of, output_bounds
 from proofward.zkml.groth16.program.program import (
     Builder,
     Input,
@@ -343,7 +343,7 @@ def program_of(artifact: Path, public: PublicArtifact) -> Program:
             "compile` makes it again from the ONNX file",
             code="no-program",
         ) from error
-    if _circuit_digest(program, public.manifest.batch) != public.manifest.circuit_digest:
+    if _circuit_digest(program, public.manifest) != public.manifest.circuit_digest:
         raise StatementError(f"{path} is not the program of this artefact", code="no-program")
     return program
 
@@ -388,7 +388,7 @@ def checks(
 ) -> list[Check]:
     """Model, program, key, setup, root and proof. `program` must be the manifest's (its digest)."""
     mine = public.manifest_hash.hex() == proved.manifest_hash
-    digest = _circuit_digest(program, public.manifest.batch)
+    digest = _circuit_digest(program, public.manifest)
     same = digest == public.manifest.circuit_digest
     found = [
         Check("model", mine, f"{public.manifest.name!r}, manifest 0x{public.manifest_hash.hex()}"),
@@ -418,8 +418,8 @@ def checks(
     return [*found, Check("proof", holds, proved.words)]
 
 
-def _circuit_digest(program: Program, batch: int) -> str:
-    return Circuit(program.encode(), batch).digest.hex()
+def _circuit_digest(program: Program, manifest: Manifest) -> str:
+    return circuit_of(program.encode(), manifest).digest.hex()
 
 
 def _is_circuits(key: Path, circuit: Circuit, vk: bytes) -> bool:

@@ -26,6 +26,7 @@ from proofward.zkml.external import refuse_external
 from proofward.zkml.lanes import _ROOMS, CompileRequest, Estimate, HeldOut, Lane, Progress, lane
 from proofward.zkml.manifest import (
     MAX_BATCH,
+    RECORD_OPENINGS,
     Feature,
     InputSpec,
     LaneName,
@@ -62,6 +63,7 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
     features: Sequence[Feature] | None = None,
     outputs: Sequence[str] | None = None,
     batch: int = 1,
+    record_openings: bool = RECORD_OPENINGS,
     setup: Setup = "dev",
     srs: Path | None = None,
     cache: Path | None = None,
@@ -74,8 +76,10 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
     for it. The bounds are on the loss of accuracy or r2, the share of decisions that differ from the float
     model's (default: 0.01, or accuracy_bound where that is larger) and the largest shift of a score
     (proofward.zkml.report). task: what the outputs are, where the model leaves it open. features name the
-    inputs, outputs the targets or labels. setup "attested" is for an enclave; `srs` a real universal SRS
-    (ezkl). Raises UnsupportedModel (operator and node named), AccuracyError, CompileError, LaneUnavailable.
+    inputs, outputs the targets or labels. record_openings: whether one record of a batch opens without the
+    others, which takes three times the rows for commitments (groth16). setup "attested" is for an enclave;
+    `srs` a real universal SRS (ezkl). Raises UnsupportedModel (operator and node named), AccuracyError,
+    CompileError, LaneUnavailable.
     The artifact's lane_reason says why its lane was chosen.
     """
     request = compile_request(
@@ -88,7 +92,7 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
         batch=batch,
         progress=progress,
     )
-    request = replace(request, setup=setup, srs=srs, cache=cache)
+    request = replace(request, setup=setup, srs=srs, cache=cache, record_openings=record_openings)
     chosen, reason = choose_lane(onnx, batch, lane)
     request.progress(f"lane {chosen.name}: {reason}")
     with fresh_directory(out) as staging:
@@ -126,7 +130,7 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
     return Artifact(artifact.public, out, reason)
 
 
-def dry_run(
+def dry_run(  # noqa: PLR0913 - what a publisher may choose, by keyword
     onnx: bytes,
     calibration: NDArray[np.float64],
     *,
@@ -137,6 +141,7 @@ def dry_run(
     max_shift: float = MAX_SHIFT,
     task: Task | None = None,
     batch: int = 1,
+    record_openings: bool = RECORD_OPENINGS,
     progress: Progress | None = None,
 ) -> tuple[LaneName, Estimate]:
     """The lane that would take the model, and what compiling would give; nothing is written and no key made.
@@ -155,6 +160,7 @@ def dry_run(
         batch=batch,
         progress=progress,
     )
+    request = replace(request, record_openings=record_openings)
     chosen, reason = choose_lane(onnx, batch, lane)
     request.progress(f"lane {chosen.name}: {reason}")
     with plainly(chosen), _advised(chosen, request):

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from proofward.check import Check
 from proofward.zkml.errors import LaneUnavailable
-from proofward.zkml.manifest import Accuracy, InputSpec, LaneName, Manifest, OutputSpec, Setup, Task
+from proofward.zkml.manifest import (
+    RECORD_OPENINGS,
+    Accuracy,
+    InputSpec,
+    LaneName,
+    Manifest,
+    OutputSpec,
+    Setup,
+    Task,
+)
 from proofward.zkml.report import Bounds
 
 Integers = NDArray[np.int64]
@@ -63,6 +72,7 @@ class CompileRequest:
     srs: Path | None = None
     cache: Path | None = None
     choice: NDArray[np.float64] | None = None
+    record_openings: bool = RECORD_OPENINGS
 
     @property
     def everything(self) -> NDArray[np.float64]:
@@ -168,6 +178,9 @@ class LanePublic(Protocol):
 
     def verify(self, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
         """Whether the proof holds; False for anything malformed. Raises ArtifactError for a bad key."""
+
+    def verify_made(self, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
+        """As verify; a lane need not verify again what its prover verified in this process, to the byte."""
 
 
 class LaneProver(Protocol):

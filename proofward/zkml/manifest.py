@@ -17,6 +17,8 @@ from proofward.zkml.quantiser import MAX_FEATURES, Quantiser
 FORMAT: Literal["proofward/artifact/v2"] = "proofward/artifact/v2"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_BATCH = 32
+RECORD_OPENINGS = True
+"""Whether one record of a batch can be shown without the others where a publisher says nothing of it."""
 
 Decision = Literal["sigmoid", "softmax", "argmax", "value", "multilabel"]
 Task = Literal["binary", "multiclass", "multilabel", "regression", "multi-target"]
@@ -55,6 +57,7 @@ class Wishes(_Strict):
     accuracy_bound: float = Field(default=0.005, ge=0)
     max_disagreement: float | None = Field(default=None, ge=0)
     max_shift: float = Field(default=0.1, gt=0)
+    record_openings: bool = RECORD_OPENINGS
 
 
 class InputSpec(_Strict):

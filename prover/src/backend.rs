@@ -51,7 +51,7 @@ pub trait Backend: FieldBackend {
 
 	/// The honest value of input `i` of record `record`, for hints only: it stands in no constraint.
 	fn input(&mut self, record: usize, i: usize) -> Self::Int;
-	/// A new variable: the salt of `record`, of the input or of the output.
+	/// A new variable: salt number `record`, of the input or of the output.
 	fn salt(&mut self, record: usize, end: Public) -> Self::Field;
 	/// `sum((x - lo) * 2^shift)` over `(x, lo, shift)`. Costs nothing.
 	fn pack(&mut self, parts: &[(Self::Int, i64, u32)]) -> Self::Field;
@@ -97,7 +97,7 @@ pub struct Witness {
 	pub inputs: Vec<i64>,
 	/// Inputs of one record.
 	pub inputs_per_record: usize,
-	/// Salt of each record's input and output.
+	/// Salt of each record's input and output; of all records', where one commitment has all.
 	pub salts: Vec<[Fr; 2]>,
 	/// Public inputs, once exposed.
 	pub commitments: [Fr; 2],
@@ -112,13 +112,13 @@ pub struct Witness {
 }
 
 impl Witness {
-	/// `inputs`: all records, flat. `salts`: (input, output) of each record. `room`: integer and field
-	/// variables, integer and field rows, if known: vectors that do not grow leave no copies behind that
-	/// nobody erases.
-	pub fn new(inputs: &[i64], salts: Vec<[Fr; 2]>, room: [usize; 4]) -> Witness {
+	/// `inputs`: all records, one after the other, of `per_record` each. `salts`: (input, output) of each
+	/// record. `room`: integer and field variables, integer and field rows, if known: vectors that do not grow
+	/// leave no copies behind that nobody erases.
+	pub fn new(inputs: &[i64], per_record: usize, salts: Vec<[Fr; 2]>, room: [usize; 4]) -> Witness {
 		let mut witness = Witness::default();
 		witness.inputs = inputs.to_vec();
-		witness.inputs_per_record = inputs.len() / salts.len().max(1);
+		witness.inputs_per_record = per_record;
 		witness.salts = salts;
 		witness.ints = Vec::with_capacity(room[0]);
 		witness.ints.push(1);

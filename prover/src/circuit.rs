@@ -1,4 +1,4 @@
-//! The circuit: `batch` copies of a program between two commitments.
+//! The circuit: copies of a program, one a record, between two commitments.
 //!
 //! Statement, for public `C_in` and `C_out`: I know records x, salts s and t with commit(x, s) = C_in and
 //! commit(Program(x), t) = C_out.
@@ -11,12 +11,13 @@ use ark_serialize::CanonicalSerialize;
 use sha2::{Digest, Sha256};
 
 use crate::backend::{Backend, Public, Witness};
-use crate::commit;
+use crate::commit::{self, Batch, Form};
 use crate::error::{refuse, Refusal, Result};
 use crate::gadgets;
 use crate::ir::{half, Op, Program, MAX_BATCH};
 use crate::layout::Layout;
 use crate::matrices::{Matrices, Sparse, Var};
+use crate::memory;
 use crate::statement::{self, Ends};
 
 /// Rows that repeat the public inputs (1, `C_in`, `C_out`), as is usual for Groth16.
@@ -29,9 +30,9 @@ pub const MAX_HASH_ROWS: usize = 1 << 16;
 pub struct Circuit {
 	/// What is proved of each record.
 	pub program: Program,
-	/// Records proved together.
-	pub batch: usize,
-	/// Set where the circuit is a statement's: then its batch is 1.
+	/// Records proved together, and how they are committed to.
+	pub batch: Batch,
+	/// Set where the circuit is a statement's: then its batch is one record.
 	pub ends: Option<Ends>,
 	/// SHA-256 over the program, the batch and every row.
 	pub digest: [u8; 32],
@@ -47,9 +48,13 @@ pub struct Circuit {
 
 impl Circuit {
 	/// Decode, check and record. Refuses malformed-program, over-limit, overflow.
-	pub fn new(program_bytes: &[u8], batch: usize) -> Result<Circuit> {
-		if batch == 0 || batch > MAX_BATCH {
-			return refuse(Refusal::OverLimit, format!("a batch of {batch}: 1 to {MAX_BATCH} are possible"));
+	pub fn new(program_bytes: &[u8], batch: impl Into<Batch>) -> Result<Circuit> {
+		let batch = batch.into();
+		if batch.records == 0 || batch.records > MAX_BATCH {
+			return refuse(
+				Refusal::OverLimit,
+				format!("a batch of {}: 1 to {MAX_BATCH} are possible", batch.records),
+			);
 		}
 		let program = Program::decode(program_bytes)?;
 		let ends = [program.inputs().to_vec(), program.output_bounds()];
@@ -67,16 +72,16 @@ impl Circuit {
 		let program = Program::decode(program_bytes)?;
 		ends.check(&program)?;
 		let hashed = [program.inputs().to_vec(), program.output_bounds()];
-		if hashed.iter().map(|bounds| commit::hash_rows(bounds, 1)).sum::<usize>() > MAX_HASH_ROWS {
+		if hashed.iter().map(|bounds| commit::hash_rows(bounds, 1.into())).sum::<usize>() > MAX_HASH_ROWS {
 			return refuse(
 				Refusal::OverLimit,
 				format!("the statement's hashes take more than {MAX_HASH_ROWS} constraints"),
 			);
 		}
-		Circuit::recorded(program_bytes, program, 1, Some(ends))
+		Circuit::recorded(program_bytes, program, 1.into(), Some(ends))
 	}
 
-	fn recorded(bytes: &[u8], program: Program, batch: usize, ends: Option<Ends>) -> Result<Circuit> {
+	fn recorded(bytes: &[u8], program: Program, batch: Batch, ends: Option<Ends>) -> Result<Circuit> {
 		let matrices = matrices(&program, batch, ends)?;
 		let mut layers: Vec<(String, usize)> = program
 			.nodes
@@ -89,9 +94,9 @@ impl Circuit {
 		layers.push(("input commitment".into(), matrices.layers[own]));
 		layers.push((second.into(), matrices.layers[own + 1]));
 		layers.push(("public inputs".into(), PUBLIC_ROWS));
-		Ok(Circuit {
+		let circuit = Circuit {
 			layout: Arc::new(Layout::new(&matrices)?),
-			digest: digest(bytes, batch, ends, &matrices),
+			digest: digest(bytes, batch.records, ends, &matrices),
 			constraints: matrices.rows() + PUBLIC_ROWS,
 			room: [
 				matrices.widths.len(),
@@ -103,7 +108,10 @@ impl Circuit {
 			batch,
 			ends,
 			layers,
-		})
+		};
+		drop(matrices);
+		memory::give_back();
+		Ok(circuit)
 	}
 
 	/// The circuit's rows, again: it does not keep them.
@@ -128,16 +136,14 @@ impl Circuit {
 		input_salt: &[u8; 32],
 		output_salt: &[u8; 32],
 	) -> Result<(Witness, Vec<i64>)> {
-		commit::check_values(self.program.inputs(), self.batch, values)?;
+		commit::check_values(self.program.inputs(), self.batch.records, values)?;
 		if self.ends.is_some() {
 			return refuse(Refusal::KeyMismatch, "the circuit is a statement's: prove it as one");
 		}
-		let salts = (0..self.batch)
-			.map(|i| {
-				[input_salt, output_salt].map(|salt| commit::salt_element(&commit::record_salt(salt, i)))
-			})
-			.collect();
-		let mut witness = Witness::new(values, salts, self.room);
+		let salts = self.batch.salts().map(|i| {
+			[input_salt, output_salt].map(|salt| commit::salt_element(&commit::record_salt(salt, i)))
+		});
+		let mut witness = Witness::new(values, self.program.inputs().len(), salts.collect(), self.room);
 		let outputs = synthesize(&self.program, self.batch, &mut witness);
 		Ok((witness, outputs))
 	}
@@ -149,20 +155,19 @@ impl Circuit {
 		};
 		commit::check_values(self.program.inputs(), 1, values)?;
 		let salts = statement::salts(ends, salts)?;
-		let mut witness = Witness::new(values, salts, self.room);
 		// There is one run of the program, whatever it says of how many records.
-		witness.inputs_per_record = values.len();
+		let mut witness = Witness::new(values, values.len(), salts, self.room);
 		let outputs = statement::synthesize(&self.program, ends, &mut witness);
 		Ok((witness, outputs))
 	}
 }
 
 /// The constraint system.
-pub fn record(program: &Program, batch: usize) -> Result<Matrices> {
-	matrices(program, batch, None)
+pub fn record(program: &Program, batch: impl Into<Batch>) -> Result<Matrices> {
+	matrices(program, batch.into(), None)
 }
 
-fn matrices(program: &Program, batch: usize, ends: Option<Ends>) -> Result<Matrices> {
+fn matrices(program: &Program, batch: Batch, ends: Option<Ends>) -> Result<Matrices> {
 	let mut matrices = Matrices::new(program.nodes.len() + 2);
 	match ends {
 		None => synthesize(program, batch, &mut matrices),
@@ -173,31 +178,40 @@ fn matrices(program: &Program, batch: usize, ends: Option<Ends>) -> Result<Matri
 }
 
 /// Walk the program on a backend; the outputs of all records.
-pub fn synthesize<B: Backend>(program: &Program, batch: usize, cs: &mut B) -> Vec<B::Int> {
-	let (layer_in, layer_out) = (program.nodes.len(), program.nodes.len() + 1);
-	let output_bounds = program.output_bounds();
-	let (mut outputs, mut input_leaves, mut output_leaves) = (Vec::new(), Vec::new(), Vec::new());
-	for record in 0..batch {
+pub fn synthesize<B: Backend>(program: &Program, batch: Batch, cs: &mut B) -> Vec<B::Int> {
+	let layers = [program.nodes.len(), program.nodes.len() + 1];
+	let bounds = [program.inputs().to_vec(), program.output_bounds()];
+	let ends = [Public::InputCommitment, Public::OutputCommitment];
+	// Of all records; of a tree the records' own commitments.
+	let (mut values, mut leaves) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+	for record in 0..batch.records {
 		if cs.stopped() {
-			return outputs;
+			return Vec::new();
 		}
 		let wires = run(program, record, cs);
-		let input = &wires[..program.inputs().len()];
+		let input = wires[..program.inputs().len()].to_vec();
 		let output: Vec<B::Int> = program.outputs().iter().map(|&w| wires[w as usize].clone()).collect();
-		cs.layer(layer_in);
-		let salt = cs.salt(record, Public::InputCommitment);
-		input_leaves.push(commit::leaf(cs, program.inputs(), input, salt));
-		cs.layer(layer_out);
-		let salt = cs.salt(record, Public::OutputCommitment);
-		output_leaves.push(commit::leaf(cs, &output_bounds, &output, salt));
-		outputs.extend(output);
+		for (end, own) in [input, output].into_iter().enumerate() {
+			if batch.form == Form::Tree {
+				cs.layer(layers[end]);
+				let salt = cs.salt(record, ends[end]);
+				leaves[end].push(commit::leaf(cs, &bounds[end], &own, salt));
+			}
+			values[end].extend(own);
+		}
 	}
-	cs.layer(layer_in);
-	let root = commit::root(cs, &input_leaves);
-	cs.expose(Public::InputCommitment, &root);
-	cs.layer(layer_out);
-	let root = commit::root(cs, &output_leaves);
-	cs.expose(Public::OutputCommitment, &root);
+	for end in 0..2 {
+		cs.layer(layers[end]);
+		let root = match batch.form {
+			Form::Tree => commit::root(cs, &leaves[end]),
+			Form::Flat => {
+				let salt = cs.salt(0, ends[end]);
+				commit::flat(cs, &bounds[end], batch.records, &values[end], salt)
+			}
+		};
+		cs.expose(ends[end], &root);
+	}
+	let [_, outputs] = values;
 	outputs
 }
 

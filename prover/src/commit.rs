@@ -1,5 +1,5 @@
 //! Commitments: values packed into field elements, a salt, Poseidon; for batches a tree of arity 16 over the
-//! records' commitments. IR.md fixes the layout.
+//! records' commitments, or one hash over all records. IR.md fixes the layout.
 
 use ark_bn254::Fr;
 use ark_ff::PrimeField;
@@ -14,6 +14,57 @@ use crate::poseidon::{self, MAX_ARITY};
 /// Bits that a field element carries without wrapping: 2^253 is below the modulus.
 const CAPACITY: u32 = 253;
 
+/// How the records of a batch are committed to together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+	/// Each for itself, and a tree over them: a record can be opened without the others.
+	Tree,
+	/// All in one hash under one salt: a third of the rows, and no record opens without the others.
+	Flat,
+}
+
+impl Form {
+	/// As manifests name it.
+	pub fn parse(name: &str) -> Option<Form> {
+		match name {
+			"tree" => Some(Form::Tree),
+			"flat" => Some(Form::Flat),
+			_ => None,
+		}
+	}
+}
+
+/// How many records are committed to together, and how. A number alone is a tree's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+	/// One or more.
+	pub records: usize,
+	/// Of both commitments.
+	pub form: Form,
+}
+
+impl From<usize> for Batch {
+	fn from(records: usize) -> Batch {
+		Batch { records, form: Form::Tree }
+	}
+}
+
+impl Batch {
+	/// So many records, all in one hash.
+	pub fn flat(records: usize) -> Batch {
+		Batch { records, form: Form::Flat }
+	}
+
+	/// Numbers of the salts of one commitment.
+	pub fn salts(self) -> std::ops::RangeInclusive<u32> {
+		match self.form {
+			Form::Tree => 0..=(self.records as u32).saturating_sub(1),
+			// No record has this number.
+			Form::Flat => u32::MAX..=u32::MAX,
+		}
+	}
+}
+
 /// Where a value goes: its element, its lowest bit there, and the value that is packed as 0.
 struct Place {
 	element: usize,
@@ -21,10 +72,10 @@ struct Place {
 	lo: i64,
 }
 
-fn layout(bounds: &[Bounds]) -> Vec<Place> {
+fn layout(bounds: &[Bounds], records: usize) -> Vec<Place> {
 	let (mut element, mut shift) = (0, 0);
 	let mut places = Vec::new();
-	for b in bounds {
+	for b in bounds.iter().cycle().take(bounds.len() * records) {
 		if shift + b.bits() > CAPACITY {
 			(element, shift) = (element + 1, 0);
 		}
@@ -34,17 +85,35 @@ fn layout(bounds: &[Bounds]) -> Vec<Place> {
 	places
 }
 
-/// Commitment of one record, on a recording backend. Packing is injective on values within 2^bits of `lo`,
-/// which the callers' bounds guarantee.
+/// Commitment of one record, on a recording backend.
 pub fn leaf<B: Backend>(cs: &mut B, bounds: &[Bounds], values: &[B::Int], salt: B::Field) -> B::Field {
-	let mut elements = elements(cs, bounds, values);
+	let mut elements = elements(cs, bounds, 1, values);
 	elements.push(salt);
-	sponge(cs, elements)
+	sponge(cs, Domain::Record.tag(), elements)
 }
 
-/// A record's values, packed into field elements. Costs nothing.
-pub fn elements<B: Backend>(cs: &mut B, bounds: &[Bounds], values: &[B::Int]) -> Vec<B::Field> {
-	let places = layout(bounds);
+/// Commitment to all records in one, on a recording backend.
+pub fn flat<B: Backend>(
+	cs: &mut B,
+	bounds: &[Bounds],
+	records: usize,
+	values: &[B::Int],
+	salt: B::Field,
+) -> B::Field {
+	let mut elements = elements(cs, bounds, records, values);
+	elements.push(salt);
+	sponge(cs, Domain::Flat(records, bounds.len()).tag(), elements)
+}
+
+/// Values of so many records, packed into field elements. Costs nothing. Packing is injective on values within
+/// 2^bits of `lo`, which the callers' bounds guarantee.
+pub fn elements<B: Backend>(
+	cs: &mut B,
+	bounds: &[Bounds],
+	records: usize,
+	values: &[B::Int],
+) -> Vec<B::Field> {
+	let places = layout(bounds, records);
 	let count = places.last().map_or(1, |p| p.element + 1);
 	(0..count)
 		.map(|element| {
@@ -59,13 +128,15 @@ pub fn elements<B: Backend>(cs: &mut B, bounds: &[Bounds], values: &[B::Int]) ->
 		.collect()
 }
 
-/// What a hash is of, as Poseidon's capacity: the first elements of a long record, the record itself, a node
-/// of the tree. A hash of one kind is never one of another kind, nor of another protocol.
+/// What a hash is of, as Poseidon's capacity: the first elements of what is long, one record, a node of the
+/// tree, so many records of so many values. A hash of one kind is never one of another kind, nor of another
+/// protocol.
 #[derive(Clone, Copy)]
 enum Domain {
 	Part,
 	Record,
 	Node,
+	Flat(usize, usize),
 }
 
 impl Domain {
@@ -74,30 +145,38 @@ impl Domain {
 			Domain::Part => b"proofward/commit/v2/part",
 			Domain::Record => b"proofward/commit/v2/record",
 			Domain::Node => b"proofward/commit/v2/node",
+			Domain::Flat(records, values) => {
+				let [records, values] = [records, values].map(|n| (n as u32).to_be_bytes());
+				&[b"proofward/flat/v1", &records[..], &values[..]].concat()
+			}
 		};
 		Fr::from_be_bytes_mod_order(name)
 	}
 }
 
-fn sponge<B: FieldBackend>(cs: &mut B, mut elements: Vec<B::Field>) -> B::Field {
+fn sponge<B: FieldBackend>(cs: &mut B, tag: Fr, mut elements: Vec<B::Field>) -> B::Field {
 	while elements.len() > MAX_ARITY {
 		let rest = elements.split_off(MAX_ARITY);
 		elements = vec![poseidon::hash(cs, Domain::Part.tag(), &elements)];
 		elements.extend(rest);
 	}
-	poseidon::hash(cs, Domain::Record.tag(), &elements)
+	poseidon::hash(cs, tag, &elements)
 }
 
-/// Rows of all hashes that commit to `batch` records, without the tree's. They are the costly ones to record:
-/// each is dense.
-pub fn hash_rows(bounds: &[Bounds], batch: usize) -> usize {
-	let mut elements = layout(bounds).last().map_or(1, |place| place.element + 1) + 1;
+/// Rows of all hashes that commit to records, without the tree's. They are the costly ones to record: each is
+/// dense.
+pub fn hash_rows(bounds: &[Bounds], batch: Batch) -> usize {
+	let (hashes, records) = match batch.form {
+		Form::Tree => (batch.records, 1),
+		Form::Flat => (1, batch.records),
+	};
+	let mut elements = layout(bounds, records).last().map_or(1, |place| place.element + 1) + 1;
 	let mut rows = 0;
 	while elements > MAX_ARITY {
 		rows += poseidon::rows(MAX_ARITY);
 		elements -= MAX_ARITY - 1;
 	}
-	batch * (rows + poseidon::rows(elements))
+	hashes * (rows + poseidon::rows(elements))
 }
 
 /// Root over the records' commitments; a single record is its own root.
@@ -116,12 +195,13 @@ fn parent<B: FieldBackend>(cs: &mut B, group: &[B::Field]) -> B::Field {
 	}
 }
 
-/// Salt of record `index`: 248 bits that every bit of the job's salt decides, then a byte of 0.
-pub fn record_salt(salt: &[u8; 32], index: usize) -> [u8; 32] {
+/// Salt of record `index` (see `Batch::salts`): 248 bits that every bit of the job's salt decides, then a byte
+/// of 0.
+pub fn record_salt(salt: &[u8; 32], index: u32) -> [u8; 32] {
 	let mut hasher = Sha256::new();
 	hasher.update(b"proofward/salt/v2");
 	hasher.update(salt);
-	hasher.update((index as u32).to_le_bytes());
+	hasher.update(index.to_le_bytes());
 	let mut salt: [u8; 32] = hasher.finalize().into();
 	salt[31] = 0;
 	salt
@@ -134,25 +214,23 @@ pub fn salt_element(record_salt: &[u8; 32]) -> Fr {
 
 /// Native commitment of one record. Refuses input-length and input-out-of-range.
 fn native_leaf(bounds: &[Bounds], record: &[i64], salt: &[u8; 32]) -> Result<Fr> {
-	let mut elements = packed(bounds, record)?;
+	let mut elements = packed(bounds, 1, record)?;
 	elements.push(salt_element(salt));
-	Ok(sponge(&mut Native, elements))
+	Ok(sponge(&mut Native, Domain::Record.tag(), elements))
 }
 
 /// Values packed natively. Refuses input-length, input-out-of-range, over-limit and overflow.
 pub fn native_elements(bounds: &[Bounds], values: &[i64]) -> Result<Vec<Fr>> {
 	check_shape(bounds, 1)?;
-	packed(bounds, values)
+	packed(bounds, 1, values)
 }
 
-fn packed(bounds: &[Bounds], record: &[i64]) -> Result<Vec<Fr>> {
-	check_values(bounds, 1, record)?;
-	let places = layout(bounds);
-	let count = places.last().map_or(1, |p| p.element + 1);
-	let each = (0..count).map(|element| {
-		let placed = places.iter().zip(record).filter(|(place, _)| place.element == element);
-		field::pack(placed.map(|(place, value)| (value.abs_diff(place.lo), place.shift)))
-	});
+fn packed(bounds: &[Bounds], records: usize, values: &[i64]) -> Result<Vec<Fr>> {
+	check_values(bounds, records, values)?;
+	let places = layout(bounds, records).into_iter().zip(values.iter().copied()).collect::<Vec<_>>();
+	let each = places
+		.chunk_by(|(one, _), (next, _)| one.element == next.element)
+		.map(|parts| field::pack(parts.iter().map(|(place, value)| (value.abs_diff(place.lo), place.shift))));
 	Ok(each.collect())
 }
 
@@ -195,15 +273,25 @@ fn leaves(bounds: &[Bounds], batch: usize, values: &[i64], salt: &[u8; 32]) -> R
 	check_shape(bounds, batch)?;
 	check_values(bounds, batch, values)?;
 	let records = values.chunks(bounds.len()).enumerate();
-	records.map(|(i, record)| native_leaf(bounds, record, &record_salt(salt, i))).collect()
+	records.map(|(i, record)| native_leaf(bounds, record, &record_salt(salt, i as u32))).collect()
 }
 
-/// Commitment to `batch` records, as the circuit computes it.
-pub fn commit(bounds: &[Bounds], batch: usize, values: &[i64], salt: &[u8; 32]) -> Result<Fr> {
-	Ok(root(&mut Native, &leaves(bounds, batch, values, salt)?))
+/// Commitment to a batch, as the circuit computes it.
+pub fn commit(bounds: &[Bounds], batch: impl Into<Batch>, values: &[i64], salt: &[u8; 32]) -> Result<Fr> {
+	let batch = batch.into();
+	match batch.form {
+		Form::Tree => Ok(root(&mut Native, &leaves(bounds, batch.records, values, salt)?)),
+		Form::Flat => {
+			check_shape(bounds, batch.records)?;
+			let mut elements = packed(bounds, batch.records, values)?;
+			elements.push(salt_element(&record_salt(salt, *batch.salts().start())));
+			Ok(sponge(&mut Native, Domain::Flat(batch.records, bounds.len()).tag(), elements))
+		}
+	}
 }
 
-/// Salt and path that open record `index` alone: for each level its siblings, in order, from the leaves up.
+/// Salt and path that open record `index` of a tree alone: for each level its siblings, in order, from the
+/// leaves up.
 pub fn open_record(
 	bounds: &[Bounds],
 	batch: usize,
@@ -222,10 +310,10 @@ pub fn open_record(
 		level = level.chunks(MAX_ARITY).map(|group| parent(&mut Native, group)).collect();
 		at /= MAX_ARITY;
 	}
-	Ok((record_salt(salt, index), path))
+	Ok((record_salt(salt, index as u32), path))
 }
 
-/// Whether `record` is record `index` of the commitment `root`.
+/// Whether `record` is record `index` of the tree under `root`.
 pub fn check_record(
 	bounds: &[Bounds],
 	batch: usize,
@@ -266,7 +354,9 @@ mod tests {
 
 	#[test]
 	fn domains_of_the_sponge_never_meet() {
-		let tags = [Domain::Part, Domain::Record, Domain::Node].map(Domain::tag).to_vec();
+		let flat = [(1, 1), (1, 2), (2, 1), (1, 256), (256, 1)].map(|(n, m)| Domain::Flat(n, m));
+		let tags: Vec<Fr> =
+			[Domain::Part, Domain::Record, Domain::Node].into_iter().chain(flat).map(Domain::tag).collect();
 		let mut seen = std::collections::BTreeSet::new();
 		for arity in 1..=MAX_ARITY {
 			let elements: Vec<Fr> = (1..=arity as u64).map(Fr::from).collect();
@@ -282,10 +372,12 @@ mod tests {
 			let wide = Bounds { lo: 0, hi: (1 << 60) - 1 };
 			let node = |op| Node { label: String::new(), op };
 			let program = [node(Op::Input(vec![wide; n])), node(Op::Output(vec![0]))];
-			let circuit = Circuit::new(&encode(&program), 1).expect("a small circuit");
-			let commitments = circuit.layers.iter().filter(|(label, _)| label.ends_with("commitment"));
-			let rows: usize = commitments.map(|(_, rows)| rows - 1).sum();
-			assert_eq!(rows, hash_rows(&vec![wide; n], 1) + hash_rows(&[wide], 1));
+			for batch in [Batch::from(1), Batch::flat(1), Batch::flat(5)] {
+				let circuit = Circuit::new(&encode(&program), batch).expect("a small circuit");
+				let commitments = circuit.layers.iter().filter(|(label, _)| label.ends_with("commitment"));
+				let rows: usize = commitments.map(|(_, rows)| rows - 1).sum();
+				assert_eq!(rows, hash_rows(&vec![wide; n], batch) + hash_rows(&[wide], batch));
+			}
 		}
 	}
 }

@@ -80,7 +80,7 @@ pub fn synthesize<B: Backend>(program: &Program, ends: Ends, cs: &mut B) -> Vec<
 	cs.expose(Public::InputCommitment, &root);
 	cs.layer(program.nodes.len() + 1);
 	let outputs: Vec<B::Int> = program.outputs().iter().map(|&w| wires[w as usize].clone()).collect();
-	let elements = commit::elements(cs, &program.output_bounds(), &outputs);
+	let elements = commit::elements(cs, &program.output_bounds(), 1, &outputs);
 	let claim = fold(cs, CLAIM, elements);
 	cs.expose(Public::OutputCommitment, &claim);
 	outputs

@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 
 use ark_bn254::Fr;
 use ark_ff::{AdditiveGroup, Field, PrimeField};
-use prover::{encode, evaluate, record, run, Bounds, Circuit, Matrices, Node, Op, Program, Row, Sparse, Var};
+use prover::{
+	encode, evaluate, record, run, Batch, Bounds, Circuit, Matrices, Node, Op, Program, Row, Sparse, Var,
+};
 
 /// A constant, and coefficients of variables; no coefficient is 0.
 #[derive(Clone, Default, PartialEq)]
@@ -397,7 +399,7 @@ fn choice_between_two_values() {
 }
 
 /// The circuit of values that go out as they came in.
-fn passing(bounds: &[(i64, i64)], batch: usize) -> Matrices {
+fn passing(bounds: &[(i64, i64)], batch: Batch) -> Matrices {
 	let wires: Vec<u32> = (0..bounds.len() as u32).collect();
 	let circuit = Circuit::new(&encode(&[input(bounds), output(&wires)]), batch).expect("a small circuit");
 	record(&circuit.program, batch).expect("a small circuit")
@@ -427,14 +429,17 @@ fn injective(weights: &BTreeMap<u32, Fr>) -> bool {
 
 #[test]
 fn packing_of_values() {
-	for (bounds, elements) in [
-		(vec![(0, 1); 253], 1),
-		(vec![(0, 1); 254], 2),
-		(vec![(-5, 2), (7, 7), (0, 1), (-(1 << 59), (1 << 59) - 1)], 1),
-		(vec![(0, (1 << 60) - 1); 5], 2),
-		(vec![(1, 1 << 40); 30], 5),
+	for (bounds, batch, elements) in [
+		(vec![(0, 1); 253], Batch::from(1), 1),
+		(vec![(0, 1); 254], Batch::from(1), 2),
+		(vec![(-5, 2), (7, 7), (0, 1), (-(1 << 59), (1 << 59) - 1)], Batch::from(1), 1),
+		(vec![(0, (1 << 60) - 1); 5], Batch::from(1), 2),
+		(vec![(1, 1 << 40); 30], Batch::from(1), 5),
+		(vec![(0, 1); 23], Batch::flat(11), 1),
+		(vec![(0, 1); 127], Batch::flat(2), 2),
+		(vec![(-5, 2), (7, 7), (1, 1 << 40)], Batch::flat(17), 4),
 	] {
-		let matrices = passing(&bounds, 1);
+		let matrices = passing(&bounds, batch);
 		let mut bits = 0;
 		for element in 0..elements {
 			let weights = packed(&matrices, element);
@@ -449,7 +454,7 @@ fn packing_of_values() {
 		}
 		let expected: u32 =
 			bounds.iter().map(|&(lo, hi)| u64::BITS - ((hi - lo) as u64).leading_zeros()).sum();
-		assert_eq!(bits as u32, expected, "{bounds:?}: bits are left out of the hash");
+		assert_eq!(bits as u32, expected * batch.records as u32, "{bounds:?}: bits are left out of the hash");
 	}
 }
 
@@ -484,8 +489,13 @@ fn decided(matrices: &Matrices, left_out: Option<usize>) -> bool {
 
 #[test]
 fn sponge_of_poseidon_is_decided_by_what_it_absorbs() {
-	for bounds in [vec![(0, 1)], vec![(0, (1 << 60) - 1); 9]] {
-		let matrices = passing(&bounds, 1);
+	let cases = [
+		(vec![(0, 1)], Batch::from(1)),
+		(vec![(0, (1 << 60) - 1); 9], Batch::from(1)),
+		(vec![(0, (1 << 60) - 1); 9], Batch::flat(2)),
+	];
+	for (bounds, batch) in cases {
+		let matrices = passing(&bounds, batch);
 		assert!(decided(&matrices, None));
 		for row in 0..matrices.field_rows.len() {
 			assert!(

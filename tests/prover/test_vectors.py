@@ -15,13 +15,13 @@ CASES: list[dict[str, Any]] = json.loads(PATH.read_text())
 
 @pytest.mark.parametrize("one", CASES, ids=lambda one: one["name"])
 def test_vectors_are_the_provers(one: dict[str, Any]) -> None:
-    circuit = prover.Circuit(bytes.fromhex(one["program"]), one["batch"])
+    circuit = prover.Circuit(bytes.fromhex(one["program"]), one["batch"], one["form"])
     values = [int(x) for x in one["values"]]
     salts = bytes.fromhex(one["input_salt"]), bytes.fromhex(one["output_salt"])
     outputs = circuit.evaluate(values)
     commitments = (
-        prover.commit(circuit.input_bounds, one["batch"], values, salts[0]),
-        prover.commit(circuit.output_bounds, one["batch"], outputs, salts[1]),
+        prover.commit(circuit.input_bounds, one["batch"], values, salts[0], one["form"]),
+        prover.commit(circuit.output_bounds, one["batch"], outputs, salts[1], one["form"]),
     )
     found = {
         "digest": circuit.digest.hex(),

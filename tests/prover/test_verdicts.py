@@ -90,9 +90,12 @@ def accepted(world: World, case: Case) -> bool:
 
 def test_rust_refuses_what_is_bad(single: World) -> None:
     made = single.proof
-    assert accepted(single, (made.input_commitment, made.output_commitment, made.proof))
+    good = (made.input_commitment, made.output_commitment, made.proof)
+    assert accepted(single, good)
+    assert prover.verify_made(single.verifying_key, *good)
     for name, case in (bad_cases(single) | overflowing_cases(single)).items():
         assert not accepted(single, case), name
+        assert not prover.verify_made(single.verifying_key, *case), name
         assert not prover.batch_verify(single.verifying_key, [case]), name
 
 

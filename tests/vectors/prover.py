@@ -16,6 +16,7 @@ import numpy as np
 import proofward_prover as prover
 
 from proofward.protocol.hashes import sha256
+from proofward.zkml.groth16.params import Form
 from proofward.zkml.groth16.program.program import (
     Builder,
     Input,
@@ -70,9 +71,9 @@ def bit() -> Program:
     return builder.finish(builder.add(Input(numbers(0), numbers(1))))
 
 
-def case(name: str, program: Program, batch: int, seed: int) -> dict[str, Any]:
+def case(name: str, program: Program, batch: int, seed: int, form: Form = "tree") -> dict[str, Any]:
     """A circuit, and a job on it."""
-    circuit = prover.Circuit(program.encode(), batch)
+    circuit = prover.Circuit(program.encode(), batch, form)
     random = np.random.default_rng(seed)
     rows = [random.integers(program.input.low, program.input.high, endpoint=True) for _ in range(batch)]
     values = np.concatenate(rows).tolist()
@@ -81,6 +82,7 @@ def case(name: str, program: Program, batch: int, seed: int) -> dict[str, Any]:
         "name": name,
         "program": program.encode().hex(),
         "batch": batch,
+        "form": form,
         "digest": circuit.digest.hex(),
         "constraints": circuit.constraints,
         "input_bounds": texts(circuit.input_bounds),
@@ -89,12 +91,13 @@ def case(name: str, program: Program, batch: int, seed: int) -> dict[str, Any]:
         "output_salt": SALTS[1].hex(),
         "values": texts(values),
         "outputs": texts(outputs),
-        "input_commitment": prover.commit(circuit.input_bounds, batch, values, SALTS[0]).hex(),
-        "output_commitment": prover.commit(circuit.output_bounds, batch, outputs, SALTS[1]).hex(),
+        "input_commitment": prover.commit(circuit.input_bounds, batch, values, SALTS[0], form).hex(),
+        "output_commitment": prover.commit(circuit.output_bounds, batch, outputs, SALTS[1], form).hex(),
     }
-    index = batch - 1
-    salt, path = prover.open_record(circuit.input_bounds, batch, values, SALTS[0], index)
-    found["opened"] = {"index": index, "salt": salt.hex(), "path": [one.hex() for one in path]}
+    if form == "tree":
+        index = batch - 1
+        salt, path = prover.open_record(circuit.input_bounds, batch, values, SALTS[0], index)
+        found["opened"] = {"index": index, "salt": salt.hex(), "path": [one.hex() for one in path]}
     if circuit.constraints < 3000:
         with tempfile.TemporaryDirectory() as folder:
             key_file = Path(folder) / "pk"
@@ -115,6 +118,8 @@ def main() -> None:
         case("a batch of three", every_node(), 3, 3),
         case("a batch of eighteen, a tree of two levels", bit(), 18, 4),
         case("a wide record", wide(), 1, 5),
+        case("three records in one", every_node(), 3, 6, "flat"),
+        case("wide records in one", wide(), 2, 7, "flat"),
     ]
     PATH.write_text(json.dumps(cases, indent=1) + "\n")
 

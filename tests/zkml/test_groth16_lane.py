@@ -30,7 +30,7 @@ from proofward.zkml import (
 )
 from proofward.zkml.artifact import PublicArtifact
 from proofward.zkml.audit import audit_fields
-from proofward.zkml.groth16 import check_record, open_record
+from proofward.zkml.groth16 import OpenedRecord, check_record, open_record
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.groth16.program.program import Program
 from tests.zkml.onnx_models import Graph
@@ -122,6 +122,52 @@ def test_one_record_of_a_batch_opens_alone(network: Artifact) -> None:
     assert not check_record(manifest, "output", opened, commitment)
     with pytest.raises(InputRangeError):
         open_record(manifest, "input", values, SALTS[0], 3)
+
+
+def test_a_flat_batch_opens_as_nothing_else(network: Artifact, tmp_path: Path) -> None:
+    """One hash over the batch: proved and opened whole, and not as another form, order, shape or record."""
+    x, _ = _data(200, 4, 0)
+    flat = compile_model(
+        network.onnx,
+        x,
+        tmp_path / "flat",
+        name="flat",
+        batch=3,
+        lane="groth16",
+        accuracy_bound=0.02,
+        record_openings=False,
+    )
+    manifest, values = flat.manifest, flat.public.quantize(_data(3, 4, 6)[0])
+    assert manifest.lane_params["commitment"] == "flat"
+    assert "commitment" not in network.manifest.lane_params
+    rows = [made.manifest.constraints["total"] for made in (flat, network) if made.manifest.constraints]
+    assert rows[0] < rows[1] - 1000
+    made = flat.prove(values, *SALTS)
+    about = made.input_commitment, made.output_commitment
+    assert about == (
+        flat.public.commit_input(values, SALTS[0]),
+        flat.public.commit_output(made.outputs, SALTS[1]),
+    )
+    assert flat.public.verify(*about, made.proof)
+    assert flat.public.verify_made(*about, made.proof)
+    others = [values[::-1].copy(), np.repeat(values[:1], 3, axis=0)]
+    assert all(flat.public.commit_input(other, SALTS[0]) != about[0] for other in others)
+    assert flat.public.commit_input(values, SALTS[1]) != about[0]
+    tree = network.public
+    forms = [tree.commit_input(values, SALTS[0]), tree.commit_output(made.outputs, SALTS[1])]
+    assert not flat.public.verify(forms[0], about[1], made.proof)
+    assert not flat.public.verify(about[0], forms[1], made.proof)
+    for opening in (
+        lambda: open_record(manifest, "input", values, SALTS[0], 1),
+        lambda: check_record(manifest, "input", OpenedRecord(1, (0,) * 4, bytes(32), ()), about[0]),
+    ):
+        with pytest.raises(ArtifactError, match="none opens without the others"):
+            opening()
+    params = {name: value for name, value in manifest.lane_params.items() if name != "commitment"}
+    lying = manifest.model_copy(update={"lane_params": params})
+    (flat.path / "public" / "manifest.json").write_bytes(lying.canonical())
+    with pytest.raises(ArtifactError, match="not the circuit that the manifest names"):
+        load_artifact(flat.path).warm()
 
 
 def test_out_of_range_is_refused_at_the_client_and_before_proving(network: Artifact) -> None:

@@ -4,7 +4,7 @@ import { concat, equal, hex, Reader, unhex, utf8 } from './bytes.js'
 import { Num } from './canonical.js'
 import { open } from './hpke.js'
 import { type Manifest, parseManifest } from './manifest.js'
-import { type Bounds, commit } from './poseidon.js'
+import { type Bounds, commit, type Form } from './poseidon.js'
 
 export interface Answer {
   /** What each output is called. */
@@ -55,7 +55,8 @@ export function openAnswer({ chain, job, result, model }: Bundle, secret: Uint8A
   )
   const salt = reader.take(32)
   if (reader.left) throw new Error('bytes are left behind the output')
-  if (!equal(commit(boundsOf(manifest), manifest.batch, values, salt), result.outputCommitment)) {
+  const found = commit(boundsOf(manifest), manifest.batch, values, salt, formOf(manifest))
+  if (!equal(found, result.outputCommitment)) {
     throw new Error('the output does not open the proven commitment: keep the bundle as evidence against the worker')
   }
   const rows = Array.from({ length: records }, (_, i) => values.slice(i * manifest.outputs, (i + 1) * manifest.outputs))
@@ -68,6 +69,15 @@ export function openAnswer({ chain, job, result, model }: Bundle, secret: Uint8A
       ),
     ),
   }
+}
+
+/** How the model commits to a batch; absent: a tree. */
+function formOf({ laneParams }: Manifest): Form {
+  const given = laneParams !== null && typeof laneParams === 'object' && 'commitment' in laneParams
+  if (!given) return 'tree'
+  const form = laneParams.commitment
+  if (form !== 'tree' && form !== 'flat') throw new Error("the manifest's commitment is of no form that is known here")
+  return form
 }
 
 function boundsOf(manifest: Manifest): Bounds {

@@ -1,4 +1,5 @@
-// Commitments to a batch of records, as prover/IR.md describes them: Poseidon on BN254's scalar field.
+// Commitments to a batch of records, as prover/IR.md describes them: Poseidon on BN254's scalar field. Of two forms: each
+// record for itself and a tree over them, or all of them in one hash.
 import { bn254 } from '@noble/curves/bn254.js'
 import { bigEndian, concat, little, utf8 } from './bytes.js'
 import { sha256 } from './hashes.js'
@@ -100,10 +101,10 @@ function packed(bounds: Bounds, values: readonly bigint[]): bigint[] {
   return elements
 }
 
-function leaf(bounds: Bounds, values: readonly bigint[], salt: bigint): bigint {
+function salted(domain: bigint, bounds: Bounds, values: readonly bigint[], salt: bigint): bigint {
   let elements = [...packed(bounds, values), salt]
   while (elements.length > 16) elements = [poseidon(tag('part'), elements.slice(0, 16)), ...elements.slice(16)]
-  return poseidon(tag('record'), elements)
+  return poseidon(domain, elements)
 }
 
 function recordSalt(salt: Uint8Array, index: number): bigint {
@@ -112,16 +113,38 @@ function recordSalt(salt: Uint8Array, index: number): bigint {
   return Fr.create(bigEndian(made.reverse()))
 }
 
+export type Form = 'tree' | 'flat'
+
+/** What stands for a record's number where one salt serves all. */
+const ALL = 0xffffffff
+
 /** The commitment to `batch` records, 32 bytes big-endian. Throws for a value outside of its bounds. */
-export function commit(bounds: Bounds, batch: number, values: readonly bigint[], salt: Uint8Array): Uint8Array {
+export function commit(
+  bounds: Bounds,
+  batch: number,
+  values: readonly bigint[],
+  salt: Uint8Array,
+  form: Form,
+): Uint8Array {
   if (values.length !== batch * bounds.length) throw new Error('the values have another shape')
+  const root = form === 'tree' ? treeOf(bounds, batch, values, salt) : flatOf(bounds, batch, values, salt)
+  return Uint8Array.from({ length: 32 }, (_, i) => Number((root >> BigInt(8 * (31 - i))) & 255n))
+}
+
+function flatOf(bounds: Bounds, batch: number, values: readonly bigint[], salt: Uint8Array): bigint {
+  const shape = [batch, bounds.length].map((count) => little(count, 4).reverse())
+  const domain = bigEndian(concat(utf8('proofward/flat/v1'), ...shape))
+  const all = Array.from({ length: batch }, () => bounds).flat()
+  return salted(domain, all, values, recordSalt(salt, ALL))
+}
+
+function treeOf(bounds: Bounds, batch: number, values: readonly bigint[], salt: Uint8Array): bigint {
   let level = Array.from({ length: batch }, (_, i) =>
-    leaf(bounds, values.slice(i * bounds.length, (i + 1) * bounds.length), recordSalt(salt, i)),
+    salted(tag('record'), bounds, values.slice(i * bounds.length, (i + 1) * bounds.length), recordSalt(salt, i)),
   )
   while (level.length > 1) {
     const groups = Array.from({ length: Math.ceil(level.length / 16) }, (_, i) => level.slice(16 * i, 16 * i + 16))
     level = groups.map((group) => (group.length === 1 ? (group[0] as bigint) : poseidon(tag('node'), group)))
   }
-  const root = level[0] as bigint
-  return Uint8Array.from({ length: 32 }, (_, i) => Number((root >> BigInt(8 * (31 - i))) & 255n))
+  return level[0] as bigint
 }

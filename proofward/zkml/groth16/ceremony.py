@@ -17,6 +17,7 @@ from proofward_prover import Ceremony, Circuit, ProverError, check_transcript
 
 from proofward.zkml.artifact import fresh_directory, hash_tree, load_artifact
 from proofward.zkml.errors import ArtifactError, CompileError
+from proofward.zkml.groth16.params import circuit_of
 from proofward.zkml.manifest import Manifest
 
 TRANSCRIPT = "public/ceremony.bin"
@@ -122,7 +123,7 @@ def _circuit(artifact: Path) -> Circuit:
             f"{artifact} is of the {manifest.lane} lane, whose keys need no ceremony of their own"
         )
     with _refusals():
-        circuit = Circuit((artifact / "private" / "program.bin").read_bytes(), manifest.batch)
+        circuit = circuit_of((artifact / "private" / "program.bin").read_bytes(), manifest)
     if circuit.digest.hex() != manifest.circuit_digest:
         raise ArtifactError("program.bin is not the circuit that the manifest names; compile the model again")
     return circuit

@@ -15,6 +15,7 @@ from pathlib import Path
 import proofward_prover as prover
 
 from proofward.zkml.errors import CompileError
+from proofward.zkml.groth16.params import Form
 from proofward.zkml.lanes import Progress
 
 SETUP_TIMEOUT = 600
@@ -28,20 +29,22 @@ class Keys:
     cached: bool
 
 
-def make(program: bytes, batch: int, target: Path, cache: Path | None, progress: Progress) -> Keys:
-    """Put a proving key for `batch` copies of `program` at `target`.
+def make(
+    program: bytes, batch: int, form: Form, target: Path, cache: Path | None, progress: Progress
+) -> Keys:
+    """Put a proving key for `batch` copies of `program` between commitments of a form at `target`.
 
     It comes from `cache` if that holds one, else from a new setup in a process that ends with it.
     Raises ProverError, CompileError.
 
     The cache must be private to the caller: who can write to it could plant a key whose trapdoor they know.
     """
-    circuit = prover.Circuit(program, batch)
+    circuit = prover.Circuit(program, batch, form)
     if cache is not None and (found := _cached(circuit, cache, target)) is not None:
         progress("keys: from the cache")
         return Keys(found, True)
     progress(f"keys: setting up {circuit.constraints} constraints")
-    verifying_key, digest = set_up(program, str(batch), target)
+    verifying_key, digest = set_up(program, str(batch) if form == "tree" else f"{form}:{batch}", target)
     if cache is not None:
         _store(circuit, cache, target, verifying_key, digest)
     return Keys(verifying_key, False)
@@ -50,8 +53,8 @@ def make(program: bytes, batch: int, target: Path, cache: Path | None, progress:
 def set_up(program: bytes, form: str, target: Path) -> tuple[bytes, bytes]:
     """(verifying key, SHA-256 of the proving key at `target`), by `setup_process.py`.
 
-    `form`: how many records a model's circuit has, or `statement:RECORDS:VALUES:TOGETHER`. Raises
-    CompileError.
+    `form`: how many records a model's circuit has (`flat:RECORDS`, if they are committed to in one), or
+    `statement:RECORDS:VALUES:TOGETHER`. Raises CompileError.
     """
     script = Path(__file__).with_name("setup_process.py")
     command = [sys.executable, "-P", str(script), form, str(target)]

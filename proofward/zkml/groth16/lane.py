@@ -5,14 +5,14 @@ enclave).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from proofward_prover import Circuit, ProverError, ProvingKey, commit, prove, verify
+from proofward_prover import ProverError, ProvingKey, commit, prove, verify, verify_made
 
 from proofward.zkml.errors import ArtifactError, InputRangeError, ProvingError, UnsupportedModel
-from proofward.zkml.groth16.params import input_bounds, output_bounds
+from proofward.zkml.groth16.params import circuit_of, form, input_bounds, output_bounds
 from proofward.zkml.lanes import (
     Auditor,
     Compiled,
@@ -35,7 +35,7 @@ class Groth16Public:
     """Commitments and verification; needs the manifest and the verifying key alone."""
 
     def __init__(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
-        self._batch = manifest.batch
+        self._batch, self._form = manifest.batch, form(manifest)
         self._inputs, self._outputs = input_bounds(manifest), output_bounds(manifest)
         self._vk = files[VK]
 
@@ -51,8 +51,15 @@ class Groth16Public:
         """Whether the proof holds; False for anything malformed. Raises ArtifactError for a bad verifying
         key.
         """
+        return self._checked(verify, input_commitment, output_commitment, proof)
+
+    def verify_made(self, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
+        """The same without a second pairing for what this process made, to the byte."""
+        return self._checked(verify_made, input_commitment, output_commitment, proof)
+
+    def _checked(self, by: Callable[..., bool], *claim: bytes) -> bool:
         try:
-            return verify(self._vk, input_commitment, output_commitment, proof)
+            return by(self._vk, *claim)
         except ProverError as error:
             raise ArtifactError(
                 f"the verifying key is unusable: {error}; fetch the artifact again"
@@ -60,7 +67,7 @@ class Groth16Public:
 
     def _commit(self, bounds: list[tuple[int, int]], values: Integers, salt: bytes) -> bytes:
         try:
-            return commit(bounds, self._batch, values.reshape(-1).tolist(), salt)
+            return commit(bounds, self._batch, values.reshape(-1).tolist(), salt, self._form)
         except ProverError as error:
             raise InputRangeError(str(error)) from error
 
@@ -74,7 +81,7 @@ class Groth16Prover:
     def __init__(self, manifest: Manifest, files: Mapping[str, bytes], private: Path) -> None:
         self._length = manifest.output.length
         try:
-            self._circuit = Circuit((private / "program.bin").read_bytes(), manifest.batch)
+            self._circuit = circuit_of((private / "program.bin").read_bytes(), manifest)
             if self._circuit.digest.hex() != manifest.circuit_digest:
                 raise ArtifactError(
                     "program.bin is not the circuit that the manifest names; compile the model again"

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from proofward_prover import Circuit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofward.zkml.errors import ArtifactError
 from proofward.zkml.groth16.plan import Plan
 from proofward.zkml.manifest import Manifest
+
+Form = Literal["tree", "flat"]
+"""How the records of a batch are committed to together (prover/IR.md): each for itself and a tree over them,
+or all in one hash.
+"""
 
 
 class LaneParams(BaseModel):
@@ -16,12 +24,14 @@ class LaneParams(BaseModel):
         output_bounds: static bounds of each output of one record; a client opens commitments with them.
         plan: a network's quantisation (a tree ensemble has none).
         rounding: bound on what rounding the leaves of trees changed (0: they are exact).
+        commitment: the form of both commitments; absent: a tree.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
     output_bounds: list[tuple[int, int]] = Field(min_length=1, max_length=1024)
     plan: Plan | None = None
     rounding: float = 0.0
+    commitment: Form | None = None
 
 
 def lane_params(manifest: Manifest) -> LaneParams:
@@ -46,3 +56,15 @@ def input_bounds(manifest: Manifest) -> list[tuple[int, int]]:
 def output_bounds(manifest: Manifest) -> list[tuple[int, int]]:
     """(low, high) of each output of one record."""
     return lane_params(manifest).output_bounds
+
+
+def form(manifest: Manifest) -> Form:
+    """How the model commits to a batch."""
+    return lane_params(manifest).commitment or "tree"
+
+
+def circuit_of(program: bytes, manifest: Manifest) -> Circuit:
+    """The circuit of a program as the manifest describes it; its digest is the caller's to compare. Raises
+    ProverError, ArtifactError.
+    """
+    return Circuit(program, manifest.batch, form(manifest))

@@ -1,4 +1,4 @@
-"""Opening one record of a batch's commitment, without the other records."""
+"""Opening one record of a batch's commitment, without the other records: where the commitment is a tree."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from proofward_prover import ProverError
 from proofward_prover import check_record as _check
 from proofward_prover import open_record as _open
 
-from proofward.zkml.errors import InputRangeError
-from proofward.zkml.groth16.params import input_bounds, output_bounds
+from proofward.zkml.errors import ArtifactError, InputRangeError
+from proofward.zkml.groth16.params import form, input_bounds, output_bounds
 from proofward.zkml.manifest import Manifest
 from proofward.zkml.quantiser import Integers
 
@@ -30,8 +30,10 @@ class OpenedRecord:
 def open_record(manifest: Manifest, side: Side, values: Integers, salt: bytes, index: int) -> OpenedRecord:
     """Open record `index` of the commitment to `values` int64 `[batch, n]` under `salt`.
 
-    Raises InputRangeError for an index outside the batch or values outside their bounds.
+    Raises InputRangeError for an index outside the batch or values outside their bounds, ArtifactError where
+    the model commits to its records in one.
     """
+    _require_tree(manifest)
     if not 0 <= index < manifest.batch or len(values) != manifest.batch:
         raise InputRangeError(f"record {index} of a batch of {manifest.batch} does not exist")
     record_salt, path = _open(
@@ -41,7 +43,10 @@ def open_record(manifest: Manifest, side: Side, values: Integers, salt: bytes, i
 
 
 def check_record(manifest: Manifest, side: Side, opened: OpenedRecord, commitment: bytes) -> bool:
-    """Whether `opened` is that record of `commitment`; False for anything malformed."""
+    """Whether `opened` is that record of `commitment`; False for anything malformed. Raises ArtifactError
+    where the model commits to its records in one.
+    """
+    _require_tree(manifest)
     try:
         return _check(
             _bounds(manifest, side),
@@ -54,6 +59,14 @@ def check_record(manifest: Manifest, side: Side, opened: OpenedRecord, commitmen
         )
     except (ProverError, ValueError, OverflowError):
         return False
+
+
+def _require_tree(manifest: Manifest) -> None:
+    if form(manifest) != "tree":
+        raise ArtifactError(
+            f"{manifest.name} commits to its {manifest.batch} records in one, and none opens without the "
+            "others; show all of them, or publish the model without --no-record-openings"
+        )
 
 
 def _bounds(manifest: Manifest, side: Side) -> list[tuple[int, int]]:

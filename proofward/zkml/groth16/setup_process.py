@@ -1,8 +1,8 @@
 """Makes keys in a process that ends right after: whoever finds what a setup knew can forge proofs.
 
 The program's bytes come on stdin, the circuit's form and the proving key's path as arguments; {verifying_key,
-sha256} goes to stdout, in hexadecimal. A form is the batch of a model's circuit, or
-`statement:RECORDS:VALUES:TOGETHER`. It imports nothing but the prover.
+sha256} goes to stdout, in hexadecimal. A form is the batch of a model's circuit, `flat:` and the batch where
+it is committed to in one, or `statement:RECORDS:VALUES:TOGETHER`. It imports nothing but the prover.
 """
 
 import ctypes
@@ -36,6 +36,8 @@ def main() -> int:
 def circuit(form: str, program: bytes) -> prover.Circuit:
     """The circuit that a form and a program make."""
     kind, *numbers = form.split(":")
+    if kind == "flat":
+        return prover.Circuit(program, int(numbers[0]), "flat")
     if kind != "statement":
         return prover.Circuit(program, int(kind))
     records, values, together = map(int, numbers)

@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 
 use prover::error::refuse;
 use prover::{
-	ceremony, pedersen, statement, Bounds, Claim, Error, Program, Refusal, Result, Verifier, Witness,
+	ceremony, pedersen, statement, Batch, Bounds, Claim, Error, Form, Made, Program, Refusal, Result,
+	Verifier, Witness,
 };
 
 pyo3::create_exception!(proofward_prover, ProverError, PyException);
@@ -67,6 +68,13 @@ fn salt(bytes: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
 	array(Refusal::BadSalt, "a salt", bytes).map(Zeroizing::new)
 }
 
+fn batch(records: usize, form: &str) -> Result<Batch> {
+	match Form::parse(form) {
+		Some(form) => Ok(Batch { records, form }),
+		None => refuse(Refusal::OverLimit, format!("{form}: a batch's commitment is tree or flat")),
+	}
+}
+
 fn to_bounds(pairs: Vec<(i64, i64)>) -> Vec<Bounds> {
 	pairs.into_iter().map(|(lo, hi)| Bounds { lo, hi }).collect()
 }
@@ -85,9 +93,9 @@ struct Circuit(Arc<prover::Circuit>);
 #[pymethods]
 impl Circuit {
 	#[new]
-	#[pyo3(signature = (program, batch = 1))]
-	fn new(py: Python<'_>, program: &[u8], batch: usize) -> PyResult<Circuit> {
-		let circuit = released(py, || prover::Circuit::new(program, batch))?;
+	#[pyo3(signature = (program, batch = 1, form = "tree"))]
+	fn new(py: Python<'_>, program: &[u8], batch: usize, form: &str) -> PyResult<Circuit> {
+		let circuit = released(py, || prover::Circuit::new(program, self::batch(batch, form)?))?;
 		Ok(Circuit(Arc::new(circuit)))
 	}
 
@@ -111,7 +119,7 @@ impl Circuit {
 
 	#[getter]
 	fn batch(&self) -> usize {
-		self.0.batch
+		self.0.batch.records
 	}
 
 	#[getter]
@@ -395,9 +403,13 @@ fn proved(
 		let witnessed = start.elapsed().as_secs_f64();
 		let proof = threaded(threads, || prover::prove(&key.0, &witness))?;
 		let total = start.elapsed().as_secs_f64();
+		let proof = prover::proof_to_bytes(&proof);
+		let commitments = witness.commitments.map(|c| prover::to_bytes(&c));
+		let verifying_key = prover::verifying_key_to_bytes(&key.0.verifying_key);
+		MADE.note([&verifying_key, &commitments[0], &commitments[1], &proof]);
 		Ok(Proof {
-			proof: prover::proof_to_bytes(&proof),
-			commitments: witness.commitments.map(|c| prover::to_bytes(&c)),
+			proof,
+			commitments,
 			outputs: Zeroizing::new(outputs),
 			seconds: [("witness", witnessed), ("prove", total - witnessed), ("total", total)],
 		})
@@ -432,16 +444,19 @@ fn evaluate(py: Python<'_>, program: &[u8], values: Vec<i64>) -> PyResult<Vec<i6
 }
 
 #[pyfunction(name = "commit")]
+#[pyo3(signature = (bounds, batch, values, salt, form = "tree"))]
 fn commit_values<'py>(
 	py: Python<'py>,
 	bounds: Vec<(i64, i64)>,
 	batch: usize,
 	values: Vec<i64>,
 	salt: &[u8],
+	form: &str,
 ) -> PyResult<Bound<'py, PyBytes>> {
 	let values = Zeroizing::new(values);
-	let commitment =
-		released(py, || prover::commit(&to_bounds(bounds), batch, &values, &*self::salt(salt)?))?;
+	let commitment = released(py, || {
+		prover::commit(&to_bounds(bounds), self::batch(batch, form)?, &values, &*self::salt(salt)?)
+	})?;
 	Ok(bytes(py, &prover::to_bytes(&commitment)))
 }
 
@@ -481,6 +496,9 @@ fn check_record(
 		prover::check_record(&to_bounds(bounds), batch, index, &record, &*salt(record_salt)?, &path, &root)
 	})
 }
+
+/// Proofs that `prove` verified.
+static MADE: Made = Made::new();
 
 /// Verifying keys that are kept ready.
 const KEYS: usize = 64;
@@ -522,6 +540,20 @@ fn verify(
 		let claim = claim(input_commitment, output_commitment, proof);
 		Ok(claim.is_ok_and(|(commitments, proof)| key.verify(&commitments, &proof)))
 	})
+}
+
+#[pyfunction]
+fn verify_made(
+	py: Python<'_>,
+	verifying_key: &[u8],
+	input_commitment: &[u8],
+	output_commitment: &[u8],
+	proof: &[u8],
+) -> PyResult<bool> {
+	match MADE.holds([verifying_key, input_commitment, output_commitment, proof]) {
+		true => Ok(true),
+		false => verify(py, verifying_key, input_commitment, output_commitment, proof),
+	}
 }
 
 #[pyfunction]
@@ -669,6 +701,7 @@ fn proofward_prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
 	module.add_function(wrap_pyfunction!(open_record, module)?)?;
 	module.add_function(wrap_pyfunction!(check_record, module)?)?;
 	module.add_function(wrap_pyfunction!(verify, module)?)?;
+	module.add_function(wrap_pyfunction!(verify_made, module)?)?;
 	module.add_function(wrap_pyfunction!(batch_verify, module)?)?;
 	module.add_function(wrap_pyfunction!(verifying_key_json, module)?)?;
 	module.add_function(wrap_pyfunction!(proof_json, module)?)?;

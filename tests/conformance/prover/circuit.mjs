@@ -1,5 +1,5 @@
 // The rows of a circuit, in the order of prover/IR.md, and their digest.
-import { leaf, root } from './commitment.mjs'
+import { flat, leaf, root } from './commitment.mjs'
 import { little, mod, sha256 } from './field.mjs'
 import { bitLength, half } from './program.mjs'
 
@@ -183,25 +183,21 @@ function run(cs, { nodes, inputs, ranked, bounds }) {
   return wires
 }
 
-export function synthesize(program, batch) {
+export function synthesize(program, batch, form) {
   const cs = new Recorder()
-  const { inputs, outputs, bounds } = program
+  const { inputs, outputs } = program
+  const bounds = [inputs, outputs.map((w) => program.bounds[w])]
+  // Of a tree the records' commitments, else all values.
   const ends = [[], []]
   for (let i = 0; i < batch; i++) {
     const wires = run(cs, program)
-    ends[0].push(leaf(cs, inputs, wires.slice(0, inputs.length), cs.salt()))
-    const results = outputs.map((w) => wires[w])
-    ends[1].push(
-      leaf(
-        cs,
-        outputs.map((w) => bounds[w]),
-        results,
-        cs.salt(),
-      ),
-    )
+    const record = [wires.slice(0, inputs.length), outputs.map((w) => wires[w])]
+    record.forEach((values, end) => {
+      ends[end].push(...(form === 'tree' ? [leaf(cs, bounds[end], values, cs.salt())] : values))
+    })
   }
-  ends.forEach((leaves, end) => {
-    cs.expose(BigInt(end), root(cs, leaves))
+  ends.forEach((list, end) => {
+    cs.expose(BigInt(end), form === 'tree' ? root(cs, list) : flat(cs, bounds[end], batch, list, cs.salt()))
   })
   return cs
 }

@@ -16,7 +16,7 @@ export function places(bounds) {
   })
 }
 
-export function leaf(cs, bounds, values, salt) {
+function salted(cs, domain, bounds, values, salt) {
   const placed = places(bounds)
   const last = placed.at(-1).element
   let elements = Array.from({ length: last + 1 }, (_, element) =>
@@ -26,8 +26,22 @@ export function leaf(cs, bounds, values, salt) {
   while (elements.length > 16) {
     elements = [poseidon(cs, tag('part'), elements.slice(0, 16)), ...elements.slice(16)]
   }
-  return poseidon(cs, tag('record'), elements)
+  return poseidon(cs, domain, elements)
 }
+
+export const leaf = (cs, bounds, values, salt) => salted(cs, tag('record'), bounds, values, salt)
+
+// All records in one hash, `values` one after the other.
+export function flat(cs, bounds, batch, values, salt) {
+  const shape = Buffer.alloc(8)
+  shape.writeUInt32BE(batch)
+  shape.writeUInt32BE(bounds.length, 4)
+  const domain = number(Buffer.concat([Buffer.from('proofward/flat/v1'), shape]))
+  return salted(cs, domain, Array.from({ length: batch }, () => bounds).flat(), values, salt)
+}
+
+// The number of the salt that serves all records.
+export const ALL = 2 ** 32 - 1
 
 const parent = (cs, group) => (group.length === 1 ? group[0] : poseidon(cs, tag('node'), group))
 

@@ -21,7 +21,7 @@ from proofward.zkml.groth16.compiler.network import FloatArray
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
 from proofward.zkml.groth16.compiler.probes import drawn
 from proofward.zkml.groth16.compiler.recompile import Lowered, recompile
-from proofward.zkml.groth16.params import lane_params
+from proofward.zkml.groth16.params import circuit_of, lane_params
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.lanes import KEYS, MAX_RANDOM_DISAGREEMENT, RANDOM_RECORDS, Auditor, Remade
 from proofward.zkml.manifest import Accuracy, Manifest
@@ -53,7 +53,7 @@ def remake(onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor:
         traced = replace(traced, decision=decision)
         params = lane_params(manifest)
         lowered = recompile(onnx, manifest.input.quantiser, params.plan)
-        circuit = Circuit(lowered.program.encode(), manifest.batch)
+        circuit = circuit_of(lowered.program.encode(), manifest)
     except (UnsupportedModel, CompileError, ArtifactError, ProverError) as error:
         return Remade(checks=[Check("circuit", False, f"it does not compile as published: {error}")])
     fields: dict[str, Any] = {
@@ -69,6 +69,8 @@ def remake(onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor:
         "output.names": names_of(traced),
         "lane_params.output_bounds": [list(bounds) for bounds in circuit.output_bounds],
         "lane_params.rounding": lowered.max_deviation,
+        # The circuit's digest, which is compared, is of this form.
+        "lane_params.commitment": params.commitment,
         "files.private/program.bin": hashlib.sha256(lowered.program.encode()).hexdigest(),
         **{f"constraints.{name}": value for name, value in constraints_of(circuit).items()},
     }

@@ -14,7 +14,7 @@ from proofward.zkml.errors import CompileError
 from proofward.zkml.groth16 import keys
 from proofward.zkml.groth16.compiler.measured import quantised
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced
-from proofward.zkml.groth16.params import LaneParams
+from proofward.zkml.groth16.params import Form, LaneParams
 from proofward.zkml.lanes import Compiled, CompileRequest, Estimate
 from proofward.zkml.manifest import InputSpec, OutputSpec
 from proofward.zkml.quantiser import takes_missing
@@ -36,20 +36,26 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
     made = quantised(request)
     traced, lowered, plan, accuracy = made.traced, made.lowered, made.plan, made.accuracy
     try:
-        circuit = prover.Circuit(lowered.program.encode(), request.batch)
+        circuit = prover.Circuit(lowered.program.encode(), request.batch, _form(request))
     except prover.ProverError as error:
         raise CompileError(f"the circuit could not be built ({error.code}): {error}") from error
     cache = request.cache if request.setup == "dev" else None
     started = time.perf_counter()
     program = lowered.program.encode()
     try:
-        pair = keys.make(program, request.batch, staging / "private" / "pk.bin", cache, request.progress)
+        key_file = staging / "private" / "pk.bin"
+        pair = keys.make(program, request.batch, _form(request), key_file, cache, request.progress)
     except prover.ProverError as error:
         raise CompileError(f"the keys could not be made ({error.code}): {error}") from error
     seconds = time.perf_counter() - started
     (staging / "private" / "program.bin").write_bytes(program)
     (staging / "public" / "vk.bin").write_bytes(pair.verifying_key)
-    params = LaneParams(output_bounds=circuit.output_bounds, plan=plan, rounding=lowered.max_deviation)
+    params = LaneParams(
+        output_bounds=circuit.output_bounds,
+        plan=plan,
+        rounding=lowered.max_deviation,
+        commitment="flat" if _form(request) == "flat" else None,
+    )
     request.progress(f"keys: {'cached' if pair.cached else f'{seconds:.1f} s'}")
     return Compiled(
         setup=request.setup,
@@ -84,7 +90,7 @@ def estimate(request: CompileRequest) -> Estimate:
     """
     made = quantised(request)
     try:
-        circuit = prover.Circuit(made.lowered.program.encode(), request.batch)
+        circuit = prover.Circuit(made.lowered.program.encode(), request.batch, _form(request))
     except prover.ProverError as error:
         raise CompileError(f"the circuit could not be built ({error.code}): {error}") from error
     key = BYTES_PER_CONSTRAINT * circuit.constraints
@@ -99,6 +105,11 @@ def estimate(request: CompileRequest) -> Estimate:
         memory_bytes=MEMORY_FLOOR + 3 * key,
         by_layer=constraints_of(circuit)["by_layer"],
     )
+
+
+def _form(request: CompileRequest) -> Form:
+    """One hash over a batch has a third of a tree's rows; a single record is a tree of one."""
+    return "flat" if request.batch > 1 and not request.record_openings else "tree"
 
 
 def constraints_of(circuit: prover.Circuit) -> dict[str, Any]:
