@@ -64,7 +64,7 @@ def pinned(evidence: Evidence, **changes: Any) -> Policy:
     return Policy.for_development(genesis=GENESIS, measurements={measurement}, **changes)
 
 
-def compile_tiny(out: Path, batch: int = 1) -> Artifact:
+def compile_tiny(out: Path, batch: int = 1, *, record_openings: bool = True) -> Artifact:
     """A 3-4-1 network, on the lane that this machine prefers."""
     graph = Graph((3,), seed=3)
     graph.node("Gemm", graph.weights(4, 3), graph.weights(4), transB=1)
@@ -77,6 +77,7 @@ def compile_tiny(out: Path, batch: int = 1) -> Artifact:
         name="tiny",
         lane=available_lanes()[0],
         batch=batch,
+        record_openings=record_openings,
         accuracy_bound=0.5,
         max_shift=10.0,
         task="regression",

@@ -275,8 +275,10 @@ def test_a_client_opens_its_own_answer_as_the_library_does(evidence: Evidence, t
     """And no other: a wrong key, a wrong commitment, another job's file, a value out of bounds."""
     secret = bytes(range(1, 33))
     key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, secret)
-    for batch in (1, 20):  # a tree of commitments of more than one level
-        made = make_evidence(compile_tiny(tmp_path / f"of{batch}", batch), RECORD, tmp_path)
+    # A tree of commitments of more than one level, and all records in one.
+    for batch, openings in ((1, True), (20, True), (20, False)):
+        model = compile_tiny(tmp_path / f"of{batch}{openings}", batch, record_openings=openings)
+        made = make_evidence(model, RECORD, tmp_path)
         public, bundle = made.artifact.public, made.bundle
         outputs = np.arange(batch, dtype=np.int64).reshape(batch, 1) * 7 - 3
         commitment = public.commit_output(outputs, b"s" * 32)

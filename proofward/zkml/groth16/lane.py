@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from proofward_prover import ProverError, ProvingKey, commit, prove, verify, verify_made
+import proofward_prover as prover
+from proofward_prover import ProverError, ProvingKey, commit, prove, verify
 
 from proofward.zkml.errors import ArtifactError, InputRangeError, ProvingError, UnsupportedModel
 from proofward.zkml.groth16.params import circuit_of, form, input_bounds, output_bounds
@@ -55,7 +56,7 @@ class Groth16Public:
 
     def verify_made(self, input_commitment: bytes, output_commitment: bytes, proof: bytes) -> bool:
         """The same without a second pairing for what this process made, to the byte."""
-        return self._checked(verify_made, input_commitment, output_commitment, proof)
+        return self._checked(prover.verify_made, input_commitment, output_commitment, proof)
 
     def _checked(self, by: Callable[..., bool], *claim: bytes) -> bool:
         try:
