@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 from proofward_prover import evaluate
 from scipy.stats import beta
+from typer.testing import CliRunner
 
+from proofward.cli import app
 from proofward.evidence.verdict import Outcome, outcome_of
 from proofward.statements import accuracy
 from proofward.statements.accuracy import AccuracyKey, TestSet
@@ -92,6 +96,32 @@ def test_a_count_is_proved_and_no_other_is_believed(
         assert judged(again.model_copy(update=change), artifact, program, key) is Outcome.REFUSED
     other = TestSet(test_set.values, test_set.truth, b"\x08" * 32)
     assert accuracy.root_of(key.circuit.input_bounds, other) != root
+
+
+def test_the_command_line_counts_and_verifies(artifact: Artifact, key: AccuracyKey, tmp_path: Path) -> None:
+    test_set = held(artifact, 3)
+    rows = artifact.manifest.input.quantiser.restore(test_set.values)  # type: ignore[union-attr]
+    table, out = tmp_path / "held.csv", tmp_path / "accuracy.json"
+    lines = [
+        ",".join(f"{x!r}" for x in [*row.tolist(), int(y)])
+        for row, y in zip(rows, test_set.truth, strict=True)
+    ]
+    table.write_text("\n".join(lines) + "\n")
+    folder, keys = str(artifact.path), str(key.folder)
+    asked = ["statement", "accuracy", folder, "--evaluation", str(table), "--out", str(out), "--key", keys]
+    done = CliRunner().invoke(app, [*asked, "--json"])
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert (told["right"], told["records"]) == (3, RECORDS)
+    salt = tmp_path / "accuracy.json.salt"
+    assert stat.S_IMODE(salt.stat().st_mode) == 0o600
+    verify = ["statement", "verify", str(out), "--artifact", folder, "--key", keys, "--root", told["root"]]
+    good = CliRunner().invoke(app, [*verify, "--dev"])
+    assert good.exit_code == 0, good.output
+    assert "3 of 5 records are right" in good.output
+    assert CliRunner().invoke(app, verify).exit_code == 1
+    again = CliRunner().invoke(app, [*asked, "--json"])
+    assert json.loads(again.stdout)["root"] == told["root"]
 
 
 def test_what_decides_nothing_is_never_right(artifact: Artifact, program: Program) -> None:

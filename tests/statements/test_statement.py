@@ -216,7 +216,7 @@ def test_a_proof_file_is_opened_by_its_salts(
     said = ["--that", sentence(evidence), "--artifact", folder, "--input", str(record)]
     done = run.invoke(app, ["statement", "prove", str(out), *said, "--out", str(made), "--json"])
     assert done.exit_code == 0, done.output
-    keys_ = Path(tmp_path / "state" / "statement-keys") / "1-1x48-48"
+    keys_ = tmp_path / "state" / "statement-keys" / "1-1x48-48"
     judged = run.invoke(
         app,
         ["statement", "verify", str(made), "--artifact", folder, "--key", str(keys_), "--own-key", "--json"],
