@@ -151,6 +151,12 @@ def proxy(
         bool,
         typer.Option("--allow-unverified-upstream", help="Take answers of upstreams that attest nothing."),
     ] = False,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="sha256: of the weights that may answer (repeatable). Default: any, or none named."
+        ),
+    ] = None,
     dev: DevOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -184,6 +190,7 @@ def proxy(
                 folder=proofs,
                 development=dev,
                 allow_unverified=allow_unverified,
+                weights=weights or [],
             ),
             port,
             ready,

@@ -109,6 +109,17 @@ class Answer:
             return self.response
         return opened(self.encryption, self.endpoint, self.response)
 
+    @property
+    def weights(self) -> str | None:
+        """`sha256:` of the weights that the receipt names; only as good as its `checks`."""
+        events = self.receipt.get("event_log")
+        found = [
+            one.get("digest")
+            for one in (events if isinstance(events, list) else ())
+            if isinstance(one, dict) and one.get("type") == "model.weights"
+        ]
+        return str(found[0]) if len(found) == 1 else None
+
     def _frame(self) -> Check:
         said_endpoint, asked = (
             self.receipt.get("endpoint"),

@@ -25,6 +25,7 @@ from proofward.evidence.answer import Answer, AnswerError
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Outcome
 from proofward_gateway.exchange import Exchange
+from proofward_gateway.proxy.server import AnswerRefused
 from proofward_gateway.proxy.settings import settings_of
 from tests.canary import Canary, in_files, in_text
 from tests.gateway.world import (
@@ -292,6 +293,26 @@ async def test_an_unverified_upstream_answers_only_where_the_user_allows_it(tmp_
             assert (await post(one, "/v1/chat/completions", ask("hello")))[0] == 200
             verdict = answers.load(one.answers()[0]).verdict(PINNED)
             assert verdict.word == "incomplete (simulated)"
+
+
+async def test_an_answer_of_other_weights_than_pinned_is_refused(tmp_path: Path) -> None:
+    loaded, other = (f"sha256:{byte * 32}" for byte in ("11", "22"))
+    async with echo() as behind:
+        for number, (named, pinned, status) in enumerate(
+            ((loaded, [loaded], 200), (loaded, [other, loaded], 200), (loaded, [], 200), (None, [], 200),
+             (loaded, [other], 502), (None, [loaded], 502))
+        ):  # fmt: skip
+            folder = tmp_path / str(number)
+            inside = upstream(behind.origin, "inside", digest=named)
+            async with (
+                gateway(config(folder, inside)) as origin,
+                desk(origin, folder, weights=pinned) as one,
+            ):
+                assert (await post(one, "/v1/chat/completions", ask("hello")))[0] == status, (named, pinned)
+                assert len(one.answers()) == (status == 200)
+    with pytest.raises(AnswerRefused, match="no digest of weights"):
+        async with desk(behind.origin, tmp_path, weights=["sha256:11"]):
+            pass
 
 
 async def test_no_page_in_a_browser_gets_at_the_proxy(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ class Settings:
     """Measurements of what may answer behind the gateway."""
     folder: Path
     allow_unverified: bool = False
+    weights: frozenset[str] = frozenset()
+    """`sha256:` of the weights that may answer; empty: any."""
 
 
 class AnswerRefused(ProofwardError):
@@ -218,6 +220,11 @@ class Proxy:
         )
         if bad := [one for one in checks if self._stops(one)]:
             raise AnswerRefused(f"the answer is refused: {bad[0].name}: {bad[0].detail}")
+        if self._settings.weights and answer.weights not in self._settings.weights:
+            named = answer.weights or "none"
+            raise AnswerRefused(
+                f"the answer is refused: its receipt names other weights ({named}) than pinned"
+            )
         path = self._settings.folder / f"{name}.json"
         await asyncio.to_thread(save, answer, path)
         return answer, path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from proofward.aci.documents import DIGEST
 from proofward.client.ids import hash32
 from proofward.evidence.policy import Policy
 from proofward_gateway.channel import Origin
@@ -19,8 +20,13 @@ def settings_of(
     folder: Path,
     development: bool,
     allow_unverified: bool,
+    weights: Sequence[str] = (),
 ) -> Settings:
     """Raises AnswerRefused(usage) without a pin outside of development, GatewayError(bad-url)."""
+    if wrong := [one for one in weights if not DIGEST.fullmatch(one)]:
+        raise AnswerRefused(
+            f"{wrong[0]!r} is no digest of weights: `sha256:` and 64 hex digits", code="usage"
+        )
     measurements = frozenset(hash32(one, "measurement") for one in pins)
     if not measurements and development:
         from proofward_gateway.measure import simulated_measurement
@@ -34,4 +40,4 @@ def settings_of(
     upstreams = frozenset(hash32(one, "upstream measurement") for one in upstream_pins) or measurements
     make = Policy.for_development if development else Policy
     policy = make(measurements=measurements)
-    return Settings(Origin.parse(gateway), policy, upstreams, folder, allow_unverified)
+    return Settings(Origin.parse(gateway), policy, upstreams, folder, allow_unverified, frozenset(weights))
