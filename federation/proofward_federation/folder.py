@@ -1,5 +1,5 @@
-"""A hospital's folder: `site.toml`, `records.csv` (a column `record` of its own numbers of patients) and
-`consents.json`.
+"""A hospital's folder: `site.toml`, `consents.json`, and its records: `records.vault` with their keys, or
+`records.csv` (a column `record` of its own numbers of patients).
 """
 
 from __future__ import annotations
@@ -16,11 +16,19 @@ from proofward_federation.errors import FederationError
 from proofward_federation.policy import SitePolicy
 from proofward_federation.site import Records, Site
 from proofward_federation.update import Floats
+from proofward_federation.vault import VAULT, Vault
 
 
 def read_site(folder: Path, account: bytes | None = None) -> Site:
     """A hospital's folder; `account` is the chain's name of it. Raises FederationError, TableError."""
     policy = SitePolicy.load(folder / "site.toml")
+    records = Vault.load(folder).open() if (folder / VAULT).exists() else read_table_of(folder)
+    register = Register.load(folder / "consents.json")
+    return Site(account or sha256(policy.name.encode()), policy, records, register, time.time)
+
+
+def read_table_of(folder: Path) -> Records:
+    """The records of `records.csv`. Raises FederationError, TableError."""
     table = read_table(folder / "records.csv")
     names = table.names or ()
     if "record" not in names:
@@ -31,6 +39,4 @@ def read_site(folder: Path, account: bytes | None = None) -> Site:
         raise FederationError(
             f"{folder}/records.csv: `record` is a whole number of its own in each row", code="bad-records"
         )
-    records = Records(tuple(str(int(number)) for number in numbers), columns)
-    register = Register.load(folder / "consents.json")
-    return Site(account or sha256(policy.name.encode()), policy, records, register, time.time)
+    return Records(tuple(str(int(number)) for number in numbers), columns)

@@ -52,12 +52,14 @@ def register(groups: Groups) -> None:
     federation.command("take-part")(take_part)
     federation.command("status")(status)
     federation.command("close")(close)
+    federation.command("seal-records")(seal_records)
     consent.command("grant")(grant)
     consent.command("revoke")(revoke)
     consent.command("accept")(accept)
     consent.command("take-back")(take_back)
     consent.command("note")(note_down)
     consent.command("strike")(strike)
+    consent.command("erase")(erase)
     consent.command("show")(show)
     groups.root.add_typer(federation, name="federation")
     groups.root.add_typer(consent, name="consent")
@@ -434,6 +436,61 @@ def close(
     with reporting(as_json), SubstrateClient.connect(chain) as client:
         receipt = client.submit(pallet.close(_bytes32(study)), keypair_of(signer))
         emit(as_json, {"block": receipt.block}, [f"closed in block {receipt.block}"])
+
+
+def seal_records(
+    folder: Annotated[Path, typer.Argument(help="A hospital's, with records.csv, which is removed.")],
+    as_json: JsonOption = False,
+) -> None:
+    """As a hospital: put records.csv into a vault, each record under a key of its own, to erase one by it.
+
+    The CSV is removed once every record opens again; copies of it elsewhere are not.
+
+    Example: proofward federation seal-records cleveland
+    """
+    import numpy as np
+
+    from proofward_federation.errors import FederationError
+    from proofward_federation.folder import read_table_of
+    from proofward_federation.vault import Vault
+
+    with reporting(as_json):
+        records = read_table_of(folder)
+        Vault.seal(folder, records)
+        found = Vault.load(folder).open()
+        same = found.names == records.names and all(
+            np.array_equal(found.columns[name], values) for name, values in records.columns.items()
+        )
+        if not same:
+            raise FederationError("the vault does not give the records back: kept the CSV", code="bad-vault")
+        (folder / "records.csv").unlink()
+        emit(as_json, {"records": len(found.names)}, [f"{len(found.names)} records, each under its own key"])
+
+
+def erase(
+    record: RecordArgument,
+    folder: Annotated[Path, typer.Option("--folder", help="The hospital's, with a vault.")],
+    as_json: JsonOption = False,
+) -> None:
+    """As a hospital: destroy a record's key and strike its consent; no copy of the vault opens it again.
+
+    What was published before keeps its noise and the record. A copy of the key file would open it.
+
+    Example: proofward consent erase 4711 --folder cleveland
+    """
+    from proofward_federation.consents import Register
+    from proofward_federation.errors import FederationError
+    from proofward_federation.vault import Vault
+
+    with reporting(as_json):
+        Vault.load(folder).erase(record)
+        register = Register.load(folder / "consents.json")
+        try:
+            register.revoke(record)
+            register.save(folder / "consents.json")
+        except FederationError:  # there was none, or it was taken back before
+            pass
+        emit(as_json, {"record": record, "erased": True}, [f"{record}: its key is destroyed"])
 
 
 def _bytes32(text: str) -> bytes:

@@ -75,6 +75,7 @@ def test_the_verbs() -> None:
         federation policy,federation admit,federation budget,federation rehearse,federation audit
         federation watch,federation measurement
         federation announce,federation serve,federation take-part,federation status,federation close
+        federation seal-records,consent erase
         consent grant,consent accept,consent note,consent revoke,consent take-back,consent strike,consent show
         job submit,job list,job show,job watch,job cancel,job open,job contest"""
     names = {
