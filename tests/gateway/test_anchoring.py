@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from proofward_gateway.anchoring.check import checks, fetch
 from proofward_gateway.anchoring.run import Anchored, Anchors, keep
 from proofward_gateway.channel import GatewayError
 from proofward_gateway.inclusion import inclusion, leaf_of
+from tests.canary import Canary, in_files, in_text
 from tests.gateway.world import ask, caller, desk, house
 
 UNIT = 10**12
@@ -163,6 +165,21 @@ async def test_a_chain_that_does_not_answer_is_asked_again(
     keep(tmp_path / "outer" / "state", chain, dev_keypair("//Alice"), told, failed.append, every=1, stop=stop)
     assert [type(error) for error in failed] == [ChainTimeout]
     assert [batch.count for batch in found] == [1]
+
+
+async def test_no_prompt_is_on_the_chain_or_beside_the_anchors(
+    tmp_path: Path, chain: SubstrateClient
+) -> None:
+    secret = secrets.token_bytes(24)
+    canary, text = Canary.of_bytes(secret), secret.hex()
+    async with house(tmp_path) as (behind, outer), caller(outer) as one:
+        await one.post("/v1/chat/completions", ask(text))
+        assert any(text.encode() in seen for seen in behind.seen)
+    (batch,) = anchored(tmp_path / "outer" / "state", chain)
+    block = chain.block(batch.block)
+    assert any(bytes.fromhex(batch.root) in raw for raw in block.raw), "the root is what is there"
+    assert not in_text(canary, block=b"".join(block.raw), events=repr(chain.events(block.hash)))
+    assert not in_files(canary, tmp_path)
 
 
 async def test_anchors_of_one_chain_do_not_go_on_on_another(tmp_path: Path, chain: SubstrateClient) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import secrets
 import signal
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from proofward.evidence.policy import Policy
 from proofward_gateway.__main__ import run
 from proofward_gateway.channel import GatewayError, Origin
 from proofward_gateway.config import UpstreamConfig
+from tests.canary import Canary, in_files, in_text
 from tests.gateway import tiny
 from tests.gateway.world import MODEL, POLICY, ask, caller, config, desk, gateway
 
@@ -29,6 +31,22 @@ DEVELOPMENT = Policy.for_development(measurements=POLICY.measurements)
 
 def own(weights: Path) -> UpstreamConfig:
     return UpstreamConfig("own", Origin("http", "127.0.0.1", 80), "model", (MODEL,), weights=weights)
+
+
+@needs_runtime
+async def test_neither_prompt_nor_answer_of_a_model_is_in_log_or_state(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    weights, secret = tmp_path / "tiny.gguf", secrets.token_bytes(24)
+    canary, text = Canary.of_bytes(secret), secret.hex()
+    tiny.write(weights)
+    async with gateway(config(tmp_path, own(weights))) as origin, caller(origin) as one:
+        for body in (ask(text, max_tokens=4), ask(text * 99), ask(text, stream=True, max_tokens=4)):
+            await one.post("/v1/chat/completions", body)
+    log = "".join(capfd.readouterr())
+    assert '"event": "model-ready"' in log
+    assert not in_text(canary, log=log)
+    assert not in_files(canary, tmp_path)
 
 
 @needs_runtime
