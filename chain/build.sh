@@ -28,5 +28,7 @@ if ! [ -d "$chain/../devnet/node_modules/zstddec" ]; then
 	(cd "$chain/../devnet" && npm ci --silent --ignore-scripts >&2)
 fi
 
-wasm=$("$chain/tools/build_wasm.sh")
-exec python3 "$chain/tools/make_spec.py" "$wasm" "$@"
+before=$(sed -n 's/  metadata_hash$//p' "$chain/spec/proofward-dev.sha256" 2>/dev/null || true)
+built=$("$chain/tools/build_wasm.sh" $before)
+read -r wasm metadata_hash <<< "$built"
+exec python3 "$chain/tools/make_spec.py" "$wasm" "$metadata_hash" "$@"

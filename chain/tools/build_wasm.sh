@@ -1,5 +1,8 @@
 #!/bin/bash
-# Builds the runtime's wasm with Debian's Rust compiler and prints the path of the result.
+# Builds the runtime's wasm with Debian's Rust compiler and prints the path of the result and the hash of its metadata.
+#
+# The hash is compiled in, so that it must be known before: the one given as the argument is tried, and the runtime is
+# built once more when its metadata has another.
 #
 # No crate registry carries a wasm standard library, so core and alloc are built from Debian's sources (which match
 # Debian's compiler, not rustup's) into a sysroot of our own. Paths are remapped: panic messages hold them, and the
@@ -11,6 +14,7 @@ export CARGO_TARGET_DIR="${PROOFWARD_WASM_TARGET_DIR:-$chain/target-wasm}"
 export RUSTC=/usr/bin/rustc
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS RUSTUP_TOOLCHAIN CARGO_BUILD_TARGET
 cargo=/usr/bin/cargo
+hash=${1:-$(printf '0%.0s' {1..64})}
 target=wasm32v1-none
 
 if ! [ -x "$RUSTC" ] || ! [ -x "$cargo" ] || ! [ -d /usr/lib/rustlib/src/rust/library/core ]; then
@@ -56,8 +60,31 @@ flags=(
 	"--remap-path-prefix=$CARGO_TARGET_DIR=/target"
 )
 printf -v CARGO_ENCODED_RUSTFLAGS '%s\x1f' "${flags[@]}"
-export CARGO_ENCODED_RUSTFLAGS="${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}"
-export RUSTC_WRAPPER="$chain/tools/rlib_only.sh" SKIP_WASM_BUILD=1
+flags="${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}"
+unset CARGO_ENCODED_RUSTFLAGS
 cd "$chain"
-$cargo rustc --locked -p proofward-runtime --lib --release --no-default-features --target $target --crate-type cdylib >&2
-echo "$CARGO_TARGET_DIR/$target/release/proofward_runtime.wasm"
+wasm="$CARGO_TARGET_DIR/$target/release/proofward_runtime.wasm"
+
+build() {
+	CARGO_ENCODED_RUSTFLAGS="$flags" RUSTC_WRAPPER="$chain/tools/rlib_only.sh" SKIP_WASM_BUILD=1 \
+		RUNTIME_METADATA_HASH="$hash" $cargo rustc --locked -p proofward-runtime --lib --release \
+		--no-default-features --target $target --crate-type cdylib >&2
+}
+
+# Of what was built, which does not depend on the hash that was compiled in.
+metadata_hash() {
+	local metadata
+	metadata=$(mktemp)
+	node "$chain/tools/metadata.mjs" "$wasm" "$metadata"
+	$cargo run --locked --quiet --release -p proofward-metadata-hash -- "$metadata" UNIT 12
+	rm "$metadata"
+}
+
+build
+made=$(metadata_hash)
+if [ "$made" != "$hash" ]; then
+	echo "build_wasm: the metadata's hash is new; building the runtime with it" >&2
+	hash=$made
+	build
+fi
+echo "$wasm $hash"

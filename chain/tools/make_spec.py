@@ -55,7 +55,7 @@ def genesis_storage(wasm: Path) -> dict[str, str]:
     return storage
 
 
-def make(wasm: Path) -> tuple[str, str]:
+def make(wasm: Path, metadata_hash: str) -> tuple[str, str]:
     """Return the spec's text and the text of its hash file."""
     node(str(TOOLS / "check_wasm.mjs"), str(wasm))
     code = compressed(wasm.read_bytes())
@@ -79,6 +79,8 @@ def make(wasm: Path) -> tuple[str, str]:
         "wasm_sha256": hashlib.sha256(wasm.read_bytes()).hexdigest(),
         "runtime_sha256": hashlib.sha256(code).hexdigest(),
         "spec_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        # Not of a file: what wallets that show what they sign compare (RFC 78).
+        "metadata_hash": metadata_hash,
         "compiler": compiler.stdout.strip(),
     }
     return text, "".join(f"{value}  {name}\n" for name, value in hashes.items())
@@ -108,11 +110,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("wasm", type=Path, help="the runtime, not compressed")
+    parser.add_argument("metadata_hash", help="the hash of its metadata, hexadecimal")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; fail if the committed spec differs"
     )
     arguments = parser.parse_args()
-    text, hashes = make(arguments.wasm)
+    text, hashes = make(arguments.wasm, arguments.metadata_hash)
     spec_path, hash_path = SPEC_FOLDER / f"{NAME}.json", SPEC_FOLDER / f"{NAME}.sha256"
     if arguments.check:
         if spec_path.read_text() != text or hash_path.read_text() != hashes:

@@ -287,6 +287,35 @@ def test_library_and_pallet_refuse_each_flipped_certificate_for_one_reason(name:
             assert ERRORS[caught.value.code] == expected, at - start
 
 
+def spoiled(fault: dict[str, Any], collateral: Collateral) -> Collateral:
+    """The collateral with a fault of the table."""
+    if (name := fault.get("collateral")) is not None:
+        made = json.loads((FIXTURES / "quotes.json").read_text())
+        return Collateral.decode(bytes.fromhex(made["collateral"][name]))
+    fields = json.loads(collateral.to_json())
+    if (name := fault.get("empty")) is not None:
+        fields[name] = ""
+    elif (name := fault.get("space")) is not None:
+        fields[name] = fields[name].replace('"version":', '"version": ', 1)
+    elif (place := fault.get("flip")) is not None:
+        fields[place[0]] = _flipped(bytes.fromhex(fields[place[0]]), place[1]).hex()
+    return Collateral.from_json(json.dumps(fields))
+
+
+@pytest.mark.parametrize("fault", FAULTS["collateral"], ids=lambda fault: fault["case"])
+def test_library_and_pallet_refuse_faulty_collateral_for_one_reason(fault: dict[str, Any]) -> None:
+    quote, collateral, now = fixture("alice")
+    with pytest.raises(AttestationError) as caught:
+        verify_quote(
+            quote,
+            spoiled(fault, collateral),
+            now=now + fault.get("seconds", 0),
+            roots=DEVELOPMENT_ROOTS,
+        )
+    assert ERRORS[caught.value.code] == fault.get("library", fault["error"])
+    assert fault["reason"] in str(caught.value)
+
+
 COLLATERAL_FAULTS: list[tuple[str, str, str]] = [
     ("invalid_tcb_info_signature", "tcb_info_signature", "Signature is invalid for tcb_info"),
     ("invalid_qe_identity_signature", "qe_identity_signature", "Signature is invalid for qe_identity"),

@@ -11,15 +11,21 @@ use proofward_primitives::{messages::Receipt, traits::QuoteVerifier, Lane, Level
 
 use crate::{
 	chain::*,
+	consortium::consortium,
+	contest::contest,
+	federation::federation,
 	measure::{cost, hashing, Cost},
+	sessions::sessions,
+	FIELD_FACTOR, WASM_FACTOR,
 };
 
-const NONCE: H256 = H256([5; 32]);
-const INPUT: H256 = H256([6; 32]);
-const OUTPUT: H256 = H256([7; 32]);
+pub const NONCE: H256 = H256([5; 32]);
+pub const INPUT: H256 = H256([6; 32]);
+pub const OUTPUT: H256 = H256([7; 32]);
 const PRICE: u128 = 1_000;
 
 /// How a call's cost depends on its arguments.
+#[allow(clippy::large_enum_variant)]
 pub enum Shape {
 	Fixed(Cost),
 	/// Argument names with the greatest length of each; cost at length zero, and at each greatest length alone.
@@ -33,6 +39,8 @@ pub struct Call {
 	pub name: &'static str,
 	pub doc: &'static [&'static str],
 	pub shape: Shape,
+	/// How much slower wasm is, at most.
+	pub factor: u64,
 }
 
 pub struct Pallet {
@@ -40,35 +48,56 @@ pub struct Pallet {
 	pub calls: Vec<Call>,
 }
 
-fn fixed(name: &'static str, cost: Cost) -> Call {
-	Call { name, doc: &[], shape: Shape::Fixed(cost) }
+pub fn fixed(name: &'static str, cost: Cost) -> Call {
+	documented(name, &[], cost)
 }
 
-fn documented(name: &'static str, doc: &'static [&'static str], cost: Cost) -> Call {
-	Call { name, doc, shape: Shape::Fixed(cost) }
+pub fn documented(name: &'static str, doc: &'static [&'static str], cost: Cost) -> Call {
+	Call { name, doc, shape: Shape::Fixed(cost), factor: WASM_FACTOR }
 }
 
-pub fn all() -> [Pallet; 4] {
-	[attestation(), workers(), models(), jobs()]
+/// A call whose time is spent on arithmetic of fields of 255 bits.
+pub fn arithmetic(call: Call) -> Call {
+	Call { factor: FIELD_FACTOR, ..call }
 }
 
-fn bytes<const N: u32>(length: u32) -> BoundedVec<u8, ConstU32<N>> {
+pub fn linear(
+	name: &'static str,
+	doc: &'static [&'static str],
+	least: Cost,
+	arguments: Vec<(&'static str, u32, Cost)>,
+) -> Call {
+	Call { name, doc, shape: Shape::Linear { least, arguments }, factor: WASM_FACTOR }
+}
+
+/// Each pallet's calls, under its name.
+pub const ALL: [(&str, fn() -> Pallet); 7] = [
+	("attestation", attestation),
+	("workers", workers),
+	("models", models),
+	("jobs", jobs),
+	("sessions", sessions),
+	("federation", federation),
+	("consortium", consortium),
+];
+
+pub fn bytes<const N: u32>(length: u32) -> BoundedVec<u8, ConstU32<N>> {
 	vec![0xa5; length as usize].try_into().expect("within the bound")
 }
 
-fn bounded<const N: u32>(bytes: Vec<u8>) -> BoundedVec<u8, ConstU32<N>> {
+pub fn bounded<const N: u32>(bytes: Vec<u8>) -> BoundedVec<u8, ConstU32<N>> {
 	bytes.try_into().expect("within the bound")
 }
 
-fn alice() -> RuntimeOrigin {
+pub fn alice() -> RuntimeOrigin {
 	RuntimeOrigin::signed(ALICE)
 }
 
-fn client() -> RuntimeOrigin {
+pub fn client() -> RuntimeOrigin {
 	RuntimeOrigin::signed(CLIENT)
 }
 
-fn root() -> RuntimeOrigin {
+pub fn root() -> RuntimeOrigin {
 	RuntimeOrigin::root()
 }
 
@@ -150,7 +179,7 @@ fn attestation() -> Pallet {
 }
 
 /// The receipt key of that secret key, as the fixtures' quotes bind it.
-fn receipt_pair(seed: u8) -> ed25519::Pair {
+pub fn receipt_pair(seed: u8) -> ed25519::Pair {
 	ed25519::Pair::from_seed(&[seed; 32])
 }
 
@@ -170,20 +199,32 @@ fn register() -> DispatchResult {
 
 fn renew() -> DispatchResult {
 	let (quote, key) = (bounded(fixtures::quote("alice_epoch_2")), receipt_pair(0x52).public().0);
-	Workers::renew(alice(), quote, bounded(vec![0x77; 32]), key, possession(0x52, 2), 2, 5, bytes(128))
+	let block = UNBONDED - 5;
+	Workers::renew(alice(), quote, bounded(vec![0x77; 32]), key, possession(0x52, 2), 2, block, bytes(128))
 }
 
-fn registered() {
+/// A block in which all keys of block 10 are forgotten.
+const UNBONDED: u32 = 10 + 604_801;
+
+/// As many past keys as a worker may have, all of them too old for evidence.
+fn renewable() {
+	registered();
+	past_keys();
+	System::set_block_number(UNBONDED);
+	polkadot_sdk::frame_system::BlockHash::<Chain>::insert(UNBONDED - 5, H256(fixtures::block_hash(5)));
+}
+
+pub fn registered() {
 	quotes_verify();
 	assert_ok!(register());
 }
 
-fn published_and_registered() {
+pub fn published_and_registered() {
 	registered();
 	published();
 }
 
-fn serving() {
+pub fn serving() {
 	published_and_registered();
 	assert_ok!(Workers::serve(alice(), model(), 1));
 }
@@ -196,9 +237,8 @@ fn serving_all() {
 	}
 }
 
-fn withdrawable() {
+fn past_keys() {
 	use pallet_workers::types::{PastKey, MAX_KEYS};
-	registered();
 	pallet_workers::Workers::<Chain>::mutate(ALICE, |worker| {
 		let worker = worker.as_mut().expect("registered");
 		for n in 0..MAX_KEYS as u8 {
@@ -207,6 +247,11 @@ fn withdrawable() {
 			pallet_workers::ReceiptKeys::<Chain>::insert([n; 32], ALICE);
 		}
 	});
+}
+
+fn withdrawable() {
+	registered();
+	past_keys();
 	assert_ok!(Workers::retire(alice()));
 	System::set_block_number(10 + 604_800);
 }
@@ -246,7 +291,7 @@ fn workers() -> Pallet {
 			documented(
 				"renew",
 				&["Without the verification of the quote, which the attestation pallet charges."],
-				beyond_the_quote(cost(registered, renew)),
+				beyond_the_quote(cost(renewable, renew)),
 			),
 			documented(
 				"retire",
@@ -262,6 +307,7 @@ fn workers() -> Pallet {
 			fixed("unserve", cost(serving, || Workers::unserve(alice(), model()))),
 			fixed("report_equivocation", cost(registered, report_equivocation)),
 			fixed("ban", cost(registered, || Workers::ban(root(), ALICE, true))),
+			fixed("top_up", cost(registered, || Workers::top_up(alice()))),
 		],
 	}
 }
@@ -296,7 +342,7 @@ fn publish_with(manifest: u8, key: u32) -> DispatchResult {
 	.map_err(|error| error.error)
 }
 
-fn model() -> H256 {
+pub fn model() -> H256 {
 	model_as(2)
 }
 
@@ -306,8 +352,16 @@ fn model_as(manifest: u8) -> H256 {
 	proofward_primitives::ids::model_id(&ALICE, &weights, &manifest, Lane::Groth16, &vk, &key)
 }
 
-fn published() {
+pub fn published() {
 	assert_ok!(publish());
+}
+
+/// What its verdict weighs was measured under another runtime.
+fn published_for_another_runtime() {
+	published();
+	pallet_models::VerdictWeights::<Chain>::mutate(model(), |measured| {
+		measured.as_mut().expect("measured").spec_version += 1;
+	});
 }
 
 fn removable() {
@@ -325,14 +379,15 @@ fn models() -> Pallet {
 	Pallet {
 		name: "models",
 		calls: vec![
-			Call {
-				name: "publish",
-				doc: &[
+			linear(
+				"publish",
+				&[
 					"Without the verification of a quote, which the attestation pallet charges.",
 					"`key`: length of the verifying key in bytes. `quote`: length of the setup's quote, 0 without one.",
 				],
-				shape: Shape::Linear { least: plain, arguments: vec![key, quote] },
-			},
+				plain,
+				vec![key, quote],
+			),
 			fixed("retire", cost(published, || Models::retire(alice(), model()))),
 			fixed("set_price", cost(published, || Models::set_price(alice(), model(), 2 * PRICE))),
 			fixed("remove", cost(removable, || Models::remove(client(), model()))),
@@ -343,11 +398,18 @@ fn models() -> Pallet {
 				cost(|| (), || Models::set_verifier(root(), Lane::Ezkl, Some(CONTRACT))),
 			),
 			fixed("certify_ceremony", cost(published, || Models::certify_ceremony(root(), model(), INPUT))),
+			documented(
+				"measure",
+				&["Without the contract's verdict on the probe."],
+				cost(published_for_another_runtime, || {
+					Models::measure(client(), model()).map(drop).map_err(|error| error.error)
+				}),
+			),
 		],
 	}
 }
 
-fn job() -> H256 {
+pub fn job() -> H256 {
 	proofward_primitives::ids::job_id(&CLIENT, &NONCE)
 }
 
@@ -360,7 +422,7 @@ fn submit(nonce: H256, sealed: u32) -> DispatchResult {
 }
 
 /// Three jobs wait, ours in the middle; the worker's receipt key is one that signs.
-fn queued() {
+pub fn queued() {
 	registered();
 	pallet_workers::Workers::<Chain>::mutate(ALICE, |worker| {
 		let worker = worker.as_mut().expect("registered");
@@ -372,7 +434,14 @@ fn queued() {
 	assert_ok!(Workers::serve(alice(), model(), 1));
 	// The other recipients are workers as good.
 	let worker = pallet_workers::Workers::<Chain>::get(ALICE).expect("registered");
-	for other in (2..9u8).map(|byte| AccountId32::new([byte; 32])) {
+	let roots = pallet_attestation::Roots::<Chain>::iter_values().collect::<Vec<_>>();
+	for byte in 2..9u8 {
+		// On machines of their own, with software of their own: nothing is read for two of them at once.
+		let [root, measurement, platform] = [0x20, 0x40, 0x60].map(|kind| H256([kind + byte; 32]));
+		pallet_attestation::Roots::<Chain>::insert(root, &roots[0]);
+		assert_ok!(Attestation::allow_measurement(self::root(), measurement, Default::default()));
+		let other = AccountId32::new([byte; 32]);
+		let worker = pallet_workers::types::Worker { root, measurement, platform, ..worker.clone() };
 		pallet_workers::Workers::<Chain>::insert(&other, &worker);
 		pallet_workers::Served::<Chain>::insert(model(), &other, 1);
 	}
@@ -381,17 +450,29 @@ fn queued() {
 	}
 }
 
-fn claimed() {
+pub fn claimed() {
 	queued();
 	assert_ok!(Jobs::claim(alice(), job(), 1_000));
 }
 
+fn claimed_of_a_broken_contract() {
+	claimed();
+	BROKEN.set(true);
+}
+
 fn lapsed() {
 	claimed();
+	careless(&ALICE);
 	System::set_block_number(10 + 61);
 }
 
-fn receipt(sealed_output: &[u8], proof: &[u8]) -> Receipt<AccountId32> {
+/// The next claim that it lets run out costs a worker a part of its stake.
+fn careless(who: &AccountId32) {
+	let record = pallet_workers::types::Reliability { since: 10, ended: 4, lapsed: 4 };
+	pallet_workers::Reliability::<Chain>::insert(who, record);
+}
+
+pub fn receipt(sealed_output: &[u8], proof: &[u8]) -> Receipt<AccountId32> {
 	Receipt {
 		genesis: H256(fixtures::GENESIS),
 		job: job(),
@@ -410,7 +491,14 @@ fn receipt(sealed_output: &[u8], proof: &[u8]) -> Receipt<AccountId32> {
 
 /// A `complete` whose arguments, receipt and signature were made before: they are the worker's work.
 fn complete(sealed_output: u32, proof: u32) -> impl Fn() -> DispatchResult {
-	let (sealed_output, proof) = (bytes(sealed_output), bytes(proof));
+	complete_with(sealed_output, bytes(proof))
+}
+
+fn complete_with(
+	sealed_output: u32,
+	proof: BoundedVec<u8, ConstU32<{ pallet_jobs::types::MAX_PROOF }>>,
+) -> impl Fn() -> DispatchResult {
+	let sealed_output = bytes(sealed_output);
 	let signature = receipt_pair(0x53).sign(&receipt(&sealed_output, &proof).message()).0;
 	move || {
 		Jobs::complete(alice(), job(), sealed_output.clone(), OUTPUT, proof.clone(), 10, signature)
@@ -430,20 +518,23 @@ fn jobs() -> Pallet {
 	let other = H256([9; 32]);
 	let submit_least = cost(queued, || submit(other, 0));
 	let submit_most = cost(queued, || submit(other, MAX_SEALED));
-	let least = cost(claimed, complete(0, 0));
+	// Paid; called false; given no verdict, by its own fault or the contract's.
+	let with = |proof: Vec<u8>| complete_with(0, bounded(proof));
+	let faulty = cost(claimed, with(FAULTY.to_vec()));
+	let broken = cost(claimed_of_a_broken_contract, with(PROBE.to_vec()));
+	BROKEN.set(false);
+	let least = cost(claimed, complete(0, 0)).or(cost(claimed, with(PROBE.to_vec()))).or(faulty).or(broken);
 	let sealed_output = cost(claimed, complete(MAX_SEALED, 0));
 	let proof = cost(claimed, complete(0, MAX_PROOF));
 	Pallet {
 		name: "jobs",
 		calls: vec![
-			Call {
-				name: "submit",
-				doc: &["`sealed`: length of the sealed input in bytes. Recipients: the most there may be."],
-				shape: Shape::Linear {
-					least: submit_least,
-					arguments: vec![hashed("sealed", MAX_SEALED, &submit_least, submit_most)],
-				},
-			},
+			linear(
+				"submit",
+				&["`sealed`: length of the sealed input in bytes. Recipients: the most there may be."],
+				submit_least,
+				vec![hashed("sealed", MAX_SEALED, &submit_least, submit_most)],
+			),
 			documented(
 				"claim",
 				&["A claim over a lapsed one, the costlier kind."],
@@ -451,17 +542,15 @@ fn jobs() -> Pallet {
 			),
 			fixed("release", cost(claimed, || Jobs::release(alice(), job()))),
 			fixed("lapse", cost(lapsed, || Jobs::lapse(client(), job()))),
-			Call {
-				name: "complete",
-				doc: &["Everything but the contract's verdict. `sealed_output`, `proof`: lengths in bytes."],
-				shape: Shape::Linear {
-					least,
-					arguments: vec![
-						hashed("sealed_output", MAX_SEALED, &least, sealed_output),
-						hashed("proof", MAX_PROOF, &least, proof),
-					],
-				},
-			},
+			linear(
+				"complete",
+				&["Everything but the contract's verdict. `sealed_output`, `proof`: lengths in bytes."],
+				least,
+				vec![
+					hashed("sealed_output", MAX_SEALED, &least, sealed_output),
+					hashed("proof", MAX_PROOF, &least, proof),
+				],
+			),
 			documented(
 				"decline",
 				&["By the last recipient, which ends the job."],
@@ -476,18 +565,29 @@ fn jobs() -> Pallet {
 				&["Of a claimed job, the costlier kind."],
 				cost(expired, || Jobs::expire(client(), job())),
 			),
+			contest(),
 		],
 	}
 }
 
-/// The lapsed claim is another worker's, so that two workers' records and balances are touched.
+/// The lapsed claim is another worker's, which loses a part of its stake, so that two workers' records and balances are
+/// touched; and the worker let go of the job before, so that it is looked at whether any of the others would take it.
 fn lapsed_by_another() {
+	use polkadot_sdk::frame_support::traits::fungible::MutateHold;
 	const OTHER: AccountId32 = AccountId32::new([2; 32]);
 	queued();
 	let funds =
 		<Balances as polkadot_sdk::frame_support::traits::Currency<_>>::deposit_creating(&OTHER, 1_000_000);
 	drop(funds);
+	let reason = RuntimeHoldReason::Workers(pallet_workers::HoldReason::Stake);
+	assert_ok!(Balances::hold(&reason, &OTHER, 100));
+	assert_ok!(Jobs::claim(alice(), job(), 1_000));
+	assert_ok!(Jobs::release(alice(), job()));
 	assert_ok!(Jobs::claim(RuntimeOrigin::signed(OTHER), job(), 1_000));
+	careless(&OTHER);
+	for other in (2..9u8).map(|byte| AccountId32::new([byte; 32])) {
+		pallet_workers::SuspendedUntil::<Chain>::insert(other, 1_000_000);
+	}
 	System::set_block_number(10 + 61);
 }
 
@@ -506,5 +606,6 @@ fn forgettable() {
 
 fn expired() {
 	claimed();
+	careless(&ALICE);
 	System::set_block_number(1_001);
 }

@@ -1,5 +1,7 @@
-//! A chain with our four pallets. Contracts and their verdicts cost nothing here: the runtime charges what the
+//! A chain with our pallets, but for the consortium's. Contracts and their verdicts cost nothing here: the runtime charges what the
 //! contract really used on top.
+
+use std::cell::Cell;
 
 use polkadot_sdk::{
 	frame_support::{
@@ -14,7 +16,8 @@ use polkadot_sdk::{
 };
 use proofward_fixtures as fixtures;
 use proofward_primitives::{
-	ContractCode, Decision, Lane, Level, ProofVerifier, RejectReason, Statement, Verdict, VerifierContract,
+	Beacon, ContractCode, Decision, Draw, Lane, Level, ProofVerifier, RejectReason, Statement, Verdict,
+	VerifierContract,
 };
 
 type Block = frame_system::mocking::MockBlockU32<Chain>;
@@ -52,6 +55,10 @@ mod runtime {
 	pub type Models = pallet_models;
 	#[runtime::pallet_index(10)]
 	pub type Jobs = pallet_jobs;
+	#[runtime::pallet_index(30)]
+	pub type InferenceSessions = pallet_sessions;
+	#[runtime::pallet_index(35)]
+	pub type Federation = pallet_federation;
 }
 
 parameter_types! {
@@ -172,9 +179,68 @@ impl pallet_jobs::Config for Chain {
 	type WeightInfo = ();
 }
 
+impl pallet_sessions::Config for Chain {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type BlockNumberProvider = System;
+	type Models = Models;
+	type Workers = Workers;
+	type Evidence = Workers;
+	type Verifier = Contracts;
+	type Beacon = Bits;
+	type MaxLength = ConstU32<14_400>;
+	type Grace = ConstU32<20>;
+	type MinEscrow = ConstU128<10>;
+	type MinBond = ConstU128<10>;
+	type ForceFee = ConstU128<10>;
+	type SessionDeposit = ConstU128<10>;
+	type EntryDeposit = ConstU128<10>;
+	type WeightInfo = ();
+}
+
+impl pallet_federation::Config for Chain {
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Currency = Balances;
+	type BlockNumberProvider = System;
+	type Workers = Workers;
+	type MaxLength = ConstU32<31_536_000>;
+	type Year = ConstU32<31_536_000>;
+	type SiteDeposit = ConstU128<10>;
+	type StudyDeposit = ConstU128<10>;
+	type RoundDeposit = ConstU128<10>;
+	type WeightInfo = ();
+}
+
+/// The hashes of the 32 blocks behind the commitment, as the runtime's beacon reads them.
+pub struct Bits;
+
+impl Beacon<u32> for Bits {
+	fn draw(after: u32) -> Option<Draw> {
+		let hashes: Vec<u8> = (1..=32).flat_map(|step| System::block_hash(after + step).0).collect();
+		let value = H256(sp_io::hashing::blake2_256(&hashes));
+		(System::block_number() >= Self::known_at(after)).then_some(Draw { value, choices: 3 })
+	}
+
+	fn known_at(after: u32) -> u32 {
+		after + 33
+	}
+
+	fn forgotten_at(after: u32) -> u32 {
+		after + 4_097
+	}
+}
+
 pub const CONTRACT: VerifierContract = VerifierContract { address: H160([8; 20]), code_hash: CODE_HASH };
 
-const PROBE: [u8; 1] = [0];
+thread_local! {
+	/// Whether the contract gives no verdict on anything.
+	pub static BROKEN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A proof on which the contract gives no verdict.
+pub const FAULTY: [u8; 1] = [1];
+/// A false proof.
+pub const PROBE: [u8; 1] = [0];
 
 /// One contract everywhere, which accepts everything but the probe.
 pub struct Contracts;
@@ -191,13 +257,22 @@ impl ProofVerifier for Contracts {
 	}
 
 	fn verify(_: &VerifierContract, _: &[u8], _: &H256, _: &H256, proof: &[u8], _: Weight) -> Verdict {
-		let decision =
-			if proof == PROBE { Decision::Rejected(RejectReason::ProofInvalid) } else { Decision::Accepted };
+		let fails = proof == FAULTY || BROKEN.get();
+		let decision = match proof {
+			_ if fails => Decision::Rejected(RejectReason::CallFailed),
+			proof if proof == PROBE => Decision::Rejected(RejectReason::ProofInvalid),
+			_ => Decision::Accepted,
+		};
 		Verdict { decision, weight: Weight::zero() }
 	}
 
-	fn verify_many(_: &VerifierContract, _: &[u8], _: &[Statement], _: Weight) -> Verdict {
-		Verdict { decision: Decision::Accepted, weight: Weight::zero() }
+	fn verify_many(_: &VerifierContract, _: &[u8], statements: &[Statement], _: Weight) -> Verdict {
+		let decision = if statements.iter().any(|one| one.proof == PROBE) {
+			Decision::Rejected(RejectReason::ProofInvalid)
+		} else {
+			Decision::Accepted
+		};
+		Verdict { decision, weight: Weight::zero() }
 	}
 
 	fn probe(_: Lane) -> Vec<u8> {

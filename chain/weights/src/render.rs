@@ -5,12 +5,12 @@ use std::fmt::Write;
 use crate::{
 	calls::{Call, Pallet, Shape},
 	measure::Cost,
-	WASM_FACTOR,
+	FIELD_FACTOR, WASM_FACTOR,
 };
 
 /// Picoseconds of wasm for nanoseconds of native code.
-fn ref_time(nanoseconds: u64) -> u64 {
-	nanoseconds * 1_000 * WASM_FACTOR
+fn ref_time(nanoseconds: u64, factor: u64) -> u64 {
+	nanoseconds * 1_000 * factor
 }
 
 /// `12345678` as `12_345_678`.
@@ -36,22 +36,25 @@ fn signature(call: &Call) -> String {
 	format!("fn {}({}) -> Weight", call.name, arguments.join(", "))
 }
 
-fn base(cost: &Cost) -> String {
-	format!("Weight::from_parts({}, {})", grouped(ref_time(cost.nanoseconds)), grouped(cost.proof))
+fn base(cost: &Cost, factor: u64) -> String {
+	format!("Weight::from_parts({}, {})", grouped(ref_time(cost.nanoseconds, factor)), grouped(cost.proof))
 }
 
 fn body(call: &Call, database: &str) -> String {
+	let factor = call.factor;
 	let (base_cost, slopes, most) = match &call.shape {
-		Shape::Fixed(cost) => (base(cost), vec![], *cost),
+		Shape::Fixed(cost) => (base(cost, factor), vec![], *cost),
 		Shape::Linear { least, arguments } => {
-			let slopes =
-				arguments.iter().map(|(name, length, cost)| slope(name, *length, least, cost)).collect();
+			let slopes = arguments
+				.iter()
+				.map(|(name, length, cost)| slope(name, *length, least, cost, factor))
+				.collect();
 			let most = arguments.iter().fold(*least, |most, (_, _, cost)| Cost {
 				reads: most.reads.max(cost.reads),
 				writes: most.writes.max(cost.writes),
 				..most
 			});
-			(base(least), slopes, most)
+			(base(least, factor), slopes, most)
 		}
 	};
 	let mut text = format!("\t\t{base_cost}\n");
@@ -64,9 +67,9 @@ fn body(call: &Call, database: &str) -> String {
 }
 
 /// Weight for each byte, rounded up.
-fn slope(name: &str, length: u32, least: &Cost, most: &Cost) -> String {
+fn slope(name: &str, length: u32, least: &Cost, most: &Cost, factor: u64) -> String {
 	let per_byte = |least: u64, most: u64| most.saturating_sub(least).div_ceil(u64::from(length));
-	let time = per_byte(ref_time(least.nanoseconds), ref_time(most.nanoseconds));
+	let time = per_byte(ref_time(least.nanoseconds, factor), ref_time(most.nanoseconds, factor));
 	let proof = per_byte(least.proof, most.proof);
 	format!("Weight::from_parts({}, {}).saturating_mul(u64::from({name}))", grouped(time), grouped(proof))
 }
@@ -85,9 +88,9 @@ pub fn file(pallet: &Pallet) -> String {
 	let mut text = format!(
 		"//! What the {name} pallet's calls cost. Made by `make weights` (the crate `proofward-weights`): do not edit.\n\
 		//!\n\
-		//! Time: median of 100 runs of native, optimised code over an in-memory state, times {WASM_FACTOR} for wasm. \
-		Reads and\n//! writes: distinct keys, at the runtime's database weights. Proof size: the values read and 2,560 \
-		bytes of trie each.\n\n\
+		//! Time: median processor time of 100 runs of native, optimised code over an in-memory state, times\n//! {WASM_FACTOR} for \
+		wasm ({FIELD_FACTOR} for arithmetic of large fields). Reads and writes: distinct keys, at the runtime's \
+		database weights.\n//! Proof size: the values read and 2,560 bytes of trie each.\n\n\
 		use core::marker::PhantomData;\n\n\
 		use polkadot_sdk::{{\n\tframe_support::{{\n\t\ttraits::Get,\n\t\tweights::{{constants::RocksDbWeight, Weight}},\
 		\n\t}},\n\tframe_system,\n}};\n\n\

@@ -222,3 +222,19 @@ fn a_test_does_not_pass_for_a_consortium() {
 	}
 	assert_eq!(PRESETS, [DEVELOPMENT, LOCAL, CONSORTIUM]);
 }
+
+/// `attacks/market/runtime_poc.rs`: whatever the genesis, the only author was a key whose secret is published.
+#[test]
+fn poc_the_author_is_alice_in_every_genesis() {
+	let alice = sp_keyring::Sr25519Keyring::Alice;
+	let config = serde_json::from_value(consortium(4)).unwrap();
+	chain(config).execute_with(|| {
+		let authors = pallet_aura::Authorities::<Runtime>::get();
+		assert_eq!(authors.len(), 4);
+		assert!(authors.iter().all(|author| *author != alice.public().into()));
+		assert_eq!(pallet_sudo::Key::<Runtime>::get(), None);
+	});
+	let mut config = consortium(4);
+	config["session"]["keys"][0][2]["aura"] = serde_json::json!(alice.to_account_id());
+	assert!(built(config).unwrap_err().contains("a published key"));
+}

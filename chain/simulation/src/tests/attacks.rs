@@ -243,3 +243,65 @@ fn poc_two_identities() {
 		assert!(accepted(order.id()));
 	});
 }
+
+/// `jobs_poc.rs`: a job for nobody used to sit in the queue until the longest deadline.
+#[test]
+fn poc_unregistered_recipients_are_taken() {
+	play(|scene| {
+		let nobody = market::account("nobody", 0);
+		for recipients in [vec![nobody.clone()], vec![scene.worker.clone(), nobody], vec![]] {
+			let order = Order { client: scene.mallory.clone(), recipients, ..scene.order(1) };
+			let result = chain::apply(&scene.mallory, order.submit(), 0);
+			assert!(matches!(result, Err(Failure::Failed(_))), "{result:?}");
+			assert!(pallet_jobs::Jobs::<Runtime>::get(order.id()).is_none(), "no record");
+		}
+	});
+}
+
+/// `runtime_poc.rs`: a contract of the same code could change its answers. Nobody but governance names contracts now, and
+/// nothing that anybody sends to the lane's own changes what it says.
+#[test]
+fn poc_a_pinned_contract_changes_its_mind() {
+	use polkadot_sdk::{pallet_revive, sp_runtime::DispatchError};
+	use proofward_primitives::{ContractCode, Lane, VerifierContract};
+	use proofward_runtime::{genesis::GROTH16_ADDRESS, verifier::Contracts};
+	play(|scene| {
+		let code_hash = Contracts::code_hash(&GROTH16_ADDRESS).expect("the genesis has it");
+		let own = VerifierContract { address: GROTH16_ADDRESS, code_hash };
+		let set = pallet_models::Call::set_verifier { lane: Lane::Groth16, contract: Some(own) };
+		fails(&scene.mallory, RuntimeCall::Models(set), DispatchError::BadOrigin);
+
+		let before = accepted_after(scene, 1);
+		for data in [vec![], vec![0], vec![1], vec![0xff; 4], vec![0xa5; 1_000], market::key()] {
+			let call = pallet_revive::Call::call {
+				dest: GROTH16_ADDRESS,
+				value: 0,
+				weight_limit: proofward_runtime::verifier::VERDICT_LIMIT,
+				storage_deposit_limit: 10 * UNIT,
+				data,
+			};
+			// It may revert: that is the contract's to say.
+			let _ = chain::apply(&scene.mallory, RuntimeCall::Revive(call), 0);
+			next_block();
+		}
+		assert_eq!(Contracts::code_hash(&GROTH16_ADDRESS), Some(code_hash));
+		assert_eq!((before, accepted_after(scene, 2)), (true, true));
+		// And a false proof is as false as before.
+		let order = scene.order(3);
+		done(&scene.client, order.submit());
+		done(&scene.worker, market::claim(order.id(), BOND));
+		next_block();
+		done(&scene.worker, market::complete(&scene.worker, order.id(), false));
+		assert!(!accepted(order.id()));
+	});
+}
+
+/// Whether an honest job, number `n` of the client's, is done.
+fn accepted_after(scene: &Scene, n: u64) -> bool {
+	let order = scene.order(n);
+	done(&scene.client, order.submit());
+	done(&scene.worker, market::claim(order.id(), BOND));
+	next_block();
+	done(&scene.worker, market::complete(&scene.worker, order.id(), true));
+	accepted(order.id())
+}

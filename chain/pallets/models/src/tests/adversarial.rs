@@ -81,7 +81,7 @@ fn bad_offers_are_refused() {
 }
 
 #[test]
-fn a_setups_quote_is_good_for_one_manifest_publisher_chain_and_time() {
+fn poc_setup_quote_is_replayed_by_anyone() {
 	let other = H256::repeat_byte(0xee);
 	let table = [
 		("another chain", Binding { genesis: other, ..Binding::default() }),
