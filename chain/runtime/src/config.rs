@@ -59,6 +59,7 @@ parameter_types! {
 			Weight::from_parts(2 * WEIGHT_REF_TIME_PER_SECOND, 10 * 1024 * 1024),
 			NORMAL,
 		);
+	/// Five megabytes a block at most.
 	pub RuntimeBlockLength: frame_system::limits::BlockLength = block_length();
 	/// As long as a draw of the beacon can be asked for.
 	pub const BlockHashCount: BlockNumber = 4_096;
@@ -369,7 +370,7 @@ impl pallet_sessions::Config for Runtime {
 	type ForceFee = ForceFee;
 	type SessionDeposit = SessionDeposit;
 	type EntryDeposit = OfferDeposit;
-	type WeightInfo = pallet_sessions::weights::Estimated<Runtime>;
+	type WeightInfo = pallet_sessions::weights::Measured<Runtime>;
 }
 
 parameter_types! {
@@ -393,12 +394,13 @@ impl pallet_federation::Config for Runtime {
 	type SiteDeposit = SiteDeposit;
 	type StudyDeposit = StudyDeposit;
 	type RoundDeposit = RoundDeposit;
-	type WeightInfo = pallet_federation::weights::Estimated<Runtime>;
+	type WeightInfo = pallet_federation::weights::Measured<Runtime>;
 }
 
 parameter_types! {
 	/// A week to vote.
 	pub const MotionDuration: BlockNumber = 7 * DAY;
+	/// Of a motion's call: half a block.
 	pub MaxProposalWeight: Weight = Perbill::from_percent(50) * RuntimeBlockWeights::get().max_block;
 	/// For each proxy of an account.
 	pub const ProxyFactor: Balance = 33 * PER_BYTE;
@@ -527,5 +529,5 @@ impl pallet_consortium::Config for Runtime {
 	type MaxNotices = ConstU32<16>;
 	type Lapse = MotionDuration;
 	type Retained = ConstU32<RETAINED>;
-	type WeightInfo = pallet_consortium::weights::Estimated<Runtime>;
+	type WeightInfo = pallet_consortium::weights::Measured<Runtime>;
 }

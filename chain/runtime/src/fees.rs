@@ -35,6 +35,7 @@ parameter_types! {
 	pub Variability: Multiplier = Multiplier::saturating_from_rational(1, 1_000);
 	/// Fees never fall below what the constants above say.
 	pub Least: Multiplier = Multiplier::one();
+	/// Nor do they grow without an end.
 	pub Most: Multiplier = Multiplier::saturating_from_integer(1_000_000);
 }
 

@@ -6,12 +6,20 @@
 extern crate alloc;
 
 mod apis;
+// Not of the whole crate: the runtime macros put items of their own beside these.
+#[warn(missing_docs)]
 pub mod beacon;
+#[warn(missing_docs)]
 pub mod config;
+#[warn(missing_docs)]
 pub mod consensus;
+#[warn(missing_docs)]
 pub mod fees;
+#[warn(missing_docs)]
 pub mod genesis;
+#[warn(missing_docs)]
 pub mod governance;
+#[warn(missing_docs)]
 pub mod verifier;
 
 #[cfg(test)]

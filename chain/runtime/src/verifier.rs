@@ -113,6 +113,7 @@ fn decide(answer: &[u8]) -> Decision {
 	}
 }
 
+/// The lanes' contracts, asked in the runtime's own EVM.
 pub struct Contracts;
 
 impl ContractCode for Contracts {

@@ -22,8 +22,8 @@ use polkadot_sdk::{
 };
 use proofward_runtime::{
 	config::UNIT, fees::Pot, genesis, AccountId, AllPalletsWithSystem, Attestation, Balance, Balances,
-	Federation, InferenceSessions, Jobs, Models, Runtime, RuntimeCall, RuntimeEvent, RuntimeGenesisConfig,
-	RuntimeOrigin, System, Timestamp, TransactionPayment, TxExtension, Workers,
+	Consortium, Federation, InferenceSessions, Jobs, Models, Runtime, RuntimeCall, RuntimeEvent,
+	RuntimeGenesisConfig, RuntimeOrigin, System, Timestamp, TransactionPayment, TxExtension, Workers,
 };
 
 /// Milliseconds since the Unix epoch of block 0, and from block to block: one of development's slots.
@@ -138,6 +138,7 @@ pub fn check(issuance: Balance) -> Result<(), String> {
 		("workers", Workers::do_try_state()),
 		("models", Models::do_try_state()),
 		("jobs", Jobs::do_try_state()),
+		("consortium", Consortium::do_try_state()),
 		("sessions", InferenceSessions::do_try_state()),
 		("federation", Federation::do_try_state()),
 	];

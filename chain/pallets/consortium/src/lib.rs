@@ -47,7 +47,7 @@ pub mod pallet {
 		sp_io::hashing::blake2_256,
 		sp_runtime::{
 			traits::{Dispatchable, Saturating, Zero},
-			DispatchResult as Outcome,
+			DispatchResult as Outcome, TryRuntimeError,
 		},
 		sp_staking::offence::ReportOffence,
 		*,
@@ -556,14 +556,31 @@ pub mod pallet {
 			}
 		}
 
-		/// What always holds: the council's seats are the members that take part, and the bounds are kept.
+		/// What holds between any two calls: the bounds are kept, who would become a member is a candidate and nobody
+		/// else, and what is due is looked at.
+		pub fn do_try_state() -> Result<(), TryRuntimeError> {
+			ensure!(Members::<T>::count() <= T::MaxMembers::get(), "too many members");
+			ensure!(Notices::<T>::count() <= T::MaxNotices::get(), "too many notices");
+			let mut wanted = 0;
+			for Notice { change, .. } in Notices::<T>::iter_values() {
+				if let Some(candidate) = change.candidate() {
+					ensure!(
+						Candidates::<T>::contains_key(candidate),
+						"who would be a member is no candidate"
+					);
+					wanted += 1;
+				}
+			}
+			ensure!(Candidates::<T>::iter().count() == wanted, "a candidate has no notice");
+			ensure!(Notices::<T>::count() == 0 || NextDue::<T>::exists(), "a notice is not looked at");
+			Ok(())
+		}
+
+		/// The same, and that the council's seats are the members that take part.
 		#[cfg(any(test, feature = "std"))]
 		pub fn check_invariants(council: &[T::AccountId]) {
 			assert_eq!(council, Self::taking_part());
-			assert!(Members::<T>::count() <= T::MaxMembers::get());
-			assert!(Notices::<T>::count() <= T::MaxNotices::get());
-			let wanted = Notices::<T>::iter_values().filter(|notice| notice.change.candidate().is_some());
-			assert_eq!(wanted.count(), Candidates::<T>::iter().count());
+			assert_eq!(Self::do_try_state(), Ok(()));
 		}
 	}
 }

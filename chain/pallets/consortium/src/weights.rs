@@ -1,4 +1,8 @@
-//! What the consortium pallet's calls cost, estimated from the keys that they touch; not measured yet.
+//! What the consortium pallet's calls cost. Made by `make weights` (the crate `proofward-weights`): do not edit.
+//!
+//! Time: median processor time of 100 runs of native, optimised code over an in-memory state, times
+//! 3 for wasm (5 for arithmetic of large fields). Reads and writes: distinct keys, at the runtime's database weights.
+//! Proof size: the values read and 2,560 bytes of trie each.
 
 use core::marker::PhantomData;
 
@@ -10,62 +14,70 @@ use polkadot_sdk::{
 	frame_system,
 };
 
-/// What each call costs, at most: 32 members, 16 notices.
+/// The weight of each call, under its name.
+#[allow(missing_docs)]
 pub trait WeightInfo {
 	/// Any of the calls that note a change: all members with their keys, and all notices, are read.
-	/// Estimated from the keys that it touches; not measured yet.
 	fn announce() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn set_endpoint() -> Weight;
 	/// Without the call itself.
-	/// Estimated from the keys that it touches; not measured yet.
 	fn enact() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn withdraw() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn recover_finality() -> Weight;
 	/// Two signatures of sr25519, and what putting a member out takes.
-	/// Estimated from the keys that it touches; not measured yet.
 	fn report_two_blocks() -> Weight;
 	/// All changes that can be due in a block.
-	/// Estimated from the keys that it touches; not measured yet.
 	fn make_due() -> Weight;
 }
 
-/// The estimates, with the chain's own database weights.
-pub struct Estimated<T>(PhantomData<T>);
+/// The measured weights, with the chain's own database weights.
+pub struct Measured<T>(PhantomData<T>);
 
-macro_rules! estimates {
-	($database:expr) => {
-		fn announce() -> Weight {
-			Weight::from_parts(300_000_000, 220_000).saturating_add($database.reads_writes(86, 7))
-		}
-		fn set_endpoint() -> Weight {
-			Weight::from_parts(60_000_000, 6_000).saturating_add($database.reads_writes(1, 1))
-		}
-		fn enact() -> Weight {
-			Weight::from_parts(100_000_000, 60_000).saturating_add($database.reads_writes(20, 4))
-		}
-		fn withdraw() -> Weight {
-			Weight::from_parts(100_000_000, 60_000).saturating_add($database.reads_writes(20, 4))
-		}
-		fn recover_finality() -> Weight {
-			Weight::from_parts(60_000_000, 6_000).saturating_add($database.reads_writes(1, 2))
-		}
-		fn report_two_blocks() -> Weight {
-			Weight::from_parts(900_000_000, 500_000).saturating_add($database.reads_writes(240, 50))
-		}
-		fn make_due() -> Weight {
-			Weight::from_parts(5_000_000_000, 900_000).saturating_add($database.reads_writes(340, 320))
-		}
-	};
-}
-
-impl<T: frame_system::Config> WeightInfo for Estimated<T> {
-	estimates!(T::DbWeight::get());
+impl<T: frame_system::Config> WeightInfo for Measured<T> {
+	fn announce() -> Weight {
+		Weight::from_parts(1_153_143_000, 227_423).saturating_add(T::DbWeight::get().reads_writes(84, 6))
+	}
+	fn set_endpoint() -> Weight {
+		Weight::from_parts(106_158_000, 5_416).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+	}
+	fn enact() -> Weight {
+		Weight::from_parts(136_428_000, 10_296).saturating_add(T::DbWeight::get().reads_writes(4, 3))
+	}
+	fn withdraw() -> Weight {
+		Weight::from_parts(54_249_000, 7_691).saturating_add(T::DbWeight::get().reads_writes(3, 4))
+	}
+	fn recover_finality() -> Weight {
+		Weight::from_parts(28_224_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
+	}
+	fn report_two_blocks() -> Weight {
+		Weight::from_parts(4_043_184_000, 395_710).saturating_add(T::DbWeight::get().reads_writes(148, 11))
+	}
+	fn make_due() -> Weight {
+		Weight::from_parts(30_842_331_000, 316_093).saturating_add(T::DbWeight::get().reads_writes(117, 71))
+	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
-	estimates!(RocksDbWeight::get());
+	fn announce() -> Weight {
+		Weight::from_parts(1_153_143_000, 227_423).saturating_add(RocksDbWeight::get().reads_writes(84, 6))
+	}
+	fn set_endpoint() -> Weight {
+		Weight::from_parts(106_158_000, 5_416).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+	}
+	fn enact() -> Weight {
+		Weight::from_parts(136_428_000, 10_296).saturating_add(RocksDbWeight::get().reads_writes(4, 3))
+	}
+	fn withdraw() -> Weight {
+		Weight::from_parts(54_249_000, 7_691).saturating_add(RocksDbWeight::get().reads_writes(3, 4))
+	}
+	fn recover_finality() -> Weight {
+		Weight::from_parts(28_224_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
+	}
+	fn report_two_blocks() -> Weight {
+		Weight::from_parts(4_043_184_000, 395_710).saturating_add(RocksDbWeight::get().reads_writes(148, 11))
+	}
+	fn make_due() -> Weight {
+		Weight::from_parts(30_842_331_000, 316_093).saturating_add(RocksDbWeight::get().reads_writes(117, 71))
+	}
 }

@@ -1,7 +1,8 @@
 //! What the jobs pallet's calls cost. Made by `make weights` (the crate `proofward-weights`): do not edit.
 //!
-//! Time: median of 100 runs of native, optimised code over an in-memory state, times 3 for wasm. Reads and
-//! writes: distinct keys, at the runtime's database weights. Proof size: the values read and 2,560 bytes of trie each.
+//! Time: median processor time of 100 runs of native, optimised code over an in-memory state, times
+//! 3 for wasm (5 for arithmetic of large fields). Reads and writes: distinct keys, at the runtime's database weights.
+//! Proof size: the values read and 2,560 bytes of trie each.
 
 use core::marker::PhantomData;
 
@@ -17,29 +18,20 @@ use polkadot_sdk::{
 #[allow(missing_docs)]
 pub trait WeightInfo {
 	/// `sealed`: length of the sealed input in bytes. Recipients: the most there may be.
-	/// Estimated from the keys that it touches; not measured yet.
 	fn submit(sealed: u32) -> Weight;
 	/// A claim over a lapsed one, the costlier kind.
-	/// Estimated from the keys that it touches; not measured yet.
 	fn claim() -> Weight;
-	/// Raised by estimate for the record of missed claims.
 	fn release() -> Weight;
-	/// Raised by estimate for the record of missed claims.
 	fn lapse() -> Weight;
 	/// Everything but the contract's verdict. `sealed_output`, `proof`: lengths in bytes.
-	/// Estimated from the keys that it touches; not measured yet.
 	fn complete(sealed_output: u32, proof: u32) -> Weight;
-	/// Of a claimed job, the costlier kind.
-	/// Estimated from the keys that it touches; not measured yet.
-	fn expire() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
+	/// By the last recipient, which ends the job.
 	fn decline() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn cancel() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn forget() -> Weight;
+	/// Of a claimed job, the costlier kind.
+	fn expire() -> Weight;
 	/// `sealed_output`, `manifest`: lengths in bytes.
-	/// Estimated from the keys that it touches; not measured yet.
 	fn contest(sealed_output: u32, manifest: u32) -> Weight;
 }
 
@@ -48,83 +40,83 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(2_500_000_000, 240_000)
-			.saturating_add(Weight::from_parts(6_857, 0).saturating_mul(u64::from(sealed)))
-			.saturating_add(T::DbWeight::get().reads_writes(63, 18))
+		Weight::from_parts(1_253_832_000, 157_923)
+			.saturating_add(Weight::from_parts(1_947, 0).saturating_mul(u64::from(sealed)))
+			.saturating_add(T::DbWeight::get().reads_writes(60, 17))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(900_000_000, 130_000).saturating_add(T::DbWeight::get().reads_writes(44, 14))
+		Weight::from_parts(932_529_000, 140_629).saturating_add(T::DbWeight::get().reads_writes(53, 12))
 	}
 	fn release() -> Weight {
-		Weight::from_parts(315_894_000, 27_000).saturating_add(T::DbWeight::get().reads_writes(10, 9))
+		Weight::from_parts(271_020_000, 29_457).saturating_add(T::DbWeight::get().reads_writes(11, 9))
 	}
 	fn lapse() -> Weight {
-		Weight::from_parts(391_272_000, 40_000).saturating_add(T::DbWeight::get().reads_writes(13, 13))
+		Weight::from_parts(421_149_000, 32_113).saturating_add(T::DbWeight::get().reads_writes(12, 12))
 	}
 	fn complete(sealed_output: u32, proof: u32) -> Weight {
-		Weight::from_parts(1_500_000_000, 90_000)
-			.saturating_add(Weight::from_parts(1_995, 0).saturating_mul(u64::from(sealed_output)))
-			.saturating_add(Weight::from_parts(2_255, 0).saturating_mul(u64::from(proof)))
-			.saturating_add(T::DbWeight::get().reads_writes(30, 30))
-	}
-	fn expire() -> Weight {
-		Weight::from_parts(371_619_000, 40_000).saturating_add(T::DbWeight::get().reads_writes(14, 22))
+		Weight::from_parts(882_906_000, 53_628)
+			.saturating_add(Weight::from_parts(2_354, 0).saturating_mul(u64::from(sealed_output)))
+			.saturating_add(Weight::from_parts(2_035, 0).saturating_mul(u64::from(proof)))
+			.saturating_add(T::DbWeight::get().reads_writes(20, 19))
 	}
 	fn decline() -> Weight {
-		Weight::from_parts(500_000_000, 40_000).saturating_add(T::DbWeight::get().reads_writes(12, 12))
+		Weight::from_parts(331_038_000, 29_615).saturating_add(T::DbWeight::get().reads_writes(11, 19))
 	}
 	fn cancel() -> Weight {
-		Weight::from_parts(450_000_000, 40_000).saturating_add(T::DbWeight::get().reads_writes(12, 12))
+		Weight::from_parts(299_334_000, 26_404).saturating_add(T::DbWeight::get().reads_writes(10, 18))
 	}
 	fn forget() -> Weight {
-		Weight::from_parts(200_000_000, 12_000).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(241_200_000, 13_385).saturating_add(T::DbWeight::get().reads_writes(5, 5))
+	}
+	fn expire() -> Weight {
+		Weight::from_parts(934_695_000, 29_488).saturating_add(T::DbWeight::get().reads_writes(11, 20))
 	}
 	fn contest(sealed_output: u32, manifest: u32) -> Weight {
-		Weight::from_parts(100_000_000_000, 40_000)
-			.saturating_add(Weight::from_parts(10_000_000, 0).saturating_mul(u64::from(sealed_output)))
-			.saturating_add(Weight::from_parts(50_000, 0).saturating_mul(u64::from(manifest)))
-			.saturating_add(T::DbWeight::get().reads_writes(12, 8))
+		Weight::from_parts(64_251_975_000, 29_543)
+			.saturating_add(Weight::from_parts(7_695_806, 0).saturating_mul(u64::from(sealed_output)))
+			.saturating_add(Weight::from_parts(456_292, 0).saturating_mul(u64::from(manifest)))
+			.saturating_add(T::DbWeight::get().reads_writes(11, 8))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn submit(sealed: u32) -> Weight {
-		Weight::from_parts(2_500_000_000, 240_000)
-			.saturating_add(Weight::from_parts(6_857, 0).saturating_mul(u64::from(sealed)))
-			.saturating_add(RocksDbWeight::get().reads_writes(63, 18))
+		Weight::from_parts(1_253_832_000, 157_923)
+			.saturating_add(Weight::from_parts(1_947, 0).saturating_mul(u64::from(sealed)))
+			.saturating_add(RocksDbWeight::get().reads_writes(60, 17))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(900_000_000, 130_000).saturating_add(RocksDbWeight::get().reads_writes(44, 14))
+		Weight::from_parts(932_529_000, 140_629).saturating_add(RocksDbWeight::get().reads_writes(53, 12))
 	}
 	fn release() -> Weight {
-		Weight::from_parts(315_894_000, 27_000).saturating_add(RocksDbWeight::get().reads_writes(10, 9))
+		Weight::from_parts(271_020_000, 29_457).saturating_add(RocksDbWeight::get().reads_writes(11, 9))
 	}
 	fn lapse() -> Weight {
-		Weight::from_parts(391_272_000, 40_000).saturating_add(RocksDbWeight::get().reads_writes(13, 13))
+		Weight::from_parts(421_149_000, 32_113).saturating_add(RocksDbWeight::get().reads_writes(12, 12))
 	}
 	fn complete(sealed_output: u32, proof: u32) -> Weight {
-		Weight::from_parts(1_500_000_000, 90_000)
-			.saturating_add(Weight::from_parts(1_995, 0).saturating_mul(u64::from(sealed_output)))
-			.saturating_add(Weight::from_parts(2_255, 0).saturating_mul(u64::from(proof)))
-			.saturating_add(RocksDbWeight::get().reads_writes(30, 30))
-	}
-	fn expire() -> Weight {
-		Weight::from_parts(371_619_000, 40_000).saturating_add(RocksDbWeight::get().reads_writes(14, 22))
+		Weight::from_parts(882_906_000, 53_628)
+			.saturating_add(Weight::from_parts(2_354, 0).saturating_mul(u64::from(sealed_output)))
+			.saturating_add(Weight::from_parts(2_035, 0).saturating_mul(u64::from(proof)))
+			.saturating_add(RocksDbWeight::get().reads_writes(20, 19))
 	}
 	fn decline() -> Weight {
-		Weight::from_parts(500_000_000, 40_000).saturating_add(RocksDbWeight::get().reads_writes(12, 12))
+		Weight::from_parts(331_038_000, 29_615).saturating_add(RocksDbWeight::get().reads_writes(11, 19))
 	}
 	fn cancel() -> Weight {
-		Weight::from_parts(450_000_000, 40_000).saturating_add(RocksDbWeight::get().reads_writes(12, 12))
+		Weight::from_parts(299_334_000, 26_404).saturating_add(RocksDbWeight::get().reads_writes(10, 18))
 	}
 	fn forget() -> Weight {
-		Weight::from_parts(200_000_000, 12_000).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(241_200_000, 13_385).saturating_add(RocksDbWeight::get().reads_writes(5, 5))
+	}
+	fn expire() -> Weight {
+		Weight::from_parts(934_695_000, 29_488).saturating_add(RocksDbWeight::get().reads_writes(11, 20))
 	}
 	fn contest(sealed_output: u32, manifest: u32) -> Weight {
-		Weight::from_parts(100_000_000_000, 40_000)
-			.saturating_add(Weight::from_parts(10_000_000, 0).saturating_mul(u64::from(sealed_output)))
-			.saturating_add(Weight::from_parts(50_000, 0).saturating_mul(u64::from(manifest)))
-			.saturating_add(RocksDbWeight::get().reads_writes(12, 8))
+		Weight::from_parts(64_251_975_000, 29_543)
+			.saturating_add(Weight::from_parts(7_695_806, 0).saturating_mul(u64::from(sealed_output)))
+			.saturating_add(Weight::from_parts(456_292, 0).saturating_mul(u64::from(manifest)))
+			.saturating_add(RocksDbWeight::get().reads_writes(11, 8))
 	}
 }

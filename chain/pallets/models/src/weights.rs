@@ -1,7 +1,8 @@
 //! What the models pallet's calls cost. Made by `make weights` (the crate `proofward-weights`): do not edit.
 //!
-//! Time: median of 100 runs of native, optimised code over an in-memory state, times 3 for wasm. Reads and
-//! writes: distinct keys, at the runtime's database weights. Proof size: the values read and 2,560 bytes of trie each.
+//! Time: median processor time of 100 runs of native, optimised code over an in-memory state, times
+//! 3 for wasm (5 for arithmetic of large fields). Reads and writes: distinct keys, at the runtime's database weights.
+//! Proof size: the values read and 2,560 bytes of trie each.
 
 use core::marker::PhantomData;
 
@@ -17,22 +18,16 @@ use polkadot_sdk::{
 #[allow(missing_docs)]
 pub trait WeightInfo {
 	/// Without the verification of a quote, which the attestation pallet charges.
-	/// `key`: length of the verifying key in bytes. `quote`: length of the setup's quote in bytes, 0 without one.
-	/// Estimated from the keys that it touches; not measured yet.
+	/// `key`: length of the verifying key in bytes. `quote`: length of the setup's quote, 0 without one.
 	fn publish(key: u32, quote: u32) -> Weight;
 	fn retire() -> Weight;
-	fn certify_ceremony() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn set_price() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn remove() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn strike_off() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn withdraw_setup() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn set_verifier() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
+	fn certify_ceremony() -> Weight;
+	/// Without the contract's verdict on the probe.
 	fn measure() -> Weight;
 }
 
@@ -41,67 +36,67 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn publish(key: u32, quote: u32) -> Weight {
-		Weight::from_parts(250_000_000, 18_000)
-			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(quote)))
-			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(key)))
-			.saturating_add(T::DbWeight::get().reads_writes(8, 7))
+		Weight::from_parts(190_227_000, 15_506)
+			.saturating_add(Weight::from_parts(4_043, 0).saturating_mul(u64::from(key)))
+			.saturating_add(Weight::from_parts(2_094, 0).saturating_mul(u64::from(quote)))
+			.saturating_add(T::DbWeight::get().reads_writes(6, 7))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(57_378_000, 5_452).saturating_add(T::DbWeight::get().reads_writes(2, 2))
-	}
-	fn certify_ceremony() -> Weight {
-		Weight::from_parts(56_235_000, 5_452).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(94_194_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 3))
 	}
 	fn set_price() -> Weight {
-		Weight::from_parts(60_000_000, 5_500).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(64_923_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn remove() -> Weight {
-		Weight::from_parts(120_000_000, 16_000).saturating_add(T::DbWeight::get().reads_writes(4, 5))
+		Weight::from_parts(254_547_000, 10_698).saturating_add(T::DbWeight::get().reads_writes(4, 6))
 	}
 	fn strike_off() -> Weight {
-		Weight::from_parts(250_000_000, 18_000).saturating_add(T::DbWeight::get().reads_writes(8, 7))
+		Weight::from_parts(352_803_000, 13_337).saturating_add(T::DbWeight::get().reads_writes(5, 6))
 	}
 	fn withdraw_setup() -> Weight {
-		Weight::from_parts(60_000_000, 5_500).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(70_692_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn set_verifier() -> Weight {
-		Weight::from_parts(60_000_000, 8_000).saturating_add(T::DbWeight::get().reads_writes(3, 2))
+		Weight::from_parts(46_407_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
+	}
+	fn certify_ceremony() -> Weight {
+		Weight::from_parts(68_922_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn measure() -> Weight {
-		Weight::from_parts(150_000_000, 20_000).saturating_add(T::DbWeight::get().reads_writes(5, 5))
+		Weight::from_parts(84_729_000, 11_289).saturating_add(T::DbWeight::get().reads_writes(4, 2))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn publish(key: u32, quote: u32) -> Weight {
-		Weight::from_parts(250_000_000, 18_000)
-			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(quote)))
-			.saturating_add(Weight::from_parts(1_993, 0).saturating_mul(u64::from(key)))
-			.saturating_add(RocksDbWeight::get().reads_writes(8, 7))
+		Weight::from_parts(190_227_000, 15_506)
+			.saturating_add(Weight::from_parts(4_043, 0).saturating_mul(u64::from(key)))
+			.saturating_add(Weight::from_parts(2_094, 0).saturating_mul(u64::from(quote)))
+			.saturating_add(RocksDbWeight::get().reads_writes(6, 7))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(57_378_000, 5_452).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
-	}
-	fn certify_ceremony() -> Weight {
-		Weight::from_parts(56_235_000, 5_452).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(94_194_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 3))
 	}
 	fn set_price() -> Weight {
-		Weight::from_parts(60_000_000, 5_500).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(64_923_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn remove() -> Weight {
-		Weight::from_parts(120_000_000, 16_000).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(254_547_000, 10_698).saturating_add(RocksDbWeight::get().reads_writes(4, 6))
 	}
 	fn strike_off() -> Weight {
-		Weight::from_parts(250_000_000, 18_000).saturating_add(RocksDbWeight::get().reads_writes(8, 7))
+		Weight::from_parts(352_803_000, 13_337).saturating_add(RocksDbWeight::get().reads_writes(5, 6))
 	}
 	fn withdraw_setup() -> Weight {
-		Weight::from_parts(60_000_000, 5_500).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(70_692_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn set_verifier() -> Weight {
-		Weight::from_parts(60_000_000, 8_000).saturating_add(RocksDbWeight::get().reads_writes(3, 2))
+		Weight::from_parts(46_407_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
+	}
+	fn certify_ceremony() -> Weight {
+		Weight::from_parts(68_922_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn measure() -> Weight {
-		Weight::from_parts(150_000_000, 20_000).saturating_add(RocksDbWeight::get().reads_writes(5, 5))
+		Weight::from_parts(84_729_000, 11_289).saturating_add(RocksDbWeight::get().reads_writes(4, 2))
 	}
 }

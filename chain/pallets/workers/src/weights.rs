@@ -1,7 +1,8 @@
 //! What the workers pallet's calls cost. Made by `make weights` (the crate `proofward-weights`): do not edit.
 //!
-//! Time: median of 100 runs of native, optimised code over an in-memory state, times 3 for wasm. Reads and
-//! writes: distinct keys, at the runtime's database weights. Proof size: the values read and 2,560 bytes of trie each.
+//! Time: median processor time of 100 runs of native, optimised code over an in-memory state, times
+//! 3 for wasm (5 for arithmetic of large fields). Reads and writes: distinct keys, at the runtime's database weights.
+//! Proof size: the values read and 2,560 bytes of trie each.
 
 use core::marker::PhantomData;
 
@@ -17,24 +18,17 @@ use polkadot_sdk::{
 #[allow(missing_docs)]
 pub trait WeightInfo {
 	/// Without the verification of the quote, which the attestation pallet charges.
-	/// Estimated from the keys that it touches; not measured yet.
 	fn register() -> Weight;
 	/// Without the verification of the quote, which the attestation pallet charges.
-	/// Estimated from the keys that it touches; not measured yet.
 	fn renew() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
+	/// Of a worker that serves as many models as it may.
 	fn retire() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
+	/// Of a worker with as many past keys as it may have.
 	fn withdraw() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn serve() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn unserve() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn report_equivocation() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn ban() -> Weight;
-	/// Estimated from the keys that it touches; not measured yet.
 	fn top_up() -> Weight;
 }
 
@@ -43,61 +37,61 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn register() -> Weight {
-		Weight::from_parts(600_000_000, 30_000).saturating_add(T::DbWeight::get().reads_writes(11, 9))
+		Weight::from_parts(150_000_000, 25_787).saturating_add(T::DbWeight::get().reads_writes(10, 7))
 	}
 	fn renew() -> Weight {
-		Weight::from_parts(900_000_000, 30_000).saturating_add(T::DbWeight::get().reads_writes(11, 42))
+		Weight::from_parts(452_493_000, 19_546).saturating_add(T::DbWeight::get().reads_writes(7, 36))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(1_500_000_000, 200_000).saturating_add(T::DbWeight::get().reads_writes(70, 70))
+		Weight::from_parts(592_833_000, 87_529).saturating_add(T::DbWeight::get().reads_writes(34, 66))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(600_000_000, 20_000).saturating_add(T::DbWeight::get().reads_writes(9, 42))
+		Weight::from_parts(282_681_000, 14_479).saturating_add(T::DbWeight::get().reads_writes(5, 40))
 	}
 	fn serve() -> Weight {
-		Weight::from_parts(200_000_000, 20_000).saturating_add(T::DbWeight::get().reads_writes(5, 4))
+		Weight::from_parts(77_634_000, 16_198).saturating_add(T::DbWeight::get().reads_writes(6, 4))
 	}
 	fn unserve() -> Weight {
-		Weight::from_parts(150_000_000, 12_000).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(55_635_000, 8_092).saturating_add(T::DbWeight::get().reads_writes(3, 4))
 	}
 	fn report_equivocation() -> Weight {
-		Weight::from_parts(900_000_000, 25_000).saturating_add(T::DbWeight::get().reads_writes(8, 7))
+		Weight::from_parts(967_002_000, 23_794).saturating_add(T::DbWeight::get().reads_writes(9, 7))
 	}
 	fn ban() -> Weight {
-		Weight::from_parts(60_000_000, 6_000).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(39_315_000, 5_513).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn top_up() -> Weight {
-		Weight::from_parts(150_000_000, 8_000).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(148_809_000, 10_756).saturating_add(T::DbWeight::get().reads_writes(4, 3))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn register() -> Weight {
-		Weight::from_parts(600_000_000, 30_000).saturating_add(RocksDbWeight::get().reads_writes(11, 9))
+		Weight::from_parts(150_000_000, 25_787).saturating_add(RocksDbWeight::get().reads_writes(10, 7))
 	}
 	fn renew() -> Weight {
-		Weight::from_parts(900_000_000, 30_000).saturating_add(RocksDbWeight::get().reads_writes(11, 42))
+		Weight::from_parts(452_493_000, 19_546).saturating_add(RocksDbWeight::get().reads_writes(7, 36))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(1_500_000_000, 200_000).saturating_add(RocksDbWeight::get().reads_writes(70, 70))
+		Weight::from_parts(592_833_000, 87_529).saturating_add(RocksDbWeight::get().reads_writes(34, 66))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(600_000_000, 20_000).saturating_add(RocksDbWeight::get().reads_writes(9, 42))
+		Weight::from_parts(282_681_000, 14_479).saturating_add(RocksDbWeight::get().reads_writes(5, 40))
 	}
 	fn serve() -> Weight {
-		Weight::from_parts(200_000_000, 20_000).saturating_add(RocksDbWeight::get().reads_writes(5, 4))
+		Weight::from_parts(77_634_000, 16_198).saturating_add(RocksDbWeight::get().reads_writes(6, 4))
 	}
 	fn unserve() -> Weight {
-		Weight::from_parts(150_000_000, 12_000).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(55_635_000, 8_092).saturating_add(RocksDbWeight::get().reads_writes(3, 4))
 	}
 	fn report_equivocation() -> Weight {
-		Weight::from_parts(900_000_000, 25_000).saturating_add(RocksDbWeight::get().reads_writes(8, 7))
+		Weight::from_parts(967_002_000, 23_794).saturating_add(RocksDbWeight::get().reads_writes(9, 7))
 	}
 	fn ban() -> Weight {
-		Weight::from_parts(60_000_000, 6_000).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(39_315_000, 5_513).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn top_up() -> Weight {
-		Weight::from_parts(150_000_000, 8_000).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(148_809_000, 10_756).saturating_add(RocksDbWeight::get().reads_writes(4, 3))
 	}
 }
