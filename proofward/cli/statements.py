@@ -303,14 +303,15 @@ def verify(
         if counts.is_accuracy(file):
             verdict = _verify_accuracy(file, artifact, key, root, dev, own_key)
         else:
-            statement, used = files.load(file), keys.load(key)
-            checks = files.checks(statement, load_public(artifact), used, development=dev, own_key=own_key)
+            statement, used, public = files.load(file), keys.load(key), load_public(artifact)
+            checks = files.checks(statement, public, used, development=dev, own_key=own_key)
             if bundle:
                 policy = targets.policy_of(dev, genesis, measurement or [], None)
                 checks += statements.bundle_checks([load_bundle(one) for one in bundle], statement, policy)
             if chain is not None:
                 with Client(chain) as client:
                     checks.append(statements.chain_check(client.chain, statement))
+                checks.append(files.setup_check(public, dev))
             if not bundle and chain is None:
                 checks.append(files.commitments_said(statement))
             verdict = Verdict(b"", files.flags(used, own_key), tuple(checks))

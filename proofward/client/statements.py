@@ -196,6 +196,7 @@ def bundle_checks(bundles: Sequence[Bundle], statement: Statement, policy: Polic
         for job, commitment in zip(statement.jobs or [], statement.commitments, strict=False)
     ]
     same = sorted(mine) == sorted(theirs) and len(theirs) == len(statement.commitments)
+    same = same and len(statement.jobs or []) == len(statement.commitments)
     same = same and len(set(mine)) == len(mine)
     detail = f"of the job(s) of {len(bundles)} bundle(s)" if same else "the bundles are of other jobs"
     return [*found, Check("commitments", same, detail)]

@@ -168,11 +168,11 @@ def load(path: Path) -> Log:
     left = 0
     try:
         with path.open("r", encoding="ascii") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith("\n"):
-                    break
+            for number, line in enumerate(iter(lambda: file.readline(4 * MAX_LINE + 257), ""), 1):
                 if number > MAX_LINES or len(line) > 4 * MAX_LINE + 256:
                     raise EdgeError(f"{path} is larger than a log can be")
+                if not line.endswith("\n"):
+                    break
                 match found := _LINE.validate_json(line):
                     case Run() if run is None and number == 1:
                         run = found

@@ -7,6 +7,7 @@ the post's time.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -165,7 +166,10 @@ class _Poster:
 
     def finish(self, report: Report) -> None:
         """Post what is left. Raises what the chain refused."""
-        self._waiting.put(None)
+        while self._thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._waiting.put(None, timeout=1.0)
+                break
         self._thread.join()
         if self._failure is not None:
             raise self._failure
@@ -176,7 +180,8 @@ class _Poster:
     def abandon(self) -> None:
         """Stop, with what waits unposted."""
         self._stop = True
-        self._waiting.put(None)
+        with contextlib.suppress(queue.Full):  # then it waits for nothing, and looks at _stop next
+            self._waiting.put_nowait(None)
         self._thread.join(30.0)
 
     def _work(self) -> None:

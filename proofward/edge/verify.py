@@ -43,7 +43,9 @@ def verify_log(
         told = "dev: one party made the keys and could forge proofs"
         checks.append(Check("setup", development, told if development else f"{told}; refused without --dev"))
     else:
-        checks.append(said("setup", f"{setup}: the manifest's own word"))
+        checks.append(
+            Check("setup", None, f"{setup}: the manifest's own word; `proofward model audit` checks it")
+        )
     checks.append(said("level", LEVEL_WORD))
     flags = ("level: device", f"setup: {setup}")
     return Verdict(bytes.fromhex(log.run.run), flags, tuple(checks))
@@ -73,6 +75,8 @@ def _roots(log: Log) -> Check:
 def _chain(log: Log, chain: SubstrateClient | None) -> list[Check]:
     """Each root stands in its block, signed by the device's account."""
     if log.run.account is None:
+        if log.posts:
+            return [Check("posts", False, "the run names no account, and yet there are posts")]
         return [said("posts", "the run posted nothing: when its windows were, only the log says")]
     if chain is None:
         return [Check("posts", None, "no chain was asked; give --chain")]
@@ -102,6 +106,10 @@ def _owed(log: Log, chain: SubstrateClient | None) -> Check:
     if log.run.sample == 1_000_000:
         missing = [one.number for one in log.windows if one.number not in log.proofs]
         return Check("sampled", not missing, "all" if not missing else f"unproved: {_some(missing)}")
+    if log.run.account is None:
+        return Check(
+            "sampled", False, "a run that posts nothing has no beacon: all its windows must be proved"
+        )
     share = f"{log.run.sample / 10_000:g} % of each post"
     if chain is None:
         return Check("sampled", None, f"{share}: which ones, the chain says; give --chain")
@@ -111,7 +119,7 @@ def _owed(log: Log, chain: SubstrateClient | None) -> Check:
             return Check("sampled", None, f"{share}: block {post.block + 1} is not final yet")
         owed = logs.chosen(log.run, post, chain.block_hash(post.block + 1))
         missing += [one for one in owed if one not in log.proofs]
-    told = f"{share}, by the hash of the next block, which its author could have chosen among few"
+    told = f"{share}, by the hash of the next block: its author had a choice, and so had the device"
     return Check("sampled", not missing, told if not missing else f"unproved: {_some(missing)}")
 
 

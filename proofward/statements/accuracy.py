@@ -4,8 +4,8 @@ The model is public, the test set is not: records and truths stay with who holds
 to all of them (the root) is shown. The circuit is the model's integer program, once a record, and a sum of
 the decisions that are the truth; so the verifier needs the program, and makes the circuit again himself.
 
-The root is of the records as this model's quantiser reads them, with their truths. It is made before the
-model is seen, or says nothing of how the records were chosen.
+The root is of the records as this model's quantiser reads them, with their truths. Published from the
+model's manifest alone, before its weights are seen, it shows that nobody picked them to suit.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from proofward.zkml import PublicArtifact
 from proofward.zkml.groth16.keys import set_up
 from proofward.zkml.groth16.params import circuit_of, output_bounds
 from proofward.zkml.groth16.program.program import (
+    MAX_NODES,
+    MAX_TERMS,
     Builder,
     Input,
     IntArray,
@@ -181,6 +183,9 @@ def counting(model: Program, manifest: Manifest, records: int) -> Program:
             f"{records} records of {features} features are {len(lows)} inputs; one proof takes 8192",
             code="statement-too-large",
         )
+    terms = sum(len(node.wires) for node in model.nodes if isinstance(node, Linear))
+    if records * terms > MAX_TERMS or records * len(model.nodes) > MAX_NODES:
+        raise StatementError(f"{records} copies of this model are no circuit", code="statement-too-large")
     builder = Builder()
     builder.add(Input(lows, highs, "test set"))
     zero, one = builder.add(linear([(0, {}), (1, {})], "constants")).tolist()

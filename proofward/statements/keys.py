@@ -119,6 +119,8 @@ def load(folder: Path) -> StatementKey:
             facts["together"] is True,
         )
         digest, setup = bytes.fromhex(facts["circuit_digest"]), str(facts["setup"])
+        if setup != "dev":
+            raise ValueError("statements have no other setup yet")
     except OSError as error:
         raise StatementError(
             f"no statement keys in {folder} ({error.strerror}); `proofward statement setup` makes some",

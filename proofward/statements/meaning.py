@@ -68,6 +68,13 @@ def meaning(
     shape = Shape.of(bounds, records, together)
     base = min(low for low, _ in bounds) if subject == "output" else 0
     least, most, among = _counted(sentence, records)
+    if len(bounds) > 1 and most < sum(among):
+        # Of several values the prover chooses one, and a worse choice makes a true record count as false.
+        raise StatementError(
+            f"{sentence.text!r} says of how many records at most it is true, which is proved of records of "
+            "one value alone; say of how many the contrary is true (`at least K: class is one of ...`)",
+            code="bad-sentence",
+        )
     decision = 0
     if isinstance(sentence.predicate, ClassIs):
         ranges, decision = _classes(sentence.predicate, manifest, subject)
@@ -208,6 +215,11 @@ def _input_range(asked: Within, manifest: Manifest) -> _Range:
     names = [f.name for f in given.features or []] or [f"feature {i}" for i in range(count)]
     index = _index(asked.name, names, "input")
     quantiser = given.quantiser
+    if any(feature == index for feature, _ in quantiser.imputed or []):
+        raise StatementError(
+            f"{asked.name} may be missing, and the model puts a value of its own there: it is not compared",
+            code="bad-sentence",
+        )
     if isinstance(quantiser, AffineQuantiser):
         scale, offset = Decimal(quantiser.scale[index]), Decimal(quantiser.offset[index])
         half = Decimal(0) if index in quantiser.flags else Decimal("0.5")

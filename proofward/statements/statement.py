@@ -163,6 +163,15 @@ def checks(
     ]
 
 
+def setup_check(public: PublicArtifact, development: bool) -> Check:
+    """Who made the model's own keys, where no bundle shows it: the manifest's word at best."""
+    setup = public.manifest.setup
+    if setup == "dev":
+        told = "dev: one party made the model's keys and could forge its outputs"
+        return Check("model's setup", development, told if development else f"{told}; refused without --dev")
+    return Check("model's setup", None, f"{setup} is the manifest's own word; give the job's --bundle")
+
+
 def _setup(key: StatementKey, development: bool, own_key: bool) -> Check:
     if own_key:
         return Check("setup", True, "dev: made by the reader, who need believe nobody else")

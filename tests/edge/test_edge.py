@@ -170,3 +170,18 @@ def test_the_command_line_runs_and_verifies(artifact: Artifact, tmp_path: Path) 
     verified = CliRunner().invoke(app, ["edge", "verify", str(log), "--artifact", folder, "--dev"])
     assert verified.exit_code == 0, verified.output
     assert "level: device" in verified.output.splitlines()[-1]
+
+
+def test_a_log_without_an_account_proves_all_or_is_refused(written: Path, artifact: Artifact) -> None:
+    # a device's owner writes what log he likes: nothing proved, nothing posted, and yet a share to be picked
+    lines = [json.loads(line) for line in written.read_text().splitlines()]
+    assert lines[0].get("account") is None
+    lines[0]["sample"] = 1
+    bare = [one for one in lines if one["kind"] in ("run", "window")]
+    for posts in (
+        [],
+        [{"kind": "post", "number": 0, "first": 0, "count": WINDOWS, "root": "00" * 32, "block": 1}],
+    ):
+        written.write_text("".join(json.dumps(one) + "\n" for one in [*bare, *posts]))
+        verdict = verify_log(logs.load(written), artifact.public, development=True)
+        assert verdict.outcome is Outcome.REFUSED, str(verdict)

@@ -150,3 +150,22 @@ def test_a_statement_about_an_input_holds_for_all_that_rounds_to_it(artifact: Ar
     below = float(quantiser.restore(record)[0])
     assert (centre + below) / 2 >= 0.25 - 1e-12
     assert below - (centre - below) / 2 < 0.25
+
+
+def test_no_upper_bound_is_said_of_records_of_several_values(artifact: Artifact) -> None:
+    # the prover names the value that a record is judged by, and may name one that makes it false
+    public = manifest(artifact, "argmax", [(0, 9)] * 3, names=["a", "b", "c"], labels=["A", "B", "C"])
+    for counted in ("at most 0", "at most 2", "exactly 1"):
+        with pytest.raises(StatementError, match="contrary"):
+            meaning(parse(f"{counted}: class is A"), public, "output", 3, False)
+    for counted in ("any", "all", "at least 2", "exactly 3", "record 1"):
+        meaning(parse(f"{counted}: class is A"), public, "output", 3, False)
+
+
+def test_a_value_that_the_model_puts_in_place_of_a_missing_one_is_not_compared(artifact: Artifact) -> None:
+    fields = artifact.manifest.model_dump(by_alias=True)
+    fields["input"]["quantiser"]["imputed"] = [(0, 1.5)]
+    public = Manifest.model_validate(fields)
+    names = [one.name for one in public.input.features or []] or ["feature 0"]
+    with pytest.raises(StatementError, match="of its own"):
+        meaning(parse(f'"{names[0]}" >= 0'), public, "input", 1, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from proofward_prover import Circuit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from proofward.zkml.errors import ArtifactError
 from proofward.zkml.groth16.plan import Plan
@@ -28,7 +28,7 @@ class LaneParams(BaseModel):
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-    output_bounds: list[tuple[int, int]] = Field(min_length=1, max_length=1024)
+    output_bounds: list[tuple[StrictInt, StrictInt]] = Field(min_length=1, max_length=1024)
     plan: Plan | None = None
     rounding: float = 0.0
     commitment: Form | None = None
@@ -42,6 +42,8 @@ def lane_params(manifest: Manifest) -> LaneParams:
         raise ArtifactError(
             f"the manifest's lane_params are not groth16's: {error.errors()[0]['msg']}"
         ) from error
+    if manifest.lane_params.get("commitment", "tree") is None:
+        raise ArtifactError("the manifest's form of commitment is null; leave it out, or name one")
     if len(found.output_bounds) != manifest.output.length:
         raise ArtifactError("the manifest's output_bounds do not match its output's length")
     return found
