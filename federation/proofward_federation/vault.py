@@ -9,7 +9,9 @@ and what was published before keeps its noise and the record.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import secrets
 import struct
 from collections.abc import Sequence
@@ -84,9 +86,17 @@ class Vault:
 
         Raises FederationError(unknown-record).
         """
-        if self.keys.pop(name, None) is None:
-            raise FederationError(f"there is no record {name} here", code="unknown-record")
-        self._save_keys()
+        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # another process may have erased since, and is not undone
+            there = Vault.load(self.folder).keys
+            if there.pop(name, None) is None:
+                raise FederationError(f"there is no record {name} here", code="unknown-record")
+            self.keys.clear()
+            self.keys.update(there)
+            self._save_keys()
+        finally:
+            os.close(folder)
 
     def _opened(self, name: str) -> Sequence[float]:
         data = self.sealed[name]

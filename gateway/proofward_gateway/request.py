@@ -128,10 +128,20 @@ def _stateless(value: dict[str, Any]) -> bool:
         )
     items = value.get("input")
     if isinstance(items, list) and any(
-        isinstance(one, dict) and one.get("type") == "item_reference" for one in items
+        isinstance(one, dict)
+        and (one.get("type") == "item_reference" or (not one.get("type") and "content" not in one))
+        for one in items
     ):
         raise AciError(
             "input refers to an item that an upstream keeps, and none may: send the item itself",
+            code="invalid-request-error",
+        )
+    tools = value.get("tools")
+    if isinstance(tools, list) and any(
+        isinstance(one, dict) and isinstance(one.get("container"), str) for one in tools
+    ):
+        raise AciError(
+            "a tool names a container that an upstream keeps, and none may: leave its making to the upstream",
             code="invalid-request-error",
         )
     changed, value["store"] = value.get("store") is not False, False

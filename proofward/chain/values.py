@@ -96,6 +96,8 @@ class Values:
             case "primitive":
                 return _primitive_decoder(kind.primitive)
             case "compact":
+                if self.is_empty(kind.inner):  # Compact<()>, as in MultiAddress::Index, takes no bytes
+                    return lambda reader: None
                 return Reader.compact
             case "sequence":
                 if self._is_byte(kind.inner):
@@ -160,6 +162,8 @@ class Values:
             case "primitive":
                 return _primitive_encoder(kind.primitive)
             case "compact":
+                if self.is_empty(kind.inner):
+                    return lambda value, out: None
                 return lambda value, out: out.extend(compact(int(value)))
             case "sequence" | "array":
                 return self._list_encoder(kind)

@@ -17,6 +17,7 @@ from proofward.chain import Call, accounts
 from proofward.chain.client import SubstrateClient
 from proofward.chain.errors import ChainError
 from proofward.chain.extrinsic import Chain, sign_extrinsic
+from proofward.chain.metadata import Reader
 from proofward.chain.signer import SignerUnreachable, SocketSigner, read_frame, write_frame
 from proofward.chain.signer_service import SignerService
 from proofward.chain.signing_rules import MOST_PAYLOAD, SigningRefused, rules
@@ -220,3 +221,10 @@ def test_rules_name_calls_of_the_chain(client: SubstrateClient) -> None:
 def test_a_signer_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(SignerUnreachable, match="signer serve"):
         accounts.named(f"unix:{tmp_path / 'nobody'}")
+
+
+def test_an_index_takes_no_bytes_as_on_the_chain(client: SubstrateClient) -> None:
+    # MultiAddress<AccountId, ()>: with a number read there, the rest would be another call than the chain has
+    reader = Reader(b"\x01\x23\xff")
+    client.runtime.values.read(client.runtime._address, reader)
+    assert reader.left() == 2

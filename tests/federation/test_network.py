@@ -7,10 +7,13 @@ tries a sum that is wrong by one unit; then the model's card is followed back to
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,11 +33,11 @@ pytest.importorskip("flwr", reason="make federation installs Flower")
 
 from proofward_federation.measure import simulated_measurement
 from proofward_federation.network.card import Card, card_of, follow, onnx_of
-from proofward_federation.network.door import Door
+from proofward_federation.network.door import HELD, Door
 from proofward_federation.network.hospital import Answered, Hospital, _request
 from proofward_federation.network.host import Host, Logged
 from proofward_federation.network.ledger import announced, plan_of
-from proofward_federation.network.serving import opened
+from proofward_federation.network.serving import opened, serve
 from proofward_federation.network.wire import Delivery, TheStudy, read_delivery
 from proofward_federation.process import aggregator
 
@@ -224,6 +227,57 @@ LIES: dict[str, Any] = {
 def test_a_card_that_lies_is_refused(run: Run, lie: str) -> None:
     card = LIES[lie](run.card)
     assert any(check.ok is False for check in follow(onnx_of(card), card.document(), run.client))
+
+
+def test_a_card_is_of_no_study_with_other_terms(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the document is public: whoever announces its hash with terms of his own has another study
+    known = federation.study
+
+    def announced_otherwise(change: dict[str, Any]) -> Any:
+        def study(*args: Any) -> Any:
+            found = known(*args)
+            assert found is not None
+            return replace(found, **{name: value(found) for name, value in change.items()})
+
+        return study
+
+    for change in (
+        {"plan": lambda one: replace(one.plan, clip=one.plan.clip + 1)},
+        {"plan": lambda one: replace(one.plan, variance=one.plan.variance * 2)},
+        {"researcher": lambda one: bytes(32)},
+    ):
+        monkeypatch.setattr(federation, "study", announced_otherwise(change))
+        card = run.card
+        found = {one.name: one.ok for one in follow(onnx_of(card), card.document(), run.client)}
+        assert found["study on the chain"] is False
+
+
+def test_connections_that_bring_nothing_hold_up_no_delivery() -> None:
+    taken: list[bytes] = []
+    door = Door(SimpleNamespace(deliver=taken.append))  # type: ignore[arg-type]
+    with opened(door, "127.0.0.1", 0) as port, ExitStack() as stack:
+        address = ("127.0.0.1", port)
+        for _ in range(HELD - 1):
+            idle = stack.enter_context(socket.create_connection(address))
+            idle.sendall(b"POST /rounds HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        _request(f"http://127.0.0.1:{port}", "POST", "/rounds", b"delivery")
+        assert taken == [b"delivery"]
+
+
+def test_a_study_of_counts_is_refused_before_it_spends(tmp_path: Path) -> None:
+    with pytest.raises(FederationError) as refused:
+        serve(
+            study_of(kind="counts", target=None),
+            "ws://127.0.0.1:1",
+            dev_keypair(SUMS),
+            tmp_path,
+            listen="127.0.0.1:0",
+            provider="simulated",
+            linger=0.0,
+            wait=0.0,
+            tell=print,
+        )
+    assert refused.value.code == "unknown-rule"
 
 
 def test_a_card_of_another_model_is_refused(run: Run) -> None:

@@ -41,6 +41,14 @@ def test_a_record_whose_key_is_gone_opens_in_no_copy(tmp_path: Path) -> None:
     assert refused.value.code == "vault-exists"
 
 
+def test_two_erasures_at_once_bring_no_key_back(tmp_path: Path) -> None:
+    Vault.seal(tmp_path, RECORDS)
+    one, other = Vault.load(tmp_path), Vault.load(tmp_path)
+    one.erase("1")
+    other.erase("2")  # it has read the first one's key before that was destroyed
+    assert Vault.load(tmp_path).open().names == ("3",)
+
+
 @pytest.mark.parametrize("fault", ["two records exchanged", "a byte", "a column renamed", "no vault", "text"])
 def test_a_vault_that_was_changed_is_refused(fault: str, tmp_path: Path) -> None:
     Vault.seal(tmp_path, RECORDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import secrets
@@ -140,6 +141,21 @@ async def test_a_batch_that_was_cut_off_is_sent_again_as_it_was(
         assert proof is not None
         _, receipt = await one.get(f"/v1/aci/receipts/{first}")
         assert all(check.ok for check in checks(receipt, proof, chain))
+
+
+async def test_receipts_whose_numbers_began_again_are_anchored(
+    tmp_path: Path, chain: SubstrateClient
+) -> None:
+    state = tmp_path / "outer" / "state"
+    async with house(tmp_path) as (_, outer), caller(outer) as one:
+        for text in ("one", "two"):
+            await one.post("/v1/chat/completions", ask(text))
+        assert [batch.count for batch in await asyncio.to_thread(anchored, state, chain)] == [2]
+        (file,) = [path for path in state.glob("*.sqlite") if "receipts" in path.name]
+        with contextlib.closing(sqlite3.connect(file, timeout=10.0, isolation_level=None)) as kept:
+            kept.execute("DELETE FROM receipts")  # as when what is kept for a while ran out
+        await one.post("/v1/chat/completions", ask("three"))
+        assert [batch.count for batch in await asyncio.to_thread(anchored, state, chain)] == [1]
 
 
 async def test_a_chain_that_does_not_answer_is_asked_again(

@@ -176,6 +176,9 @@ async def test_no_upstream_keeps_what_another_caller_could_name(tmp_path: Path) 
             {"conversation": {"id": "conv-1"}},
             {"background": True},
             {"input": [{"type": "item_reference", "id": "item-1"}]},
+            {"input": [{"id": "item-1"}]},
+            {"input": [{"type": None, "id": "item-1"}]},
+            {"tools": [{"type": "code_interpreter", "container": "cntr_1"}]},
         ):
             status, _, wire = await one.post("/v1/responses", {"model": MODEL, "input": "x", **kept})
             assert (status, json.loads(wire)["error"]["type"]) == (400, "invalid_request_error"), kept

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 import numpy as np
 import rfc8785
 
-from proofward.chain import SubstrateClient
+from proofward.chain import SubstrateClient, ss58
 from proofward.chain.errors import ChainError
 from proofward.chain.pallets import federation, workers
 from proofward.chain.pallets.federation import Published, RoundRecord, StudyRecord
@@ -23,6 +23,7 @@ from proofward.check import Check
 from proofward.protocol import sha256
 from proofward_federation.budget import epsilon_of
 from proofward_federation.errors import FederationError
+from proofward_federation.network.ledger import plan_of
 from proofward_federation.study import Study
 from proofward_federation.transcript import Transcript, audit, transcript_of
 from proofward_federation.update import COUNT_SHARE, Floats, logistic_step
@@ -76,6 +77,15 @@ class Card:
             )
             if found.document() != data:
                 raise ValueError("it is not in its canonical form")
+            study = found.study
+            if study.kind != "logistic" or len(found.weights) != len(study.columns) + 1:
+                raise ValueError("its weights are not those of its study")
+            if not found.blocks or len(found.blocks) != len(found.transcript.rounds):
+                raise ValueError("each round has its two blocks")
+            if any(len(one.values) != study.dimension for one in found.transcript.rounds):
+                raise ValueError("a sum has another number of parameters")
+            if not 0 < found.delta < 1:
+                raise ValueError("its delta is not between 0 and 1")
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise FederationError(f"this is no card of a federated model: {error}", code="bad-card") from None
         return found
@@ -205,7 +215,12 @@ def _on_chain(card: Card, study: Study, client: SubstrateClient) -> list[Check]:
         aggregator = workers.get(client, record.aggregator, at)
     except ChainError as error:
         return [Check("study on the chain", None, f"this node does not know it any more: {error.message}")]
-    terms = record.plan.rule == study.rule and record.aggregator.hex() == card.aggregator
+    plan = record.plan
+    terms = (
+        plan == plan_of(study, rounds=plan.rounds, window=plan.window, end=plan.end)
+        and ss58(record.researcher) == study.researcher
+        and record.aggregator.hex() == card.aggregator
+    )
     spent = record.spent == card.spent
     where = f"study 0x{name.hex()[:16]}…, {record.next} rounds begun"
     return [

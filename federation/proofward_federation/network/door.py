@@ -21,6 +21,12 @@ from proofward_federation.network.wire import MAX_DELIVERY
 AT_ONCE: Final = 8
 """Deliveries that are looked at together; others wait."""
 
+HELD: Final = 32
+"""Deliveries that are read or wait; who brings another one is asked to come again."""
+
+BODY_SECONDS: Final = 30.0
+"""How long a delivery may take to arrive."""
+
 
 class Door:
     """Serves one host until `close`."""
@@ -28,6 +34,7 @@ class Door:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._room = asyncio.Semaphore(AT_ONCE)
+        self._held = 0
         self._runner: web.AppRunner | None = None
 
     async def open(self, address: str, port: int) -> int:
@@ -64,14 +71,22 @@ class Door:
         return web.json_response(self._host.told().body())
 
     async def _delivery(self, request: web.Request) -> web.Response:
-        async with self._room:
-            data = await request.read()
-            try:
+        if self._held >= HELD:
+            return web.Response(status=503)
+        self._held += 1
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                data = await request.read()
+            async with self._room:
                 await asyncio.to_thread(self._host.deliver, data)
-            except (FederationError, EnclaveError) as error:
-                return _refused(error, 409)
-            except ProofwardError as error:
-                return _refused(error, 503)
+        except TimeoutError:
+            return web.Response(status=408)
+        except (FederationError, EnclaveError) as error:
+            return _refused(error, 409)
+        except ProofwardError as error:
+            return _refused(error, 503)
+        finally:
+            self._held -= 1
         return web.Response(status=204)
 
     async def _healthz(self, _: web.Request) -> web.Response:

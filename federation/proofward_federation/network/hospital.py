@@ -31,6 +31,8 @@ from proofward_federation.study import Study
 
 HTTP_SECONDS: Final = 60.0
 TRIES: Final = 5
+_NOT_YET: Final = frozenset({"aggregator-away", "not-committed", "other-consents"})
+"""What the host says while its node is a block behind the hospital's."""
 """Of a delivery; a host that is gone is not waited for longer than the round."""
 
 
@@ -222,8 +224,8 @@ class Hospital:
             try:
                 _request(self._url, "POST", "/rounds", body)
                 return
-            except AggregatorAway:
-                if left == 0:
+            except FederationError as error:
+                if left == 0 or error.code not in _NOT_YET:
                     raise
                 time.sleep(0.5)
 

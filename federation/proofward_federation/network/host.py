@@ -165,9 +165,6 @@ class Host:
                 raise FederationError("no such round waits for updates", code="no-round")
             if brought.site in waiting.parts:
                 return  # it came through before, and its answer was lost
-            waiting.tries[brought.site] = tries = waiting.tries.get(brought.site, 0) + 1
-        if tries > MAX_TRIES:
-            raise FederationError("this site delivered too often in this round", code="too-often")
         record = federation.round_of(self.client, self._name, brought.number)
         word = federation.Committed(brought.site, brought.commitment, brought.consents)
         if record is None or word not in record.committed:
@@ -175,6 +172,10 @@ class Host:
         site = federation.site(self.client, brought.site)
         if site is None or site.consents is None or site.consents.live != brought.most:
             raise FederationError("the site posted another number of consents", code="other-consents")
+        with self._lock:
+            waiting.tries[brought.site] = tries = waiting.tries.get(brought.site, 0) + 1
+        if tries > MAX_TRIES:
+            raise FederationError("this site delivered too often in this round", code="too-often")
         context = UpdateContext(
             genesis=self.client.genesis,
             study=self._name,

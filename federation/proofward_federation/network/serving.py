@@ -44,6 +44,11 @@ def serve(
     host_name, _, port = listen.rpartition(":")
     if not host_name or not port.isdigit() or int(port) > 65_535:
         raise FederationError(f"{listen!r} is no HOST:PORT", code="cannot-listen")
+    if study.kind != "logistic":
+        raise FederationError(
+            "only a `logistic` study ends in a model and a card; sums of counts have `federation watch`",
+            code="unknown-rule",
+        )
     with SubstrateClient.connect(chain) as client, aggregator(provider) as call:
         host = kind(client, keypair, call, study, state=out, linger=linger, tell=tell)
         host.register()
@@ -51,8 +56,8 @@ def serve(
             tell(f"listens on {host_name}:{found}")
             name = _awaited(host, wait)
             host.run(name)
+            host.transcript().save(out / "transcript.json")
             card = card_of(client, host.transcript(), [(one.opened, one.published) for one in host.logged])
-    host.transcript().save(out / "transcript.json")
     write_whole(out / "card.json", card.document())
     write_whole(out / "model.onnx", onnx_of(card))
     return card

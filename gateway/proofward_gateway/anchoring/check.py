@@ -53,7 +53,7 @@ def checks(receipt: dict[str, Any], proof: dict[str, Any], chain: SubstrateClien
         root = root_under(receipt, proof)
         number, count, block = int(proof["number"]), int(proof["count"]), int(proof["block"])
         account, genesis = bytes.fromhex(proof["account"]), bytes.fromhex(proof["genesis"])
-        stated = proof["root"] == root.hex()
+        stated, wanted = proof["root"] == root.hex(), remark(number, count, root)
     except (ValueError, KeyError, TypeError, OverflowError):
         return [Check("path", False, "it is no proof of inclusion")]
     found = [Check("path", stated, f"receipt {proof['position']} of {count} under root 0x{root.hex()}")]
@@ -63,7 +63,6 @@ def checks(receipt: dict[str, Any], proof: dict[str, Any], chain: SubstrateClien
     if not 0 < block <= chain.finalised_head().number:
         return [*found, Check("block", False, f"block {block} is not final")]
     name = chain.block_hash(block)
-    wanted = remark(number, count, root)
     calls = chain.find_calls(name, "System", "remark_with_event")
     stands = any(one.signer == account and bytes(one.args["remark"]) == wanted for one in calls)
     found.append(Check("block", stands, f"block {block} {'holds' if stands else 'does not hold'} this root"))

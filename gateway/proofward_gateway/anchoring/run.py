@@ -110,7 +110,10 @@ class Anchors:
         return Anchored(number, count, root, receipt.block, fee)
 
     def _last(self) -> int:
-        return int(self._own.execute("SELECT coalesce(max(last), 0) FROM batches").fetchone()[0])
+        row = self._own.execute("SELECT last FROM batches ORDER BY number DESC LIMIT 1").fetchone()
+        last = 0 if row is None else int(row[0])
+        newest = self._receipts.execute("SELECT coalesce(max(rowid), 0) FROM receipts").fetchone()[0]
+        return last if newest >= last else 0  # what is kept ran out, and its numbers began again
 
     def _plan(self) -> tuple[int, int, str] | None:
         """Write the next batch down."""
