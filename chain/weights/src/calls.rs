@@ -70,8 +70,11 @@ pub fn linear(
 	Call { name, doc, shape: Shape::Linear { least, arguments }, factor: WASM_FACTOR }
 }
 
+/// A pallet's name, and what measures it.
+type Measure = (&'static str, fn() -> Pallet);
+
 /// Each pallet's calls, under its name.
-pub const ALL: [(&str, fn() -> Pallet); 7] = [
+pub const ALL: [Measure; 7] = [
 	("attestation", attestation),
 	("workers", workers),
 	("models", models),
