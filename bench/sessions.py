@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import statistics
 import tempfile
@@ -50,7 +51,7 @@ UNIT_DOLLARS = 0.01
 """What a UNIT is taken to be worth, where fees are told in dollars."""
 
 
-def bench(seconds: float, shares: list[float], ezkl: bool, out: Path) -> None:
+def bench(seconds: float, shares: list[float], ezkl: bool, out: Path, *, flat: bool, rate: float) -> None:
     """Measure, print, and write the report."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -63,6 +64,7 @@ def bench(seconds: float, shares: list[float], ezkl: bool, out: Path) -> None:
             lane="groth16",
             evaluation=Evaluation(model.records, model.truth),
             batch=16,
+            record_openings=not flat,
         )
         quantiser = artifact.manifest.input.quantiser
         assert isinstance(quantiser, AffineQuantiser)
@@ -72,7 +74,7 @@ def bench(seconds: float, shares: list[float], ezkl: bool, out: Path) -> None:
         _say(report["parts"])
         with Devnet() as chain, scene(chain, artifact, folder, 8) as stage:
             for share in shares:
-                report["runs"].append(_run(stage, records, seconds, share))
+                report["runs"].append(_run(stage, records, seconds, share, rate))
                 _say(report["runs"][-1])
             report["latency_ms"] = _latency(stage, records)
             _say(report["latency_ms"])
@@ -129,13 +131,13 @@ def _thread_us(part: Callable[[], object], times: int) -> float:
     return (time.thread_time() - started) / times * 1e6
 
 
-def _run(stage: Scene, records: np.ndarray, seconds: float, share: float) -> dict[str, Any]:
-    """Ask as fast as answers come for so many seconds, pages being proved as soon as the beacon lets them."""
+def _run(stage: Scene, records: np.ndarray, seconds: float, share: float, rate: float) -> dict[str, Any]:
+    """Ask as fast as answers come, or at a rate, while pages are proved as soon as the beacon lets them."""
     before = stage.rpc.finalised_head().number
     order = SessionOrder(records=4_000_000, sample=share, window_blocks=120)
     started = time.perf_counter()
     with stage.client.session(stage.model, order=order) as session:
-        sent = _blocks(records, lambda: time.perf_counter() - started < seconds)
+        sent = _blocks(records, lambda: time.perf_counter() - started < seconds, rate)
         begun, cpu = time.perf_counter(), time.process_time()
         done = sum(len(outputs) for _, outputs in session.run_blocks(sent))
         took, client_cpu = time.perf_counter() - begun, time.process_time() - cpu
@@ -173,8 +175,10 @@ def _run(stage: Scene, records: np.ndarray, seconds: float, share: float) -> dic
     }
 
 
-def _blocks(records: np.ndarray, go: Callable[[], bool]) -> Iterator[np.ndarray]:
+def _blocks(records: np.ndarray, go: Callable[[], bool], rate: float) -> Iterator[np.ndarray]:
+    begun = time.perf_counter()
     for number in count():
+        time.sleep(max(0.0, begun + number * FRAME / rate - time.perf_counter()))
         if not go():
             return
         yield records[(np.arange(FRAME) + number * FRAME) % len(records)]
@@ -281,7 +285,7 @@ async def _plain(onnx: bytes, records: np.ndarray, seconds: float) -> dict[str, 
     done, end = 0, time.perf_counter() + seconds
     async with ClientSession() as client:
         started = time.perf_counter()
-        for block in _blocks(records.astype(np.float32), lambda: time.perf_counter() < end):
+        for block in _blocks(records.astype(np.float32), lambda: time.perf_counter() < end, math.inf):
             async with client.post(f"http://127.0.0.1:{port}/", data=block.tobytes()) as reply:
                 await reply.read()
             done += len(block)
@@ -307,11 +311,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.sessions", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="of asking, for each share")
     parser.add_argument("--shares", default="0.01,0.05", help="of the pages that are proved")
+    parser.add_argument("--flat", action="store_true", help="pages in one commitment (--no-record-openings)")
+    parser.add_argument("--rate", type=float, default=math.inf, help="records a second at most")
     parser.add_argument("--no-ezkl", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("build/bench-sessions.json"))
     given = parser.parse_args()
     shares = [float(share) for share in given.shares.split(",")]
-    bench(given.seconds, shares, not given.no_ezkl, given.out)
+    bench(given.seconds, shares, not given.no_ezkl, given.out, flat=given.flat, rate=given.rate)
 
 
 if __name__ == "__main__":
