@@ -11,7 +11,6 @@ model's manifest alone, before its weights are seen, it shows that nobody picked
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,11 +20,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from proofward_prover import Circuit, ProverError, ProvingKey, check_key, commit, prove, verify
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from proofward.check import Check
 from proofward.files import write_whole
 from proofward.protocol import SYSTEM_RANDOM
+from proofward.statements.document import read_document
 from proofward.statements.errors import StatementError
 from proofward.zkml import PublicArtifact
 from proofward.zkml.groth16.keys import set_up
@@ -50,7 +50,6 @@ from proofward.zkml.manifest import Manifest
 
 FORMAT: Literal["proofward/accuracy/v1"] = "proofward/accuracy/v1"
 CONFIDENCE = 0.95
-MAX_FILE = 64 << 10
 #: The count is public, so its commitment hides nothing.
 PUBLIC_SALT = bytes(32)
 _MAX_SHIFT = 48
@@ -369,16 +368,7 @@ def is_accuracy(path: Path) -> bool:
 
 def load(path: Path) -> Accuracy:
     """Read a proof of accuracy. Raises StatementError."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            raise ValueError
-        return Accuracy.model_validate(json.loads(data))
-    except OSError as error:
-        raise StatementError(f"cannot read {path}: {error.strerror}", code="not-found") from error
-    except (ValueError, ValidationError) as error:
-        raise StatementError(f"{path} is no proof of accuracy ({FORMAT})") from error
+    return read_document(path, Accuracy, f"proof of accuracy ({FORMAT})")
 
 
 def checks(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from proofward_prover import ProverError, statement_root
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from proofward.check import Check
 from proofward.files import write_whole
+from proofward.statements.document import read_document
 from proofward.statements.errors import StatementError
 from proofward.statements.keys import StatementKey
 from proofward.statements.meaning import Meaning, Subject, meaning, place
@@ -21,7 +21,6 @@ from proofward.statements.sentence import MAX_SENTENCE, parse
 from proofward.zkml import PublicArtifact
 
 FORMAT: Literal["proofward/statement/v1"] = "proofward/statement/v1"
-MAX_FILE = 64 << 10
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -115,16 +114,7 @@ def prove(
 
 def load(path: Path) -> Statement:
     """Read a statement. Raises StatementError."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            raise ValueError
-        return Statement.model_validate(json.loads(data))
-    except OSError as error:
-        raise StatementError(f"cannot read {path}: {error.strerror}", code="not-found") from error
-    except (ValueError, ValidationError) as error:
-        raise StatementError(f"{path} is no statement ({FORMAT})") from error
+    return read_document(path, Statement, f"statement ({FORMAT})")
 
 
 def checks(

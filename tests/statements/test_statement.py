@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from proofward.client import statements
 from proofward.client.answer import examine
 from proofward.evidence.bundle import save_bundle
 from proofward.evidence.verdict import Outcome, outcome_of
-from proofward.statements import keys
+from proofward.statements import accuracy, keys
 from proofward.statements import statement as files
 from proofward.statements.errors import StatementError
 from proofward.statements.keys import StatementKey
@@ -227,3 +228,10 @@ def test_a_proof_file_is_opened_by_its_salts(
     other = run.invoke(app, ["statement", "prove", str(out), *said, "--out", str(made)])
     assert other.exit_code == 1
     assert "not the ones" in other.output
+
+
+@pytest.mark.parametrize("load", [files.load, accuracy.load])
+def test_a_file_that_is_nested_without_end_is_refused(load: Callable[[Path], object], tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text("[" * 30_000)
+    with pytest.raises(StatementError):
+        load(tmp_path / "file.json")

@@ -23,7 +23,7 @@ from proofward.check import Check
 from proofward.protocol import sha256
 from proofward_federation.budget import epsilon_of
 from proofward_federation.errors import FederationError
-from proofward_federation.network.ledger import plan_of
+from proofward_federation.network.ledger import of_terms
 from proofward_federation.study import Study
 from proofward_federation.transcript import Transcript, audit, transcript_of
 from proofward_federation.update import COUNT_SHARE, Floats, logistic_step
@@ -215,9 +215,8 @@ def _on_chain(card: Card, study: Study, client: SubstrateClient) -> list[Check]:
         aggregator = workers.get(client, record.aggregator, at)
     except ChainError as error:
         return [Check("study on the chain", None, f"this node does not know it any more: {error.message}")]
-    plan = record.plan
     terms = (
-        plan == plan_of(study, rounds=plan.rounds, window=plan.window, end=plan.end)
+        of_terms(record.plan, study)
         and ss58(record.researcher) == study.researcher
         and record.aggregator.hex() == card.aggregator
     )

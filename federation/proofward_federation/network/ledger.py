@@ -39,14 +39,18 @@ def rules_of(policy: SitePolicy) -> Rules:
     return Rules(policy.hash, policy.yearly, policy.round, policy.cohort, policy.purpose_bits)
 
 
+def of_terms(plan: Plan, study: Study) -> bool:
+    """Whether the chain's terms are the document's; rounds, window and end are the announcement's alone."""
+    return plan == plan_of(study, rounds=plan.rounds, window=plan.window, end=plan.end)
+
+
 def announced(client: SubstrateClient, name: bytes, study: Study | None = None) -> StudyRecord:
     """A study that goes on; terms and researcher are the document's, if given. Raises FederationError."""
     found = federation.study(client, name)
     if found is None:
         raise FederationError(f"the chain has no study 0x{name.hex()}, or it ended", code="unknown-study")
     if study is not None:
-        plan = found.plan
-        if plan != plan_of(study, rounds=plan.rounds, window=plan.window, end=plan.end):
+        if not of_terms(found.plan, study):
             raise FederationError(
                 "the terms on the chain are not those of the study's document", code="other-terms"
             )
