@@ -1,11 +1,14 @@
 """`python -m bench.sessions`: sessions on this machine, all ends on it, the embedded chain beside them.
 
-python -m bench.sessions                 # make bench-sessions: about four minutes python -m bench.sessions
---seconds 30 --no-ezkl
+    python -m bench.sessions                            # make bench-sessions: about eight minutes
+    python -m bench.sessions --seconds 30 --no-ezkl
 
-One run prints: committed inferences a second while the beacon's share of the pages is proved, latency of
-single records, the enclave's memory, chain transactions an inference, what an inference costs, and two peers
-over the same records: ezkl's prove one by one, and ONNX Runtime behind aiohttp with no guarantee at all.
+A run begins to count when the first window has been proved, its time was over and it was paid for: from then
+on the pages of earlier windows are proved while the records of later ones are answered. One run prints:
+committed inferences a second in that time, what was sampled and proved in it, the processor time of each
+process, latency of single records, the enclave's memory, chain transactions an inference, what an inference
+costs, and two peers over the same records: ezkl's prove one by one, and ONNX Runtime behind aiohttp with no
+guarantee at all.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ from tests.e2e.session_scene import Scene, free_port, scene
 FRAME = 128
 """Records in a frame of the throughput's runs, and in a request to ONNX Runtime."""
 SINGLES = 400
+WINDOW_BLOCKS = 20
 EZKL_PROOFS = 5
 MACHINE_DOLLARS_AN_HOUR = 0.05
 """A small cloud machine of two cores."""
@@ -132,40 +136,35 @@ def _thread_us(part: Callable[[], object], times: int) -> float:
 
 
 def _run(stage: Scene, records: np.ndarray, seconds: float, share: float, rate: float) -> dict[str, Any]:
-    """Ask as fast as answers come, or at a rate, while pages are proved as soon as the beacon lets them."""
+    """Ask as fast as answers come, or at a rate; it counts once windows are proved and paid meanwhile."""
     before = stage.rpc.finalised_head().number
-    order = SessionOrder(records=4_000_000, sample=share, window_blocks=120)
-    started = time.perf_counter()
-    with stage.client.session(stage.model, order=order) as session:
-        sent = _blocks(records, lambda: time.perf_counter() - started < seconds, rate)
-        begun, cpu = time.perf_counter(), time.process_time()
-        done = sum(len(outputs) for _, outputs in session.run_blocks(sent))
-        took, client_cpu = time.perf_counter() - begun, time.process_time() - cpu
-        memory = _resident(stage)
-        name, vouched = session.id, session
-    proved_meanwhile = _proved(stage, name, before)
-    record = sessions.get(stage.rpc, name)
-    windows = record.next if record is not None else 0
+    order = SessionOrder(records=8_000_000, sample=share, window_blocks=WINDOW_BLOCKS)
+    with stage.client.session(stage.model, order=order) as session, Steady(stage, session.id) as steady:
+        sent = _blocks(records, lambda: not steady.over(seconds), rate)
+        for _, outputs in session.run_blocks(sent):
+            steady.records += len(outputs)
+        counted = steady.counted()
+        memory, name, counts = _resident(stage), session.id, session.counts
     finish(stage, name)
-    counts = _calls(stage, name, before)
-    transactions = sum(counts.values())
+    calls = _calls(stage, name, before)
     fees = _fees(stage, before)
-    machine = MACHINE_DOLLARS_AN_HOUR / 3600 / (done / took)
-    chain_cost = fees / 10**12 * UNIT_DOLLARS / done
+    machine = MACHINE_DOLLARS_AN_HOUR / 3600 / counted["committed_a_second"]
+    chain_cost = fees / 10**12 * UNIT_DOLLARS / steady.records
     return {
         "sample": share,
-        "committed_a_second": done / took,
-        "records": done,
-        "vouched": vouched.counts.vouched,
-        "pages": vouched.counts.pages,
-        "resent": vouched.counts.resent,
-        "client_cpu_share": client_cpu / took,
-        "pages_proved_meanwhile": proved_meanwhile,
-        "pages_proved": len(_pages(stage, name, before)),
-        "windows": windows,
+        **counted,
+        "in_all": {
+            "records": steady.records,
+            "vouched": counts.vouched,
+            "pages": counts.pages,
+            "resent": counts.resent,
+            "sampled": sum(event["pages"] for event in _events(stage, name, before, "Drawn")),
+            "proved": len(_pages(stage, name, before)),
+            "unpaid": steady.records - sum(e["records"] for e in _events(stage, name, before, "Finished")),
+        },
         "enclave_mb": memory,
-        "events_on_the_chain": counts,
-        "inferences_a_transaction": done / max(transactions, 1),
+        "events_on_the_chain": calls,
+        "inferences_a_transaction": steady.records / max(sum(calls.values()), 1),
         "dollars_an_inference": {
             "formula": f"machine {MACHINE_DOLLARS_AN_HOUR}/h / rate + fees x {UNIT_DOLLARS} / inferences",
             "machine": machine,
@@ -173,6 +172,83 @@ def _run(stage: Scene, records: np.ndarray, seconds: float, share: float, rate: 
             "sum": machine + chain_cost,
         },
     }
+
+
+class Steady:
+    """Watches a session from beside: `records` are those answered so far, as its user counts them."""
+
+    def __init__(self, stage: Scene, name: bytes) -> None:
+        self.records = 0
+        self._stage, self._name = stage, name
+        self._next = stage.rpc.finalised_head().number + 1
+        self._seen: list[tuple[float, str, dict[str, Any]]] = []
+        self._began: tuple[float, int, dict[str, float]] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Steady:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def over(self, seconds: float) -> bool:
+        """Whether so many seconds were counted."""
+        return self._began is not None and time.perf_counter() - self._began[0] >= seconds
+
+    def counted(self) -> dict[str, Any]:
+        """What was done since the first window was paid."""
+        assert self._began is not None
+        began, records, cpu = self._began
+        took, done = time.perf_counter() - began, self.records - records
+        used = {name: spent - cpu[name] for name, spent in self._cpu().items()}
+        seen = [(name, fields) for at, name, fields in self._seen if at > began]
+        return {
+            "committed_a_second": done / took,
+            "seconds": took,
+            "load": os.getloadavg()[0],
+            "cpu_seconds": used,
+            "cpu_of_all_cores": sum(used.values()) / took / (os.cpu_count() or 1),
+            "committed_by_cpu": done / sum(used.values()) * (os.cpu_count() or 1),
+            "meanwhile": {
+                "windows_posted": sum(name == "Checkpointed" for name, _ in seen),
+                "pages_committed": sum(f["pages"] for name, f in seen if name == "Checkpointed"),
+                "pages_sampled": sum(fields["pages"] for name, fields in seen if name == "Drawn"),
+                "pages_proved": sum(len(fields["pages"]) for name, fields in seen if name == "Proved"),
+                "windows_paid": sum(name == "Finished" for name, _ in seen),
+                "inferences_paid": sum(fields["records"] for name, fields in seen if name == "Finished"),
+            },
+        }
+
+    def _watch(self) -> None:
+        with self._stage.chain.connect() as rpc:
+            while not self._stop.wait(1.0):
+                for number in range(self._next, rpc.finalised_head().number + 1):
+                    now = time.perf_counter()
+                    for event in rpc.events(rpc.block_hash(number)):
+                        if event.pallet == sessions.PALLET and event.fields.get("session") == self._name:
+                            self._seen.append((now, event.name, dict(event.fields)))
+                    self._next = number + 1
+                if self._began is None and any(name == "Finished" for _, name, _ in self._seen):
+                    self._began = time.perf_counter(), self.records, self._cpu()
+
+    def _cpu(self) -> dict[str, float]:
+        """Processor seconds so far of each process."""
+        worker = self._stage.worker
+        pids = {
+            "client": os.getpid(),
+            "node": worker.node_pid,
+            "enclave": worker.events("enclave-started")[-1]["pid"],
+            "chain": self._stage.chain.pid,
+        }
+        return {name: _cpu_seconds(pid) for name, pid in pids.items()}
+
+
+def _cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _blocks(records: np.ndarray, go: Callable[[], bool], rate: float) -> Iterator[np.ndarray]:
@@ -195,10 +271,6 @@ def _events(stage: Scene, name: bytes, since: int, kind: str) -> list[dict[str, 
 
 def _pages(stage: Scene, name: bytes, since: int) -> list[int]:
     return [page for event in _events(stage, name, since, "Proved") for page in event["pages"]]
-
-
-def _proved(stage: Scene, name: bytes, since: int) -> int:
-    return len(_pages(stage, name, since))
 
 
 def _calls(stage: Scene, name: bytes, since: int) -> dict[str, int]:
@@ -234,7 +306,9 @@ def finish(stage: Scene, name: bytes) -> None:
 
 def _latency(stage: Scene, records: np.ndarray) -> dict[str, float]:
     """Milliseconds of one record a frame, one at a time."""
-    with stage.client.session(stage.model, order=SessionOrder(sample=0.01, window_blocks=120)) as session:
+    with stage.client.session(
+        stage.model, order=SessionOrder(sample=0.01, window_blocks=WINDOW_BLOCKS)
+    ) as session:
         took = sorted(_timed(session, records[at % len(records)]) for at in range(SINGLES))
     return {"p50": statistics.median(took), "p95": took[int(SINGLES * 0.95)], "records": SINGLES}
 
@@ -309,7 +383,7 @@ def _say(value: Any) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.sessions", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of asking, for each share")
+    parser.add_argument("--seconds", type=float, default=60.0, help="that are counted, for each share")
     parser.add_argument("--shares", default="0.01,0.05", help="of the pages that are proved")
     parser.add_argument("--flat", action="store_true", help="pages in one commitment (--no-record-openings)")
     parser.add_argument("--rate", type=float, default=math.inf, help="records a second at most")

@@ -169,8 +169,9 @@ class Sessions:
             return {"random": mine, "connection": session.connection, "frames": frames}
 
     def frame(self, params: Params) -> dict[str, Any]:
-        """Take a frame of a connection: {frames, unvouched, records, voucher?}; `limit` is how many records
-        the escrow pays for, as the host says.
+        """Take a frame of a connection: {frames, unvouched, records, pages, voucher?}; `pages` are those that
+        it made. As the host says: `limit` is how many records the escrow pays for, `behind` whether proofs of
+        earlier ones must come first.
 
         `voucher`, when the frame held a good one: what the chain's checkpoint takes. Raises EnclaveError:
         unknown-session, stale-connection, wrong-binding, malformed-envelope.
@@ -178,6 +179,7 @@ class Sessions:
         session = self._session(params)
         connection, frame = params.u32("connection"), params.blob("frame", MAX_SESSION_FRAME)
         limit = int.from_bytes(params.raw("limit", 8), "little")
+        behind = bool(params.u32("behind"))
         with session.lock:
             if session.channel is None or connection != session.connection:
                 raise EnclaveError("the session has a newer connection", code="stale-connection")
@@ -189,9 +191,9 @@ class Sessions:
                     None  # nothing behind a frame that does not open can be trusted to be in order
                 )
                 raise
-            voucher = None
+            voucher, pages = None, session.pages
             if isinstance(message, Records):
-                replies = self._records(session, message, limit)
+                replies = self._records(session, message, limit, behind=behind)
             elif isinstance(message, Voucher):
                 voucher, replies = self._voucher(session, message), []
             elif isinstance(message, Replay):
@@ -201,16 +203,23 @@ class Sessions:
                 raise EnclaveError("clients send no such message", code="malformed-envelope")
             sealed = [channel.seal(reply) for reply in replies]
             unvouched = session.pages - _vouched_pages(session)
-            reply = {"frames": sealed, "unvouched": unvouched, "records": session.records}
+            reply = {
+                "frames": sealed,
+                "unvouched": unvouched,
+                "records": session.records,
+                "pages": session.pages - pages,
+            }
             return reply if voucher is None else {**reply, "voucher": voucher}
 
     # records --------------------------------------------------------------------------------------
 
-    def _records(self, session: _Session, message: Records, limit: int) -> list[bytes]:
+    def _records(self, session: _Session, message: Records, limit: int, *, behind: bool) -> list[bytes]:
         if message.first != session.records:
             return [Refusal(message.first, "out-of-order").encode()]
         if session.records + message.count > limit:
             return [Refusal(message.first, "escrow-exhausted").encode()]
+        if behind:
+            return [Refusal(message.first, "proofs-due").encode()]
         unvouched = session.pages - _vouched_pages(session)
         if unvouched >= self._max_unvouched:
             return [Refusal(message.first, "voucher-due").encode()]

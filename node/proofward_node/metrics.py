@@ -79,6 +79,15 @@ class Metrics:
         self.sessions = gauge("sessions", "Sessions that run")
         self.session_clients = gauge("session_clients", "Clients of sessions that are connected")
         self.session_bytes = gauge("session_bytes", "Bytes of pages that the enclave keeps for proofs")
+        self.session_owed = gauge("session_proofs_owed", "Pages of sessions that are still to be proved")
+        self.session_proof_seconds = gauge(
+            "session_proof_seconds", "Of a page's proof of late, of the model where it takes longest"
+        )
+        self.session_held = Counter(
+            "proofward_session_held_seconds",
+            "For which clients' records waited for proofs of earlier ones",
+            registry=self.registry,
+        )
         self.session_records = Counter(
             "proofward_session_records", "Inferences that clients vouched for", registry=self.registry
         )

@@ -44,7 +44,10 @@ class SessionRefused(ProofwardError):
 
 @dataclass(eq=False)
 class Live:
-    """A client's connection to one session. `allowed`: records that its escrow pays for."""
+    """A client's connection to one session. `allowed`: records that its escrow pays for; `expected`: proofs
+    that what it sent since its last voucher is likely to owe; `behind`: records are refused until proofs are
+    made.
+    """
 
     record: SessionRecord
     socket: web.WebSocketResponse
@@ -54,6 +57,8 @@ class Live:
     checkpoint_at: int
     records: int = 0
     unvouched: int = 0
+    expected: float = 0.0
+    behind: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask(self, method: str, **params: Any) -> dict[str, Any]:
@@ -67,7 +72,8 @@ class Live:
     async def frame(self, frame: bytes) -> dict[str, Any]:
         """Hand a frame of the client's to the enclave."""
         limit = self.allowed.to_bytes(8, "little")
-        reply = await self.ask("session_frame", connection=self.connection, frame=frame, limit=limit)
+        told = {"connection": self.connection, "frame": frame, "limit": limit, "behind": int(self.behind)}
+        reply = await self.ask("session_frame", **told)
         self.records, self.unvouched = reply["records"], reply["unvouched"]
         return reply
 

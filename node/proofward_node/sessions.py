@@ -2,7 +2,7 @@
 
 What must happen on the chain is read from the chain each time, and from the journal of vouchers: there is no
 recovery that differs from the ordinary way. An extrinsic has one key for each act of each window, so it goes
-out once.
+out once. Proofs are made beside all that, and records are taken no faster than they can be proved.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.sessions import ProvedPage, SessionRecord, Terms, WindowRecord
 from proofward.chain.values import Call
 from proofward.protocol.enclave import EnclaveError
+from proofward.protocol.sessions import PARTS
 from proofward_node.chain_port import ChainPort
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.metrics import Metrics
@@ -28,6 +30,8 @@ from proofward_node.ports import ChainDown, Head
 from proofward_node.session_door import Live, SessionRefused
 from proofward_node.session_journal import SessionJournal, Vouched
 from proofward_node.session_link import SessionLink
+from proofward_node.session_pace import Pace
+from proofward_node.session_proving import Proving
 
 log = structlog.get_logger("proofward_node.sessions")
 
@@ -38,6 +42,10 @@ LAST_VOUCHER_BLOCKS: Final = 8
 #: Blocks without a client after which a session that owes nothing is closed, so that its slot is free again.
 IDLE_BLOCKS: Final = 600
 MAX_WINDOWS: Final = 32
+#: Pages that the beacon picks of a window, at most (MAX_SAMPLED of the pallet).
+MAX_SAMPLED: Final = 128
+#: Seconds for which a frame waits for proofs before its records are refused for now.
+HOLD_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +74,12 @@ class Sessions:
     _height: int = 0
     _offers_at: int = -OFFERS_EVERY_BLOCKS
     _asking: SessionLink | None = None
-    _proving: asyncio.Semaphore = field(init=False)
+    _pace: Pace = field(init=False)
+    _proving: Proving = field(init=False)
 
     def __post_init__(self) -> None:
-        self._proving = asyncio.Semaphore(self.policy.proofs_at_once)
+        self._pace = Pace(self.policy.proofs_at_once)
+        self._proving = Proving(self.link, self._hand_in, self._pace, self.policy.proofs_at_once)
 
     @property
     def genesis(self) -> bytes:
@@ -108,13 +118,29 @@ class Sessions:
         self.metrics.session_clients.set(len(self._lives))
 
     async def heard(self, live: Live, reply: dict[str, Any]) -> None:
-        """See `session_door.Host`: a voucher is on the disk before anything else is heard."""
+        """See `session_door.Host`: a voucher is on the disk before anything else is heard, and records wait
+        while more of them may be owed than can be proved in time.
+        """
+        record = live.record
         if (voucher := reply.get("voucher")) is not None:
-            self.journal.save(Vouched(live.record.id, **voucher))
-            self.metrics.session_records.inc(max(0, voucher["records"] - live.record.records))
-            self._tend(live.record)
-        elif live.unvouched >= self.policy.checkpoint_pages:
+            self.journal.save(Vouched(record.id, **voucher))
+            self.metrics.session_records.inc(max(0, voucher["records"] - record.records))
+            owed = min(MAX_SAMPLED, max(1, ceil(live.expected)))
+            self._pace.charge(record.model, owed - live.expected)
+            live.expected = 0.0
+            self._proving.try_out(record, voucher["number"], voucher["pages"] - 1)
+            self._tend(record)
+            return
+        proofs = reply["pages"] * record.sample / PARTS
+        live.expected += proofs
+        self._pace.charge(record.model, proofs)
+        if live.unvouched >= self.policy.checkpoint_pages:
             await self._checkpoint(live)
+        wait = self._pace.wait(min(one.record.window for one in (live, *self._lives.values())))
+        live.behind = wait > HOLD_SECONDS
+        if wait > 0:
+            self.metrics.session_held.inc(min(wait, HOLD_SECONDS))
+            await asyncio.sleep(min(wait, HOLD_SECONDS))
 
     async def _checkpoint(self, live: Live) -> None:
         live.checkpoint_at = self._height
@@ -128,11 +154,14 @@ class Sessions:
     async def step(self, head: Head, served: Mapping[bytes, ModelRecord]) -> None:
         """See to everything at a finalised block; what takes long goes on beside. Raises ChainDown."""
         self._height, self._served = head.number, served
+        self._pace.block(head.number)
         if head.number - self._offers_at >= OFFERS_EVERY_BLOCKS:
             self._offers_at = head.number
             await self._offer()
         records = await self.chain.ask(lambda client: sessions.of_worker(client, self.chain.account))
         self.metrics.sessions.set(len(records))
+        self.metrics.session_owed.set(self._proving.waiting)
+        self.metrics.session_proof_seconds.set(self._pace.slowest)
         for record in records:
             live = self._lives.get(record.id)
             if live is not None:
@@ -155,6 +184,7 @@ class Sessions:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self._proving.abandon()
         for live in list(self._lives.values()):
             await live.end("stopping")
         self.journal.close()
@@ -188,24 +218,34 @@ class Sessions:
     # one session ----------------------------------------------------------------------------------
 
     async def _see_to(self, name: bytes) -> None:
-        """Post what is vouched for, prove what is owed, end what is over."""
-        while (record := await self._record(name)) is not None:
-            vouched = self.journal.get(name, record.next)
-            if vouched is None or record.next - record.oldest >= MAX_WINDOWS:
-                break
-            if not await self._post(vouched):
-                break
+        """Post what is vouched for, have proved what is owed, end what is over."""
+        record = await self._record(name)
         if record is None:
             await self._forget(name)
             return
-        at = record
-        windows = await self.chain.ask(lambda client: sessions.windows(client, at))
+        windows = await self.chain.ask(lambda client: sessions.windows(client, record))
         if windows and not await self._has(name) and any(not one.excused for one in windows.values()):
             await self._send(f"session:{name.hex()}:waive", sessions.waive(name))
             return
-        for number in sorted(windows):
-            await self._prove(record, number, windows[number])
-        await self._end(record, windows)
+        self._proving.over(name, record.oldest)
+        for number, window in windows.items():
+            self._owe(record, number, window)
+        # Each waits for blocks: windows are drawn while others are posted and ended.
+        done = await asyncio.gather(
+            self._post_and_end(record, windows), self._draw(record, windows), return_exceptions=True
+        )
+        for error in done:
+            if isinstance(error, BaseException):
+                raise error
+
+    async def _post_and_end(self, record: SessionRecord, windows: Mapping[int, WindowRecord]) -> None:
+        at: SessionRecord | None = record
+        while at is not None:
+            vouched = self.journal.get(at.id, at.next)
+            if vouched is None or at.next - at.oldest >= MAX_WINDOWS or not await self._post(vouched):
+                break
+            at = await self._record(record.id)
+        await self._end(record if at is None else at, windows)
 
     async def _record(self, name: bytes) -> SessionRecord | None:
         return await self.chain.ask(lambda client: sessions.get(client, name))
@@ -225,31 +265,34 @@ class Sessions:
             self.metrics.session_windows.labels("posted").inc()
         return done
 
-    async def _prove(self, record: SessionRecord, number: int, window: WindowRecord) -> None:
+    async def _draw(self, record: SessionRecord, windows: Mapping[int, WindowRecord]) -> None:
+        """Ask the beacon which pages of windows are picked, of all that it knows of at once."""
         head = (await self.chain.finalised()).number
-        known = window.until - record.window
-        key = f"session:{record.id.hex()}"
-        if window.drawn is None and head >= known:
-            await self._send(f"{key}:draw:{number}", sessions.draw(record.id, number))
-            window = (await self.chain.ask(lambda client: sessions.windows(client, record))).get(
-                number, window
-            )
-        if head > window.due or window.excused:
-            return
-        owed = window.owed
-        for at in range(0, len(owed), sessions.MAX_PROVED):
-            some = owed[at : at + sessions.MAX_PROVED]
-            pages = [await self._proof(record.id, number, page) for page in some]
-            what = f"{key}:prove:{number}:{some[0]}-{len(some)}"
-            if await self._send(what, sessions.prove(record.id, number, pages)):
-                self.metrics.session_proofs.inc(len(some))
+        ready = [
+            number
+            for number, one in windows.items()
+            if one.drawn is None and head >= one.until - record.window
+        ]
+        key = f"session:{record.id.hex()}:draw"
+        calls = (self._send(f"{key}:{number}", sessions.draw(record.id, number)) for number in ready)
+        if any(await asyncio.gather(*calls)):
+            now = await self.chain.ask(lambda client: sessions.windows(client, record))
+            for number in ready:
+                if number in now:
+                    self._owe(record, number, now[number])
 
-    async def _proof(self, session: bytes, number: int, page: int) -> ProvedPage:
-        async with self._proving:
-            made = await self._ask("session_prove", session=session, number=number, page=page)
-        return ProvedPage(
-            page, made["input_commitment"], made["output_commitment"], tuple(made["path"]), made["proof"]
-        )
+    def _owe(self, record: SessionRecord, number: int, window: WindowRecord) -> None:
+        if window.owed and not window.excused and self._height <= window.due:
+            self._proving.owe(record, number, window)
+
+    async def _hand_in(self, session: bytes, number: int, pages: list[ProvedPage]) -> bool:
+        """Proofs of pages of one window, in one call."""
+        names = "-".join(str(page.page) for page in pages)
+        key = f"session:{session.hex()}:prove:{number}:{names}"
+        done = await self._send(key, sessions.prove(session, number, pages))
+        if done:
+            self.metrics.session_proofs.inc(len(pages))
+        return done
 
     async def _end(self, record: SessionRecord, windows: Mapping[int, WindowRecord]) -> None:
         head = (await self.chain.finalised()).number
@@ -274,6 +317,7 @@ class Sessions:
     async def _forget(self, name: bytes) -> None:
         if (live := self._lives.get(name)) is not None:
             await live.end("session-ended")
+        self._proving.over(name)
         await self._ask("session_close", session=name)
         self.journal.forget(name)
         self._seen.pop(name, None)

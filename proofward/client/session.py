@@ -60,8 +60,8 @@ ANSWER_SECONDS: Final = 60.0
 CONNECT_SECONDS: Final = 20.0
 #: Pause before records that were refused for lack of room are sent again.
 AGAIN_SECONDS: Final = 0.2
-#: Refusals that pass: the voucher or a window's end makes room.
-_PASSING: Final = ("voucher-due", "memory-full")
+#: Refusals that pass: the voucher, a window's end or proofs make room.
+_PASSING: Final = ("voucher-due", "memory-full", "proofs-due")
 
 
 class SessionError(ClientError):

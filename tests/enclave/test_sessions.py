@@ -97,11 +97,12 @@ class Peer:
             "connection": self.connection,
             "frame": frame,
             "limit": limit.to_bytes(8, "little"),
+            "behind": 0,
         }
         return self.world.host.call("session_frame", **(params | changes))
 
-    def say(self, message: Any, limit: int = LIMIT) -> list[Any]:
-        reply = self.frame(self.channel.seal(message.encode()), limit)
+    def say(self, message: Any, limit: int = LIMIT, **changes: Any) -> list[Any]:
+        reply = self.frame(self.channel.seal(message.encode()), limit, **changes)
         return [parse_message(self.channel.open(frame)) for frame in reply["frames"]]
 
     def ask(self, count: int, first: int | None = None, limit: int = LIMIT) -> Any:
@@ -273,6 +274,7 @@ def test_records_are_refused_before_memory_or_escrow_is_spent(world: World) -> N
     assert peer.ask(3, limit=2) == Refusal(0, "escrow-exhausted")
     assert peer.ask(1, first=5) == Refusal(5, "out-of-order")
     assert peer.say(Records(0, 1, bytes(16)))[0] == Refusal(0, "malformed-envelope")
+    assert peer.say(Records(0, 1, bytes(24)), behind=1) == [Refusal(0, "proofs-due")]
     world.service.sessions._max_unvouched = 2
     peer.ask(2 * BATCH)
     assert peer.ask(1) == Refusal(4, "voucher-due")
