@@ -280,6 +280,9 @@ class Host:
             )
             receipt = self._send(call)
         except DispatchError as error:
+            if error.name == "RoundOpen":  # what was sent before a death came through after it
+                self._send(federation.fail(self._name, announced(self.client, self._name).next - 1))
+                raise _NoSum(f"round {number} was begun by a process that is gone: it is given up") from None
             raise FederationError(f"the chain begins no round {number}: {error}", code="no-sum") from None
         self.tell(f"round {number} is open, {self.study.rho / 1e9:.6f} rho are spent (block {receipt.block})")
         record = self._gathered(number)
@@ -319,7 +322,18 @@ class Host:
         )
         self._log.append(Logged(told, receipt.block))
         self._save()
-        self.publish(self._log[-1])
+        self._published(self._log[-1])
+
+    def _published(self, one: Logged) -> None:
+        """Publish, or give the round up where the chain refuses its sum: sent again it would be so again."""
+        try:
+            self.publish(one)
+        except DispatchError as error:
+            number = one.told.number
+            self._log = [other for other in self._log if other.told.number != number]
+            self._save()
+            self._send(federation.fail(self._name, number))
+            raise _NoSum(f"the chain refuses the sum of round {number}: {error}") from None
 
     def publish(self, one: Logged) -> None:
         """Send a sum that was written down; the chain opens it. Raises DispatchError."""
@@ -394,7 +408,10 @@ class Host:
                 self._log.append(replace(one, published=block))
             elif there is not None and there.ending is None:
                 self._log.append(one)
-                self.publish(one)
+                try:
+                    self._published(one)
+                except _NoSum as error:
+                    self.tell(str(error))
         lost = [one.number for one in rounds.values() if isinstance(one.ending, Published)]
         if missing := set(lost) - {one.told.number for one in self._log}:
             raise FederationError(
