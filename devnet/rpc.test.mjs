@@ -325,3 +325,26 @@ test('a follower that never lets go of a block is stopped', async () => {
   assert.equal((await client.ask('chainHead_v1_header', [id, chain.head.hash])).result, null)
   client.socket.close()
 })
+
+test('what a subscription tells comes behind the answer with its id, whatever else is answered meanwhile', async () => {
+  const client = await opened()
+  // what is no request is answered in fewer turns than a subscription before it
+  for (const [id, method, params] of [
+    [1001, 'chainHead_v1_follow', [true]],
+    [1002, 'state_subscribeStorage', [['0x3a636f6465']]],
+    [1003, 'chain_subscribeNewHeads', []],
+  ]) {
+    const order = []
+    const heard = (data) => order.push(JSON.parse(data))
+    client.socket.on('message', heard)
+    client.socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }))
+    client.socket.send('5')
+    await client.ask('system_chain', [])
+    client.socket.off('message', heard)
+    const told = order.filter((one) => one.id === id || one.method)
+    assert.ok(told.length >= 2, method)
+    assert.equal(told[0].id, id, `${method} was told of before it was answered`)
+    assert.ok(told.slice(1).every(({ params }) => params.subscription === told[0].result))
+  }
+  client.socket.terminate()
+})

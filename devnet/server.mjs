@@ -82,22 +82,22 @@ export class Connection {
     const subscription = this.#subscriptions.get(id)
     if (!subscription) return false
     // the last word of one that ended before its id went out
-    if (subscription.held?.length > 0) this.#ended.push(...subscription.held)
+    if (subscription.held?.length > 0) this.#ended.set(id, subscription.held)
     this.#subscriptions.delete(id)
     this.#keys -= subscription.keys
     subscription.cancel()
     return true
   }
 
-  #ended = []
+  #ended = new Map() // id -> notifications
 
-  // The answers have gone out: send what was held back behind them.
-  release() {
-    for (const notification of this.#ended.splice(0)) this.#send(notification)
-    for (const subscription of this.#subscriptions.values()) {
-      if (!subscription.held) continue
-      const { held } = subscription
-      subscription.held = undefined
+  // Answers with these results have gone out: send what was held back behind those that are ids.
+  release(results) {
+    for (const id of results) {
+      const subscription = this.#subscriptions.get(id)
+      const held = this.#ended.get(id) ?? subscription?.held ?? []
+      this.#ended.delete(id)
+      if (subscription) subscription.held = undefined
       for (const notification of held) this.#send(notification)
     }
   }
@@ -141,13 +141,14 @@ class NoConnection extends Connection {
 
 // ---- requests -------------------------------------------------------------------------------
 
-// The answer's JSON; undefined for a notification.
-async function answer(handler, request, connection, log) {
+// The answer's JSON; undefined for a notification. Its result is put into `results`.
+async function answer(handler, request, connection, log, results = []) {
   if (!isRequest(request)) return JSON.stringify(failure(null, { code: INVALID_REQUEST, message: 'Invalid Request' }))
   const { id } = request
   let reply
   try {
     const result = await handler(request, connection)
+    results.push(result)
     reply = JSON.stringify({ jsonrpc: '2.0', id: id ?? null, result: result ?? null })
   } catch (problem) {
     const known = Number.isInteger(problem?.code)
@@ -170,14 +171,14 @@ const tooBig = (id) =>
   )
 
 // The JSON that answers a text; undefined when nothing in it wants an answer.
-async function answerText(handler, text, connection, log) {
+async function answerText(handler, text, connection, log, results = []) {
   let message
   try {
     message = JSON.parse(text)
   } catch {
     return JSON.stringify(failure(null, { code: PARSE_ERROR, message: 'Parse error' }))
   }
-  if (!Array.isArray(message)) return answer(handler, message, connection, log)
+  if (!Array.isArray(message)) return answer(handler, message, connection, log, results)
   if (message.length === 0) return JSON.stringify(failure(null, { code: INVALID_REQUEST, message: 'Invalid Request' }))
   if (message.length > LIMITS.batch) {
     const data = `Exceeded max limit of ${LIMITS.batch}`
@@ -188,7 +189,7 @@ async function answerText(handler, text, connection, log) {
   for (const request of message) {
     // one after another, so that a batch holds one answer's memory beyond what it sends
     const reply =
-      size > LIMITS.answerBytes ? tooBig(request?.id ?? null) : await answer(handler, request, connection, log)
+      size > LIMITS.answerBytes ? tooBig(request?.id ?? null) : await answer(handler, request, connection, log, results)
     if (reply === undefined) continue
     size += reply.length
     answers.push(size > LIMITS.answerBytes && reply.length > 1024 ? tooBig(request?.id ?? null) : reply)
@@ -219,9 +220,10 @@ function onSocket(handler, socket, log) {
     waiting += 1
     connection.lastHeard = Date.now()
     try {
-      const reply = await answerText(handler, data.toString(), connection, log)
+      const results = []
+      const reply = await answerText(handler, data.toString(), connection, log, results)
       if (reply !== undefined) sendText(reply)
-      connection.release()
+      connection.release(results)
     } catch (problem) {
       log('request failed', { error: String(problem?.stack ?? problem) })
       socket.terminate()
