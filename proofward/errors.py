@@ -7,6 +7,7 @@ ProofwardError
 │  ├─ AttestationError            also a ValueError: a quote or its collateral is refused
 │  ├─ EnclaveError                the enclave refused a request
 │  │  ├─ FrameError
+│  │  ├─ NoSealingKey
 │  │  └─ ProviderError
 │  └─ ChainError                  something about the chain
 │     ├─ ChainUnreachable

@@ -14,6 +14,7 @@ from proofward.protocol.enclave import EnclaveError
 from proofward_enclave import log
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.hardening import harden
+from proofward_enclave.kept import KeptKeys
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import NAMES, make_provider
 from proofward_enclave.server import Server
@@ -42,6 +43,13 @@ def _arguments() -> argparse.Namespace:
         default=MAX_BYTES >> 20,
         help="memory for the pages of sessions that may yet have to be proved",
     )
+    parser.add_argument(
+        "--keep-keys",
+        type=Path,
+        metavar="FILE",
+        help="keep the epochs' keys in this file, sealed to the TEE: the same measurement goes on with them "
+        "when it starts again. Costs forward secrecy (docs/threat-model.md); default: they end with it",
+    )
     return parser.parse_args()
 
 
@@ -55,7 +63,15 @@ async def _run(arguments: argparse.Namespace) -> None:
         raise EnclaveError(
             f"{arguments.models} is no directory: give the one that holds the artefacts", code="bad-path"
         )
-    service = Service(provider, ModelStore(arguments.models), Epochs(HpkeSuite[arguments.hpke.upper()]))
+    kept = None if arguments.keep_keys is None else KeptKeys(arguments.keep_keys, provider.sealing_key())
+    epochs = Epochs(HpkeSuite[arguments.hpke.upper()], kept)
+    try:
+        restored = epochs.restore()
+        if kept is not None:
+            log.info("keys-kept", file=str(arguments.keep_keys), restored=restored)
+    except EnclaveError as error:
+        log.error("kept-keys-refused", message=error.message)
+    service = Service(provider, ModelStore(arguments.models), epochs)
     service.sessions.max_bytes = arguments.session_mebibytes << 20
     try:
         async with await Server(service).start(arguments.socket):

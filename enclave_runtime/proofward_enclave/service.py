@@ -100,6 +100,7 @@ class Service:
             "measurement": simulated_measurement() if self._provider.simulated else None,
             "epoch": self._epochs.current,
             "room": self._epochs.room,
+            "restored": self._epochs.restored,
             "models": self._models.hashes(),
             "version": VERSION,
         }

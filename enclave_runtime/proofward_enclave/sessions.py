@@ -142,6 +142,11 @@ class Sessions:
         held = self._epochs.of(context.genesis, context.worker).get(context.epoch)
         if held is None:
             raise EnclaveError("the session is of an epoch whose keys are gone", code="unknown-epoch")
+        if held.restored:
+            # its pages and checkpoints went with the process that began it, and would be numbered anew
+            raise EnclaveError(
+                "the session is of an epoch that an earlier process began", code="unknown-epoch"
+            )
         artifact = self._models.get(manifest)
         _check_model(context, artifact, publisher)
         secret = _protocol(lambda: held.hpke.open(wrapped, context.info()))

@@ -93,8 +93,9 @@ class JobRunner:
     def work(self, job: JobRequest, envelope: bytes, block: int) -> dict[str, Any]:
         """Do the job: {sealed_output, output_commitment, proof, receipt_signature, block, seconds}.
 
-        The same job and envelope give the same bytes for as long as the epoch lives, with the receipt of the
-        first time: `block` is the one that it names. `seconds` are upper bounds, see `coarse`.
+        The same job and envelope give the same bytes for as long as the epoch lives in this process, with the
+        receipt of the first time: `block` is the one that it names. Behind a restart with kept keys they give
+        another proof of the same commitments. `seconds` are upper bounds, see `coarse`.
 
         Raises EnclaveError: oversize, malformed-envelope, not-a-recipient, unknown-epoch, wrong-binding,
         unknown-model, model-quarantined, lane-not-hiding, unsupported-setup, input-out-of-range,
@@ -129,7 +130,7 @@ class JobRunner:
         return result
 
     def _make(self, job: JobRequest, opened: _Opened, block: int, watch: _Stopwatch) -> dict[str, Any]:
-        salt = self._random(bounds.SALT_LENGTH)
+        salt = opened.epoch.salt(_key(job)) or self._random(bounds.SALT_LENGTH)
         try:
             inferred = watch.time("infer", lambda: _infer(opened))
             proof = watch.time("prove", lambda: _prove(opened, salt))

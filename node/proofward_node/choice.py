@@ -21,7 +21,9 @@ STAGGER_BLOCKS = 2
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the operator decides; see `proofward_node.config.WorkerConfig`."""
+    """What the operator decides; see `proofward_node.config.WorkerConfig`. `keeps_keys`: an enclave that
+    starts again has its keys again.
+    """
 
     min_price: int = 0
     max_bond: int = 10**12
@@ -30,6 +32,7 @@ class Policy:
     margin_blocks: int = 10
     work_timeout_seconds: float = 300.0
     max_claims: int = 16
+    keeps_keys: bool = False
 
     def blocks(self, seconds: float, ahead: int) -> int:
         """Blocks from claim to verdict, with the margin, of a job that takes `seconds`, when `ahead` others

@@ -132,6 +132,10 @@ class EnclaveConfig(_Section):
     models: Path
     work_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
     restart_backoff_seconds: Annotated[float, Field(gt=0, le=600)] = 1.0
+    keep_keys: bool = False
+    """Keep the epochs' keys in `data_dir`, sealed to the TEE, so that an enclave that starts again can work
+    what was sealed to it. Costs forward secrecy: docs/threat-model.md. An enclave that somebody else starts
+    needs `--keep-keys` as well."""
     pccs_url: str | None = None
     """Where collateral is fetched when the quote's provider brings none."""
     early_collateral: Path | None = None
@@ -213,6 +217,11 @@ class NodeConfig(_Section):
         if self.worker.signer_socket is not None:
             return f"{SCHEME}{self.worker.signer_socket}"
         return self.worker.dev_account or str(self.worker.key_file)
+
+    @property
+    def kept_keys(self) -> Path | None:
+        """The file of the enclave's sealed keys, if they are kept."""
+        return self.worker.data_dir / "keys.sealed" if self.enclave.keep_keys else None
 
     @property
     def journal(self) -> Path:

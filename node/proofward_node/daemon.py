@@ -173,6 +173,7 @@ async def _connect(
             config.enclave.provider,
             config.enclave.models,
             None if config.sessions is None else config.sessions.memory_mebibytes,
+            config.kept_keys,
         )
         if config.enclave.spawn
         else None
@@ -249,6 +250,7 @@ class Node:
                 worker.expected_seconds,
                 worker.margin_blocks,
                 enclave.work_timeout_seconds,
+                keeps_keys=enclave.keep_keys,
             ),
             on_outcome=self._outcome,
             on_reason=lambda job, reason: self.diary.note(job, reason, self._head),
@@ -287,6 +289,7 @@ class Node:
             worker.epoch_seconds,
             worker.renew_before_seconds,
             lambda quote: self.chain.fetch_collateral(quote, enclave.pccs_url),
+            fresh_keys=self.config.sessions is not None,
         )
 
     async def run(self, stop: asyncio.Event) -> None:

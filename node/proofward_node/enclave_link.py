@@ -298,7 +298,11 @@ def artefacts(directory: Path) -> list[Path]:
 
 
 def enclave_command(
-    socket: Path, provider: str, models: Path, session_mebibytes: int | None = None
+    socket: Path,
+    provider: str,
+    models: Path,
+    session_mebibytes: int | None = None,
+    kept_keys: Path | None = None,
 ) -> list[str]:
     """The argv that starts the product's enclave process."""
     command = [
@@ -307,6 +311,8 @@ def enclave_command(
     ]  # fmt: skip
     if session_mebibytes is not None:
         command += ["--session-mebibytes", str(session_mebibytes)]
+    if kept_keys is not None:
+        command += ["--keep-keys", str(kept_keys)]
     return command
 
 

@@ -58,6 +58,7 @@ class Registration:
     Args:
         fetch_collateral: brings collateral for a quote when its provider brought none; raises
         RegistrationRefused.
+        fresh_keys: renew at once behind keys that an earlier enclave process kept: sessions want its own.
         epoch_seconds, renew_before_seconds: on the chain's clock.
     """
 
@@ -68,6 +69,7 @@ class Registration:
     epoch_seconds: int
     renew_before_seconds: int
     fetch_collateral: Callable[[bytes], Awaitable[bytes]]
+    fresh_keys: bool = False
     _keys_in: int | None = None
     _retry_at_ms: int = 0
     _refused: int = 0
@@ -130,6 +132,8 @@ class Registration:
         if status.get("epoch") != record.epoch or self.journal.get_meta("receipt_key") != record.receipt_key:
             return "the enclave holds other keys than the chain"
         self._keys_in = self.enclave.generation
+        if self.fresh_keys and status.get("restored"):
+            return "an earlier process made the enclave's keys, and sessions want its own"
         if record.expires_at - head.time_ms <= self.renew_before_seconds * 1000:
             return "it expires soon"
         if status.get("room") == 0:

@@ -217,7 +217,9 @@ class Steps:
             log.warning("inspect-failed", message=str(error))
             self._note(record.id, Code.ENCLAVE_DOWN, "at the look into its envelope")
             # an enclave that is gone took the keys along, and each block of waiting costs a part of the bond
-            return self._give_back(record.id, "failed:enclave-down") if ours else False
+            if not ours or await self._may_come_back(record):
+                return False
+            return self._give_back(record.id, "failed:enclave-down")
         except EnclaveError as error:
             if error.code in _PASSING_CODES:
                 self._note(record.id, Code.ENCLAVE_FAILED, error.code)
@@ -339,17 +341,26 @@ class Steps:
         except EnclaveError as error:
             log.error("work-failed", code=error.code, message=error.message)
             self._note(entry.job, Code.ENCLAVE_FAILED, error.code)
-            if error.code == "busy":
+            if error.code == "busy" or (error.code == "unknown-model" and await self._may_come_back(record)):
                 return False
             return self._give_back(entry.job, f"failed:{error.code}")
         except EnclaveDown as error:
             log.error("enclave-lost", message=str(error))
             self._note(entry.job, Code.ENCLAVE_DOWN, "while it worked")
+            if await self._may_come_back(record):
+                return False
             return self._give_back(entry.job, "failed:enclave-down")
         self.journal.proved(entry.job, result)
         self._learn(record.model, asyncio.get_running_loop().time() - started, reply.get("seconds"))
         log.info("proved", proof_bytes=len(result.proof), seconds=reply.get("seconds"))
         return True
+
+    async def _may_come_back(self, record: JobRecord) -> bool:
+        """Whether an enclave that is away has its keys when it is back, with time left to work the claim."""
+        if not self.policy.keeps_keys or record.claim is None:
+            return False
+        left = min(record.claim.lapses_at, record.deadline) - (await self.chain.finalised()).number
+        return left > self.policy.blocks(self.expected_seconds(record.model), 0)
 
     async def _worked(self, params: dict[str, Any], record: JobRecord, seconds: float) -> dict[str, Any]:
         """The enclave's result; that of an earlier process under the same claim, if there was one."""

@@ -32,10 +32,11 @@ class Process:
 
 
 @contextmanager
-def process(tmp_path: Path) -> Iterator[Process]:
+def process(tmp_path: Path, *more: str) -> Iterator[Process]:
     path = tmp_path / "e.sock"
     (tmp_path / "models").mkdir(exist_ok=True)
     arguments = ["--socket", str(path), "--provider", "simulator", "--models", str(tmp_path / "models")]
+    arguments += more
     running = subprocess.Popen(
         [sys.executable, "-m", "proofward_enclave", *arguments], stderr=subprocess.PIPE, text=True
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -34,15 +34,21 @@ def sign(report_data: bytes) -> bytes:
 
 
 @contextmanager
-def guest_agent(path: Path, reply: Callable[[bytes], tuple[int, dict[str, Any]]]) -> Iterator[str]:
-    """dstack's guest agent: POST /GetQuote {"report_data": hex} on a Unix socket."""
+def guest_agent(
+    path: Path,
+    reply: Callable[[bytes], tuple[int, dict[str, Any]]],
+    others: Mapping[str, dict[str, Any]] | None = None,
+) -> Iterator[str]:
+    """dstack's guest agent: POST /GetQuote {"report_data": hex} on a Unix socket; `others` by their paths."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, body = (
-                reply(bytes.fromhex(request["report_data"])) if self.path == "/GetQuote" else (404, {})
-            )
+            if self.path == "/GetQuote":
+                status, body = reply(bytes.fromhex(request["report_data"]))
+            else:
+                known = (others or {}).get(self.path)
+                status, body = (404, {}) if known is None else (200, known)
             content = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))

@@ -35,6 +35,7 @@ from proofward.protocol import (
     sha256,
 )
 from proofward_enclave.epochs import Epochs
+from proofward_enclave.kept import KeptKeys
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers.simulator import SimulatorProvider
 from proofward_enclave.server import Server
@@ -96,12 +97,18 @@ def receive(connection: socket.socket) -> dict[str, Any] | None:
 
 @contextmanager
 def enclave(
-    models: Path, suite: HpkeSuite = HpkeSuite.X25519, load: Callable[[Path], Any] = fake_loader
+    models: Path,
+    suite: HpkeSuite = HpkeSuite.X25519,
+    load: Callable[[Path], Any] = fake_loader,
+    kept: KeptKeys | None = None,
+    folder: Path | None = None,
 ) -> Iterator[tuple[Host, Service]]:
-    """Serve an enclave with fake models on models/../e.sock until the block ends."""
-    path = models.parent / "e.sock"
+    """Serve an enclave with fake models on models/../e.sock, or folder/e.sock, until the block ends."""
+    path = (folder or models.parent) / "e.sock"
     store = ModelStore(models, load)
-    service = Service(SimulatorProvider(), store, Epochs(suite))
+    epochs = Epochs(suite, kept)
+    epochs.restore()
+    service = Service(SimulatorProvider(), store, epochs)
     ready, stop = threading.Event(), asyncio.Event()
     loops: list[asyncio.AbstractEventLoop] = []
 

@@ -61,14 +61,16 @@ class Keys:
     epoch: int | None = None
     generation: int = 1
     up: bool = True
+    restored: bool = False
     erased: list[int] = field(default_factory=list)
     begun: list[int] = field(default_factory=list)
 
     async def call(self, method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
         if method == "status":
-            return {"epoch": self.epoch}
+            return {"epoch": self.epoch, "restored": self.restored}
         number = params["epoch"]
         if number != self.epoch:
+            self.restored = False
             self.begun.append(number)
             self.erased = self.begun[:-2]
         self.epoch = number
@@ -215,3 +217,18 @@ async def test_a_worker_that_may_not_work_pays_for_nothing(
     with pytest.raises(RegistrationRefused, match=says):
         await _registration(chain, keys, journal).ensure(HEAD)
     assert chain.sent == []
+
+
+@pytest.mark.parametrize("sessions", [False, True])
+async def test_kept_keys_stay_registered_but_where_sessions_want_fresh_ones(
+    journal: Journal, sessions: bool
+) -> None:
+    chain, keys = Registry(World()), Keys()
+    await _registration(chain, keys, journal).ensure(HEAD)
+    keys.generation, keys.restored = 2, True  # a new process, with the keys of the one before
+    registration = _registration(chain, keys, journal)
+    registration.fresh_keys = sessions
+    after = await registration.ensure(HEAD)
+    assert _names(chain) == ["register", "renew"] if sessions else ["register"]
+    assert after.epoch == (2 if sessions else 1)
+    assert await registration.ensure(HEAD) == after

@@ -417,3 +417,50 @@ async def test_who_let_go_of_a_job_does_not_pay_at_every_block_for_asking_again(
     world.others_first, world.block = False, world.block + OTHERS_FIRST_BLOCKS
     await _round(jobs)
     assert _calls(world) == ["claim", "claim", "complete"]
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["in hand", "found on the chain"])
+async def test_a_claim_waits_for_an_enclave_that_keeps_its_keys(journal: Journal, known: bool) -> None:
+    """Issue 13, A4: it comes back with them; but there must be time left to work the claim then."""
+    world = World()
+    record = world.add(job(status=claimed(ACCOUNT, 9, 70)) if not known else job())
+    enclave = FakeEnclave(world)
+    call, away = enclave.call, ["the enclave is killed"]
+
+    async def killed(method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        if away and (method == "work" or not known):
+            raise EnclaveDown("nobody answers")
+        return await call(method, params, timeout_seconds)
+
+    enclave.call = killed  # type: ignore[method-assign]
+    jobs = await _jobs(world, journal, enclave=enclave, policy=Policy(keeps_keys=True))
+    await jobs.adopt()
+    await _round(jobs)
+    await _round(jobs)
+    assert "release" not in _calls(world)
+    away.clear()
+    enclave.refuse["work"] = "unknown-model"  # it is back, and was not given its models yet
+    await _round(jobs)
+    assert "release" not in _calls(world)
+    enclave.refuse.clear()
+    await _round(jobs)
+    assert _calls(world)[-1] == "complete"
+    assert isinstance(world.jobs[record.id].status, Accepted)
+
+
+async def test_a_claim_goes_back_when_its_enclave_stays_away_too_long(journal: Journal) -> None:
+    world = World()
+    world.add(job(status=claimed(ACCOUNT, 9, 70)))
+    enclave = FakeEnclave(world)
+
+    async def gone(*_: Any) -> dict[str, Any]:
+        raise EnclaveDown("nobody answers")
+
+    enclave.call = gone  # type: ignore[method-assign, assignment]
+    jobs = await _jobs(world, journal, enclave=enclave, policy=Policy(keeps_keys=True))
+    await jobs.adopt()
+    await _round(jobs)
+    assert _calls(world) == []
+    world.block = 60
+    await _round(jobs)
+    assert _calls(world) == ["release", "decline"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from proofward.protocol.enclave import EnclaveError
-from proofward_enclave.providers.base import Evidence, ProviderError, QuoteProvider
+from proofward_enclave.providers.base import Evidence, ProviderError, QuoteProvider, SealingProvider
 
 NAMES = ("simulator", "dstack", "tsm")
 
 
-def make_provider(name: str) -> QuoteProvider:
+def make_provider(name: str) -> SealingProvider:
     """The provider of a name; its libraries load only when it is used. Raises EnclaveError."""
     if name == "simulator":
         from proofward_enclave.providers.simulator import SimulatorProvider
@@ -27,4 +27,4 @@ def make_provider(name: str) -> QuoteProvider:
     )
 
 
-__all__ = ["NAMES", "Evidence", "ProviderError", "QuoteProvider", "make_provider"]
+__all__ = ["NAMES", "Evidence", "ProviderError", "QuoteProvider", "SealingProvider", "make_provider"]

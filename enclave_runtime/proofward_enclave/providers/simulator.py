@@ -8,7 +8,8 @@ import datetime as dt
 
 from proofward.protocol.collateral import encode_collateral
 from proofward_enclave.measure import code_digest
-from proofward_enclave.providers.base import Evidence
+from proofward_enclave.providers import dev_pki
+from proofward_enclave.providers.base import Evidence, derived
 from proofward_enclave.providers.dev_platform import DevPlatform, TdIdentity
 
 
@@ -29,3 +30,9 @@ class SimulatorProvider:
         quote = self._platform.quote(report_data, self._td, version=self._version)
         today = dt.datetime.now(dt.UTC).date()
         return Evidence(quote, encode_collateral(self._platform.collateral(today)))
+
+    def sealing_key(self) -> bytes:
+        """A stand-in: of a secret that everybody has, and of this program's measurement. It keeps nothing
+        from anybody, as nothing of the simulator does.
+        """
+        return derived(dev_pki.published_secret(), self._td.mrtd)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from proofward.protocol.bounds import MAX_QUOTE
-from proofward_enclave.providers.base import Evidence, ProviderError
+from proofward_enclave.providers.base import Evidence, NoSealingKey, ProviderError
 
 REPORTS: Final = Path("/sys/kernel/config/tsm/report")
 _PROVIDER: Final = "tdx_guest"
@@ -40,6 +40,13 @@ class TsmProvider:
                 entry.rmdir()
         except OSError as error:
             raise ProviderError(f"the kernel gave no quote in {entry}: {error.strerror}") from None
+
+    def sealing_key(self) -> bytes:
+        """Raises NoSealingKey: a TDX guest by itself has none (SGX's EGETKEY has no counterpart there)."""
+        raise NoSealingKey(
+            "a bare TDX guest has no key of its measurement: start without --keep-keys, or under dstack with "
+            "its local key provider"
+        )
 
     def _read(self, entry: Path, report_data: bytes) -> bytes:
         (entry / "inblob").write_bytes(report_data)

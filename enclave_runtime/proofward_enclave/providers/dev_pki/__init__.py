@@ -44,6 +44,11 @@ def development() -> Authorities:
     return Authorities(_load("root"), _load("platform_ca"), _load("tcb_signing"))
 
 
+def published_secret() -> bytes:
+    """The committed CA's key file: a secret that everybody has, for stand-ins."""
+    return (FOLDER / "platform_ca.key.pem").read_bytes()
+
+
 def fresh() -> Authorities:
     """The same under keys made just now: a root that no chain knows."""
     root = _authority("SGX Root CA", None, 1)
