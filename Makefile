@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: bench-day bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
+.PHONY: conformance bench-day bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,11 @@ ceremony: setup $(VENV)/.bench contracts/node_modules/.ready ## a whole ceremony
 
 soak: setup ## ten thousand seeds of faults against worker, outbox and client; prints the first that fails
 	$(BIN)/python -m tests.simulation 1 10000
+
+conformance: setup tests/conformance/node_modules/.ready ## subxt and api-sidecar: same answers from the embedded chain and, where its node is built, a real network (compiles five minutes, once)
+	cd tests/conformance/sidecar && npm ci --no-audit --no-fund --loglevel=error
+	CARGO_TARGET_DIR=$(CURDIR)/build/subxt cargo build --locked --quiet --manifest-path tests/conformance/subxt/Cargo.toml
+	node --test --test-reporter=spec tests/conformance/others.mjs
 
 campaign-network: setup ## twenty seeds of faults on four real validators with a stream of jobs (half an hour; needs proofward-chain)
 	$(BIN)/python -m tests.network.campaign --seeds $(or $(SEEDS),20)
