@@ -149,7 +149,7 @@ explorer: explorer/node_modules/.ready ## bundle the explorer's site, and verify
 explorer-test: setup explorer ## the explorer in headless Chromium, and its verifier against the library's
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get install -y --no-install-recommends chromium; } \
 		|| { echo "Chromium is missing (Debian: apt-get install chromium)" >&2; exit 1; }
-	PROOFWARD_EXPLORER=1 $(BIN)/python -m pytest tests/explorer -s
+	PROOFWARD_EXPLORER=1 $(BIN)/python -m pytest tests/explorer tests/network/test_explorer.py -s
 
 docker: setup explorer ## build the images with docker or buildah (ENGINE, BASE=NAME@sha256:DIGEST); docs/docker.md
 	$(BIN)/python docker/context.py

@@ -38,6 +38,7 @@ await writeFile(join(out, 'verify.html'), page)
 
 if (existsSync(site('app.ts'))) {
   await writeFile(join(out, 'app.js'), await bundled('app.ts'))
+  await writeFile(join(out, 'light.js'), await bundled('light-worker.ts'))
   await writeFile(join(out, 'style.css'), style)
   await writeFile(join(out, 'index.html'), await readFile(site('index.html'), 'utf8'))
 }

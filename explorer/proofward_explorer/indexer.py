@@ -16,13 +16,17 @@ from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
 from proofward.chain.plain import dumps, plain
 from proofward.chain.runtime import Event
 from proofward.logs import Logger
+from proofward_explorer.lists import GOVERNANCE
 from proofward_explorer.store import IndexUnusable, open_index, remove
 
 _log = Logger(__name__)
 _PAUSE: Final = 2.0
-_PALLETS: Final = frozenset({"Jobs", "Workers", "Models", "Attestation", "InferenceSessions"})
+_PALLETS: Final = frozenset(
+    {"Jobs", "Workers", "Models", "Attestation", "InferenceSessions", "Federation", *GOVERNANCE}
+)
 _DAY_MS: Final = 86_400_000
-_SUBJECTS: Final = ("job", "session", "model", "measurement", "root")
+_ACCOUNTS: Final = ("worker", "client", "publisher", "member")
+_SUBJECTS: Final = ("job", "session", "study", "model", "measurement", "root")
 """What an event is about: the first of these fields that it has."""
 _CALLS: Final = frozenset({"Timestamp.set"})
 """Calls of every block, which nobody looks for."""
@@ -266,8 +270,8 @@ class _Reading:
 
 def _row(number: int, place: int, event: Event) -> tuple[Any, ...]:
     fields = event.fields
-    subject = next((fields[name] for name in _SUBJECTS if name in fields), None)
-    account = next((fields[name] for name in ("worker", "client", "publisher") if name in fields), None)
+    subject = next((fields[name] for name in _SUBJECTS if isinstance(fields.get(name), bytes)), None)
+    account = next((fields[name] for name in _ACCOUNTS if isinstance(fields.get(name), bytes)), None)
     return (number, place, event.extrinsic, event.pallet, event.name, subject, account, dumps(fields))
 
 

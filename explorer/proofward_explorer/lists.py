@@ -13,6 +13,8 @@ from proofward.chain.accounts import AccountError
 from proofward.errors import NotFound, ProofwardError
 
 PAGE: Final = 50
+GOVERNANCE: Final = ("Consortium", "Grandpa", "Offences", "Council", "TxPause", "Sudo")
+"""Pallets of whose events the history of members and finality is made."""
 _MOST: Final = 200
 _DAYS: Final = 30
 _DAY_MS: Final = 86_400_000
@@ -232,6 +234,11 @@ class Lists:
         events = self._events("events.subject = ?", session)
         proved = sum(len(one["fields"]["pages"]) for one in events if one["name"] == "Proved")
         return {"session": {**_record(found), "proved": proved}, "events": events}
+
+    def consortium(self) -> list[dict[str, Any]]:
+        """What was announced, decided and shown of members and finality, the latest, oldest first."""
+        pallets = ", ".join("?" * len(GOVERNANCE))
+        return self._events(f"events.pallet IN ({pallets})", *GOVERNANCE, limit=PAGE)
 
     def search(self, text: str) -> list[dict[str, str]]:
         """What an id, hash, account, address or block number names, or a model's name."""

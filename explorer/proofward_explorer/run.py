@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -13,9 +14,11 @@ from aiohttp import web
 
 from proofward.chain import SubstrateClient
 from proofward.errors import ProofwardError
+from proofward.light.spec import read_spec
 from proofward.zkml import load_public
 from proofward_explorer.indexer import Indexer
-from proofward_explorer.server import Site, node_origin, static_files
+from proofward_explorer.lists import BadQuestion
+from proofward_explorer.server import MAX_PEERS, LightSource, Site, node_origin, peer_origin, static_files
 from proofward_explorer.store import IndexUnusable, open_reader
 
 
@@ -31,6 +34,10 @@ class Settings:
     """What readers' browsers ask at first; None: the same node."""
     artefacts: Sequence[Path] = ()
     rebuild: bool = False
+    spec: Path | None = None
+    """The raw spec of a chain with GRANDPA: tabs then read by proofs."""
+    boot_nodes: Sequence[str] = ()
+    """Peers in place of the spec's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +58,35 @@ def artefact_folders(paths: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
+def light_source(path: Path, boot_nodes: Sequence[str] = ()) -> LightSource:
+    """What tabs' light clients begin with. Raises LightError; BadQuestion where no peer speaks WebSocket."""
+    read = read_spec(path, boot_nodes=tuple(boot_nodes))
+    nodes = json.loads(read.text)["bootNodes"]
+    boot = tuple(one for one in nodes if peer_origin(one) is not None)[:MAX_PEERS]
+    if not boot:
+        raise BadQuestion(
+            f"no boot node of {path} can be reached by a browser: give --boot-node with an address that ends "
+            "in /ws/p2p/ID or /wss/p2p/ID (a node listens there with --listen-addr /ip4/…/tcp/…/ws)"
+        )
+    return LightSource(path.read_bytes(), boot)
+
+
 def explore(settings: Settings, ready: Callable[[Ready], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    Raises ChainUnreachable, IndexUnusable, SiteMissing, BadQuestion (the node's address), ZkmlError.
+    Raises ChainUnreachable, IndexUnusable, SiteMissing, BadQuestion (addresses), ZkmlError, LightError.
     """
     static = static_files()
     artefacts = artefact_folders(settings.artefacts)
     node = settings.node or settings.chain
     node_origin(node)
+    light = None if settings.spec is None else light_source(settings.spec, settings.boot_nodes)
     with SubstrateClient.connect(settings.chain) as client:
         indexer = Indexer(client, settings.index, rebuild=settings.rebuild)
         failures: list[ProofwardError] = []
         try:
             reader = open_reader(settings.index)
-            site = Site(reader, node=node, static=static, artefacts=artefacts)
+            site = Site(reader, node=node, static=static, artefacts=artefacts, light=light)
             asyncio.run(_serve(settings, site, indexer, failures, client.genesis, ready))
             reader.close()
         finally:

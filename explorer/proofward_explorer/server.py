@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,11 @@ _FILE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _NODE: Final = re.compile(
     r"wss?://(\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9.-]{1,253})(:[0-9]{1,5})?(/[A-Za-z0-9/_.-]{0,128})?"
 )
+_PEER: Final = re.compile(
+    r"/(?:(?:ip4|dns|dns4|dns6)/([A-Za-z0-9.-]{1,253})|ip6/([0-9a-fA-F:.]{2,45}))"
+    r"/tcp/([0-9]{1,5})/(ws|wss|tls/ws)/p2p/[A-Za-z0-9]{40,64}"
+)
+MAX_PEERS: Final = 16
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -29,6 +35,14 @@ _HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-cache",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class LightSource:
+    """What a light client in a tab begins with: a raw chain spec, and peers that a browser reaches."""
+
+    spec: bytes
+    boot: tuple[str, ...]
 
 
 class SiteMissing(ProofwardError):
@@ -55,6 +69,29 @@ def node_origin(address: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def peer_origin(address: str) -> str | None:
+    """`ws://host:port` of a peer's address, if a browser can reach it: `/…/ws/p2p/…` or `/…/wss/…`."""
+    found = _PEER.fullmatch(address)
+    if found is None:
+        return None
+    host, ip6, port, transport = found.groups()
+    return f"{'ws' if transport == 'ws' else 'wss'}://{host or f'[{ip6}]'}:{port}"
+
+
+def peers_policy(addresses: Sequence[str]) -> str:
+    """The content security policy of the light client's worker: WebAssembly, and these peers. Raises
+    BadQuestion.
+    """
+    origins = {peer_origin(one) for one in addresses}
+    if None in origins or len(addresses) > MAX_PEERS:
+        raise BadQuestion(
+            f"a light client's first peers are up to {MAX_PEERS} addresses that a browser can reach: "
+            "/ip4/ADDRESS/tcp/PORT/ws/p2p/ID, or /dns/HOST/tcp/PORT/wss/p2p/ID"
+        )
+    peers = " ".join(sorted(one for one in origins if one)) or "'none'"
+    return f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src {peers}"
+
+
 def policy_of(node: str) -> str:
     """The content security policy of a page that asks this node. Raises BadQuestion."""
     return (
@@ -65,13 +102,20 @@ def policy_of(node: str) -> str:
 
 class Site:
     """Handlers over one reading connection. `node` is the address that readers' browsers ask at first;
-    `artefacts` are folders of public artefacts by manifest hash.
+    `artefacts` are folders of public artefacts by manifest hash; with `light` a tab reads by proofs at first.
     """
 
     def __init__(
-        self, database: sqlite3.Connection, *, node: str, static: Path, artefacts: Mapping[str, Path]
+        self,
+        database: sqlite3.Connection,
+        *,
+        node: str,
+        static: Path,
+        artefacts: Mapping[str, Path],
+        light: LightSource | None = None,
     ) -> None:
         self._lists, self._node, self._static, self._artefacts = Lists(database), node, static, artefacts
+        self._light = light
         node_origin(node)
 
     def app(self) -> web.Application:
@@ -82,7 +126,11 @@ class Site:
         for name in ("index.html", "app.js", "style.css", "verify.html"):
             app.router.add_get(f"/{name}", self._page)
         answers: dict[str, Callable[[web.Request], Any]] = {
-            "/api/config": lambda request: {"node": self._node, **lists.head()},
+            "/api/config": lambda request: {
+                "node": self._node,
+                "light": self._light and {"boot": self._light.boot},
+                **lists.head(),
+            },
             "/api/overview": lambda request: lists.overview(),
             "/api/jobs": lambda request: lists.jobs(_asked(request)),
             "/api/jobs/{id}": lambda request: lists.job(hash_of(request.match_info["id"], "a job's id")),
@@ -97,6 +145,7 @@ class Site:
                 hash_of(request.match_info["id"], "a session's id")
             ),
             "/api/attestation": lambda request: lists.attestation(),
+            "/api/consortium": lambda request: lists.consortium(),
             "/api/market": lambda request: lists.market(),
             "/api/blocks/{number}": lambda request: lists.block(_block_number(request.match_info["number"])),
             "/api/search": lambda request: lists.search(_asked(request).get("q", "")),
@@ -104,6 +153,8 @@ class Site:
         for path, answer in answers.items():
             app.router.add_get(path, _json(answer))
         app.router.add_get("/favicon.ico", _no_icon)
+        app.router.add_get("/light.js", self._worker)
+        app.router.add_get("/api/spec", self._spec)
         app.router.add_get("/api/artefacts/{hash}/{file}", self._artefact)
         return app
 
@@ -117,6 +168,28 @@ class Site:
         return web.Response(
             body=data, content_type=_TYPES[Path(name).suffix], charset="utf-8", headers=headers
         )
+
+    async def _worker(self, request: web.Request) -> web.StreamResponse:
+        """The light client: three megabytes with a policy of its own, so that the page itself needs neither
+        WebAssembly nor its peers.
+        """
+        asked = _asked(request).get("boot")
+        boot = asked.split(",") if asked else self._light.boot if self._light else ()
+        response = web.Response(
+            body=(self._static / "light.js").read_bytes(),
+            content_type="text/javascript",
+            charset="utf-8",
+            headers={"Content-Security-Policy": peers_policy(boot)},
+        )
+        response.enable_compression()
+        return response
+
+    async def _spec(self, request: web.Request) -> web.StreamResponse:
+        if self._light is None:
+            raise NotFound("this explorer was not given the chain's spec (`proofward explorer --spec FILE`)")
+        response = web.Response(body=self._light.spec, content_type="application/json")
+        response.enable_compression()
+        return response
 
     async def _artefact(self, request: web.Request) -> web.StreamResponse:
         digest, name = request.match_info["hash"], request.match_info["file"]

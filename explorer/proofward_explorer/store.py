@@ -44,11 +44,11 @@ _SCHEMA: Final = (
     "CREATE TABLE totals (kind TEXT NOT NULL, id BLOB NOT NULL, jobs INTEGER NOT NULL, paid TEXT NOT NULL, "
     "royalty TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID",
 )
-#: Sessions are in the blocks that an older index has read without them: it is filled anew.
+#: An older index has read its blocks without what is in them (sessions; members and studies): filled anew.
 _ANEW: Final = tuple(
     f"DELETE FROM {table}" for table in ("blocks", "extrinsics", "events", "jobs", "records", "totals")
 )
-STEPS: Final = (_SCHEMA, _ANEW)
+STEPS: Final = (_SCHEMA, _ANEW, _ANEW)
 
 
 class IndexUnusable(ProofwardError):

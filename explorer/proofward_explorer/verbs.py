@@ -32,6 +32,16 @@ def explorer(
         list[Path] | None,
         typer.Option(help="Folder of a model's public artefact, for readers to verify with (repeatable)."),
     ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            help="The chain's raw spec: readers' tabs then read the chain by proofs, as light clients."
+        ),
+    ] = None,
+    boot_node: Annotated[
+        list[str] | None,
+        typer.Option(help="Peer of the tabs' light clients, /…/ws/p2p/ID, for the spec's (repeatable)."),
+    ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Begin the index anew.")] = False,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
@@ -40,7 +50,7 @@ def explorer(
 
     A node must allow the site's origin (`proofward devnet --cors http://127.0.0.1:8090`).
 
-    Example: proofward explorer --artefact build/models/mlp/public
+    Example: proofward explorer --artefact build/models/mlp/public --spec build/network/spec.json
     """
     from proofward_explorer.run import Ready, Settings, explore
 
@@ -54,6 +64,8 @@ def explorer(
 
     with reporting(as_json):
         explore(
-            Settings(chain, index, host, port, node, tuple(artefact or ()), rebuild),
+            Settings(
+                chain, index, host, port, node, tuple(artefact or ()), rebuild, spec, tuple(boot_node or ())
+            ),
             ready,
         )

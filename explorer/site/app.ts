@@ -1,10 +1,12 @@
 // The explorer: a page a place in the address, its figures from the index, its evidence from a node.
 import { ask, row, text } from './index-api.js'
-import { job, type Source } from './pages/job.js'
+import { job } from './pages/job.js'
 import { attestation, block, jobs, market, model, models, search, workers } from './pages/lists.js'
+import { members } from './pages/members.js'
 import { overview } from './pages/overview.js'
 import { session, sessions } from './pages/sessions.js'
-import { setups } from './pages/setups.js'
+import { setup, setups } from './pages/setups.js'
+import { Source } from './pages/source.js'
 import { worker } from './pages/worker.js'
 import { type Child, fill, h } from './ui/dom.js'
 
@@ -19,17 +21,19 @@ const LISTS: [string, string, Page][] = [
   ['setups', 'Setups', setups],
   ['attestation', 'Measurements', attestation],
   ['market', 'Market', market],
+  ['members', 'Members and finality', members],
 ]
 const RECORDS: Record<string, Page> = {
   jobs: (id, _, source) => job(id, source),
   sessions: session,
   workers: worker,
   models: model,
+  setups: setup,
   blocks: block,
 }
 
 const main = document.getElementById('main') as HTMLElement
-let source: Source = { node: '', genesis: '' }
+let source: Source
 let shown = 0
 
 /** The page that the address names; anything else is told. */
@@ -82,32 +86,13 @@ function searchForm(): HTMLElement {
   return form
 }
 
-/** The node that the evidence is read from; another one needs a page with another policy. */
-function nodeForm(): HTMLElement {
-  const input = h('input', { id: 'node', value: source.node, spellcheck: 'false', autocomplete: 'off' })
-  const form = h(
-    'form',
-    { class: 'filters' },
-    h('div', {}, h('label', { for: 'node' }, 'Evidence is read from the node'), input),
-    h('button', { type: 'submit' }, 'Use this node'),
-  )
-  form.addEventListener('submit', (event) => {
-    event.preventDefault()
-    location.search = `?${new URLSearchParams({ node: input.value.trim() })}`
-  })
-  return form
-}
-
 async function begin(): Promise<void> {
   const config = row(await ask('config'))
-  source = {
-    node: new URLSearchParams(location.search).get('node') ?? text(config.node),
-    genesis: text(config.genesis),
-  }
+  source = new Source(config, new URLSearchParams(location.search))
   document.querySelector('header')?.append(searchForm())
   fill(
     document.getElementById('foot') as HTMLElement,
-    nodeForm(),
+    source.form(() => void show()),
     h(
       'p',
       {},

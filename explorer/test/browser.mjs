@@ -45,6 +45,8 @@ const steps = {
   fill: ({ selector, value }) => page.fill(selector, value),
   check: ({ selector, on }) => page.setChecked(selector, on),
   click: ({ selector }) => page.click(selector),
+  /** The page's clock, so many milliseconds from this machine's. */
+  clock: ({ ms }) => page.clock.setFixedTime(Date.now() + ms),
   upload: ({ selector, path }) => page.setInputFiles(selector, path),
   press: ({ key }) => page.keyboard.press(key),
   wait: ({ selector, ms = 30_000 }) =>

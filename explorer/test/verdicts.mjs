@@ -21,6 +21,7 @@ const parts = [
   'manifest',
   'policy',
   'roots',
+  'transcript',
 ]
 const contents = parts.map((name) => `export * from './verify/${name}.ts'`).join('\n')
 await build({
@@ -72,6 +73,21 @@ const answers = {
       return verifier.openAnswer(read, verifier.replySecret(secrets, read.job.id))
     }),
   manifest: ({ manifest }) => refusing(() => ({ name: verifier.parseManifest(verifier.unhex(manifest)).name })),
+  transcript: ({ transcript, vk, circuit, certified, keyHash, quote, measurements }) =>
+    refusing(() => {
+      const [data, key] = [verifier.unhex(transcript), verifier.unhex(vk)]
+      const recorded = {
+        circuit: verifier.unhex(circuit),
+        vk: verifier.unhex(keyHash),
+        certified: certified ? verifier.unhex(certified) : null,
+      }
+      const checks = [...verifier.transcriptChecks(data, key, recorded)]
+      if (quote) {
+        const asked = verifier.policy({ development: true, measurements: measurements && new Set(measurements) })
+        checks.push(...verifier.enclaveChecks(verifier.quoteFile(quote), verifier.readTranscript(data), asked))
+      }
+      return { checks: checks.map((one) => [one.name, verifier.word(one), one.detail]) }
+    }),
   roots: () => ({ roots: verifier.DEVELOPMENT_ROOTS.map(({ name, level, der }) => [name, level, verifier.hex(der)]) }),
 }
 

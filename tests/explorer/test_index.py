@@ -20,7 +20,7 @@ from proofward.devnet.chains import Devnet
 from proofward.publisher.publish import publish
 from proofward_explorer.indexer import Indexer
 from proofward_explorer.lists import BadQuestion, Lists
-from proofward_explorer.server import Site, policy_of
+from proofward_explorer.server import Site, peers_policy, policy_of
 from proofward_explorer.store import IndexUnusable, open_index, open_reader
 from tests.evidence import Evidence
 
@@ -310,6 +310,50 @@ async def test_the_server_takes_no_question_for_anything_else(crowded: Path, tmp
 def test_a_nodes_address_widens_no_policy(address: str) -> None:
     with pytest.raises(BadQuestion):
         policy_of(address)
+
+
+PEER = "12D3KooWA3UpiXfHSzyoCKKXPJXAPZSXx37WSMsmXP5tWzQByZov"
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        (f"/ip4/10.0.0.2/tcp/30334/ws/p2p/{PEER}", "ws://10.0.0.2:30334"),
+        (f"/ip6/::1/tcp/1/ws/p2p/{PEER}", "ws://[::1]:1"),
+        (f"/dns/chain.example/tcp/443/wss/p2p/{PEER}", "wss://chain.example:443"),
+        (f"/dns4/chain.example/tcp/443/tls/ws/p2p/{PEER}", "wss://chain.example:443"),
+    ],
+)
+def test_a_light_clients_policy_names_its_peers_alone(address: str, origin: str) -> None:
+    """The worker's own: it runs WebAssembly and asks them, and nobody else, not even its own origin."""
+    assert peers_policy([address, address]) == (
+        f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src {origin}"
+    )
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"/ip4/10.0.0.2/tcp/30333/p2p/{PEER}",
+        f"/ip4/10.0.0.2/tcp/1/ws/p2p/{PEER}; script-src *",
+        f"/dns/a b/tcp/1/ws/p2p/{PEER}",
+        f"/dns/a'/tcp/1/ws/p2p/{PEER}",
+        f"/dns/*/tcp/1/ws/p2p/{PEER}",
+        f"/ip4/10.0.0.2/tcp/1/ws/p2p/{PEER}\n",
+        "/ip4/10.0.0.2/tcp/1/ws",
+        "ws://10.0.0.2:1",
+        "",
+    ],
+)
+def test_a_peers_address_widens_no_policy(address: str) -> None:
+    with pytest.raises(BadQuestion):
+        peers_policy([address])
+
+
+def test_more_peers_than_a_page_asks_are_refused() -> None:
+    with pytest.raises(BadQuestion):
+        peers_policy([f"/ip4/10.0.0.2/tcp/{port}/ws/p2p/{PEER}" for port in range(1, 18)])
+    assert peers_policy([]).endswith("connect-src 'none'")
 
 
 def test_a_reader_cannot_write(crowded: Path) -> None:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
-import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
-from proofward.client import Client
+from proofward.chain import Call, accounts
+from proofward.client import Client, targets
 from proofward.devnet.chains import Devnet
 from proofward_demo.run import AGE_BLOCKS
-from proofward_explorer.indexer import Indexer
 from proofward_explorer.run import artefact_folders
-from proofward_explorer.server import Site
 from proofward_explorer.store import open_reader
-from tests.explorer.browser import STATIC, Browser, require_browser
+from tests.explorer.browser import Browser, require_browser
+from tests.explorer.serve import Served, free_port, indexed
+from tests.explorer.test_transcript import hold
 
 SECONDS = 600
 
@@ -41,32 +38,8 @@ class Network:
     forged: str
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-class Served:
-    """A site on a thread of its own."""
-
-    def __init__(self, index: Path, node: str, port: int, artefacts: dict[str, Path]) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._runner = web.AppRunner(
-            Site(open_reader(index), node=node, static=STATIC, artefacts=artefacts).app(), access_log=None
-        )
-        self._loop.run_until_complete(self._runner.setup())
-        self._loop.run_until_complete(web.TCPSite(self._runner, "127.0.0.1", port).start())
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-
 EVIL = "<img src=x onerror=alert(1)>"
+ENDPOINT = "<img/src=x/onerror=alert(1)>"
 
 
 def _forge(index: Path, path: Path) -> None:
@@ -88,7 +61,7 @@ def _forge(index: Path, path: Path) -> None:
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     require_browser()
     folder = tmp_path_factory.mktemp("network")
-    ports = _free_port(), _free_port()
+    ports = free_port(), free_port()
     origins = [f"http://127.0.0.1:{port}" for port in ports]
     with Devnet(cors=origins) as devnet:
         devnet.skip_to(AGE_BLOCKS)
@@ -99,10 +72,10 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         index = folder / "index.sqlite"
         with devnet.connect() as client:
-            head = client.finalised_head().number
-            indexer = Indexer(client, index)
-            indexer.run(lambda number: indexer.stop() if number >= head else None)
-            indexer.close()
+            # a member says where it is met, in what words it likes
+            moved = Call("Consortium", "set_endpoint", {"endpoint": ENDPOINT.encode()})
+            client.submit(moved, accounts.dev_keypair("//Alice"))
+            indexed(client, index)
         _forge(index, folder / "forged.sqlite")
         artefacts = artefact_folders([path for path in (folder / "models").iterdir() if path.is_dir()])
         served = [
@@ -130,7 +103,11 @@ def test_an_accepted_job_is_verified_again_in_the_tab(browser: Browser, network:
     """From a cold page to every check of `proofward verify`, in its words."""
     job = jobs(network, "accepted")[0]
     with Client(network.chain, development=True) as client:
-        expected = client.verify(job, artifact=_artefact(network, client, job))
+        artefact = _artefact(network, client, job)
+    expected = targets.verify(
+        job, artifact=artefact, export=None, genesis=None, measurements=(), development=True,
+        chain=network.chain,
+    )  # fmt: skip
     assert expected.accepted
     browser.do("open", url=f"{network.site}/#/jobs/{job}")
     browser.do("wait", selector="[data-verdict]")
@@ -201,13 +178,25 @@ def test_a_job_without_a_result_says_so(browser: Browser, network: Network) -> N
     browser.do("wait", selector='[data-event="Refunded"]')
 
 
-PAGES = ("", "jobs", "sessions", "workers", "models", "setups", "attestation", "market", "blocks/5")
+PAGES = (
+    "",
+    "jobs",
+    "sessions",
+    "workers",
+    "models",
+    "setups",
+    "attestation",
+    "market",
+    "members",
+    "blocks/5",
+)
 
 
 def records(network: Network) -> list[str]:
     with open_reader(network.index) as database:
         found = database.execute("SELECT kind, id FROM records WHERE kind IN ('worker', 'model')").fetchall()
-    return [f"{row[0]}s/0x{row[1].hex()}" for row in found]
+    pages = [f"{row[0]}s/0x{row[1].hex()}" for row in found]
+    return pages + [one.replace("models/", "setups/") for one in pages if one.startswith("models/")]
 
 
 @pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)])
@@ -289,6 +278,44 @@ def test_what_the_index_brings_is_text(browser: Browser, network: Network) -> No
     seen = browser.do("seen")
     assert seen["dialogs"] == 0
     assert not [one for one in seen["errors"] if "400" not in one and "404" not in one], seen["errors"]
+
+
+def test_members_and_finality_are_read_from_the_chain(browser: Browser, network: Network) -> None:
+    """By the node's word, which the page says; what a member wrote is text."""
+    browser.do("open", url=f"{network.site}/#/members")
+    browser.do("wait", selector="[data-read]")
+    assert browser.do("evaluate", script="document.querySelector('[data-read]').dataset.read") == "said"
+    shown = browser.do("text", selector="#consortium")
+    assert shown.count(ENDPOINT) == 1
+    assert f"the word of the node at {network.chain}, without proof" in shown
+    assert browser.do("evaluate", script="document.querySelectorAll('main img').length") == 0
+    assert "Consortium.Moved" in browser.do("text", selector="main")
+    assert browser.do("axe") == []
+    assert browser.do("seen")["errors"] == []
+
+
+def test_a_setups_transcript_is_checked_in_the_page(
+    browser: Browser, network: Network, tmp_path: Path
+) -> None:
+    """Contributors one by one, of a transcript from the reader's disk; a name is text."""
+    model = next(one for one in records(network) if one.startswith("models/")).removeprefix("models/")
+    held = hold(tmp_path)
+    files = {"ceremony.bin": held.transcript, "vk.bin": held.vk}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    browser.do("open", url=f"{network.site}/#/setups/{model}")
+    browser.do("wait", selector="[data-transcript]")
+    assert "have no transcript" in browser.do("text", selector="[data-transcript]")
+    browser.do("upload", selector="#transcript", path=[str(tmp_path / name) for name in files])
+    browser.do("wait", selector='[data-transcript="refused"]')
+    words = {name: word for name, word, _ in browser.do("checks")}
+    # it holds by itself, and is of another circuit and key than the chain's record
+    assert {words[f"contribution {number}"] for number in range(1, 5)} == {"ok"}
+    assert (words["circuit"], words["key"], words["transcript"]) == ("REFUSED", "REFUSED", "not checked")
+    assert EVIL in browser.do("text", selector="#setup")
+    assert browser.do("evaluate", script="document.querySelectorAll('main img').length") == 0
+    assert browser.do("axe") == []
+    assert browser.do("seen")["dialogs"] == 0
 
 
 def test_a_node_that_the_page_may_not_ask_is_told(browser: Browser, network: Network) -> None:

@@ -6,8 +6,9 @@ import { familyOf } from '../verify/dcap.js'
 import { sha256 } from '../verify/hashes.js'
 import { type Lane, receiptMessage, verifySignature } from '../verify/protocol.js'
 import type { Level } from '../verify/roots.js'
-import { argument, type Call, type Node, NodeError } from './node.js'
+import { argument, type Call, type Chain, type Event, type Head } from './chain.js'
 import { amountOf, bytesOf, type Choice, choiceOf, numberOf, type Struct, structOf, type Value } from './values.js'
+import { NodeError } from './wire.js'
 
 export interface Collected {
   readonly bundle: Bundle
@@ -17,6 +18,8 @@ export interface Collected {
   readonly certified: ReadonlySet<string>
   /** What the node's own records say of each other: record, inclusion, payment. */
   readonly checks: readonly Check[]
+  /** That the result does not open, if the job's client has shown so. */
+  readonly delivery: readonly Check[]
   readonly times: ReadonlyMap<number, number>
 }
 
@@ -28,10 +31,10 @@ const MEASUREMENTS = 1000
 /** A job that has no accepted result; says how it stands. */
 export class NotAccepted extends Error {}
 
-export async function collect(node: Node, job: Uint8Array, artefacts: Artefacts): Promise<Collected> {
+export async function collect(node: Chain, job: Uint8Array, artefacts: Artefacts): Promise<Collected> {
   const head = await node.finalised()
   const found = await node.query(head.hash, 'Jobs.Jobs', [job])
-  if (found === null) throw new NodeError(`the chain of the node at ${node.url} has no job ${hex0x(job)} (any more)`)
+  if (found === null) throw new NodeError(`the chain of ${node.name} has no job ${hex0x(job)} (any more)`)
   const record = structOf(found)
   const status = choiceOf(record.status)
   if (status.name !== 'Accepted')
@@ -40,7 +43,7 @@ export async function collect(node: Node, job: Uint8Array, artefacts: Artefacts)
   const block = numberOf(verdict.block)
   const modelId = bytesOf(record.model)
   const at = await node.blockHash(block)
-  const [model, calls, events, newest, allowed, name, type] = await Promise.all([
+  const [model, calls, events, newest, allowed, name, type, contested] = await Promise.all([
     node.query(head.hash, 'Models.Models', [modelId]),
     node.calls(at),
     node.events(at),
@@ -48,6 +51,7 @@ export async function collect(node: Node, job: Uint8Array, artefacts: Artefacts)
     node.keys(at, 'Attestation.Measurements', MEASUREMENTS),
     node.rpc('system_chain'),
     node.rpc('system_chainType'),
+    node.query(head.hash, 'Jobs.Contested', [job]),
   ])
   if (model === null) throw new NodeError(`the chain has no model ${hex0x(modelId)} any more`)
   if (newest === null) throw new NodeError('the chain had no such worker when the verdict was given')
@@ -100,12 +104,13 @@ export async function collect(node: Node, job: Uint8Array, artefacts: Artefacts)
     measurements: new Set(allowed.map((key) => hex(key.subarray(-32)))),
     certified: new Set(kind.name === 'Ceremony' ? [hex(modelId)] : []),
     checks: nodeChecks(facts, events, head),
+    delivery: contested === null ? [] : [undelivered(structOf(contested))],
     times: new Map([[block, await node.timestamp(at)]]),
   }
 }
 
 interface Facts {
-  readonly node: Node
+  readonly node: Chain
   readonly job: Uint8Array
   readonly record: Struct
   readonly verdict: Struct
@@ -190,7 +195,7 @@ function messageOf({ node, job, record, verdict, model, delivery }: Facts): Uint
 }
 
 /** A quote with the collateral that the chain held for its platform at a block, and the block's time. */
-async function quoteOf(node: Node, quote: Uint8Array, at: string): Promise<QuotePart> {
+async function quoteOf(node: Chain, quote: Uint8Array, at: string): Promise<QuotePart> {
   const { fmspc, authority } = familyOf(quote)
   // The pallet's key: root, family of platforms, and the authority (0 processor, 1 platform).
   const tail = `${fmspc}${authority === 'processor' ? '00' : '01'}`
@@ -240,14 +245,13 @@ async function setupOf({ node, model }: Facts): Promise<Bundle['setupEvidence']>
 /** Whether the chain's record, the extrinsic and the events of the block agree; all of them are the node's word. */
 function nodeChecks(
   { node, job, record, verdict, block, at, delivery }: Facts,
-  events: Awaited<ReturnType<Node['events']>>,
-  head: { number: number },
+  events: readonly Event[],
+  head: Head,
 ): Check[] {
-  const word = `the word of the node at ${node.url}, without a proof of its state`
   const final = check(
     'finality',
     block <= head.number,
-    `verdict in block ${block} (${at}), finalised head ${head.number}: ${word}`,
+    `verdict in block ${block} (${at}), finalised head ${head.number}: ${node.witness}`,
   )
   const hashes: [string, Uint8Array, Uint8Array][] = [
     ['proof', sha256(argument(delivery, 'proof')), bytesOf(verdict.proof_hash)],
@@ -271,7 +275,14 @@ function nodeChecks(
   return [final, agreed, payment(job, record, verdict, events)]
 }
 
-function payment(job: Uint8Array, record: Struct, verdict: Struct, events: Awaited<ReturnType<Node['events']>>): Check {
+/** What the chain took from the worker, in the words of `proofward verify`. */
+function undelivered({ block, fault, slashed }: Struct): Check {
+  const lost = unit(amountOf(slashed))
+  const told = `its client showed in block ${numberOf(block)} that the output does not open (${choiceOf(fault).name}); the worker lost ${lost}`
+  return check('delivery', false, told)
+}
+
+function payment(job: Uint8Array, record: Struct, verdict: Struct, events: readonly Event[]): Check {
   const price = amountOf(record.price)
   const found = events.find(
     (one) => one.pallet === 'Jobs' && one.name === 'Accepted' && equal(bytesOf(structOf(one.fields).job), job),

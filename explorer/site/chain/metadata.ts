@@ -27,10 +27,17 @@ export interface StorageItem {
   readonly fallback: Uint8Array
 }
 
+export interface Constant {
+  readonly type: number
+  readonly value: Uint8Array
+}
+
 export interface Metadata {
   readonly types: ReadonlyMap<number, Type>
   /** By `Pallet.Item`. */
   readonly storage: ReadonlyMap<string, StorageItem>
+  /** By `Pallet.Name`. */
+  readonly constants: ReadonlyMap<string, Constant>
   /** Types of what a signed extrinsic carries before its call. */
   readonly extensions: readonly number[]
   readonly call: number
@@ -111,6 +118,7 @@ export function readMetadata(data: Uint8Array): Metadata {
   }
   const types = new Map(many((): [number, Type] => [index(), typeOf()]))
   const storage = new Map<string, StorageItem>()
+  const constants = new Map<string, Constant>()
   many(() => {
     const pallet = string()
     maybe(() => {
@@ -127,7 +135,10 @@ export function readMetadata(data: Uint8Array): Metadata {
     })
     maybe(index)
     maybe(index)
-    many(() => [string(), index(), from.take(from.count(MANY)), many(string)])
+    many(() => {
+      constants.set(`${pallet}.${string()}`, { type: index(), value: from.take(from.count(MANY)) })
+      many(string)
+    })
     maybe(index)
     from.unsigned(1)
     return pallet
@@ -135,7 +146,14 @@ export function readMetadata(data: Uint8Array): Metadata {
   index()
   from.unsigned(1)
   const extensions = many(() => [string(), index(), index()] as const).map(([, type]) => type)
-  return { types, storage, extensions, call: named(types, 'RuntimeCall'), event: named(types, 'EventRecord') }
+  return {
+    types,
+    storage,
+    constants,
+    extensions,
+    call: named(types, 'RuntimeCall'),
+    event: named(types, 'EventRecord'),
+  }
 }
 
 function named(types: ReadonlyMap<number, Type>, wanted: string): number {

@@ -1,41 +1,30 @@
 // A node of the reader's choice, asked by JSON-RPC over a WebSocket. What it says is its word.
-import { concat, hex0x, Reader, unhex, utf8 } from '../verify/bytes.js'
-import { blake2 } from '../verify/hashes.js'
-import { type Metadata, readMetadata } from './metadata.js'
-import { twox } from './twox.js'
-import { bytesOf, Choice, readValue, type Struct, structOf, type Value } from './values.js'
+import { type Check, said } from '../verify/check.js'
+import { Chain, type Head } from './chain.js'
+import { NodeError, Wire } from './wire.js'
 
 const PATIENCE = 20_000
-const MAX_ANSWER = 64 << 20
 
-/** The node did not answer, or refused. */
-export class NodeError extends Error {}
-
-interface Waiting {
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: Error) => void
-  readonly timer: ReturnType<typeof setTimeout>
-}
-
-export interface Call {
-  readonly pallet: string
+export class Node extends Chain {
   readonly name: string
-  readonly args: Struct
-  readonly signer: Uint8Array | null
-}
-
-export class Node {
-  private readonly waiting = new Map<number, Waiting>()
-  private readonly runtimes = new Map<number, Promise<Metadata>>()
-  private next = 1
+  readonly witness: string
+  readonly proved = false
   genesis = ''
+  private readonly wire: Wire
 
   private constructor(
     readonly url: string,
     private readonly socket: WebSocket,
   ) {
-    socket.addEventListener('message', (event) => this.hear(String(event.data)))
-    socket.addEventListener('close', () => this.lose())
+    super()
+    this.name = `the node at ${url}`
+    this.witness = `the word of ${this.name}, without proof`
+    this.wire = new Wire(this.name, PATIENCE, (request) => {
+      if (socket.readyState !== WebSocket.OPEN) throw new NodeError('closed')
+      socket.send(request)
+    })
+    socket.addEventListener('message', (event) => this.wire.hear(String(event.data)) || socket.close())
+    socket.addEventListener('close', () => this.wire.lose())
   }
 
   static async connect(url: string): Promise<Node> {
@@ -56,190 +45,31 @@ export class Node {
     return node
   }
 
-  close(): void {
+  release(): void {
     this.socket.close()
   }
 
+  async reading(): Promise<Check> {
+    return said('reading', `${this.witness}; a light client, chosen at the foot of this page, has it proved`)
+  }
+
   rpc(method: string, ...params: unknown[]): Promise<unknown> {
-    const id = this.next++
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.waiting.delete(id)
-        reject(new NodeError(`the node at ${this.url} does not answer ${method}`))
-      }, PATIENCE)
-      this.waiting.set(id, { resolve, reject, timer })
-      if (this.socket.readyState !== WebSocket.OPEN) return this.lose()
-      this.socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }))
-    })
-  }
-
-  private hear(data: string): void {
-    const answer = data.length > MAX_ANSWER ? null : answerOf(data)
-    if (!answer) this.socket.close()
-    const found = this.waiting.get(Number(answer?.id))
-    if (!answer || !found) return
-    this.waiting.delete(Number(answer.id))
-    clearTimeout(found.timer)
-    if (answer.error)
-      found.reject(new NodeError(`the node at ${this.url} refuses: ${String(answer.error.message).slice(0, 200)}`))
-    else found.resolve(answer.result)
-  }
-
-  private lose(): void {
-    for (const { reject, timer } of this.waiting.values()) {
-      clearTimeout(timer)
-      reject(new NodeError(`the connection to the node at ${this.url} was lost`))
-    }
-    this.waiting.clear()
+    return this.wire.call(method, params)
   }
 
   async blockHash(number: number): Promise<string> {
     const found = await this.rpc('chain_getBlockHash', number)
-    if (typeof found !== 'string') throw new NodeError(`the node at ${this.url} has no block ${number}`)
+    if (typeof found !== 'string') throw new NodeError(`${this.name} has no block ${number}`)
     return found
   }
 
-  async finalised(): Promise<{ hash: string; number: number }> {
+  async finalised(): Promise<Head> {
     const hash = String(await this.rpc('chain_getFinalizedHead'))
     const header = (await this.rpc('chain_getHeader', hash)) as { number: string }
     return { hash, number: Number(header.number) }
   }
 
-  /** The metadata of the runtime that a block was made under; fetched once a version. */
-  async metadata(at: string): Promise<Metadata> {
-    const version = (await this.rpc('state_getRuntimeVersion', at)) as { specVersion: number }
-    const known = this.runtimes.get(version.specVersion)
-    if (known) return known
-    const made = this.rpc('state_getMetadata', at).then((data) => readMetadata(unhex(String(data).slice(2))))
-    this.runtimes.set(version.specVersion, made)
-    return made
-  }
-
-  /** A storage item at a block; `keys` are SCALE. Null when there is none, unless the item has a default. */
-  async query(at: string, item: string, keys: readonly Uint8Array[] = [], fallback = false): Promise<Value> {
-    const metadata = await this.metadata(at)
-    const found = await this.rpc('state_getStorage', hex0x(storageKey(metadata, item, keys)), at)
-    const kind = metadata.storage.get(item)
-    if (typeof found !== 'string')
-      return fallback && kind ? readValue(metadata, kind.value, new Reader(kind.fallback)) : null
-    return readValue(metadata, kind?.value ?? -1, new Reader(unhex(found.slice(2))))
-  }
-
-  /** The raw keys of a map, up to `limit`. */
-  async keys(at: string, item: string, limit: number): Promise<Uint8Array[]> {
-    const prefix = hex0x(storageKey(await this.metadata(at), item, []))
-    const found = (await this.rpc('state_getKeysPaged', prefix, limit, prefix, at)) as string[]
-    return found.map((one) => unhex(one.slice(2)))
-  }
-
-  async call(at: string, method: string, params: Uint8Array): Promise<Uint8Array> {
-    return unhex(String(await this.rpc('state_call', method, hex0x(params), at)).slice(2))
-  }
-
-  /** Unix milliseconds of a block. */
-  async timestamp(at: string): Promise<number> {
-    return Number(await this.query(at, 'Timestamp.Now'))
-  }
-
-  /** Every call of a block, those inside batch, proxy and sudo too, with who signed the extrinsic. */
-  async calls(at: string): Promise<Call[]> {
-    const metadata = await this.metadata(at)
-    const block = (await this.rpc('chain_getBlock', at)) as { block: { extrinsics: string[] } } | null
-    if (!block) throw new NodeError(`the node at ${this.url} no longer has block ${at}: ask an archive node`)
-    return block.block.extrinsics.flatMap((one) => callsOf(metadata, unhex(one.slice(2))))
-  }
-
-  /** Names and fields of a block's events. */
-  async events(at: string): Promise<{ pallet: string; name: string; fields: Value }[]> {
-    const value = await this.query(at, 'System.Events')
-    return (Array.isArray(value) ? value : []).map((record) => {
-      const outer = structOf(record).event
-      if (!(outer instanceof Choice) || !(outer.content instanceof Choice))
-        return { pallet: '', name: '', fields: null }
-      return { pallet: outer.name, name: outer.content.name, fields: outer.content.content }
-    })
+  protected async version(at: string): Promise<number> {
+    return ((await this.rpc('state_getRuntimeVersion', at)) as { specVersion: number }).specVersion
   }
 }
-
-interface Answer {
-  readonly id?: number
-  readonly result?: unknown
-  readonly error?: { readonly message?: string }
-}
-
-function answerOf(data: string): Answer | null {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return null
-  }
-}
-
-/** The key of a storage item, or its prefix when keys are left out. */
-export function storageKey(metadata: Metadata, item: string, keys: readonly Uint8Array[]): Uint8Array {
-  const found = metadata.storage.get(item)
-  if (!found) throw new NodeError(`the chain has no storage item ${item}: is it a Proofward chain?`)
-  const [pallet, name] = item.split('.') as [string, string]
-  return concat(
-    twox(utf8(pallet), 2),
-    twox(utf8(name), 2),
-    ...keys.map((key, i) => hashed(found.hashers[i] ?? -1, key)),
-  )
-}
-
-function hashed(hasher: number, key: Uint8Array): Uint8Array {
-  switch (hasher) {
-    case 0:
-      return blake2(key, 16)
-    case 1:
-      return blake2(key, 32)
-    case 2:
-      return concat(blake2(key, 16), key)
-    case 3:
-      return twox(key, 2)
-    case 4:
-      return twox(key, 4)
-    case 5:
-      return concat(twox(key, 1), key)
-    case 6:
-      return key
-    default:
-      throw new NodeError('a storage item is keyed in a way that is not understood')
-  }
-}
-
-const SIGNED = 0x84
-
-function callsOf(metadata: Metadata, data: Uint8Array): Call[] {
-  const from = new Reader(data)
-  from.count(MAX_ANSWER)
-  let signer: Uint8Array | null = null
-  const version = from.unsigned(1)
-  if (version === SIGNED) {
-    if (from.unsigned(1) !== 0) return []
-    signer = from.take(32)
-    from.take(from.unsigned(1) === 2 ? 65 : 64)
-    for (const type of metadata.extensions) readValue(metadata, type, from)
-  } else if (version & 0x80 || (version & 0x7f) > 5) return []
-  return nested(readValue(metadata, metadata.call, from), signer)
-}
-
-function nested(value: Value, signer: Uint8Array | null): Call[] {
-  if (Array.isArray(value)) return value.flatMap((one) => nested(one, signer))
-  if (!(value instanceof Choice)) return []
-  const inner = value.content
-  if (!(inner instanceof Choice)) return []
-  const args =
-    inner.content !== null &&
-    typeof inner.content === 'object' &&
-    !Array.isArray(inner.content) &&
-    !(inner.content instanceof Uint8Array) &&
-    !(inner.content instanceof Choice)
-      ? inner.content
-      : {}
-  const own: Call = { pallet: value.name, name: inner.name, args, signer }
-  return [own, ...nested(args.call ?? null, signer), ...nested(args.calls ?? null, signer)]
-}
-
-/** A field of bytes of a call. */
-export const argument = (call: Call, name: string): Uint8Array => bytesOf(call.args[name], name)

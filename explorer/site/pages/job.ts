@@ -1,21 +1,18 @@
-// The job's page: its evidence read from a node of the reader's choice, and verified again in this tab.
+// The job's page: its evidence read as the reader chose, and verified again in this tab.
+import type { Chain } from '../chain/chain.js'
 import { type Collected, collect, NotAccepted } from '../chain/collect.js'
-import { Node } from '../chain/node.js'
 import { artefact, ask, type Row, row, rows, text } from '../index-api.js'
 import { checkList, checkRow, verdictBanner } from '../ui/checks.js'
 import { type Child, fill, h } from '../ui/dom.js'
 import { link, unit, when } from '../ui/format.js'
 import { type Answer, openAnswer, replySecret } from '../verify/answer.js'
 import { hex, unhex } from '../verify/bytes.js'
+import type { Check } from '../verify/check.js'
 import { policy } from '../verify/policy.js'
+import { verdictOf } from '../verify/verdict.js'
 import { verifyBundle } from '../verify/verify.js'
 import { byIndex, facts, state, table } from './parts.js'
-
-/** Where the evidence is read, and of which chain the index says to be. */
-export interface Source {
-  readonly node: string
-  readonly genesis: string
-}
+import type { Source } from './source.js'
 
 export async function job(id: string, source: Source): Promise<Child> {
   const result = h('section', { 'aria-label': 'Verification', id: 'verification' })
@@ -40,41 +37,52 @@ async function verify(
   place: HTMLElement,
   given: ReadonlyMap<string, Uint8Array> | null,
 ): Promise<void> {
-  const top = h('div', {}, h('p', { role: 'status' }, `reading the evidence from ${source.node}`))
+  const top = h('div', {}, h('p', { role: 'status' }, `reading the evidence: ${source.name}`))
   const rowsOf = checkList()
   fill(place, top)
   const started = performance.now()
-  let node: Node | null = null
+  let chain: Chain | null = null
   try {
-    node = await Node.connect(source.node)
-    const found = await collect(node, unhex(id.replace(/^0x/, '')), (digest) =>
+    chain = await source.open()
+    const found = await collect(chain, unhex(id.replace(/^0x/, '')), (digest) =>
       given ? Promise.resolve(given) : artefact(digest),
     )
     fill(
       place,
       top,
-      evidence(found, source, node),
+      evidence(found, source, chain),
       ownAnswer(found),
       h('h2', {}, 'Checks'),
       rowsOf,
-      h('h2', {}, "What the node's records say of each other"),
-      nodeRows(found, source, node),
+      h('h2', {}, "What the chain's records say of each other"),
+      recordRows(found, source, chain),
     )
     const development = found.bundle.result.level === 'simulated' || found.bundle.result.setup[0] === 0
     const asked = policy({
       development: development && admitted(),
-      genesis: node.genesis.slice(2),
+      genesis: chain.genesis.slice(2),
       measurements: found.measurements,
       certified: found.certified,
-      witness: `the word of the node at ${source.node}, without proof`,
+      witness: chain.witness,
+      proved: chain.proved ? chain.witness : null,
     })
-    const verdict = await verifyBundle(found.bundle, asked, async (made) => {
+    const told = async (made: readonly Check[]) => {
       rowsOf.append(...made.map(checkRow))
       await painted()
-    })
+    }
+    const made = await verifyBundle(found.bundle, asked, told)
+    const last = [...found.delivery, await chain.reading()]
+    await told(last)
+    const verdict = verdictOf(made.job, made.flags, [...made.checks, ...last])
     fill(
       top,
-      verdictBanner(verdict, performance.now() - started, 'by the node that you chose, at the verdict'),
+      verdictBanner(
+        verdict,
+        performance.now() - started,
+        chain.proved
+          ? 'by the chain of the spec, as its state was at the verdict'
+          : 'by the node that you chose, at the verdict',
+      ),
       development && admit(() => void verify(id, source, place, given)),
     )
   } catch (error) {
@@ -90,7 +98,7 @@ async function verify(
       !nothing && drop((files) => void verify(id, source, place, files)),
     )
   } finally {
-    node?.close()
+    chain?.release()
   }
 }
 
@@ -112,9 +120,9 @@ function admit(again: () => void): HTMLElement {
   )
 }
 
-function evidence({ bundle }: Collected, source: Source, node: Node): HTMLElement {
+function evidence({ bundle }: Collected, source: Source, chain: Chain): HTMLElement {
   const mono = (value: Uint8Array) => h('span', { class: 'mono' }, `0x${hex(value)}`)
-  const other = source.genesis !== node.genesis
+  const other = source.genesis !== chain.genesis
   return h(
     'section',
     { 'aria-label': 'Evidence' },
@@ -122,12 +130,14 @@ function evidence({ bundle }: Collected, source: Source, node: Node): HTMLElemen
       h(
         'p',
         { class: 'verdict bad', role: 'alert' },
-        `This node is of another chain than the explorer's index: genesis ${node.genesis}, the index has ${source.genesis}.`,
+        `What answered, ${chain.name}, is of another chain than the explorer's index: genesis ${chain.genesis}, the index has ${source.genesis}.`,
       ),
     h(
       'p',
       { class: 'muted' },
-      `Every figure of this section was read from the node at ${source.node} by this browser. It is the node's word: no light client proved it (see below which checks need no word).`,
+      chain.proved
+        ? `Every figure of this section was read by this browser, ${chain.witness}: no server is believed.`
+        : `Every figure of this section was read from ${chain.name} by this browser. It is the node's word: no light client proved it (see below which checks need no word).`,
     ),
     facts([
       ['model', link('models', `0x${hex(bundle.job.model)}`)],
@@ -142,11 +152,11 @@ function evidence({ bundle }: Collected, source: Source, node: Node): HTMLElemen
   )
 }
 
-function nodeRows(found: Collected, source: Source, node: Node): HTMLElement {
+function recordRows(found: Collected, source: Source, chain: Chain): HTMLElement {
   const list = h('ol', {
     class: 'checks',
-    'aria-label': 'Records of the node',
-    'data-node': node.genesis === source.genesis ? 'same' : 'other',
+    'aria-label': 'Records of the chain',
+    'data-node': chain.genesis === source.genesis ? 'same' : 'other',
   })
   list.append(...found.checks.map(checkRow))
   return list

@@ -136,7 +136,7 @@ export async function model(id: string): Promise<Child> {
       ['id', mono(one.id)],
       ['publisher', mono(one.publisher)],
       ['lane', text(one.lane)],
-      ['setup', text(one.setup)],
+      ['setup', link('setups', id, text(one.setup) || undefined)],
       ['least price', unit(row(one.terms).price)],
       ["publisher's share", `${text(row(one.terms).share)} millionths`],
       ['bond of a claim', unit(row(one.terms).bond)],

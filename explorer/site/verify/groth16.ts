@@ -61,6 +61,9 @@ function keyOf(data: Uint8Array): Key {
   }
 }
 
+/** What a ceremony makes of a key. Throws for a key that is none. */
+export const deltaOf = (data: Uint8Array): Pick<Key, 'gamma' | 'delta'> => keyOf(data)
+
 const times = (point: G1, scalar: bigint): G1 => (scalar === 0n ? bn254.G1.Point.ZERO : point.multiplyUnsafe(scalar))
 
 /** Whether the proof leads from one commitment to the other. Throws for an unusable key; false for anything else. */

@@ -25,7 +25,9 @@ const UNPROVEN = "the bundle proves nothing of the chain's state: its chain or n
 const entry = (prefix: string, key: Uint8Array): string => prefix + hex(blake2(key, 16)) + hex(key)
 
 export function inclusionChecks(bundle: Bundle, policy: Policy): Check[] {
-  const { authorities } = policy
+  const { authorities, proved } = policy
+  if (proved !== null)
+    return [check('inclusion', true, `job, model, contract and measurement were each read with a proof: ${proved}`)]
   if (!bundle.inclusion) return [authorities ? check('inclusion', null, UNPROVEN) : said('inclusion', UNPROVEN)]
   if (!authorities) return [said('inclusion', UNREAD)]
   let final: Final

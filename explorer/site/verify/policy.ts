@@ -15,6 +15,8 @@ export interface Policy {
   readonly certified: ReadonlySet<string>
   /** The first authorities of the reader's chain, from its spec: its final state must hold the evidence. */
   readonly authorities: Authorities | null
+  /** How this browser read the evidence with proofs of the chain's final state; null: it did not. */
+  readonly proved: string | null
   /** The reader's clock, Unix seconds: no evidence is younger. */
   readonly now: number
   /** Whose word an unproven statement is. */
@@ -28,6 +30,7 @@ export function policy(changes: Partial<Policy> = {}): Policy {
     measurements: null,
     certified: new Set(),
     authorities: null,
+    proved: null,
     now: Math.floor(Date.now() / 1000),
     witness: BUNDLE_WORD,
     ...changes,

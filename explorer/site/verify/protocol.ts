@@ -89,6 +89,10 @@ export const setupReportData = (
   ]
 ): Uint8Array => bind('proofward/setup/v2', ...parts)
 
+export const contributionReportData = (
+  ...parts: [circuit: Uint8Array, phase1: Uint8Array, contribution: Uint8Array]
+): Uint8Array => bind('proofward/contribution/v1', ...parts)
+
 export interface Receipt {
   /** genesis, job, model, worker, weights digest, input and output commitment, hashes of sealed output and proof. */
   readonly hashes: readonly Uint8Array[]

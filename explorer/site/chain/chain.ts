@@ -1,0 +1,179 @@
+// A chain as this browser reads it: blocks, state, calls and events, whoever answers for them.
+import { concat, hex0x, Reader, unhex, utf8 } from '../verify/bytes.js'
+import type { Check } from '../verify/check.js'
+import { blake2 } from '../verify/hashes.js'
+import { type Metadata, readMetadata } from './metadata.js'
+import { twox } from './twox.js'
+import { bytesOf, Choice, readValue, type Struct, structOf, type Value } from './values.js'
+import { MAX_ANSWER, NodeError } from './wire.js'
+
+export interface Call {
+  readonly pallet: string
+  readonly name: string
+  readonly args: Struct
+  readonly signer: Uint8Array | null
+}
+
+export interface Head {
+  readonly hash: string
+  readonly number: number
+}
+
+export interface Event {
+  readonly pallet: string
+  readonly name: string
+  readonly fields: Value
+}
+
+export abstract class Chain {
+  /** Who answers, as a reader is told: `the node at ws://…`. */
+  abstract readonly name: string
+  /** Whose word a figure is. */
+  abstract readonly witness: string
+  /** Whether each answer was proved to this browser. */
+  abstract readonly proved: boolean
+  abstract readonly genesis: string
+  private readonly runtimes = new Map<number, Promise<Metadata>>()
+
+  abstract rpc(method: string, ...params: unknown[]): Promise<unknown>
+  /** Whoever asked for it needs it no more. */
+  abstract release(): void
+  /** How the chain was read. */
+  abstract reading(): Promise<Check>
+  abstract finalised(): Promise<Head>
+  /** The hash of a finalised block. Throws NodeError when there is none. */
+  abstract blockHash(number: number): Promise<string>
+  protected abstract version(at: string): Promise<number>
+
+  /** The metadata of the runtime that a block was made under; fetched once a version. */
+  async metadata(at: string): Promise<Metadata> {
+    const version = await this.version(at)
+    const known = this.runtimes.get(version)
+    if (known) return known
+    const made = this.rpc('state_getMetadata', at).then((data) => readMetadata(unhex(String(data).slice(2))))
+    this.runtimes.set(version, made)
+    return made
+  }
+
+  /** A storage item at a block; `keys` are SCALE. Null when there is none, unless the item has a default. */
+  async query(at: string, item: string, keys: readonly Uint8Array[] = [], fallback = false): Promise<Value> {
+    const metadata = await this.metadata(at)
+    const found = await this.rpc('state_getStorage', hex0x(storageKey(metadata, item, keys)), at)
+    const kind = metadata.storage.get(item)
+    if (typeof found !== 'string')
+      return fallback && kind ? readValue(metadata, kind.value, new Reader(kind.fallback)) : null
+    return readValue(metadata, kind?.value ?? -1, new Reader(unhex(found.slice(2))))
+  }
+
+  /** The value of a raw key of a map. */
+  async item(at: string, item: string, key: Uint8Array): Promise<Value> {
+    const metadata = await this.metadata(at)
+    const found = await this.rpc('state_getStorage', hex0x(key), at)
+    if (typeof found !== 'string') return null
+    return readValue(metadata, metadata.storage.get(item)?.value ?? -1, new Reader(unhex(found.slice(2))))
+  }
+
+  /** The raw keys of a map, up to `limit`. */
+  async keys(at: string, item: string, limit: number): Promise<Uint8Array[]> {
+    const prefix = hex0x(storageKey(await this.metadata(at), item, []))
+    const found = (await this.rpc('state_getKeysPaged', prefix, limit, prefix, at)) as string[]
+    return found.map((one) => unhex(one.slice(2)))
+  }
+
+  async call(at: string, method: string, params: Uint8Array): Promise<Uint8Array> {
+    return unhex(String(await this.rpc('state_call', method, hex0x(params), at)).slice(2))
+  }
+
+  /** Unix milliseconds of a block. */
+  async timestamp(at: string): Promise<number> {
+    return Number(await this.query(at, 'Timestamp.Now'))
+  }
+
+  /** Every call of a block, those inside batch, proxy and sudo too, with who signed the extrinsic. */
+  async calls(at: string): Promise<Call[]> {
+    const metadata = await this.metadata(at)
+    const block = (await this.rpc('chain_getBlock', at)) as { block: { extrinsics: string[] } } | null
+    if (!block) throw new NodeError(`${this.name} no longer has block ${at}: ask an archive node`)
+    return block.block.extrinsics.flatMap((one) => callsOf(metadata, unhex(one.slice(2))))
+  }
+
+  /** Names and fields of a block's events. */
+  async events(at: string): Promise<Event[]> {
+    const value = await this.query(at, 'System.Events')
+    return (Array.isArray(value) ? value : []).map((record) => {
+      const outer = structOf(record).event
+      if (!(outer instanceof Choice) || !(outer.content instanceof Choice))
+        return { pallet: '', name: '', fields: null }
+      return { pallet: outer.name, name: outer.content.name, fields: outer.content.content }
+    })
+  }
+}
+
+/** The key of a storage item, or its prefix when keys are left out. */
+export function storageKey(metadata: Metadata, item: string, keys: readonly Uint8Array[]): Uint8Array {
+  const found = metadata.storage.get(item)
+  if (!found) throw new NodeError(`the chain has no storage item ${item}: is it a Proofward chain?`)
+  const [pallet, name] = item.split('.') as [string, string]
+  return concat(
+    twox(utf8(pallet), 2),
+    twox(utf8(name), 2),
+    ...keys.map((key, i) => hashed(found.hashers[i] ?? -1, key)),
+  )
+}
+
+function hashed(hasher: number, key: Uint8Array): Uint8Array {
+  switch (hasher) {
+    case 0:
+      return blake2(key, 16)
+    case 1:
+      return blake2(key, 32)
+    case 2:
+      return concat(blake2(key, 16), key)
+    case 3:
+      return twox(key, 2)
+    case 4:
+      return twox(key, 4)
+    case 5:
+      return concat(twox(key, 1), key)
+    case 6:
+      return key
+    default:
+      throw new NodeError('a storage item is keyed in a way that is not understood')
+  }
+}
+
+const SIGNED = 0x84
+
+function callsOf(metadata: Metadata, data: Uint8Array): Call[] {
+  const from = new Reader(data)
+  from.count(MAX_ANSWER)
+  let signer: Uint8Array | null = null
+  const version = from.unsigned(1)
+  if (version === SIGNED) {
+    if (from.unsigned(1) !== 0) return []
+    signer = from.take(32)
+    from.take(from.unsigned(1) === 2 ? 65 : 64)
+    for (const type of metadata.extensions) readValue(metadata, type, from)
+  } else if (version & 0x80 || (version & 0x7f) > 5) return []
+  return nested(readValue(metadata, metadata.call, from), signer)
+}
+
+function nested(value: Value, signer: Uint8Array | null): Call[] {
+  if (Array.isArray(value)) return value.flatMap((one) => nested(one, signer))
+  if (!(value instanceof Choice)) return []
+  const inner = value.content
+  if (!(inner instanceof Choice)) return []
+  const args =
+    inner.content !== null &&
+    typeof inner.content === 'object' &&
+    !Array.isArray(inner.content) &&
+    !(inner.content instanceof Uint8Array) &&
+    !(inner.content instanceof Choice)
+      ? inner.content
+      : {}
+  const own: Call = { pallet: value.name, name: inner.name, args, signer }
+  return [own, ...nested(args.call ?? null, signer), ...nested(args.calls ?? null, signer)]
+}
+
+/** A field of bytes of a call. */
+export const argument = (call: Call, name: string): Uint8Array => bytesOf(call.args[name], name)
