@@ -29,7 +29,7 @@ def check_signers(collateral: Mapping[str, Any], root: TrustRoot) -> None:
     """
     anchor = x509.load_der_x509_certificate(root.der)
     for name, document in _SIGNED.items():
-        fault = _unlike(_pem(str(collateral[name]))[:1], anchor)
+        fault = _unlike(_leaf(str(collateral[name])), anchor)
         if fault is not None:
             raise AttestationError(
                 f"{root.name}: the signer of the {document} is not the root's own: {fault}",
@@ -128,6 +128,14 @@ def _revocation(
     if found.get_revoked_certificate_by_serial_number(one.serial_number) is not None:
         return "is revoked"
     return None
+
+
+def _leaf(text: str) -> list[x509.Certificate]:
+    """The first alone: what stands behind it, readable or not, is on no path of one step."""
+    try:
+        return [x509.load_pem_x509_certificate(text.encode())]
+    except ValueError:
+        return []
 
 
 def _pem(text: str) -> list[x509.Certificate]:
