@@ -129,6 +129,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.database",
         "proofward.protocol",
         "proofward.chain",
+        "proofward.light",
         "proofward.zkml",
     ),
     "proofward_explorer.verbs": ("proofward_explorer", "proofward"),
