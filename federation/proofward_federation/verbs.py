@@ -312,6 +312,7 @@ def announce(
     from proofward.chain import SubstrateClient
     from proofward.chain.accounts import address, keypair_of
     from proofward.chain.pallets import federation as pallet
+    from proofward.chain.pallets.attestation import batch
     from proofward.protocol.federation import study_id
     from proofward_federation.network.ledger import plan_of
 
@@ -322,9 +323,9 @@ def announce(
         with SubstrateClient.connect(chain) as client:
             end = client.finalised_head().number + blocks
             plan = plan_of(asked, rounds=rounds or asked.rounds + 1, window=window, end=end)
-            receipt = client.submit(pallet.create(nonce, address(aggregator), plan), keypair)
-            for one in invited:
-                client.submit(pallet.invite(name, one), keypair)
+            calls = [pallet.create(nonce, address(aggregator), plan)]
+            calls += [pallet.invite(name, one) for one in invited]
+            receipt = client.submit(batch(calls), keypair)
         values = {"study": name, "block": receipt.block, "end": end, "invited": len(invited)}
         emit(as_json, values, [f"study {hex0x(name)}, {len(invited)} sites invited, until block {end}"])
 

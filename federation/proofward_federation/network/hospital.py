@@ -19,6 +19,7 @@ from substrateinterface import Keypair
 
 from proofward.chain import Call, DispatchError, Receipt, SubstrateClient
 from proofward.chain.pallets import federation, workers
+from proofward.chain.pallets.attestation import batch
 from proofward.chain.pallets.federation import RoundRecord, SiteRecord, StudyRecord
 from proofward.files import write_whole
 from proofward_federation.consents import Register
@@ -83,27 +84,41 @@ class Hospital:
         self.site.policy.admit(study)
         rules = rules_of(self.site.policy)
         there = federation.site(self.client, self.account)
+        calls: list[Call] = []
         if there is None or there.rules != rules:
-            self._send(federation.register_site(rules))
-            self._tell(f"registered its rules, policy 0x{rules.policy.hex()[:16]}…")
-        self.post_consents(study)
+            calls.append(federation.register_site(rules))
+            self._tell(f"registers its rules, policy 0x{rules.policy.hex()[:16]}…")
+        consents = self._consents(study)
+        if consents is not None:
+            calls.append(consents)
         member = record.member(self.account)
         if member is None:
             raise FederationError("the researcher has not invited this account", code="not-invited")
         if not member.active or member.budget != budget:
-            self._send(federation.join(self.name, budget))
-            self._tell(f"joined the study for at most {budget / 1e9:.6f} rho")
+            calls.append(federation.join(self.name, budget))
+            self._tell(f"joins the study for at most {budget / 1e9:.6f} rho")
+        if calls:
+            receipt = self._send(batch(calls))  # all of it, or none
+            if consents is not None:
+                self.client.wait_block(receipt.block + 1)  # a tree counts from the next block on
 
     def post_consents(self, study: Study) -> None:
         """Have the tree of the live consents on the chain, as the register has them now."""
+        call = self._consents(study)
+        if call is not None:
+            receipt = self._send(call)
+            self._tell(f"posted the root of its consents (block {receipt.block})")
+            self.client.wait_block(receipt.block + 1)  # it counts from the next block on
+
+    def _consents(self, study: Study) -> Call | None:
+        """The call that posts the live consents; None when they stand there."""
         self.site.consents = Register.load(self.folder / "consents.json")
         live = self.site.consents.live(study.purpose, int(time.time()))
         there = federation.site(self.client, self.account)
         known = None if there is None else there.consents
-        if known is None or (known.root, known.live) != (live.root, live.most):
-            receipt = self._send(federation.set_consents(live.root, live.most))
-            self._tell(f"posted the root of its consents, at most {live.most} (block {receipt.block})")
-            self.client.wait_block(receipt.block + 1)  # it counts from the next block on
+        if known is not None and (known.root, known.live) == (live.root, live.most):
+            return None
+        return federation.set_consents(live.root, live.most)
 
     # ---- rounds -------------------------------------------------------------------------------
 
