@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from proofward.aci.documents import Keyset
 from proofward.aci.jcs import MAX_DOCUMENT
 from proofward.attestation.gateway import Appraisal, Channel, GatewayPolicy, appraise
+from proofward.attestation.legacy import QUERY, appraise_legacy
 from proofward.attestation.verify import VerifiedQuote
 from proofward.errors import ProofwardError
 from proofward.protocol import sha256
@@ -70,7 +71,8 @@ class Attested:
     pin: aiohttp.Fingerprint
     """Of the very certificate that was attested: aiohttp compares it before it writes a request."""
     channel: Channel
-    keyset: Keyset
+    listed: Keyset | None
+    """None of a service whose report is the older one."""
     quote: VerifiedQuote
     appraisal: Appraisal
     nonce: str
@@ -80,7 +82,15 @@ class Attested:
     @property
     def evidence_ends(self) -> int:
         """Unix second after which a part of the evidence no longer holds."""
-        return min(self.keyset.not_after, self.quote.expires_at)
+        ends = self.quote.expires_at
+        return ends if self.listed is None else min(self.listed.not_after, ends)
+
+    @property
+    def keyset(self) -> Keyset:
+        """Of a service of ACI. Raises GatewayError for another."""
+        if self.listed is None:
+            raise GatewayError(f"{self.origin} lists no keys: its report is the older one", code="unattested")
+        return self.listed
 
 
 def client_session() -> aiohttp.ClientSession:
@@ -116,7 +126,38 @@ async def attest(
     if appraisal.keyset is not None and (key := choose_e2ee(appraisal.keyset)) is not None:
         channel = Channel(origin.host, spki, key)
         appraisal = appraise(report, nonce=nonce, channel=channel, now=now, policy=policy)
-    if not appraisal.holds or appraisal.keyset is None or appraisal.quote is None:
+    return _attested(origin, pin, channel, appraisal, nonce, report, now)
+
+
+async def attest_legacy(
+    session: aiohttp.ClientSession,
+    origin: Origin,
+    policy: GatewayPolicy,
+    *,
+    clock: Callable[[], float] = time.time,
+    headers: dict[str, str] | None = None,
+) -> Attested:
+    """As `attest`, by the report that services had before ACI. Raises GatewayError."""
+    der = await _certificate(origin)
+    pin, channel = aiohttp.Fingerprint(sha256(der)), Channel(origin.host, spki_sha256(der))
+    nonce = secrets.token_hex(32)
+    path = f"/v1/attestation/report?nonce={nonce}&{QUERY}"
+    report = await get_document(session, origin, pin, path, headers=headers)
+    now = int(clock())
+    appraisal = appraise_legacy(report, nonce=nonce, channel=channel, now=now, policy=policy)
+    return _attested(origin, pin, channel, appraisal, nonce, report, now)
+
+
+def _attested(
+    origin: Origin,
+    pin: aiohttp.Fingerprint,
+    channel: Channel,
+    appraisal: Appraisal,
+    nonce: str,
+    report: bytes,
+    now: int,
+) -> Attested:
+    if not appraisal.holds or appraisal.quote is None:
         raise GatewayError(f"{origin} is not attested: {appraisal.reason}", code="unattested")
     return Attested(origin, pin, channel, appraisal.keyset, appraisal.quote, appraisal, nonce, report, now)
 

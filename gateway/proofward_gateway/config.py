@@ -11,7 +11,8 @@ from typing import Any, Final
 from proofward_enclave.providers import NAMES
 from proofward_gateway.channel import GatewayError, Origin
 
-KINDS: Final = ("aci", "plain", "inside", "model")
+KINDS: Final = ("aci", "legacy", "plain", "inside", "model")
+ATTESTED: Final = ("aci", "legacy")
 INSIDE: Final = ("inside", "model")
 MAX_UPSTREAMS: Final = 64
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -27,9 +28,10 @@ class GatewayConfigError(GatewayError):
 class UpstreamConfig:
     """One upstream: its label, where it is, what it is, and the models that are asked of it.
 
-    Kind `aci` is attested before each session under `measurements`; `plain` proves nothing and is used only
-    for a caller who asks for that; `inside` runs in this trust domain, at a loopback address; `model` is
-    started by the gateway itself, which measures its `weights` at load.
+    Kind `aci` is attested before each session under `measurements`, and so is `legacy`, by the older report;
+    `plain` proves nothing and is used only for a caller who asks for that; `inside` runs in this trust
+    domain, at a loopback address; `model` is started by the gateway itself, which measures its `weights` at
+    load.
     """
 
     name: str
@@ -43,6 +45,8 @@ class UpstreamConfig:
     """A GGUF file; of kind `model` only."""
     cache_salt: bool = False
     """Whether requests get `cache_salt`, of the caller's own, which vLLM knows."""
+    collateral: Path | None = None
+    """JSON of the collateral for an attested upstream's quotes, where its report brings none."""
     digest: str | None = None
     """`sha256:` of the weights that were loaded; None until they are, and of other kinds."""
 
@@ -92,7 +96,9 @@ _NUMBERS: Final = {
     "pad_bytes": (0, 4096),
 }
 _TEXTS: Final = ("listen", "domain", "state", "provider", "collateral")
-_UPSTREAM: Final = {"name", "url", "kind", "models", "measurements", "key_file", "weights", "cache_salt"}
+_UPSTREAM: Final = {
+    *("name", "url", "kind", "models", "measurements", "key_file", "weights", "cache_salt", "collateral")
+}
 
 
 def load(path: Path) -> Config:
@@ -176,7 +182,7 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
         raise _wrong(path, f"upstream {name}", "has weights, or url and key_file: `model` is started here")
     try:
         url = "http://127.0.0.1" if own else str(value["url"])
-        origin = Origin.parse(url, plain=kind != "aci")
+        origin = Origin.parse(url, plain=kind not in ATTESTED)
     except GatewayError as error:
         raise _wrong(path, f"upstream {name}.url", error.message) from None
     if kind == "inside" and origin.host not in _LOOPBACK:
@@ -186,8 +192,12 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
         isinstance(p, str) and re.fullmatch(r"0x[0-9a-f]{64}", p) for p in pins
     ):
         raise _wrong(path, f"upstream {name}.measurements", "must be a list of 0x and 64 hex digits each")
-    if (kind == "aci") != bool(pins):
-        raise _wrong(path, f"upstream {name}.measurements", "must be there for kind `aci`, and for no other")
+    if (kind in ATTESTED) != bool(pins):
+        told = "must be there for kinds `aci` and `legacy`, and for no other"
+        raise _wrong(path, f"upstream {name}.measurements", told)
+    published = value.get("collateral")
+    if published is not None and (kind not in ATTESTED or not isinstance(published, str)):
+        raise _wrong(path, f"upstream {name}.collateral", "is a file's path, for kinds `aci` and `legacy`")
     key = value.get("key_file")
     return UpstreamConfig(
         name,
@@ -198,6 +208,7 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
         None if key is None else path.parent / str(key),
         path.parent / str(value["weights"]) if own else None,
         _flag(path, name, value.get("cache_salt", False)),
+        None if published is None else path.parent / published,
     )
 
 

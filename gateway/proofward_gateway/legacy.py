@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proofward.aci.documents import check_receipt, nonce_of, one_event
 from proofward.aci.errors import AciError
+from proofward.protocol import sha256
 from proofward_enclave.providers.base import ProviderError
 from proofward_gateway.exchange import Refusal
 from proofward_gateway.keys import Workload
@@ -30,7 +31,8 @@ class Legacy:
     async def report(self, query: Mapping[str, str]) -> dict[str, Any]:
         """The report for `nonce` (a fresh one when there is none) and `signing_algo`.
 
-        The quote's report_data is the key's 32 bytes and the nonce's 32. Raises Refusal.
+        The quote's report_data is the key's 32 bytes and the nonce's 32; with `include_tls_fingerprint=true`
+        the first half is SHA-256 over the key and the TLS key's SHA-256. Raises Refusal.
         """
         _algorithm(query)
         try:
@@ -42,8 +44,12 @@ class Legacy:
             raise Refusal(
                 404, "not_found", f"no key here is {str(named)[:80]}", code="unknown_signing_address"
             )
+        tls, first = None, bytes.fromhex(key)
+        if query.get("include_tls_fingerprint") == "true":
+            tls = self._workload.keys.keyset.tls_keys[0].spki_sha256
+            first = sha256(first + bytes.fromhex(tls))
         try:
-            evidence = await self._workload.quote(bytes.fromhex(key) + bytes.fromhex(nonce))
+            evidence = await self._workload.quote(first + bytes.fromhex(nonce))
         except ProviderError as error:
             raise Refusal(503, "attestation_unavailable", error.message) from None
         if evidence is None:
@@ -56,6 +62,7 @@ class Legacy:
             "intel_quote": evidence.quote.hex(),
             "nvidia_payload": None,
             "event_log": [],
+            "tls_cert_fingerprint": tls,
             "info": {"collateral": self._workload.collateral_of(evidence)},
         }
         return {**report, "all_attestations": [report]}

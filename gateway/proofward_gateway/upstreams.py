@@ -12,10 +12,11 @@ import aiohttp
 
 from proofward.aci import jcs
 from proofward.aci.documents import API_VERSION, evidence_of, session_id
-from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
+from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS, Collateral
 from proofward.attestation.gateway import GatewayPolicy
+from proofward.attestation.legacy import LEGACY, signer_of
 from proofward.protocol import Level
-from proofward_gateway.channel import Attested, GatewayError, attest
+from proofward_gateway.channel import Attested, GatewayError, attest, attest_legacy
 from proofward_gateway.config import Config, UpstreamConfig
 from proofward_gateway.store import Store
 
@@ -50,11 +51,16 @@ class Upstream:
         *,
         clock: Callable[[], float],
     ) -> None:
-        """Raises GatewayError(bad-config) when its key file cannot be read."""
+        """Raises GatewayError(bad-config) when its key file cannot be read, AttestationError when its
+        collateral cannot.
+        """
         self.config, self._seconds, self._client = config, whole.session_seconds, client
         self._store, self._clock, self._lock = store, clock, asyncio.Lock()
+        self._collateral = None if config.collateral is None else Collateral.from_file(config.collateral)
         self._policy = GatewayPolicy(
-            DEVELOPMENT_ROOTS if whole.development else PRODUCTION_ROOTS, config.measurements
+            DEVELOPMENT_ROOTS if whole.development else PRODUCTION_ROOTS,
+            config.measurements,
+            collateral=self._collateral,
         )
         self._session: Session | None = None
         self._failed: tuple[float, GatewayError] | None = None
@@ -74,13 +80,19 @@ class Upstream:
             if self._failed is not None and self._clock() < self._failed[0]:
                 raise self._failed[1]
             try:
-                attested = await attest(self._client, self.config.origin, self._policy, clock=self._clock)
-                self._session = self._seal(attested)
+                self._session = self._seal(await self._attested())
                 await self._store.put_session(self._session.id, self._session.document)
             except GatewayError as error:
                 self._session, self._failed = None, (self._clock() + _RETRY_SECONDS, error)
                 raise
             return self._session
+
+    async def _attested(self) -> Attested:
+        origin = self.config.origin
+        if self.config.kind != "legacy":
+            return await attest(self._client, origin, self._policy, clock=self._clock)
+        headers = None if self.key is None else {"Authorization": f"Bearer {self.key}"}
+        return await attest_legacy(self._client, origin, self._policy, clock=self._clock, headers=headers)
 
     def forget(self, session: Session) -> None:
         """The upstream no longer shows the key that this session is bound to."""
@@ -88,13 +100,17 @@ class Upstream:
             self._session = None
 
     def _seal(self, found: Attested) -> Session:
-        bundle = {
+        bundle: dict[str, Any] = {
             "nonce": found.nonce,
             "host": found.channel.host,
             "spki_sha256": found.channel.spki_sha256,
             "at": found.at,
             "report_b64": base64.b64encode(found.report).decode("ascii"),
         }
+        if found.listed is None:
+            bundle["kind"] = LEGACY
+        if self._collateral is not None:
+            bundle["collateral"] = self._collateral.to_json()
         document = {
             "api_version": API_VERSION,
             "upstream_name": self.config.name,
@@ -102,7 +118,9 @@ class Upstream:
             "verifier_id": VERIFIER,
             "established_at": found.at,
             "expires_at": min(found.at + self._seconds, found.evidence_ends),
-            "identity": {"keyset_digest": found.keyset.digest},
+            "identity": {"signing_address": signer_of(found.report, found.channel)}
+            if found.listed is None
+            else {"keyset_digest": found.keyset.digest},
             "channel_binding": [
                 {
                     "type": "tls_spki_sha256",
@@ -141,6 +159,7 @@ def _claims(found: Attested) -> dict[str, Any]:
         "extra": {
             "tcb_status": found.quote.tcb_status,
             "measurement": found.quote.quote.measurement.hex(),
+            "software": found.appraisal.software.hex(),
             "level": found.quote.level.label,
         },
     }

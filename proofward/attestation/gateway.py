@@ -12,6 +12,7 @@ from proofward.aci import jcs
 from proofward.aci.documents import API_VERSION, Keyset, report_slot
 from proofward.aci.errors import AciError
 from proofward.attestation.collateral import Collateral
+from proofward.attestation.dstack import deployment
 from proofward.attestation.errors import AttestationError
 from proofward.attestation.roots import PRODUCTION_ROOTS, TrustRoot
 from proofward.attestation.verify import TcbPolicy, VerifiedQuote, verify_quote
@@ -34,7 +35,8 @@ CLOCK_SLACK: Final = 300
 @dataclass(frozen=True, slots=True)
 class GatewayPolicy:
     """What a relying party accepts. `measurements` (32 bytes each; None: none pinned) name the software whose
-    source it trusts; `subjects` the names that a keyset may carry besides none.
+    source it trusts, by the quote's measurement or by a dstack guest's `deployment`; `subjects` the names
+    that a keyset may carry besides none.
     """
 
     roots: Sequence[TrustRoot] = PRODUCTION_ROOTS
@@ -63,6 +65,8 @@ class Appraisal:
     checks: tuple[Check, ...]
     keyset: Keyset | None = None
     quote: VerifiedQuote | None = None
+    software: bytes = b""
+    """What was found of the software (32 bytes): the measurement, or a dstack guest's deployment."""
 
     @property
     def holds(self) -> bool:
@@ -100,7 +104,11 @@ def appraise(report: bytes, *, nonce: str, channel: Channel, now: int, policy: G
         return Appraisal(tuple(Check(name, False, told) for name in CHECKS))
     try:
         verified = verify_quote(
-            quote, policy.collateral or _collateral(evidence), now=now, roots=policy.roots, policy=policy.tcb
+            quote,
+            policy.collateral or collateral_of(evidence),
+            now=now,
+            roots=policy.roots,
+            policy=policy.tcb,
         )
     except AttestationError as error:
         checks = (
@@ -108,20 +116,22 @@ def appraise(report: bytes, *, nonce: str, channel: Channel, now: int, policy: G
             *(Check(name, None, "without a quote") for name in CHECKS[1:]),
         )
         return Appraisal(checks, keyset)
+    software, allowed = provenance(verified, evidence.get("event_log"), policy)
     checks = (
         Check(
             HARDWARE, True, f"{verified.root.name}, TCB {verified.tcb_status}, level {verified.level.label}"
         ),
         _binding(keyset, nonce, stated, verified),
         _expiry(keyset, now),
-        _provenance(verified, policy),
+        allowed,
         _custody(evidence, keyset, policy),
         _channel(keyset, channel),
     )
-    return Appraisal(checks, keyset, verified)
+    return Appraisal(checks, keyset, verified, software)
 
 
-def _collateral(evidence: dict[str, Any]) -> Collateral:
+def collateral_of(evidence: dict[str, Any]) -> Collateral:
+    """What a report brings along for its quote. Raises AttestationError."""
     return Collateral.from_json(json.dumps(evidence.get("collateral")))
 
 
@@ -143,11 +153,22 @@ def _expiry(keyset: Keyset, now: int) -> Check:
     return Check(EXPIRY, True, f"{left} s are left")
 
 
-def _provenance(verified: VerifiedQuote, policy: GatewayPolicy) -> Check:
-    found = verified.quote.measurement
+def provenance(verified: VerifiedQuote, event_log: Any, policy: GatewayPolicy) -> tuple[bytes, Check]:
+    """What runs behind a quote, and whether a policy names it: by all registers, or by the log of a dstack
+    guest's boot.
+    """
+    found, told = verified.quote.measurement, ""
+    if event_log and policy.measurements is not None and found not in policy.measurements:
+        try:
+            found, told = (
+                deployment(event_log, verified.quote),
+                " (dstack: operating system and compose file)",
+            )
+        except AttestationError as error:
+            return found, Check(PROVENANCE, False, f"0x{found.hex()}, and {error.message}")
     if policy.measurements is None:
-        return Check(PROVENANCE, None, f"0x{found.hex()}: nobody has pinned what it should be")
-    return Check(PROVENANCE, found in policy.measurements, f"0x{found.hex()}")
+        return found, Check(PROVENANCE, None, f"0x{found.hex()}: nobody has pinned what it should be")
+    return found, Check(PROVENANCE, found in policy.measurements, f"0x{found.hex()}{told}")
 
 
 def _custody(evidence: dict[str, Any], keyset: Keyset, policy: GatewayPolicy) -> Check:

@@ -17,7 +17,9 @@ from typing import Any, Final
 
 from proofward.aci import documents, e2ee, jcs, sse
 from proofward.aci.errors import AciError
+from proofward.attestation.collateral import Collateral
 from proofward.attestation.gateway import Appraisal, Channel, GatewayPolicy, appraise
+from proofward.attestation.legacy import LEGACY, appraise_legacy
 from proofward.check import Check, said
 from proofward.errors import ProofwardError
 from proofward.evidence.policy import Policy
@@ -243,12 +245,19 @@ def _session(answer: Answer, cited: str, policy: Policy) -> list[Check]:
     # a long answer ends after the session that it began under; it cannot begin before it
     if not began <= served or bundle["at"] != began or end > began + 24 * 3600:
         return [Check(UPSTREAM, False, "the answer is older than the session that it cites")]
-    found = appraise(
+    kind, collateral = bundle.get("kind"), bundle.get("collateral")
+    if kind not in (None, LEGACY):
+        return [Check(UPSTREAM, False, f"the session's evidence is of a kind that is not known: {kind!r}")]
+    found = (appraise if kind is None else appraise_legacy)(
         base64.b64decode(bundle["report_b64"], validate=True),
         nonce=bundle["nonce"],
         channel=Channel(bundle["host"], bundle["spki_sha256"]),
         now=began,
-        policy=GatewayPolicy(policy.roots, policy.measurements),
+        policy=GatewayPolicy(
+            policy.roots,
+            policy.measurements,
+            collateral=None if collateral is None else Collateral.from_json(collateral),
+        ),
     )
     good = f"session {cited[:16]}…, {session['upstream_name']} at {session['endpoint']}"
     failed = [one for one in found.checks if one.ok is False]

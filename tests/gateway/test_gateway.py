@@ -580,6 +580,11 @@ BAD_CONFIGS = {
         "measurements must",
     ),
     "attested, without TLS": (GOOD.replace("inside", "aci"), "https"),
+    "an older report, and no measurement": (
+        GOOD.replace("inside", "legacy").replace("http:", "https:"),
+        "measurements must",
+    ),
+    "collateral of what is not attested": (GOOD + 'collateral = "c.json"', "collateral is a file"),
     "one model twice": (GOOD * 2, "alike"),
     "direct and not": (
         GOOD + GOOD.replace('"a"', '"b"').replace('"m"', '"n"').replace("inside", "plain"),
