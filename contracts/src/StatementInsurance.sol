@@ -55,6 +55,7 @@ contract StatementInsurance {
     error OtherKey();
     error NotProved(string what);
     error TooEarly(uint64 until);
+    error TooLate(uint64 until);
     error NotPaid();
     error NothingInsured();
 
@@ -83,7 +84,7 @@ contract StatementInsurance {
         emit Insured(inputCommitment, holder, msg.value, until);
     }
 
-    /// @notice Pay a policy's holder: the model says so of the insured input.
+    /// @notice Pay a policy's holder, within its time: the model says so of the insured input.
     function pay(
         bytes32 inputCommitment,
         bytes32 outputCommitment,
@@ -94,6 +95,7 @@ contract StatementInsurance {
     ) external {
         Policy memory policy = policies[inputCommitment];
         if (policy.sum == 0) revert NoSuchPolicy(inputCommitment);
+        if (block.timestamp > policy.until) revert TooLate(policy.until);
         if (keccak256(modelKey) != modelKeyHash || keccak256(statementKey) != statementKeyHash) revert OtherKey();
         if (!verifier.verify(modelKey, inputCommitment, outputCommitment, modelProof)) revert NotProved("the answer");
         if (!verifier.verify(statementKey, outputCommitment, claim, statementProof)) revert NotProved("the sentence");

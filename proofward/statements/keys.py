@@ -41,8 +41,11 @@ class StatementKey:
         return hashlib.sha256(self.verifying_key).digest()
 
     def verify(self, root: bytes, word: bytes, proof: bytes) -> bool:
-        """Whether the proof shows this claim of this commitment."""
-        return verify(self.verifying_key, root, word, proof)
+        """Whether the proof shows this claim of this commitment; no proof does under what is no key."""
+        try:
+            return verify(self.verifying_key, root, word, proof)
+        except ProverError:
+            return False
 
     def prove(self, values: Sequence[int], salts: Sequence[bytes]) -> Proof:
         """A proof, verified before it is returned. Raises StatementError."""

@@ -121,6 +121,9 @@ def test_only_the_insurer_insures_and_only_time_takes_it_back(insured: Insurance
     with pytest.raises(RuntimeError):
         insured.send(*lapse)
     insured.evm.set_block_env(pyrevm.BlockEnv(timestamp=UNTIL + 1))
+    with pytest.raises(RuntimeError):  # whether or not somebody has let it lapse
+        insured.pay(insured.arguments)
+    assert insured.evm.get_balance(HOLDER) == 0
     before = insured.evm.get_balance(INSURER)
     insured.send(*lapse)
     assert insured.evm.get_balance(INSURER) == before + SUM

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +96,11 @@ def test_a_count_is_proved_and_no_other_is_believed(
     for change in ({"right": 5}, {"records": 4}, {"root": f"{1:064x}"}, {"key": "ab" * 32},
                    {"manifest_hash": "ab" * 32}, {"proof": "00" * 256}):  # fmt: skip
         assert judged(again.model_copy(update=change), artifact, program, key) is Outcome.REFUSED
+    junk = replace(key, folder=tmp_path / "junk")
+    junk.folder.mkdir()
+    (junk.folder / "vk.bin").write_bytes(bytes(640))
+    named = again.model_copy(update={"key": hashlib.sha256(bytes(640)).hexdigest()})
+    assert judged(named, artifact, program, junk) is Outcome.REFUSED
     other = TestSet(test_set.values, test_set.truth, b"\x08" * 32)
     assert accuracy.root_of(key.circuit.input_bounds, other) != root
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -146,6 +147,16 @@ def test_a_key_of_another_circuit_is_found_out(
     (forged / "key.json").write_text(json.dumps(facts | {"records": 2, "together": True}))
     with pytest.raises(StatementError, match="another version"):
         keys.load(forged)
+
+
+@pytest.mark.parametrize("junk", [bytes(640), b"\xff" * 640], ids=["zeros", "ones"])
+def test_a_key_that_is_none_is_a_verdict_and_no_error(
+    junk: bytes, statement: Statement, evidence: Evidence, key: StatementKey, tmp_path: Path
+) -> None:
+    (tmp_path / "key.json").write_text((key.folder / "key.json").read_text())
+    (tmp_path / "vk.bin").write_bytes(junk)
+    named = statement.model_copy(update={"key": hashlib.sha256(junk).hexdigest()})
+    assert judged(named, evidence, keys.load(tmp_path)) is Outcome.REFUSED
 
 
 def test_two_jobs_are_counted(shelf: Path, artifact: Artifact) -> None:
