@@ -178,6 +178,45 @@ def test_a_job_is_listed_and_cancelled(
     assert before.free - balances.get(rpc, client.account).free > UNIT  # the other job's escrow
 
 
+def test_a_statement_about_jobs_is_proved_and_looked_up_on_the_chain(
+    run: Any, evidence: Evidence, served: tuple[Attacker, bytes], tmp_path: Path
+) -> None:
+    worker, model = served
+    artifact = ("--artifact", str(evidence.artifact.path))
+    with Client(
+        os.environ["PROOFWARD_CHAIN"], "//Charlie", development=True, state=tmp_path / "state"
+    ) as client:
+        jobs = [
+            client.submit(model, RECORD, artifact=evidence.artifact.path, recipients=[worker.account])
+            for _ in range(3)
+        ]
+        for job in jobs[:2]:
+            worker.claim(job.id)
+            solution = worker.solve(job.id, evidence.artifact)
+            worker.complete(solution)
+    public = evidence.artifact.public
+    least = public.dequantize(solution.outputs.reshape(1, -1))[0][0]
+    names = [str(job) for job in jobs]
+    said = f'exactly 2: "{public.output_names[0]}" >= {least - 1e-9:.12f}'
+    made = run("statement", "prove", *names[:2], "--that", said, "--out", "s.json", *artifact)
+    keys = str(tmp_path / "state" / "statement-keys" / made["shape"])
+    verify = ("statement", "verify", "s.json", *artifact, "--key", keys, "--dev")
+    chain = ("--chain", os.environ["PROOFWARD_CHAIN"])
+    good = run(*verify, *chain)
+    assert good["accepted"]
+    assert [check["ok"] for check in good["checks"] if check["name"] == "commitments"] == [True]
+    assert run(*verify, code=7)["outcome"] == "incomplete"
+    # Of a job that nobody did, and of one job twice: the proof holds, and the commitments are not theirs.
+    whole = json.loads(Path("s.json").read_text())
+    for forged in ([whole["jobs"][0], names[2][2:]], [whole["jobs"][0]] * 2):
+        Path("s.json").write_text(json.dumps(whole | {"jobs": forged}))
+        refused = run(*verify, *chain, code=1)
+        assert [one["name"] for one in refused["checks"] if one["ok"] is False] == ["commitments"]
+    # Nothing is said of a job without an answer.
+    unanswered = ("statement", "prove", names[2], "--that", said.partition(": ")[2], *artifact)
+    assert run(*unanswered, code=1)["error"]["code"]
+
+
 def test_a_result_that_does_not_open_is_contested_and_an_honest_one_stands(
     run: Any, rpc: SubstrateClient, evidence: Evidence, served: tuple[Attacker, bytes], tmp_path: Path
 ) -> None:
