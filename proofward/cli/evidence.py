@@ -31,7 +31,10 @@ EXITS = {
 
 def verify(
     target: Annotated[
-        str, typer.Argument(metavar="JOB|FILE", help="A job's id, a bundle, a proof or an answer.")
+        str,
+        typer.Argument(
+            metavar="JOB|FILE", help="A job's id, a job's or page's bundle, a proof or an answer."
+        ),
     ],
     artifact: Annotated[
         Path | None, typer.Option(help="The model's public artefact (job or proof file).")
@@ -59,7 +62,8 @@ def verify(
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
-    """Verify a job from the chain; offline a bundle, a proof file, a gateway's answer: one line a check.
+    """Verify a job from the chain; offline a bundle of a job or of a session's page, a proof file or a
+    gateway's answer: one line a check.
 
     Examples: proofward verify 0x1f… --artifact build/models/mlp/public --export job.bundle --dev
 

@@ -1,4 +1,4 @@
-"""`proofward session allow|open|run|list|show|audit|force|close|settle`."""
+"""`proofward session allow|open|run|list|show|audit|bundle|force|close|settle`."""
 
 from __future__ import annotations
 
@@ -251,6 +251,43 @@ def audit(
             if window.end == "paid"
         )
     raise typer.Exit(0 if sound else 1)
+
+
+@app.command("bundle")
+def bundle(
+    session: SessionArgument,
+    page: Annotated[int, typer.Argument(help="The page's number in the session.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    artifact: ArtifactOption = None,
+    at: Annotated[int | None, typer.Option(help="As of this block; default: the finalised head.")] = None,
+    since: Annotated[
+        int | None, typer.Option(help="A block before it was opened, when it is not yours.")
+    ] = None,
+    state: StateOption = None,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a page's evidence into one file, which `proofward verify` checks without a chain.
+
+    Example: proofward session bundle 0x1f… 1041 --out page.bundle
+    """
+    from proofward.client import Client
+    from proofward.client.sessions import page_bundle
+    from proofward.evidence.page import save_page
+
+    with reporting(as_json), Client(chain, state=state) as client:
+        found = page_bundle(client, session, page, artifact=artifact, at=at, since=since)
+        save_page(found, out)
+        value = {
+            "session": found.session.id,
+            "page": page,
+            "window": found.window.number,
+            "status": found.status,
+            "forced": found.forced,
+            "at": found.at,
+            "out": str(out),
+        }
+        emit(as_json, value, [f"{out}: page {page}, {found.status} as of block {found.at}"])
 
 
 @app.command("force")

@@ -66,7 +66,6 @@ def collect(
         raise NotFound(f"the chain has no model 0x{record.model.hex()}")
     delivery = delivered(client, record)
     worker = _signer(client, record, model, verdict, delivery)
-    found = registration(client, worker)
     return Bundle(
         chain=ChainPart(genesis=client.genesis, name=client.chain_name, type=client.chain_type),
         job=JobPart(
@@ -90,18 +89,9 @@ def collect(
             receipt_signature=delivery.receipt_signature,
             block=verdict.block,
         ),
-        model=_model(client, model, public, verdict.block),
-        worker=WorkerPart(
-            level=worker.level.label,
-            measurement=worker.measurement,
-            hpke_key=worker.hpke_key,
-            receipt_key=worker.receipt_key,
-            epoch=worker.epoch,
-            quote_hash=worker.quote_hash,
-            block_hash=found.block_hash,
-            attestation=QuotePart(quote=found.quote, collateral=found.collateral, time=found.time),
-        ),
-        setup_evidence=_setup_evidence(client, model),
+        model=model_part(client, model, public, verdict.block),
+        worker=worker_part(client, worker),
+        setup_evidence=setup_evidence(client, model),
         inclusion=prove(
             client, job=job, model=record.model, lane=model.lane, measurement=worker.measurement,
             block=verdict.block,
@@ -109,8 +99,23 @@ def collect(
     )  # fmt: skip
 
 
-def _model(client: SubstrateClient, model: ModelRecord, public: PublicArtifact, block: int) -> ModelPart:
-    """With the contract that judged in this block."""
+def worker_part(client: SubstrateClient, worker: WorkerRecord) -> WorkerPart:
+    """A registration with its quote. Raises NotFound."""
+    found = registration(client, worker)
+    return WorkerPart(
+        level=worker.level.label,
+        measurement=worker.measurement,
+        hpke_key=worker.hpke_key,
+        receipt_key=worker.receipt_key,
+        epoch=worker.epoch,
+        quote_hash=worker.quote_hash,
+        block_hash=found.block_hash,
+        attestation=QuotePart(quote=found.quote, collateral=found.collateral, time=found.time),
+    )
+
+
+def model_part(client: SubstrateClient, model: ModelRecord, public: PublicArtifact, block: int) -> ModelPart:
+    """A model's record and files, with the contract that judged in this block. Raises NotFound."""
     at = client.block_hash(block)
     contract = models.verifier(client, model.lane, at)
     if contract is None:
@@ -161,7 +166,8 @@ def _signer(
     return newest
 
 
-def _setup_evidence(client: SubstrateClient, model: ModelRecord) -> SetupPart | None:
+def setup_evidence(client: SubstrateClient, model: ModelRecord) -> SetupPart | None:
+    """The quote of a model's attested setup; None of another's. Raises NotFound."""
     if model.setup.kind is not SetupKind.ATTESTED:
         return None
     included = client.block_hash(model.published_at)

@@ -13,9 +13,11 @@ from proofward.chain.pallets.sessions import Offer, SessionRecord
 from proofward.client.ids import hash32
 from proofward.client.job import Demand
 from proofward.client.session import Persist, Session
+from proofward.client.session_page import collect_page
 from proofward.client.session_store import SessionSecrets, SessionStore
 from proofward.client.workers import Choice, choose
 from proofward.errors import NotFound, Refused
+from proofward.evidence.page import PageBundle
 from proofward.protocol import SYSTEM_RANDOM, Level
 from proofward.protocol.keys import ReceiptKey
 from proofward.protocol.sessions import PARTS, session_id
@@ -191,6 +193,33 @@ def audit_terms(client: Client, which: str, since: int | None) -> dict[str, Any]
     return {
         "session": name, "since": since, "price": price, "bond": bond, "rate": rate, "receipts": receipts,
     }  # fmt: skip
+
+
+def page_bundle(
+    client: Client,
+    which: str,
+    page: int,
+    *,
+    artifact: str | Path | None = None,
+    at: int | None = None,
+    since: int | None = None,
+) -> PageBundle:
+    """The evidence of a page of a session: one's own, or with `since` anybody's whose page is proved. Raises
+    NotFound, Refused, ChainError.
+    """
+    name = hash32(which, "session")
+    store = session_store(client)
+    try:
+        told = store.load(name)
+    except NotFound:
+        if since is None:
+            raise
+        model, receipts, folder = session(client, name).model, None, None
+    else:
+        model, receipts, folder = bytes.fromhex(told.model), store.pages(name), _folder(told)
+        since = told.since if since is None else since
+    public, _ = client.honest_artifact(client.model(model), artifact or folder)
+    return collect_page(client.chain, name, page, public, since=since, at=at, receipts=receipts)
 
 
 def close_session(client: Client, name: bytes) -> None:

@@ -16,6 +16,7 @@ from proofward.consensus import genesis_authorities, spec_checkpoint
 from proofward.errors import NotFound, Refused
 from proofward.evidence import answer, proof_file
 from proofward.evidence.bundle import load_bundle
+from proofward.evidence.page import load_page, verify_page
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 from proofward.light.client import LightClient
 from proofward.zkml import ArtifactError, load_public
@@ -103,10 +104,12 @@ def _verify_file(path: Path, artifact: Path | None, policy: Policy) -> Verdict:
     if answer.is_answer(path):
         return answer.load(path).verdict(policy)
     kind = proof_file.kind_of(path)
+    if kind == "page":
+        return verify_page(load_page(path), policy)
     if kind == "bundle":
         return verify_bundle(load_bundle(path), policy)
     if kind != "proof":
-        raise Refused(f"{path} is neither a bundle, a proof file nor an answer's file")
+        raise Refused(f"{path} is neither a job's or a page's bundle, a proof file nor an answer's file")
     if artifact is None:
         raise ArtifactError(
             "verifying a proof file needs the model's public artefact: give --artifact", code="usage"

@@ -151,7 +151,7 @@ def load_salts(path: Path) -> tuple[bytes, bytes]:
 
 
 def kind_of(path: Path) -> str:
-    """`bundle`, `proof` or `unknown`, by the format that a JSON file names."""
+    """`bundle`, `page`, `proof` or `unknown`, by the format that a JSON file names."""
     try:
         with path.open("rb") as file:
             start = file.read(256)
@@ -159,4 +159,6 @@ def kind_of(path: Path) -> str:
         raise ProofFileError(f"cannot read {path}: {error.strerror}") from error
     if b'"proofward/bundle/v1"' in start:
         return "bundle"
+    if b'"proofward/page-bundle/v1"' in start:
+        return "page"
     return "proof" if PROOF_FORMAT.encode() in start else "unknown"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proofward.attestation import AttestationError, Collateral, verify_quote
 from proofward.check import Check
-from proofward.evidence.bundle import Bundle, SetupPart
+from proofward.evidence.bundle import Bundle, ModelPart, SetupPart
 from proofward.evidence.policy import Policy
 from proofward.evidence.times import no_younger
 from proofward.protocol import ProtocolError, Setup, SetupKind, setup_report_data
@@ -12,8 +12,23 @@ from proofward.protocol import ProtocolError, Setup, SetupKind, setup_report_dat
 
 def setup_checks(bundle: Bundle, policy: Policy) -> list[Check]:
     """The receipt's `setup` against what the bundle has for it, and against the reader's policy."""
+    result, job = bundle.result, bundle.job
+    return checks_of_setup(
+        result.setup, bundle.setup_evidence, job.model, bundle.model, bundle.chain.genesis, policy
+    )
+
+
+def checks_of_setup(
+    encoded: bytes,
+    evidence: SetupPart | None,
+    name: bytes,
+    model: ModelPart,
+    genesis: bytes,
+    policy: Policy,
+) -> list[Check]:
+    """Who made the keys of model `name`; `encoded` is what the chain says of it (SCALE)."""
     try:
-        setup = Setup.decode(bundle.result.setup)
+        setup = Setup.decode(encoded)
     except ProtocolError as error:
         return [Check("setup", False, error.message)]
     if setup.kind is SetupKind.DEV:
@@ -21,10 +36,10 @@ def setup_checks(bundle: Bundle, policy: Policy) -> list[Check]:
         admitted = policy.allow_dev_setup
         return [Check("setup", admitted, text if admitted else f"{text}; refused without --dev")]
     if setup.kind is SetupKind.CEREMONY:
-        return [_ceremony(bundle.job.model, policy)]
-    if bundle.setup_evidence is None:
+        return [_ceremony(name, policy)]
+    if evidence is None:
         return [Check("setup", None, "attested, and there is no quote that shows it")]
-    return _attested(bundle.setup_evidence, bundle, setup, policy)
+    return _attested(evidence, model, genesis, setup, policy)
 
 
 def _ceremony(model: bytes, policy: Policy) -> Check:
@@ -38,7 +53,9 @@ def _ceremony(model: bytes, policy: Policy) -> Check:
     )
 
 
-def _attested(evidence: SetupPart, bundle: Bundle, setup: Setup, policy: Policy) -> list[Check]:
+def _attested(
+    evidence: SetupPart, model: ModelPart, genesis: bytes, setup: Setup, policy: Policy
+) -> list[Check]:
     late = no_younger("setup", evidence.time, policy)
     if late is not None:
         return [late]
@@ -48,9 +65,8 @@ def _attested(evidence: SetupPart, bundle: Bundle, setup: Setup, policy: Policy)
         )
     except AttestationError as error:
         return [Check("setup", False, f"its quote: {error}")]
-    model = bundle.model
     bound = setup_report_data(
-        genesis=bundle.chain.genesis,
+        genesis=genesis,
         publisher=model.publisher,
         manifest_hash=model.manifest_hash,
         circuit_digest=model.circuit_digest,

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from proofward.attestation import AttestationError, Collateral, WorkerRecord, verify_worker
 from proofward.check import Check, said
-from proofward.evidence.bundle import Bundle
+from proofward.evidence.bundle import Bundle, ChainPart, WorkerPart
 from proofward.evidence.inclusion import inclusion_checks
 from proofward.evidence.model import contract_check, model_checks, proof_check
 from proofward.evidence.policy import Policy
@@ -41,9 +41,9 @@ def verify_bundle(bundle: Bundle, policy: Policy | None = None) -> Verdict:
     public, checks_of_model = model_checks(bundle.model, bundle.job.model)
     job, result = bundle.job, bundle.result
     checks = [
-        *_chain(bundle, policy),
+        *chain_checks(bundle.chain, policy),
         *checks_of_model,
-        *_worker(bundle, policy),
+        *worker_checks(bundle.result.worker, bundle.worker, bundle.chain.genesis, policy),
         _receipt(bundle),
         proof_check(public, job.input_commitment, result.output_commitment, result.proof),
         contract_check(bundle.model),
@@ -53,15 +53,17 @@ def verify_bundle(bundle: Bundle, policy: Policy | None = None) -> Verdict:
         *inclusion_checks(bundle, policy),
         said("client", f"0x{job.client.hex()}, who may be anybody: {policy.witness}"),
     ]
-    return Verdict(bundle.job.id, _flags(bundle), tuple(checks))
+    flags = flags_of(bundle.model.lane, bundle.result.level, bundle.result.setup)
+    return Verdict(bundle.job.id, flags, tuple(checks))
 
 
-def _flags(bundle: Bundle) -> tuple[str, ...]:
-    flags = [] if hides(bundle.model.lane) else ["not hiding"]
-    if bundle.result.level != Level.HARDWARE.label:
+def flags_of(lane: str, level: str, encoded: bytes) -> tuple[str, ...]:
+    """What a verdict says beside its word: what was simulated, set up by one party or not hiding."""
+    flags = [] if hides(lane) else ["not hiding"]
+    if level != Level.HARDWARE.label:
         flags.append("simulated")
     try:
-        setup = Setup.decode(bundle.result.setup)
+        setup = Setup.decode(encoded)
     except ProtocolError:
         return (*flags, "setup: unknown")
     if setup.kind is SetupKind.DEV:
@@ -71,8 +73,8 @@ def _flags(bundle: Bundle) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def _chain(bundle: Bundle, policy: Policy) -> list[Check]:
-    chain = bundle.chain
+def chain_checks(chain: ChainPart, policy: Policy) -> list[Check]:
+    """Which chain, against the reader's pin."""
     named = said("chain name", f"{chain.name!r}, {chain.type!r}: {policy.witness}")
     told = f"genesis 0x{chain.genesis.hex()}"
     if policy.genesis is None:
@@ -82,13 +84,13 @@ def _chain(bundle: Bundle, policy: Policy) -> list[Check]:
     return [Check("chain", True, f"{told}, as pinned"), named]
 
 
-def _worker(bundle: Bundle, policy: Policy) -> list[Check]:
-    worker = bundle.worker
+def worker_checks(account: bytes, worker: WorkerPart, genesis: bytes, policy: Policy) -> list[Check]:
+    """A worker's quote: whose keys it binds, of what platform and software."""
     late = no_younger("quote", worker.attestation.time, policy)
     if late is not None:
         return [late]
     record = WorkerRecord(
-        account=bundle.result.worker,
+        account=account,
         level=Level.from_label(worker.level),
         measurement=worker.measurement,
         hpke_key=worker.hpke_key,
@@ -104,7 +106,7 @@ def _worker(bundle: Bundle, policy: Policy) -> list[Check]:
         record,
         worker.attestation.quote,
         collateral,
-        genesis=bundle.chain.genesis,
+        genesis=genesis,
         block_hash=worker.block_hash,
         now=worker.attestation.time,
         roots=policy.roots,

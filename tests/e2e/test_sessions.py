@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from proofward.client.sessions import (
 from proofward.devnet.chains import Devnet
 from proofward.protocol.sessions import Tree, leaf, root_of
 from proofward.zkml import Artifact, load_artifact
+from proofward_enclave.measure import simulated_measurement
 from proofward_explorer.indexer import Indexer
 from proofward_explorer.lists import Lists
 from proofward_explorer.store import open_reader
@@ -170,6 +171,81 @@ def test_a_forced_page_is_proved_and_its_receipt_is_in_the_tree(stage: Scene) ->
     stage.client.send(f"force:{name.hex()}:2", sessions.force(name, 0, 2))
     stage.finished(name, 48)
     assert 2 in {page for event in stage.events("Proved", name) for page in event["pages"]}
+
+
+def test_a_page_of_each_kind_is_audited_from_a_file_without_a_chain(stage: Scene, tmp_path: Path) -> None:
+    with stage.client.session(stage.model, order=ORDER) as session:
+        session.infer_many(RECORDS[:128])
+        name = session.id
+    stage.until(lambda: (record := sessions.get(stage.rpc, name)) is not None and record.next == 1)
+    stage.client.send(f"force:{name.hex()}:5", sessions.force(name, 0, 5))
+    stage.finished(name, 128)
+    drawn = next(
+        number for number in range(stage.rpc.finalised_head().number, 0, -1)
+        if any(one.name == "Drawn" and one.fields["session"] == name for one in stage._events_of(number))
+    )  # fmt: skip
+    proved = {page for event in stage.events("Proved", name) for page in event["pages"]}
+    assert 5 in proved
+    picked = min(proved - {5})
+    plain = next(page for page in range(8) if page not in proved)
+
+    def collected(page: int, *more: str) -> tuple[Path, Any]:
+        out = tmp_path / f"{page}{'-'.join(more)}.bundle"
+        arguments = ["session", "bundle", "0x" + name.hex(), str(page), "--out", str(out), *more]
+        state = {"PROOFWARD_STATE": str(stage.client.state)}
+        result = CliRunner().invoke(app, [*arguments, "--chain", stage.chain.url, "--json"], env=state)
+        assert result.exit_code == 0, (result.stdout, result.stderr, result.exception)
+        return out, json.loads(result.stdout)
+
+    kinds = {
+        "committed": collected(plain),
+        "sampled": collected(picked, "--at", str(drawn)),
+        "proved": collected(picked),
+        "forced": collected(5),
+    }
+    pins = ["--genesis", stage.rpc.genesis.hex(), "--measurement", simulated_measurement().hex(), "--dev"]
+
+    def verified(path: Path, *, code: int = 0, pins: Sequence[str] = pins) -> Any:
+        result = CliRunner().invoke(app, ["verify", str(path), *pins, "--json"])
+        assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+        return json.loads(result.stdout)
+
+    for kind, (path, told) in kinds.items():
+        status = "proved" if kind == "forced" else kind
+        assert (told["status"], told["forced"]) == (status, kind == "forced")
+        found = verified(path)
+        assert found["accepted"], kind
+        assert found["flags"][0] == status
+        assert ("proof" in {check["name"] for check in found["checks"]}) is (status == "proved")
+        assert verified(path, code=6, pins=["--dev"])["outcome"] == "not-anchored"
+        assert verified(path, code=1, pins=pins[:-1])["outcome"] == "refused"
+    whole = json.loads(kinds["proved"][0].read_text())
+    other = json.loads(kinds["committed"][0].read_text())
+    faults: dict[str, tuple[str, str, Any]] = {
+        "another page's commitment": ("page", "input_commitment", other["page"]["input_commitment"]),
+        "another number": ("page", "number", plain),
+        "another path": ("page", "path", whole["page"]["path"][::-1]),
+        "a page receipt of another page": ("page", "signature", other["page"]["signature"]),
+        "a proof that was altered": ("page", "proof", whole["page"]["proof"][:-2] + "00"),
+        "another root": ("window", "root", "11" * 32),
+        "more records": ("window", "records", whole["window"]["records"] + 1),
+        "a voucher that is none": ("window", "voucher", whole["window"]["signature"]),
+        "another client's session": ("session", "client", "22" * 32),
+        "another voucher key": ("session", "voucher_key", "33" * 32),
+        "another receipt key": ("session", "receipt_key", "44" * 32),
+        "another epoch": ("session", "epoch", whole["session"]["epoch"] + 1),
+        "another model": ("session", "model", "55" * 32),
+    }
+    for fault, (part, key, value) in faults.items():
+        forged = tmp_path / "forged.bundle"
+        forged.write_text(json.dumps(whole | {part: whole[part] | {key: value}}))
+        assert verified(forged, code=1)["outcome"] == "refused", fault
+    # A beacon's value that did not pick the page makes a page that is not proved a committed one, no more.
+    early = json.loads(kinds["sampled"][0].read_text())
+    (tmp_path / "early.bundle").write_text(json.dumps(early | {"beacon": None}))
+    assert verified(tmp_path / "early.bundle")["flags"][0] == "committed"
+    (tmp_path / "junk.bundle").write_text(json.dumps(whole | {"page": {"number": -1}}))
+    assert verified(tmp_path / "junk.bundle", code=1)["error"]["code"] == "bad-bundle"
 
 
 def test_an_endpoint_that_is_somebody_elses_cannot_answer(stage: Scene) -> None:
