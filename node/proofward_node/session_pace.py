@@ -15,6 +15,8 @@ from typing import Final
 #: Of each proving slot's time, how much may be promised; and of a window's time.
 SHARE: Final = 0.8
 BURST: Final = 0.5
+#: Blocks of each window that go by until the beacon was asked, and until proofs are in a final block.
+CHAIN_BLOCKS: Final = 4
 #: Seconds of a proof before one was made, and of a block before two were seen.
 FIRST_PROOF_SECONDS: Final = 1.0
 FIRST_BLOCK_SECONDS: Final = 2.0
@@ -69,7 +71,7 @@ class Pace:
 
     def wait(self, window: int) -> float:
         """Seconds to let pass before more is taken, where the shortest window has so many blocks."""
-        over = self._now() - BURST * window * self.block_seconds
+        over = self._now() - BURST * max(0, window - CHAIN_BLOCKS) * self.block_seconds
         return max(0.0, over / self._drain)
 
     def _now(self) -> float:

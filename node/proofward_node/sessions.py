@@ -8,7 +8,7 @@ out once. Proofs are made beside all that, and records are taken no faster than 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -69,7 +69,7 @@ class Sessions:
     metrics: Metrics
     _served: Mapping[bytes, ModelRecord] = field(default_factory=dict)
     _lives: dict[bytes, Live] = field(default_factory=dict)
-    _tasks: dict[bytes, asyncio.Task[None]] = field(default_factory=dict)
+    _tasks: dict[tuple[bytes, str], asyncio.Task[None]] = field(default_factory=dict)
     _seen: dict[bytes, int] = field(default_factory=dict)
     _height: int = 0
     _offers_at: int = -OFFERS_EVERY_BLOCKS
@@ -190,13 +190,21 @@ class Sessions:
         self.journal.close()
 
     def _tend(self, record: SessionRecord) -> None:
-        running = self._tasks.get(record.id)
-        if running is None or running.done():
-            self._tasks[record.id] = asyncio.create_task(self._guarded(record))
+        """Each waits for blocks, and what is owed soon must not wait for what has time."""
+        for what, act in (("owed", self._see_to_owed), ("accounts", self._see_to_accounts)):
+            running = self._tasks.get((record.id, what))
+            if running is None or running.done():
+                self._tasks[record.id, what] = asyncio.create_task(self._guarded(record, act))
 
-    async def _guarded(self, record: SessionRecord) -> None:
+    async def _guarded(
+        self, record: SessionRecord, act: Callable[[SessionRecord], Coroutine[None, None, None]]
+    ) -> None:
         try:
-            await self._see_to(record.id)
+            now = await self.chain.ask(lambda client: sessions.get(client, record.id))
+            if now is not None:
+                await act(now)
+            elif act == self._see_to_accounts:
+                await self._forget(record.id)
         except (ChainDown, EnclaveDown, EnclaveError) as error:
             log.error("session-failed", session=record.id.hex(), code=error.code, message=error.message)
 
@@ -217,38 +225,27 @@ class Sessions:
 
     # one session ----------------------------------------------------------------------------------
 
-    async def _see_to(self, name: bytes) -> None:
-        """Post what is vouched for, have proved what is owed, end what is over."""
-        record = await self._record(name)
-        if record is None:
-            await self._forget(name)
-            return
+    async def _see_to_owed(self, record: SessionRecord) -> None:
+        """Have the beacon asked, and proved what is owed; a session whose pages are lost is waived."""
         windows = await self.chain.ask(lambda client: sessions.windows(client, record))
-        if windows and not await self._has(name) and any(not one.excused for one in windows.values()):
-            await self._send(f"session:{name.hex()}:waive", sessions.waive(name))
+        if windows and not await self._has(record.id) and any(not one.excused for one in windows.values()):
+            await self._send(f"session:{record.id.hex()}:waive", sessions.waive(record.id))
             return
-        self._proving.over(name, record.oldest)
+        self._proving.over(record.id, record.oldest)
         for number, window in windows.items():
             self._owe(record, number, window)
-        # Each waits for blocks: windows are drawn while others are posted and ended.
-        done = await asyncio.gather(
-            self._post_and_end(record, windows), self._draw(record, windows), return_exceptions=True
-        )
-        for error in done:
-            if isinstance(error, BaseException):
-                raise error
+        await self._draw(record, windows)
 
-    async def _post_and_end(self, record: SessionRecord, windows: Mapping[int, WindowRecord]) -> None:
-        at: SessionRecord | None = record
-        while at is not None:
-            vouched = self.journal.get(at.id, at.next)
-            if vouched is None or at.next - at.oldest >= MAX_WINDOWS or not await self._post(vouched):
+    async def _see_to_accounts(self, record: SessionRecord) -> None:
+        """Post what is vouched for, end what is over."""
+        now: SessionRecord | None = record
+        while now is not None:
+            vouched = self.journal.get(now.id, now.next)
+            if vouched is None or now.next - now.oldest >= MAX_WINDOWS or not await self._post(vouched):
                 break
-            at = await self._record(record.id)
-        await self._end(record if at is None else at, windows)
-
-    async def _record(self, name: bytes) -> SessionRecord | None:
-        return await self.chain.ask(lambda client: sessions.get(client, name))
+            now = await self.chain.ask(lambda client: sessions.get(client, record.id))
+        if now is not None:
+            await self._end(now)
 
     async def _post(self, vouched: Vouched) -> bool:
         call = sessions.checkpoint(
@@ -294,7 +291,8 @@ class Sessions:
             self.metrics.session_proofs.inc(len(pages))
         return done
 
-    async def _end(self, record: SessionRecord, windows: Mapping[int, WindowRecord]) -> None:
+    async def _end(self, record: SessionRecord) -> None:
+        windows = await self.chain.ask(lambda client: sessions.windows(client, record))
         head = (await self.chain.finalised()).number
         key = f"session:{record.id.hex()}"
         for number in range(record.oldest, record.next):

@@ -1,0 +1,195 @@
+"""A session's client before a worker that lies: nothing is vouched for that was not asked and answered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
+from proofward.client.session import Session, SessionError
+from proofward.client.session_store import SessionSecrets, SessionStore
+from proofward.protocol import HpkePrivateKey, HpkeSuite
+from proofward.protocol.keys import ReceiptKey, verify_signature
+from proofward.protocol.session_frames import (
+    Answers,
+    Channel,
+    PageReceipt,
+    Proposal,
+    Records,
+    SessionContext,
+    State,
+    Voucher,
+    page_salt,
+    parse_message,
+    running_salt,
+)
+from proofward.protocol.sessions import Checkpoint, Tree, leaf, page_message, run_on, running_message
+from tests.enclave.fake_model import BATCH, FEATURES, FakePublic
+
+GENESIS, SESSION, CLIENT, WORKER, MODEL = (bytes([one]) * 32 for one in range(1, 6))
+RECORDS = np.arange(4 * FEATURES, dtype=np.float64).reshape(-1, FEATURES)
+
+
+class Public(FakePublic):
+    """With what a client needs besides."""
+
+    def quantize(self, x: Any) -> Any:
+        return np.asarray(x).astype(np.int64)
+
+    def dequantize(self, outputs: Any) -> Any:
+        return outputs.astype(np.float64)
+
+    def decide(self, outputs: Any) -> list[int]:
+        return [int(one[0]) for one in outputs]
+
+
+@dataclass
+class Worker:
+    """An enclave of one session; `fault` names its lie. After four records it asks for a voucher."""
+
+    fault: str
+    secret: bytes = bytes(32)
+    hpke: HpkePrivateKey = field(default_factory=lambda: HpkePrivateKey.generate(HpkeSuite.X25519))
+    key: ReceiptKey = field(default_factory=lambda: ReceiptKey(b"r" * 32))
+    vouchers: list[Voucher] = field(default_factory=list)
+    public: Public = field(default_factory=lambda: Public("sum"))
+
+    def serve(self, socket: ServerConnection) -> None:
+        hello = socket.recv(decode=False)
+        context = SessionContext(GENESIS, SESSION, CLIENT, WORKER, MODEL, 1)
+        assert self.hpke.open(hello[32:], context.info()) == self.secret
+        channel = Channel(self.secret, SESSION, hello[:32], b"w" * 32, enclave=True)
+        socket.send(b"w" * 32)
+        socket.send(channel.seal(State(0, 0, 0, 0).encode()))
+        try:
+            asked = parse_message(channel.open(socket.recv(decode=False)))
+            assert isinstance(asked, Records)
+            for message in self.replies(asked):
+                socket.send(channel.seal(message.encode()))
+            while True:
+                said = parse_message(channel.open(socket.recv(decode=False)))
+                assert isinstance(said, Voucher)
+                self.vouchers.append(said)
+        except ConnectionClosed:
+            pass
+
+    def replies(self, asked: Records) -> Iterator[Any]:
+        rows = np.frombuffer(asked.values, dtype="<i8").astype(np.int64).reshape(-1, FEATURES)
+        outputs = rows.sum(axis=1, keepdims=True)
+        told = outputs + 1 if self.fault == "another answer than was committed to" else outputs
+        pages = [
+            self._page(number, rows[at : at + BATCH], outputs[at : at + BATCH], at)
+            for number, at in enumerate(range(0, len(rows), BATCH))
+        ]
+        shown = told.astype("<i8").tobytes()
+        salt = running_salt(self.secret, SESSION)
+        inputs = bytes(len(asked.values)) if self.fault == "a receipt of other inputs" else asked.values
+        running = run_on(bytes(32), salt, inputs, shown)
+        by = ReceiptKey(b"x" * 32) if self.fault == "an answer signed by another key" else self.key
+        signature = by.sign(running_message(GENESIS, SESSION, len(rows), running))
+        first = 4 if self.fault == "an answer to another question" else 0
+        yield Answers(first, len(rows), shown, running, signature, tuple(pages))
+        mine = self._leaves(pages)
+        total, records = len(pages), len(rows)
+        if self.fault == "a checkpoint of pages never asked for":
+            extra = self._page(2, rows[:BATCH], outputs[:BATCH], 4)
+            mine, total, records = [*mine, *self._leaves([extra])], 3, 6
+        if self.fault == "a checkpoint of records never asked for":
+            records += 1
+        if self.fault == "a checkpoint of fewer pages than were answered for":
+            mine, total = mine[:1], 1
+        root = bytes(32) if self.fault == "a checkpoint of another tree" else Tree(mine).root
+        number = 1 if self.fault == "a checkpoint with a number left out" else 0
+        said = Checkpoint(GENESIS, SESSION, number, root, total, records)
+        by = ReceiptKey(b"x" * 32) if self.fault == "a checkpoint signed by another key" else self.key
+        signature = by.sign(said.enclave_message())
+        yield Proposal(number, root, total, records, signature, ())
+
+    def _page(self, number: int, rows: Any, outputs: Any, first: int) -> PageReceipt:
+        if self.fault == "a page of other records" and number == 1:
+            rows = rows + 1
+        salts = [page_salt(self.secret, SESSION, side, number) for side in ("in", "out")]
+        both = self.public.commit_input(rows, salts[0]), self.public.commit_output(outputs, salts[1])
+        place = number + (self.fault == "a page number left out" and number == 1)
+        mark = leaf(SESSION, place, *both)
+        by = ReceiptKey(b"x" * 32) if self.fault == "a page signed by another key" else self.key
+        signature = by.sign(page_message(GENESIS, SESSION, place, mark))
+        return PageReceipt(place, first, len(rows), *both, signature)
+
+    def _leaves(self, pages: list[PageReceipt]) -> list[bytes]:
+        return [leaf(SESSION, one.page, one.input_commitment, one.output_commitment) for one in pages]
+
+
+@contextmanager
+def connected(worker: Worker, folder: Path) -> Iterator[Session]:
+    with serve(worker.serve, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        told = SessionSecrets(
+            genesis=GENESIS.hex(), session=SESSION.hex(), client=CLIENT.hex(), worker=WORKER.hex(),
+            model=MODEL.hex(), manifest_hash=worker.public.manifest_hash.hex(), secret=worker.secret.hex(),
+            voucher_seed=(b"v" * 32).hex(), hpke_key=worker.hpke.public.hex(),
+            receipt_key=worker.key.public.hex(), epoch=1, endpoint=f"http://127.0.0.1:{port}", price=1,
+            sample=1, bond=1, since=0,
+        )  # fmt: skip
+        try:
+            yield Session(told, worker.public, SessionStore(folder, GENESIS))  # type: ignore[arg-type]
+        finally:
+            server.shutdown()
+            thread.join(10)
+
+
+def test_an_honest_worker_has_its_voucher(tmp_path: Path) -> None:
+    worker = Worker("")
+    with connected(worker, tmp_path) as session:
+        assert [answer.decision for answer in session.infer_many(RECORDS)] == [3, 12, 21, 30]
+        assert session.wait_vouched(20)
+        session.close(0)
+    (voucher,) = worker.vouchers
+    said = Checkpoint(GENESIS, SESSION, 0, Tree(worker._leaves(pages(worker))).root, 2, 4)
+    verify_signature(ReceiptKey(b"v" * 32).public, said.voucher_message(), voucher.signature)
+
+
+def pages(worker: Worker) -> list[PageReceipt]:
+    rows = RECORDS.astype(np.int64)
+    (answers, _) = worker.replies(Records(0, 4, rows.astype("<i8").tobytes()))
+    return list(answers.pages)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("another answer than was committed to", "wrong-page"),
+        ("a receipt of other inputs", "wrong-receipt"),
+        ("an answer signed by another key", "bad-receipt"),
+        ("an answer to another question", "wrong-answer"),
+        ("a page of other records", "wrong-page"),
+        ("a page number left out", "wrong-page"),
+        ("a page signed by another key", "bad-receipt"),
+        ("a checkpoint of pages never asked for", "wrong-checkpoint"),
+        ("a checkpoint of records never asked for", "wrong-checkpoint"),
+        ("a checkpoint of fewer pages than were answered for", "wrong-checkpoint"),
+        ("a checkpoint of another tree", "wrong-checkpoint"),
+        ("a checkpoint with a number left out", "wrong-checkpoint"),
+        ("a checkpoint signed by another key", "bad-receipt"),
+    ],
+)
+def test_a_worker_that_lies_has_no_voucher(fault: str, code: str, tmp_path: Path) -> None:
+    worker = Worker(fault)
+    with connected(worker, tmp_path) as session:
+        with pytest.raises(SessionError) as refused:  # noqa: PT012 - the first or the second, by the lie
+            session.infer_many(RECORDS)
+            assert not session.wait_vouched(20)
+            session.infer(RECORDS[0])
+        session.close(0)
+    assert refused.value.code == code
+    assert worker.vouchers == []
