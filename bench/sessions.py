@@ -76,7 +76,7 @@ def bench(seconds: float, shares: list[float], ezkl: bool, out: Path, *, flat: b
         report: dict[str, Any] = {"cores": os.cpu_count(), "frame": FRAME, "seconds": seconds, "runs": []}
         report["parts"] = _parts(artifact, records)
         _say(report["parts"])
-        with Devnet() as chain, scene(chain, artifact, folder, 8) as stage:
+        with Devnet(steady=True) as chain, scene(chain, artifact, folder, 8) as stage:
             for share in shares:
                 report["runs"].append(_run(stage, records, seconds, share, rate))
                 _say(report["runs"][-1])

@@ -40,6 +40,7 @@ export class DevChain {
   #pool = new Pool()
   #building = Promise.resolve()
   #blockTime
+  #steady = false
   #horizon
   #offset = 0
   #lastBuilt = 0
@@ -50,12 +51,13 @@ export class DevChain {
   #log
 
   // `horizon` is how many blocks behind the head have their whole state.
-  static async open(spec, { directory, blockTime, log, horizon = HORIZON }) {
+  static async open(spec, { directory, blockTime, steady = false, log, horizon = HORIZON }) {
     const chain = new DevChain()
     chain.state = new VersionedState(horizon)
     chain.#horizon = horizon
     chain.#spec = spec
     chain.#blockTime = blockTime
+    chain.#steady = steady
     chain.#log = log
     chain.events.setMaxListeners(0)
     const genesis = genesisBlock(spec)
@@ -289,7 +291,7 @@ export class DevChain {
   // Build blocks until `close`. Throws a LedgerError when one cannot be kept.
   async produce() {
     while (!this.#stopped) {
-      const due = this.#lastBuilt + (this.#wanted ? BLOCK_GAP : this.#blockTime)
+      const due = this.#lastBuilt + (this.#wanted && !this.#steady ? BLOCK_GAP : this.#blockTime)
       const rest = Math.max(due, this.#earliest) - Date.now()
       if (rest > 0) {
         await this.#sleep(Math.min(rest, this.#blockTime))

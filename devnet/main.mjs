@@ -1,4 +1,4 @@
-// node main.mjs --spec FILE [--host H] [--port N] [--data DIR] [--block-time MS] [--cors ORIGIN]... [--follow-stdin]
+// node main.mjs --spec FILE [--host H] [--port N] [--data DIR] [--block-time MS] [--steady] [--cors ORIGIN]... [--follow-stdin]
 //   [--verbose]
 // Without --data the chain ends with the process, and has a genesis of its own. Prints one JSON line on standard output
 // when it serves, or when it ends by itself, and logs JSON lines on standard error.
@@ -29,6 +29,7 @@ function options() {
       port: { type: 'string', default: '9944' },
       data: { type: 'string' },
       'block-time': { type: 'string', default: '1000' },
+      steady: { type: 'boolean', default: false },
       cors: { type: 'string', multiple: true, default: [] },
       'follow-stdin': { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
@@ -59,7 +60,7 @@ function codeOf(error) {
 }
 
 async function main() {
-  const { spec: path, host, port, data, blockTime, cors, followStdin, verbose } = options()
+  const { spec: path, host, port, data, blockTime, steady, cors, followStdin, verbose } = options()
   const log = (event, fields) => {
     if (verbose || event !== 'runtime') process.stderr.write(`${JSON.stringify({ event, ...fields })}\n`)
   }
@@ -71,7 +72,7 @@ async function main() {
   }
   await cryptoWaitReady()
   const spec = data === undefined ? distinct(readSpec(path)) : readSpec(path)
-  const chain = await DevChain.open(spec, { directory: data, blockTime, log })
+  const chain = await DevChain.open(spec, { directory: data, blockTime, steady, log })
   if (verbose) chain.runtimeLogLevel = 3
   let server
   const stop = async () => {

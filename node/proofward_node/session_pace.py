@@ -1,39 +1,46 @@
 """How fast records may be taken, so that what the beacon may pick of them can be proved in time.
 
-A leaky bucket of seconds of proving (Cruz, A Calculus for Network Delay, 1991). What enters it no faster than
-`SHARE` of what is proved in a second, but for a burst that takes half a window's time, is proved within its
-window: the beacon only moves it, by as many blocks for all. A worker that took more would lose its bond.
+Two bounds, since a worker that took more would lose its bond. A leaky bucket of seconds of proving (Cruz, A
+Calculus for Network Delay, 1991): what enters it no faster than `SHARE` of what is proved in a second, but
+for a burst that takes half a window's time, is proved within its window; the beacon only moves it, by as many
+blocks for all. And, since a proof takes longer beside answers than it did alone: whether the windows that are
+open, in the order of their ends (Liu and Layland 1973), can be proved at the pace of late.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
-#: Of each proving slot's time, how much may be promised; and of a window's time.
+#: Of each proving slot's time, how much may be promised; and of a window's time, to a burst and to all.
 SHARE: Final = 0.8
 BURST: Final = 0.5
+FEASIBLE: Final = 0.7
 #: Blocks of each window that go by until the beacon was asked, and until proofs are in a final block.
 CHAIN_BLOCKS: Final = 4
-#: Seconds of a proof before one was made, and of a block before two were seen.
+#: Seconds of a proof before one was made, and of a block before enough were seen.
 FIRST_PROOF_SECONDS: Final = 1.0
 FIRST_BLOCK_SECONDS: Final = 2.0
-LEAST_BLOCK_SECONDS: Final = 0.2
 #: How much a new proof's time counts against those before it.
 _WEIGHT: Final = 0.2
-_BLOCKS: Final = 32
+#: Blocks that are looked back on; the shortest time of so many of them in turn counts.
+_BLOCKS: Final = 64
+_IN_TURN: Final = 12
 
 
 class Pace:
     """The bucket of one worker; `slots` proofs are made at once."""
 
     def __init__(self, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._drain, self._clock = SHARE * slots, clock
+        self._slots, self._clock = slots, clock
         self._seconds: dict[bytes, float] = {}
-        self._level, self._at = 0.0, clock()
+        self._charged: dict[bytes, float] = {}
+        self._at = clock()
         self._heads: deque[tuple[float, int]] = deque(maxlen=_BLOCKS)
+        self.block_seconds = FIRST_BLOCK_SECONDS
+        """Of a block, when they came fastest of late: a chain on demand does not keep its pace."""
 
     def known(self, model: bytes) -> bool:
         """Whether a proof of the model was made."""
@@ -53,29 +60,49 @@ class Pace:
         before = self._seconds.get(model, seconds)
         self._seconds[model] = before + _WEIGHT * (seconds - before)
 
-    def block(self, number: int) -> None:
-        """A block was seen."""
-        self._heads.append((self._clock(), number))
+    # blocks ---------------------------------------------------------------------------------------
 
-    @property
-    def block_seconds(self) -> float:
-        """Seconds of a block, as they were of late."""
-        if len(self._heads) < 2:
-            return FIRST_BLOCK_SECONDS
-        (began, first), (now, last) = self._heads[0], self._heads[-1]
-        return max(LEAST_BLOCK_SECONDS, (now - began) / max(1, last - first))
+    def block(self, number: int, seconds: float) -> None:
+        """A block of a time, by the chain's clock, was seen."""
+        if self._heads and number <= self._heads[-1][1]:
+            return
+        self._heads.append((seconds, number))
+        self.block_seconds = FIRST_BLOCK_SECONDS
+        for began, first in self._heads:
+            later = next(((at, last) for at, last in self._heads if last >= first + _IN_TURN), None)
+            if later is not None:
+                self.block_seconds = min(self.block_seconds, (later[0] - began) / (later[1] - first))
+
+    def _time(self, blocks: int) -> float:
+        return max(0, blocks - CHAIN_BLOCKS) * self.block_seconds
+
+    # bounds ---------------------------------------------------------------------------------------
 
     def charge(self, model: bytes, proofs: float) -> None:
         """So many proofs may be owed more; fewer, when negative."""
-        self._level = max(0.0, self._now() + proofs * self.seconds(model))
+        self._drain()
+        self._charged[model] = max(0.0, self._charged.get(model, 0.0) + proofs)
 
     def wait(self, window: int) -> float:
         """Seconds to let pass before more is taken, where the shortest window has so many blocks."""
-        over = self._now() - BURST * max(0, window - CHAIN_BLOCKS) * self.block_seconds
-        return max(0.0, over / self._drain)
+        over = self._drain() - BURST * self._time(window)
+        return max(0.0, over / (SHARE * self._slots))
 
-    def _now(self) -> float:
+    def late(self, owed: Iterable[tuple[int, bytes, float]], height: int) -> bool:
+        """Whether some of (due at block, model, proofs), one after the other, may not be proved in time."""
+        work = 0.0
+        for due, model, proofs in sorted(owed):
+            work += proofs * self.seconds(model) / self._slots
+            if work > FEASIBLE * self._time(due - height):
+                return True
+        return False
+
+    def _drain(self) -> float:
+        """What is left in the bucket, in seconds of proving as they are now."""
         now = self._clock()
-        self._level = max(0.0, self._level - (now - self._at) * self._drain)
+        held = sum(proofs * self.seconds(model) for model, proofs in self._charged.items())
+        left = max(0.0, held - (now - self._at) * SHARE * self._slots)
         self._at = now
-        return self._level
+        if left < held:
+            self._charged = {model: proofs * left / held for model, proofs in self._charged.items()}
+        return left

@@ -56,6 +56,11 @@ class Proving:
         """Pages that no proof was handed in of."""
         return sum(len(one.waiting) + one.under_way + len(one.made) for one in self._windows.values())
 
+    def left(self, session: bytes, number: int) -> int | None:
+        """Pages of a window that are still to be proved; None for one that owed nothing yet."""
+        entry = self._windows.get((session, number))
+        return None if entry is None else len(entry.waiting) + entry.under_way
+
     def owe(self, record: SessionRecord, number: int, window: WindowRecord) -> None:
         """A window owes pages: those that are new are queued."""
         key = record.id, number

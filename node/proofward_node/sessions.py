@@ -8,7 +8,7 @@ out once. Proofs are made beside all that, and records are taken no faster than 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -22,7 +22,7 @@ from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.sessions import ProvedPage, SessionRecord, Terms, WindowRecord
 from proofward.chain.values import Call
 from proofward.protocol.enclave import EnclaveError
-from proofward.protocol.sessions import PARTS
+from proofward.protocol.sessions import MAX_SAMPLED, PARTS, sampled
 from proofward_node.chain_port import ChainPort
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.metrics import Metrics
@@ -42,8 +42,6 @@ LAST_VOUCHER_BLOCKS: Final = 8
 #: Blocks without a client after which a session that owes nothing is closed, so that its slot is free again.
 IDLE_BLOCKS: Final = 600
 MAX_WINDOWS: Final = 32
-#: Pages that the beacon picks of a window, at most (MAX_SAMPLED of the pallet).
-MAX_SAMPLED: Final = 128
 #: Seconds for which a frame waits for proofs before its records are refused for now.
 HOLD_SECONDS: Final = 2.0
 
@@ -71,6 +69,8 @@ class Sessions:
     _lives: dict[bytes, Live] = field(default_factory=dict)
     _tasks: dict[tuple[bytes, str], asyncio.Task[None]] = field(default_factory=dict)
     _seen: dict[bytes, int] = field(default_factory=dict)
+    _windows: dict[bytes, tuple[SessionRecord, Mapping[int, WindowRecord]]] = field(default_factory=dict)
+    _late: bool = False
     _height: int = 0
     _offers_at: int = -OFFERS_EVERY_BLOCKS
     _asking: SessionLink | None = None
@@ -137,10 +137,11 @@ class Sessions:
         if live.unvouched >= self.policy.checkpoint_pages:
             await self._checkpoint(live)
         wait = self._pace.wait(min(one.record.window for one in (live, *self._lives.values())))
-        live.behind = wait > HOLD_SECONDS
-        if wait > 0:
-            self.metrics.session_held.inc(min(wait, HOLD_SECONDS))
-            await asyncio.sleep(min(wait, HOLD_SECONDS))
+        live.behind = wait > HOLD_SECONDS or self._late
+        if live.behind or wait > 0:
+            wait = HOLD_SECONDS if live.behind else wait
+            self.metrics.session_held.inc(wait)
+            await asyncio.sleep(wait)
 
     async def _checkpoint(self, live: Live) -> None:
         live.checkpoint_at = self._height
@@ -154,7 +155,8 @@ class Sessions:
     async def step(self, head: Head, served: Mapping[bytes, ModelRecord]) -> None:
         """See to everything at a finalised block; what takes long goes on beside. Raises ChainDown."""
         self._height, self._served = head.number, served
-        self._pace.block(head.number)
+        self._pace.block(head.number, head.time_ms / 1000)
+        self._late = self._pace.late(self._to_prove(), head.number)
         if head.number - self._offers_at >= OFFERS_EVERY_BLOCKS:
             self._offers_at = head.number
             await self._offer()
@@ -228,6 +230,7 @@ class Sessions:
     async def _see_to_owed(self, record: SessionRecord) -> None:
         """Have the beacon asked, and proved what is owed; a session whose pages are lost is waived."""
         windows = await self.chain.ask(lambda client: sessions.windows(client, record))
+        self._windows[record.id] = record, windows
         if windows and not await self._has(record.id) and any(not one.excused for one in windows.values()):
             await self._send(f"session:{record.id.hex()}:waive", sessions.waive(record.id))
             return
@@ -278,6 +281,16 @@ class Sessions:
                 if number in now:
                     self._owe(record, number, now[number])
 
+    def _to_prove(self) -> Iterator[tuple[int, bytes, float]]:
+        """(due, model, proofs) of the open windows: of those not drawn, as many as will be picked."""
+        for record, windows in self._windows.values():
+            for number, one in windows.items():
+                picked = 0 if one.drawn is not None else sampled(one.pages, record.sample)
+                left = self._proving.left(record.id, number)
+                owed = picked + (len(one.owed) if left is None else left)
+                if owed and not one.excused and self._height <= one.due:
+                    yield one.due, record.model, owed
+
     def _owe(self, record: SessionRecord, number: int, window: WindowRecord) -> None:
         if window.owed and not window.excused and self._height <= window.due:
             self._proving.owe(record, number, window)
@@ -316,6 +329,7 @@ class Sessions:
         if (live := self._lives.get(name)) is not None:
             await live.end("session-ended")
         self._proving.over(name)
+        self._windows.pop(name, None)
         await self._ask("session_close", session=name)
         self.journal.forget(name)
         self._seen.pop(name, None)

@@ -142,19 +142,21 @@ class Devnet(LocalChain):
         port: int = 0,
         host: str = "127.0.0.1",
         block_time_ms: int = 1000,
+        steady: bool = False,
         spec: Path | None = None,
         cors: Sequence[str] = (),
         verbose: bool = False,
     ) -> None:
         """`data` keeps the chain across restarts, without it the chain has a genesis of its own; port 0 takes
-        a free one; a block is built when an extrinsic waits, or after `block_time_ms` without one. Web pages
-        of the origins in `cors` may ask, and no others.
+        a free one; a block is built when an extrinsic waits, or after `block_time_ms` without one, and if
+        `steady` only then. Web pages of the origins in `cors` may ask, and no others.
         """
         super().__init__(spec)
         self.data = data
         self.port = port
         self.host = host
         self.block_time_ms = block_time_ms
+        self.steady = steady
         self.cors = tuple(cors)
         self.verbose = verbose
         self.ready: dict[str, Any] = {}
@@ -178,6 +180,8 @@ class Devnet(LocalChain):
         command += ["--host", self.host, "--port", str(self.port), "--block-time", str(self.block_time_ms)]
         if self.data is not None:
             command += ["--data", self.data.resolve()]
+        if self.steady:
+            command.append("--steady")
         for origin in self.cors:
             command += ["--cors", origin]
         if self.verbose:
