@@ -33,6 +33,7 @@ def register(groups: Groups) -> None:
     app.command("measurement")(measurement)
     app.command("anchor")(anchor)
     app.command("anchored")(anchored)
+    app.command("contradiction")(contradiction)
     groups.root.add_typer(app, name="gateway")
     groups.root.command("proxy")(proxy)
 
@@ -121,6 +122,30 @@ def anchored(
         emit(as_json, value, [*map(str, found), "anchored" if good else "refused"])
         if not good:
             raise typer.Exit(1)
+
+
+def contradiction(
+    file: Annotated[Path, typer.Argument(help="An answer's file: its receipt, and who signed it.")],
+    other: Annotated[Path, typer.Argument(help="Another answer's file, or a receipt by itself.")],
+    out: Annotated[Path, typer.Option(help="File for the evidence: hashes alone, fit to be shown.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Put two receipts of one id that say different things into one file, for `proofward verify`.
+
+    Example: proofward gateway contradiction answers/rcpt-0a.json theirs.json --out lie.json
+    """
+    from proofward.evidence.answer import load
+    from proofward.evidence.two_receipts import TwoReceipts, receipt_in
+
+    with reporting(as_json):
+        found = TwoReceipts.of(load(file), receipt_in(other))
+        found.save(out)
+        name = str(found.receipts[0]["receipt_id"])
+        emit(
+            as_json,
+            {"receipt": name, "gateway": found.gateway, "file": str(out)},
+            [f"{name} of {found.gateway} is two receipts: proofward verify {out}"],
+        )
 
 
 Pins = Annotated[

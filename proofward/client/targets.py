@@ -14,7 +14,7 @@ from proofward.client.contest import with_contest
 from proofward.client.ids import hash32
 from proofward.consensus import genesis_authorities, spec_checkpoint
 from proofward.errors import NotFound, Refused
-from proofward.evidence import answer, proof_file
+from proofward.evidence import answer, proof_file, two_receipts
 from proofward.evidence.bundle import load_bundle
 from proofward.evidence.page import load_page, verify_page
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
@@ -103,13 +103,15 @@ def _verify_file(path: Path, artifact: Path | None, policy: Policy) -> Verdict:
         raise NotFound(f"{path} is neither a job's id (0x and 64 hex digits) nor a file")
     if answer.is_answer(path):
         return answer.load(path).verdict(policy)
+    if two_receipts.is_two_receipts(path):
+        return two_receipts.load(path).verdict(policy)
     kind = proof_file.kind_of(path)
     if kind == "page":
         return verify_page(load_page(path), policy)
     if kind == "bundle":
         return verify_bundle(load_bundle(path), policy)
     if kind != "proof":
-        raise Refused(f"{path} is neither a job's or a page's bundle, a proof file nor an answer's file")
+        raise Refused(f"{path} is no bundle of a job or a page, proof, answer's file or two receipts")
     if artifact is None:
         raise ArtifactError(
             "verifying a proof file needs the model's public artefact: give --artifact", code="usage"

@@ -86,7 +86,7 @@ class Answer:
             now=self.at,
             policy=GatewayPolicy(policy.roots, policy.measurements),
         )
-        checks = [*found.checks, _dated(self.at, policy)]
+        checks = [*found.checks, dated(self.at, policy)]
         try:
             if found.keyset is None:
                 raise AciError("without a keyset no receipt can be checked")
@@ -187,7 +187,8 @@ def _hash(name: str, events: list[dict[str, Any]], kind: str, data: bytes) -> Ch
     return Check(name, stated == found, found if stated == found else f"{found}, the receipt says {stated}")
 
 
-def _dated(at: int, policy: Policy) -> Check:
+def dated(at: int, policy: Policy) -> Check:
+    """Whether an attestation is of the reader's past."""
     now = int(time.time()) if policy.now is None else policy.now
     good = at <= now + CLOCK_SLACK
     return Check("time", good, f"attested at {at}" if good else f"attested at {at}, in the reader's future")

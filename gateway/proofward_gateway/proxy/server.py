@@ -20,8 +20,18 @@ from proofward.aci.errors import AciError
 from proofward.attestation.gateway import GatewayPolicy
 from proofward.check import Check
 from proofward.errors import ProofwardError
-from proofward.evidence.answer import MAX_ANSWER, UPSTREAM, Answer, Encryption, opened_event, save
+from proofward.evidence.answer import (
+    MAX_ANSWER,
+    UPSTREAM,
+    Answer,
+    AnswerError,
+    Encryption,
+    load,
+    opened_event,
+    save,
+)
 from proofward.evidence.policy import Policy
+from proofward.evidence.two_receipts import TwoReceipts
 from proofward_gateway.channel import Attested, GatewayError, Origin, attest, get_document, read_bounded
 
 ENDPOINTS: Final = (*e2ee.ENDPOINTS, "/v1/messages", "/v1/responses")
@@ -226,8 +236,19 @@ class Proxy:
                 f"the answer is refused: its receipt names other weights ({named}) than pinned"
             )
         path = self._settings.folder / f"{name}.json"
+        if path.exists():
+            raise AnswerRefused(await asyncio.to_thread(self._twice, answer, path))
         await asyncio.to_thread(save, answer, path)
         return answer, path
+
+    def _twice(self, answer: Answer, path: Path) -> str:
+        """What is said of a receipt whose id an earlier answer has; two that differ are kept as evidence."""
+        evidence = path.with_name(f"two-{path.name}")
+        try:
+            TwoReceipts.of(load(path), answer.receipt).save(evidence)
+        except AnswerError as error:
+            return f"the answer is refused: {path} is of another answer with this receipt ({error.message})"
+        return f"the answer is refused: the gateway signed two receipts of one id; {evidence} proves it"
 
     def _stops(self, check: Check) -> bool:
         """Whether a check that is not made or does not hold keeps the answer from the user."""

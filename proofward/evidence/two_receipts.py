@@ -1,0 +1,159 @@
+"""Two receipts of one id that say different things, both signed by keys that one quote attests: a proof that
+the gateway, or whoever holds its keys, lies. It holds hashes alone, so it may be shown to anybody.
+
+Source: ACI, section 7 (a receipt is final).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from proofward.aci import documents, jcs
+from proofward.aci.errors import AciError
+from proofward.attestation.gateway import CHANNEL, Channel, GatewayPolicy, appraise
+from proofward.check import Check
+from proofward.evidence.answer import Answer, AnswerError, dated
+from proofward.evidence.policy import Policy
+from proofward.evidence.verdict import Verdict
+from proofward.protocol import Level
+
+FORMAT: Final = "proofward/two-receipts/v1"
+MAX_FILE: Final = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TwoReceipts:
+    """The attestation of a gateway at a Unix second, and two receipts that should be one."""
+
+    gateway: str
+    at: int
+    nonce: str
+    report: bytes
+    receipts: tuple[Mapping[str, Any], Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, answer: Answer, other: Mapping[str, Any]) -> TwoReceipts:
+        """An answer's own receipt and another. Raises AnswerError(no-contradiction) for one and the same."""
+        mine = answer.receipt
+        if mine.get("receipt_id") != other.get("receipt_id"):
+            raise AnswerError(
+                "the receipts have different ids: they say nothing against each other", code=_NONE
+            )
+        if _said(mine) == _said(other):
+            raise AnswerError("both receipts say the same", code=_NONE)
+        return cls(answer.gateway, answer.at, answer.nonce, answer.report, (mine, other))
+
+    def checks(self, policy: Policy) -> tuple[Check, ...]:
+        """Whether both are signed by attested keys, and differ. `accepted` means: the lie is proved.
+
+        Which TLS key the gateway was met under is not asked: the signatures speak.
+        """
+        found = appraise(
+            self.report,
+            nonce=self.nonce,
+            channel=Channel("", ""),
+            now=self.at,
+            policy=GatewayPolicy(policy.roots, policy.measurements),
+        )
+        checks = [one for one in found.checks if one.name != CHANNEL]
+        checks.append(dated(self.at, policy))
+        for name, receipt in zip(("first receipt", "second receipt"), self.receipts, strict=True):
+            try:
+                if found.keyset is None:
+                    raise AciError("without a keyset no receipt can be checked")
+                documents.check_receipt(receipt, found.keyset)
+                checks.append(Check(name, True, "signed by the attested key"))
+            except AciError as error:
+                checks.append(Check(name, False, error.message))
+        first, second = self.receipts
+        one = str(first.get("receipt_id"))
+        if one != str(second.get("receipt_id")) or _said(first) == _said(second):
+            return (*checks, Check("contradiction", False, "the receipts do not contradict each other"))
+        names = sorted({*first, *second} - {"signature"})
+        told = ", ".join(name for name in names if first.get(name) != second.get(name))
+        return (*checks, Check("contradiction", True, f"{one} is two receipts: they differ in {told}"))
+
+    def verdict(self, policy: Policy) -> Verdict:
+        """The checks, and the one word that they come to."""
+        checks = self.checks(policy)
+        simulated = any(Level.SIMULATED.label in one.detail for one in checks if one.name == "hardware")
+        return Verdict(b"", (Level.SIMULATED.label,) if simulated else (), checks)
+
+    def save(self, path: Path) -> None:
+        """Write the file anew. Raises AnswerError."""
+        value = {
+            "format": FORMAT,
+            "gateway": self.gateway,
+            "at": self.at,
+            "nonce": self.nonce,
+            "report": base64.b64encode(self.report).decode("ascii"),
+            "receipts": list(self.receipts),
+        }
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(value, file, ensure_ascii=False)
+        except OSError as error:
+            raise AnswerError(f"cannot write {path}: {error.strerror}") from None
+
+
+_NONE: Final = "no-contradiction"
+
+
+def is_two_receipts(path: Path) -> bool:
+    """Whether a file begins as `save` writes one."""
+    try:
+        with path.open("rb") as file:
+            return file.read(64).startswith(b'{"format": "' + FORMAT.encode() + b'"')
+    except OSError:
+        return False
+
+
+def load(path: Path) -> TwoReceipts:
+    """Read a file. Raises AnswerError."""
+    try:
+        with path.open("rb") as file:
+            value = jcs.loads(file.read(MAX_FILE + 1), limit=MAX_FILE)
+        first, second = value["receipts"]
+        if value["format"] != FORMAT or not isinstance(value["at"], int) or isinstance(value["at"], bool):
+            raise ValueError("another format")
+        return TwoReceipts(
+            str(value["gateway"]),
+            value["at"],
+            documents.nonce_of(str(value["nonce"])),
+            base64.b64decode(value["report"], validate=True),
+            (dict(first), dict(second)),
+        )
+    except OSError as error:
+        raise AnswerError(f"{path} cannot be read: {error.strerror}") from None
+    except (AciError, KeyError, TypeError, ValueError) as error:
+        told = error.message if isinstance(error, AciError) else "a member is missing, or is of another kind"
+        raise AnswerError(f"{path} does not hold two receipts: {told}") from None
+
+
+def receipt_in(path: Path) -> Mapping[str, Any]:
+    """The receipt in an answer's file, or one by itself as a gateway serves it. Raises AnswerError."""
+    from proofward.evidence import answer
+
+    if answer.is_answer(path):
+        return answer.load(path).receipt
+    try:
+        with path.open("rb") as file:
+            value = jcs.loads(file.read(MAX_FILE + 1), limit=MAX_FILE)
+    except OSError as error:
+        raise AnswerError(f"{path} cannot be read: {error.strerror}") from None
+    except AciError as error:
+        raise AnswerError(f"{path} holds no receipt: {error.message}") from None
+    if not isinstance(value, dict) or "receipt_id" not in value:
+        raise AnswerError(f"{path} holds no receipt")
+    return value
+
+
+def _said(receipt: Mapping[str, Any]) -> bytes:
+    return jcs.canonical({name: value for name, value in receipt.items() if name != "signature"})

@@ -1,0 +1,129 @@
+"""Two receipts of one id: what proves that a gateway lied, what does not, and who keeps it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from proofward.aci.documents import sign_receipt
+from proofward.cli import app
+from proofward.evidence import answer as answers
+from proofward.evidence import two_receipts
+from proofward.evidence.answer import Answer, AnswerError
+from proofward.evidence.policy import Policy
+from proofward.evidence.two_receipts import TwoReceipts
+from proofward.evidence.verdict import Outcome
+from proofward_gateway.exchange import Exchange
+from proofward_gateway.keys import Keys, Workload, make_keys
+from tests.canary import Canary, in_text
+from tests.gateway.test_proxy import PINNED, POLICY_HEX, post
+from tests.gateway.world import MODEL, ask, desk, house
+
+
+async def _lied_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Answer, dict[str, Any], Keys]:
+    """An answer, another receipt of its id signed by the same gateway, and the gateway's keys."""
+    made: list[Workload] = []
+    begin = Workload.__init__
+
+    def note(one: Workload, *args: Any, **named: Any) -> None:
+        begin(one, *args, **named)
+        made.append(one)
+
+    monkeypatch.setattr(Workload, "__init__", note)
+    async with house(folder) as (_, outer), desk(outer, folder) as one:
+        assert (await post(one, "/v1/chat/completions", ask("hello")))[0] == 200
+        kept = answers.load(one.answers()[0])
+    keys = made[1].keys
+    return kept, _changed(kept.receipt, keys, served_at=kept.receipt["served_at"] + 60), keys
+
+
+def _changed(receipt: dict[str, Any], keys: Keys, **changes: Any) -> dict[str, Any]:
+    unsigned = {name: value for name, value in receipt.items() if name != "signature"}
+    return sign_receipt({**unsigned, **changes}, keys.receipt)
+
+
+NO_PROOF: dict[str, Callable[[TwoReceipts, Keys], TwoReceipts]] = {
+    "a second receipt that nobody signed": lambda two, _keys: replace(
+        two, receipts=(two.receipts[0], {**two.receipts[1], "model": "another"})
+    ),
+    "a second receipt of other keys": lambda two, _keys: replace(
+        two,
+        receipts=(
+            two.receipts[0],
+            _changed(dict(two.receipts[1]), make_keys("127.0.0.1", not_after=2_000_000_000), model="another"),
+        ),
+    ),
+    "one receipt twice": lambda two, _keys: replace(two, receipts=(two.receipts[0], two.receipts[0])),
+    "two receipts of two ids": lambda two, keys: replace(
+        two, receipts=(two.receipts[0], _changed(dict(two.receipts[1]), keys, receipt_id="rcpt-other"))
+    ),
+    "a report under another nonce": lambda two, _keys: replace(two, nonce="ab" * 32),
+    "a report cut off": lambda two, _keys: replace(two, report=two.report[:-9]),
+    "a time before the keys": lambda two, _keys: replace(two, at=two.at - 90_000),
+}
+
+
+async def test_two_receipts_of_one_id_are_evidence_against_their_signer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, other, keys = await _lied_to(tmp_path, monkeypatch)
+    two = TwoReceipts.of(kept, other)
+    two.save(tmp_path / "lie.json")
+    read = two_receipts.load(tmp_path / "lie.json")
+    assert read.verdict(PINNED).outcome is Outcome.ACCEPTED
+    assert read.verdict(Policy.for_development()).outcome is Outcome.NOT_ANCHORED
+    assert read.verdict(Policy(measurements=PINNED.measurements)).outcome is Outcome.REFUSED
+    for fault, change in NO_PROOF.items():
+        assert change(two, keys).verdict(PINNED).outcome is Outcome.REFUSED, fault
+    for same in (kept.receipt, {**other, "receipt_id": "rcpt-other"}):
+        with pytest.raises(AnswerError) as refused:
+            TwoReceipts.of(kept, same)
+        assert refused.value.code == "no-contradiction"
+
+    (file,) = (tmp_path / "answers").glob("*.json")
+    (tmp_path / "theirs.json").write_text(json.dumps(other))
+    runner, out = CliRunner(), str(tmp_path / "told.json")
+    done = runner.invoke(
+        app, ["gateway", "contradiction", str(file), str(tmp_path / "theirs.json"), "--out", out]
+    )
+    assert done.exit_code == 0, done.output
+    done = runner.invoke(app, ["verify", out, "--dev", "--measurement", f"0x{POLICY_HEX}"])
+    assert (done.exit_code, done.output.splitlines()[-1].split(" ")[0]) == (0, "accepted"), done.output
+    done = runner.invoke(app, ["gateway", "contradiction", str(file), str(file), "--out", out + "2"])
+    assert done.exit_code == 1, done.output
+    for broken in ("{}", "[]", '{"format": "proofward/two-receipts/v1", "receipts": [1]}'):
+        (tmp_path / "broken").write_text(broken)
+        with pytest.raises(AnswerError):
+            two_receipts.load(tmp_path / "broken")
+
+
+async def test_the_proxy_keeps_what_proves_a_gateway_lied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, secret = Exchange.__init__, "the patient's own name, " * 3
+
+    def one_id(one: Exchange, *args: Any, **named: Any) -> None:
+        begin(one, *args, **named)
+        one.id = "rcpt-one"
+
+    monkeypatch.setattr(Exchange, "__init__", one_id)
+    async with house(tmp_path) as (_, outer), desk(outer, tmp_path) as one:
+        body = {"model": MODEL, "messages": [{"role": "user", "content": secret}]}
+        assert (await post(one, "/v1/chat/completions", body))[0] == 200
+        for state in ("inner", "outer"):  # a host that forgets, so that its gateway signs the id anew
+            with sqlite3.connect(tmp_path / state / "state" / "receipts.sqlite") as store:
+                store.execute("DELETE FROM receipts")
+        status, told = await post(one, "/v1/chat/completions", ask("another"))
+        assert status == 502
+        assert b"two receipts of one id" in told
+        (evidence,) = one.settings.folder.glob("two-*.json")
+    assert two_receipts.load(evidence).verdict(PINNED).outcome is Outcome.ACCEPTED
+    canary = Canary.of_bytes(secret.encode())
+    assert not in_text(canary, evidence=evidence.read_text()), "it may be shown to anybody"
