@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 import aiohttp
@@ -37,6 +37,12 @@ class Gone(ProofwardError):
     """The client has closed the connection."""
 
     code = "client-gone"
+
+
+class _Stream(web.StreamResponse):
+    """One whose headers may wait for the first bytes of its body, as aiohttp's own whole responses do."""
+
+    _send_headers_immediately = True
 
 
 class Answer:
@@ -125,37 +131,58 @@ class Answer:
 
     async def _events(self, content: aiohttp.StreamReader) -> web.StreamResponse:
         """Each event as it comes; the one that ends the stream, or a comment, only after the receipt."""
+        splitter, length, held, noted = sse.Splitter(), 0, b"", False
+        async for chunk in content.iter_any():
+            length += len(chunk)
+            if length > MAX_STREAM:
+                raise Broken("upstream-too-long")
+            parts: list[bytes] = []
+            fault: AciError | None = None
+            try:
+                for event in splitter.feed(chunk):
+                    if not noted:
+                        self._note_first(event)
+                        noted = True
+                    if held:
+                        parts.append(held)
+                    held, out = b"", self._sealed(event)
+                    if sse.ends(event):
+                        held = out
+                    elif out:
+                        parts.append(out)
+            except AciError as error:  # what came before it in this chunk goes out all the same
+                fault = error
+            if noted:
+                await self._pass_on(parts)
+            if fault is not None:
+                raise fault
+        if splitter.rest().strip():
+            raise Broken("upstream-truncated")
+        if self._stream is None:
+            await self._begin(alone=False)
+        await self._last(held or b": end\n\n")
+        assert self._stream is not None
+        return self._stream
+
+    async def _begin(self, *, alone: bool) -> None:
+        """Headers, `alone` or before the first event in one piece: each piece wakes the client once."""
         headers = self._headers()
         headers["Content-Type"] = "text/event-stream; charset=utf-8"
-        stream = web.StreamResponse(status=200, headers=headers)
-        held = b""
-        async for event in _split(content):
-            if self._stream is None:
-                self._note_first(event)
-                await self._begin(stream)
-            if held:
-                await self._write(held)
-                held = b""
-            out = self._sealed(event)
-            if sse.ends(event):
-                held = out
-            elif out:
-                await self._write(out)
-        if self._stream is None:
-            await self._begin(stream)
-        await self._last(held or b": end\n\n")
-        return stream
-
-    async def _begin(self, stream: web.StreamResponse) -> None:
-        self._stream = stream
+        self._stream = _Stream(status=200, headers=headers)
+        self._stream._send_headers_immediately = alone
         try:
-            await stream.prepare(self.request)
+            await self._stream.prepare(self.request)
         except ConnectionError:
             raise Gone("the client has closed the connection") from None
 
-    async def _write(self, event: bytes) -> None:
+    async def _pass_on(self, events: list[bytes]) -> None:
+        """Events that came in one piece, in one piece."""
+        if self._stream is None:
+            await self._begin(alone=not events)
+        if not events:
+            return
         assert self._stream is not None
-        out = sse.padded(event, self._pad) if self._pad else event
+        out = b"".join(sse.padded(event, self._pad) if self._pad else event for event in events)
         try:
             await self._stream.write(out)
         except ConnectionError:
@@ -168,8 +195,7 @@ class Answer:
         self.exchange.emitted(out)
         await self._finish(aborted)
         try:
-            await self._stream.write(out)
-            await self._stream.write_eof()
+            await self._stream.write_eof(out)
         except ConnectionError:
             raise Gone("the client has closed the connection") from None
 
@@ -207,18 +233,6 @@ class Answer:
             headers["X-E2EE-Version"] = e2ee.VERSION
             headers["X-E2EE-Algo"] = self._encryption.context.suite
         return headers
-
-
-async def _split(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    splitter, length = sse.Splitter(), 0
-    async for chunk in content.iter_any():
-        length += len(chunk)
-        if length > MAX_STREAM:
-            raise Broken("upstream-too-long")
-        for event in splitter.feed(chunk):
-            yield event
-    if splitter.rest().strip():
-        raise Broken("upstream-truncated")
 
 
 def _object(data: bytes) -> dict[str, Any] | None:
