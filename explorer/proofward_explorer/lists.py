@@ -240,6 +240,17 @@ class Lists:
         pallets = ", ".join("?" * len(GOVERNANCE))
         return self._events(f"events.pallet IN ({pallets})", *GOVERNANCE, limit=PAGE)
 
+    def studies(self) -> list[dict[str, Any]]:
+        """Studies that were announced, the latest, oldest first: their events."""
+        return self._events("events.pallet = 'Federation' AND events.name = 'Created'", limit=PAGE)
+
+    def study(self, study: bytes) -> list[dict[str, Any]]:
+        """What happened to one study. Raises NotFound."""
+        found = self._events("events.subject = ? AND events.pallet = 'Federation'", study, limit=1_000)
+        if not found:
+            raise NotFound(f"the index has no study {_hex(study)}")
+        return found
+
     def search(self, text: str) -> list[dict[str, str]]:
         """What an id, hash, account, address or block number names, or a model's name."""
         wanted = text.strip()[:128]

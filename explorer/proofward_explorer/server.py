@@ -144,6 +144,10 @@ class Site:
             "/api/sessions/{id}": lambda request: lists.session(
                 hash_of(request.match_info["id"], "a session's id")
             ),
+            "/api/studies": lambda request: lists.studies(),
+            "/api/studies/{id}": lambda request: lists.study(
+                hash_of(request.match_info["id"], "a study's id")
+            ),
             "/api/attestation": lambda request: lists.attestation(),
             "/api/consortium": lambda request: lists.consortium(),
             "/api/market": lambda request: lists.market(),

@@ -7,6 +7,7 @@ import { overview } from './pages/overview.js'
 import { session, sessions } from './pages/sessions.js'
 import { setup, setups } from './pages/setups.js'
 import { Source } from './pages/source.js'
+import { studies, study } from './pages/studies.js'
 import { worker } from './pages/worker.js'
 import { type Child, fill, h } from './ui/dom.js'
 
@@ -21,6 +22,7 @@ const LISTS: [string, string, Page][] = [
   ['setups', 'Setups', setups],
   ['attestation', 'Measurements', attestation],
   ['market', 'Market', market],
+  ['studies', 'Studies and outbreaks', studies],
   ['members', 'Members and finality', members],
 ]
 const RECORDS: Record<string, Page> = {
@@ -29,6 +31,7 @@ const RECORDS: Record<string, Page> = {
   workers: worker,
   models: model,
   setups: setup,
+  studies: study,
   blocks: block,
 }
 

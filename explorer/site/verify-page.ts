@@ -1,13 +1,18 @@
-// The page that verifies a bundle offline, from file:// too. Nothing leaves it: its own policy forbids requests.
+// The page that verifies a file offline, from file:// too: a bundle, a gateway's answer with its receipt, a proof.
+// Nothing leaves it: its own policy forbids requests.
 
 import { checkList, checkRow, verdictBanner } from './ui/checks.js'
 import { fill, h } from './ui/dom.js'
 import { type Bundle, readBundle } from './verify/bundle.js'
 import { hex, hex0x } from './verify/bytes.js'
+import { opened } from './verify/e2ee.js'
+import { ANSWER_FORMAT, type Exchange, readExchange, verifyExchange } from './verify/exchange.js'
 import { type Authorities, genesisAuthorities } from './verify/finality.js'
 import { policy } from './verify/policy.js'
+import { PROOF_FORMAT, type ProofFile, readProof, verifyProofFile } from './verify/proof-file.js'
 import { hash32 } from './verify/protocol.js'
 import { dateText } from './verify/times.js'
+import type { Verdict } from './verify/verdict.js'
 import { verifyBundle } from './verify/verify.js'
 
 const MAX_FILE = 200 << 20
@@ -51,10 +56,13 @@ async function show(file: File): Promise<void> {
   const result = document.getElementById('result') as HTMLElement
   fill(result, h('p', { role: 'status' }, `reading ${file.name}`))
   try {
-    if (file.size > MAX_FILE) throw new Error(`the file has ${file.size} bytes: no bundle is so large`)
+    if (file.size > MAX_FILE) throw new Error(`the file has ${file.size} bytes: no evidence is so large`)
     const pins = await pinsOf()
-    const bundle = readBundle(await file.text())
-    await verifyInto(result, bundle, pins, file)
+    const kind = kindOf(await file.slice(0, 512).text())
+    if (kind === 'answer') verifyAnswer(result, readExchange(await bytesOf(file)), pins, file)
+    else if (kind === 'proof') verifyProof(result, readProof(await bytesOf(file)), pins, file)
+    else if (kind === 'receipt') throw new Error(LONE_RECEIPT)
+    else await verifyInto(result, readBundle(await file.text()), pins, file)
   } catch (error) {
     fill(
       result,
@@ -64,6 +72,103 @@ async function show(file: File): Promise<void> {
         h('p', { class: 'verdict-word' }, 'cannot be read'),
         h('p', {}, (error as Error).message),
       ),
+    )
+  }
+}
+
+const LONE_RECEIPT =
+  "a receipt alone shows nothing: what attests its key is in the answer's file, which `proofward proxy` keeps"
+
+const bytesOf = async (file: File): Promise<Uint8Array> => new Uint8Array(await file.arrayBuffer())
+
+/** What a file says to be, by the format that it begins with. */
+function kindOf(head: string): 'answer' | 'proof' | 'receipt' | 'bundle' {
+  if (head.includes(`"${ANSWER_FORMAT}"`)) return 'answer'
+  if (head.includes(`"${PROOF_FORMAT}"`)) return 'proof'
+  return /"(receipt_id|workload_keyset_digest)"/.test(head) ? 'receipt' : 'bundle'
+}
+
+function told(result: HTMLElement, verdict: Verdict, ms: number, facts: HTMLElement, ...more: HTMLElement[]): void {
+  const list = checkList()
+  list.append(...verdict.checks.map(checkRow))
+  fill(result, verdictBanner(verdict, ms, 'by you'), facts, h('h2', {}, 'Checks'), list, ...more)
+}
+
+function verifyAnswer(result: HTMLElement, one: Exchange, pins: Pins, file: File): void {
+  const started = performance.now()
+  const verdict = verifyExchange(one, policy(pins))
+  const plain = (data: Uint8Array): string => new TextDecoder().decode(data)
+  const answer = (): string => {
+    try {
+      return one.encryption ? opened(one.encryption, one.endpoint, one.response) : plain(one.response)
+    } catch (error) {
+      return `it does not open: ${(error as Error).message}`
+    }
+  }
+  const words = h(
+    'details',
+    { class: 'no-print' },
+    h('summary', {}, 'What was asked and answered (it stays in this page)'),
+    h('h3', {}, 'Request'),
+    h('pre', { class: 'mono' }, plain(one.request)),
+    h('h3', {}, 'Answer'),
+    h('pre', { class: 'mono' }, answer()),
+  )
+  const rows: [string, string][] = [
+    ['file', `${file.name}, ${file.size} bytes`],
+    ['gateway', `${one.gateway}, met as ${one.channel.host}`],
+    ['endpoint', one.endpoint],
+    ['receipt', String(one.receipt.receipt_id)],
+    ['attested at', dateText(one.at)],
+    ...pinned(pins),
+  ]
+  told(result, verdict, performance.now() - started, factList(rows), words)
+}
+
+let artefact: ReadonlyMap<string, Uint8Array> = new Map()
+
+function verifyProof(result: HTMLElement, one: ProofFile, pins: Pins, file: File): void {
+  const input = h('input', { type: 'file', id: 'artefact', multiple: true })
+  input.addEventListener('change', async () => {
+    const files = new Map<string, Uint8Array>()
+    for (const each of input.files ?? []) {
+      if (each.size <= MAX_SPEC) files.set(`public/${each.name}`, await bytesOf(each))
+    }
+    artefact = files
+    void show(file)
+  })
+  const wanted = h(
+    'p',
+    { class: 'panel no-print' },
+    h('label', { for: 'artefact' }, "The public files of the model's artefact (manifest.json, vk.bin): "),
+    input,
+  )
+  const rows: [string, string][] = [
+    ['file', `${file.name}, ${file.size} bytes`],
+    ["manifest's hash", `0x${one.manifestHash}`],
+    ['input commitment', hex0x(one.input)],
+    ['output commitment', hex0x(one.output)],
+    ...pinned(pins),
+  ]
+  if (!artefact.size) {
+    const open = h(
+      'div',
+      { class: 'verdict open', role: 'status', 'data-wanted': 'artefact' },
+      "A proof is verified under the model's key: choose its files.",
+    )
+    fill(result, open, factList(rows), wanted)
+    return
+  }
+  try {
+    const started = performance.now()
+    const verdict = verifyProofFile(one, artefact, policy(pins))
+    told(result, verdict, performance.now() - started, factList(rows), wanted)
+  } catch (error) {
+    fill(
+      result,
+      h('div', { class: 'verdict bad', role: 'alert', 'data-error': '' }, h('p', {}, (error as Error).message)),
+      factList(rows),
+      wanted,
     )
   }
 }
@@ -83,17 +188,24 @@ async function verifyInto(result: HTMLElement, bundle: Bundle, pins: Pins, file:
 }
 
 function facts(bundle: Bundle, pins: Pins, file: File): HTMLElement {
-  const rows: [string, string][] = [
+  return factList([
     ['file', `${file.name}, ${file.size} bytes`],
     ['job', hex0x(bundle.job.id)],
     ['model', hex0x(bundle.job.model)],
     ['worker', hex0x(bundle.result.worker)],
-    ['verified at', `${dateText(Math.floor(Date.now() / 1000))} by this machine's clock`],
     ['pinned genesis', pins.genesis === null ? 'none' : `0x${pins.genesis}`],
-    ['pinned software', pins.measurements === null ? 'none' : [...pins.measurements].join(' ')],
     ['first authorities', pins.authorities === null ? 'none: no spec' : [...pins.authorities.voters.keys()].join(' ')],
-    ['development admitted', pins.development ? 'yes' : 'no'],
-  ]
+    ...pinned(pins),
+  ])
+}
+
+const pinned = (pins: Pins): [string, string][] => [
+  ['pinned software', pins.measurements === null ? 'none' : [...pins.measurements].join(' ')],
+  ['development admitted', pins.development ? 'yes' : 'no'],
+  ['verified at', `${dateText(Math.floor(Date.now() / 1000))} by this machine's clock`],
+]
+
+function factList(rows: [string, string][]): HTMLElement {
   return h(
     'section',
     { 'aria-label': 'Evidence' },

@@ -12,6 +12,7 @@ const browser = await chromium.launch({ executablePath, args })
 
 let page
 let seen = { requests: [], errors: [], dialogs: 0 }
+let [session, questions] = [null, 0]
 
 const lines = () =>
   page.$$eval('[data-check]', (rows) =>
@@ -28,7 +29,16 @@ const steps = {
     page = await context.newPage()
     seen = { requests: [], errors: [], dialogs: 0 }
     page.on('request', (request) => seen.requests.push(request.url()))
-    page.on('websocket', (socket) => seen.requests.push(socket.url()))
+    session = await context.newCDPSession(page)
+    // Of the thread's own processor time, which other programs' load does not lengthen.
+    await session.send('Performance.enable', { timeDomain: 'threadTicks' })
+    questions = 0
+    page.on('websocket', (socket) => {
+      seen.requests.push(socket.url())
+      socket.on('framesent', () => {
+        questions += 1
+      })
+    })
     page.on('pageerror', (error) => seen.errors.push(error.message))
     page.on('console', (message) => message.type() === 'error' && seen.errors.push(message.text()))
     page.on('dialog', (dialog) => {
@@ -56,6 +66,12 @@ const steps = {
   evaluate: ({ script }) => page.evaluate(script),
   screenshot: ({ path }) => page.screenshot({ path, fullPage: true }).then(() => null),
   seen: () => seen,
+  /** What the page cost: milliseconds of the processor on its thread, and of these in scripts; questions to a node. */
+  async costs() {
+    const { metrics } = await session.send('Performance.getMetrics')
+    const of = (name) => Math.round(1000 * metrics.find((one) => one.name === name).value)
+    return { task: of('TaskDuration'), script: of('ScriptDuration'), questions }
+  },
   /** Give a file to a page and hear what it comes to. */
   async verify({ selector, name, content }) {
     await page.evaluate(() => document.getElementById('result')?.replaceChildren())
@@ -68,9 +84,8 @@ const steps = {
   checks: lines,
   /** axe's findings of the two worst kinds. */
   async axe() {
-    const session = await page.context().newCDPSession(page)
-    await session.send('Runtime.evaluate', { expression: `${axe};0` })
     const run = `axe.run({ resultTypes: ['violations'] }).then((found) => JSON.stringify(found.violations))`
+    await session.send('Runtime.evaluate', { expression: `${axe};0` })
     const { result } = await session.send('Runtime.evaluate', { expression: run, awaitPromise: true })
     return JSON.parse(result.value)
       .filter((one) => ['serious', 'critical'].includes(one.impact))

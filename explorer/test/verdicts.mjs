@@ -22,6 +22,8 @@ const parts = [
   'policy',
   'roots',
   'transcript',
+  'outbreak',
+  'exchange',
 ]
 const contents = parts.map((name) => `export * from './verify/${name}.ts'`).join('\n')
 await build({
@@ -73,6 +75,23 @@ const answers = {
       return verifier.openAnswer(read, verifier.replySecret(secrets, read.job.id))
     }),
   manifest: ({ manifest }) => refusing(() => ({ name: verifier.parseManifest(verifier.unhex(manifest)).name })),
+  exchange: ({ file, measurements, development }) =>
+    refusing(() => {
+      const asked = { development, measurements: measurements && new Set(measurements) }
+      const read = verifier.readExchange(Buffer.from(file, 'base64'))
+      const verdict = verifier.verifyExchange(read, verifier.policy(asked))
+      const checks = verdict.checks.map((one) => [one.name, verifier.word(one), one.detail])
+      return { word: verdict.word, checks, plain: read.encryption && Buffer.from(read.request).toString() }
+    }),
+  outbreak: ({ series, deviation, threshold, csv }) =>
+    refusing(() =>
+      csv === undefined
+        ? {
+            scores: verifier.scores(series, deviation),
+            alarms: verifier.alarms(series, deviation, threshold),
+          }
+        : verifier.readCounts(csv),
+    ),
   transcript: ({ transcript, vk, circuit, certified, keyHash, quote, measurements }) =>
     refusing(() => {
       const [data, key] = [verifier.unhex(transcript), verifier.unhex(vk)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -168,7 +169,12 @@ def test_a_page_is_verified_cold_in_time(browser: Browser, network: Network) -> 
     script = "performance.now()"
     browser.do("open", url=f"{network.site}/#/jobs/{job}")
     browser.do("wait", selector="[data-verdict]")
-    print(f"job page, cold: {browser.do('evaluate', script=script):.0f} ms from navigation to the verdict")
+    took, costs = browser.do("evaluate", script=script), browser.do("costs")
+    load, _, _ = os.getloadavg()
+    print(
+        f"job page, cold: {took:.0f} ms from navigation to the verdict at a load of {load:.1f}; "
+        f"{costs['task']} ms of the processor on the page's thread, {costs['questions']} questions to the node"
+    )
 
 
 def test_a_job_without_a_result_says_so(browser: Browser, network: Network) -> None:
@@ -188,6 +194,7 @@ PAGES = (
     "attestation",
     "market",
     "members",
+    "studies",
     "blocks/5",
 )
 
@@ -316,6 +323,29 @@ def test_a_setups_transcript_is_checked_in_the_page(
     assert browser.do("evaluate", script="document.querySelectorAll('main img').length") == 0
     assert browser.do("axe") == []
     assert browser.do("seen")["dialogs"] == 0
+
+
+def test_outbreaks_are_told_with_their_noise(browser: Browser, network: Network, tmp_path: Path) -> None:
+    """Of a series from the reader's disk: the alarm, and the noise beside it; a cell's name is text."""
+    series = [10.0, 11, 9, 10, 12, 10, 9, 10, 11, 60, 10]
+    rows = "\n".join(f"{one},{one if one < 50 else 10}" for one in series)
+    (tmp_path / "counts.csv").write_text(f"{EVIL},south\n{rows}\n")
+    browser.do("open", url=f"{network.site}/#/studies")
+    browser.do("wait", selector="#series")
+    browser.do("fill", selector="#deviation", value="4.05")
+    browser.do("upload", selector="#series", path=str(tmp_path / "counts.csv"))
+    browser.do("wait", selector="#counts table")
+    shown = browser.do("text", selector="#counts")
+    assert "noise of a deviation of 4.05 (by you)" in shown
+    assert f"{EVIL}9" in shown  # the alarm of week 9, in the cell's row
+    assert "southnothing" in shown
+    assert browser.do("evaluate", script="document.querySelectorAll('main img').length") == 0
+    assert browser.do("axe") == []
+    (tmp_path / "counts.csv").write_text("a,b\n1,x\n")
+    browser.do("upload", selector="#series", path=str(tmp_path / "counts.csv"))
+    browser.do("wait", selector="#counts [data-error]")
+    seen = browser.do("seen")
+    assert (seen["dialogs"], seen["errors"]) == (0, [])
 
 
 def test_a_node_that_the_page_may_not_ask_is_told(browser: Browser, network: Network) -> None:

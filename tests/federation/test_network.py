@@ -25,6 +25,8 @@ from proofward.protocol.federation import study_id
 from proofward_federation.consents import Register
 from proofward_federation.errors import FederationError
 from proofward_federation.study import Study
+from tests.explorer.browser import Browser, require_browser
+from tests.explorer.serve import Served, free_port, indexed
 from tests.federation.test_rehearsal import _folder
 from tests.federation.world import study_of
 
@@ -104,6 +106,8 @@ class Run:
     hospitals: list[Hospital]
     card: Card
     url: str
+    site: int
+    """Port of the origin whose pages may ask the chain."""
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +131,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         if line.startswith("round 0: the sum"):  # the dead hospital's process is started again
             start(again)
 
-    with Devnet() as devnet, devnet.connect() as client, aggregator() as call:
+    site = free_port()
+    with (
+        Devnet(cors=[f"http://127.0.0.1:{site}"]) as devnet,
+        devnet.connect() as client,
+        aggregator() as call,
+    ):
         allow = attestation.allow_measurement(software, "aggregator")
         client.submit(attestation.sudo(allow), dev_keypair(SUDO))
         host = OneUnitMore(client, dev_keypair(SUMS), call, study, state=at / "host", linger=0.5, tell=tell)
@@ -162,7 +171,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             for thread in threads:
                 thread.join(60)
             card = card_of(client, host.transcript(), [(one.opened, one.published) for one in host.logged])
-            yield Run(client, study, name, host, [*hospitals, again], card, url)
+            yield Run(client, study, name, host, [*hospitals, again], card, url, site)
 
 
 def test_a_study_whose_sites_die_revoke_and_overspend_has_its_sums(run: Run) -> None:
@@ -324,3 +333,30 @@ def test_an_aggregator_that_was_started_again_goes_on_after_the_last_sum(run: Ru
         weights = second.run(run.name)
     assert weights.tolist() == list(run.card.weights)
     assert json.loads(second._file().read_text()) == json.loads(run.host._file().read_text())
+
+
+def test_a_page_has_the_published_sums_under_their_hashes(run: Run, tmp_path: Path) -> None:
+    """The explorer's page of the study: each sum from the block that published it, as the card has it."""
+    require_browser()
+    served = Served(indexed(run.client, tmp_path / "index.sqlite"), run.client.url, run.site, {})
+    (tmp_path / "study.json").write_bytes(run.study.document())
+    (tmp_path / "other.json").write_bytes(run.study.document() + b" ")
+    sums = [" ".join(map(str, one.told.values)) for one in run.host.logged if one.told is not None]
+    assert len(sums) == 2
+    try:
+        with Browser() as browser:
+            browser.do("open", url=f"http://127.0.0.1:{run.site}/#/studies")
+            browser.do("wait", selector="main tbody a")
+            browser.do("go", hash=f"#/studies/0x{run.name.hex()}")
+            browser.do("wait", selector="[data-read]")
+            shown = browser.do("text", selector="#study")
+            assert all(one in shown for one in sums)
+            assert f"deviation {run.study.deviation} units" in shown
+            browser.do("upload", selector="#document", path=str(tmp_path / "other.json"))
+            browser.do("wait", selector="#outbreaks .error")
+            browser.do("upload", selector="#document", path=str(tmp_path / "study.json"))
+            browser.do("wait", selector='#outbreaks [data-kind="logistic"]')
+            assert browser.do("axe") == []
+            assert browser.do("seen")["errors"] == []
+    finally:
+        served.close()

@@ -34,6 +34,7 @@ export abstract class Chain {
   abstract readonly proved: boolean
   abstract readonly genesis: string
   private readonly runtimes = new Map<number, Promise<Metadata>>()
+  private readonly versions = new Map<string, Promise<number>>()
 
   abstract rpc(method: string, ...params: unknown[]): Promise<unknown>
   /** Whoever asked for it needs it no more. */
@@ -47,11 +48,17 @@ export abstract class Chain {
 
   /** The metadata of the runtime that a block was made under; fetched once a version. */
   async metadata(at: string): Promise<Metadata> {
-    const version = await this.version(at)
+    const asked = this.versions.get(at) ?? this.version(at)
+    this.versions.set(at, asked)
+    const version = await asked.catch((error: unknown) => {
+      this.versions.delete(at)
+      throw error
+    })
     const known = this.runtimes.get(version)
     if (known) return known
     const made = this.rpc('state_getMetadata', at).then((data) => readMetadata(unhex(String(data).slice(2))))
     this.runtimes.set(version, made)
+    made.catch(() => this.runtimes.delete(version))
     return made
   }
 

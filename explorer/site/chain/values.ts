@@ -1,4 +1,4 @@
-// SCALE values by a runtime's metadata. Bytes stay bytes; numbers of 64 bits and more are BigInt.
+// SCALE values by a runtime's metadata. Bytes stay bytes; signed numbers and those of 64 bits and more are BigInt.
 import { type Reader, text } from '../verify/bytes.js'
 import type { Field, Metadata } from './metadata.js'
 
@@ -69,10 +69,11 @@ const isByte = (metadata: Metadata, type: number): boolean => {
 function primitive(name: string, from: Reader): Value {
   if (name === 'bool') return from.unsigned(1) === 1
   if (name === 'str') return text(from.take(from.count(MANY)))
-  const width = WIDTHS[name]
+  const width = WIDTHS[name.replace(/^i/, 'u')]
   if (!width) throw new Error(`a value of the chain has the type ${name}, which is not understood`)
-  if (width <= 4) return from.unsigned(width as 1 | 2 | 4)
-  return from.take(width).reduceRight((sum, byte) => (sum << 8n) + BigInt(byte), 0n)
+  if (name.startsWith('u') && width <= 4) return from.unsigned(width as 1 | 2 | 4)
+  const value = from.take(width).reduceRight((sum, byte) => (sum << 8n) + BigInt(byte), 0n)
+  return name.startsWith('i') ? BigInt.asIntN(8 * width, value) : value
 }
 
 function compact(from: Reader): Value {

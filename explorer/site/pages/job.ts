@@ -16,11 +16,11 @@ import type { Source } from './source.js'
 
 export async function job(id: string, source: Source): Promise<Child> {
   const result = h('section', { 'aria-label': 'Verification', id: 'verification' })
+  void verify(id, source, result, null)
   const [told, failed] = await ask(`jobs/${id}`).then(
     (found) => [found, null] as const,
     (error: Error) => [null, error.message] as const,
   )
-  void verify(id, source, result, null)
   return [
     h('h1', {}, 'Job ', h('span', { class: 'mono' }, id)),
     result,

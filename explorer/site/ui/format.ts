@@ -20,7 +20,7 @@ export function when(ms: unknown): string {
 
 export const short = (id: string): string => (id.length > 20 ? `${id.slice(0, 10)}…${id.slice(-6)}` : id)
 
-const KINDS = new Set(['jobs', 'workers', 'models', 'blocks', 'sessions', 'setups'])
+const KINDS = new Set(['jobs', 'workers', 'models', 'blocks', 'sessions', 'setups', 'studies'])
 
 /** A link to a page of an id; the id whole for who hovers, and for who listens. */
 export function link(kind: string, id: unknown, label?: string): HTMLElement {

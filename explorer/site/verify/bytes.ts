@@ -1,6 +1,12 @@
 // Bytes, and the few ways to write them.
 
-export const hex = (data: Uint8Array): string => Array.from(data, (byte) => byte.toString(16).padStart(2, '0')).join('')
+const PAIRS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+export function hex(data: Uint8Array): string {
+  let out = ''
+  for (const byte of data) out += PAIRS[byte]
+  return out
+}
 
 export const hex0x = (data: Uint8Array): string => `0x${hex(data)}`
 
@@ -8,8 +14,14 @@ export const hex0x = (data: Uint8Array): string => `0x${hex(data)}`
 export function unhex(text: string): Uint8Array {
   if (text.length % 2 || !/^[0-9a-fA-F]*$/.test(text)) throw new Error('is not hexadecimal')
   const out = new Uint8Array(text.length / 2)
-  for (let i = 0; i < out.length; i++) out[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)
+  for (let i = 0; i < out.length; i++) out[i] = (digit(text, 2 * i) << 4) | digit(text, 2 * i + 1)
   return out
+}
+
+/** The value of a digit that is one: a letter's low bits count from 1. */
+function digit(text: string, at: number): number {
+  const code = text.charCodeAt(at)
+  return code < 0x40 ? code - 0x30 : (code & 0xf) + 9
 }
 
 export function equal(a: Uint8Array, b: Uint8Array): boolean {

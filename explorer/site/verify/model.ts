@@ -54,7 +54,8 @@ export function modelChecks(model: Bundle['model'], claimed: Uint8Array): [Artef
   ]
 }
 
-function unpack(files: ReadonlyMap<string, Uint8Array>): [Artefact, string] {
+/** The public files of an artefact, each compared with its manifest; the manifest's hash (hex). Throws. */
+export function unpack(files: ReadonlyMap<string, Uint8Array>): [Artefact, string] {
   const plain = new Map<string, Uint8Array>()
   for (const [name, data] of files) {
     const short = name.replace(/^public\//, '')
@@ -83,18 +84,22 @@ function unpack(files: ReadonlyMap<string, Uint8Array>): [Artefact, string] {
 /** Whether the proof leads from one commitment to the other under the model's key. */
 export function proofCheck(artefact: Artefact | null, { job, result }: Bundle): Check {
   if (!artefact) return check('proof', null, "the model's artefact is not the one that the model's id names")
+  return proves(artefact, job.inputCommitment, result.outputCommitment, result.proof)
+}
+
+export function proves(artefact: Artefact, input: Uint8Array, output: Uint8Array, proof: Uint8Array): Check {
   const inputs = {
     'verifying key': hex(artefact.key),
-    'input commitment': hex(job.inputCommitment),
-    'output commitment': hex(result.outputCommitment),
-    proof: hex(result.proof),
+    'input commitment': hex(input),
+    'output commitment': hex(output),
+    proof: hex(proof),
   }
   const { lane } = artefact.manifest
   if (lane !== 'groth16')
     return check('proof', null, `the ${lane} lane cannot be verified in a browser; use \`proofward verify\``, inputs)
   try {
-    const good = verifyProof(artefact.key, job.inputCommitment, result.outputCommitment, result.proof)
-    const told = `${result.proof.length} bytes, ${lane}, for input commitment ${hex(job.inputCommitment)}`
+    const good = verifyProof(artefact.key, input, output, proof)
+    const told = `${proof.length} bytes, ${lane}, for input commitment ${hex(input)}`
     return check('proof', good, good ? told : `it does not verify: ${told}`, inputs)
   } catch (error) {
     return check('proof', false, (error as Error).message, inputs)

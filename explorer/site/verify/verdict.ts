@@ -4,7 +4,7 @@ import type { Check } from './check.js'
 export type Outcome = 'accepted' | 'consistent, not anchored' | 'incomplete' | 'refused'
 
 // Checks against what the reader pins; only these may be open in evidence that is `consistent, not anchored`.
-const ANCHORS = new Set(['chain', 'measurement allowed', 'setup measurement'])
+const ANCHORS = new Set(['chain', 'measurement allowed', 'setup measurement', 'key custody', 'upstream measurement'])
 
 /** What all checks come to; a check that was not made counts as passed nowhere. */
 export function outcomeOf(checks: readonly Check[]): Outcome {
