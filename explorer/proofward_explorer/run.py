@@ -14,6 +14,7 @@ from aiohttp import web
 
 from proofward.chain import SubstrateClient
 from proofward.errors import ProofwardError
+from proofward.light.errors import LightError
 from proofward.light.spec import read_spec
 from proofward.zkml import load_public
 from proofward_explorer.indexer import Indexer
@@ -60,7 +61,16 @@ def artefact_folders(paths: Sequence[Path]) -> dict[str, Path]:
 
 def light_source(path: Path, boot_nodes: Sequence[str] = ()) -> LightSource:
     """What tabs' light clients begin with. Raises LightError; BadQuestion where no peer speaks WebSocket."""
-    read = read_spec(path, boot_nodes=tuple(boot_nodes))
+    try:
+        read = read_spec(path, boot_nodes=tuple(boot_nodes))
+    except LightError as error:
+        if error.code != "no-finality-proofs":
+            raise
+        raise LightError(
+            f"the chain of {path} has no GRANDPA, so nobody can prove to a tab what is final: leave out "
+            "--spec, and readers ask a node",
+            code=error.code,
+        ) from error
     nodes = json.loads(read.text)["bootNodes"]
     boot = tuple(one for one in nodes if peer_origin(one) is not None)[:MAX_PEERS]
     if not boot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -17,9 +18,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from proofward.chain import Outbox, SubstrateClient, accounts
 from proofward.chain.pallets.models import Terms
 from proofward.devnet.chains import Devnet
+from proofward.errors import ProofwardError
 from proofward.publisher.publish import publish
 from proofward_explorer.indexer import Indexer
 from proofward_explorer.lists import BadQuestion, Lists
+from proofward_explorer.run import light_source
 from proofward_explorer.server import Site, peers_policy, policy_of
 from proofward_explorer.store import IndexUnusable, open_index, open_reader
 from tests.evidence import Evidence
@@ -98,6 +101,7 @@ KILLED = """
 import sys
 from pathlib import Path
 from proofward.chain import SubstrateClient
+from proofward.errors import ProofwardError
 from proofward_explorer.indexer import Indexer
 indexer = Indexer(SubstrateClient.connect(sys.argv[1]), Path(sys.argv[2]))
 indexer.run(lambda number: print(number, flush=True))
@@ -348,6 +352,30 @@ def test_a_light_clients_policy_names_its_peers_alone(address: str, origin: str)
 def test_a_peers_address_widens_no_policy(address: str) -> None:
     with pytest.raises(BadQuestion):
         peers_policy([address])
+
+
+def test_a_spec_that_gives_a_tab_nothing_to_begin_with_is_refused(tmp_path: Path) -> None:
+    """Each refusal says which option to change."""
+    path = tmp_path / "spec.json"
+    top = {"0x5f9cc45b7a00c5899361e1c6099678dc5e0621c4869aa60c02be9adcc98a0d1d": "0x00"}
+
+    def refused(**changes: object) -> str:
+        spec = {"name": "n", "genesis": {"raw": {"top": top}}, "bootNodes": [], **changes}
+        path.write_text(json.dumps(spec))
+        with pytest.raises(ProofwardError) as caught:
+            light_source(path)
+        return caught.value.message
+
+    assert "leave out --spec" in refused(genesis={"raw": {"top": {}}})
+    assert "--boot-node" in refused()
+    assert "/ws/p2p/ID" in refused(bootNodes=[f"/ip4/10.0.0.2/tcp/30333/p2p/{PEER}"])
+    boot = f"/ip4/10.0.0.2/tcp/30334/ws/p2p/{PEER}"
+    path.write_text(
+        json.dumps(
+            {"name": "n", "genesis": {"raw": {"top": top}}, "bootNodes": ["/ip4/10.0.0.2/tcp/1/p2p/x", boot]}
+        )
+    )
+    assert light_source(path).boot == (boot,)
 
 
 def test_more_peers_than_a_page_asks_are_refused() -> None:

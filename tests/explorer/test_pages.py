@@ -173,7 +173,7 @@ def test_a_page_is_verified_cold_in_time(browser: Browser, network: Network) -> 
     load, _, _ = os.getloadavg()
     print(
         f"job page, cold: {took:.0f} ms from navigation to the verdict at a load of {load:.1f}; "
-        f"{costs['task']} ms of the processor on the page's thread, {costs['questions']} questions to the node"
+        f"{costs['task']} ms of the processor on its thread, {costs['questions']} questions to the node"
     )
 
 
