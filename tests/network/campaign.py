@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from proofward.chain import ChainError, Outbox, SubstrateClient, accounts
-from proofward.chain.pallets import attestation, workers
+from proofward.chain.pallets import attestation, balances, workers
 from proofward.chain.pallets.models import ModelRecord, Terms
 from proofward.client import Client
 from proofward.errors import ProofwardError
@@ -40,6 +40,10 @@ CALM_SECONDS = 15.0
 BACK_SECONDS = 180.0
 DEADLINE_BLOCKS = 1_500
 CLAIM_BLOCKS = 200
+PUBLISHER, CLIENT = "//Alice//models", "//Alice//jobs"
+WORKERS = {"first": "//Alice//first", "second": "//Alice//second"}
+FUNDS = 10**16
+"""Plancks for each of them: 10,000 UNIT."""
 FAULTS = ("one killed", "two killed", "parted 2|2", "database deleted")
 
 
@@ -71,7 +75,9 @@ def lag(network: Network, seconds: float) -> dict[str, Any]:
 
 @dataclass
 class Stream:
-    """A model, two workers, and a client that submits one job after the other until it is stopped."""
+    """A model, two workers, and a client that submits one job after the other until it is stopped. Each has
+    an account of its own, so that nobody else's extrinsics take their nonces.
+    """
 
     network: Network
     folder: Path
@@ -95,15 +101,19 @@ class Stream:
         )
         chain = self.stack.enter_context(SubstrateClient.connect(url))
         self.first_block = chain.finalised_head().number
+        rich = accounts.dev_keypair("//Alice")
         allow = attestation.allow_measurement(simulated_measurement(), "campaign")
-        chain.submit(attestation.sudo(allow), accounts.dev_keypair("//Alice"))
+        chain.submit(attestation.sudo(allow), rich).raise_for_error()
+        for account in (PUBLISHER, CLIENT, *WORKERS.values()):
+            give = balances.transfer(accounts.address(account), FUNDS)
+            chain.submit(give, rich).raise_for_error()
         outbox = Outbox(self.folder / "publisher.sqlite", chain)
         terms = Terms(10**12, 0, 10**11, CLAIM_BLOCKS)
-        record = publish(chain, outbox, accounts.dev_keypair("//Bob"), artifact.public, terms=terms).record
+        record = publish(chain, outbox, accounts.dev_keypair(PUBLISHER), artifact.public, terms=terms).record
         sockets = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="pw-")))
-        names = (("first", "//Dave"), ("second", "//Eve"))
+        names = tuple(WORKERS.items())
         for name, account in names:
-            worker = Worker(name, account, self.folder / name, sockets, url, models, "//Bob")
+            worker = Worker(name, account, self.folder / name, sockets, url, models, PUBLISHER)
             self.stack.callback(worker.stop)
             worker.start()
             self.workers.append(worker)
@@ -112,7 +122,7 @@ class Stream:
             lambda: all(record.id in workers.serving(chain, one) for one in recipients), "workers to serve"
         )
         client = self.stack.enter_context(
-            Client(url, "//Charlie", development=True, artifacts=[models], state=self.folder / "client")
+            Client(url, CLIENT, development=True, artifacts=[models], state=self.folder / "client")
         )
         thread = threading.Thread(target=self._submit, args=(client, model, record, recipients), daemon=True)
         thread.start()

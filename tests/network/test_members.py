@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,13 @@ from proofward.chain.client import Receipt
 from proofward.devnet.chains import find_binary
 from proofward.network import control, process
 from proofward.network.state import Network, Node, load
+from tests.network.campaign import Stream, wait_for
 from tests.network.conftest import until
 
 VOTERS = ("//Alice", "//Bob", "//Charlie", "//Dave")
+ALL_BUT_CHARLIE = ("//Alice", "//Bob", "//Dave", "//Eve")
+LEFT = ("//Alice", "//Bob", "//Eve")
+"""When Charlie was voted out, and Dave has said two things at once."""
 SECONDS = 180.0
 MOST_WEIGHT = {"ref_time": 500_000_000_000, "proof_size": 1_000_000}
 
@@ -121,9 +126,21 @@ def validators(chain: SubstrateClient) -> set[bytes]:
     return {bytes(one) for one in chain.query("Session", "Validators")}
 
 
-def test_members_and_the_runtime_change_by_vote_and_an_equivocator_is_out(network: Network) -> None:
+@pytest.fixture
+def stream(network: Network, tmp_path: Path) -> Iterator[Stream]:
+    """Jobs, one after the other, from before the first vote to behind the last."""
+    with ExitStack() as stack:
+        running = Stream(network, tmp_path, stack)
+        running.start()
+        yield running
+
+
+def test_members_and_the_runtime_change_by_vote_while_jobs_run_and_an_equivocator_is_out(
+    network: Network, stream: Stream
+) -> None:
     with SubstrateClient.connect(network.node("rpc").url) as chain:
         eve, dave = key("//Eve"), key("//Dave")
+        wait_for(lambda: accepted(stream) > 0, "a first accepted job")
 
         # A fifth member is voted in, and validates.
         network = another(network, "eve", "eve")
@@ -143,6 +160,19 @@ def test_members_and_the_runtime_change_by_vote_and_an_equivocator_is_out(networ
         submit(chain, "//Eve", Call("Session", "set_keys", session))
         wait(chain, lambda: eve in validators(chain), "fifth validator")
 
+        done = one_more_accepted(stream, 0)
+
+        # A member is voted out, and validates no more.
+        charlie = key("//Charlie")
+        decide(
+            chain, Call("Consortium", "remove", {"member": charlie}), ("//Alice", "//Bob", "//Dave", "//Eve")
+        )
+        wait(chain, lambda: charlie not in validators(chain), "set of validators without him")
+        assert charlie not in members(chain)
+        control.kill(load(network.folder), "charlie")  # the others finalise without him
+        until(network.folder, lambda now: now.best - now.finalised <= 4, SECONDS)
+        done = one_more_accepted(stream, done)
+
         # Two processes with one member's keys: out at the next session.
         network = another(network, "twin", "dave")
         out = wait(chain, lambda: dave not in members(chain), "offence")
@@ -154,6 +184,7 @@ def test_members_and_the_runtime_change_by_vote_and_an_equivocator_is_out(networ
         gone = wait(chain, lambda: dave not in validators(chain), "new set of validators")
         assert chain.query("Session", "CurrentIndex", at=chain.block_hash(gone)) == session_of + 1
         until(network.folder, lambda now: now.best - now.finalised <= 4, SECONDS)
+        done = one_more_accepted(stream, done)
 
         # The runtime is upgraded by vote, with notice.
         top = json.loads(network.spec.read_bytes())["genesis"]["raw"]["top"]
@@ -164,7 +195,9 @@ def test_members_and_the_runtime_change_by_vote_and_an_equivocator_is_out(networ
             {"code_hash": hashlib.blake2b(code, digest_size=32).digest()},
         )
         announced = hashlib.blake2b(chain.runtime.encode_call(authorise), digest_size=32).digest()
-        closed = decide(chain, Call("Consortium", "announce_call", {"call": announced}), VOTERS[:3])
+        closed = decide(
+            chain, Call("Consortium", "announce_call", {"call": announced}), ("//Alice", "//Bob", "//Eve")
+        )
         noticed = closed.find("Consortium", "Noticed")
         assert noticed is not None
         chain.wait_block(noticed.fields["due"], timeout=SECONDS)
@@ -172,6 +205,24 @@ def test_members_and_the_runtime_change_by_vote_and_an_equivocator_is_out(networ
         submit(chain, "//Ferdie", Call("Consortium", "enact", enact))
         applied = submit(chain, "//Ferdie", Call("System", "apply_authorized_upgrade", {"code": code}))
         assert applied.find("System", "CodeUpdated") is not None
+        one_more_accepted(stream, done)
+
+        ended = stream.settle()
+        assert (ended["lost"], ended["accepted_twice"], ended["rejected"]) == (0, 0, 0), ended
+        assert ended["submitted"] >= 5
+
+
+def accepted(stream: Stream) -> int:
+    """Jobs that the workers had accepted."""
+    ended = (one for worker in stream.workers for one in worker.events("job-done"))
+    return sum(one.get("outcome") == "accepted" for one in ended)
+
+
+def one_more_accepted(stream: Stream, before: int) -> int:
+    """Wait until more are accepted than before, and say how many that are."""
+    before = max(before, accepted(stream))
+    wait_for(lambda: accepted(stream) > before, "a job to be accepted after the change")
+    return accepted(stream)
 
 
 def members(chain: SubstrateClient) -> set[bytes]:

@@ -19,6 +19,9 @@ from proofward.network import control
 from proofward.network.state import VALIDATORS, Network
 from tests.network.conftest import until
 
+BACK_BLOCKS = 15
+"""Slots of 2 s within which a validator that was killed votes and makes blocks again: 30 s."""
+
 
 def spec(network: Network) -> dict[str, object]:
     return load(network.spec)
@@ -37,7 +40,9 @@ def test_one_of_four_is_killed_and_finality_goes_on(network: Network) -> None:
     assert now.best - now.finalised <= 4
     assert not now.nodes[3].running
     control.start(network, "dave")
-    until(network.folder, lambda now: "dave" in now.authors[-4:])
+    started = control.status(network).best
+    until(network.folder, lambda now: bool(now.nodes[3].votes) and "dave" in now.authors[-4:])
+    assert control.status(network).best - started <= BACK_BLOCKS
 
 
 def test_two_of_four_are_killed_finality_stands_and_comes_back(network: Network) -> None:
