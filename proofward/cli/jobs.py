@@ -1,4 +1,4 @@
-"""`proofward job submit|list|show|watch|cancel|open|contest`."""
+"""`proofward job submit|list|show|watch|cancel|again|open|contest`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from proofward.cli.output import (
 
 if TYPE_CHECKING:
     from proofward.client import Answer, Outcome
+    from proofward.client.epochs import GoneKeys
 
 app = typer.Typer(no_args_is_help=True, help="Submit, watch and open jobs.")
 
@@ -125,12 +126,17 @@ def show(job: JobArgument, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOpti
     from proofward.client import Client
 
     with reporting(as_json), Client(chain) as client:
-        outcome = client.show(job)
+        outcome, lost = client.show(job), client.keys_gone(job)
         record = plain(outcome.record)
         emit(
             as_json,
-            {"state": outcome.state, **record, "undelivered": plain(outcome.undelivered)},
-            [_line(outcome), *(f"  {key:18} {record[key]}" for key in record)],
+            {
+                "state": outcome.state,
+                **record,
+                "undelivered": plain(outcome.undelivered),
+                "keys_gone": plain(lost),
+            },
+            [_line(outcome), *(f"  {key:18} {record[key]}" for key in record), *_gone(outcome, lost)],
         )
 
 
@@ -162,6 +168,37 @@ def list_jobs(
             for job, outcome in found
         ]
         emit(as_json, rows, lines or [f"no jobs of this chain in {client.store.directory}"])
+
+
+@app.command("again")
+def again(
+    job: JobArgument,
+    records: Annotated[
+        str, typer.Option("--input", help="The job's records: CSV or JSON file, `-` for standard input.")
+    ],
+    artifact: Annotated[Path, typer.Option(help="The model's public artefact.")],
+    ignore_extra_columns: IgnoreExtra = False,
+    signer: SignerOption = "//Alice",
+    dev: DevOption = False,
+    state: StateOption = None,
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """End a job of your own that nobody has claimed, and submit its records again, sealed to today's keys.
+
+    For one whose workers have changed their keys since (`job show` says so), or that was refunded. The
+    records must be the same; terms and number of workers are the old ones.
+
+    Example: proofward job again 0x1f… --input record.csv --artifact build/models/mlp/public --dev
+    """
+    from proofward.client import Client
+    from proofward.zkml import load_public
+
+    with reporting(as_json), Client(chain, signer, development=dev, state=state) as client:
+        rows = records_of(records, load_public(artifact), ignore_extra_columns, as_json)
+        fresh = client.submit_again(job, rows, artifact=artifact)
+        value = {"job": str(fresh), "instead_of": job, "block": fresh.block, "deadline": fresh.deadline}
+        emit(as_json, value, [str(fresh)])
 
 
 @app.command("cancel")
@@ -202,6 +239,8 @@ def watch(
     from proofward.client import Client
 
     with reporting(as_json), Client(chain, signer) as client:
+        for line in _gone(client.show(job), client.keys_gone(job)):
+            note(as_json, line)
         with counting(as_json, client, _line) as told:
             outcome = client.wait(job, timeout=timeout, progress=told)
         emit(
@@ -270,6 +309,24 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "decisions": answer.decisions,
         "names": answer.names,
     }
+
+
+def _gone(outcome: Outcome, lost: list[GoneKeys]) -> list[str]:
+    """Who cannot open the job any more, and what to do when nobody can."""
+    from proofward.cli.render import address
+    from proofward.client.epochs import nobody_left
+
+    lines = [
+        f"{address(one.worker)} cannot open it any more: sealed to its epoch {one.sealed}, "
+        + ("registered no more" if one.present is None else f"now at epoch {one.present}")
+        for one in lost
+    ]
+    if lost and nobody_left(outcome.record, lost):
+        lines.append(
+            f"nobody is left who can: `proofward job again {hex0x(outcome.job)} --input FILE --artifact DIR` "
+            "ends it and seals it to the keys of now"
+        )
+    return lines
 
 
 def _line(outcome: Outcome) -> str:

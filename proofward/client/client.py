@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
 from proofward.chain import DispatchError, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation as chain_attestation
-from proofward.chain.pallets import jobs, models
+from proofward.chain.pallets import jobs, models, workers
 from proofward.chain.pallets.jobs import Accepted, JobRecord, Undelivered
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
@@ -20,6 +21,7 @@ from proofward.client.answer import Answer, open_answer
 from proofward.client.artifacts import Artifacts, require_contract, require_match
 from proofward.client.collect import accepted_job, collect, delivered
 from proofward.client.contest import contest, with_contest
+from proofward.client.epochs import GoneKeys, gone
 from proofward.client.errors import JobTimeout
 from proofward.client.ids import hash32
 from proofward.client.job import Demand, Job, Outcome, job_bytes, outcome
@@ -371,6 +373,53 @@ class Client:
         self.show(name)
         self._send(f"cancel:{name.hex()}", jobs.cancel(name), self._signer())
         return self.show(name)
+
+    def keys_gone(self, job: Job | str | bytes) -> list[GoneKeys]:
+        """The recipients of an open job that have no longer the keys that it is sealed to, by their epochs on
+        the chain. None of one that ended: nobody has to open it any more. Raises NotFound.
+        """
+        name = job_bytes(job)
+        record = self.show(name).record
+        sealed = jobs.sealed(self.chain, name) if record.is_open else None
+        if sealed is None:
+            return []
+        found = workers.many(self.chain, record.recipients)
+        return gone(record, sealed, {account: worker.epoch for account, worker in found.items()})
+
+    def submit_again(
+        self, job: Job | str | bytes, x: ArrayLike, *, artifact: str | Path | None = None
+    ) -> Job:
+        """End a job of one's own that nobody has claimed, if it is open still, and submit the same records on
+        the same terms to workers of now, sealed to their present keys.
+
+        Raises Refused: it is claimed or accepted, or `x` is not its input (its commitment says so); and what
+        `submit` and `cancel` raise. The earlier job is ended even if the new submission fails.
+        """
+        name = job_bytes(job)
+        found, secrets = self.show(name), self.store.load(name)
+        if found.state in ("claimed", "accepted"):
+            raise Refused(
+                f"job 0x{name.hex()} is {found.state}: it is submitted again only when nobody works it"
+            )
+        public = self.artifact_of(secrets, artifact)
+        values = public.pad(public.quantize(np.atleast_2d(np.asarray(x, dtype=np.float64))))
+        commitment = public.commit_input(values, bytes.fromhex(secrets.input_salt))
+        if commitment.hex() != secrets.input_commitment:
+            raise Refused(
+                f"these records are not the input of job 0x{name.hex()}: submit them as a job of their own"
+            )
+        if not found.ended:
+            self.cancel(name)
+        record = found.record
+        return self.submit(
+            record.model,
+            x,
+            artifact=artifact or secrets.artifact,
+            price=record.price,
+            min_level=record.min_level,
+            allow_dev_setup=record.allow_dev_setup,
+            recipients=len(record.recipients),
+        )
 
     # opening and verifying ------------------------------------------------------------------------
 

@@ -77,7 +77,7 @@ def test_the_verbs() -> None:
         federation announce,federation serve,federation take-part,federation status,federation close
         federation seal-records,consent erase
         consent grant,consent accept,consent note,consent revoke,consent take-back,consent strike,consent show
-        job submit,job list,job show,job watch,job cancel,job open,job contest"""
+        job submit,job list,job show,job watch,job cancel,job again,job open,job contest"""
     names = {
         name.strip()
         for line in wanted.splitlines()
