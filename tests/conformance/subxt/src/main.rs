@@ -111,6 +111,9 @@ async fn heads(chain: &Chain) -> Answer {
 	let mut first = Vec::new();
 	while numbers.len() < 3 {
 		let block = blocks.next().await.ok_or("the blocks ended")??;
+		if block.number() == 0 {
+			continue; // of a chain that has just begun: it holds nothing
+		}
 		numbers.push(block.number());
 		let at = block.at().await?;
 		let extrinsics = at.extrinsics().fetch().await?;
