@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sc_client_api::BlockBackend;
 use sc_consensus_aura::{CheckForEquivocation, ImportQueueParams, SlotProportion, StartAuraParams};
 use sc_consensus_grandpa::{FinalityProofProvider, SharedVoterState};
+use sc_executor::{HeapAllocStrategy, DEFAULT_HEAP_ALLOC_STRATEGY};
 use sc_network::{config::FullNetworkConfiguration, NetworkBackend};
 use sc_service::{error::Error, Configuration, TaskManager, WarpSyncConfig};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
@@ -39,11 +40,28 @@ async fn now(
 	Ok((SlotProvider::from_timestamp_and_slot_duration(*time, slot), time))
 }
 
+/// As `sc_service::new_wasm_executor` makes it, but that a runtime's machine code is kept below the base path: compiling
+/// it takes ten seconds of a core, and a validator that was killed would miss its slots meanwhile.
+fn executor(config: &Configuration) -> Result<Executor, Error> {
+	let told = &config.executor;
+	let heap = told
+		.default_heap_pages
+		.map_or(DEFAULT_HEAP_ALLOC_STRATEGY, |pages| HeapAllocStrategy::Static { extra_pages: pages as _ });
+	Ok(Executor::builder()
+		.with_execution_method(told.wasm_method)
+		.with_onchain_heap_alloc_strategy(heap)
+		.with_offchain_heap_alloc_strategy(heap)
+		.with_max_runtime_instances(told.max_runtime_instances)
+		.with_runtime_cache_size(told.runtime_cache_size)
+		.with_cache_path(std::path::absolute(config.base_path.path())?.join("wasm"))
+		.build())
+}
+
 /// Start the node; it runs until the tasks are dropped.
 pub fn start<N: NetworkBackend<Block, <Block as BlockT>::Hash>>(
 	config: Configuration,
 ) -> Result<TaskManager, Error> {
-	let executor: Executor = sc_service::new_wasm_executor(&config.executor);
+	let executor = executor(&config)?;
 	let (client, backend, keystore, mut tasks) =
 		sc_service::new_full_parts::<Block, RuntimeApi, _>(&config, None, executor, vec![])?;
 	let client: Arc<Client> = Arc::new(client);
