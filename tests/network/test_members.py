@@ -150,7 +150,7 @@ def test_members_and_the_runtime_change_by_vote_while_jobs_run_and_an_equivocato
             "endpoint": b"/ip4/127.0.0.1",
         }
         decide(chain, Call("Consortium", "admit", admission), VOTERS[:3])
-        with SubstrateClient.connect(network.node("eve").url) as node:
+        with SubstrateClient.connect(network.node("eve").url, patience=SECONDS) as node:
             made = node.rpc("author_rotateKeysWithOwner", "0x" + eve.hex())
         keys = bytes.fromhex(made["keys"][2:])
         session = {
