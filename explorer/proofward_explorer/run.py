@@ -76,7 +76,8 @@ def light_source(path: Path, boot_nodes: Sequence[str] = ()) -> LightSource:
     if not boot:
         raise BadQuestion(
             f"no boot node of {path} can be reached by a browser: give --boot-node with an address that ends "
-            "in /ws/p2p/ID or /wss/p2p/ID (a node listens there with --listen-addr /ip4/…/tcp/…/ws)"
+            "in /ws/p2p/ID or /wss/p2p/ID (a node listens there with --listen-addr /ip4/…/tcp/…/ws)",
+            code="usage",
         )
     return LightSource(path.read_bytes(), boot)
 
@@ -89,7 +90,10 @@ def explore(settings: Settings, ready: Callable[[Ready], None]) -> None:
     static = static_files()
     artefacts = artefact_folders(settings.artefacts)
     node = settings.node or settings.chain
-    node_origin(node)
+    try:
+        node_origin(node)
+    except BadQuestion as error:
+        raise BadQuestion(f"{error.message}; {node} is none: give --node", code="usage") from error
     light = None if settings.spec is None else light_source(settings.spec, settings.boot_nodes)
     with SubstrateClient.connect(settings.chain) as client:
         indexer = Indexer(client, settings.index, rebuild=settings.rebuild)
