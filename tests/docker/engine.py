@@ -15,6 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -170,7 +171,8 @@ class Engine:
         one.stopped = True
         inner = _first(one.process.pid)
         if one.process.poll() is None and inner is not None:
-            os.kill(inner, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(inner, signal.SIGTERM)
         try:
             return one.process.wait(30)
         except subprocess.TimeoutExpired:

@@ -38,7 +38,6 @@ export interface Consortium {
   readonly head: Head
   readonly best: number
   readonly time: number
-  readonly kind: string
   readonly settings: readonly [name: string, value: string][]
   readonly session: number
   readonly setId: number
@@ -81,7 +80,6 @@ export async function consortium(chain: Chain): Promise<Consortium> {
     head,
     best,
     time,
-    kind: choiceOf(settings.kind).name,
     settings: Object.entries(settings).map(([name, value]) => [name.replaceAll('_', ' '), shown(value)]),
     session,
     setId,

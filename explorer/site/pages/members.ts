@@ -17,7 +17,7 @@ export async function members(_id: string, _asked: URLSearchParams, source: Sour
     (found) => eventTable('What was announced, decided and shown, the latest', rows(found).map(row)),
     (error: Error) => h('p', { class: 'muted' }, error.message),
   )
-  return [h('h1', {}, 'Members and finality'), place, h('h2', {}, 'History'), byIndex('It'), told]
+  return [h('h1', {}, 'Members and finality'), place, h('h2', {}, 'History'), byIndex('What happened,'), told]
 }
 
 async function read(place: HTMLElement, source: Source): Promise<void> {
@@ -64,7 +64,6 @@ function shownNow(found: Consortium): Child {
       ['votes that finality takes', found.voters.length ? String(total - Math.floor((total - 1) / 3)) : 'none'],
       ['set of voters', String(found.setId)],
       ['session', String(found.session)],
-      ['kind of chain', found.kind],
     ]),
     weak && h('p', {}, badge('weak', 'open'), ' Fewer than four voters: no one of them may be away or dishonest.'),
     h('p', {}, 'The finalised block: ', mono(found.head.hash), `, ${when(found.time)}`),
