@@ -42,6 +42,7 @@ from proofward_enclave.measure import simulated_measurement as of_workers
 from proofward_federation.budget import nano_rho_of
 from proofward_federation.consents import Register
 from proofward_federation.measure import simulated_measurement as of_aggregators
+from proofward_federation.network.posted import checks, post
 from proofward_federation.study import Study
 from proofward_federation.wallet import Wallet
 
@@ -430,6 +431,7 @@ researchers = [{json.dumps(self.study.researcher)}]
             if any(check.ok is False for check in checks):
                 raise DemoFailed(f"the proof of {name}'s accuracy does not hold: {checks}")
             interval = accuracy.clopper_pearson(made.right, made.records)
+            block = self._posted(name, read)
             self.told.accuracy.append(
                 {
                     "hospital": name,
@@ -438,9 +440,19 @@ researchers = [{json.dumps(self.study.researcher)}]
                     "interval": interval,
                     "root": made.root,
                     "setup": "dev",
+                    "block": block,
                 }
             )
-            self.say(name, f"proves: {made.words}")
+            self.say(name, f"proves: {made.words}", block)
+
+    def _posted(self, name: str, proved: accuracy.Accuracy) -> int:
+        """The block in which a hospital, or the researcher for all, stands for this root and no other."""
+        keypair = dev_keypair(SITES.get(name, RESEARCHER))
+        block = post(self.chain, keypair, proved)
+        found = checks(self.chain, proved, bytes(keypair.public_key), since=max(1, block - 200))
+        if not all(one.ok for one in found):
+            raise DemoFailed(f"the chain has not {name}'s one root: {found}")
+        return block
 
     # ---- processes ----------------------------------------------------------------------------------
 

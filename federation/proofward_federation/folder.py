@@ -1,11 +1,13 @@
-"""A hospital's folder: `site.toml`, `consents.json`, and its records: `records.vault` with their keys, or
-`records.csv` (a column `record` of its own numbers of patients).
+"""A hospital's folder: `site.toml`, `consents.json`, and its records: `records.vault` with their keys, or one
+of `records.csv` and `records.parquet` (a column `record` of its own numbers of patients) and `records.json`
+(FHIR Observations or a Bundle of them: a record a subject, named by its reference; columns are LOINC codes).
 """
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -27,16 +29,35 @@ def read_site(folder: Path, account: bytes | None = None) -> Site:
     return Site(account or sha256(policy.name.encode()), policy, records, register, time.time)
 
 
+TABLES: Final = ("records.csv", "records.parquet", "records.json")
+
+
+def table_of(folder: Path) -> Path:
+    """The one file of records in a folder. Raises FederationError(bad-records): none, or several."""
+    found = [folder / name for name in TABLES if (folder / name).exists()]
+    if len(found) != 1:
+        told = " and ".join(path.name for path in found) or "none"
+        raise FederationError(
+            f"{folder} holds {told}: one of {', '.join(TABLES)} is needed", code="bad-records"
+        )
+    return found[0]
+
+
 def read_table_of(folder: Path) -> Records:
-    """The records of `records.csv`. Raises FederationError, TableError."""
-    table = read_table(folder / "records.csv")
+    """The records of a folder's table. Raises FederationError, TableError, MissingExtra."""
+    path = table_of(folder)
+    table = read_table(path)
     names = table.names or ()
-    if "record" not in names:
-        raise FederationError(f"{folder}/records.csv has no column `record`", code="bad-records")
     columns: dict[str, Floats] = {name: table.values[:, place] for place, name in enumerate(names)}
+    if table.coded:
+        if not table.subjects or "" in table.subjects:
+            raise FederationError(f"{path}: each Observation needs its subject", code="bad-records")
+        return Records(table.subjects, columns)
+    if "record" not in columns:
+        raise FederationError(f"{path} has no column `record`", code="bad-records")
     numbers = columns.pop("record")
     if not np.array_equal(numbers, np.trunc(numbers)) or len(set(numbers.tolist())) != len(numbers):
         raise FederationError(
-            f"{folder}/records.csv: `record` is a whole number of its own in each row", code="bad-records"
+            f"{path}: `record` is a whole number of its own in each row", code="bad-records"
         )
     return Records(tuple(str(int(number)) for number in numbers), columns)

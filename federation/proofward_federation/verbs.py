@@ -53,6 +53,8 @@ def register(groups: Groups) -> None:
     federation.command("status")(status)
     federation.command("close")(close)
     federation.command("seal-records")(seal_records)
+    federation.command("post-accuracy")(post_accuracy)
+    federation.command("posted")(posted)
     consent.command("grant")(grant)
     consent.command("revoke")(revoke)
     consent.command("accept")(accept)
@@ -192,7 +194,8 @@ def watch(
 def rehearse(
     study: StudyArgument,
     sites: Annotated[
-        list[Path], typer.Argument(help="Folders with site.toml, records.csv, consents.json (each a site).")
+        list[Path],
+        typer.Argument(help="Folders with site.toml, a table of records, consents.json (each a site)."),
     ],
     out: Annotated[Path, typer.Option("--out", help="Where to write transcript.json and model.json.")],
     as_json: JsonOption = False,
@@ -331,7 +334,7 @@ def announce(
 
 
 def take_part(
-    folder: Annotated[Path, typer.Argument(help="With site.toml, records.csv, consents.json.")],
+    folder: Annotated[Path, typer.Argument(help="With site.toml, a table of records, consents.json.")],
     study: Annotated[str, typer.Option(help="The study's id.")],
     aggregator: Annotated[str, typer.Option(help="http:// or https:// address of the aggregator's host.")],
     signer: SignerOption,
@@ -439,20 +442,75 @@ def close(
         emit(as_json, {"block": receipt.block}, [f"closed in block {receipt.block}"])
 
 
-def seal_records(
-    folder: Annotated[Path, typer.Argument(help="A hospital's, with records.csv, which is removed.")],
+AccuracyArgument = Annotated[
+    Path, typer.Argument(metavar="ACCURACY.JSON", help="What `statement accuracy` wrote.")
+]
+
+
+def post_accuracy(
+    proof: AccuracyArgument,
+    signer: SignerOption,
+    chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
-    """As a hospital: put records.csv into a vault, each record under a key of its own, to erase one by it.
+    """As a hospital: put the root and the count of a proof of accuracy on the chain, under its account.
 
-    The CSV is removed once every record opens again; copies of it elsewhere are not.
+    Example: proofward federation post-accuracy accuracy.json --signer hospital.key
+    """
+    from proofward.chain import SubstrateClient
+    from proofward.chain.accounts import keypair_of
+    from proofward.statements.accuracy import load
+    from proofward_federation.network.posted import post
+
+    with reporting(as_json), SubstrateClient.connect(chain) as client:
+        proved = load(proof)
+        block = post(client, keypair_of(signer), proved)
+        emit(as_json, {"block": block, "root": proved.root}, [f"root 0x{proved.root} is in block {block}"])
+
+
+def posted(
+    proof: AccuracyArgument,
+    site: Annotated[str, typer.Option(help="The hospital's account.")],
+    since: Annotated[int, typer.Option(min=1, help="The block from which on others are looked for.")],
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Whether a hospital posted this proof's root, by when, and no other for the same model.
+
+    The proof itself is `proofward statement verify`'s. Exit code 1 when a check does not hold.
+
+    Example: proofward federation posted accuracy.json --site 5F… --since 4711
+    """
+    from proofward.chain import SubstrateClient
+    from proofward.chain.accounts import address
+    from proofward.statements.accuracy import load
+    from proofward_federation.network.posted import checks
+
+    with reporting(as_json), SubstrateClient.connect(chain) as client:
+        found = checks(client, load(proof), address(site), since=since)
+        holds = all(one.ok is True for one in found)
+        told = [{"name": one.name, "ok": one.ok, "detail": one.detail} for one in found]
+        emit(as_json, {"posted": holds, "checks": told}, [*map(str, found)])
+        if not holds:
+            raise typer.Exit(1)
+
+
+def seal_records(
+    folder: Annotated[
+        Path, typer.Argument(help="A hospital's, with its table of records, which is removed.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """As a hospital: put its records into a vault, each record under a key of its own, to erase one by it.
+
+    records.csv, .parquet or .json is removed once every record opens again; copies of it elsewhere are not.
 
     Example: proofward federation seal-records cleveland
     """
     import numpy as np
 
     from proofward_federation.errors import FederationError
-    from proofward_federation.folder import read_table_of
+    from proofward_federation.folder import read_table_of, table_of
     from proofward_federation.vault import Vault
 
     with reporting(as_json):
@@ -463,8 +521,10 @@ def seal_records(
             np.array_equal(found.columns[name], values) for name, values in records.columns.items()
         )
         if not same:
-            raise FederationError("the vault does not give the records back: kept the CSV", code="bad-vault")
-        (folder / "records.csv").unlink()
+            raise FederationError(
+                "the vault does not give the records back: kept the table", code="bad-vault"
+            )
+        table_of(folder).unlink()
         emit(as_json, {"records": len(found.names)}, [f"{len(found.names)} records, each under its own key"])
 
 

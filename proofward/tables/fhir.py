@@ -78,7 +78,7 @@ def fhir_table(value: Any, name: str, notes: list[str]) -> Table:
     return Table(
         name, values, tuple(range(1, len(subjects) + 1)), tuple(codes), tuple(unit_of.get(code, "") for code
         in codes),
-        tuple(notes), coded=True,
+        tuple(notes), coded=True, subjects=tuple(subjects),
     )  # fmt: skip
 
 

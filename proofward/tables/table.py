@@ -20,6 +20,7 @@ class Table:
         units: the units row's or the header's `[unit]`, one a column, "" where none is given.
         notes: what the reader decided and the user ought to see.
         coded: the names are LOINC codes, to be matched with the features' own.
+        subjects: whom each record is about, as its source names them; None where it does not.
     """
 
     source: str
@@ -29,6 +30,7 @@ class Table:
     units: tuple[str, ...] | None = None
     notes: tuple[str, ...] = field(default=())
     coded: bool = False
+    subjects: tuple[str, ...] | None = None
 
     @property
     def columns(self) -> int:
@@ -50,4 +52,5 @@ class Table:
             tuple(self.units[i] for i in order) if self.units is not None else None,
             self.notes,
             self.coded,
+            self.subjects,
         )
