@@ -19,6 +19,7 @@ EXTRAS = {
     "onnx": "publish",
     "onnxruntime": "publish",
     "py_ecc": "ezkl",
+    "pyarrow": "parquet",
     "rlp": "web3",
     "scipy": "publish",
     "smoldot_light": "light",

@@ -22,6 +22,7 @@ import numpy as np
 from proofward.tables import fields, units
 from proofward.tables.errors import TableError
 from proofward.tables.fhir import fhir_table, is_fhir
+from proofward.tables.parquet import MAGIC, parquet_table
 from proofward.tables.table import Table
 
 MAX_BYTES = 256 << 20
@@ -32,7 +33,6 @@ _BINARY = (
     (b"PK\x03\x04", "an Excel workbook or a zip archive; save the sheet as CSV"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save the sheet as CSV"),
     (b"\x1f\x8b", "compressed; unpack it first"),
-    (b"PAR1", "a Parquet file; write it as CSV"),
     (b"\x93NUMPY", "a NumPy array; write it as CSV"),
 )
 
@@ -45,14 +45,17 @@ def read_table(source: str | Path, *, truth: str | None = None, classes: Sequenc
     its last one: they are read as numbers from 0 in the order of `classes`. Raises TableError.
     """
     name = "standard input" if str(source) == "-" else str(source)
-    text, notes = _text(source, name)
+    data = _data(source, name)
+    if data.startswith(MAGIC):
+        return parquet_table(data, name)
+    text, notes = _text(data, name)
     start = text.lstrip()[:1]
     if start and start in "[{":
         return _json_table(text, name, notes)
     return _csv_table(text, name, notes, truth, classes)
 
 
-def _text(source: str | Path, name: str) -> tuple[str, list[str]]:
+def _data(source: str | Path, name: str) -> bytes:
     try:
         if str(source) == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -63,6 +66,10 @@ def _text(source: str | Path, name: str) -> tuple[str, list[str]]:
         raise TableError(f"cannot read {name}: {error.strerror}") from error
     if len(data) > MAX_BYTES:
         raise TableError(f"{name} is larger than {MAX_BYTES} bytes; split it")
+    return data
+
+
+def _text(data: bytes, name: str) -> tuple[str, list[str]]:
     for magic, what in _BINARY:
         if data.startswith(magic):
             raise TableError(f"{name} is {what}")
