@@ -186,7 +186,7 @@ lock: ## write both locks anew: the newest versions that our ranges allow
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet ./prover . ./node ./enclave_runtime ./demo ./explorer ./gateway ./federation setuptools==80.9.0
 	$(FREEZE) > requirements.lock
-	build/lock/bin/pip install --quiet --constraint requirements.lock '.[ezkl,fhir,publish,web3,dev]'
+	build/lock/bin/pip install --quiet --constraint requirements.lock '.[ezkl,fhir,parquet,publish,web3,dev]'
 	$(FREEZE) | grep -vxFf requirements.lock > requirements-dev.lock
 
 FREEZE := build/lock/bin/pip freeze --all | grep -vE '^(pip==|proofward)'

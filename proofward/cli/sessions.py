@@ -101,7 +101,9 @@ def run(
     records: Annotated[
         str, typer.Option("--input", help="Records: CSV or JSON file, `-` for standard input.")
     ],
-    out: Annotated[Path, typer.Option(help="Where the answers go: a CSV file; one of this run goes on.")],
+    out: Annotated[
+        Path, typer.Option(help="Where the answers go, .csv or .parquet; one of this run goes on.")
+    ],
     artifact: Annotated[Path, typer.Option(help="The model's public artefact.")],
     ignore_extra_columns: IgnoreExtra = False,
     sample: SampleOption = 1.0,
@@ -117,7 +119,7 @@ def run(
 ) -> None:
     """Answer a whole table through a session. Killed and run again, it goes on where it was and pays once.
 
-    Example: proofward session run breast-cancer-mlp --input big.csv --out answers.csv
+    Example: proofward session run breast-cancer-mlp --input big.csv --out answers.parquet
     --artifact build/models/mlp/public --dev
     """
     from proofward.client import Client

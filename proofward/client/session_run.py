@@ -1,8 +1,9 @@
-"""A whole table through sessions, answers to a CSV file; killed and run again, it goes on and pays once.
+"""A whole table through sessions, answers to a CSV or a Parquet file; killed and run again, it goes on and
+pays once.
 
 Beside the answers lies `<out>.session`: the session, and the row that it began with. Answers are in the file
 before they are vouched for; what was answered and not vouched for comes again from the worker and is not
-asked twice.
+asked twice. A Parquet file cannot be added to: until the last answer is there, they are in `<out>.rows.csv`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,17 +75,24 @@ def run_table(
 
     Raises Refused (an `out` of another table), SessionError, NotFound, DispatchError, ChainError.
     """
-    if out.suffix.lower() not in (".csv", ""):
-        raise Refused(f"{out} is no CSV file; answers are written as CSV")
+    parquet = out.suffix.lower() == ".parquet"
+    if parquet:
+        _arrow()
+    elif out.suffix.lower() not in (".csv", ""):
+        raise Refused(f"{out} is neither a .csv nor a .parquet file; answers are written as one of them")
     beside = out.with_name(out.name + ".session")
-    done = _whole_rows(out, beside)
+    rows = out.with_name(out.name + ".rows.csv") if parquet else out
+    if parquet and out.exists():
+        return _whole_parquet(out, rows, beside, len(records))
+    done = _whole_rows(rows, beside)
     if done > len(records):
         raise Refused(f"{out} holds {done} answers, the input has {len(records)} records: give another file")
     name, first = _begin(client, model, len(records) - done, done, order, artifact, beside)
     started, resumed = time.monotonic(), done
     if name is None:
+        _to_parquet(rows, out, parquet=parquet)
         return RunReport((), 0, resumed, True, 0.0, 0)
-    writer = _Writer(out, first, done)
+    writer = _Writer(rows, first, done)
     session = connect_session(client, name, artifact=artifact, persist=writer.take)
     writer.public = session.public
     try:
@@ -107,6 +116,7 @@ def run_table(
         writer.close()
     if vouched:
         _note(beside, {"session": name.hex(), "first": first, "done": True})
+        _to_parquet(rows, out, parquet=parquet)
     cost = (writer.rows - first) * price
     return RunReport((name,), writer.rows - resumed, resumed, vouched, time.monotonic() - started, cost)
 
@@ -164,6 +174,46 @@ def _whole_rows(out: Path, beside: Path) -> int:
     if len(whole) != len(data):
         out.write_bytes(whole)
     return max(0, whole.count(b"\n") - 1)
+
+
+def _arrow() -> Any:
+    """Raises Refused where pyarrow is not installed."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise Refused(
+            "answers in a .parquet file need pyarrow: pip install 'proofward[parquet]', or name a .csv file"
+        ) from None
+    return pyarrow
+
+
+def _to_parquet(rows: Path, out: Path, *, parquet: bool) -> None:
+    """All answers as one Parquet file, whole or not at all; what they were written to before goes then."""
+    if not parquet or not rows.exists():
+        return
+    arrow = _arrow()
+    import pandas as pd
+
+    table = pd.read_csv(rows, float_precision="round_trip", dtype={"decision": str})
+    data = io.BytesIO()
+    arrow.parquet.write_table(arrow.Table.from_pandas(table, preserve_index=False), data)
+    write_whole(out, data.getvalue(), mode=0o666)
+    rows.unlink()
+
+
+def _whole_parquet(out: Path, rows: Path, beside: Path, records: int) -> RunReport:
+    """A run that came to its end already. Raises Refused for a file of none, or of other records."""
+    if not beside.exists():
+        raise Refused(f"{out} exists and is of no run; give another name, or remove it")
+    try:
+        done = _arrow().parquet.read_metadata(out).num_rows
+    except OSError as error:
+        raise Refused(f"{out} is no Parquet file ({error}); give another name, or remove it") from error
+    if done != records:
+        raise Refused(f"{out} holds {done} answers, the input has {records} records: give another file")
+    rows.unlink(missing_ok=True)  # killed between the file and this
+    return RunReport((), 0, done, True, 0.0, 0)
 
 
 class _Writer:

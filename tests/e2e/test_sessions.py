@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 from websockets.sync.server import serve
@@ -316,15 +318,18 @@ def test_the_files_of_a_session_are_the_owners_alone(stage: Scene, tmp_path: Pat
     assert all(path.stat().st_mode & 0o077 == 0 for path in found)
 
 
-def test_the_command_line_answers_a_table_and_goes_on_and_audits(stage: Scene, tmp_path: Path) -> None:
+def test_the_command_line_answers_a_table_and_goes_on_and_audits(
+    stage: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table, out = tmp_path / "in.csv", tmp_path / "out.csv"
     names = ",".join(feature.name for feature in compiled(stage).manifest.input.features or ()) or None
     rows = [",".join(f"{value:.4f}" for value in row) for row in RECORDS[:70]]
     table.write_text("\n".join([*([names] if names else []), *rows]) + "\n")
 
+    common = ("--chain", stage.chain.url, "--json")
+    state = {"PROOFWARD_STATE": str(stage.client.state)}
+
     def call(*arguments: str) -> Any:
-        common = ("--chain", stage.chain.url, "--json")
-        state = {"PROOFWARD_STATE": str(stage.client.state)}
         result = CliRunner().invoke(app, ["session", *arguments, *common], env=state)
         assert result.exit_code == 0, (result.stdout, result.stderr, result.exception)
         return json.loads(result.stdout)
@@ -343,6 +348,29 @@ def test_the_command_line_answers_a_table_and_goes_on_and_audits(stage: Scene, t
     assert out.read_text().splitlines() == lines
     assert name in {entry["session"] for entry in call("list")}
     stage.finished(bytes.fromhex(name[2:]), 70)
+    # The same as a Parquet file: killed before its end, it goes on and pays once for each row.
+    whole = tmp_path / "out.parquet"
+    to_parquet = tuple(str(whole) if part == str(out) else part for part in run)
+    with monkeypatch.context() as killed:
+        killed.setattr(Session, "close", lambda *_: sys.exit(137))
+        died = CliRunner().invoke(app, ["session", *to_parquet, *common], env=state)
+        assert died.exit_code == 137
+    assert not whole.exists()
+    assert (tmp_path / "out.parquet.rows.csv").exists()
+    second = call(*to_parquet)
+    assert (second["vouched"], second["resumed_at"]) == (True, 70)
+    table = pq.read_table(whole).to_pandas()
+    assert table["row"].tolist() == list(range(70))
+    assert [",".join([str(r), str(d), repr(v)]) for r, d, v in table.itertuples(index=False)] == lines[1:]
+    assert not (tmp_path / "out.parquet.rows.csv").exists()
+    assert call(*to_parquet)["sessions"] == []
+    paid = second["sessions"][0]
+    stage.finished(bytes.fromhex(paid[2:]), 70)
+    assert sum(event["records"] for event in stage.events("Finished", bytes.fromhex(paid[2:]))) == 70
+    (tmp_path / "other.parquet").write_bytes(b"PAR1")
+    strange = tuple(str(tmp_path / "other.parquet") if part == str(out) else part for part in run)
+    refused = CliRunner().invoke(app, ["session", *strange, *common], env=state)
+    assert "of no run" in refused.stdout
     found = call("audit", name)
     assert (found["committed"], found["end"]) == (70, "settled")
     assert all(window["ours"] and not window["unproved"] for window in found["windows"])
