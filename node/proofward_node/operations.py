@@ -34,7 +34,8 @@ def why(
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
-    """Say why each job that named this worker was not done here, and what each time without work was for.
+    """Say why each job that named this worker was not done here, what each time without work was for, and
+    what each session waits for.
 
     From the diary, the journal and the chain. The running enclave signs the report with the receipt key; that
     shows who says so, not that it is true. With --check nothing but the file and --chain is read.
@@ -49,7 +50,7 @@ def why(
             raise typer.BadParameter("give the worker's --config, or a report to --check")
         seconds = _seconds(since)
         from proofward.client.ids import hash32
-        from proofward_node import report
+        from proofward_node import report, session_report
         from proofward_node.config import load
 
         settings = load(config)
@@ -61,7 +62,9 @@ def why(
             note(True, f"not read: {gap}")
         if found["signature"] is None:
             note(True, f"not signed: {found['unsigned']}")
-        emit(as_json, found, [_line(one) for one in found["report"]["findings"]] or ["nothing to tell"])
+        body = found["report"]
+        lines = [*map(_line, body["findings"]), *map(session_report.line, body["sessions"])]
+        emit(as_json, found, lines or ["nothing to tell"])
 
 
 def _line(finding: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from proofward.chain.pallets.workers import WorkerRecord
 from proofward.errors import ProofwardError
 from proofward.protocol import ProtocolError, sha256, verify_statement
 from proofward.protocol.enclave import EnclaveError
-from proofward_node import diary, why
+from proofward_node import diary, session_report, why
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import NodeConfig
 from proofward_node.enclave_link import EnclaveDown, EnclaveLink
@@ -43,7 +43,9 @@ class ReportRefused(ProofwardError):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Findings, oldest first, and what they were read from. `gaps` says what could not be read."""
+    """Findings, oldest first, and what they were read from; sessions as the chain has them. `gaps` says what
+    could not be read.
+    """
 
     genesis: bytes
     account: bytes
@@ -51,6 +53,7 @@ class Report:
     made_at: int
     findings: tuple[Finding, ...]
     gaps: tuple[str, ...] = ()
+    sessions: tuple[dict[str, Any], ...] = ()
 
     def encode(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -63,6 +66,7 @@ class Report:
             else {"number": self.head.number, "hash": f"0x{self.head.hash.hex()}"},
             "made_at": self.made_at,
             "findings": [finding.encode() for finding in self.findings],
+            "sessions": list(self.sessions),
             "not_read": list(self.gaps),
         }
 
@@ -98,12 +102,15 @@ async def _make(config: NodeConfig, job: bytes | None, since_seconds: float) -> 
         gaps.append("the diary is empty or cannot be read: the worker did not run, or ran another version")
     head: Head | None = None
     records: dict[bytes, JobRecord] = {}
+    sessions: tuple[dict[str, Any], ...] = ()
     genesis = identity[:32]
     try:
         await port.connect()
         genesis, head = port.genesis, await port.finalised()
         wanted = [job] if job is not None else await _wanted(port, entries, pages, began)
         records = await port.jobs(wanted)
+        if job is None:
+            sessions = await session_report.seen(port, config.session_journal)
     except ChainDown as error:
         gaps.append(f"the chain: {error}")
         wanted = [job] if job is not None else _local(entries, pages, began)
@@ -124,7 +131,7 @@ async def _make(config: NodeConfig, job: bytes | None, since_seconds: float) -> 
     if job is None:
         found += why.stretches(pages.stretches, began, now, running)[-MOST_LINES:]
     found.sort(key=lambda one: one.began)
-    return Report(genesis, port.account, head, int(now), tuple(found), tuple(gaps))
+    return Report(genesis, port.account, head, int(now), tuple(found), tuple(gaps), sessions)
 
 
 async def _wanted(

@@ -23,6 +23,8 @@ CHAIN_BLOCKS: Final = 4
 #: Seconds of a proof before one was made, and of a block before enough were seen.
 FIRST_PROOF_SECONDS: Final = 1.0
 FIRST_BLOCK_SECONDS: Final = 2.0
+#: Blocks that a development chain builds at once are no reason to stop.
+LEAST_BLOCK_SECONDS: Final = 0.25
 #: How much a new proof's time counts against those before it.
 _WEIGHT: Final = 0.2
 #: Blocks that are looked back on; the shortest time of so many of them in turn counts.
@@ -72,6 +74,7 @@ class Pace:
             later = next(((at, last) for at, last in self._heads if last >= first + _IN_TURN), None)
             if later is not None:
                 self.block_seconds = min(self.block_seconds, (later[0] - began) / (later[1] - first))
+        self.block_seconds = max(self.block_seconds, LEAST_BLOCK_SECONDS)
 
     def _time(self, blocks: int) -> float:
         return max(0, blocks - CHAIN_BLOCKS) * self.block_seconds

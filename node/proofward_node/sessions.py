@@ -41,7 +41,6 @@ OFFERS_EVERY_BLOCKS: Final = 10
 LAST_VOUCHER_BLOCKS: Final = 8
 #: Blocks without a client after which a session that owes nothing is closed, so that its slot is free again.
 IDLE_BLOCKS: Final = 600
-MAX_WINDOWS: Final = 32
 #: Seconds for which a frame waits for proofs before its records are refused for now.
 HOLD_SECONDS: Final = 2.0
 
@@ -244,7 +243,11 @@ class Sessions:
         now: SessionRecord | None = record
         while now is not None:
             vouched = self.journal.get(now.id, now.next)
-            if vouched is None or now.next - now.oldest >= MAX_WINDOWS or not await self._post(vouched):
+            if (
+                vouched is None
+                or now.next - now.oldest >= sessions.MAX_WINDOWS
+                or not await self._post(vouched)
+            ):
                 break
             now = await self.chain.ask(lambda client: sessions.get(client, record.id))
         if now is not None:

@@ -475,10 +475,10 @@ class Session:
             raise SessionError(
                 f"the enclave refused what was not asked: {message.reason}", code=message.reason
             )
-        sent = self._sent.popleft()
         if message.reason in _PASSING or (message.reason == "out-of-order" and self._again):
-            self._again.append(sent)
+            self._again.append(self._sent.popleft())
             return
+        # It stays among what waits, so that whoever waits for it hears why.
         raise SessionError(f"the worker takes no more records: {message.reason}", code=message.reason)
 
     # ending ---------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from proofward.protocol.session_frames import (
     PageReceipt,
     Proposal,
     Records,
+    Refusal,
     SessionContext,
     State,
     Voucher,
@@ -76,6 +77,9 @@ class Worker:
                 socket.send(channel.seal(message.encode()))
             while True:
                 said = parse_message(channel.open(socket.recv(decode=False)))
+                if isinstance(said, Records):
+                    socket.send(channel.seal(Refusal(said.first, "escrow-exhausted").encode()))
+                    continue
                 assert isinstance(said, Voucher)
                 self.vouchers.append(said)
         except ConnectionClosed:
@@ -157,6 +161,23 @@ def test_an_honest_worker_has_its_voucher(tmp_path: Path) -> None:
     (voucher,) = worker.vouchers
     said = Checkpoint(GENESIS, SESSION, 0, Tree(worker._leaves(pages(worker))).root, 2, 4)
     verify_signature(ReceiptKey(b"v" * 32).public, said.voucher_message(), voucher.signature)
+
+
+def test_an_escrow_exhausted_in_the_middle_ends_the_asking_and_what_was_answered_is_vouched_for(
+    tmp_path: Path,
+) -> None:
+    worker, kept = Worker(""), tmp_path / "kept"
+    with connected(worker, kept) as session:
+        session.infer_many(RECORDS)
+        assert session.wait_vouched(20)
+        with pytest.raises(SessionError) as refused:
+            session.infer(RECORDS[0])
+        assert refused.value.code == "escrow-exhausted"
+        session.close(0)
+    assert [voucher.number for voucher in worker.vouchers] == [0]
+    # The record that was refused is the next one to be asked: it is paid once, after a top-up.
+    base, rows = SessionStore(kept, GENESIS).inputs(SESSION).read(FEATURES)
+    assert (base, rows.tolist()) == (4, [[0, 1, 2]])
 
 
 def pages(worker: Worker) -> list[PageReceipt]:

@@ -406,6 +406,12 @@ def test_the_other_verbs_and_asyncio(stage: Scene) -> None:
     stage.until(lambda: (found := sessions.get(stage.rpc, posted)) is not None and found.next > 0)
     shown = call("show", name)
     assert shown["records"] > 0
+    config = str(stage.worker.folder / "worker.toml")
+    why = CliRunner().invoke(app, ["worker", "why", "--config", config, "--json"])
+    assert why.exit_code == 0, (why.stdout, why.stderr, why.exception)
+    (told,) = [one for one in json.loads(why.stdout)["report"]["sessions"] if one["session"] == name]
+    assert (told["state"], told["windows"] > 0, told["vouchers_waiting"]) == ("running", True, 0)
+    assert name in CliRunner().invoke(app, ["worker", "why", "--config", config]).stdout
     assert call("force", name, "0", "0", *signer)["fee"] > 0
     assert call("settle", name, *signer, code=1)["error"]["code"]
     assert call("close", name, *signer)["session"] == name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -13,20 +13,22 @@ from proofward.chain.pallets.sessions import Asked, ProvedPage, SessionRecord, W
 from proofward.protocol import Level
 from proofward.protocol.enclave import EnclaveError
 from proofward_node.enclave_link import EnclaveDown
-from proofward_node.session_pace import BURST, SHARE, Pace
+from proofward_node.session_pace import BURST, LEAST_BLOCK_SECONDS, SHARE, Pace
 from proofward_node.session_proving import Proving
+from proofward_node.session_report import line, told
 
 MODEL = b"m" * 32
 BEACON_BLOCKS = 33
 
 
-def record(name: bytes = b"s" * 32) -> SessionRecord:
-    return SessionRecord(
+def record(name: bytes = b"s" * 32, **changes: Any) -> SessionRecord:
+    made = SessionRecord(
         id=name, client=b"c" * 32, worker=b"w" * 32, model=MODEL, voucher_key=bytes(32),
         receipt_key=bytes(32), epoch=1, level=Level.SIMULATED, min_level=Level.SIMULATED, price=1, sample=1,
         window=10, opened_at=0, end=100, escrow=0, owed=0, bond=0, deposit=0, oldest=0, next=9, pages=0,
         records=0, paid=0,
     )  # fmt: skip
+    return replace(made, **changes)
 
 
 def window(due: int, *pages: int) -> WindowRecord:
@@ -89,10 +91,14 @@ def test_blocks_that_come_faster_than_they_did_count_as_they_came() -> None:
         pace.block(number, 2.0 * number)
     assert pace.block_seconds == 2.0
     for number in range(40, 60):
-        pace.block(number, 78.0 + 0.1 * (number - 39))
-    assert 0.09 < pace.block_seconds < 0.2
+        pace.block(number, 78.0 + 0.5 * (number - 39))
+    assert pace.block_seconds == 0.5
     pace.block(59, 0.0)  # what was seen already changes nothing
-    assert pace.block_seconds > 0
+    assert pace.block_seconds == 0.5
+    for number in range(60, 90):
+        pace.block(number, 88.0)  # at once
+    assert pace.block_seconds == LEAST_BLOCK_SECONDS
+    assert not pace.late([(140, MODEL, 5.0)], 90)
 
 
 def test_a_worker_with_time_to_spare_holds_nobody_up() -> None:
@@ -198,3 +204,21 @@ def test_a_window_that_is_over_is_not_proved_any_more() -> None:
 
     asyncio.run(run())
     assert chain.counted == {2, 3}
+
+
+def test_worker_why_says_what_a_session_waits_for() -> None:
+    open_one = record(escrow=100, end=100)
+    table: list[tuple[str, SessionRecord, dict[int, WindowRecord], int, int]] = [
+        ("running", open_one, {}, 0, 50),
+        ("its escrow is exhausted", replace(open_one, owed=100), {}, 0, 50),
+        ("over: to be settled", open_one, {}, 0, 101),
+        ("over: settled after block 130", open_one, {0: window(130, 1)}, 0, 101),
+        ("window 3 was not proved in time", open_one, {3: window(40, 1)}, 0, 50),
+        ("32 windows are open", replace(open_one, next=32), {0: window(90, 1)}, 2, 50),
+    ]
+    for words, one, windows, waiting, head in table:
+        found = told(one, windows, waiting, head)
+        assert found["state"].startswith(words), (words, found["state"])
+        assert found["session"] in line(found)
+    owing = told(open_one, {0: window(90, 1, 2), 1: window(80, 3)}, 0, 50)
+    assert (owing["pages_owed"], owing["next_due"]) == (3, 80)

@@ -14,6 +14,8 @@ from proofward.protocol.types import Level
 PALLET: Final = "InferenceSessions"
 MAX_PROVED: Final = 8
 """Pages that one `prove` takes (MAX_PROVED of the pallet)."""
+MAX_WINDOWS: Final = 32
+"""Windows of a session that may be open (MAX_WINDOWS of the pallet)."""
 MAX_OPEN: Final = 256
 """Sessions of one worker that are read at once."""
 
