@@ -10,7 +10,7 @@ open, in the order of their ends (Liu and Layland 1973), can be proved at the pa
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -25,6 +25,8 @@ FIRST_PROOF_SECONDS: Final = 1.0
 FIRST_BLOCK_SECONDS: Final = 2.0
 #: Blocks that a development chain builds at once are no reason to stop.
 LEAST_BLOCK_SECONDS: Final = 0.25
+#: Until so many proofs were made, each is reckoned with as so many times what it took: alone it is fast.
+FEW, CAUTION = 16, 2.0
 #: How much a new proof's time counts against those before it.
 _WEIGHT: Final = 0.2
 #: Blocks that are looked back on; the shortest time of so many of them in turn counts.
@@ -38,6 +40,7 @@ class Pace:
     def __init__(self, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots, self._clock = slots, clock
         self._seconds: dict[bytes, float] = {}
+        self._made: Counter[bytes] = Counter()
         self._charged: dict[bytes, float] = {}
         self._at = clock()
         self._heads: deque[tuple[float, int]] = deque(maxlen=_BLOCKS)
@@ -49,8 +52,9 @@ class Pace:
         return model in self._seconds
 
     def seconds(self, model: bytes) -> float:
-        """Of one proof, as it was of late."""
-        return self._seconds.get(model, FIRST_PROOF_SECONDS)
+        """To reckon with for one proof."""
+        known = self._seconds.get(model, FIRST_PROOF_SECONDS)
+        return known if self._made[model] >= FEW else known * CAUTION
 
     @property
     def slowest(self) -> float:
@@ -59,6 +63,7 @@ class Pace:
 
     def learn(self, model: bytes, seconds: float) -> None:
         """A proof took so long."""
+        self._made[model] += 1
         before = self._seconds.get(model, seconds)
         self._seconds[model] = before + _WEIGHT * (seconds - before)
 
