@@ -348,3 +348,14 @@ test('what a subscription tells comes behind the answer with its id, whatever el
   }
   client.socket.terminate()
 })
+
+test('a watched extrinsic that the pool refuses is told as invalid, as a node tells it', async () => {
+  const client = await opened()
+  const { result, error } = await client.ask('transactionWatch_v1_submitAndWatch', ['0x1234'])
+  assert.equal(error, undefined)
+  await client.heard((all) => all.some(({ params }) => params.subscription === result))
+  const [{ params }] = client.notifications
+  assert.equal(params.result.event, 'invalid')
+  assert.match(params.result.error, /invalid format/)
+  client.socket.terminate()
+})

@@ -64,9 +64,20 @@ function watchEvent(notify, news, { block, index, reason } = {}) {
   else notify({ event: 'dropped', error: reason ?? 'another extrinsic took its place' })
 }
 
-const transactionWatch_v1_submitAndWatch = method({ transaction: hex }, ({ chain }, [bytes], connection) =>
-  watch(chain, bytes, connection, 'transactionWatch_v1_watchEvent', watchEvent),
-)
+// As in a node, what the pool refuses is told by the subscription, and not by an error.
+const transactionWatch_v1_submitAndWatch = method({ transaction: hex }, ({ chain }, [bytes], connection) => {
+  const notification = 'transactionWatch_v1_watchEvent'
+  try {
+    return watch(chain, bytes, connection, notification, watchEvent)
+  } catch (refusal) {
+    if (!Number.isInteger(refusal.code)) throw refusal
+    const { id, notify } = connection.subscribe(notification, () => {})
+    const words = refusal.message.replace('Invalid Transaction', 'Invalid transaction') // its other spelling there
+    notify({ event: 'invalid', error: [words, refusal.data].filter(Boolean).join(': ') })
+    connection.unsubscribe(id)
+    return id
+  }
+})
 
 // What a light client does with an extrinsic: an invalid one is not its sender's to know.
 const transaction_v1_broadcast = method({ transaction: hex }, ({ chain, log }, [bytes], connection) => {
