@@ -149,8 +149,9 @@ def test_members_and_the_runtime_change_by_vote_while_jobs_run_and_an_equivocato
             "legal_name": hashlib.sha256(b"Eve").digest(),
             "endpoint": b"/ip4/127.0.0.1",
         }
-        decide(chain, Call("Consortium", "admit", admission), VOTERS[:3])
+        # her node first: a candidate without keys when the notice is due does not come in
         with SubstrateClient.connect(network.node("eve").url, patience=SECONDS) as node:
+            decide(chain, Call("Consortium", "admit", admission), VOTERS[:3])
             made = node.rpc("author_rotateKeysWithOwner", "0x" + eve.hex())
         keys = bytes.fromhex(made["keys"][2:])
         session = {
