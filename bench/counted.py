@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from types import TracebackType
@@ -22,10 +23,16 @@ _READS = ("state_", "childstate_", "archive_", "chainHead_")
 class Counted:
     """Passes everything on between its own `url` and a chain's, and counts requests and bytes of answers by
     method. What the chain sends without being asked is counted under its subscription's name.
+
+    Args:
+        upstream: the chain's address.
+        quiet: seconds. News of the chain is passed on piece by piece, each when all that was asked is
+            answered and nothing has been asked for so long: whoever reads on each piece of news then reads
+            the same, however fast the machine is.
     """
 
-    def __init__(self, upstream: str) -> None:
-        self.upstream = upstream
+    def __init__(self, upstream: str, quiet: float = 0.0) -> None:
+        self.upstream, self.quiet = upstream, quiet
         self.url = ""
         self.calls: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
@@ -53,6 +60,13 @@ class Counted:
             for counter in (self.calls, self.bytes)
         )
 
+    def settle(self) -> None:
+        """Wait until nothing has been asked for twice the quiet time."""
+        requests = -1
+        while requests != self.calls.total():
+            requests = self.calls.total()
+            time.sleep(2 * self.quiet)
+
     async def _serve(self) -> None:
         self._ended = asyncio.Event()
         async with serve(self._connection, "127.0.0.1", 0, max_size=MAX_MESSAGE, compression=None) as server:
@@ -64,9 +78,11 @@ class Counted:
     async def _connection(self, near: ServerConnection) -> None:
         async with connect(self.upstream, max_size=MAX_MESSAGE, compression=None, proxy=None) as far:
             asked: dict[object, str] = {}
+            news: asyncio.Queue[str | bytes] = asyncio.Queue()
             pumps = [
                 asyncio.create_task(self._outward(near, far, asked)),
-                asyncio.create_task(self._homeward(near, far, asked)),
+                asyncio.create_task(self._homeward(near, far, asked, news)),
+                asyncio.create_task(self._news(near, asked, news)),
             ]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             for pump in pumps:
@@ -81,11 +97,30 @@ class Counted:
                 await far.send(message)
 
     async def _homeward(
-        self, near: ServerConnection, far: ClientConnection, asked: dict[object, str]
+        self,
+        near: ServerConnection,
+        far: ClientConnection,
+        asked: dict[object, str],
+        news: asyncio.Queue[str | bytes],
     ) -> None:
         with suppress(ConnectionClosed):
             async for message in far:
                 answer = json.loads(message)
                 method = asked.pop(answer.get("id"), None) or str(answer.get("method"))
                 self.bytes[method] += len(message)
+                if self.quiet and "id" not in answer:
+                    news.put_nowait(message)
+                else:
+                    await near.send(message)
+
+    async def _news(
+        self, near: ServerConnection, asked: dict[object, str], news: asyncio.Queue[str | bytes]
+    ) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                message = await news.get()
+                requests = -1
+                while asked or requests != self.calls.total():
+                    requests = self.calls.total()
+                    await asyncio.sleep(self.quiet)
                 await near.send(message)

@@ -57,6 +57,8 @@ class Scene:
         url: a chain that runs elsewhere, with development accounts; else an embedded one is started.
     """
 
+    block_time_ms = 1_000
+
     def __init__(self, folder: Path, url: str | None = None) -> None:
         self.folder = folder
         self.sockets = Path(tempfile.mkdtemp(prefix="pw-"))
@@ -109,7 +111,7 @@ class Scene:
             self.url = self._given
             return
         port = 0 if self.devnet is None else self.devnet.port
-        self.devnet = Devnet(self.folder / "chain", port=port).start()
+        self.devnet = Devnet(self.folder / "chain", port=port, block_time_ms=self.block_time_ms).start()
         self.devnet.port = int(self.devnet.url.rsplit(":", 1)[1])
         self.url = self.devnet.url
 

@@ -146,9 +146,9 @@ pallet_revive::impl_runtime_apis_plus_revive_traits!(
 		}
 	}
 
-	impl cumulus_primitives_core::GetParachainInfo<Block> for Runtime {
-		fn parachain_id() -> cumulus_primitives_core::ParaId {
-			PARA_ID.into()
+	impl crate::parachain::GetParachainInfo<Block> for Runtime {
+		fn parachain_id() -> u32 {
+			PARA_ID
 		}
 	}
 

@@ -19,6 +19,7 @@ pub mod fees;
 pub mod genesis;
 #[warn(missing_docs)]
 pub mod governance;
+mod parachain;
 #[warn(missing_docs)]
 pub mod verifier;
 

@@ -37,7 +37,7 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn register() -> Weight {
-		Weight::from_parts(150_000_000, 25_787).saturating_add(T::DbWeight::get().reads_writes(10, 7))
+		Weight::from_parts(452_493_000, 25_787).saturating_add(T::DbWeight::get().reads_writes(10, 7))
 	}
 	fn renew() -> Weight {
 		Weight::from_parts(452_493_000, 19_546).saturating_add(T::DbWeight::get().reads_writes(7, 36))
@@ -68,7 +68,7 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn register() -> Weight {
-		Weight::from_parts(150_000_000, 25_787).saturating_add(RocksDbWeight::get().reads_writes(10, 7))
+		Weight::from_parts(452_493_000, 25_787).saturating_add(RocksDbWeight::get().reads_writes(10, 7))
 	}
 	fn renew() -> Weight {
 		Weight::from_parts(452_493_000, 19_546).saturating_add(RocksDbWeight::get().reads_writes(7, 36))
