@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: conformance bench-day bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
+.PHONY: test-tdx-peer conformance bench-day bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -117,6 +117,11 @@ demo-gateway: $(GATEWAY)/.ready ## a language model in a simulated enclave, gate
 
 bench-gateway: setup ## what the gateway adds to a call, direct and through it by turns; writes build/bench-gateway.json
 	$(BIN)/python -m bench.gateway
+
+test-tdx-peer: setup ## the simulator's quotes and Intel's under Google's verifier (needs Go, and its modules from the network)
+	@command -v go >/dev/null || { echo "Go is missing (go.dev/dl, 1.23 or later)" >&2; exit 1; }
+	cd tests/attestation/go_tdx_guest && go build -o ../../../build/go-tdx-guest .
+	PROOFWARD_TDX_PEER=1 $(BIN)/python -m pytest tests/attestation/test_go_tdx_guest.py
 
 bench: setup $(VENV)/.bench ## interleaved rounds against ezkl; writes build/bench.json
 	$(BIN)/python -m bench

@@ -157,7 +157,7 @@ def reads(scene: CountedScene, count: int) -> dict[str, float]:
         scene.client.wait(job)
         scene.of_worker.settle()
         note("worker", worker, scene.of_worker.reads())
-    return {name: statistics.median(values) for name, values in found.items()}
+    return {name: statistics.median_low(values) for name, values in found.items()}
 
 
 def measure(scene: CountedScene, crowd: Crowd, count: int) -> dict[str, object]:

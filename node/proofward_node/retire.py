@@ -1,4 +1,4 @@
-"""Leaving: the worker's registration ends, and its stake comes back when the unbonding time is over."""
+"""Acts on a worker's stake: to leave, to take it back after the unbonding time, to make it whole again."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ def withdraw(config: NodeConfig) -> Left:
     return asyncio.run(_act(config, "withdraw", workers.withdraw()))
 
 
+def top_up(config: NodeConfig) -> Left:
+    """Make the stake whole again after a part of it was lost; nothing happens to one that is whole.
+
+    Raises as `retire`.
+    """
+    return asyncio.run(_act(config, "top-up", workers.top_up()))
+
+
 _ADVICE = {
     "OpenClaims": "wait until its claims have ended",
     "AlreadyRetired": "take the stake back with `proofward worker withdraw`",
@@ -68,7 +76,9 @@ async def _act(config: NodeConfig, what: str, call: Call) -> Left:
                     else f"the stake is free from block {free_at} on, the chain is at block {head.number}",
                     code="too-early",
                 )
-            sent = await port.send(f"{what}:{record.epoch}:{record.receipt_key.hex()}", call)
+            # A stake can be cut, and made whole, more than once in an epoch.
+            again = f":{record.stake}" if what == "top-up" else ""
+            sent = await port.send(f"{what}:{record.epoch}:{record.receipt_key.hex()}{again}", call)
         finally:
             journal.close()
     except ChainDown as error:

@@ -41,6 +41,7 @@ def register(groups: Groups) -> None:
         ("status", status),
         ("retire", retire),
         ("withdraw", withdraw),
+        ("top-up", top_up),
         ("allow", allow),
         ("disallow", disallow),
         ("contribute", contribute),
@@ -147,6 +148,19 @@ def withdraw(config: ConfigOption, as_json: JsonOption = False) -> None:
     with reporting(as_json):
         left = take(load(config))
         emit(as_json, {"block": left.block}, [f"stake withdrawn in block {left.block}"])
+
+
+def top_up(config: ConfigOption, as_json: JsonOption = False) -> None:
+    """Make the worker's stake whole again after a part of it was lost; stop the daemon first.
+
+    Example: proofward worker top-up --config worker.toml
+    """
+    from proofward_node.config import load
+    from proofward_node.retire import top_up as restore
+
+    with reporting(as_json):
+        left = restore(load(config))
+        emit(as_json, {"block": left.block}, [f"stake made whole in block {left.block}"])
 
 
 ConfiguredChain = Annotated[

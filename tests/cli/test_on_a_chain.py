@@ -277,6 +277,14 @@ def test_a_result_that_does_not_open_is_contested_and_an_honest_one_stands(
         assert run("verify", honest, *artifact, "--dev")["accepted"]
         with pytest.raises(Refused):  # it works no more
             client.submit(model, RECORD, artifact=evidence.artifact.path, recipients=[worker.account])
+        run("worker", "init", str(tmp_path / "worker.toml"), "--account", "//Ferdie")
+        made_whole = run("worker", "top-up", "--config", str(tmp_path / "worker.toml"))
+        assert stake() == before
+        assert (
+            run("worker", "top-up", "--config", str(tmp_path / "worker.toml"))["block"] > made_whole["block"]
+        )
+        assert stake() == before
+        client.submit(model, RECORD, artifact=evidence.artifact.path, recipients=[worker.account])
 
 
 @pytest.fixture

@@ -217,6 +217,11 @@ def withdraw() -> Call:
     return Call(PALLET, "withdraw")
 
 
+def top_up() -> Call:
+    """Make the stake whole again after a part of it was lost."""
+    return Call(PALLET, "top_up")
+
+
 def serve(model: bytes, min_price: int) -> Call:
     """Declare that one does jobs of a model at this price (smallest unit) or above; again to change it."""
     return Call(PALLET, "serve", {"model": model, "min_price": min_price})

@@ -20,6 +20,8 @@ from cryptography.x509.oid import NameOID
 FOLDER: Final = Path(__file__).parent
 NOT_BEFORE: Final = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 NOT_AFTER: Final = dt.datetime(2046, 1, 1, tzinfo=dt.UTC)
+ROOT_CRL: Final = "https://proofward.invalid/dev/root.crl"
+"""Where nothing is (RFC 2606): verifiers ask that a certificate names a list, not that this one answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,15 @@ def certificate(
     authority: int | None,
     extensions: tuple[x509.ExtensionType, ...] = (),
 ) -> x509.Certificate:
-    """Issue a certificate named "DEV (NOT INTEL) <name>".
+    """Issue a certificate of the common name "Intel <name>", which verifiers ask for, and of the organisation
+    "DEV (NOT INTEL) Proofward simulator".
 
     issuer: None for one that signs itself. authority: path length, None for an end entity.
     """
     subject = x509.Name(
         [
-            x509.NameAttribute(NameOID.COMMON_NAME, f"DEV (NOT INTEL) {name}"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Proofward simulator"),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"Intel {name}"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "DEV (NOT INTEL) Proofward simulator"),
             x509.NameAttribute(NameOID.COUNTRY_NAME, "US"),
         ]
     )
@@ -93,6 +96,8 @@ def certificate(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
         )
     )
+    here = x509.DistributionPoint([x509.UniformResourceIdentifier(ROOT_CRL)], None, None, None)
+    builder = builder.add_extension(x509.CRLDistributionPoints([here]), critical=False)
     for extension in extensions:
         builder = builder.add_extension(extension, critical=False)
     return builder.sign(signer, hashes.SHA256())
