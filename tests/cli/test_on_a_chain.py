@@ -35,7 +35,7 @@ from proofward_enclave.measure import simulated_measurement
 from proofward_enclave.providers.dev_platform import DevPlatform
 from proofward_node.artefacts import PublicArtefacts
 from proofward_node.config import load
-from tests.evidence import RECORD, Evidence
+from tests.evidence import RECORD, Evidence, compile_tiny
 
 UNIT = 10**12
 
@@ -116,13 +116,14 @@ def test_what_is_held_is_named(run: Any, rpc: SubstrateClient, evidence: Evidenc
     assert after["held"] == sum(after["holds"].values()) > 0
 
 
-def _publish(rpc: SubstrateClient, evidence: Evidence, publisher: str) -> bytes:
+def _publish(
+    rpc: SubstrateClient, evidence: Evidence, publisher: str, artifact: Artifact | None = None
+) -> bytes:
     outbox = Outbox(evidence.cache / f"{publisher[2:]}-{rpc.genesis.hex()[:8]}.sqlite", rpc)
+    public = (artifact or evidence.artifact).public
     try:
         terms = Terms(UNIT, 0, UNIT // 10, 60)
-        return publish(
-            rpc, outbox, accounts.dev_keypair(publisher), evidence.artifact.public, terms=terms
-        ).model
+        return publish(rpc, outbox, accounts.dev_keypair(publisher), public, terms=terms).model
     finally:
         outbox.close()
 
@@ -285,6 +286,25 @@ def test_a_result_that_does_not_open_is_contested_and_an_honest_one_stands(
         )
         assert stake() == before
         client.submit(model, RECORD, artifact=evidence.artifact.path, recipients=[worker.account])
+
+
+def test_garbage_of_a_batch_in_one_commitment_is_contested(
+    run: Any, rpc: SubstrateClient, evidence: Evidence, served: tuple[Attacker, bytes], tmp_path: Path
+) -> None:
+    worker, records = served[0], np.repeat(RECORD, 2, axis=0)
+    flat = compile_tiny(tmp_path / "flat", batch=2, record_openings=False)
+    model = _publish(rpc, evidence, "//Eve", flat)
+    worker.serve(model)
+    with Client(os.environ["PROOFWARD_CHAIN"], "//Charlie", development=True) as client:
+        job = client.submit(model, records, artifact=flat.path, recipients=[worker.account])
+        worker.claim(job.id)
+        solution = worker.solve(job.id, flat)
+        # Of the second record alone.
+        worker.complete(worker.with_outputs(solution, solution.outputs + np.array([[0], [1]])))
+        assert run("job", "open", str(job), code=1)["error"]["code"] == "output-mismatch"
+        found = run("job", "contest", str(job), "--signer", "//Charlie")
+        assert found["fault"] == "OtherCommitment"
+        assert found["slashed"] > 0
 
 
 @pytest.fixture
