@@ -58,6 +58,7 @@ _ADVICE = {
 
 
 async def _act(config: NodeConfig, what: str, call: Call) -> Left:
+    config.worker.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     port = ChainPort(config.chain.url, config.signer, config.outbox, config.chain.genesis)
     try:
         await port.connect()

@@ -60,22 +60,22 @@ def test_the_verbs() -> None:
         model publish,model list,model show,model audit,model setup
         model price,model retire,model remove,model fetch
         account new,account show,account balance,account send,account faucet
-        gateway serve,gateway measurement,gateway anchor,gateway anchored,signer serve
-        worker init,worker run,worker status,worker list,worker retire,worker withdraw
+        gateway serve,gateway measurement,gateway anchor,gateway anchored,gateway contradiction,signer serve
+        worker init,worker run,worker status,worker list,worker retire,worker withdraw,worker top-up
         worker allow,worker disallow,worker contribute,worker why
         worker drain,worker resume,worker backup,worker restore,worker tcb,worker console
         setup new,setup contribute,setup verify,setup finish
         network up,network status,network down,network kill,network start,network partition,network heal
         network spec,network checkpoint
         session allow,session open,session run,session list,session show,session audit,session force
-        session close,session settle
+        session close,session settle,session bundle
         audit export,audit verify
         edge run,edge verify
         statement setup,statement prove,statement verify,statement show,statement accuracy
         federation policy,federation admit,federation budget,federation rehearse,federation audit
         federation watch,federation measurement
         federation announce,federation serve,federation take-part,federation status,federation close
-        federation seal-records,consent erase
+        federation seal-records,federation post-accuracy,federation posted,consent erase
         consent grant,consent accept,consent note,consent revoke,consent take-back,consent strike,consent show
         job submit,job list,job show,job watch,job cancel,job again,job open,job contest"""
     names = {

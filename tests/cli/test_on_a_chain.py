@@ -285,6 +285,8 @@ def test_a_result_that_does_not_open_is_contested_and_an_honest_one_stands(
             run("worker", "top-up", "--config", str(tmp_path / "worker.toml"))["block"] > made_whole["block"]
         )
         assert stake() == before
+        lift = attestation.sudo(workers.ban(worker.account, False))
+        rpc.submit(lift, accounts.dev_keypair("//Alice")).raise_for_error()
         client.submit(model, RECORD, artifact=evidence.artifact.path, recipients=[worker.account])
 
 
