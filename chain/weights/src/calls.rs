@@ -286,7 +286,8 @@ fn workers() -> Pallet {
 	let renewal = beyond_the_quote(cost(renewable, renew));
 	// Lost between two measurements of milliseconds; a renewal does all that a registration does, and forgets a key.
 	let registration = beyond_the_quote(cost(quotes_verify, register));
-	let registration = Cost { nanoseconds: registration.nanoseconds.max(renewal.nanoseconds), ..registration };
+	let registration =
+		Cost { nanoseconds: registration.nanoseconds.max(renewal.nanoseconds), ..registration };
 	Pallet {
 		name: "workers",
 		calls: vec![
