@@ -63,7 +63,7 @@ cases: setup ## models and tables as people have them: wrong (must be 0), refuse
 
 # Clippy as the compiler of our own crates: what lies below them is built once, for this and for the tests, where `cargo
 # clippy` would check five hundred crates into files that no test can be linked from.
-CLIPPY = RUSTC_WORKSPACE_WRAPPER="$$(rustc --print sysroot)/bin/clippy-driver" CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ \
+CLIPPY = RUSTC_WORKSPACE_WRAPPER="$$(MAKEFLAGS= rustc --print sysroot)/bin/clippy-driver" CLIPPY_ARGS=-Dwarnings__CLIPPY_HACKERY__ \
 	CARGO_INCREMENTAL=0 SKIP_WASM_BUILD=1
 PALLETS := --workspace --exclude proofward-weights --exclude proofward-metadata-hash
 
