@@ -2,7 +2,8 @@
 
 What both ends signed, where the page lies in what they signed, what the beacon picked, and the proof if there
 is one. Nothing in it is believed: `verify_page` recomputes all of it, and says what the page is worth:
-committed, sampled or proved. What it cannot show is that the chain holds it, and what the beacon gave.
+committed, sampled or proved. What it cannot show is that the chain holds it, what the beacon gave, whose key
+signed the voucher, and, without a proof, of which model the session was.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ def verify_page(bundle: PageBundle, policy: Policy | None = None) -> Verdict:
         *checks_of_model,
         *worker_checks(session.worker, bundle.worker, bundle.chain.genesis, policy),
         *_session(bundle, policy),
-        *_tree(bundle),
+        *_tree(bundle, policy),
         *_beacon(bundle, policy),
         contract_check(bundle.model),
         *checks_of_setup(
@@ -157,12 +158,12 @@ def verify_page(bundle: PageBundle, policy: Policy | None = None) -> Verdict:
     if page.proof is not None:
         checks.append(proof_check(public, page.input_commitment, page.output_commitment, page.proof))
     told = {
-        "committed": "the enclave's word under both ends' signatures; nobody has proved it",
+        "committed": "the enclave's word for this model, under its signature; nobody has proved it",
         "sampled": "the beacon picked it; the proof is owed and not here",
         "proved": "whoever signed what: the model leads from this input to this output",
     }[bundle.status]
     checks.append(Check("worth", True, f"{bundle.status}: {told}", required=False))
-    flags = flags_of(bundle.model.lane, session.level, bundle.setup)
+    flags = flags_of(bundle.model.lane, bundle.worker.level, bundle.setup)
     return Verdict(session.id, (bundle.status, *flags), tuple(checks))
 
 
@@ -173,15 +174,19 @@ def _session(bundle: PageBundle, policy: Policy) -> list[Check]:
     level, least = Level.from_label(session.level), Level.from_label(session.min_level)
     good = level >= least and level >= policy.min_level
     told = f"{level.label}, at least {least.label} was asked for"
+    if session.level != worker.level:
+        good, told = False, f"{level.label}, where the worker is {worker.level}"
     return [
         Check("session", mine, f"0x{session.id.hex()} of client 0x{session.client.hex()}"),
+        # an id is of client and nonce, and what the enclave signs names the id alone
+        said("session's model", f"0x{session.model.hex()}: {policy.witness}"),
         Check("session key", keys, "the one that the quote binds" if keys else "not the quote's"),
         Check("level", good, told if good else f"{told}; refused without --dev"),
     ]
 
 
-def _tree(bundle: PageBundle) -> list[Check]:
-    """Page, path, checkpoint and voucher."""
+def _tree(bundle: PageBundle, policy: Policy) -> list[Check]:
+    """Page, path, checkpoint and voucher. Whose key the voucher's is, only the chain knows."""
     genesis, session = bundle.chain.genesis, bundle.session
     page, window = bundle.page, bundle.window
     mark = leaf(session.id, page.number, page.input_commitment, page.output_commitment)
@@ -194,11 +199,14 @@ def _tree(bundle: PageBundle) -> list[Check]:
     statement = Checkpoint(
         genesis, session.id, window.number, window.root, window.first + window.pages, window.records
     )
+    voucher = _signed("voucher", session.voucher_key, statement.voucher_message(), window.voucher)
+    if voucher.ok:
+        voucher = said("voucher", f"{voucher.detail}; that this is the client's key: {policy.witness}")
     of_page = page_message(genesis, session.id, page.number, mark)
     checks = [
         Check("page", inside, f"{page.number}, leaf {place} of {window.pages} below 0x{window.root.hex()}"),
         _signed("checkpoint", session.receipt_key, statement.enclave_message(), window.signature),
-        _signed("voucher", session.voucher_key, statement.voucher_message(), window.voucher),
+        voucher,
     ]
     if page.signature is None:
         return [*checks, said("page receipt", "nobody kept it; the checkpoint covers the page")]

@@ -218,6 +218,9 @@ def test_a_page_of_each_kind_is_audited_from_a_file_without_a_chain(stage: Scene
         found = verified(path)
         assert found["accepted"], kind
         assert found["flags"][0] == status
+        # what no signature binds is told and never ticked: anybody can sign as some client, for some session
+        held = {check["name"]: check["ok"] for check in found["checks"]}
+        assert (held["voucher"], held["session's model"]) == (None, None)
         assert ("proof" in {check["name"] for check in found["checks"]}) is (status == "proved")
         assert verified(path, code=6, pins=["--dev"])["outcome"] == "not-anchored"
         assert verified(path, code=1, pins=pins[:-1])["outcome"] == "refused"
@@ -237,6 +240,7 @@ def test_a_page_of_each_kind_is_audited_from_a_file_without_a_chain(stage: Scene
         "another receipt key": ("session", "receipt_key", "44" * 32),
         "another epoch": ("session", "epoch", whole["session"]["epoch"] + 1),
         "another model": ("session", "model", "55" * 32),
+        "another level": ("session", "level", "hardware"),
     }
     for fault, (part, key, value) in faults.items():
         forged = tmp_path / "forged.bundle"
