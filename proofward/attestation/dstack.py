@@ -48,6 +48,8 @@ def compose_hash(event_log: Any, rtmr3: bytes) -> bytes:
             raise ValueError(f"it is no list of at most {MAX_EVENTS} events")
         register, named = bytes(_REGISTER), []
         for event in events:
+            if not isinstance(event, dict) or type(event["imr"]) is not int:
+                raise ValueError("an event names no register by its number")
             if event["imr"] != 3:
                 continue
             digest = _digest(event)
@@ -67,8 +69,13 @@ def compose_hash(event_log: Any, rtmr3: bytes) -> bytes:
 def _digest(event: dict[str, Any]) -> bytes:
     """The digest (48 bytes) of a runtime event, computed: the one in the log is the host's word."""
     kind, name, payload = event["event_type"], event["event"], event["event_payload"]
-    if kind != RUNTIME_EVENT or not isinstance(name, str) or not isinstance(payload, str):
+    # JSON's 134217729.0 equals the constant, and has no bytes
+    if type(kind) is not int or kind != RUNTIME_EVENT:
         raise ValueError("RTMR3 holds an event that is none of dstack's")
+    if not isinstance(name, str) or not isinstance(payload, str):
+        raise ValueError("an event's name or payload is no text")
+    if ":" in name:  # the digest sets name and payload apart by the first colon alone
+        raise ValueError(f"the event's name {name[:64]!r} has a colon: it could be cut in another way")
     if len(payload) > MAX_PAYLOAD:
         raise ValueError("an event is too long")
     said = kind.to_bytes(4, "little") + b":" + name.encode() + b":" + bytes.fromhex(payload)

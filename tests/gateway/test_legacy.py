@@ -57,6 +57,14 @@ BAD_LOGS: dict[str, Callable[[], Any]] = {
     "no list": lambda: {"events": LOG},
     "no JSON": lambda: "[{",
     "too many events": lambda: [FIRMWARE] * 1025,
+    "a kind that is a float of the same value": lambda: [{**LOG[0], "event_type": float(RUNTIME_EVENT)}],
+    "a kind that is a float, in a text": lambda: json.dumps([{**LOG[0], "event_type": float(RUNTIME_EVENT)}]),
+    "a register that is a float": lambda: [{**LOG[0], "imr": 3.0}, *LOG[1:]],
+    "a register that is none": lambda: [{**FIRMWARE, "imr": False}, *LOG],
+    "an event that is a text": lambda: ["imr", *LOG],
+    "a name that is a number": lambda: [{**LOG[0], "event": 7}, *LOG[1:]],
+    "a payload that is a list": lambda: [{**LOG[0], "event_payload": [0]}, *LOG[1:]],
+    "a digest that is a number": lambda: [{**LOG[0], "digest": 0}, *LOG[1:]],
 }
 
 
@@ -179,6 +187,12 @@ async def test_an_answer_cites_evidence_that_its_reader_checks_again(
     assert ("signing_address" in kept.session["identity"]) is (kind == LEGACY)
 
 
+# The register of a guest that booted another file, whose hash begins with a colon, and then named the pinned
+# one itself. Cut anew, the first event is of another name, and the second alone is shown as the compose file.
+EVIL = "3a" + "22" * 31
+BOOTED = [*LOG[:2], *events_of(("compose-hash", EVIL), ("compose-hash", COMPOSE))]
+CUT_ANEW = [*LOG[:2], *events_of(("compose-hash:", EVIL[2:]), ("compose-hash", COMPOSE))]
+
 BAD_GUESTS: dict[str, tuple[Guest, list[dict[str, Any]], str]] = {
     "a log with an event less": (Guest(LOG), LOG[:-1], "does not give the quote's RTMR3"),
     "a second compose file, of the application's": (
@@ -188,6 +202,7 @@ BAD_GUESTS: dict[str, tuple[Guest, list[dict[str, Any]], str]] = {
     ),
     "no compose file": (Guest(LOG[:2]), LOG[:2], "names 0"),
     "another compose file": (Guest([*LOG[:2], *SECOND]), [*LOG[:2], *SECOND], "measurement allowed"),
+    "an event cut anew, so that its name takes the payload's colon": (Guest(BOOTED), CUT_ANEW, "colon"),
     "MR_CONFIG_ID of another compose file": (
         Guest(LOG, mr_config_id=b"\1" + b"\x11" * 32 + bytes(15)),
         LOG,
@@ -205,6 +220,7 @@ def test_a_guest_is_no_pinned_deployment(fault: str) -> None:
         return
     with pytest.raises(AttestationError, match=told):
         deployment(log, quote)
+    assert told != "colon" or register_of(log) == quote.rtmrs[3], "by its digests it is the guest's own log"
     good = parse_quote(
         Guest(LOG, mr_config_id=b"\1" + bytes.fromhex(COMPOSE) + bytes(15)).quote(bytes(64)).quote
     )
