@@ -135,14 +135,16 @@ async def attest_legacy(
     policy: GatewayPolicy,
     *,
     clock: Callable[[], float] = time.time,
-    headers: dict[str, str] | None = None,
 ) -> Attested:
-    """As `attest`, by the report that services had before ACI. Raises GatewayError."""
+    """As `attest`, by the report that services had before ACI. Raises GatewayError.
+
+    No API key goes with the question: the certificate that is met is anybody's until the report is appraised.
+    """
     der = await _certificate(origin)
     pin, channel = aiohttp.Fingerprint(sha256(der)), Channel(origin.host, spki_sha256(der))
     nonce = secrets.token_hex(32)
     path = f"/v1/attestation/report?nonce={nonce}&{QUERY}"
-    report = await get_document(session, origin, pin, path, headers=headers)
+    report = await get_document(session, origin, pin, path)
     now = int(clock())
     appraisal = appraise_legacy(report, nonce=nonce, channel=channel, now=now, policy=policy)
     return _attested(origin, pin, channel, appraisal, nonce, report, now)

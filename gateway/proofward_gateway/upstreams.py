@@ -89,10 +89,10 @@ class Upstream:
 
     async def _attested(self) -> Attested:
         origin = self.config.origin
-        if self.config.kind != "legacy":
-            return await attest(self._client, origin, self._policy, clock=self._clock)
-        headers = None if self.key is None else {"Authorization": f"Bearer {self.key}"}
-        return await attest_legacy(self._client, origin, self._policy, clock=self._clock, headers=headers)
+        # the key stays here until then: whoever answers has shown no more than some certificate
+        if self.config.kind == LEGACY:
+            return await attest_legacy(self._client, origin, self._policy, clock=self._clock)
+        return await attest(self._client, origin, self._policy, clock=self._clock)
 
     def forget(self, session: Session) -> None:
         """The upstream no longer shows the key that this session is bound to."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import secrets
+import ssl
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from proofward.attestation import DEVELOPMENT_ROOTS
 from proofward.attestation.dstack import RUNTIME_EVENT, compose_hash, deployment
@@ -28,11 +31,11 @@ from proofward.protocol import sha256
 from proofward.protocol.collateral import encode_collateral
 from proofward_enclave.providers.base import Evidence
 from proofward_enclave.providers.dev_platform import DevPlatform, TdIdentity
-from proofward_gateway.keys import Workload
+from proofward_gateway.keys import Workload, make_keys
 from proofward_gateway.legacy import Legacy
 from proofward_gateway.measure import code_digest, simulated_measurement
 from tests.gateway.test_gateway import receipt_of, types
-from tests.gateway.world import ask, caller, config, desk, echo, gateway, upstream
+from tests.gateway.world import ask, caller, config, desk, echo, gateway, serving, upstream
 
 REAL = json.loads((Path(__file__).parent / "dstack_log.json").read_text())
 RTMR3, COMPOSE = bytes.fromhex(REAL["rtmr3"]), REAL["compose_hash"]
@@ -291,6 +294,28 @@ async def test_nothing_goes_to_an_upstream_whose_report_lies(
             assert types(events) == ["request.received", "upstream.verified", "response.returned"]
             assert failing in events[1]["reason"]
         assert not behind.seen
+
+
+async def test_who_answers_for_a_legacy_upstream_never_sees_its_key(tmp_path: Path) -> None:
+    """He has a certificate of his own making, and an empty report."""
+    seen: list[tuple[str, dict[str, str]]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.path_qs, dict(request.headers)))
+        return web.json_response({})
+
+    (tmp_path / "big.key").write_text("sk-secret")
+    (tmp_path / "tls.pem").write_bytes(make_keys("127.0.0.1", not_after=int(time.time()) + 3600).tls_pem)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "tls.pem")
+    pins = frozenset({simulated_measurement()})
+    async with serving(answer, context) as origin:
+        behind = upstream(origin, "legacy", measurements=pins, key_file=tmp_path / "big.key")
+        async with gateway(config(tmp_path / "out", behind)) as outer, caller(outer) as one:
+            status, _, wire = await one.post("/v1/chat/completions", ask())
+    assert (status, json.loads(wire)["error"]["type"]) == (503, "upstream_verification_failed")
+    assert [path.partition("?")[0] for path, _ in seen] == ["/v1/attestation/report"]
+    assert "sk-secret" not in repr(seen)
 
 
 async def test_a_report_among_others_is_found_by_the_key_that_was_met(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -213,15 +214,15 @@ def _response_events(text: str) -> list[bytes]:
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[Origin]:
-    """A plain HTTP server with one handler for every path."""
+async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[Origin]:
+    """A server with one handler for every path: plain HTTP, or under a certificate."""
     app = web.Application(client_max_size=64 << 20)
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     try:
-        yield Origin("http", "127.0.0.1", runner.addresses[0][1])
+        yield Origin("https" if tls else "http", "127.0.0.1", runner.addresses[0][1])
     finally:
         await runner.cleanup()
 
