@@ -209,7 +209,9 @@ def test_a_sum_that_the_chain_refuses_is_given_up_and_not_sent_for_ever(
         if call.name == "publish":
             raise DispatchError(federation.PALLET, "CohortTooSmall", "")
 
+    endings = [None, federation.Failed()]  # it waits until it is given up
     monkeypatch.setattr(host, "_send", send)
+    monkeypatch.setattr(host, "_ending", lambda _number: endings.pop(0))
     host._log = ran.host.logged[:1]
     with pytest.raises(FederationError, match="refuses the sum") as refused:
         host._published(host._log[0])

@@ -19,7 +19,7 @@ from substrateinterface import Keypair
 
 from proofward.chain import DispatchError, Receipt, SubstrateClient, ss58
 from proofward.chain.pallets import attestation, federation, workers
-from proofward.chain.pallets.federation import Published, RoundRecord, StudyRecord
+from proofward.chain.pallets.federation import Failed, Published, RoundRecord, StudyRecord
 from proofward.files import write_whole
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.federation import UpdateContext, values_hash
@@ -281,7 +281,7 @@ class Host:
             receipt = self._send(call)
         except DispatchError as error:
             if error.name == "RoundOpen":  # what was sent before a death came through after it
-                self._send(federation.fail(self._name, announced(self.client, self._name).next - 1))
+                self._give_up(announced(self.client, self._name).next - 1)
                 raise _NoSum(f"round {number} was begun by a process that is gone: it is given up") from None
             raise FederationError(f"the chain begins no round {number}: {error}", code="no-sum") from None
         self.tell(f"round {number} is open, {self.study.rho / 1e9:.6f} rho are spent (block {receipt.block})")
@@ -300,7 +300,7 @@ class Host:
                 absent=bytes(absent),
             )
         except EnclaveError as error:
-            self._send(federation.fail(self._name, number))
+            self._give_up(number)
             raise _NoSum(f"round {number} has no sum: {error.message}") from None
         missing = [_unproved(record.committed[place]) for place in absent]
         parts = [
@@ -325,15 +325,55 @@ class Host:
         self._published(self._log[-1])
 
     def _published(self, one: Logged) -> None:
-        """Publish, or give the round up where the chain refuses its sum: sent again it would be so again."""
+        """Publish, or give the round up where the chain refuses its sum: sent again it would be so again.
+
+        A refusal may also mean that what was sent before a death came through: then the sum is there.
+        """
+        number = one.told.number
         try:
             self.publish(one)
+            return
         except DispatchError as error:
-            number = one.told.number
-            self._log = [other for other in self._log if other.told.number != number]
-            self._save()
+            refusal = error
+        ending = self._ending(number)
+        if ending is None:
+            self._give_up(number)
+            ending = self._ending(number)
+        if isinstance(ending, Published) and ending.values == values_hash(one.told.values):
+            self._known(one, published_in(self.client, self._name, number, one.opened))
+            self.tell(f"round {number}: the sum was published before")
+            return
+        if not isinstance(ending, Failed):
+            found = "has no ending" if ending is None else "has another sum than the one written down"
+            raise FederationError(
+                f"round {number} {found} on the chain, which refuses ours ({refusal}): see {self._file()}",
+                code="bad-state",
+            )
+        self._log = [other for other in self._log if other.told.number != number]
+        self._save()
+        raise _NoSum(f"the chain refuses the sum of round {number}: {refusal}")
+
+    def _ending(self, number: int) -> Published | Failed | None:
+        """How a round ended at the finalised head; None while it waits, or when it is gone."""
+        found = federation.round_of(self.client, self._name, number)
+        return None if found is None else found.ending
+
+    def _give_up(self, number: int) -> bool:
+        """Fail a round; whether it was this that ended it, and not what was sent before a death."""
+        try:
             self._send(federation.fail(self._name, number))
-            raise _NoSum(f"the chain refuses the sum of round {number}: {error}") from None
+        except DispatchError as error:
+            if error.name != "UnknownRound":
+                raise
+            return False
+        return True
+
+    def _known(self, one: Logged, block: int) -> None:
+        """Write down the block that a sum is in."""
+        with self._lock:
+            place = next(at for at, other in enumerate(self._log) if other.told.number == one.told.number)
+            self._log[place] = replace(one, published=block)
+        self._save()
 
     def publish(self, one: Logged) -> None:
         """Send a sum that was written down; the chain opens it. Raises DispatchError."""
@@ -348,10 +388,7 @@ class Host:
             signature=bytes.fromhex(said.signature),
         )
         receipt = self._send(call)
-        with self._lock:
-            place = next(at for at, other in enumerate(self._log) if other.told.number == said.number)
-            self._log[place] = replace(one, published=receipt.block)
-        self._save()
+        self._known(one, receipt.block)
         names = f", without {len(said.absent)} by name" if said.absent else ""
         self.tell(
             f"round {said.number}: the sum of {len(said.parts) - len(said.absent)} sites{names} is published "
@@ -420,8 +457,7 @@ class Host:
                 code="bad-state",
             )
         record = announced(self.client, self._name)
-        if record.open:
-            self._send(federation.fail(self._name, record.next - 1))
+        if record.open and self._give_up(record.next - 1):
             self.tell(f"round {record.next - 1} was lost with the enclave's process, and is given up")
 
 
