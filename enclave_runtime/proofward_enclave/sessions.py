@@ -36,7 +36,15 @@ from proofward.protocol.session_frames import (
     parse_message,
     running_salt,
 )
-from proofward.protocol.sessions import Checkpoint, Tree, leaf, page_message, run_on, running_message
+from proofward.protocol.sessions import (
+    Checkpoint,
+    Tree,
+    hello_message,
+    leaf,
+    page_message,
+    run_on,
+    running_message,
+)
 from proofward.zkml import Artifact, InputRangeError, ProvingError
 from proofward.zkml.hiding import NotHiding, require_hiding
 from proofward_enclave.epochs import Epochs
@@ -135,8 +143,8 @@ class Sessions:
     def connect(self, params: Params) -> dict[str, Any]:
         """A client's connection to a session, which begins with the first: {random, connection, frame}.
 
-        `frame` is the first to send. Raises EnclaveError: unknown-epoch, wrong-binding, unknown-model,
-        lane-not-hiding, too-many-sessions.
+        `frame` is the first to send. Who connects shows that it holds the session's voucher key. Raises
+        EnclaveError: unknown-epoch, wrong-binding, unknown-model, lane-not-hiding, too-many-sessions.
         """
         context, wrapped, word, voucher_key, publisher, manifest = _connect_params(params)
         held = self._epochs.of(context.genesis, context.worker).get(context.epoch)
@@ -152,6 +160,13 @@ class Sessions:
         secret = _protocol(lambda: held.hpke.open(wrapped, context.info()))
         if len(secret) != SECRET_LENGTH:
             raise EnclaveError("the session's secret has not its length", code="malformed-envelope")
+        hello = hello_message(context.genesis, context.session, word, wrapped)
+        try:
+            verify_signature(voucher_key, hello, params.raw("client_signature", 64))
+        except ProtocolError:
+            raise EnclaveError(
+                "whoever connects does not hold the session's voucher key", code="wrong-binding"
+            ) from None
         with self._lock:
             session = self._sessions.get(context.session)
             if session is None:

@@ -77,8 +77,8 @@ async def _act(config: NodeConfig, what: str, call: Call) -> Left:
                     else f"the stake is free from block {free_at} on, the chain is at block {head.number}",
                     code="too-early",
                 )
-            # A stake can be cut, and made whole, more than once in an epoch.
-            again = f":{record.stake}" if what == "top-up" else ""
+            # A stake can be cut by the same amount, and made whole, more than once in an epoch.
+            again = f":{head.number}" if what == "top-up" else ""
             sent = await port.send(f"{what}:{record.epoch}:{record.receipt_key.hex()}{again}", call)
         finally:
             journal.close()

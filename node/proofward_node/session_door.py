@@ -26,6 +26,8 @@ from proofward_node.session_link import SessionLink
 
 #: Seconds that a client may take for its first message.
 HELLO_SECONDS: Final = 10.0
+#: Of a hello, before the sealed secret: the client's random word and its signature.
+_HEAD: Final = RANDOM_LENGTH + 64
 HEARTBEAT_SECONDS: Final = 20.0
 REFUSED: Final = 4000
 """The close code of a connection that we end."""
@@ -158,10 +160,7 @@ class SessionDoor:
                 hello = await socket.receive()
         except TimeoutError:
             raise SessionRefused.by("no-hello") from None
-        if (
-            hello.type is not WSMsgType.BINARY
-            or not RANDOM_LENGTH < len(hello.data) <= RANDOM_LENGTH + MAX_WRAPPED
-        ):
+        if hello.type is not WSMsgType.BINARY or not _HEAD < len(hello.data) <= _HEAD + MAX_WRAPPED:
             raise SessionRefused.by("malformed-envelope")
         record, model = await host.admit(session)
         reply = await link.call("session_connect", connect_params(host.genesis, record, model, hello.data))
@@ -184,7 +183,8 @@ def connect_params(genesis: bytes, record: SessionRecord, model: ModelRecord, he
         "publisher": model.publisher,
         "manifest_hash": model.manifest_hash,
         "client_random": hello[:RANDOM_LENGTH],
-        "wrapped": hello[RANDOM_LENGTH:],
+        "client_signature": hello[RANDOM_LENGTH:_HEAD],
+        "wrapped": hello[_HEAD:],
     }
 
 

@@ -48,7 +48,15 @@ from proofward.protocol.session_frames import (
     parse_message,
     running_salt,
 )
-from proofward.protocol.sessions import Checkpoint, Tree, leaf, page_message, run_on, running_message
+from proofward.protocol.sessions import (
+    Checkpoint,
+    Tree,
+    hello_message,
+    leaf,
+    page_message,
+    run_on,
+    running_message,
+)
 from proofward.zkml import Decided, PublicArtifact
 
 Integers = NDArray[np.int64]
@@ -278,7 +286,8 @@ class Session:
         mine = SYSTEM_RANDOM(RANDOM_LENGTH)
         wrapped = hpke_seal(bytes.fromhex(told.hpke_key), self._secret, context.info())
         try:
-            self._socket.send(mine + wrapped)
+            said = self._voucher.sign(hello_message(self._genesis, self.id, mine, wrapped))
+            self._socket.send(mine + said + wrapped)
             theirs = self._socket.recv(CONNECT_SECONDS, decode=False)
             channel = Channel(self._secret, self.id, mine, _frame(theirs), enclave=False)
             state = parse_message(channel.open(_frame(self._socket.recv(CONNECT_SECONDS, decode=False))))

@@ -189,6 +189,8 @@ def _tree(bundle: PageBundle, policy: Policy) -> list[Check]:
     """Page, path, checkpoint and voucher. Whose key the voucher's is, only the chain knows."""
     genesis, session = bundle.chain.genesis, bundle.session
     page, window = bundle.page, bundle.window
+    if window.first + window.pages >= 1 << 32:
+        return [Check("page", False, "the window's pages are more than a session can number")]
     mark = leaf(session.id, page.number, page.input_commitment, page.output_commitment)
     place = page.number - window.first
     inside = (

@@ -27,6 +27,7 @@ PARTS: Final = 1_000_000
 _SESSION, _LEAF, _PAGE = b"proofward/session/v1", b"proofward/page/v1", b"proofward/page-receipt/v1"
 _CHECKPOINT, _VOUCHER = b"proofward/checkpoint/v1", b"proofward/voucher/v1"
 _RUNNING, _SAMPLE = b"proofward/running/v1", b"proofward/sample/v1"
+_HELLO: Final = b"proofward/session-hello/v1"
 _EMPTY: Final = bytes(HASH_LENGTH)
 _H256 = scale.fixed(HASH_LENGTH)
 _STATE = scale.Record(
@@ -57,6 +58,13 @@ def leaf(session: bytes, page: int, input_commitment: bytes, output_commitment: 
 def page_message(genesis: bytes, session: bytes, page: int, page_leaf: bytes) -> bytes:
     """What the enclave signs for a page."""
     return _PAGE + genesis + session + page.to_bytes(4, "little") + page_leaf
+
+
+def hello_message(genesis: bytes, session: bytes, client_random: bytes, wrapped: bytes) -> bytes:
+    """What a client signs by the session's voucher key when it connects: anybody could seal a secret to the
+    enclave, and the first secret is the session's.
+    """
+    return _HELLO + genesis + session + client_random + sha256(wrapped)
 
 
 def running_message(genesis: bytes, session: bytes, records: int, running: bytes) -> bytes:

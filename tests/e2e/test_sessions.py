@@ -240,6 +240,7 @@ def test_a_page_of_each_kind_is_audited_from_a_file_without_a_chain(stage: Scene
         "another receipt key": ("session", "receipt_key", "44" * 32),
         "another epoch": ("session", "epoch", whole["session"]["epoch"] + 1),
         "another model": ("session", "model", "55" * 32),
+        "pages without number": ("window", "first", 2**32 - 1),
         "another level": ("session", "level", "hardware"),
     }
     for fault, (part, key, value) in faults.items():

@@ -25,7 +25,15 @@ from proofward.protocol.session_frames import (
     Voucher,
     parse_message,
 )
-from proofward.protocol.sessions import Checkpoint, Tree, leaf, page_message, root_of, session_id
+from proofward.protocol.sessions import (
+    Checkpoint,
+    Tree,
+    hello_message,
+    leaf,
+    page_message,
+    root_of,
+    session_id,
+)
 from proofward_enclave.service import Service
 from tests.enclave.fake_model import BATCH, FEATURES, FakePublic
 from tests.enclave.world import (
@@ -73,6 +81,7 @@ class Peer:
     def connect(self, **changes: Any) -> list[Any]:
         mine = os.urandom(32)
         context = self.context
+        wrapped = hpke_seal(self.world.keys["hpke_key"], self.secret, context.info())
         params = {
             "genesis": context.genesis,
             "session": context.session,
@@ -84,7 +93,10 @@ class Peer:
             "publisher": PUBLISHER,
             "manifest_hash": self.world.public.manifest_hash,
             "client_random": mine,
-            "wrapped": hpke_seal(self.world.keys["hpke_key"], self.secret, context.info()),
+            "client_signature": self.voucher.sign(
+                hello_message(context.genesis, context.session, mine, wrapped)
+            ),
+            "wrapped": wrapped,
         }
         reply = self.world.host.call("session_connect", **(params | changes))
         self.connection = reply["connection"]
@@ -266,6 +278,15 @@ def test_a_session_is_not_begun_anew_with_another_secret(world: World) -> None:
     world.client().connect()
     with pytest.raises(Refused, match="wrong-binding"):
         world.client(secret=bytes(32)).connect()
+
+
+def test_a_stranger_who_connects_first_does_not_own_the_session(world: World) -> None:
+    stranger, client = world.client(secret=bytes(32)), world.client()
+    stranger.voucher = ReceiptKey(value("stranger"))
+    with pytest.raises(Refused, match="wrong-binding"):
+        stranger.connect(voucher_key=client.voucher.public)  # the one that the chain has
+    client.connect()
+    assert isinstance(client.ask(1), Answers)
 
 
 def test_records_are_refused_before_memory_or_escrow_is_spent(world: World) -> None:
