@@ -1,6 +1,9 @@
 """A hospital's folder: `site.toml`, `consents.json`, and its records: `records.vault` with their keys, or one
 of `records.csv` and `records.parquet` (a column `record` of its own numbers of patients) and `records.json`
 (FHIR Observations or a Bundle of them: a record a subject, named by its reference; columns are LOINC codes).
+
+A column whose unit the table gives is named with it, `2093-3 [mg/dL]`: a study and a policy name the unit
+that they mean, and results in another one are another column.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from proofward_federation.vault import VAULT, Vault
 def read_site(folder: Path, account: bytes | None = None) -> Site:
     """A hospital's folder; `account` is the chain's name of it. Raises FederationError, TableError."""
     policy = SitePolicy.load(folder / "site.toml")
-    records = Vault.load(folder).open() if (folder / VAULT).exists() else read_table_of(folder)
+    records = Vault.load(folder).open() if _sealed(folder) else read_table_of(folder)
     register = Register.load(folder / "consents.json")
     return Site(account or sha256(policy.name.encode()), policy, records, register, time.time)
 
@@ -32,8 +35,24 @@ def read_site(folder: Path, account: bytes | None = None) -> Site:
 TABLES: Final = ("records.csv", "records.parquet", "records.json")
 
 
+def _sealed(folder: Path) -> bool:
+    """Whether the records are in a vault. Raises FederationError(bad-records): there and in clear."""
+    sealed = (folder / VAULT).exists()
+    clear = [name for name in TABLES if (folder / name).exists()]
+    if sealed and clear:
+        raise FederationError(
+            f"{folder} holds {VAULT} and its records in clear, {' and '.join(clear)}: remove the one that is "
+            "not meant",
+            code="bad-records",
+        )
+    return sealed
+
+
 def table_of(folder: Path) -> Path:
-    """The one file of records in a folder. Raises FederationError(bad-records): none, or several."""
+    """The one file of records in a folder. Raises FederationError(bad-records): none, several, or a vault
+    too.
+    """
+    _sealed(folder)
     found = [folder / name for name in TABLES if (folder / name).exists()]
     if len(found) != 1:
         told = " and ".join(path.name for path in found) or "none"
@@ -47,7 +66,9 @@ def read_table_of(folder: Path) -> Records:
     """The records of a folder's table. Raises FederationError, TableError, MissingExtra."""
     path = table_of(folder)
     table = read_table(path)
-    names = table.names or ()
+    units = table.units or ("",) * table.columns
+    named = zip(table.names or (), units, strict=False)
+    names = [f"{name} [{unit}]" if unit else name for name, unit in named]
     columns: dict[str, Floats] = {name: table.values[:, place] for place, name in enumerate(names)}
     if table.coded:
         if not table.subjects or "" in table.subjects:

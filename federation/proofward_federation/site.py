@@ -33,7 +33,10 @@ class Records:
         """Some records, (records, columns). Raises FederationError(bad-records)."""
         missing = [column for column in columns if column not in self.columns]
         if missing:
-            raise FederationError(f"there is no column {missing[0]!r} here", code="bad-records")
+            bare = missing[0].partition(" [")[0]
+            near = [column for column in self.columns if column.partition(" [")[0] == bare]
+            told = f"; there is {', '.join(near)}: a column is named with its unit" if near else ""
+            raise FederationError(f"there is no column {missing[0]!r} here{told}", code="bad-records")
         where = {name: place for place, name in enumerate(self.names)}
         rows = [where[name] for name in names]
         return np.column_stack([self.columns[column][rows] for column in columns])

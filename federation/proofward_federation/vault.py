@@ -61,6 +61,12 @@ class Vault:
         write_whole(folder / VAULT, json.dumps(body).encode())
         return found
 
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Take back what `seal` wrote; the records have to be elsewhere."""
+        for name in (VAULT, KEYS):
+            (folder / name).unlink(missing_ok=True)
+
     @classmethod
     def load(cls, folder: Path) -> Vault:
         """Raises FederationError(bad-vault)."""

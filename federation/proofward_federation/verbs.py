@@ -514,17 +514,23 @@ def seal_records(
     from proofward_federation.vault import Vault
 
     with reporting(as_json):
+        table = table_of(folder)
         records = read_table_of(folder)
         Vault.seal(folder, records)
-        found = Vault.load(folder).open()
-        same = found.names == records.names and all(
-            np.array_equal(found.columns[name], values) for name, values in records.columns.items()
-        )
-        if not same:
-            raise FederationError(
-                "the vault does not give the records back: kept the table", code="bad-vault"
+        try:
+            found = Vault.load(folder).open()
+            same = found.names == records.names and all(
+                np.array_equal(found.columns[name], values, equal_nan=True)
+                for name, values in records.columns.items()
             )
-        table_of(folder).unlink()
+            if not same:
+                raise FederationError(
+                    "the vault does not give the records back: kept the table, and no vault", code="bad-vault"
+                )
+        except FederationError:
+            Vault.remove(folder)
+            raise
+        table.unlink()
         emit(as_json, {"records": len(found.names)}, [f"{len(found.names)} records, each under its own key"])
 
 

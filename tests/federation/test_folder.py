@@ -73,7 +73,7 @@ def test_the_same_records_come_from_each_kind_of_file(tmp_path: Path) -> None:
     wanted = read["csv"].features(columns, read["csv"].names)
     assert read["csv"].names == read["parquet"].names == ("1", "2", "3")
     assert np.array_equal(read["parquet"].features(columns, ("1", "2", "3")), wanted)
-    codes = tuple(CODES[column][0] for column in columns)
+    codes = tuple("{} [{}]".format(*CODES[column]) for column in columns)
     assert read["json"].names == ("Patient/1", "Patient/2", "Patient/3")
     assert np.array_equal(read["json"].features(codes, read["json"].names), wanted)
 
@@ -89,6 +89,18 @@ def test_a_site_s_folder_takes_parquet_as_it_takes_csv(tmp_path: Path) -> None:
     after = read_site(folder)._records
     assert after.names == before.names
     assert all(np.array_equal(after.columns[name], before.columns[name]) for name in before.columns)
+
+
+def test_results_in_another_unit_are_another_column(tmp_path: Path) -> None:
+    other = json.dumps(_bundle()).replace("mg/dL", "mmol/L")
+    (tmp_path / "records.json").write_text(other)
+    records = read_table_of(tmp_path)
+    for asked in ("2093-3 [mg/dL]", "2093-3"):
+        with pytest.raises(FederationError, match=r"there is 2093-3 \[mmol/L\]"):
+            records.features((asked,), records.names)
+    (tmp_path / "records.json").unlink()
+    (tmp_path / "records.csv").write_text("record,chol [mmol/L],num\n1,5.2,0\n2,6.1,1\n")
+    assert list(read_table_of(tmp_path).columns) == ["chol [mmol/L]", "num"]
 
 
 WRONG: dict[str, Callable[[Path], Any]] = {

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from proofward.cli import app
 from proofward_federation.consents import Register
 from proofward_federation.errors import FederationError
-from proofward_federation.folder import read_site
+from proofward_federation.folder import read_site, read_table_of
 from proofward_federation.site import Records
 from proofward_federation.vault import KEYS, VAULT, Vault
 from tests.federation.world import POLICY
@@ -91,3 +91,42 @@ def test_a_hospital_seals_its_records_and_erases_one(tmp_path: Path) -> None:
     assert Register.load(tmp_path / "consents.json").live("cardiology", int(time.time())).records == ("1",)
     again = run.invoke(app, ["consent", "erase", "2", "--folder", str(tmp_path), "--json"])
     assert again.exit_code != 0
+
+
+def test_a_missing_value_is_sealed_and_leaves_no_record_in_clear(tmp_path: Path) -> None:
+    (tmp_path / "records.csv").write_text("record,age,never_asked\n1,50,\n2,60,3\n")
+    done = CliRunner().invoke(app, ["federation", "seal-records", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in tmp_path.iterdir()} == {VAULT, KEYS}
+    found = Vault.load(tmp_path).open()
+    assert np.array_equal(found.columns["never_asked"], [np.nan, 3], equal_nan=True)
+
+
+@pytest.mark.parametrize("fault", ["a value", "the vault's bytes"])
+def test_a_vault_that_does_not_give_the_records_back_is_removed(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "records.csv").write_text("record,age\n1,50\n2,60\n")
+    if fault == "a value":
+        monkeypatch.setattr(Vault, "open", lambda _: Records(("1", "2"), {"age": np.array([50.0, 61.0])}))
+    else:
+        seal = Vault.seal
+
+        def torn(folder: Path, records: Records) -> None:
+            seal(folder, records)
+            (folder / VAULT).write_text("{")
+
+        monkeypatch.setattr(Vault, "seal", torn)
+    assert CliRunner().invoke(app, ["federation", "seal-records", str(tmp_path)]).exit_code == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"records.csv"}
+
+
+def test_records_in_clear_beside_a_vault_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(POLICY)
+    Register().save(tmp_path / "consents.json")
+    Vault.seal(tmp_path, RECORDS)
+    (tmp_path / "records.csv").write_text("record,age\n1,50\n")
+    for read in (read_site, read_table_of):
+        with pytest.raises(FederationError, match="in clear") as refused:
+            read(tmp_path)
+        assert refused.value.code == "bad-records"
