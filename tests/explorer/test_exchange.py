@@ -5,18 +5,24 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proofward.aci import jcs
+from proofward.aci.documents import evidence_of
+from proofward.attestation.gateway import collateral_of
 from proofward.evidence import answer as answers
 from proofward.evidence.answer import Answer
 from proofward.evidence.policy import Policy
+from proofward_gateway.measure import simulated_measurement
 from tests.explorer.browser import STATIC, Browser
 from tests.explorer.site import ask, require_packages
+from tests.gateway.test_legacy import LOG, Guest, Two
 from tests.gateway.test_proxy import LIES, PINNED, answered, post
-from tests.gateway.world import MODEL, POLICY, desk, house
+from tests.gateway.world import MODEL, POLICY, config, desk, echo, gateway, house, upstream
 from tests.gateway.world import ask as asked
 
 PAGE = (STATIC / "verify.html").as_uri()
@@ -100,6 +106,101 @@ async def test_what_is_no_answer_is_told(tmp_path: Path) -> None:
         b"[" * 100_000,
     ]
     assert all("error" in one for one in found(bad)), found(bad)
+
+
+def test_a_long_string_of_base64_does_not_overflow_the_page(tmp_path: Path) -> None:
+    """V8's expressions have no stack for some eight million characters."""
+    long = base64.b64encode(bytes(9 << 20)).decode()
+    files = ['{"format": "x", "response": "' + long, '{"format": "x"' + " " * (9 << 20), long]
+    for file, told in zip(files, found([file.encode() for file in files]), strict=True):
+        assert told == {"error": "it is no answer's file: it is no JSON in UTF-8"}, file[:20]
+
+
+async def test_a_long_answer_has_the_library_s_verdict_in_the_page(tmp_path: Path) -> None:
+    require_packages()
+    kept = await answered(tmp_path)
+    longer = replace(kept, response=kept.response + b" " * (9 << 20))
+    (page,) = found([content(longer, tmp_path)])
+    verdict = longer.verdict(PINNED)
+    assert [(name, word) for name, word, _ in page["checks"]] == [(c.name, c.word) for c in verdict]
+
+
+UNREAD = {
+    "legacy": "a report from before ACI",
+    "collateral": "collateral that the gateway's operator gave",
+    "dstack": "a dstack guest's boot log",
+    "of another kind": "of a kind that is not known",
+}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+async def test_a_session_that_the_page_cannot_appraise_is_not_accepted_there(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it refused, but for a kind that the library does not know either."""
+    require_packages()
+    made, guest = Two(monkeypatch).made, Guest(LOG)
+    upstream_pin = guest.pin if what == "dstack" else simulated_measurement()
+    kind = "legacy" if what in ("legacy", "of another kind") else "aci"
+
+    def sealed(data: bytes) -> dict[str, Any]:
+        bundle = jcs.loads(data)
+        if what == "of another kind":
+            bundle["kind"] = what
+        if what == "collateral":
+            report = jcs.loads(base64.b64decode(bundle["report_b64"]))
+            bundle["collateral"] = collateral_of(report["attestation"]["evidence"]).to_json()
+        return evidence_of(jcs.canonical(bundle))
+
+    monkeypatch.setattr("proofward_gateway.upstreams.evidence_of", sealed)
+    async with echo() as behind, gateway(config(tmp_path / "in", upstream(behind.origin, "inside"))) as inner:
+        if what == "dstack":
+            guest.move_in(monkeypatch, made[0])
+        outside = upstream(inner, kind, measurements=frozenset({upstream_pin}))
+        with monkeypatch.context() as patch:
+            if what == "of another kind":  # or its desk would not keep it
+                patch.setattr("proofward.evidence.answer.LEGACY", what)
+            async with (
+                gateway(config(tmp_path / "out", outside)) as outer,
+                desk(outer, tmp_path, upstream_pins=["0x" + upstream_pin.hex()]) as one,
+            ):
+                assert (await post(one, "/v1/chat/completions", asked("hello")))[0] == 200
+                kept = answers.load(one.answers()[0])
+    pins = frozenset({simulated_measurement(), upstream_pin})
+    verdict = kept.verdict(Policy.for_development(measurements=pins))
+    (page,) = found([content(kept, tmp_path)], [pin.hex() for pin in pins])
+    open_lines = [(name, word) for name, word, _ in page["checks"] if word not in ("ok", "said")]
+    assert UNREAD[what] in next(detail for name, _, detail in page["checks"] if name == "upstream")
+    if what == "of another kind":
+        assert (verdict.word, page["word"]) == ("refused (simulated)", "refused (simulated)")
+        assert open_lines == [("upstream", "REFUSED")]
+        return
+    assert (verdict.word, page["word"]) == ("accepted (simulated)", "incomplete (simulated)")
+    assert open_lines == [("upstream", "not checked"), ("upstream measurement", "not checked")]
+
+
+async def test_a_boot_log_beside_a_gateway_s_quote_makes_nothing_accepted_in_the_page(tmp_path: Path) -> None:
+    """Any host can add one: the page reads none, and never ends milder than `incomplete`."""
+    require_packages()
+    async with (
+        echo() as behind,
+        gateway(config(tmp_path, upstream(behind.origin, "inside"))) as origin,
+        desk(origin, tmp_path) as one,
+    ):
+        assert (await post(one, "/v1/chat/completions", asked("hello")))[0] == 200
+        kept = answers.load(one.answers()[0])
+    report = jcs.loads(kept.report)
+    report["attestation"]["evidence"]["event_log"] = LOG
+    logged = replace(kept, report=jcs.compact(report))
+    (other,) = found([content(logged, tmp_path)], ["11" * 32])
+    assert other["word"] == "incomplete (simulated)"
+    named = {name: word for name, word, _ in other["checks"]}
+    assert {named[one] for one in ("measurement allowed", "deployment", "key custody")} == {"not checked"}
+    assert logged.verdict(Policy.for_development(measurements=frozenset({b"\x11" * 32}))).word == (
+        "refused (simulated)"
+    )
+    (pinned,) = found([content(logged, tmp_path)])
+    assert pinned["word"] == logged.verdict(PINNED).word == "accepted (simulated)"
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import { hex, unhex, utf8 } from './bytes.js'
 import { type Check, check, said } from './check.js'
 import { type Encryption, encryptionOf, opened } from './e2ee.js'
-import { API_VERSION, appraise, type Channel, type Keyset, MAX_DOCUMENT, tagged } from './gateway.js'
+import { API_VERSION, appraise, type Channel, DEPLOYMENT, type Keyset, MAX_DOCUMENT, tagged } from './gateway.js'
 import { sha256 } from './hashes.js'
 import type { Policy } from './policy.js'
 import { verifySignature } from './protocol.js'
@@ -26,6 +26,7 @@ const MAX_ANSWER = 32 << 20
 const MAX_EVENTS = 64
 const SLACK = 600
 const SIMULATED = 'level simulated'
+const LEGACY = 'legacy'
 
 export interface Exchange {
   readonly gateway: string
@@ -216,10 +217,16 @@ function session({ session: cited, receipt }: Exchange, id: string, policy: Poli
   const [began, end] = [integerOf(document.established_at), integerOf(document.expires_at)]
   if (served < began || evidence.at !== began || end > began + 24 * 3600)
     return [check('upstream', false, 'the answer is older than the session that it cites')]
+  const kind = evidence.kind ?? null
+  if (kind !== null && kind !== LEGACY)
+    return [check('upstream', false, "the session's evidence is of a kind that is not known")]
+  if (kind === LEGACY) return unread('a report from before ACI (legacy)')
+  if ((evidence.collateral ?? null) !== null) return unread("collateral that the gateway's operator gave")
   const channel = { host: stringOf(evidence.host), spki: stringOf(evidence.spki_sha256), e2eeKey: null }
   const found = appraise(base64Of(evidence.report_b64), stringOf(evidence.nonce), channel, began, policy)
   const failed = found.checks.find((one) => one.ok === false)
   if (failed) return [check('upstream', false, `its evidence fails: ${failed.name}: ${failed.detail}`)]
+  if (found.checks.some((one) => one.name === DEPLOYMENT)) return unread("a dstack guest's boot log")
   const open = found.checks.find((one) => one.ok !== true)
   const told = `session ${id.slice(0, 16)}…, ${String(document.upstream_name)} at ${String(document.endpoint)}`
   return [
@@ -231,6 +238,12 @@ function session({ session: cited, receipt }: Exchange, id: string, policy: Poli
     ),
   ]
 }
+
+/** Evidence that the library appraises and this page does not: never accepted here. */
+const unread = (what: string): Check[] => [
+  check('upstream', null, `its session rests on ${what}, which this page does not appraise: \`proofward verify\` does`),
+  check('upstream measurement', null, 'its evidence was not appraised'),
+]
 
 /** The bytes that were verified when a session began, if it is the one that a receipt cites. Throws. */
 function evidenceOf(document: Fields | null, expected: string): Uint8Array {

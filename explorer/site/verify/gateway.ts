@@ -9,6 +9,8 @@ import { canonical, type Fields, fieldsOf, isFields, parseStrict, stringOf, type
 
 export const API_VERSION = 'aci/1'
 export const MAX_DOCUMENT = 1 << 20
+/** A check of this page's alone, never made: a dstack guest's boot log, which the library reads. */
+export const DEPLOYMENT = 'deployment'
 const CHECKS = ['hardware', 'binding', 'expiry', 'measurement allowed', 'key custody', 'channel']
 const MAX_LIFETIME = 24 * 3600
 const SLACK = 300
@@ -125,13 +127,14 @@ export function appraise(report: Uint8Array, nonce: string, channel: Channel, no
     return { checks: [check('hardware', false, (error as Error).message), ...rest], keyset }
   }
   const told = `${verified.root.name}, TCB ${verified.status}, level ${verified.root.level}`
+  const allowed = provenance(verified, evidence, policy)
   return {
     checks: [
       check('hardware', true, told),
       binding(keyset, nonce, stated, verified),
       expiry(keyset, now),
-      provenance(verified, policy),
-      custody(evidence, keyset, policy),
+      ...allowed,
+      custody(evidence, keyset, policy, allowed.length > 1),
       channelCheck(keyset, channel),
     ],
     keyset,
@@ -174,19 +177,31 @@ function expiry(keyset: Keyset, now: number): Check {
   return check('expiry', true, `${left} s are left`)
 }
 
-function provenance({ quote }: VerifiedQuote, policy: Policy): Check {
+/** One check; two of a dstack guest whose boot log alone could tell whether a pin of the reader's is met. */
+function provenance({ quote }: VerifiedQuote, evidence: Fields, policy: Policy): Check[] {
   const found = hex(quote.measurement)
-  if (!policy.measurements) return check('measurement allowed', null, `0x${found}: nobody has pinned what it should be`)
+  const name = 'measurement allowed'
+  if (!policy.measurements) return [check(name, null, `0x${found}: nobody has pinned what it should be`)]
   const inputs = { 'allow-list': [...policy.measurements].join(' ') }
-  return check('measurement allowed', policy.measurements.has(found), `0x${found}`, inputs)
+  const pinned = policy.measurements.has(found)
+  if (pinned || !logged(evidence.event_log)) return [check(name, pinned, `0x${found}`, inputs)]
+  return [
+    check(name, null, `0x${found} is not on the reader's list; a deployment of a dstack guest may be`, inputs),
+    check(DEPLOYMENT, null, "a dstack guest's boot log is not read here: `proofward verify` reads it"),
+  ]
 }
 
-function custody(evidence: Fields, keyset: Keyset, policy: Policy): Check {
+/** Whether there is something to read: what Python counts as true. */
+const logged = (value: Value | undefined): boolean =>
+  Array.isArray(value) ? value.length > 0 : isFields(value) ? Object.keys(value).length > 0 : Boolean(value)
+
+function custody(evidence: Fields, keyset: Keyset, policy: Policy, unread: boolean): Check {
   if (keyset.subject !== null)
     return check('key custody', false, 'the keyset has a subject that the policy does not name')
   if (evidence.key_custody !== 'generated-in-workload')
     return check('key custody', false, 'no custody that a measurement backs: a KMS chain is not verified here')
   if (!policy.measurements) return check('key custody', null, 'it rests on the software, and no measurement is pinned')
+  if (unread) return check('key custody', null, 'it rests on the software, which was not checked')
   return check('key custody', true, 'the measured software makes its keys itself and exports none')
 }
 
