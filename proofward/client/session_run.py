@@ -1,9 +1,10 @@
 """A whole table through sessions, answers to a CSV or a Parquet file; killed and run again, it goes on and
 pays once.
 
-Beside the answers lies `<out>.session`: the session, and the row that it began with. Answers are in the file
-before they are vouched for; what was answered and not vouched for comes again from the worker and is not
-asked twice. A Parquet file cannot be added to: until the last answer is there, they are in `<out>.rows.csv`.
+Beside the answers lies `<out>.session`: the session, the row that it began with, and of which model and
+records the answers are; a run of others into the same file is refused. Answers are in the file before they
+are vouched for; what was answered and not vouched for comes again from the worker and is not asked twice. A
+Parquet file cannot be added to: until the last answer is there, they are in `<out>.rows.csv`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward.client.ids import hash32
 from proofward.client.session import Session
 from proofward.client.sessions import (
     Client,
@@ -32,6 +34,7 @@ from proofward.client.sessions import (
 from proofward.client.sessions import session as running
 from proofward.errors import NotFound, Refused
 from proofward.files import write_whole
+from proofward.protocol.hashes import sha256
 from proofward.zkml import PublicArtifact
 
 Floats = NDArray[np.float64]
@@ -73,7 +76,8 @@ def run_table(
 ) -> RunReport:
     """Answer every row of `records` [n, features] into `out`, and close the session.
 
-    Raises Refused (an `out` of another table), SessionError, NotFound, DispatchError, ChainError.
+    Raises Refused (an `out` of another table or another model), SessionError, NotFound, DispatchError,
+    ChainError.
     """
     parquet = out.suffix.lower() == ".parquet"
     if parquet:
@@ -82,15 +86,19 @@ def run_table(
         raise Refused(f"{out} is neither a .csv nor a .parquet file; answers are written as one of them")
     beside = out.with_name(out.name + ".session")
     rows = out.with_name(out.name + ".rows.csv") if parquet else out
+    of = _of(client, model, records)
+    told = _told(beside)
+    if told is not None and (out.exists() or rows.exists() or not told.get("done")):
+        _require_same(told, of, out, beside)
     if parquet and out.exists():
         return _whole_parquet(out, rows, beside, len(records))
     done = _whole_rows(rows, beside)
     if done > len(records):
         raise Refused(f"{out} holds {done} answers, the input has {len(records)} records: give another file")
-    name, first = _begin(client, model, len(records) - done, done, order, artifact, beside)
+    name, first = _begin(client, of, len(records) - done, done, order, artifact, beside, told)
     started, resumed = time.monotonic(), done
     if name is None:
-        _to_parquet(rows, out, parquet=parquet)
+        _to_parquet(rows, out, len(records), parquet=parquet)
         return RunReport((), 0, resumed, True, 0.0, 0)
     writer = _Writer(rows, first, done)
     session = connect_session(client, name, artifact=artifact, persist=writer.take)
@@ -115,8 +123,8 @@ def run_table(
         session.close(0.0)
         writer.close()
     if vouched:
-        _note(beside, {"session": name.hex(), "first": first, "done": True})
-        _to_parquet(rows, out, parquet=parquet)
+        _note(beside, {"session": name.hex(), "first": first, "done": True, **of})
+        _to_parquet(rows, out, len(records), parquet=parquet)
     cost = (writer.rows - first) * price
     return RunReport((name,), writer.rows - resumed, resumed, vouched, time.monotonic() - started, cost)
 
@@ -127,18 +135,54 @@ def _answered(session: Session, records: Floats, begin: int) -> Iterator[int]:
         yield at
 
 
+def _of(client: Client, model: str | bytes, records: Floats) -> dict[str, str]:
+    """What the answers of a run are of: the model's id, and SHA-256 of the table's shape and its float64."""
+    known = isinstance(model, bytes) or model.startswith("0x")
+    name = hash32(model, "model") if known else client.model(model).id
+    values = np.ascontiguousarray(records, dtype="<f8")
+    return {"model": name.hex(), "records": sha256(repr(values.shape).encode() + values.tobytes()).hex()}
+
+
+def _told(beside: Path) -> dict[str, Any] | None:
+    """What the run before noted, None where there was none. Raises Refused."""
+    if not beside.exists():
+        return None
+    try:
+        told = json.loads(beside.read_bytes())
+        bytes.fromhex(told["session"]), int(told["first"])
+    except (ValueError, KeyError, TypeError):
+        raise Refused(f"{beside} is damaged; give another --out, or restore it from a backup") from None
+    return dict(told)
+
+
+def _require_same(told: dict[str, Any], of: dict[str, str], out: Path, beside: Path) -> None:
+    """Answers of something else are never handed out as this run's."""
+    if missing := sorted(of.keys() - told.keys()):
+        raise Refused(
+            f"{beside} does not say of which {' and '.join(missing)} the answers in {out} are: an earlier "
+            "version wrote it, and they may be of something else. Give another --out; `proofward session "
+            f"close 0x{told['session']}` ends that run's session"
+        )
+    for what, kind in (("model", "another model"), ("records", "other records")):
+        if told[what] != of[what]:
+            raise Refused(
+                f"{out} holds a run of {kind}: {what} {told[what]}, and this run's are {of[what]}. Give "
+                f"another --out, or move {out} and {beside} away"
+            )
+
+
 def _begin(
     client: Client,
-    model: str | bytes,
+    of: dict[str, str],
     left: int,
     done: int,
     order: SessionOrder,
     artifact: str | Path | None,
     beside: Path,
+    told: dict[str, Any] | None,
 ) -> tuple[bytes | None, int]:
     """The session to use, and the row that is its record 0."""
-    if beside.exists():
-        told = json.loads(beside.read_text())
+    if told is not None:
         name = bytes.fromhex(told["session"])
         if told.get("done") and not left:
             return None, done
@@ -151,8 +195,9 @@ def _begin(
                 pass  # it ended: what was answered is in the file, the rest is asked in a new one
     if not left:
         return None, done
+    model = bytes.fromhex(of["model"])
     name = open_session(client, model, replace(order, records=max(left, 1)), artifact).id
-    _note(beside, {"session": name.hex(), "first": done})
+    _note(beside, {"session": name.hex(), "first": done, **of})
     return name, done
 
 
@@ -188,16 +233,26 @@ def _arrow() -> Any:
     return pyarrow
 
 
-def _to_parquet(rows: Path, out: Path, *, parquet: bool) -> None:
-    """All answers as one Parquet file, whole or not at all; what they were written to before goes then."""
+def _to_parquet(rows: Path, out: Path, count: int, *, parquet: bool) -> None:
+    """All `count` answers as one Parquet file, whole or not at all; what they were written to before goes
+    then. Raises Refused, with that as it was, where an answer would be missing.
+    """
     if not parquet or not rows.exists():
         return
     arrow = _arrow()
     import pandas as pd
 
-    table = pd.read_csv(rows, float_precision="round_trip", dtype={"decision": str})
+    # a class may be called None or NA: what is written is a word, never a missing value
+    table = pd.read_csv(
+        rows, float_precision="round_trip", dtype={"decision": str}, keep_default_na=False, na_filter=False
+    )
     data = io.BytesIO()
     arrow.parquet.write_table(arrow.Table.from_pandas(table, preserve_index=False), data)
+    kept = arrow.parquet.read_table(io.BytesIO(data.getvalue()), columns=["row", "decision"])
+    if kept["row"].to_pylist() != list(range(count)) or kept["decision"].null_count:
+        raise Refused(
+            f"{rows} does not hold the {count} answers, one a row; {out} is not written, and {rows} is kept"
+        )
     write_whole(out, data.getvalue(), mode=0o666)
     rows.unlink()
 
@@ -206,10 +261,14 @@ def _whole_parquet(out: Path, rows: Path, beside: Path, records: int) -> RunRepo
     """A run that came to its end already. Raises Refused for a file of none, or of other records."""
     if not beside.exists():
         raise Refused(f"{out} exists and is of no run; give another name, or remove it")
+    arrow = _arrow()
     try:
-        done = _arrow().parquet.read_metadata(out).num_rows
-    except OSError as error:
-        raise Refused(f"{out} is no Parquet file ({error}); give another name, or remove it") from error
+        done = arrow.parquet.read_metadata(out).num_rows
+    except (OSError, arrow.ArrowException) as error:
+        raise Refused(
+            f"{out} is no Parquet file, or damaged ({error}); restore it, give another name, or remove it "
+            f"and {beside} to have all asked, and paid, again"
+        ) from error
     if done != records:
         raise Refused(f"{out} holds {done} answers, the input has {records} records: give another file")
     rows.unlink(missing_ok=True)  # killed between the file and this
