@@ -25,7 +25,9 @@ const parts = [
   'outbreak',
   'exchange',
 ]
-const contents = parts.map((name) => `export * from './verify/${name}.ts'`).join('\n')
+const contents = [...parts.map((name) => `verify/${name}`), 'chain/spec']
+  .map((name) => `export * from './${name}.ts'`)
+  .join('\n')
 await build({
   stdin: { contents, resolveDir: site },
   bundle: true,
@@ -92,13 +94,14 @@ const answers = {
           }
         : verifier.readCounts(csv),
     ),
-  transcript: ({ transcript, vk, circuit, certified, keyHash, quote, measurements }) =>
+  transcript: ({ transcript, vk, circuit, certified, keyHash, quote, measurements, word }) =>
     refusing(() => {
       const [data, key] = [verifier.unhex(transcript), verifier.unhex(vk)]
       const recorded = {
         circuit: verifier.unhex(circuit),
         vk: verifier.unhex(keyHash),
         certified: certified ? verifier.unhex(certified) : null,
+        word,
       }
       const checks = [...verifier.transcriptChecks(data, key, recorded)]
       if (quote) {
@@ -107,6 +110,7 @@ const answers = {
       }
       return { checks: checks.map((one) => [one.name, verifier.word(one), one.detail]) }
     }),
+  believed: ({ origin }) => ({ told: verifier.believed(origin ?? verifier.SERVED) }),
   roots: () => ({ roots: verifier.DEVELOPMENT_ROOTS.map(({ name, level, der }) => [name, level, verifier.hex(der)]) }),
 }
 

@@ -88,6 +88,25 @@ def test_every_contribution_follows_as_the_prover_has_it(held: Held) -> None:
     assert words(uncertified)["transcript"] == "not checked"
 
 
+def test_what_agrees_with_a_node_s_word_is_not_ok(held: Held) -> None:
+    """What a node says of the record proves nothing; what it denies is refused all the same."""
+    word = "the word of the node at ws://x, without proof"
+    said, denied = ask([held.question(word=word), held.question(word=word, circuit="11" * 32)])
+    by_record = {name: told for name, told, _ in said["checks"] if name in ("transcript", "circuit", "key")}
+    assert by_record == dict.fromkeys(("transcript", "circuit", "key"), "not checked")
+    assert all(word in detail for name, _, detail in said["checks"] if name in by_record)
+    assert {words(said)[f"contribution {number}"] for number in range(1, 5)} == {"ok"}
+    assert words(denied)["circuit"] == "REFUSED"
+
+
+def test_a_spec_of_the_explorer_s_is_its_word() -> None:
+    served, chosen = ask(
+        [{"kind": "believed"}, {"kind": "believed", "origin": "the file a.json that you chose"}]
+    )
+    assert served["told"].startswith("no server is believed but this explorer")
+    assert chosen["told"] == "no server is believed"
+
+
 def test_what_was_forged_dropped_or_moved_is_named(held: Held) -> None:
     """The same files that the prover refuses; the first contribution that does not follow is red."""
     rest = held.transcript[8:]

@@ -30,6 +30,8 @@ export abstract class Chain {
   abstract readonly name: string
   /** Whose word a figure is. */
   abstract readonly witness: string
+  /** Whom a reader of it believes, as a half sentence. */
+  abstract readonly believed: string
   /** Whether each answer was proved to this browser. */
   abstract readonly proved: boolean
   abstract readonly genesis: string

@@ -5,7 +5,7 @@ import type { FromWorker } from '../light-worker.js'
 import { concat, hex0x, little, Reader, unhex, utf8 } from '../verify/bytes.js'
 import { type Check, check } from '../verify/check.js'
 import { Chain, type Head } from './chain.js'
-import type { Spec } from './spec.js'
+import { believed, type Spec } from './spec.js'
 import { twox } from './twox.js'
 import { bytesOf, numberOf, readValue } from './values.js'
 import { NodeError, Wire } from './wire.js'
@@ -102,6 +102,10 @@ export class Light extends Chain {
 
   get witness(): string {
     return `proved under finalised block ${this.pinned.number} by ${this.name} in this tab`
+  }
+
+  get believed(): string {
+    return believed(this.spec.origin)
   }
 
   /** It goes on, for the next page. */
@@ -253,7 +257,7 @@ export class Light extends Chain {
     const told = `by proofs from genesis ${this.genesis}${anchor} to finalised block ${this.pinned.number}, ${Math.round(age / 1000)} s old`
     const inputs = { spec: this.spec.origin, 'SHA-256 of the spec': this.spec.digest, head: this.pinned.hash }
     return Math.abs(age) <= FRESH_MS
-      ? check('reading', true, `light client, ${told}; no server is believed`, inputs)
+      ? check('reading', true, `light client, ${told}; ${this.believed}`, inputs)
       : check(
           'reading',
           null,

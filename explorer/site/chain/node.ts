@@ -8,6 +8,7 @@ const PATIENCE = 20_000
 export class Node extends Chain {
   readonly name: string
   readonly witness: string
+  readonly believed = 'the node is believed'
   readonly proved = false
   genesis = ''
   private readonly wire: Wire

@@ -21,6 +21,15 @@ export interface Spec {
   readonly checkpoint: Checkpoint | null
 }
 
+/** The origin of a spec that the reader did not choose himself. */
+export const SERVED = 'this explorer'
+
+/** Whom a reader believes who has everything proved from a spec of this origin. */
+export const believed = (origin: string): string =>
+  origin === SERVED
+    ? 'no server is believed but this explorer, which gave the spec: choose your own file at the foot of the page'
+    : 'no server is believed'
+
 /** What polkadot-omni-node reads of a spec and a light client takes for a parachain's. */
 const PARACHAIN = ['relay_chain', 'para_id', 'relayChain', 'paraId']
 

@@ -136,7 +136,7 @@ function evidence({ bundle }: Collected, source: Source, chain: Chain): HTMLElem
       'p',
       { class: 'muted' },
       chain.proved
-        ? `Every figure of this section was read by this browser, ${chain.witness}: no server is believed.`
+        ? `Every figure of this section was read by this browser, ${chain.witness}: ${chain.believed}.`
         : `Every figure of this section was read from ${chain.name} by this browser. It is the node's word: no light client proved it (see below which checks need no word).`,
     ),
     facts([

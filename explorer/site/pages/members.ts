@@ -4,7 +4,7 @@ import { ask, row, rows } from '../index-api.js'
 import { badge } from '../ui/checks.js'
 import { type Child, fill, h } from '../ui/dom.js'
 import { link, when } from '../ui/format.js'
-import { byIndex, eventTable, facts, table, tiles } from './parts.js'
+import { byIndex, eventTable, facts, otherChain, table, tiles } from './parts.js'
 import type { Source } from './source.js'
 
 const mono = (text: string): HTMLElement => h('span', { class: 'mono' }, text)
@@ -26,16 +26,10 @@ async function read(place: HTMLElement, source: Source): Promise<void> {
     const chain = await source.open()
     try {
       const found = await consortium(chain)
-      const other = chain.genesis !== source.genesis
       const again = h('button', { type: 'button', onclick: () => void read(place, source) }, 'Read again')
       fill(
         place,
-        other &&
-          h(
-            'p',
-            { class: 'error', role: 'alert' },
-            `This is another chain than the index's: genesis ${chain.genesis}.`,
-          ),
+        otherChain(chain.genesis, source.genesis),
         h(
           'p',
           { class: 'muted', 'data-read': chain.proved ? 'proved' : 'said' },

@@ -115,5 +115,14 @@ export const counted = (statuses: unknown): string =>
     .map(([name, n]) => `${count(n)} ${name}`)
     .join(', ') || 'none'
 
+/** Where what answered is of another chain than the index; false where it is not. */
+export const otherChain = (answered: string, indexed: string): Child =>
+  answered !== indexed &&
+  h(
+    'p',
+    { class: 'error', role: 'alert', 'data-chain': 'other' },
+    `This is another chain than the index's: genesis ${answered}, the index has ${indexed}.`,
+  )
+
 export const byIndex = (what: string): HTMLElement =>
   h('p', { class: 'muted' }, `${what} as this explorer's index has it: a convenience, not evidence.`)

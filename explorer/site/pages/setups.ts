@@ -10,7 +10,7 @@ import { type Check, check } from '../verify/check.js'
 import { policy } from '../verify/policy.js'
 import { enclaveChecks, quoteFile, readTranscript, type Transcript, transcriptChecks } from '../verify/transcript.js'
 import { outcomeOf } from '../verify/verdict.js'
-import { byIndex, facts, state, table } from './parts.js'
+import { byIndex, facts, otherChain, state, table } from './parts.js'
 import type { Source } from './source.js'
 
 const MEANINGS: [string, string][] = [
@@ -75,6 +75,7 @@ async function show(place: HTMLElement, id: string, source: Source, given: Files
     const kind = choiceOf(record.setup).name
     const hash = record.evidence_hash
     const top = [
+      otherChain(chain.genesis, source.genesis),
       h('p', { class: 'muted', 'data-read': chain.proved ? 'proved' : 'said' }, `The record: ${chain.witness}.`),
       facts([
         ['setup', badge(kind.toLowerCase(), kind === 'Dev' ? 'bad' : 'said')],
@@ -103,6 +104,7 @@ async function show(place: HTMLElement, id: string, source: Source, given: Files
       circuit: bytesOf(record.circuit_digest),
       vk: bytesOf(record.vk_hash),
       certified: kind === 'Ceremony' && hash instanceof Uint8Array ? hash : null,
+      word: chain.proved ? null : chain.witness,
     }
     await transcript(place, top, files, wanted, () => drop((chosen) => void show(place, id, source, chosen)))
   } catch (error) {

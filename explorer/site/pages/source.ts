@@ -2,7 +2,7 @@
 import type { Chain } from '../chain/chain.js'
 import { Light } from '../chain/light.js'
 import { Node } from '../chain/node.js'
-import { readSpec } from '../chain/spec.js'
+import { readSpec, SERVED } from '../chain/spec.js'
 import { type Row, row, rows, text } from '../index-api.js'
 import { fill, h } from '../ui/dom.js'
 
@@ -54,7 +54,7 @@ export class Source {
     const { boot } = this
     const [bytes, origin] = this.chosen
       ? [new Uint8Array(await this.chosen.arrayBuffer()), `the file ${this.chosen.name} that you chose`]
-      : [await this.servedSpec(), 'this explorer']
+      : [await this.servedSpec(), SERVED]
     const asked = this.asked.get('boot')
     const file = `./light.js${asked ? `?${new URLSearchParams({ boot: asked })}` : ''}`
     return Light.start(readSpec(bytes, origin, boot), file)

@@ -6,7 +6,7 @@ import { type Child, fill, h, svg } from '../ui/dom.js'
 import { link, short } from '../ui/format.js'
 import { hex0x, unhex } from '../verify/bytes.js'
 import { alarms, type Counts, readCounts, scores, THRESHOLD } from '../verify/outbreak.js'
-import { byIndex, eventTable, facts, table, tiles } from './parts.js'
+import { byIndex, eventTable, facts, otherChain, table, tiles } from './parts.js'
 import type { Source } from './source.js'
 
 const MAX_FILE = 32 << 20
@@ -108,7 +108,8 @@ async function read(
         { class: 'muted', 'data-read': chain.proved ? 'proved' : 'said' },
         `Terms and rounds: ${chain.witness}; each sum has the hash of its record.`,
       )
-      fill(place, witness, shown(found), ownDocument(found))
+      const other = otherChain(chain.genesis, source.genesis)
+      fill(place, other, witness, shown(found, chain.proved), ownDocument(found))
     } finally {
       chain.release()
     }
@@ -117,7 +118,8 @@ async function read(
   }
 }
 
-function shown(found: Study): Child {
+function shown(found: Study, proved: boolean): Child {
+  const published = proved ? 'good' : 'said'
   return [
     tiles([
       ['rounds with a sum', String(found.rounds.filter((one) => one.state === 'published').length)],
@@ -135,7 +137,7 @@ function shown(found: Study): Child {
       'Rounds',
       [
         { name: 'round', number: true, of: (one) => text(one.number) },
-        { name: 'state', of: (one) => badge(text(one.state), one.state === 'published' ? 'good' : 'open') },
+        { name: 'state', of: (one) => badge(text(one.state), one.state === 'published' ? published : 'open') },
         { name: 'sites in the sum', number: true, of: (one) => `${text(one.present)} of ${text(one.committed)}` },
         { name: 'hash of the sums', of: (one) => mono(one.hash ?? 'none') },
         { name: 'the sums, in units', of: (one) => mono(valuesText(one.values as readonly bigint[] | null)) },
