@@ -19,6 +19,8 @@ from proofward.tables.table import Table
 MAGIC: Final = b"PAR1"
 MAX_VALUES: Final = 1 << 25
 """Records times columns: a small file may say that it holds more than memory does."""
+BATCH: Final = 1 << 16
+"""Records that are decoded at a time."""
 MAX_NAME: Final = 128
 _EXACT: Final = 1 << 53
 
@@ -45,15 +47,50 @@ def parquet_table(data: bytes, name: str) -> Table:
                 raise TableError(
                     f"{name}, column {label}: it is of type {field.type}, and no column of numbers"
                 )
-        table = file.read()
+        _groups_agree(file.metadata, name)
+        table = _read(file, rows, name)
+        _columns_agree(file.metadata, name)
         columns = [_numbers(table.column(at), f"{name}, column {label}") for at, label in enumerate(names)]
-    except (pyarrow.ArrowException, OSError) as error:
+    except TableError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError) as error:  # names that are no UTF-8 among them
         told = str(error).partition("\n")[0][:120]
         raise TableError(f"{name} is no Parquet file that can be read: {told}") from None
-    values = np.column_stack(columns)
-    if len(values) != rows:
-        raise TableError(f"{name} says that it has {rows} records, and has {len(values)}")
-    return Table(name, values, tuple(range(1, rows + 1)), names)
+    return Table(name, np.column_stack(columns), tuple(range(1, rows + 1)), names)
+
+
+def _groups_agree(footer: Any, name: str) -> None:
+    """The row groups' records with the file's, before any is decoded. Raises TableError."""
+    if sum(footer.row_group(at).num_rows for at in range(footer.num_row_groups)) != footer.num_rows:
+        raise TableError(
+            f"{name} says that it has {footer.num_rows} records, and its row groups say otherwise"
+        )
+
+
+def _columns_agree(footer: Any, name: str) -> None:
+    """The columns' values with their row groups' records, after a read: asked for what it cannot read of a
+    column, pyarrow ends the process where a read raises. Raises TableError.
+    """
+    for group in (footer.row_group(at) for at in range(footer.num_row_groups)):
+        columns = range(group.num_columns if group.num_rows > 0 else 0)
+        if any(group.column(at).num_values != group.num_rows for at in columns):
+            raise TableError(f"{name} says that a column has another number of values than it has records")
+
+
+def _read(file: Any, rows: int, name: str) -> Any:
+    """The records, of which at most one is decoded that was not announced. Raises TableError."""
+    import pyarrow
+
+    found, batches = 0, []
+    for batch in file.iter_batches(batch_size=min(BATCH, rows + 1)):
+        found += batch.num_rows
+        if found > rows:
+            break
+        batches.append(batch)
+    if found != rows:
+        more = "more" if found > rows else str(found)
+        raise TableError(f"{name} says that it has {rows} records, and has {more}")
+    return pyarrow.Table.from_batches(batches)
 
 
 def _numbers(column: Any, where: str) -> Any:

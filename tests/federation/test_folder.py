@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,76 @@ def test_a_small_file_that_says_it_is_large_is_not_unpacked(tmp_path: Path) -> N
     assert len(data) < 1 << 20
     with pytest.raises(TableError, match="split it"):
         parquet_table(data, "bomb")
+
+
+ROWS_SAID = 300_000
+
+
+def _forged(rows: int, claimed: dict[str, int]) -> bytes:
+    """A file of one column of so many records, whose footer claims other numbers of them (Thrift's compact
+    protocol: an i64 is a zigzag varint). The keys are the places: `values` of the column's chunk, `total` of
+    the file, `group` of its row group.
+    """
+    made = io.BytesIO()
+    same = pyarrow.array([1.0]).take(pyarrow.array(np.zeros(rows, np.int64)))
+    parquet.write_table(pyarrow.table({"record": same}), made, store_schema=False, write_statistics=False)
+    data = made.getvalue()
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    footer, real = data[start:-8], b"\x16" + _varint(rows)
+    parts = footer.split(real)
+    places = ("total", "values", "group")
+    assert len(parts) == 1 + len(places)
+    footer = parts[0] + b"".join(
+        b"\x16" + _varint(claimed.get(place, rows)) + part
+        for place, part in zip(places, parts[1:], strict=True)
+    )
+    return data[:start] + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+def _varint(number: int) -> bytes:
+    number, out = number << 1, bytearray()
+    while number >= 128:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*out, number])
+
+
+@pytest.mark.parametrize("lies", [("total",), ("group",)])
+def test_a_footer_that_contradicts_itself_is_refused_before_anything_is_unpacked(
+    lies: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parquet_table(_forged(ROWS_SAID, {}), "honest").values.shape == (ROWS_SAID, 1)
+    for name in ("read", "iter_batches"):
+        monkeypatch.setattr(parquet.ParquetFile, name, None)
+    with pytest.raises(TableError, match="says"):
+        parquet_table(_forged(ROWS_SAID, dict.fromkeys(lies, 10)), "forged")
+
+
+@pytest.mark.parametrize("lies", [("total", "group"), ("values",), ("group", "values", "total")])
+def test_no_more_is_unpacked_than_a_footer_announces(
+    lies: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked: list[int] = []
+    whole = parquet.ParquetFile.iter_batches
+
+    def batches(file: Any, batch_size: int) -> Iterator[Any]:
+        for batch in whole(file, batch_size=batch_size):
+            unpacked.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", batches)
+    forged = _forged(ROWS_SAID, dict.fromkeys(lies, 10))
+    said = ROWS_SAID if lies == ("values",) else 10
+    if len(lies) == 3:  # a footer that agrees with itself: ten records, whatever else is in the file
+        assert len(parquet_table(forged, "short").values) == 10
+    else:
+        with pytest.raises(TableError, match="says"):
+            parquet_table(forged, "forged")
+    assert sum(unpacked) <= said + 1
+
+
+def test_a_name_that_is_no_utf8_is_a_refusal() -> None:
+    made = io.BytesIO()
+    parquet.write_table(pyarrow.table({"record": [1, 2]}), made, store_schema=False)
+    with pytest.raises(TableError, match="no Parquet file"):
+        parquet_table(made.getvalue().replace(b"record", b"rec\xff\xfed"), "f")
