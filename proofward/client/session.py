@@ -25,7 +25,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from proofward.client.errors import ClientError
-from proofward.client.session_store import SessionSecrets, SessionStore
+from proofward.client.session_store import SessionSecrets, SessionStore, append_line
 from proofward.errors import Refused
 from proofward.protocol import SYSTEM_RANDOM, ProtocolError
 from proofward.protocol.keys import ReceiptKey, hpke_seal, verify_signature
@@ -445,8 +445,7 @@ class Session:
             "output_commitment": page.output_commitment.hex(),
             "signature": page.signature.hex(),
         }
-        with self._pages_file.open("a", encoding="ascii") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(self._pages_file, json.dumps(line))
 
     def _proposal(self, message: Proposal) -> None:
         if self._sent and self._sent[0].future is None:

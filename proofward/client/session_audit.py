@@ -7,8 +7,7 @@ block chooses among `choices` values, and is taken to be the cheater.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil, comb
@@ -17,6 +16,8 @@ from typing import Any
 
 from proofward.chain import SubstrateClient
 from proofward.chain.pallets import sessions
+from proofward.chain.pallets.sessions import SessionRecord
+from proofward.client.session_calls import own_receipts, posted
 from proofward.errors import NotFound
 from proofward.protocol.sessions import Tree, leaf, sample, sampled
 
@@ -138,18 +139,21 @@ def audit(
     found: dict[int, dict[str, Any]] = {}
     end = "open"
     notes: list[str] = []
-    opened = False
+    opened, covered = False, 0
+    record: SessionRecord | None = None
     for block in range(since, head + 1):
         name = chain.block_hash(block)
         for event in chain.events(name):
             if event.pallet != sessions.PALLET or event.fields.get("session") != session:
                 continue
-            opened = opened or event.name == "Opened"
+            if event.name == "Opened":
+                opened, record = True, sessions.get(chain, session, at=name)
             if event.name in ("Settled", "Failed", "Waived"):
                 end = event.name.lower()
             _note(found, event.name, event.fields)
             if event.name == "Checkpointed":
-                found[event.fields["number"]]["root"] = _root(chain, name, session, event.fields["number"])
+                number, covered = event.fields["number"], covered + event.fields["pages"]
+                found[number]["root"] = _root(chain, name, record, number, covered)
     if not opened:
         raise NotFound(f"no block from {since} to {head} opens session 0x{session.hex()}; give --since")
     leaves = _own_leaves(session, receipts)
@@ -159,6 +163,12 @@ def audit(
     for number in sorted(found):
         windows.append(_window(session, number, found[number], first, rate, leaves, end))
         first += found[number]["pages"]
+    unknown = [str(window.number) for window in windows if window.ours is None]
+    if leaves and unknown:
+        notes.append(
+            f"not checked: that the tree of window {', '.join(unknown)} is of your own records (receipts of "
+            "its pages, or the checkpoint that both ends signed, are not to be had)"
+        )
     return SessionAudit(session, price, bond, tuple(windows), end, tuple(notes))
 
 
@@ -182,11 +192,16 @@ def _note(found: dict[int, dict[str, Any]], name: str, fields: Mapping[str, Any]
         entry["end"] = "failed"
 
 
-def _root(chain: SubstrateClient, block: bytes, session: bytes, number: int) -> bytes | None:
-    for call in chain.find_calls(block, sessions.PALLET, "checkpoint"):
-        if (call.args["session"], call.args["number"]) == (session, number):
-            return bytes(call.args["root"])
-    return None
+def _root(
+    chain: SubstrateClient, block: bytes, record: SessionRecord | None, number: int, total: int
+) -> bytes | None:
+    """What both ends signed; None where that is not to be had any more."""
+    if record is None:
+        return None
+    try:
+        return bytes(posted(chain, block, record, number, total)["root"])
+    except NotFound:
+        return None
 
 
 def _window(
@@ -195,15 +210,16 @@ def _window(
     entry: Mapping[str, Any],
     first: int,
     rate: int,
-    leaves: Sequence[bytes],
+    leaves: Mapping[int, bytes],
     end: str,
 ) -> WindowAudit:
     drawn, pages = entry["drawn"], entry["pages"]
     picked: tuple[int, ...] = ()
     if drawn is not None:
         picked = tuple(first + at for at in sample(drawn[0], session, number, pages, sampled(pages, rate)))
-    mine = leaves[first : first + pages]
-    ours = Tree(mine).root == entry.get("root") if len(mine) == pages and pages else None
+    mine = [leaves[page] for page in range(first, first + pages) if page in leaves]
+    root = entry.get("root")
+    ours = Tree(mine).root == root if root is not None and len(mine) == pages and pages else None
     return WindowAudit(
         number=number,
         pages=pages,
@@ -218,12 +234,10 @@ def _window(
     )
 
 
-def _own_leaves(session: bytes, receipts: Path | None) -> list[bytes]:
-    if receipts is None or not receipts.exists():
-        return []
-    leaves: dict[int, bytes] = {}
-    for line in receipts.read_text(encoding="ascii").splitlines():
-        page = json.loads(line)
-        commitments = (bytes.fromhex(page[f"{side}_commitment"]) for side in ("input", "output"))
-        leaves[page["page"]] = leaf(session, page["page"], *commitments)
-    return [leaves[number] for number in range(len(leaves)) if number in leaves]
+def _own_leaves(session: bytes, receipts: Path | None) -> dict[int, bytes]:
+    return {
+        page: leaf(
+            session, page, *(bytes.fromhex(told[f"{side}_commitment"]) for side in ("input", "output"))
+        )
+        for page, told in own_receipts(receipts).items()
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from proofward.chain.pallets import models, sessions, workers
 from proofward.chain.pallets.sessions import SessionRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.collect import model_part, setup_evidence, worker_part
+from proofward.client.session_calls import opening_nonce, own_receipts, posted, proved
 from proofward.errors import NotFound
 from proofward.evidence.bundle import ChainPart
 from proofward.evidence.page import BeaconPart, PageBundle, PagePart, SessionPart, WindowPart
@@ -60,10 +60,11 @@ def collect_page(
     model = None if record is None else models.get(chain, record.model, at=opened)
     if record is None or model is None:
         raise NotFound(f"the node no longer has the state of block {life.opened}; ask an archive node")
-    number, pages, posted = life.window
-    checkpoint = _call(chain, posted, "checkpoint", session, number)
-    mine = _own(receipts)
-    found = _proved(chain, life.proved, session, page) if life.proved is not None else None
+    number, pages, block = life.window
+    checkpoint = posted(chain, chain.block_hash(block), record, number, life.first + pages)
+    mine = own_receipts(receipts)
+    window = (number, life.first, pages, bytes(checkpoint["root"]))
+    found = _proved(chain, life.proved, record, window, page) if life.proved is not None else None
     return PageBundle(
         chain=ChainPart(genesis=chain.genesis, name=chain.chain_name, type=chain.chain_type),
         session=_session(chain, record, opened),
@@ -78,7 +79,7 @@ def collect_page(
             root=checkpoint["root"],
             signature=checkpoint["signature"],
             voucher=checkpoint["voucher"],
-            block=posted,
+            block=block,
         ),
         beacon=None
         if life.drawn is None
@@ -115,24 +116,11 @@ def _life(chain: SubstrateClient, session: bytes, page: int, since: int, last: i
     return life
 
 
-def _call(chain: SubstrateClient, block: int, name: str, session: bytes, number: int) -> Mapping[str, Any]:
-    for call in chain.find_calls(chain.block_hash(block), sessions.PALLET, name):
-        if (call.args["session"], call.args["number"]) == (session, number):
-            return call.args
-    raise NotFound(f"block {block} has no {name} of session 0x{session.hex()} any more; ask an archive node")
-
-
 def _session(chain: SubstrateClient, record: SessionRecord, opened: bytes) -> SessionPart:
-    for call in chain.find_calls(opened, sessions.PALLET, "open"):
-        if call.args["voucher_key"] == record.voucher_key:
-            nonce = call.args["nonce"]
-            break
-    else:
-        raise NotFound(f"the block that opened session 0x{record.id.hex()} has no such call any more")
     return SessionPart(
         id=record.id,
         client=record.client,
-        nonce=nonce,
+        nonce=opening_nonce(chain, opened, record),
         worker=record.worker,
         model=record.model,
         voucher_key=record.voucher_key,
@@ -154,24 +142,17 @@ def _worker(chain: SubstrateClient, record: SessionRecord, opened: bytes) -> Wor
     return newest
 
 
-def _proved(chain: SubstrateClient, block: int, session: bytes, page: int) -> PagePart:
-    for call in chain.find_calls(chain.block_hash(block), sessions.PALLET, "prove"):
-        for one in call.args["pages"] if call.args["session"] == session else ():
-            if one["page"] == page:
-                return PagePart(
-                    number=page,
-                    input_commitment=one["input_commitment"],
-                    output_commitment=one["output_commitment"],
-                    path=list(one["path"]),
-                    proof=one["proof"],
-                )
-    raise NotFound(f"block {block} has no proof of page {page} any more; ask an archive node")
-
-
-def _own(receipts: Path | None) -> dict[int, dict[str, Any]]:
-    if receipts is None or not receipts.exists():
-        return {}
-    return {line["page"]: line for line in map(json.loads, receipts.read_text("ascii").splitlines())}
+def _proved(
+    chain: SubstrateClient, block: int, record: SessionRecord, window: tuple[int, int, int, bytes], page: int
+) -> PagePart:
+    one = proved(chain, chain.block_hash(block), record, window, page)
+    return PagePart(
+        number=page,
+        input_commitment=one["input_commitment"],
+        output_commitment=one["output_commitment"],
+        path=list(one["path"]),
+        proof=one["proof"],
+    )
 
 
 def _signature(mine: Mapping[int, Mapping[str, Any]], page: int) -> bytes | None:

@@ -6,6 +6,7 @@ sent.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -98,6 +99,15 @@ class SessionStore:
 
     def _path(self, session: str, kind: str) -> Path:
         return self.directory / f"{session}.{kind}"
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append a line of ASCII; one that a kill cut off is ended before it."""
+    with path.open("a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(end - 1, 0))
+        torn = file.read(1) not in (b"", b"\n")
+        file.write((b"\n" if torn else b"") + line.encode("ascii") + b"\n")
 
 
 class InputLog:
