@@ -263,6 +263,9 @@ def test_an_index_that_lies_changes_no_verdict(browser: Browser, network: Networ
     browser.do("check", selector="#development", on=True)
     browser.do("wait", selector='[data-verdict^="accepted"]')
     assert "of another chain than the explorer's index" in browser.do("text", selector="#verification")
+    model = next(one for one in records(network) if one.startswith("models/")).removeprefix("models/")
+    browser.do("open", url=f"{network.forged}/#/setups/{model}")
+    browser.do("wait", selector='#setup [role="alert"][data-chain="other"]')
 
 
 def test_what_the_index_brings_is_text(browser: Browser, network: Network) -> None:
