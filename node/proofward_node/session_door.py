@@ -46,10 +46,7 @@ class SessionRefused(ProofwardError):
 
 @dataclass(eq=False)
 class Live:
-    """A client's connection to one session. `allowed`: records that its escrow pays for; `expected`: proofs
-    that what it sent since its last voucher is likely to owe; `behind`: records are refused until proofs are
-    made.
-    """
+    """A client's connection to one session. `allowed`: records that its escrow pays for."""
 
     record: SessionRecord
     socket: web.WebSocketResponse
@@ -59,8 +56,6 @@ class Live:
     checkpoint_at: int
     records: int = 0
     unvouched: int = 0
-    expected: float = 0.0
-    behind: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask(self, method: str, **params: Any) -> dict[str, Any]:
@@ -71,10 +66,10 @@ class Live:
                 await self.socket.send_bytes(frame)
         return reply
 
-    async def frame(self, frame: bytes) -> dict[str, Any]:
-        """Hand a frame of the client's to the enclave."""
+    async def frame(self, frame: bytes, *, behind: bool) -> dict[str, Any]:
+        """Hand a frame of the client's to the enclave, which refuses records when proofs are `behind`."""
         limit = self.allowed.to_bytes(8, "little")
-        told = {"connection": self.connection, "frame": frame, "limit": limit, "behind": int(self.behind)}
+        told = {"connection": self.connection, "frame": frame, "limit": limit, "behind": int(behind)}
         reply = await self.ask("session_frame", **told)
         self.records, self.unvouched = reply["records"], reply["unvouched"]
         return reply
@@ -107,8 +102,8 @@ class Host(Protocol):
     def left(self, live: Live) -> None:
         """It is gone."""
 
-    async def heard(self, live: Live, reply: dict[str, Any]) -> None:
-        """The enclave has taken a frame."""
+    async def take(self, live: Live, frame: bytes) -> None:
+        """Hand a frame to the enclave, and see to what comes of it."""
 
 
 class SessionDoor:
@@ -136,7 +131,7 @@ class SessionDoor:
             try:
                 async for message in socket:
                     if message.type is WSMsgType.BINARY:
-                        await host.heard(live, await live.frame(message.data))
+                        await host.take(live, message.data)
                     else:
                         raise SessionRefused.by("malformed-envelope")
             finally:

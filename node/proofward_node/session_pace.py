@@ -1,23 +1,27 @@
 """How fast records may be taken, so that what the beacon may pick of them can be proved in time.
 
-Two bounds, since a worker that took more would lose its bond. A leaky bucket of seconds of proving (Cruz, A
-Calculus for Network Delay, 1991): what enters it no faster than `SHARE` of what is proved in a second, but
-for a burst that takes half a window's time, is proved within its window; the beacon only moves it, by as many
-blocks for all. And, since a proof takes longer beside answers than it did alone: whether the windows that are
-open, in the order of their ends (Liu and Layland 1973), can be proved at the pace of late.
+Three bounds, since a worker that took more would lose its bond. A leaky bucket of seconds of proving (Cruz, A
+Calculus for Network Delay, 1991), filled by what each window owes, keeps the mean below `SHARE` of what is
+proved in a second. Since a client says when its pages can be picked, what is not posted yet is one common
+draw, at any time that suits it worst: the demand of each interval, of the windows that are open and of that
+draw, must fit in it (Baruah, Rosier and Howell 1990). And, since a proof takes longer beside answers than it
+did alone: whether the windows that are open, in the order of their ends (Liu and Layland 1973), can be proved
+at the pace of late.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 #: Of each proving slot's time, how much may be promised; and of a window's time, to a burst and to all.
 SHARE: Final = 0.8
 BURST: Final = 0.5
 FEASIBLE: Final = 0.7
+#: Blocks from a checkpoint's on until the beacon can pick of its pages (DELAY + 1 of the chain's beacon).
+BEACON_BLOCKS: Final = 33
 #: Blocks of each window that go by until the beacon was asked, and until proofs are in a final block.
 CHAIN_BLOCKS: Final = 4
 #: Seconds of a proof before one was made, and of a block before enough were seen.
@@ -104,6 +108,36 @@ class Pace:
             if work > FEASIBLE * self._time(due - height):
                 return True
         return False
+
+    def work(self, proofs: Mapping[bytes, float]) -> float:
+        """Seconds that proofs take, by model."""
+        return sum(some * self.seconds(model) for model, some in proofs.items())
+
+    def room(
+        self, posted: Iterable[tuple[int, int, bytes, float]], height: int, window: int
+    ) -> tuple[float, float]:
+        """Seconds of proving that may come beside what is posted, with so many blocks for them: at any block
+        from now on (what clients force), and at any from the next draw on (that, and all that is not posted).
+
+        `posted`: (block from which it can be proved, due at block, model, proofs). Below 0 when it is late.
+        """
+        work: Counter[tuple[int, int]] = Counter()
+        for begin, due, model, proofs in posted:
+            work[max(begin, height), due] += proofs * self.seconds(model) / self._slots  # type: ignore[assignment]
+        draw = height + BEACON_BLOCKS
+        any_time = at_draw = FEASIBLE * self._time(window)
+        for begin in {begin for begin, _ in work}:
+            held = 0.0
+            some = sorted((due, seconds) for (at, due), seconds in work.items() if at >= begin)
+            ends = {begin + window, draw + window, *(due for due, _ in some if due > begin + window)}
+            for end in sorted(ends):
+                while some and some[0][0] <= end:
+                    held += some.pop(0)[1]
+                left = FEASIBLE * self._time(end - begin) - held
+                any_time = min(any_time, left)
+                if end >= draw + window:
+                    at_draw = min(at_draw, left)
+        return any_time * self._slots, at_draw * self._slots
 
     def _drain(self) -> float:
         """What is left in the bucket, in seconds of proving as they are now."""

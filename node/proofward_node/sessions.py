@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import ceil
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +22,12 @@ from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.sessions import ProvedPage, SessionRecord, Terms, WindowRecord
 from proofward.chain.values import Call
 from proofward.protocol.enclave import EnclaveError
-from proofward.protocol.sessions import MAX_SAMPLED, PARTS, sampled
+from proofward.protocol.sessions import sampled
 from proofward_node.chain_port import ChainPort
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.metrics import Metrics
 from proofward_node.ports import ChainDown, Head
+from proofward_node.session_ahead import Ahead
 from proofward_node.session_door import Live, SessionRefused
 from proofward_node.session_journal import SessionJournal, Vouched
 from proofward_node.session_link import SessionLink
@@ -70,6 +71,8 @@ class Sessions:
     _seen: dict[bytes, int] = field(default_factory=dict)
     _windows: dict[bytes, tuple[SessionRecord, Mapping[int, WindowRecord]]] = field(default_factory=dict)
     _late: bool = False
+    _ahead: Ahead = field(default_factory=Ahead)
+    _sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep
     _height: int = 0
     _offers_at: int = -OFFERS_EVERY_BLOCKS
     _asking: SessionLink | None = None
@@ -116,31 +119,63 @@ class Sessions:
         self._seen[live.record.id] = self._height
         self.metrics.session_clients.set(len(self._lives))
 
-    async def heard(self, live: Live, reply: dict[str, Any]) -> None:
-        """See `session_door.Host`: a voucher is on the disk before anything else is heard, and records wait
-        while more of them may be owed than can be proved in time.
+    async def take(self, live: Live, frame: bytes) -> None:
+        """See `session_door.Host`: whether records are refused for now is decided before each frame. A
+        voucher is on the disk before anything else is heard.
         """
         record = live.record
-        if (voucher := reply.get("voucher")) is not None:
-            self.journal.save(Vouched(record.id, **voucher))
-            self.metrics.session_records.inc(max(0, voucher["records"] - record.records))
-            owed = min(MAX_SAMPLED, max(1, ceil(live.expected)))
-            self._pace.charge(record.model, owed - live.expected)
-            live.expected = 0.0
-            self._proving.try_out(record, voucher["number"], voucher["pages"] - 1)
-            self._tend(record)
+        idle = self._idle()
+        self._ahead.begin(record)
+        try:
+            wait = self._wait(record, idle=idle)
+            reply = await live.frame(frame, behind=wait > HOLD_SECONDS)
+            if (voucher := reply.get("voucher")) is not None:
+                self._vouched(record, voucher)
+            self._ahead.made(record, reply)
+        finally:
+            self._ahead.end(record)
+        if voucher is not None:
             return
-        proofs = reply["pages"] * record.sample / PARTS
-        live.expected += proofs
-        self._pace.charge(record.model, proofs)
         if live.unvouched >= self.policy.checkpoint_pages:
             await self._checkpoint(live)
-        wait = self._pace.wait(min(one.record.window for one in (live, *self._lives.values())))
-        live.behind = wait > HOLD_SECONDS or self._late
-        if live.behind or wait > 0:
-            wait = HOLD_SECONDS if live.behind else wait
+        if (wait := min(wait, HOLD_SECONDS)) > 0:
             self.metrics.session_held.inc(wait)
-            await asyncio.sleep(wait)
+            await self._sleep(wait)
+
+    def _vouched(self, record: SessionRecord, voucher: dict[str, Any]) -> None:
+        self.journal.save(Vouched(record.id, **voucher))
+        self.metrics.session_records.inc(max(0, voucher["records"] - record.records))
+        owed = self._ahead.vouched(record, voucher["number"], voucher["pages"], voucher["records"])
+        self._pace.charge(record.model, owed)
+        self._proving.try_out(record, voucher["number"], voucher["pages"] - 1)
+        self._tend(record)
+
+    def _idle(self) -> bool:
+        """Whether nothing is to be proved, nor may be but for what clients force of windows that are open:
+        a frame is always taken then, however long a proof takes.
+        """
+        return not self._ahead.sessions and not any(True for _ in self._to_prove())
+
+    def _wait(self, record: SessionRecord, *, idle: bool) -> float:
+        """Seconds for which the session's records should wait; without end while more may be owed than can
+        be proved in time, whenever clients vouch for their pages and whatever they force.
+        """
+        if idle:
+            return 0.0
+        open_ones = [
+            (one, window)
+            for one, windows in self._windows.values()
+            for window in windows.values()
+            if not window.excused and self._height <= window.until
+        ]
+        running = [record, *self._ahead.sessions, *(one for one, _ in open_ones)]
+        shortest = min(one.window for one in (*running, *(live.record for live in self._lives.values())))
+        force_room, draw_room = self._pace.room(self._to_prove(), self._height, shortest)
+        forced = self._pace.work(self._ahead.forceable(open_ones))
+        drawn = self._pace.work(self._ahead.proofs())
+        if self._late or forced > force_room or forced + drawn > draw_room:
+            return inf
+        return self._pace.wait(shortest)
 
     async def _checkpoint(self, live: Live) -> None:
         live.checkpoint_at = self._height
@@ -155,7 +190,7 @@ class Sessions:
         """See to everything at a finalised block; what takes long goes on beside. Raises ChainDown."""
         self._height, self._served = head.number, served
         self._pace.block(head.number, head.time_ms / 1000)
-        self._late = self._pace.late(self._to_prove(), head.number)
+        self._late = self._pace.late((one[1:] for one in self._to_prove()), head.number)
         if head.number - self._offers_at >= OFFERS_EVERY_BLOCKS:
             self._offers_at = head.number
             await self._offer()
@@ -164,6 +199,7 @@ class Sessions:
         self.metrics.session_owed.set(self._proving.waiting)
         self.metrics.session_proof_seconds.set(self._pace.slowest)
         for record in records:
+            self._recall(record)
             live = self._lives.get(record.id)
             if live is not None:
                 live.record, live.allowed = record, record.records + record.room
@@ -175,7 +211,9 @@ class Sessions:
                 ):
                     await self._checkpoint(live)
             self._tend(record)
-        for gone in self.journal.sessions() - {record.id for record in records}:
+        names = {record.id for record in records}
+        self._ahead.keep(names | self._lives.keys())
+        for gone in self.journal.sessions() - names:
             await self._forget(gone)
 
     async def abandon(self) -> None:
@@ -230,6 +268,7 @@ class Sessions:
         """Have the beacon asked, and proved what is owed; a session whose pages are lost is waived."""
         windows = await self.chain.ask(lambda client: sessions.windows(client, record))
         self._windows[record.id] = record, windows
+        self._ahead.posted(record)
         if windows and not await self._has(record.id) and any(not one.excused for one in windows.values()):
             await self._send(f"session:{record.id.hex()}:waive", sessions.waive(record.id))
             return
@@ -284,15 +323,29 @@ class Sessions:
                 if number in now:
                     self._owe(record, number, now[number])
 
-    def _to_prove(self) -> Iterator[tuple[int, bytes, float]]:
-        """(due, model, proofs) of the open windows: of those not drawn, as many as will be picked."""
+    def _recall(self, record: SessionRecord) -> None:
+        """Vouchers that an earlier process took and did not post."""
+        if record.id in self._ahead:
+            return
+        self._ahead.posted(record)
+        number = record.next
+        while (one := self.journal.get(record.id, number)) is not None:
+            self._ahead.vouched(record, number, one.pages, one.records)
+            number += 1
+
+    def _to_prove(self) -> Iterator[tuple[int, int, bytes, float]]:
+        """(from block, due, model, proofs) of the open windows: of those not drawn, as many as will be
+        picked, from when they are.
+        """
         for record, windows in self._windows.values():
             for number, one in windows.items():
-                picked = 0 if one.drawn is not None else sampled(one.pages, record.sample)
+                if one.excused or self._height > one.due:
+                    continue
+                if one.drawn is None:
+                    yield one.until - record.window, one.due, record.model, sampled(one.pages, record.sample)
                 left = self._proving.left(record.id, number)
-                owed = picked + (len(one.owed) if left is None else left)
-                if owed and not one.excused and self._height <= one.due:
-                    yield one.due, record.model, owed
+                if owed := len(one.owed) if left is None else left:
+                    yield self._height, one.due, record.model, owed
 
     def _owe(self, record: SessionRecord, number: int, window: WindowRecord) -> None:
         if window.owed and not window.excused and self._height <= window.due:
@@ -333,6 +386,7 @@ class Sessions:
             await live.end("session-ended")
         self._proving.over(name)
         self._windows.pop(name, None)
+        self._ahead.forget(name)
         await self._ask("session_close", session=name)
         self.journal.forget(name)
         self._seen.pop(name, None)

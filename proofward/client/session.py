@@ -64,7 +64,9 @@ Persist = Callable[[int, Integers], None]
 
 #: Frames that may be on their way at once.
 IN_FLIGHT: Final = 6
+#: Seconds without an answer, nor a refusal that passes, after which a session is given up; and in all.
 ANSWER_SECONDS: Final = 60.0
+PASSING_SECONDS: Final = 900.0
 CONNECT_SECONDS: Final = 20.0
 #: Pause before records that were refused for lack of room are sent again.
 AGAIN_SECONDS: Final = 0.2
@@ -169,6 +171,7 @@ class Session:
         self._sent: deque[_Sent] = deque()
         self._again: list[_Sent] = []
         self._failed: SessionError | None = None
+        self._passed, self._passed_at = "", 0.0
         self._running: bytes | None = None
         self._held: Proposal | None = None
         self._closing = False
@@ -238,12 +241,16 @@ class Session:
             yield self._taken(*waiting.popleft())
 
     def _taken(self, first: int, future: Future[Integers]) -> tuple[int, Integers]:
-        try:
-            return first, future.result(ANSWER_SECONDS)
-        except TimeoutError:
-            raise SessionError(
-                f"no answer within {ANSWER_SECONDS:g} s; open the session again to go on", code="timeout"
-            ) from None
+        """A worker that says that it will take the records later is waited for, up to `PASSING_SECONDS`."""
+        began = since = time.monotonic()
+        while (until := min(since + ANSWER_SECONDS, began + PASSING_SECONDS)) > (now := time.monotonic()):
+            with suppress(TimeoutError):
+                return first, future.result(until - now)
+            since = max(since, self._passed_at)
+        why = f"; the worker last said {self._passed!r}" if self._passed_at > began else ""
+        raise SessionError(
+            f"no answer within {now - began:.0f} s{why}; open the session again to go on", code="timeout"
+        )
 
     def _send(self, rows: Integers) -> tuple[int, Future[Integers]]:
         future: Future[Integers] = Future()
@@ -485,6 +492,8 @@ class Session:
             )
         if message.reason in _PASSING or (message.reason == "out-of-order" and self._again):
             self._again.append(self._sent.popleft())
+            if message.reason in _PASSING:
+                self._passed, self._passed_at = message.reason, time.monotonic()
             return
         # It stays among what waits, so that whoever waits for it hears why.
         raise SessionError(f"the worker takes no more records: {message.reason}", code=message.reason)

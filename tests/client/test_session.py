@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from proofward.client.session import Session, SessionError
+from proofward.client import session as module
+from proofward.client.session import Session, SessionError, _Sent
 from proofward.client.session_store import SessionSecrets, SessionStore
 from proofward.protocol import HpkePrivateKey, HpkeSuite
 from proofward.protocol.keys import ReceiptKey, verify_signature
@@ -66,7 +70,7 @@ class Worker:
     def serve(self, socket: ServerConnection) -> None:
         hello = socket.recv(decode=False)
         context = SessionContext(GENESIS, SESSION, CLIENT, WORKER, MODEL, 1)
-        assert self.hpke.open(hello[32:], context.info()) == self.secret
+        assert self.hpke.open(hello[96:], context.info()) == self.secret
         channel = Channel(self.secret, SESSION, hello[:32], b"w" * 32, enclave=True)
         socket.send(b"w" * 32)
         socket.send(channel.seal(State(0, 0, 0, 0).encode()))
@@ -214,3 +218,44 @@ def test_a_worker_that_lies_has_no_voucher(fault: str, code: str, tmp_path: Path
         session.close(0)
     assert refused.value.code == code
     assert worker.vouchers == []
+
+
+class Later(Future[Any]):
+    """Answered after so many waits; a worker says `proofs-due` in each, on a clock of our own."""
+
+    def __init__(self, session: Session, clock: list[float], waits: float) -> None:
+        super().__init__()
+        self.session, self.clock, self.waits = session, clock, waits
+
+    def result(self, timeout: float | None = None) -> Any:
+        assert timeout is not None
+        self.waits -= 1
+        if self.waits < 0:
+            return "answers"
+        refused = _Sent(0, np.zeros((1, FEATURES), np.int64), None)
+        self.clock[0] += timeout / 2
+        self.session._sent.append(refused)
+        self.session._refused(Refusal(0, "proofs-due"))
+        self.clock[0] += timeout / 2
+        raise TimeoutError
+
+
+def test_a_worker_that_says_proofs_due_is_waited_for_and_not_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    session = Session.__new__(Session)
+    session._sent, session._again, session._passed, session._passed_at = deque(), [], "", 0.0
+    assert session._taken(7, Later(session, clock, 3))[0] == 7
+    assert clock[0] > 1000 + module.ANSWER_SECONDS
+    began = clock[0]
+    with pytest.raises(SessionError, match="proofs-due") as caught:
+        session._taken(7, Later(session, clock, float("inf")))
+    assert caught.value.code == "timeout"
+    assert clock[0] - began == pytest.approx(module.PASSING_SECONDS)
+    began = clock[0]
+    monkeypatch.setattr(session, "_refused", lambda _: None)  # a worker that says nothing
+    with pytest.raises(SessionError, match="no answer within 60 s") as caught:
+        session._taken(7, Later(session, clock, float("inf")))
+    assert clock[0] - began == pytest.approx(module.ANSWER_SECONDS)
