@@ -25,6 +25,7 @@ PURPOSES = {
     "console": "to watch a worker in the terminal: worker console",
     "ezkl": "for the ezkl lane",
     "fhir": "to read FHIR Observations and Bundles as tables",
+    "parquet": "to read tables from Parquet files and to write a session's answers as one",
     "light": "to read a chain by proofs, without a server: verify --light",
     "publish": "to compile, publish and audit models",
     "web3": "to speak Ethereum's JSON-RPC to the chain",
