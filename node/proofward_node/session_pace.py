@@ -29,6 +29,8 @@ FIRST_PROOF_SECONDS: Final = 1.0
 FIRST_BLOCK_SECONDS: Final = 2.0
 #: Blocks that a development chain builds at once are no reason to stop.
 LEAST_BLOCK_SECONDS: Final = 0.25
+#: For what is not posted yet: a chain on demand builds none while nothing is sent.
+LEAST_DRAW_BLOCK_SECONDS: Final = 1.0
 #: Until so many proofs were made, each is reckoned with as so many times what it took: alone it is fast.
 FEW, CAUTION = 16, 2.0
 #: How much a new proof's time counts against those before it.
@@ -125,7 +127,8 @@ class Pace:
         for begin, due, model, proofs in posted:
             work[max(begin, height), due] += proofs * self.seconds(model) / self._slots  # type: ignore[assignment]
         draw = height + BEACON_BLOCKS
-        any_time = at_draw = FEASIBLE * self._time(window)
+        faster = max(1.0, LEAST_DRAW_BLOCK_SECONDS / self.block_seconds)
+        any_time = at_draw = FEASIBLE * faster * self._time(window)
         for begin in {begin for begin, _ in work}:
             held = 0.0
             some = sorted((due, seconds) for (at, due), seconds in work.items() if at >= begin)
@@ -133,7 +136,7 @@ class Pace:
             for end in sorted(ends):
                 while some and some[0][0] <= end:
                     held += some.pop(0)[1]
-                left = FEASIBLE * self._time(end - begin) - held
+                left = FEASIBLE * faster * self._time(end - begin) - held
                 any_time = min(any_time, left)
                 if end >= draw + window:
                     at_draw = min(at_draw, left)
