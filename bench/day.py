@@ -27,7 +27,8 @@ from proofward.client.session_audit import audit
 from proofward.client.session_run import Progress, run_table
 from proofward.client.sessions import SessionOrder, audit_terms, page_bundle
 from proofward.devnet.chains import Devnet
-from proofward.evidence.page import load_page, save_page, verify_page
+from proofward.evidence.bundle import save_bundle
+from proofward.evidence.page import load_page, verify_page
 from proofward.evidence.policy import Policy
 from proofward.zkml import Evaluation, compile_model
 from proofward.zkml.quantiser import AffineQuantiser
@@ -137,7 +138,7 @@ def _kinds(stage: Scene, session: bytes, forced: int, folder: Path) -> dict[str,
     files = {}
     for kind, (page, at) in wanted.items():
         files[kind] = folder / f"{kind}.bundle"
-        save_page(page_bundle(stage.client, session.hex(), page, at=at), files[kind])
+        save_bundle(page_bundle(stage.client, session.hex(), page, at=at), files[kind])
     return files
 
 

@@ -35,6 +35,7 @@ StateOption = Annotated[
 ]
 SampleOption = Annotated[float, typer.Option(help="Percent of the pages that the beacon has proved.")]
 WindowOption = Annotated[int, typer.Option(help="Blocks that the worker has for proofs, 5 to 600.")]
+SinceOption = Annotated[int | None, typer.Option(help="A block before it was opened, when it is not yours.")]
 BlocksOption = Annotated[int, typer.Option(help="Blocks of serving, from now on.")]
 WorkerOption = Annotated[str | None, typer.Option(help="This worker; default: the cheapest.")]
 PriceOption = Annotated[str | None, typer.Option("--max-price", help="In UNIT an inference, at most.")]
@@ -206,9 +207,7 @@ def show(session: SessionArgument, chain: ChainOption = DEFAULT_CHAIN, as_json: 
 @app.command("audit")
 def audit(
     session: SessionArgument,
-    since: Annotated[
-        int | None, typer.Option(help="A block before it was opened, when it is not yours.")
-    ] = None,
+    since: SinceOption = None,
     state: StateOption = None,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
@@ -262,9 +261,7 @@ def bundle(
     out: Annotated[Path, typer.Option(help="The file to write.")],
     artifact: ArtifactOption = None,
     at: Annotated[int | None, typer.Option(help="As of this block; default: the finalised head.")] = None,
-    since: Annotated[
-        int | None, typer.Option(help="A block before it was opened, when it is not yours.")
-    ] = None,
+    since: SinceOption = None,
     state: StateOption = None,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
@@ -275,11 +272,11 @@ def bundle(
     """
     from proofward.client import Client
     from proofward.client.sessions import page_bundle
-    from proofward.evidence.page import save_page
+    from proofward.evidence.bundle import save_bundle
 
     with reporting(as_json), Client(chain, state=state) as client:
         found = page_bundle(client, session, page, artifact=artifact, at=at, since=since)
-        save_page(found, out)
+        save_bundle(found, out)
         value = {
             "session": found.session.id,
             "page": page,

@@ -302,8 +302,13 @@ def save(answer: Answer, path: Path) -> None:
         "receipt": answer.receipt,
         "session": answer.session,
     }
+    write_new(path, value, 0o600)
+
+
+def write_new(path: Path, value: dict[str, Any], mode: int) -> None:
+    """Write a JSON object into a file that is not there yet, with this mode. Raises AnswerError."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(value, file, ensure_ascii=False)
     except OSError as error:
@@ -312,9 +317,14 @@ def save(answer: Answer, path: Path) -> None:
 
 def is_answer(path: Path) -> bool:
     """Whether a file begins as `save` writes one."""
+    return begins_as(path, FORMAT)
+
+
+def begins_as(path: Path, form: str) -> bool:
+    """Whether a file begins as a JSON object of this format."""
     try:
         with path.open("rb") as file:
-            return file.read(64).startswith(b'{"format": "' + FORMAT.encode() + b'"')
+            return file.read(64).startswith(b'{"format": "' + form.encode() + b'"')
     except OSError:
         return False
 

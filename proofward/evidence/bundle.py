@@ -7,7 +7,7 @@ cannot show by itself is that the chain holds it; pin the genesis hash, or verif
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
@@ -15,6 +15,8 @@ from proofward.errors import ProofwardError
 from proofward.files import write_whole
 
 MAX_BUNDLE_BYTES = 96 << 20
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class BundleError(ProofwardError):
@@ -174,6 +176,11 @@ class Bundle(_Part):
 
 def load_bundle(path: Path) -> Bundle:
     """Read a bundle, bounded and strict. Raises BundleError."""
+    return load_as(Bundle, path)
+
+
+def load_as(kind: type[T], path: Path) -> T:
+    """Read a bundle of this kind, bounded and strict. Raises BundleError."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BUNDLE_BYTES + 1)
@@ -182,15 +189,15 @@ def load_bundle(path: Path) -> Bundle:
     if len(data) > MAX_BUNDLE_BYTES:
         raise BundleError(f"bundle {path} is larger than {MAX_BUNDLE_BYTES} bytes")
     try:
-        return Bundle.model_validate_json(data)
+        return kind.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "top"
         raise BundleError(f"bundle {path} is not valid at {where}: {first['msg']}") from None
 
 
-def save_bundle(bundle: Bundle, path: Path) -> None:
-    """Write a bundle whole or not at all. Raises BundleError."""
+def save_bundle(bundle: BaseModel, path: Path) -> None:
+    """Write a bundle of any kind whole or not at all. Raises BundleError."""
     try:
         write_whole(path, bundle.model_dump_json(indent=1).encode(), mode=0o666)
     except OSError as error:

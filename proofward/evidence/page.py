@@ -11,13 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from proofward.check import Check, said
 from proofward.evidence.bundle import (
-    MAX_BUNDLE_BYTES,
     BlockNumber,
-    BundleError,
     ChainPart,
     Hash,
     LevelName,
@@ -28,13 +26,13 @@ from proofward.evidence.bundle import (
     Signature,
     WorkerPart,
     _Part,
+    load_as,
 )
 from proofward.evidence.model import contract_check, model_checks, proof_check
 from proofward.evidence.policy import Policy
 from proofward.evidence.setup import checks_of_setup
 from proofward.evidence.verdict import Verdict
 from proofward.evidence.verify import chain_checks, flags_of, worker_checks
-from proofward.files import write_whole
 from proofward.protocol import Level, ProtocolError
 from proofward.protocol.keys import verify_signature
 from proofward.protocol.sessions import (
@@ -239,24 +237,4 @@ def _chain_holds(policy: Policy) -> Check:
 
 def load_page(path: Path) -> PageBundle:
     """Read a page's bundle, bounded and strict. Raises BundleError."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BUNDLE_BYTES + 1)
-    except OSError as error:
-        raise BundleError(f"cannot read bundle {path}: {error.strerror}") from error
-    if len(data) > MAX_BUNDLE_BYTES:
-        raise BundleError(f"bundle {path} is larger than {MAX_BUNDLE_BYTES} bytes")
-    try:
-        return PageBundle.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top"
-        raise BundleError(f"bundle {path} is not valid at {where}: {first['msg']}") from None
-
-
-def save_page(bundle: PageBundle, path: Path) -> None:
-    """Write a page's bundle whole or not at all. Raises BundleError."""
-    try:
-        write_whole(path, bundle.model_dump_json(indent=1).encode(), mode=0o666)
-    except OSError as error:
-        raise BundleError(f"cannot write bundle {path}: {error.strerror}") from error
+    return load_as(PageBundle, path)

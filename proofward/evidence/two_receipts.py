@@ -7,8 +7,6 @@ Source: ACI, section 7 (a receipt is final).
 from __future__ import annotations
 
 import base64
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from proofward.aci import documents, jcs
 from proofward.aci.errors import AciError
 from proofward.attestation.gateway import CHANNEL, Channel, GatewayPolicy, appraise
 from proofward.check import Check
-from proofward.evidence.answer import Answer, AnswerError, dated
+from proofward.evidence.answer import Answer, AnswerError, begins_as, dated, write_new
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Verdict
 from proofward.protocol import Level
@@ -95,12 +93,7 @@ class TwoReceipts:
             "report": base64.b64encode(self.report).decode("ascii"),
             "receipts": list(self.receipts),
         }
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(value, file, ensure_ascii=False)
-        except OSError as error:
-            raise AnswerError(f"cannot write {path}: {error.strerror}") from None
+        write_new(path, value, 0o644)
 
 
 _NONE: Final = "no-contradiction"
@@ -108,11 +101,7 @@ _NONE: Final = "no-contradiction"
 
 def is_two_receipts(path: Path) -> bool:
     """Whether a file begins as `save` writes one."""
-    try:
-        with path.open("rb") as file:
-            return file.read(64).startswith(b'{"format": "' + FORMAT.encode() + b'"')
-    except OSError:
-        return False
+    return begins_as(path, FORMAT)
 
 
 def load(path: Path) -> TwoReceipts:
