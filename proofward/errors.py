@@ -79,7 +79,8 @@ ProofwardError
 │  └─ StoreError
 ├─ EngineMissing                  federated studies
 ├─ FederationError
-│  └─ AggregatorAway
+│  ├─ AggregatorAway
+│  └─ RecordsNotYet
 ├─ PolicyRefused
 ├─ Refusal
 ├─ Broken

@@ -35,8 +35,12 @@ def aggregator(provider: str = "simulator") -> Iterator[Call]:
             end = time.monotonic() + START_SECONDS
             while not path.exists():
                 if process.poll() is not None or time.monotonic() > end:
+                    state = f"did not start in {START_SECONDS:g} s"
+                    if process.returncode is not None:
+                        state = f"ended at once with exit code {process.returncode}"
                     raise FederationError(
-                        "the aggregator's process does not start: run `make federation` first",
+                        f"the aggregator's process {state}: see `make federation`, and what "
+                        f"`python -m proofward_federation.service --provider {provider}` says",
                         code="aggregator-down",
                     )
                 time.sleep(0.02)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from proofward.protocol import Level
+from proofward.protocol import Level, sha256
 from proofward.protocol.federation import UpdateContext
 from proofward.protocol.keys import hpke_seal
 from proofward_federation.consents import Register
@@ -19,7 +19,7 @@ from proofward_federation.enclave import seal_payload
 from proofward_federation.errors import FederationError
 from proofward_federation.policy import SitePolicy
 from proofward_federation.study import Study
-from proofward_federation.update import Floats, Update, clip, logistic_parts, prove_short
+from proofward_federation.update import Floats, Update, clip, count_parts, logistic_parts, prove_short
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,6 +40,15 @@ class Records:
         where = {name: place for place, name in enumerate(self.names)}
         rows = [where[name] for name in names]
         return np.column_stack([self.columns[column][rows] for column in columns])
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of all of it: whether records are the same as others."""
+        parts = [repr(self.names).encode()]
+        parts += [
+            part for name in sorted(self.columns) for part in (name.encode(), self.columns[name].tobytes())
+        ]
+        return sha256(b"".join(sha256(part) for part in parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,11 @@ class Site:
         self.account, self.policy, self.consents = account, policy, consents
         self._records, self._now = records, now
 
+    @property
+    def digest(self) -> bytes:
+        """Of its records: whether they are the same as others."""
+        return self._records.digest
+
     def answer(self, study: Study, view: RoundView, weights: Floats) -> Answer:
         """The site's part in a round. Raises PolicyRefused, FederationError."""
         self.policy.admit_round(
@@ -102,7 +116,7 @@ class Site:
             target = self._records.features((study.target,), used)[:, 0]
             parts = logistic_parts(features, target, weights, study)
         else:
-            parts = features
+            parts = count_parts(features, used)
         update = Update.of([int(value) for value in clip(parts, study).sum(axis=0)], len(used))
         context = UpdateContext(
             genesis=view.genesis,

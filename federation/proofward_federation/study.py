@@ -79,6 +79,8 @@ class Study:
             raise FederationError("units or noise are out of bounds", code="bad-study")
         if (self.kind == "logistic") != (self.target is not None):
             raise FederationError("the target does not fit the rule of training", code="bad-study")
+        if self.kind == "counts" and self.clip < self.units:
+            raise FederationError("a clip below one would count no case", code="bad-study")
         rho(self.clip, self.variance)  # in the chain's bounds
 
     @property

@@ -57,6 +57,21 @@ def clip(parts: Floats, study: Study) -> Integers:
     return rows
 
 
+def count_parts(features: Floats, names: Sequence[str]) -> Floats:
+    """Each record's part of a study of counts: 1 in its own cell, 0 in all others.
+
+    `features`: (records, cells); `names`: the records', for the refusal. Raises FederationError(bad-records)
+    for anything else: clipping would make nothing of it.
+    """
+    cases = np.isin(features, (0.0, 1.0)).all(axis=1) & (features.sum(axis=1) == 1)
+    if not cases.all():
+        raise FederationError(
+            f"record {names[int(np.argmin(cases))]} is not 1 in one cell and 0 in the others",
+            code="bad-records",
+        )
+    return features
+
+
 def logistic_parts(features: Floats, target: Floats, weights: Floats, study: Study) -> Floats:
     """Each record's gradient of the logistic loss, clipped beside its count.
 

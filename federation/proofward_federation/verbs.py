@@ -252,7 +252,10 @@ def serve(
     study: StudyArgument,
     out: Annotated[
         Path,
-        typer.Option("--out", help="Keeps the rounds; gets model.onnx, card.json, transcript.json."),
+        typer.Option(
+            "--out",
+            help="Keeps the rounds; gets transcript.json, and model.onnx and card.json, or counts.csv.",
+        ),
     ],
     signer: SignerOption,
     listen: Annotated[str, typer.Option(help="HOST:PORT for the hospitals.")] = "127.0.0.1:8790",
@@ -263,11 +266,16 @@ def serve(
     wait: Annotated[
         float, typer.Option(min=1, help="Seconds to wait until the study is on the chain and has its sites.")
     ] = 3_600.0,
+    every: Annotated[
+        int,
+        typer.Option(min=1, help="Blocks from one round of a study of counts to the next: a week of 2 s."),
+    ] = 302_400,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
     """As the aggregator: register its enclave, wait for the study, run its rounds, write model and card.
 
+    A study of counts has a round every so many blocks, and counts.csv instead, written anew after each sum.
     Started again it goes on after the last published sum. It needs Flower and OpenDP (`make federation`).
 
     Example: proofward federation serve study.json --out run --signer aggregator.key --listen 0.0.0.0:8790
@@ -275,18 +283,31 @@ def serve(
     from proofward.chain.accounts import keypair_of
     from proofward_federation.network.card import summary
     from proofward_federation.network.serving import serve as run
+    from proofward_federation.network.serving import tally
 
     with reporting(as_json):
+        asked, keypair = _study(study), keypair_of(signer)
+
+        def tell(line: str) -> None:
+            note(as_json, line)
+
+        if asked.kind == "counts":
+            sums = tally(
+                asked,
+                chain,
+                keypair,
+                out,
+                every=every,
+                listen=listen,
+                provider=provider,
+                linger=linger,
+                wait=wait,
+                tell=tell,
+            )
+            emit(as_json, {"sums": sums}, [f"{out}: counts.csv, transcript.json; {sums} sums"])
+            return
         card = run(
-            _study(study),
-            chain,
-            keypair_of(signer),
-            out,
-            listen=listen,
-            provider=provider,
-            linger=linger,
-            wait=wait,
-            tell=lambda line: note(as_json, line),
+            asked, chain, keypair, out, listen=listen, provider=provider, linger=linger, wait=wait, tell=tell
         )
         told = summary(card)
         emit(as_json, told, [f"{out}: model.onnx, card.json, transcript.json; epsilon {card.epsilon:.3f}"])

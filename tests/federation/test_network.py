@@ -39,7 +39,7 @@ from proofward_federation.network.door import HELD, Door
 from proofward_federation.network.hospital import Answered, Hospital, _request
 from proofward_federation.network.host import Host, Logged
 from proofward_federation.network.ledger import announced, plan_of
-from proofward_federation.network.serving import opened, serve
+from proofward_federation.network.serving import opened
 from proofward_federation.network.wire import Delivery, TheStudy, read_delivery
 from proofward_federation.process import aggregator
 
@@ -271,22 +271,6 @@ def test_connections_that_bring_nothing_hold_up_no_delivery() -> None:
             idle.sendall(b"POST /rounds HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
         _request(f"http://127.0.0.1:{port}", "POST", "/rounds", b"delivery")
         assert taken == [b"delivery"]
-
-
-def test_a_study_of_counts_is_refused_before_it_spends(tmp_path: Path) -> None:
-    with pytest.raises(FederationError) as refused:
-        serve(
-            study_of(kind="counts", target=None),
-            "ws://127.0.0.1:1",
-            dev_keypair(SUMS),
-            tmp_path,
-            listen="127.0.0.1:0",
-            provider="simulated",
-            linger=0.0,
-            wait=0.0,
-            tell=print,
-        )
-    assert refused.value.code == "unknown-rule"
 
 
 def test_a_card_of_another_model_is_refused(run: Run) -> None:

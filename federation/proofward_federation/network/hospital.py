@@ -22,6 +22,7 @@ from proofward.chain.pallets import federation, workers
 from proofward.chain.pallets.attestation import batch
 from proofward.chain.pallets.federation import RoundRecord, SiteRecord, StudyRecord
 from proofward.files import write_whole
+from proofward.tables.errors import TableError
 from proofward_federation.consents import Register
 from proofward_federation.errors import FederationError, PolicyRefused
 from proofward_federation.folder import read_site
@@ -47,6 +48,8 @@ class Answered:
     most: int
     proof: str
     sealed: str
+    records: str = ""
+    """The digest of the records, of a study of counts."""
 
 
 class Hospital:
@@ -124,15 +127,21 @@ class Hospital:
 
     def run(self) -> None:
         """Answer rounds until the study had all of them, or is over. Raises FederationError, ChainError."""
+        told = ""
         for _head in self.client.follow():
             found = federation.study(self.client, self.name)
             if found is None:
                 return
             try:
                 self.look(found)
-            except AggregatorAway as error:  # asked again at the next block, while the round waits
-                self._tell(error.message)
-            except (FederationError, PolicyRefused, DispatchError) as error:
+            except (
+                AggregatorAway,
+                RecordsNotYet,
+            ) as error:  # tried again at the next block, while the round waits
+                if error.message != told:
+                    self._tell(error.message)
+                told = error.message
+            except (FederationError, PolicyRefused, DispatchError, TableError) as error:
                 self._tell(f"takes no part in round {found.next - 1}: {error.message}")
                 self.refused[found.next - 1] = error.message
                 self._done.add(found.next - 1)
@@ -179,6 +188,8 @@ class Hospital:
             raise FederationError(
                 "the aggregator changed its keys since it began the round", code="other-keys"
             )
+        if study.kind == "counts":
+            self._read_anew(waiting.number)
         self.post_consents(study)
         view = self._view(record, waiting, aggregator, self._registered())
         weights = weights_after(study, federation.rounds(self.client, record), told.values)
@@ -190,9 +201,20 @@ class Hospital:
             answer.most,
             answer.proof.hex(),
             answer.sealed.hex(),
+            self.site.digest.hex() if study.kind == "counts" else "",
         )
         write_whole(self._file(waiting.number), json.dumps(asdict(answered)).encode())
         return answered
+
+    def _read_anew(self, number: int) -> None:
+        """This period's records. Raises RecordsNotYet: those of a period before would be counted twice."""
+        self.site = read_site(self.folder, self.account)
+        digest = self.site.digest.hex()
+        before = [one for one in range(number) if (kept := self._kept(one)) and kept.records == digest]
+        if before:
+            raise RecordsNotYet(
+                f"{self.folder} still holds the records of round {before[-1]}: put this period's there"
+            )
 
     def _view(
         self,
@@ -273,6 +295,12 @@ class Hospital:
 
     def _send(self, call: Call) -> Receipt:
         return self.client.submit(call, self._keypair)
+
+
+class RecordsNotYet(FederationError):
+    """A study of counts begins a period, and the folder has those of one before."""
+
+    code = "same-records"
 
 
 class AggregatorAway(FederationError):

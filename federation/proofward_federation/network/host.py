@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +32,8 @@ from proofward_federation.transcript import Part, Told, Transcript, told_of
 from proofward_federation.update import Floats, is_short
 
 LOOK_SECONDS: Final = 0.1
+MOST_LOOK_SECONDS: Final = 30.0
+"""Between two looks at the head while a round is far away."""
 RENEW_MS: Final = 3_600_000
 """How long before it expires a registration is renewed."""
 MAX_TRIES: Final = 8
@@ -222,15 +224,44 @@ class Host:
         left = self.study.rounds - len(self._log)
         if left <= 0:
             return weights
-        if self.study.kind != "logistic":
-            for _ in range(left):
-                self._exchange(weights)
-            return weights
         try:
             from proofward_federation.engine import learn
         except ImportError as error:
             raise EngineMissing.of((error.name or "flwr").partition(".")[0]) from None
         return learn(weights, self._exchange, nodes=max(1, len(record.members)), rounds=left)
+
+    def periods(self, name: bytes, every: int) -> Iterator[None]:
+        """Rounds of a study of counts, each begun `every` blocks after the one before; a turn after each sum,
+        and one at the start where there are sums already.
+
+        A round that comes to no sum is told, and costs its period: what it spent of the budget is gone.
+
+        Raises FederationError when chain or budget end it earlier; what was published stays.
+        """
+        self._name = name
+        self._load(announced(self.client, name, self.study))
+        if self.logged:
+            yield
+        while len(self.logged) < self.study.rounds:
+            self._due(every)
+            try:
+                self._round()
+            except _NoSum as error:
+                self.tell(f"{error}; this period has no sum")
+                continue
+            yield
+
+    def _due(self, every: int) -> None:
+        """Wait for the block in which the next round may begin."""
+        record = announced(self.client, self._name)
+        rounds = federation.rounds(self.client, record)
+        due = max((one.until - record.plan.window + every for one in rounds), default=0)
+        if due > record.plan.end:
+            raise FederationError(
+                f"the next round would begin after the study's end, block {record.plan.end}", code="no-sum"
+            )
+        while (left := due - self.client.finalised_head().number) > 0:
+            time.sleep(min(left * LOOK_SECONDS, MOST_LOOK_SECONDS))
 
     def transcript(self) -> Transcript:
         """The published rounds, for everybody."""
@@ -255,8 +286,7 @@ class Host:
                 self.tell(str(error))
                 continue
             record = announced(self.client, self._name)
-            found = weights_after(self.study, federation.rounds(self.client, record), self.told().values)
-            return found if self.study.kind == "logistic" else weights
+            return weights_after(self.study, federation.rounds(self.client, record), self.told().values)
 
     def _round(self) -> None:
         self.register()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,30 +39,80 @@ def serve(
     tell: Callable[[str], None],
     kind: type[Host] = Host,
 ) -> Card:
-    """Run a study and write model.onnx, card.json and transcript.json. `kind` is a test's own host.
+    """Run a study that ends in a model; write model.onnx, card.json and transcript.json.
 
-    Raises FederationError, EnclaveError, ChainError.
+    `kind` is a test's own host. Raises FederationError, EnclaveError, ChainError.
     """
-    host_name, _, port = listen.rpartition(":")
-    if not host_name or not port.isdigit() or int(port) > 65_535:
-        raise FederationError(f"{listen!r} is no HOST:PORT", code="cannot-listen")
     if study.kind != "logistic":
-        raise FederationError(
-            "only a `logistic` study ends in a model and a card; sums of counts have `federation watch`",
-            code="unknown-rule",
-        )
-    with SubstrateClient.connect(chain) as client, aggregator(provider) as call:
-        host = kind(client, keypair, call, study, state=out, linger=linger, tell=tell)
-        host.register()
-        with opened(Door(host), host_name, int(port)) as found:
-            tell(f"listens on {host_name}:{found}")
-            name = _awaited(host, wait)
-            host.run(name)
-            host.transcript().save(out / "transcript.json")
-            card = card_of(client, host.transcript(), [(one.opened, one.published) for one in host.logged])
+        raise FederationError("only a `logistic` study ends in a model and a card", code="unknown-rule")
+    with _attended(study, chain, keypair, out, listen, provider, linger, wait, tell, kind) as (host, name):
+        host.run(name)
+        host.transcript().save(out / "transcript.json")
+        logged = [(one.opened, one.published) for one in host.logged]
+        card = card_of(host.client, host.transcript(), logged)
     write_whole(out / "card.json", card.document())
     write_whole(out / "model.onnx", onnx_of(card))
     return card
+
+
+def tally(
+    study: Study,
+    chain: str,
+    keypair: Keypair,
+    out: Path,
+    *,
+    every: int,
+    listen: str,
+    provider: str,
+    linger: float,
+    wait: float,
+    tell: Callable[[str], None],
+) -> int:
+    """Run a study of counts, a round every `every` blocks; give the number of sums.
+
+    counts.csv and transcript.json are written anew after each. Raises as `serve` does.
+    """
+    if study.kind != "counts":
+        raise FederationError("only a study of `counts` has a round a period", code="unknown-rule")
+    with _attended(study, chain, keypair, out, listen, provider, linger, wait, tell, Host) as (host, name):
+        for _turn in host.periods(name, every):
+            write_whole(out / "counts.csv", counts_csv(study, [one.told.values for one in host.logged]))
+            host.transcript().save(out / "transcript.json")
+        return len(host.logged)
+
+
+def counts_csv(study: Study, sums: Sequence[Sequence[int]]) -> bytes:
+    """Published sums in ones, as `federation watch` takes them: a row a round, a column a cell."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(study.columns)
+    rows.writerows([repr(value / study.units) for value in one] for one in sums)
+    return text.getvalue().encode()
+
+
+@contextmanager
+def _attended(
+    study: Study,
+    chain: str,
+    keypair: Keypair,
+    out: Path,
+    listen: str,
+    provider: str,
+    linger: float,
+    wait: float,
+    tell: Callable[[str], None],
+    kind: type[Host],
+) -> Iterator[tuple[Host, bytes]]:
+    """A registered host whose door is open, and the study that has its sites. Raises as `serve` does."""
+    address, _, port = listen.rpartition(":")
+    if not address or not port.isdigit() or int(port) > 65_535:
+        raise FederationError(f"{listen!r} is no HOST:PORT", code="cannot-listen")
+    with SubstrateClient.connect(chain) as client, aggregator(provider) as call:
+        host = kind(client, keypair, call, study, state=out, linger=linger, tell=tell)
+        host.register()
+        with opened(Door(host), address, int(port)) as found:
+            tell(f"listens on {address}:{found}")
+            yield host, _awaited(host, wait)
 
 
 @contextmanager
