@@ -95,9 +95,11 @@ def _csv_table(text: str, name: str, notes: list[str], truth: str | None, classe
     if not text.strip():
         raise TableError(f"{name} holds no records")
     text, skipped, delimiter = _dialect(text)
-    rows = _parsed(text, name, delimiter, skipped)
+    rows, empty = _without_empty_ends(_parsed(text, name, delimiter, skipped))
     if not rows:
         raise TableError(f"{name} holds no records")
+    if empty:
+        notes = [*notes, f"{name}: {empty} lines without a value at its end are no records"]
     decimal = _decimal(rows, name, delimiter)
     if decimal == "," or delimiter != ",":
         spelt = {"\t": "tabs", ";": "semicolons", "|": "bars", ",": "commas"}[delimiter]
@@ -157,7 +159,9 @@ def _dialect(text: str) -> tuple[str, int, str]:
 
 
 def _parsed(text: str, name: str, delimiter: str, skipped: int) -> list[tuple[int, list[str]]]:
-    """(line, fields) of every line that is not blank."""
+    """(line, fields) of every line that has a value, or could stand for a record without one: a line of
+    delimiters alone, and in a table of one column an empty one.
+    """
     import pandas
 
     try:
@@ -176,14 +180,26 @@ def _parsed(text: str, name: str, delimiter: str, skipped: int) -> list[tuple[in
     rows = []
     for number, row in enumerate(frame.to_numpy().tolist(), start=1 + skipped):
         # The parser fills a torn row up with None; an empty field is "".
-        kept = [field for field in row if field is not None]
+        kept = [field for field in row if field is not None] or [""]
         if any("\n" in field for field in kept):
             raise TableError(
                 f"{name}, line {number}: a quoted field goes on in the next line; mend the quotes"
             )
-        if kept and any(field.strip() for field in kept):
+        if any(field.strip() for field in kept) or len(kept) > 1 or frame.shape[1] == 1:
             rows.append((number, kept))
     return rows
+
+
+def _without_empty_ends(rows: list[tuple[int, list[str]]]) -> tuple[list[tuple[int, list[str]]], int]:
+    """The rows but for those without a value before a header and at the end, and how many lines of delimiters
+    the end had. One among others is a record: without it all answers below would stand a line too high.
+    """
+    valued = [at for at, (_, row) in enumerate(rows) if any(field.strip() for field in row)]
+    if not valued:
+        return [], 0
+    first = valued[0] if any(_names_in(rows[valued[0]][1])) else 0
+    last = valued[-1] + 1
+    return rows[first:last], sum(len(row) > 1 for _, row in rows[last:])
 
 
 def _broken(text: str, name: str, delimiter: str, skipped: int) -> str:
