@@ -73,6 +73,8 @@ ProofwardError
 ├─ ContributionRefused
 ├─ SetupRefused
 ├─ AnswerError                    private language-model calls
+├─ NoRecords
+├─ Unproved
 ├─ AnswerRefused
 ├─ GatewayError
 │  ├─ GatewayConfigError

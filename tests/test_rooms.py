@@ -144,6 +144,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "proofward_gateway.proxy": ("proofward_gateway.channel", "proofward_gateway.measure", "proofward"),
     "proofward_gateway.anchoring": ("proofward_gateway.channel", "proofward_gateway.inclusion", "proofward"),
+    # a process of its own under the gateway's
+    "proofward_gateway.proved": ("proofward_gateway.process", "proofward_enclave.hardening", "proofward"),
     "proofward_gateway.verbs": ("proofward_gateway", "proofward"),
     # inside the aggregator's enclave as well, so as little as the gateway has
     "proofward_federation": (

@@ -11,10 +11,13 @@ from typing import Any, Final
 from proofward_enclave.providers import NAMES
 from proofward_gateway.channel import GatewayError, Origin
 
-KINDS: Final = ("aci", "legacy", "plain", "inside", "model")
+KINDS: Final = ("aci", "legacy", "plain", "inside", "model", "proved")
 ATTESTED: Final = ("aci", "legacy")
-INSIDE: Final = ("inside", "model")
+INSIDE: Final = ("inside", "model", "proved")
+STARTED: Final = ("model", "proved")
+"""Kinds that the gateway starts itself."""
 MAX_UPSTREAMS: Final = 64
+_HASH: Final = re.compile(r"0x[0-9a-f]{64}")
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -25,13 +28,26 @@ class GatewayConfigError(GatewayError):
 
 
 @dataclass(frozen=True, slots=True)
+class ProvedConfig:
+    """A proved model of the chain, and on whose account it is asked."""
+
+    node: str
+    """ws:// address of a node of the chain."""
+    model: bytes
+    artifact: Path
+    """Folder of its public artefact."""
+    signer: str
+    """A key file's path; `//Name` on a development chain."""
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamConfig:
     """One upstream: its label, where it is, what it is, and the models that are asked of it.
 
     Kind `aci` is attested before each session under `measurements`, and so is `legacy`, by the older report;
     `plain` proves nothing and is used only for a caller who asks for that; `inside` runs in this trust
     domain, at a loopback address; `model` is started by the gateway itself, which measures its `weights` at
-    load.
+    load; `proved` is asked by jobs on the chain, whose proofs it verifies.
     """
 
     name: str
@@ -48,7 +64,17 @@ class UpstreamConfig:
     collateral: Path | None = None
     """JSON of the collateral for an attested upstream's quotes, where its report brings none."""
     digest: str | None = None
-    """`sha256:` of the weights that were loaded; None until they are, and of other kinds."""
+    """`sha256:` of the weights that were loaded, or that a proof is to name; None until they are known."""
+    proved: ProvedConfig | None = None
+    """Of kind `proved` only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bond:
+    """Whose stake answers for this gateway's receipts, and on which chain (32 bytes each)."""
+
+    genesis: bytes
+    account: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +100,7 @@ class Config:
     idle_seconds: int = 120
     max_requests: int = 256
     pad_bytes: int = 256
+    bond: Bond | None = None
 
     @property
     def direct(self) -> bool:
@@ -95,9 +122,11 @@ _NUMBERS: Final = {
     "max_requests": (1, 4096),
     "pad_bytes": (0, 4096),
 }
+_PROVED: Final = ("node", "model", "artifact", "signer")
 _TEXTS: Final = ("listen", "domain", "state", "provider", "collateral")
 _UPSTREAM: Final = {
-    *("name", "url", "kind", "models", "measurements", "key_file", "weights", "cache_salt", "collateral")
+    *("name", "url", "kind", "models", "measurements", "key_file", "weights", "cache_salt", "collateral"),
+    *("node", "model", "artifact", "signer"),
 }
 
 
@@ -109,7 +138,7 @@ def load(path: Path) -> Config:
         raise GatewayConfigError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise GatewayConfigError(f"{path} is no TOML: {error}") from None
-    known = {*_NUMBERS, *_TEXTS, "development", "keys_sha256", "upstream"}
+    known = {*_NUMBERS, *_TEXTS, "development", "keys_sha256", "upstream", "chain"}
     if unknown := sorted(set(value) - known):
         raise _wrong(path, unknown[0], f"is not known: use {', '.join(sorted(known))}")
     for name in _TEXTS:
@@ -134,18 +163,31 @@ def load(path: Path) -> Config:
         isinstance(k, str) and re.fullmatch(r"[0-9a-f]{64}", k) for k in keys
     ):
         raise _wrong(path, "keys_sha256", "must be a list of 64 hex digits each")
+    upstreams = _upstreams(path, value.get("upstream", []))
+    if "chain" not in value and any(one.proved for one in upstreams):
+        raise _wrong(path, "chain", "must say which chain an upstream of kind `proved` is of")
     return Config(
         listen.host,
         listen.port if ":" in value.get("listen", "127.0.0.1:8443") else 8443,
         value.get("domain", listen.host),
         path.parent / value.get("state", "gateway-state"),
         provider,
-        _upstreams(path, value.get("upstream", [])),
+        upstreams,
         development=value.get("development", False),
         keys_sha256=frozenset(keys),
         collateral=path.parent / value["collateral"] if "collateral" in value else None,
+        bond=_bond(path, value["chain"]) if "chain" in value else None,
         **{name: value[name] for name in _NUMBERS if name in value},
     )
+
+
+def _bond(path: Path, value: Any) -> Bond:
+    names = ("genesis", "account")
+    if not isinstance(value, dict) or set(value) != set(names):
+        raise _wrong(path, "chain", "needs genesis and account, and nothing else")
+    if not all(isinstance(value[name], str) and _HASH.fullmatch(value[name]) for name in names):
+        raise _wrong(path, "chain", "has genesis and account as 0x and 64 hex digits each")
+    return Bond(*(bytes.fromhex(value[name][2:]) for name in names))
 
 
 def _upstreams(path: Path, value: Any) -> tuple[UpstreamConfig, ...]:
@@ -156,14 +198,16 @@ def _upstreams(path: Path, value: Any) -> tuple[UpstreamConfig, ...]:
         if len(set(what)) != len(what):
             raise _wrong(path, "upstream", "names two upstreams alike, or one model twice")
     if len({one.kind in INSIDE for one in found}) != 1:
-        told = "mixes kinds `inside` and `model` with others: a gateway is direct, or it is not"
+        told = "mixes kinds `inside`, `model` and `proved` with others: a gateway is direct, or it is not"
         raise _wrong(path, "upstream", told)
     return found
 
 
 def _upstream(path: Path, value: Any) -> UpstreamConfig:
-    own = isinstance(value, dict) and value.get("kind") == "model"
-    needed = {"name", "kind", "models", "weights" if own else "url"}
+    began = value.get("kind") if isinstance(value, dict) else None
+    own = began in STARTED
+    where = {"model": {"weights"}, "proved": set(_PROVED)}.get(str(began), {"url"})
+    needed = {"name", "kind", "models", *where}
     if not isinstance(value, dict) or not needed <= set(value) <= _UPSTREAM:
         told = f"needs {', '.join(sorted(needed))}, of {', '.join(sorted(_UPSTREAM))}"
         raise _wrong(path, "upstream", told)
@@ -178,8 +222,11 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
         or not all(isinstance(m, str) and 0 < len(m) <= 256 for m in models)
     ):
         raise _wrong(path, f"upstream {name}.models", "must list the models' names")
-    if (own and {"url", "key_file"} & set(value)) or (not own and "weights" in value):
-        raise _wrong(path, f"upstream {name}", "has weights, or url and key_file: `model` is started here")
+    foreign = {"url", "key_file"} if own else set[str]()
+    foreign |= set() if kind == "model" else {"weights"}
+    foreign |= set() if kind == "proved" else set(_PROVED)
+    if wrong := sorted(foreign & set(value)):
+        raise _wrong(path, f"upstream {name}.{wrong[0]}", f"is not a key of kind `{kind}`")
     try:
         url = "http://127.0.0.1" if own else str(value["url"])
         origin = Origin.parse(url, plain=kind not in ATTESTED)
@@ -188,9 +235,7 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
     if kind == "inside" and origin.host not in _LOOPBACK:
         raise _wrong(path, f"upstream {name}.url", "of kind `inside` must be a loopback address")
     pins = value.get("measurements", [])
-    if not isinstance(pins, list) or not all(
-        isinstance(p, str) and re.fullmatch(r"0x[0-9a-f]{64}", p) for p in pins
-    ):
+    if not isinstance(pins, list) or not all(isinstance(p, str) and _HASH.fullmatch(p) for p in pins):
         raise _wrong(path, f"upstream {name}.measurements", "must be a list of 0x and 64 hex digits each")
     if (kind in ATTESTED) != bool(pins):
         told = "must be there for kinds `aci` and `legacy`, and for no other"
@@ -206,9 +251,26 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
         tuple(models),
         frozenset(bytes.fromhex(one[2:]) for one in pins),
         None if key is None else path.parent / str(key),
-        path.parent / str(value["weights"]) if own else None,
+        path.parent / str(value["weights"]) if kind == "model" else None,
         _flag(path, name, value.get("cache_salt", False)),
         None if published is None else path.parent / published,
+        proved=_proved(path, name, value) if kind == "proved" else None,
+    )
+
+
+def _proved(path: Path, name: str, value: dict[str, Any]) -> ProvedConfig:
+    if not all(isinstance(value[key], str) for key in _PROVED):
+        raise _wrong(path, f"upstream {name}", f"has {', '.join(_PROVED)} as text")
+    if not _HASH.fullmatch(value["model"]):
+        raise _wrong(path, f"upstream {name}.model", "must be the model's id, 0x and 64 hex digits")
+    if not re.match(r"wss?://", value["node"]):
+        raise _wrong(path, f"upstream {name}.node", "must be a node's address, ws:// or wss://")
+    signer = value["signer"]
+    return ProvedConfig(
+        value["node"],
+        bytes.fromhex(value["model"][2:]),
+        path.parent / value["artifact"],
+        signer if signer.startswith("//") else str(path.parent / signer),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from proofward.aci.documents import API_VERSION, sign_receipt
 from proofward.aci.jcs import tagged
@@ -29,6 +29,10 @@ class Refusal(ProofwardError):
         }
 
 
+MAX_REASON: Final = 500
+"""Characters. With its other texts bounded too, no receipt is longer than a chain reads (16 KiB)."""
+
+
 class Exchange:
     """Hashes and lengths of one request and its answer; never a byte of either."""
 
@@ -41,6 +45,7 @@ class Exchange:
         self._forwarded: str | None = None
         self._upstream: dict[str, Any] | None = None
         self._weights: dict[str, Any] | None = None
+        self._proof: dict[str, Any] | None = None
         self._sent, self.length = hashlib.sha256(), 0
         self.closed = False
 
@@ -60,13 +65,22 @@ class Exchange:
         """The model runs here, with weights of this digest, measured as they were loaded."""
         self._weights = {"model_id": model, "digest": digest, "measured": "at-load"}
 
+    def proved(self, model: str, facts: dict[str, Any]) -> None:
+        """The answer is a proved model's: a proof of it was verified here, whose job says which weights."""
+        self._proof = {"model_id": model, **facts}
+
     def verified(self, model: str, session_id: str) -> None:
         """The upstream's attestation holds: the session says how."""
         self._upstream = {"result": "verified", "required": True, "model_id": model, "session_id": session_id}
 
     def unverified(self, model: str, reason: str, *, required: bool, upstream: str | None = None) -> None:
         """There is no attestation that holds."""
-        self._upstream = {"result": "failed", "required": required, "model_id": model, "reason": reason}
+        self._upstream = {
+            "result": "failed",
+            "required": required,
+            "model_id": model,
+            "reason": reason[:MAX_REASON],
+        }
         if upstream is not None:
             self._upstream["upstream_name"] = upstream
 
@@ -95,6 +109,8 @@ class Exchange:
             events.append({"type": "upstream.verified", **(self._upstream or missing)})
         if self._weights is not None and self._forwarded is not None:
             events.append({"type": "model.weights", **self._weights})
+        if self._proof is not None and aborted is None:
+            events.append({"type": "proof.verified", **self._proof})
         events.append({"type": "response.returned", "body_hash": f"sha256:{self._sent.hexdigest()}"})
         if aborted is not None:
             events.append({"type": "response.aborted", "reason": aborted, "bytes": self.length})

@@ -45,6 +45,11 @@ class Keys:
     e2ee: dict[str, e2ee.PrivateKey] = field(repr=False)
     tls_pem: bytes = field(repr=False)
 
+    @property
+    def hpke_key(self) -> bytes:
+        """The X25519 key of E2EE, 32 bytes: the one that a chain can hold."""
+        return next(key.public for key in self.e2ee.values() if key.suite == e2ee.X25519)
+
 
 def make_keys(domain: str, *, not_after: int) -> Keys:
     """Fresh keys of every role, and the keyset over them; `not_after` in Unix seconds."""

@@ -27,6 +27,7 @@ from aiohttp import web
 
 from proofward.errors import ProofwardError
 from proofward_enclave.hardening import harden
+from proofward_gateway.process import announce, error_of, only_speaker, serve_app
 
 MAX_WEIGHTS: Final = 64 << 30
 MAX_TOKENS: Final = 4096
@@ -86,9 +87,9 @@ class Model:
             body = json.loads(await request.read())
             asked = _chat_options(body) if chat else _text_options(body)
         except (ValueError, TypeError, KeyError, AttributeError):
-            return _error("the request has a member of another kind than OpenAI's")
+            return error_of("the request has a member of another kind than OpenAI's")
         except Unanswerable as told:
-            return _error(told.message)
+            return error_of(told.message)
         head = {
             "id": f"{'chatcmpl' if chat else 'cmpl'}-{secrets.token_hex(12)}",
             "object": "chat.completion" if chat else "text_completion",
@@ -99,10 +100,10 @@ class Model:
             try:
                 found = await asyncio.to_thread(self._whole, asked, chat)
             except ValueError:
-                return _error("the model cannot take this prompt: is it too long?")
+                return error_of("the model cannot take this prompt: is it too long?")
             return web.json_response({**head, **found})
         if not chat:
-            return _error("text completions are not streamed here: ask for a chat completion")
+            return error_of("text completions are not streamed here: ask for a chat completion")
         return await self._stream(request, head, asked, usage=_usage_wanted(body))
 
     def _whole(self, asked: dict[str, Any], chat: bool) -> dict[str, Any]:
@@ -224,32 +225,11 @@ def _event(value: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(value).encode() + b"\n\n"
 
 
-def _error(message: str) -> web.Response:
-    told = {"message": message, "type": "invalid_request_error", "code": None, "param": None}
-    return web.json_response({"error": told}, status=400)
-
-
-def _only_speaker() -> TextIO:
-    """Standard output, for this module alone: what a model's runtime prints may hold a prompt."""
-    own = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.dup2(null, 2)
-    return own
-
-
 async def serve(weights: Path, name: str, out: TextIO) -> None:
-    """Serve until standard input ends: the gateway holds its other side, so this ends with it."""
+    """Load, and serve until the gateway ends."""
     with measured(weights) as (copy, digest):
         model = await asyncio.to_thread(Model, copy, name)
-    runner = web.AppRunner(model.app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    print(json.dumps({"port": runner.addresses[0][1], "weights": digest}), file=out, flush=True)
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_reader(0, ended.set)  # nothing is ever written there: it has ended
-    await ended.wait()
-    await runner.cleanup()
+    await serve_app(model.app, out, {"weights": digest})
 
 
 def main() -> int:
@@ -260,7 +240,7 @@ def main() -> int:
     options = parser.parse_args()
     os.environ |= {"HF_HUB_OFFLINE": "1", "RUST_LOG": "off"}
     harden()
-    told = _only_speaker()
+    told = only_speaker()
     try:
         asyncio.run(serve(options.weights, options.name, told))
     except ImportError:
@@ -273,7 +253,7 @@ def main() -> int:
 
 
 def _failed(out: TextIO, message: str) -> int:
-    print(json.dumps({"error": message}), file=out, flush=True)
+    announce(out, {"error": message})
     return 2
 
 

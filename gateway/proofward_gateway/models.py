@@ -1,4 +1,4 @@
-"""Models that this gateway runs itself: a process each, started, measured at load, and watched."""
+"""Models in this trust domain: a process each, measured at load or known by proofs, and watched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 from proofward.aci.documents import DIGEST
 from proofward_enclave import log
 from proofward_gateway.channel import GatewayError, Origin
-from proofward_gateway.config import Config, UpstreamConfig
+from proofward_gateway.config import STARTED, Config, UpstreamConfig
 
 _LOAD_SECONDS: Final = 900
 _STOP_SECONDS: Final = 5
@@ -31,7 +31,9 @@ async def with_models(config: Config, died: Callable[[], None]) -> AsyncIterator
             config,
             upstreams=tuple(
                 [
-                    await stack.enter_async_context(_running(one, died)) if one.kind == "model" else one
+                    await stack.enter_async_context(_running(one, config, died))
+                    if one.kind in STARTED
+                    else one
                     for one in config.upstreams
                 ]
             ),
@@ -39,10 +41,12 @@ async def with_models(config: Config, died: Callable[[], None]) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _running(one: UpstreamConfig, died: Callable[[], None]) -> AsyncIterator[UpstreamConfig]:
+async def _running(
+    one: UpstreamConfig, config: Config, died: Callable[[], None]
+) -> AsyncIterator[UpstreamConfig]:
     log.info("model-loading", upstream=one.name)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "proofward_gateway.model", str(one.weights), one.models[0],
+        sys.executable, "-m", *_command(one, config),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST_LINE,
     )  # fmt: skip
     try:
@@ -55,6 +59,19 @@ async def _running(one: UpstreamConfig, died: Callable[[], None]) -> AsyncIterat
             watch.cancel()
     finally:
         await _end(process)
+
+
+def _command(one: UpstreamConfig, config: Config) -> list[str]:
+    """The module that serves an upstream, and its arguments."""
+    if one.proved is None:
+        return ["proofward_gateway.model", str(one.weights), one.models[0]]
+    what, bond = one.proved, config.bond
+    assert bond is not None  # the configuration demands it
+    return [
+        "proofward_gateway.proved", what.node, f"0x{what.model.hex()}", str(what.artifact), what.signer,
+        "--genesis", f"0x{bond.genesis.hex()}", "--seconds", str(config.request_seconds),
+        *(["--dev"] if config.development else []),
+    ]  # fmt: skip
 
 
 async def _ready(process: asyncio.subprocess.Process, one: UpstreamConfig) -> tuple[int, str]:
@@ -72,7 +89,9 @@ async def _ready(process: asyncio.subprocess.Process, one: UpstreamConfig) -> tu
         ) from None
     except (ValueError, KeyError, TypeError):
         raise GatewayError(
-            f"model {one.name} ended as it was loaded: is {one.weights} a GGUF, and is there memory for it?",
+            f"model {one.name} ended as it was loaded: is {one.weights} a GGUF, and is there memory for it?"
+            if one.proved is None
+            else f"model {one.name} ended as it began: is the package `proofward` installed whole?",
             code="model-failed",
         ) from None
     if not DIGEST.fullmatch(digest):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable
@@ -13,18 +14,20 @@ from typing import Any, Final
 import aiohttp
 from aiohttp import web
 
-from proofward.aci.documents import API_VERSION, RECEIPT_ID, SESSION_ID, nonce_of
+from proofward.aci.documents import API_VERSION, DIGEST, RECEIPT_ID, SESSION_ID, nonce_of
 from proofward.aci.errors import AciError
 from proofward.protocol import sha256
 from proofward_enclave import log
 from proofward_enclave.providers.base import ProviderError
 from proofward_gateway.answer import Answer, Broken, Gone
+from proofward_gateway.bond import registration
 from proofward_gateway.channel import GatewayError
-from proofward_gateway.config import INSIDE, Config
+from proofward_gateway.config import INSIDE, Config, ProvedConfig, UpstreamConfig
 from proofward_gateway.exchange import Exchange, Refusal
 from proofward_gateway.inclusion import inclusion
 from proofward_gateway.keys import Workload
 from proofward_gateway.legacy import Legacy
+from proofward_gateway.process import PROVED_HEADER
 from proofward_gateway.request import MAX_BODY, RESPONSES, Constraints, Prompt, Replays, read_prompt, salted
 from proofward_gateway.store import Store, StoreError, credential_digest
 from proofward_gateway.upstreams import Session, Upstream
@@ -32,6 +35,8 @@ from proofward_gateway.upstreams import Session, Upstream
 PROMPTS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/messages", RESPONSES)
 MAX_CREDENTIAL: Final = 4096
 _BODY_SECONDS: Final = 60
+_FACTS: Final = ("genesis", "job", "model", "weights", "verifying_key", "block")
+_HASH: Final = re.compile(r"0x[0-9a-f]{64}")
 
 
 class Service:
@@ -69,6 +74,7 @@ class Service:
         self.app.router.add_get("/v1/attestation/report", self._legacy_report)
         self.app.router.add_get("/v1/signature/{id}", self._legacy_signature)
         self.app.router.add_get("/v1/receipts/{id}/inclusion", self._inclusion)
+        self.app.router.add_get("/v1/registration", self._registration)
         self.app.router.add_get("/healthz", self._health)
         self.app.router.add_get("/metrics", self._metrics)
 
@@ -136,6 +142,8 @@ class Service:
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(connect=10, sock_read=self._config.idle_seconds),
                 ) as response:
+                    if configured.kind == "proved" and response.status == 200:
+                        exchange.proved(prompt.model, _facts(response.headers.get(PROVED_HEADER), configured))
                     return await answer.relay(response, prompt.encryption)
             except aiohttp.ServerFingerprintMismatch:
                 exchange.not_forwarded()
@@ -161,7 +169,7 @@ class Service:
         """
         asked, name = prompt.constraints, upstream.config.name
         if upstream.config.kind in INSIDE:
-            if upstream.config.digest is not None:
+            if upstream.config.proved is None and upstream.config.digest is not None:
                 exchange.weighed(prompt.model, upstream.config.digest)
             if asked.sessions is not None:
                 raise Refusal(412, "session_not_accepted", "a direct service has no sessions")
@@ -244,6 +252,10 @@ class Service:
         if found is None:
             raise Refusal(404, "not_found", "this receipt is on no chain yet", code="not_anchored")
         return _json(found)
+
+    async def _registration(self, request: web.Request) -> web.Response:
+        """For the configured account alone, so whoever asks can do nothing else with it."""
+        return _json(await registration(self._config.bond, self._workload, request.query))
 
     async def _owned(self, request: web.Request) -> dict[str, Any]:
         """The receipt that a path names, for who asked for its answer. Raises Refusal."""
@@ -338,6 +350,26 @@ class Service:
         except StoreError as error:
             log.error("store-failed", code=error.code)
             return _json(Refusal(500, "server_error", error.message).document(), 500)
+
+
+def _facts(text: str | None, upstream: UpstreamConfig) -> dict[str, Any]:
+    """What the process of a proved model says of the job that it has verified. Raises Broken."""
+    try:
+        found = json.loads(text or "")
+        named = found["weights"] == upstream.digest and found["model"] == f"0x{_proved(upstream).model.hex()}"
+        hashes = all(_HASH.fullmatch(found[name]) for name in ("genesis", "job", "model"))
+        key = DIGEST.fullmatch(found["verifying_key"])
+        good = named and hashes and key and type(found["block"]) is int
+    except (ValueError, KeyError, TypeError):
+        good = None
+    if not good:
+        raise Broken("upstream-malformed")
+    return {name: found[name] for name in _FACTS}
+
+
+def _proved(upstream: UpstreamConfig) -> ProvedConfig:
+    assert upstream.proved is not None  # of kind `proved` it is there
+    return upstream.proved
 
 
 def _forwarded_headers(upstream: Upstream, request: web.Request) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from proofward.cli.amounts import shown
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -34,6 +35,8 @@ def register(groups: Groups) -> None:
     app.command("anchor")(anchor)
     app.command("anchored")(anchored)
     app.command("contradiction")(contradiction)
+    app.command("report")(report)
+    app.command("register")(register_keys)
     groups.root.add_typer(app, name="gateway")
     groups.root.command("proxy")(proxy)
 
@@ -146,6 +149,77 @@ def contradiction(
             {"receipt": name, "gateway": found.gateway, "file": str(out)},
             [f"{name} of {found.gateway} is two receipts: proofward verify {out}"],
         )
+
+
+def report(
+    file: Annotated[Path, typer.Argument(help="Evidence of `gateway contradiction`, or of the proxy.")],
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Show two receipts of one id to the chain: their signer loses half of its stake, and you have a tenth
+    of that.
+
+    Example: proofward gateway report lie.json --signer //Alice
+    """
+    from proofward.chain import SubstrateClient, accounts, keypair_of
+    from proofward.evidence.two_receipts import load
+    from proofward_gateway.anchoring import bond
+
+    with reporting(as_json), SubstrateClient.connect(chain) as client:
+        found = bond.report(load(file), client, keypair_of(signer))
+        value = {
+            "worker": accounts.ss58(found.account),
+            "receipt": found.receipt,
+            "slashed_planck": str(found.slashed),
+            "block": found.block,
+        }
+        told = f"{value['worker']} lost {shown(found.slashed)} in block {found.block}, for {found.receipt}"
+        emit(as_json, value, [told])
+
+
+def register_keys(
+    gateway: Annotated[str, typer.Option("--gateway", help="https://host:port of the gateway.")],
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    once: Annotated[bool, typer.Option("--once", help="Register what is there, and end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a stake behind a gateway's receipts, and keep it there with every new key until Ctrl-C.
+
+    Example: proofward gateway register --gateway https://127.0.0.1:8443 --signer //Alice --once
+    """
+    from proofward.chain import ChainError, SubstrateClient, accounts, keypair_of
+    from proofward_gateway.anchoring import bond
+    from proofward_gateway.channel import GatewayError
+
+    def told(found: bond.Bonded) -> None:
+        where = "already there" if found.sent is None else f"block {found.sent}"
+        text = (
+            f"{shown(found.stake)} of {accounts.ss58(found.account)} behind key 0x{found.receipt_key.hex()}"
+        )
+        value = {
+            "event": "registered",
+            "account": accounts.ss58(found.account),
+            "receipt_key": hex0x(found.receipt_key),
+            "stake_planck": str(found.stake),
+            "expires_at_ms": found.expires_at,
+            "block": found.sent,
+        }
+        emit(as_json, value, [f"{text}: {where}"])
+        sys.stdout.flush()
+
+    def failed(error: ChainError | GatewayError) -> None:
+        note(as_json, f"{error}; it is tried again")
+
+    with reporting(as_json), SubstrateClient.connect(chain) as client:
+        if once:
+            told(bond.register(gateway, client, keypair_of(signer)))
+            return
+        try:
+            bond.keep(gateway, client, keypair_of(signer), told, failed)
+        except KeyboardInterrupt:
+            note(as_json, "stopped; the registration stands until it ends")
 
 
 Pins = Annotated[

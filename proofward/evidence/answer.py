@@ -32,6 +32,7 @@ MAX_FILE: Final = 128 << 20
 MAX_ANSWER: Final = 32 << 20
 """Bytes of an answer's wire."""
 UPSTREAM: Final = "upstream"
+PROVED: Final = "proof.verified"
 
 
 class AnswerError(ProofwardError):
@@ -97,13 +98,19 @@ class Answer:
         checks += [self._frame(), self._request(events), self._response(events), self._opens()]
         pins = policy.measurements if upstreams is None else upstreams
         checks += _upstream(self, events, replace(policy, measurements=pins))
-        return (*checks, *_weights(events), _served(self.receipt))
+        return (
+            *checks,
+            *_weights(events),
+            *_proof(self, events, replace(policy, measurements=pins)),
+            _served(self.receipt),
+        )
 
     def verdict(self, policy: Policy, *, upstreams: Collection[bytes] | None = None) -> Verdict:
         """The checks, and the one word that they come to."""
         checks = self.checks(policy, upstreams=upstreams)
         simulated = any(Level.SIMULATED.label in one.detail for one in checks if one.name == "hardware")
-        return Verdict(b"", (Level.SIMULATED.label,) if simulated else (), checks)
+        flags = (Level.SIMULATED.label,) if simulated else ()
+        return Verdict(b"", tuple(dict.fromkeys((*flags, *_flags(self)))), checks)
 
     def plain(self) -> bytes:
         """The answer as a client of the API would have it. Raises AciError(e2ee-decryption-failed)."""
@@ -115,10 +122,11 @@ class Answer:
     def weights(self) -> str | None:
         """`sha256:` of the weights that the receipt names; only as good as its `checks`."""
         events = self.receipt.get("event_log")
+        named = {"model.weights": "digest", PROVED: "weights"}
         found = [
-            one.get("digest")
+            one.get(named[one["type"]])
             for one in (events if isinstance(events, list) else ())
-            if isinstance(one, dict) and one.get("type") == "model.weights"
+            if isinstance(one, dict) and one.get("type") in named
         ]
         return str(found[0]) if len(found) == 1 else None
 
@@ -233,6 +241,34 @@ def _weights(events: list[dict[str, Any]]) -> list[Check]:
     if any(one.get("type") == "upstream.verified" for one in events):
         return [Check("weights", False, "the receipt names weights of a model that runs elsewhere")]
     return [Check("weights", True, f"{digest}, measured by the attested software as it loaded them")]
+
+
+def _proof(answer: Answer, events: list[dict[str, Any]], policy: Policy) -> list[Check]:
+    """Whether the answer is a proved model's, where the receipt says so; none where it says nothing."""
+    found = [one for one in events if one.get("type") == PROVED]
+    if not found:
+        return []
+    if len(found) > 1 or any(one.get("type") in ("upstream.verified", "model.weights") for one in events):
+        return [Check("proof", False, "the receipt says it of another model than the one that answered")]
+    from proofward.evidence.proved import proved_checks  # brings a prover along, which few answers need
+
+    try:
+        return proved_checks(found[0], answer.request, answer.plain(), policy)
+    except AciError as error:
+        return [Check("proof", False, error.message)]
+
+
+def _flags(answer: Answer) -> tuple[str, ...]:
+    """What a verdict says beside its word of a proved model's job."""
+    events = answer.receipt.get("event_log")
+    if not any(isinstance(one, dict) and one.get("type") == PROVED for one in events or ()):
+        return ()
+    from proofward.evidence.proved import flags
+
+    try:
+        return flags(answer.plain())
+    except AciError:
+        return ()
 
 
 def _session(answer: Answer, cited: str, policy: Policy) -> list[Check]:

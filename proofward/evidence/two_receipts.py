@@ -7,6 +7,7 @@ Source: ACI, section 7 (a receipt is final).
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,31 @@ class TwoReceipts:
         if _said(mine) == _said(other):
             raise AnswerError("both receipts say the same", code=_NONE)
         return cls(answer.gateway, answer.at, answer.nonce, answer.report, (mine, other))
+
+    def signed(self) -> tuple[bytes, tuple[bytes, bytes], tuple[bytes, bytes]]:
+        """The key (Ed25519, 32 bytes) that signed both, and the bytes and signature of each: what a chain's
+        workers pallet reads (chain/pallets/workers/src/answers.rs).
+
+        Raises AnswerError(not-for-a-chain): two keys, a signature that does not verify, or another form.
+        """
+        try:
+            keyset = documents.Keyset.read(jcs.loads(self.report)["attestation"]["workload_keyset"])
+            names = {str(one.get("key_id")) for one in self.receipts}
+            for receipt in self.receipts:
+                documents.check_receipt(receipt, keyset)
+            (key,) = {keyset.receipt_key(name).public_bytes_raw() for name in names}
+        except (AciError, KeyError, TypeError, ValueError) as error:
+            told = error.message if isinstance(error, AciError) else "they are not of one key in the report"
+            raise AnswerError(f"a chain cannot judge these receipts: {told}", code=_NO_CASE) from None
+        said = [_said(one) for one in self.receipts]
+        found = [_CANONICAL.fullmatch(one) for one in said]
+        if not all(found) or len({one[1] for one in found if one}) != 1 or said[0] == said[1]:
+            told = "they are not two of one id, in the form and order of members that the pallet reads"
+            raise AnswerError(f"a chain cannot judge these receipts: {told}", code=_NO_CASE)
+        first, second = (
+            (text, bytes.fromhex(one["signature"])) for text, one in zip(said, self.receipts, strict=True)
+        )
+        return key, first, second
 
     def checks(self, policy: Policy) -> tuple[Check, ...]:
         """Whether both are signed by attested keys, and differ. `accepted` means: the lie is proved.
@@ -97,6 +123,12 @@ class TwoReceipts:
 
 
 _NONE: Final = "no-contradiction"
+_NO_CASE: Final = "not-for-a-chain"
+_CANONICAL: Final = re.compile(
+    rb'\{"api_version":"aci/1","chat_id":.*,"receipt_id":"([A-Za-z0-9_.:-]{1,128})",'
+    rb'"served_at":[0-9]+,"workload_keyset_digest":"sha256:[0-9a-f]{64}"\}',
+    re.DOTALL,
+)
 
 
 def is_two_receipts(path: Path) -> bool:

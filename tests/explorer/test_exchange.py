@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from proofward.aci import jcs
-from proofward.aci.documents import evidence_of
+from proofward.aci.documents import evidence_of, sign_receipt
 from proofward.attestation.gateway import collateral_of
 from proofward.evidence import answer as answers
 from proofward.evidence.answer import Answer
 from proofward.evidence.policy import Policy
+from proofward_gateway.keys import Workload
 from proofward_gateway.measure import simulated_measurement
 from tests.explorer.browser import STATIC, Browser
 from tests.explorer.site import ask, require_packages
@@ -50,6 +51,35 @@ def found(files: Sequence[bytes], pins: list[str] | None = PINS) -> list[dict[st
             for one in files
         ]
     )
+
+
+async def test_a_proof_that_a_receipt_names_is_not_ticked_by_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library computes it again; the page does not, and says so."""
+    require_packages()
+    made: list[Workload] = []
+    begin = Workload.__init__
+
+    def note(one: Workload, *args: Any, **named: Any) -> None:
+        begin(one, *args, **named)
+        made.append(one)
+
+    monkeypatch.setattr(Workload, "__init__", note)
+    async with (
+        echo() as behind,
+        gateway(config(tmp_path, upstream(behind.origin, "inside"))) as origin,
+        desk(origin, tmp_path) as one,
+    ):
+        assert (await post(one, "/v1/chat/completions", asked("hello")))[0] == 200
+        kept = answers.load(one.answers()[0])
+    unsigned = {name: value for name, value in kept.receipt.items() if name != "signature"}
+    events = [*kept.receipt["event_log"], {"type": "proof.verified", "weights": "sha256:" + "5b" * 32}]
+    receipt = sign_receipt({**unsigned, "event_log": events}, made[0].keys.receipt)
+    plain, named = found([content(one, tmp_path) for one in (kept, replace(kept, receipt=receipt))])
+    assert plain["word"].startswith("accepted")
+    assert named["word"].startswith("incomplete")
+    assert [word for name, word, _ in named["checks"] if name == "proof"] == ["not checked"]
 
 
 async def test_page_and_library_say_the_same_of_answers(tmp_path: Path) -> None:

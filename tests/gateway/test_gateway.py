@@ -565,9 +565,34 @@ kind = "inside"
 models = ["m"]
 """
 OWN = '[[upstream]]\nname = "a"\nkind = "model"\nmodels = ["m"]\n'
+HASH = "0x" + "5b" * 32
+CHAIN = f'[chain]\ngenesis = "{HASH}"\naccount = "{HASH}"\n'
+PROVED = f"""
+[[upstream]]
+name = "p"
+kind = "proved"
+models = ["p"]
+node = "ws://127.0.0.1:9944"
+model = "{HASH}"
+artifact = "ecg"
+signer = "//Ferdie"
+"""
 BAD_CONFIGS = {
-    "a model of its own, at an address": (OWN + 'weights = "w"\nurl = "http://127.0.0.1"', "weights, or url"),
-    "weights of another's model": (GOOD + 'weights = "w"', "weights, or url"),
+    "a model of its own, at an address": (
+        OWN + 'weights = "w"\nurl = "http://127.0.0.1"',
+        "url is not a key",
+    ),
+    "weights of another's model": (GOOD + 'weights = "w"', "weights is not a key"),
+    "a chain without an account": (
+        f'[chain]\ngenesis = "{HASH}"\n' + GOOD,
+        "chain needs genesis and account",
+    ),
+    "an account by its address": (CHAIN.replace(HASH, "5Grw", 1) + GOOD, "64 hex digits"),
+    "a proved model of no chain": (PROVED, "chain must say"),
+    "a proved model by its name": (CHAIN + PROVED.replace(HASH, "ecg"), "model must be the model's id"),
+    "a proved model without a node": (CHAIN + PROVED.replace("ws:", "http:"), "node must be"),
+    "a proved model with weights": (CHAIN + PROVED + 'weights = "w"', "weights is not a key"),
+    "a proved model without an account": (CHAIN + PROVED.replace("signer", "key_file"), "needs artifact"),
     "a salt that is a word": (GOOD + 'cache_salt = "yes"', "cache_salt must be"),
     "a model without weights": (OWN, "needs kind, models, name, weights"),
     "no TOML": ("[[", "no TOML"),

@@ -1,5 +1,6 @@
 //! Every call, on the state that makes it dearest.
 
+use pallet_workers::types::MAX_ANSWER_RECEIPT;
 use polkadot_sdk::{
 	frame_support::{assert_ok, traits::ConstU32, BoundedVec},
 	sp_core::{ed25519, Pair, H256},
@@ -268,6 +269,25 @@ fn report_equivocation() -> DispatchResult {
 	Workers::report_equivocation(client(), key, first, signatures.0, second, signatures.1)
 }
 
+/// The longest receipts of an answer that there are, both under Alice's key.
+fn report_two_receipts() -> impl Fn() -> DispatchResult {
+	let receipt = |model: &str| {
+		let digest = "0".repeat(64);
+		let begin = r#"{"api_version":"aci/1","chat_id":null,"model":""#;
+		let end =
+			format!(r#"","receipt_id":"rcpt-0","served_at":1,"workload_keyset_digest":"sha256:{digest}"}}"#);
+		let room = MAX_ANSWER_RECEIPT as usize - begin.len() - end.len();
+		[begin, &model.repeat(room), &end].concat().into_bytes()
+	};
+	let [first, second] = ["a", "b"].map(receipt);
+	let key = receipt_pair(0x51);
+	let signatures = (key.sign(&first).0, key.sign(&second).0);
+	move || {
+		let (first, second) = (bounded(first.clone()), bounded(second.clone()));
+		Workers::report_two_receipts(client(), key.public().0, first, signatures.0, second, signatures.1)
+	}
+}
+
 /// What a call costs beyond the verification of its quote, which it charges by the attestation pallet's weight.
 fn beyond_the_quote(whole: Cost) -> Cost {
 	let quote = cost(quotes_verify, || Attestation::verify_quote(&fixtures::quote("alice")).map(|_| ()));
@@ -316,6 +336,7 @@ fn workers() -> Pallet {
 			fixed("report_equivocation", cost(registered, report_equivocation)),
 			fixed("ban", cost(registered, || Workers::ban(root(), ALICE, true))),
 			fixed("top_up", cost(registered, || Workers::top_up(alice()))),
+			fixed("report_two_receipts", cost(registered, report_two_receipts())),
 		],
 	}
 }

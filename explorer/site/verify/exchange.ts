@@ -106,7 +106,7 @@ function checksOf(one: Exchange, policy: Policy): Check[] {
   const unsigned = { 'signed bytes': tagged(utf8(unsignedOf(one.receipt))), signature: String(one.receipt.signature) }
   checks.push(check('receipt', true, `${String(one.receipt.receipt_id)}, signed by the attested key`, unsigned))
   checks.push(frame(one), body('request', events, 'request.received', one.request), response(one, events), opens(one))
-  checks.push(...upstream(one, events, policy), ...weights(events))
+  checks.push(...upstream(one, events, policy), ...weights(events), ...proved(events))
   checks.push(said('served at', `${String(one.receipt.served_at)}: the gateway's own clock`))
   return checks
 }
@@ -258,6 +258,13 @@ function evidenceOf(document: Fields | null, expected: string): Uint8Array {
   if (!isFields(evidence) || evidence.digest !== tagged(data))
     throw new Error("the session's evidence does not hash to its digest")
   return data
+}
+
+/** That the answer is a proved model's: the library computes the proof again, and this page does not. */
+function proved(events: readonly Fields[]): Check[] {
+  if (!events.some((one) => one.type === 'proof.verified')) return []
+  const told = 'the receipt says that a proof of this answer was verified, which this page does not compute again'
+  return [check('proof', null, `${told}: \`proofward verify\` does`)]
 }
 
 /** What the attested software says of weights that it has loaded itself; none where it says nothing. */

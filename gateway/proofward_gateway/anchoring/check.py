@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
-import aiohttp
-
-from proofward.aci import jcs
-from proofward.aci.errors import AciError
-from proofward.aci.jcs import MAX_DOCUMENT
 from proofward.chain import SubstrateClient
 from proofward.check import Check
-from proofward_gateway.channel import CONNECT_SECONDS, GatewayError, client_session, read_bounded
+from proofward_gateway.anchoring.ask import ask
+from proofward_gateway.channel import GatewayError
 from proofward_gateway.inclusion import remark, root_under
 
 
@@ -21,30 +16,16 @@ def fetch(gateway: str, receipt_id: str) -> dict[str, Any]:
 
     Raises GatewayError: unreachable, or `not-anchored`.
     """
-
-    async def get() -> dict[str, Any]:
-        try:
-            async with (
-                asyncio.timeout(3 * CONNECT_SECONDS),
-                client_session() as session,
-                session.get(f"{gateway}/v1/receipts/{receipt_id}/inclusion", ssl=False) as response,
-            ):
-                value = jcs.loads(await read_bounded(response.content, MAX_DOCUMENT))
-                if response.status == 200 and isinstance(value, dict):
-                    return value
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise GatewayError(
-                f"{gateway} does not answer: {type(error).__name__}", code="gateway-unreachable"
-            ) from None
-        except AciError as error:
-            raise GatewayError(f"{gateway} gives no proof: {error.message}") from None
+    try:
+        return ask(gateway, f"/v1/receipts/{receipt_id}/inclusion")
+    except GatewayError as error:
+        if error.code != "not-anchored":
+            raise
         raise GatewayError(
             f"{receipt_id} is on no chain yet: a gateway's receipts are anchored within a minute, "
             "where its operator runs `proofward gateway anchor`",
             code="not-anchored",
-        )
-
-    return asyncio.run(get())
+        ) from None
 
 
 def checks(receipt: dict[str, Any], proof: dict[str, Any], chain: SubstrateClient) -> list[Check]:

@@ -15,6 +15,9 @@ PALLET: Final = "Workers"
 MAX_SERVED: Final = 32
 """Most models that one worker serves (MAX_SERVED of the pallet)."""
 
+MAX_ANSWER_RECEIPT: Final = 16 * 1024
+"""Longest receipt of a gateway's answer, in bytes (MAX_ANSWER_RECEIPT of the pallet)."""
+
 
 @dataclass(frozen=True, slots=True)
 class PreviousEpoch:
@@ -111,6 +114,12 @@ def last_epoch(client: SubstrateClient, account: bytes, at: bytes | None = None)
     return None if value is None else int(value)
 
 
+def holder(client: SubstrateClient, receipt_key: bytes, at: bytes | None = None) -> bytes | None:
+    """The account whose stake answers for a receipt key, for as long as evidence may name the key."""
+    value = client.query(PALLET, "ReceiptKeys", receipt_key, at=at)
+    return None if value is None else bytes(value)
+
+
 def serving(client: SubstrateClient, account: bytes, at: bytes | None = None) -> dict[bytes, int]:
     """The models that a worker serves, with its least price of each in the smallest unit."""
     block = at or client.finalised_head().hash
@@ -205,6 +214,25 @@ def renew(
 ) -> Call:
     """Change to the keys of a greater epoch."""
     return Call(PALLET, "renew", _keys(quote, hpke_key, receipt_key, possession, epoch, block, endpoint))
+
+
+def report_two_receipts(
+    receipt_key: bytes, first: bytes, first_signature: bytes, second: bytes, second_signature: bytes
+) -> Call:
+    """Show that a gateway signed two receipts of one id: each as the bytes that were signed (its canonical
+    form, at most `MAX_ANSWER_RECEIPT`) and the signature's 64.
+    """
+    return Call(
+        PALLET,
+        "report_two_receipts",
+        {
+            "receipt_key": receipt_key,
+            "first": first,
+            "first_signature": first_signature,
+            "second": second,
+            "second_signature": second_signature,
+        },
+    )
 
 
 def retire() -> Call:

@@ -8,10 +8,14 @@
 //! A worker declares which models it serves and for how much. Its stake stays for an unbonding time after it retired,
 //! within which its keys are remembered: two different results of one job under one key cost half of it. Claims that run
 //! out beyond a rate cost a small part of it and a pause.
+//!
+//! A gateway to language models registers as a worker does, with the key that signs its answers' receipts, and serves
+//! no model here: two receipts of one id cost it the same.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;
 
+mod answers;
 mod evidence;
 mod registry;
 pub mod reliability;
@@ -147,7 +151,7 @@ pub mod pallet {
 	#[pallet::storage]
 	pub type Platforms<T: Config> = StorageMap<_, Blake2_128Concat, H256, u32, ValueQuery>;
 
-	/// Receipts for which a worker was punished: one job, one punishment.
+	/// What a worker was punished for: jobs, and receipts of answers (`answers::about`). One of each, one punishment.
 	#[pallet::storage]
 	pub type Punished<T: Config> =
 		StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Blake2_128Concat, H256, ()>;
@@ -188,6 +192,8 @@ pub mod pallet {
 		ToppedUp { worker: T::AccountId, stake: Balance },
 		/// A worker was paid for an output that does not open; it lost `slashed` and works no more.
 		Undelivered { worker: T::AccountId, job: H256, slashed: Balance },
+		/// A gateway signed two receipts of one id under one key; it lost `slashed` and is trusted no more.
+		Contradicted { worker: T::AccountId, receipt_key: [u8; 32], receipt: ReceiptId, slashed: Balance },
 	}
 
 	#[pallet::error]
@@ -230,9 +236,10 @@ pub mod pallet {
 		TooManyModels,
 		/// The worker does not serve this model.
 		NotServing,
-		/// The receipts are not two results of one job of this chain, signed under one key of this worker.
+		/// The receipts are not two results of one job of this chain, nor two of one answer, signed under one key of
+		/// this worker.
 		NoEvidence,
-		/// The worker was punished for this job before.
+		/// The worker was punished for this job, or this answer, before.
 		AlreadyPunished,
 	}
 
@@ -482,6 +489,30 @@ pub mod pallet {
 			Workers::<T>::insert(&who, worker);
 			Self::deposit_event(Event::ToppedUp { worker: who, stake });
 			Ok(())
+		}
+
+		/// Shows that a gateway signed two different receipts of one id under one key: one of the two callers that hold
+		/// them was lied to. It costs what two results of one job cost.
+		///
+		/// `first` and `second` are the bytes that were signed: receipts of `aci/1` in their canonical form (RFC 8785),
+		/// without `signature`.
+		#[pallet::call_index(9)]
+		#[pallet::weight(T::WeightInfo::report_two_receipts())]
+		pub fn report_two_receipts(
+			origin: OriginFor<T>,
+			receipt_key: [u8; 32],
+			first: AnswerReceipt,
+			first_signature: [u8; 64],
+			second: AnswerReceipt,
+			second_signature: [u8; 64],
+		) -> DispatchResult {
+			let reporter = ensure_signed(origin)?;
+			crate::answers::contradiction::<T>(
+				reporter,
+				receipt_key,
+				(&first, first_signature),
+				(&second, second_signature),
+			)
 		}
 	}
 

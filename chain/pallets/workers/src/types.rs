@@ -18,6 +18,10 @@ pub const MAX_ENDPOINT: u32 = 128;
 pub const MAX_BLOCK_AGE: u32 = 256;
 /// Most models that one worker serves.
 pub const MAX_SERVED: u32 = 32;
+/// Longest receipt of an answer, in bytes. A gateway signs none that is longer.
+pub const MAX_ANSWER_RECEIPT: u32 = 16 * 1024;
+/// Longest id of one, in bytes.
+pub const MAX_RECEIPT_ID: u32 = 128;
 /// Most receipt keys of one worker that evidence may still name.
 pub const MAX_KEYS: u32 = 32;
 
@@ -30,6 +34,11 @@ pub type Quote = BoundedVec<u8, ConstU32<MAX_QUOTE>>;
 pub type HpkeKey = BoundedVec<u8, ConstU32<MAX_HPKE_KEY>>;
 /// A URL, or empty.
 pub type Endpoint = BoundedVec<u8, ConstU32<MAX_ENDPOINT>>;
+
+/// What a gateway signs about an answer: JSON in its canonical form.
+pub type AnswerReceipt = BoundedVec<u8, ConstU32<MAX_ANSWER_RECEIPT>>;
+/// The name of one.
+pub type ReceiptId = BoundedVec<u8, ConstU32<MAX_RECEIPT_ID>>;
 
 /// The keys of the epoch before: receipts made just before a renewal still count.
 #[derive(

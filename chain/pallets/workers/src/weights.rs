@@ -30,6 +30,7 @@ pub trait WeightInfo {
 	fn report_equivocation() -> Weight;
 	fn ban() -> Weight;
 	fn top_up() -> Weight;
+	fn report_two_receipts() -> Weight;
 }
 
 /// The measured weights, with the chain's own database weights.
@@ -63,6 +64,9 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn top_up() -> Weight {
 		Weight::from_parts(148_809_000, 10_756).saturating_add(T::DbWeight::get().reads_writes(4, 3))
 	}
+	fn report_two_receipts() -> Weight {
+		Weight::from_parts(1_300_000_000, 23_794).saturating_add(T::DbWeight::get().reads_writes(9, 7))
+	}
 }
 
 /// The same with RocksDB's, for tests.
@@ -93,5 +97,8 @@ impl WeightInfo for () {
 	}
 	fn top_up() -> Weight {
 		Weight::from_parts(148_809_000, 10_756).saturating_add(RocksDbWeight::get().reads_writes(4, 3))
+	}
+	fn report_two_receipts() -> Weight {
+		Weight::from_parts(1_300_000_000, 23_794).saturating_add(RocksDbWeight::get().reads_writes(9, 7))
 	}
 }

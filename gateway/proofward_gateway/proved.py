@@ -1,0 +1,161 @@
+"""A proved model inside the trust domain: python -m proofward_gateway.proved CHAIN MODEL ARTIFACT SIGNER.
+
+A process of its own under the gateway's, because a client of the chain and a verifier of proofs are large.
+Each question becomes a job on the chain, sealed to attested workers; its answer goes back only when the proof
+has been verified here and both of its commitments open. Then it comes with the job's evidence.
+What could open a job lies in memory alone, and is gone with the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import secrets
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from aiohttp import web
+
+from proofward.client import Client
+from proofward.client.answer import examine
+from proofward.client.collect import accepted_job, delivered
+from proofward.errors import ProofwardError
+from proofward.evidence.proved import MEMBER, NoRecords, Opening, facts, records_of
+from proofward.evidence.verdict import Outcome
+from proofward.protocol import HpkePrivateKey, HpkeSuite, OutputContext
+from proofward.zkml.lines import answer_lines
+from proofward_enclave.hardening import harden
+from proofward_gateway.process import PROVED_HEADER, announce, error_of, only_speaker, serve_app
+
+_MEMORY: Final = Path("/dev/shm")
+
+
+class Unproved(ProofwardError):
+    """A job that ended without an answer that was proved and checked. Its text goes to the caller."""
+
+    code = "unproved"
+
+
+class Proved:
+    """One model of one chain, asked on an account of the operator's."""
+
+    def __init__(self, client: Client, model: bytes, seconds: float) -> None:
+        self._client, self._model, self._seconds = client, model, seconds
+        self._submitting = threading.Lock()
+        self.record = client.model(model)
+        self._public, _ = client.honest_artifact(self.record, None)
+        self.app = web.Application(client_max_size=16 << 20)
+        self.app.router.add_post("/v1/chat/completions", self._chat)
+
+    async def _chat(self, request: web.Request) -> web.Response:
+        try:
+            body = json.loads(await request.read())
+            if body.get("stream"):
+                raise NoRecords("a proved answer is not streamed: it is there when it is proved")
+            told, opening, bundle = await asyncio.to_thread(self._asked, body)
+        except NoRecords as error:
+            return error_of(error.message)
+        except ProofwardError as error:
+            return error_of(f"no proved answer: {error.message}", status=502)
+        except (ValueError, AttributeError):
+            return error_of("the request has a member of another kind than OpenAI's")
+        choice = {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": opening.text()},
+        }
+        value = {
+            "id": f"chatcmpl-{secrets.token_hex(12)}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": str(body.get("model")),
+            "choices": [choice],
+            "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+            MEMBER: {"bundle": bundle},
+        }
+        return web.json_response(value, headers={PROVED_HEADER: json.dumps(told)})
+
+    def _asked(self, body: dict[str, Any]) -> tuple[dict[str, Any], Opening, Any]:
+        client, rows = self._client, records_of(body)
+        with self._submitting:
+            job = client.submit(self._model, rows)
+        found = client.wait(job, timeout=self._seconds)
+        if found.state != "accepted":
+            raise Unproved(f"job {job} was {found.state}: no worker delivered in time")
+        bundle = client.bundle(job, inclusion=True)
+        verdict = client.verify(job)
+        if verdict.outcome is not Outcome.ACCEPTED:
+            raise Unproved(f"job {job}'s evidence is {verdict.word}")
+        opening = self._opening(job.id, len(rows))
+        return facts(bundle), opening, json.loads(bundle.model_dump_json())
+
+    def _opening(self, job: bytes, records: int) -> Opening:
+        """The output, checked against the proven commitment. Raises Unproved, NotFound."""
+        client, public = self._client, self._public
+        secrets_of, (record, verdict) = client.store.load(job), accepted_job(client.chain, job)
+        context = OutputContext(
+            client.chain.genesis,
+            job,
+            record.model,
+            verdict.worker,
+            record.input_commitment,
+            verdict.output_commitment,
+        )
+        key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, bytes.fromhex(secrets_of.reply_secret))
+        fault, payload = examine(public, context, delivered(client.chain, record).sealed_output, key)
+        if fault is not None or payload is None or payload.records != records:
+            raise Unproved(f"job 0x{job.hex()}'s output does not open what was proved: {fault}")
+        length = public.manifest.output.length
+        flat = payload.values
+        rows = tuple(tuple(flat[at : at + length]) for at in range(0, len(flat), length))
+        real = np.array(rows[:records], dtype=np.int64)
+        lines = answer_lines(public.output_names, public.decide(real), public.dequantize(real))
+        return Opening(tuple(lines), rows, records, bytes.fromhex(secrets_of.input_salt), payload.output_salt)
+
+
+def main() -> int:
+    """Exit code 2, with a line of JSON, when the model cannot be asked."""
+    parser = argparse.ArgumentParser(prog="python -m proofward_gateway.proved")
+    parser.add_argument("chain", help="ws:// address of a node")
+    parser.add_argument("model", help="its id on the chain, 0x and 64 hex digits")
+    parser.add_argument("artifact", type=Path, help="folder of its public artefact")
+    parser.add_argument("signer", help="key file of the account that pays")
+    parser.add_argument("--genesis", required=True, help="the chain's, 0x and 64 hex digits")
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--dev", action="store_true")
+    options = parser.parse_args()
+    harden()
+    told = only_speaker()
+    base = _MEMORY if _MEMORY.is_dir() else None
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="jobs-", dir=base) as state,
+            Client(
+                options.chain,
+                options.signer,
+                development=options.dev,
+                artifacts=[options.artifact],
+                state=state,
+            ) as client,
+        ):
+            if client.chain.genesis.hex() != options.genesis.removeprefix("0x"):
+                raise Unproved(
+                    f"{options.chain} is of chain 0x{client.chain.genesis.hex()}, not the one named"
+                )
+            proved = Proved(client, bytes.fromhex(options.model.removeprefix("0x")), options.seconds)
+            digest = f"sha256:{proved.record.weights_digest.hex()}"
+            asyncio.run(serve_app(proved.app, told, {"weights": digest}))
+    except ProofwardError as error:
+        announce(told, {"error": error.message[:500]})
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
