@@ -139,6 +139,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.aci",
         "proofward.attestation",
         "proofward.check",
+        "proofward.consensus",
         "proofward.protocol",
         "proofward_enclave",
     ),

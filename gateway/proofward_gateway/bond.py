@@ -61,11 +61,13 @@ async def registration(bond: Bond | None, workload: Workload, query: Mapping[str
     collateral = workload.collateral_of(evidence)
     encoded = None if collateral is None else Collateral.from_json(json.dumps(collateral)).encode()
     signer = ReceiptKey(keys.receipt.private_bytes_raw())
+    possession = sign_possession(data, signer)
+    signer.erase()
     return {
         **entry,
         "epoch": int(epoch),
         "block_hash": block,
         "quote": evidence.quote.hex(),
         "collateral": None if encoded is None else encoded.hex(),
-        "possession": sign_possession(data, signer).hex(),
+        "possession": possession.hex(),
     }

@@ -41,6 +41,14 @@ class ProvedConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainUpstream:
+    """The account that an upstream is registered under, and the file in which the chain's proof comes."""
+
+    account: bytes
+    proof: Path
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamConfig:
     """One upstream: its label, where it is, what it is, and the models that are asked of it.
 
@@ -67,6 +75,8 @@ class UpstreamConfig:
     """`sha256:` of the weights that were loaded, or that a proof is to name; None until they are known."""
     proved: ProvedConfig | None = None
     """Of kind `proved` only."""
+    registered: ChainUpstream | None = None
+    """Of kind `aci`: its keys and software are then those that the chain has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,8 @@ class Bond:
 
     genesis: bytes
     account: bytes
+    spec: Path | None = None
+    """The chain's raw spec: who finalises it. Upstreams that are known by the chain need it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +138,7 @@ _PROVED: Final = ("node", "model", "artifact", "signer")
 _TEXTS: Final = ("listen", "domain", "state", "provider", "collateral")
 _UPSTREAM: Final = {
     *("name", "url", "kind", "models", "measurements", "key_file", "weights", "cache_salt", "collateral"),
-    *("node", "model", "artifact", "signer"),
+    *("node", "model", "artifact", "signer", "worker", "registered"),
 }
 
 
@@ -166,6 +178,8 @@ def load(path: Path) -> Config:
     upstreams = _upstreams(path, value.get("upstream", []))
     if "chain" not in value and any(one.proved for one in upstreams):
         raise _wrong(path, "chain", "must say which chain an upstream of kind `proved` is of")
+    if any(one.registered for one in upstreams) and "spec" not in value.get("chain", {}):
+        raise _wrong(path, "chain.spec", "must say who finalises the chain that an upstream's `worker` is of")
     return Config(
         listen.host,
         listen.port if ":" in value.get("listen", "127.0.0.1:8443") else 8443,
@@ -183,11 +197,15 @@ def load(path: Path) -> Config:
 
 def _bond(path: Path, value: Any) -> Bond:
     names = ("genesis", "account")
-    if not isinstance(value, dict) or set(value) != set(names):
-        raise _wrong(path, "chain", "needs genesis and account, and nothing else")
+    if not isinstance(value, dict) or set(value) - {"spec"} != set(names):
+        raise _wrong(path, "chain", "needs genesis and account, has perhaps spec, and nothing else")
+    spec = value.get("spec")
+    if spec is not None and not isinstance(spec, str):
+        raise _wrong(path, "chain.spec", "is a file's path")
     if not all(isinstance(value[name], str) and _HASH.fullmatch(value[name]) for name in names):
         raise _wrong(path, "chain", "has genesis and account as 0x and 64 hex digits each")
-    return Bond(*(bytes.fromhex(value[name][2:]) for name in names))
+    genesis, account = (bytes.fromhex(value[name][2:]) for name in names)
+    return Bond(genesis, account, None if spec is None else path.parent / spec)
 
 
 def _upstreams(path: Path, value: Any) -> tuple[UpstreamConfig, ...]:
@@ -237,8 +255,9 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
     pins = value.get("measurements", [])
     if not isinstance(pins, list) or not all(isinstance(p, str) and _HASH.fullmatch(p) for p in pins):
         raise _wrong(path, f"upstream {name}.measurements", "must be a list of 0x and 64 hex digits each")
-    if (kind in ATTESTED) != bool(pins):
-        told = "must be there for kinds `aci` and `legacy`, and for no other"
+    registered = _registered(path, name, value) if {"worker", "registered"} & set(value) else None
+    if (kind in ATTESTED) != bool(pins or registered):
+        told = "must be there for kinds `aci` (or `worker`) and `legacy`, and for no other"
         raise _wrong(path, f"upstream {name}.measurements", told)
     published = value.get("collateral")
     if published is not None and (kind not in ATTESTED or not isinstance(published, str)):
@@ -255,7 +274,17 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
         _flag(path, name, value.get("cache_salt", False)),
         None if published is None else path.parent / published,
         proved=_proved(path, name, value) if kind == "proved" else None,
+        registered=registered,
     )
+
+
+def _registered(path: Path, name: str, value: dict[str, Any]) -> ChainUpstream:
+    account, proof = value.get("worker"), value.get("registered")
+    if value["kind"] != "aci" or not isinstance(proof, str):
+        raise _wrong(path, f"upstream {name}", "has worker and registered together, of kind `aci`")
+    if not isinstance(account, str) or not _HASH.fullmatch(account):
+        raise _wrong(path, f"upstream {name}.worker", "must be an account, 0x and 64 hex digits")
+    return ChainUpstream(bytes.fromhex(account[2:]), path.parent / proof)
 
 
 def _proved(path: Path, name: str, value: dict[str, Any]) -> ProvedConfig:

@@ -35,6 +35,7 @@ CLOSURE: Final = (
     "pynacl",
     "rfc8785",
     "typing-extensions",
+    "xxhash",
     "yarl",
 )
 """Third-party distributions that the gateway's process may import: no others."""
@@ -42,7 +43,15 @@ CLOSURE: Final = (
 RUNS_MODELS: Final = ("mistralrs",)
 """What the process of a model imports besides; measured where it is installed."""
 
-LIBRARY: Final = ("__init__.py", "check.py", "errors.py", "aci/*.py", "attestation/*.py", "protocol/**/*.py")
+LIBRARY: Final = (
+    "__init__.py",
+    "check.py",
+    "errors.py",
+    "aci/*.py",
+    "attestation/*.py",
+    "consensus/*.py",
+    "protocol/**/*.py",
+)
 ENCLAVE: Final = ("__init__.py", "hardening.py", "log.py", "measure.py", "providers/**/*.py")
 GATEWAY: Final = ("[!v]*.py",)  # all but verbs.py, which is the command line's
 """What it may import of ours, by package."""

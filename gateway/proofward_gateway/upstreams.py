@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import aiohttp
@@ -18,6 +18,7 @@ from proofward.attestation.legacy import LEGACY, signer_of
 from proofward.protocol import Level
 from proofward_gateway.channel import Attested, GatewayError, attest, attest_legacy
 from proofward_gateway.config import Config, UpstreamConfig
+from proofward_gateway.registered import Standing, require_keys, standing
 from proofward_gateway.store import Store
 
 VERIFIER: Final = "proofward-gateway/1"
@@ -62,6 +63,7 @@ class Upstream:
             config.measurements,
             collateral=self._collateral,
         )
+        self._chain, self._development = whole.bond, whole.development
         self._session: Session | None = None
         self._failed: tuple[float, GatewayError] | None = None
         self.key = _key(config)
@@ -80,26 +82,43 @@ class Upstream:
             if self._failed is not None and self._clock() < self._failed[0]:
                 raise self._failed[1]
             try:
-                self._session = self._seal(await self._attested())
+                self._session = await self._established()
                 await self._store.put_session(self._session.id, self._session.document)
             except GatewayError as error:
                 self._session, self._failed = None, (self._clock() + _RETRY_SECONDS, error)
                 raise
             return self._session
 
-    async def _attested(self) -> Attested:
+    async def _established(self) -> Session:
+        """Raises GatewayError."""
+        what, chain = self.config.registered, self._chain
+        if what is None or chain is None:
+            return self._seal(await self._attested(self._policy))
+        held = await asyncio.to_thread(
+            standing, what, chain, now=self._clock(), development=self._development
+        )
+        software = held.record.measurement
+        if self.config.measurements and software not in self.config.measurements:
+            raise GatewayError(
+                f"the chain has software 0x{software.hex()} of it, which is not pinned", code="unattested"
+            )
+        found = await self._attested(replace(self._policy, measurements=frozenset({software})))
+        require_keys(held.record, found.keyset)
+        return self._seal(found, held)
+
+    async def _attested(self, policy: GatewayPolicy) -> Attested:
         origin = self.config.origin
         # the key stays here until then: whoever answers has shown no more than some certificate
         if self.config.kind == LEGACY:
-            return await attest_legacy(self._client, origin, self._policy, clock=self._clock)
-        return await attest(self._client, origin, self._policy, clock=self._clock)
+            return await attest_legacy(self._client, origin, policy, clock=self._clock)
+        return await attest(self._client, origin, policy, clock=self._clock)
 
     def forget(self, session: Session) -> None:
         """The upstream no longer shows the key that this session is bound to."""
         if self._session is session:
             self._session = None
 
-    def _seal(self, found: Attested) -> Session:
+    def _seal(self, found: Attested, held: Standing | None = None) -> Session:
         bundle: dict[str, Any] = {
             "nonce": found.nonce,
             "host": found.channel.host,
@@ -109,6 +128,8 @@ class Upstream:
         }
         if found.listed is None:
             bundle["kind"] = LEGACY
+        if held is not None:
+            bundle["registered"] = {"account": held.record.account.hex(), **held.proof}
         if self._collateral is not None:
             bundle["collateral"] = self._collateral.to_json()
         document = {
@@ -117,7 +138,9 @@ class Upstream:
             "endpoint": str(found.origin),
             "verifier_id": VERIFIER,
             "established_at": found.at,
-            "expires_at": min(found.at + self._seconds, found.evidence_ends),
+            "expires_at": min(
+                found.at + self._seconds, found.evidence_ends, *([] if held is None else [held.ends])
+            ),
             "identity": {"signing_address": signer_of(found.report, found.channel)}
             if found.listed is None
             else {"keyset_digest": found.keyset.digest},

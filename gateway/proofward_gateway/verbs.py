@@ -37,6 +37,7 @@ def register(groups: Groups) -> None:
     app.command("contradiction")(contradiction)
     app.command("report")(report)
     app.command("register")(register_keys)
+    app.command("registered")(registered)
     groups.root.add_typer(app, name="gateway")
     groups.root.command("proxy")(proxy)
 
@@ -220,6 +221,36 @@ def register_keys(
             bond.keep(gateway, client, keypair_of(signer), told, failed)
         except KeyboardInterrupt:
             note(as_json, "stopped; the registration stands until it ends")
+
+
+def registered(
+    account: Annotated[str, typer.Argument(help="An upstream's account: an address, or 0x and 64 digits.")],
+    out: Annotated[Path, typer.Option(help="The file that `registered` of the gateway's upstream names.")],
+    chain: ChainOption = DEFAULT_CHAIN,
+    seconds: Annotated[int, typer.Option(min=10, max=300, help="Between two proofs.")] = 120,
+    once: Annotated[bool, typer.Option("--once", help="Write one proof, and end.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep the chain's proof of an upstream's registration fresh for a gateway, until Ctrl-C.
+
+    Example: proofward gateway registered 5GrwvaEF… --out big.registered.json --once
+    """
+    from proofward.chain import ChainError, SubstrateClient, accounts
+    from proofward_gateway.anchoring import registered as prover
+
+    def told(block: int) -> None:
+        emit(as_json, {"event": "proved", "block": block, "file": str(out)}, [f"{out}: block {block}"])
+        sys.stdout.flush()
+
+    def failed(error: ChainError) -> None:
+        note(as_json, f"{error}; it is tried again")
+
+    with reporting(as_json), SubstrateClient.connect(chain) as client:
+        again = None if once else failed
+        try:
+            prover.keep(client, accounts.account(account), out, told, again, seconds=seconds)
+        except KeyboardInterrupt:
+            note(as_json, "stopped; the gateway sends there until the proof is ten minutes old")
 
 
 Pins = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from proofward.chain import SubstrateClient
@@ -31,10 +32,18 @@ def prove(
     Waits up to `patience` seconds for GRANDPA to justify such a block. Raises NotFound when the node has no
     such block, or no longer the older proofs; RpcError, ChainUnreachable.
     """
+    wanted = keys(job=job, model=model, lane=lane, measurement=measurement)
+    return prove_keys(client, wanted, block=block, patience=patience)
+
+
+def prove_keys(
+    client: SubstrateClient, names: Sequence[bytes], *, block: int, patience: float = 60.0
+) -> InclusionPart | None:
+    """The proof of what stands under some storage keys, otherwise as `prove`."""
     if _FINALITY_PROOFS not in client.rpc("rpc_methods")["methods"]:
         return None
     number, at, justification = _justified(client, block, patience)
-    wanted = [f"0x{key.hex()}" for key in keys(job=job, model=model, lane=lane, measurement=measurement)]
+    wanted = [f"0x{key.hex()}" for key in names]
     nodes = client.rpc("state_getReadProof", wanted, at)["proof"]
     return InclusionPart(
         header=from_json(client.rpc("chain_getHeader", at)),

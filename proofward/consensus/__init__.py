@@ -8,6 +8,7 @@ from proofward.consensus.errors import BadProof
 from proofward.consensus.grandpa import check_justification
 from proofward.consensus.header import Header, decode_header
 from proofward.consensus.keys import map_key, value_key
+from proofward.consensus.registered import Registered
 from proofward.consensus.trie import StorageProof
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Change",
     "Checkpoint",
     "Header",
+    "Registered",
     "StorageProof",
     "check_justification",
     "checkpoint_of",

@@ -21,6 +21,8 @@ from proofward.attestation.collateral import Collateral
 from proofward.attestation.gateway import Appraisal, Channel, GatewayPolicy, appraise
 from proofward.attestation.legacy import LEGACY, appraise_legacy
 from proofward.check import Check, said
+from proofward.consensus import BadProof
+from proofward.consensus.registered import read as read_registered
 from proofward.errors import ProofwardError
 from proofward.evidence.policy import Policy
 from proofward.evidence.times import CLOCK_SLACK
@@ -33,6 +35,7 @@ MAX_ANSWER: Final = 32 << 20
 """Bytes of an answer's wire."""
 UPSTREAM: Final = "upstream"
 PROVED: Final = "proof.verified"
+ON_CHAIN: Final = "upstream on chain"
 
 
 class AnswerError(ProofwardError):
@@ -303,7 +306,36 @@ def _session(answer: Answer, cited: str, policy: Policy) -> list[Check]:
     pinned = Check(
         f"{UPSTREAM} measurement", True if found.holds else None, found.reason or "is on the reader's list"
     )
-    return [Check(UPSTREAM, True, good), pinned]
+    return [Check(UPSTREAM, True, good), pinned, *_registered(bundle, found, began, policy)]
+
+
+def _registered(bundle: dict[str, Any], found: Appraisal, began: int, policy: Policy) -> list[Check]:
+    """Whether the chain's final state had the upstream's keys and software, where a session says so."""
+    value = bundle.get("registered")
+    if value is None:
+        return []
+    named = bytes.fromhex(value["account"])
+    if policy.authorities is None:
+        told = f"0x{named.hex()}, says the gateway: a proof is here and unread, give the chain's --spec"
+        return [said(ON_CHAIN, told)]
+    try:
+        record = read_registered(value, named, policy.authorities, policy.checkpoint)
+    except BadProof as error:
+        return [Check(ON_CHAIN, False, error.message)]
+    keyset = found.keyset
+    same = keyset is not None and record.keys_of(
+        [key.public_key for key in keyset.receipt_keys], [key.public_key for key in keyset.e2ee_keys]
+    )
+    if (
+        not same
+        or record.measurement != found.software
+        or not record.at - 600 <= began <= min(record.at + 600, record.expires_at)
+    ):
+        return [Check(ON_CHAIN, False, f"0x{named.hex()} has other keys, software or times on the chain")]
+    if policy.genesis not in (None, record.genesis):
+        return [Check(ON_CHAIN, False, f"the registration is on chain 0x{record.genesis.hex()}")]
+    told = f"0x{named.hex()} in block {record.block}, {record.level.label}, with a stake of {record.stake}"
+    return [Check(ON_CHAIN, True, f"{told} planck")]
 
 
 # ---- files -------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def test_the_verbs() -> None:
         model price,model retire,model remove,model fetch
         account new,account show,account balance,account send,account faucet
         gateway serve,gateway measurement,gateway anchor,gateway anchored,gateway contradiction,gateway report
-        gateway register,signer serve
+        gateway register,gateway registered,signer serve
         worker init,worker run,worker status,worker list,worker retire,worker withdraw,worker top-up
         worker allow,worker disallow,worker contribute,worker why
         worker drain,worker resume,worker backup,worker restore,worker tcb,worker console

@@ -18,12 +18,14 @@ from proofward.aci.documents import Document, sign_receipt
 from proofward.chain import Call, DispatchError, SubstrateClient, dev_keypair
 from proofward.chain.pallets import attestation, workers
 from proofward.cli import app
+from proofward.consensus.registered import WORKER
 from proofward.devnet.chains import Devnet
 from proofward.evidence import answer as answers
 from proofward.evidence.answer import AnswerError
 from proofward.evidence.two_receipts import TwoReceipts
 from proofward_gateway.anchoring import bond
 from proofward_gateway.anchoring.ask import ask as ask_gateway
+from proofward_gateway.anchoring.registered import prove
 from proofward_gateway.channel import GatewayError
 from proofward_gateway.config import Bond
 from proofward_gateway.exchange import Exchange
@@ -63,6 +65,11 @@ def _signed(receipt: Document, keys: Keys, **changes: Any) -> Document:
     return sign_receipt({**unsigned, **changes}, keys.receipt)
 
 
+def verb(*arguments: str) -> tuple[int, Any]:
+    done = CliRunner().invoke(app, ["gateway", *arguments, "--json"])
+    return done.exit_code, json.loads(done.stdout)
+
+
 def _report(two: TwoReceipts, chain: SubstrateClient) -> bond.Slashed:
     return bond.report(two, chain, dev_keypair(REPORTER))
 
@@ -86,10 +93,20 @@ async def test_two_receipts_of_one_id_cost_the_gateway_its_stake(
         found = await at(bond.register, url, chain, signer)
         keys = workloads[1].keys
         assert found.receipt_key.hex() == keys.keyset.receipt_keys[0].public_key
-        assert (await at(bond.register, url, chain, signer)).sent is None
+        code, told = await at(
+            verb, "register", "--gateway", url, "--once", "--chain", chain.url, "--signer", OPERATOR
+        )
+        assert (code, told["receipt_key"], told["block"]) == (0, f"0x{found.receipt_key.hex()}", None), told
         record = workers.get(chain, ACCOUNT)
         assert record is not None
         assert (record.measurement, record.hpke_key) == (simulated_measurement(), keys.hpke_key)
+        stored = WORKER.decode(chain.query_raw("Workers", "Workers", ACCOUNT) or b"")
+        assert (stored["receipt_key"], stored["epoch"]) == (record.receipt_key, record.epoch)
+        assert int.from_bytes(stored["stake"], "little") == record.stake
+        assert int.from_bytes(stored["expires_at"], "little") == record.expires_at
+        assert (stored["retired_at"], stored["banned"]) == (None, 0)
+        with pytest.raises(GatewayError, match="no GRANDPA"):
+            await at(prove, chain, ACCOUNT)
         assert (await post(user, "/v1/chat/completions", ask("hello")))[0] == 200
         kept = answers.load(user.answers()[-1])
         # new keys: the stake follows them, and answers for the old ones still
@@ -99,10 +116,6 @@ async def test_two_receipts_of_one_id_cost_the_gateway_its_stake(
 
     (tmp_path / "theirs.json").write_text(json.dumps(_signed(kept.receipt, keys, model="another")))
     file = next(one for one in user.answers() if one.stem == kept.receipt["receipt_id"])
-
-    def verb(*arguments: str) -> tuple[int, Any]:
-        done = CliRunner().invoke(app, ["gateway", *arguments, "--json"])
-        return done.exit_code, json.loads(done.stdout)
 
     evidence, on = str(tmp_path / "lie.json"), ("--chain", chain.url, "--signer", REPORTER)
     assert verb("contradiction", str(file), str(tmp_path / "theirs.json"), "--out", evidence)[0] == 0

@@ -577,6 +577,15 @@ model = "{HASH}"
 artifact = "ecg"
 signer = "//Ferdie"
 """
+KNOWN = f"""
+[[upstream]]
+name = "b"
+kind = "aci"
+models = ["b"]
+url = "https://127.0.0.1:1"
+worker = "{HASH}"
+registered = "b.json"
+"""
 BAD_CONFIGS = {
     "a model of its own, at an address": (
         OWN + 'weights = "w"\nurl = "http://127.0.0.1"',
@@ -588,6 +597,13 @@ BAD_CONFIGS = {
         "chain needs genesis and account",
     ),
     "an account by its address": (CHAIN.replace(HASH, "5Grw", 1) + GOOD, "64 hex digits"),
+    "an upstream of the chain, and nobody who finalises it": (CHAIN + KNOWN, "chain.spec must"),
+    "an upstream of the chain without its proof": (
+        CHAIN + KNOWN.replace("registered", "key_file"),
+        "together",
+    ),
+    "an upstream of the chain by its name": (CHAIN + KNOWN.replace(HASH, "big"), "worker must be an account"),
+    "a plain one of the chain": (CHAIN + KNOWN.replace("aci", "plain"), "together, of kind"),
     "a proved model of no chain": (PROVED, "chain must say"),
     "a proved model by its name": (CHAIN + PROVED.replace(HASH, "ecg"), "model must be the model's id"),
     "a proved model without a node": (CHAIN + PROVED.replace("ws:", "http:"), "node must be"),

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from proofward.chain import SubstrateClient
-from proofward.chain.pallets import jobs
+from proofward.chain.pallets import jobs, workers
 from proofward.chain.pallets.jobs import Accepted
 from proofward.client import targets
+from proofward.consensus import genesis_authorities, spec_checkpoint
+from proofward.consensus.registered import read
 from proofward.network import control
 from proofward.network.state import Network, load
+from proofward_gateway.anchoring.registered import prove
 from tests.network.campaign import Stream, wait_for
 from tests.network.conftest import until
 
@@ -53,6 +56,7 @@ def test_finality_stands_amid_jobs_and_none_is_lost_or_done_twice(stream: Stream
         assert (ended["lost"], ended["accepted_twice"], ended["rejected"]) == (0, 0, 0), ended
         assert ended["submitted"] >= 4
         last = accepted(chain)[-1]
+        _is_proved_to_a_gateway(chain, network)
     verdict = targets.verify(
         "0x" + last.hex(),
         artifact=stream.folder / "models" / "mlp" / "public",
@@ -67,6 +71,18 @@ def test_finality_stands_amid_jobs_and_none_is_lost_or_done_twice(stream: Stream
     (reading,) = [check for check in verdict if check.name == "reading"]
     assert reading.ok
     assert "no server is believed" in reading.detail
+
+
+def _is_proved_to_a_gateway(chain: SubstrateClient, network: Network) -> None:
+    """A registration out of the final state, as a gateway reads an upstream's inside its enclave."""
+    account, record = workers.all(chain)[0]
+    block, proof = prove(chain, account)
+    authorities = genesis_authorities(network.spec)
+    assert authorities is not None
+    found = read(proof, account, authorities, spec_checkpoint(network.spec))
+    assert (found.block, found.genesis, found.stake) == (block, chain.genesis, record.stake)
+    assert (found.receipt_key, found.measurement) == (record.receipt_key, record.measurement)
+    assert found.expires_at == record.expires_at // 1000
 
 
 def accepted(chain: SubstrateClient) -> list[bytes]:

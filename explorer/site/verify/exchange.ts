@@ -229,7 +229,7 @@ function session({ session: cited, receipt }: Exchange, id: string, policy: Poli
   if (found.checks.some((one) => one.name === DEPLOYMENT)) return unread("a dstack guest's boot log")
   const open = found.checks.find((one) => one.ok !== true)
   const told = `session ${id.slice(0, 16)}…, ${String(document.upstream_name)} at ${String(document.endpoint)}`
-  return [
+  const checks = [
     check('upstream', true, told),
     check(
       'upstream measurement',
@@ -237,6 +237,9 @@ function session({ session: cited, receipt }: Exchange, id: string, policy: Poli
       open ? `${open.name}: ${open.detail}` : "is on the reader's list",
     ),
   ]
+  if (!('registered' in evidence)) return checks
+  const unproved = 'the chain is said to have it: `proofward verify --spec` reads the proof, this page does not'
+  return [...checks, check('upstream on chain', null, unproved)]
 }
 
 /** Evidence that the library appraises and this page does not: never accepted here. */

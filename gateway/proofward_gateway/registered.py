@@ -1,0 +1,80 @@
+"""An upstream that is registered on the chain: its software and keys as the final state has them.
+
+The proof comes in a file, which `proofward gateway registered` keeps fresh outside the enclave. Nothing of it
+is believed: finality is checked against the spec's authorities and every value against the state's root, so
+whoever writes the file can at most withhold it, and then nothing goes to the upstream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proofward.aci import jcs
+from proofward.aci.documents import Keyset
+from proofward.aci.errors import AciError
+from proofward.consensus import BadProof, Registered, genesis_authorities, spec_checkpoint
+from proofward.consensus.registered import read
+from proofward.protocol import Level
+from proofward_gateway.channel import GatewayError
+from proofward_gateway.config import Bond, ChainUpstream
+
+MAX_PROOF: Final = 512 << 10
+MAX_AGE: Final = 600
+"""Seconds between the chain's time in a proof and ours, before and after."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Standing:
+    """A registration that stands now, and the proof (JSON) that says so."""
+
+    record: Registered
+    proof: Mapping[str, Any]
+
+    @property
+    def ends(self) -> int:
+        """Unix second after which it must be proved anew."""
+        return min(self.record.expires_at, self.record.at + MAX_AGE)
+
+
+def standing(what: ChainUpstream, chain: Bond, *, now: float, development: bool) -> Standing:
+    """The registration of an upstream, at most `MAX_AGE` old. Raises GatewayError(unattested)."""
+    try:
+        assert chain.spec is not None  # the configuration demands it
+        authorities = genesis_authorities(chain.spec)
+        if authorities is None:
+            raise BadProof(f"the chain of {chain.spec} has no GRANDPA: nobody can prove what its state holds")
+        with what.proof.open("rb") as file:
+            proof = jcs.loads(file.read(MAX_PROOF + 1), limit=MAX_PROOF)
+        if not isinstance(proof, dict):
+            raise BadProof("the proof is no object")
+        record = read(proof, what.account, authorities, spec_checkpoint(chain.spec))
+    except OSError as error:
+        raise _unattested(f"{what.proof} cannot be read: {error.strerror}") from None
+    except (BadProof, AciError) as error:
+        raise _unattested(error.message) from None
+    if record.genesis != chain.genesis:
+        raise _unattested(f"the proof is of chain 0x{record.genesis.hex()}")
+    if abs(now - record.at) > MAX_AGE:
+        raise _unattested(
+            f"the proof is of {record.at}, more than {MAX_AGE} s away: is `gateway registered` at work?"
+        )
+    if record.expires_at <= now:
+        raise _unattested(f"the registration of 0x{record.account.hex()} ended at {record.expires_at}")
+    if record.level is not Level.HARDWARE and not development:
+        raise _unattested(f"the chain has the upstream at level {record.level.label}")
+    return Standing(record, proof)
+
+
+def require_keys(record: Registered, keyset: Keyset) -> None:
+    """Whether an attested keyset is the registered one. Raises GatewayError(unattested)."""
+    receipt = [key.public_key for key in keyset.receipt_keys]
+    if not record.keys_of(receipt, [key.public_key for key in keyset.e2ee_keys]):
+        raise _unattested(
+            "it shows other keys than the chain has of it: has it begun anew without `gateway register`?"
+        )
+
+
+def _unattested(told: str) -> GatewayError:
+    return GatewayError(f"the upstream's registration does not hold: {told}", code="unattested")

@@ -1,0 +1,159 @@
+"""A worker's registration out of a chain's final state, for a reader who believes no node.
+
+Source: chain/pallets/workers/src/types.rs, `Worker`; a runtime that lays it out otherwise is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proofward.consensus.authorities import Authorities, Change, follow
+from proofward.consensus.checkpoint import Checkpoint
+from proofward.consensus.errors import BadProof
+from proofward.consensus.grandpa import check_justification
+from proofward.consensus.header import Header, decode_header
+from proofward.consensus.keys import map_key, value_key
+from proofward.consensus.trie import MAX_NODES, StorageProof
+from proofward.protocol import Level, ProtocolError, scale
+from proofward.protocol.types import SCALE_LEVEL
+
+FORMAT: Final = "proofward/registered/v1"
+MAX_CHANGES: Final = 256
+
+_H256 = scale.fixed(32)
+WORKER: Final = scale.Record(
+    "Worker",
+    {
+        "level": SCALE_LEVEL,
+        "root": _H256,
+        "measurement": _H256,
+        "platform": _H256,
+        "hpke_key": scale.byte_vec(1_216),
+        "receipt_key": _H256,
+        "epoch": scale.U32,
+        "previous": scale.option(scale.Record("Previous", {"epoch": scale.U32, "receipt_key": _H256})),
+        "past_keys": scale.vec(
+            scale.Record("PastKey", {"receipt_key": _H256, "superseded_at": scale.U32}), 32
+        ),
+        "endpoint": scale.byte_vec(128),
+        "quote_hash": _H256,
+        "registered_at": scale.U32,
+        "expires_at": scale.fixed(8),
+        "stake": scale.fixed(16),
+        "open_claims": scale.U32,
+        "served": scale.U32,
+        "tally": scale.fixed(20),
+        "retired_at": scale.option(scale.U32),
+        "banned": scale.U8,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What the chain's state says of a worker at a final block. Times in Unix seconds; `stake` in planck."""
+
+    genesis: bytes
+    account: bytes
+    block: int
+    at: int
+    level: Level
+    measurement: bytes
+    hpke_key: bytes
+    receipt_key: bytes
+    epoch: int
+    expires_at: int
+    stake: int
+
+    def keys_of(self, receipt_keys: Iterable[str], e2ee_keys: Iterable[str]) -> bool:
+        """Whether a keyset (hex) has this registration's receipt key and no other, and its E2EE key."""
+        return [*receipt_keys] == [self.receipt_key.hex()] and self.hpke_key.hex() in e2ee_keys
+
+
+def keys(account: bytes, measurement: bytes) -> list[bytes]:
+    """What the proof must cover, as storage keys: genesis hash, time, registration, measurement."""
+    return [
+        map_key("System", "BlockHash", bytes(4), "twox_64_concat"),
+        value_key("Timestamp", "Now"),
+        map_key("Workers", "Workers", account),
+        map_key("Attestation", "Measurements", measurement, "identity"),
+    ]
+
+
+def read(
+    value: Mapping[str, Any], account: bytes, authorities: Authorities, checkpoint: Checkpoint | None = None
+) -> Registered:
+    """The registration of an account that stands, out of a proof's JSON.
+
+    Raises BadProof: not final by these authorities, no such worker, retired, banned, or of software that is
+    not on the allow-list.
+    """
+    try:
+        if value["format"] != FORMAT:
+            raise BadProof(f"the proof is of another format than {FORMAT}")
+        changes = [
+            Change(bytes.fromhex(one["header"]), bytes.fromhex(one["justification"]))
+            for one in _few(value["changes"], MAX_CHANGES)
+        ]
+        nodes = [bytes.fromhex(one) for one in _few(value["nodes"], MAX_NODES)]
+        justification = bytes.fromhex(value["justification"])
+        header = _final(bytes.fromhex(value["header"]), justification, changes, authorities, checkpoint)
+    except (KeyError, TypeError, ValueError):
+        raise BadProof("the proof lacks a member, or has one of another kind") from None
+    return _registered(StorageProof(header.state_root, nodes), account, header.number)
+
+
+def _registered(proof: StorageProof, account: bytes, block: int) -> Registered:
+    genesis, now, stored = (proof.value(key) for key in keys(account, b"")[:3])
+    if genesis is None or len(genesis) != 32 or now is None or len(now) != 8:
+        raise BadProof("the chain's state has no genesis hash or no time")
+    if stored is None:
+        raise BadProof(f"0x{account.hex()} is not registered in block {block}")
+    try:
+        found = WORKER.decode(stored)
+    except ProtocolError as error:
+        raise BadProof(f"a registration is laid out otherwise: {error.message}") from None
+    if found["retired_at"] is not None or found["banned"]:
+        raise BadProof(f"0x{account.hex()} is {'banned' if found['banned'] else 'retired'}")
+    if proof.value(keys(account, found["measurement"])[3]) is None:
+        raise BadProof(f"the software 0x{found['measurement'].hex()} is not on the chain's allow-list")
+    return Registered(
+        genesis,
+        account,
+        block,
+        int.from_bytes(now, "little") // 1000,
+        Level[found["level"].upper()],
+        found["measurement"],
+        found["hpke_key"],
+        found["receipt_key"],
+        found["epoch"],
+        int.from_bytes(found["expires_at"], "little") // 1000,
+        int.from_bytes(found["stake"], "little"),
+    )
+
+
+def _final(
+    header: bytes,
+    justification: bytes,
+    changes: list[Change],
+    authorities: Authorities,
+    checkpoint: Checkpoint | None,
+) -> Header:
+    """The header that the authorities finalised: from the spec's first on, or from its checkpoint's."""
+    found = decode_header(header)
+    if checkpoint is not None:
+        if found.number <= checkpoint.number or checkpoint.authorities is None:
+            raise BadProof(f"block {found.number} is not behind a checkpoint that names authorities")
+        authorities = checkpoint.authorities
+        changes = [one for one in changes if decode_header(one.header).number > checkpoint.number]
+    now = follow(authorities, changes)
+    check_justification(justification, found, now.voters, now.set_id)
+    return found
+
+
+def _few(value: Any, most: int) -> list[Any]:
+    if not isinstance(value, list) or len(value) > most:
+        raise BadProof("a proof is above its bounds")
+    return value
