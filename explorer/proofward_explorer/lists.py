@@ -203,7 +203,7 @@ class Lists:
         lost = self._events(
             "(events.pallet = 'Jobs' AND events.name IN ('Released', 'Lapsed', 'Rejected', 'FaultyProof')) "
             "OR (events.pallet = 'Workers' AND events.name IN "
-            "('Equivocated', 'Undelivered', 'Suspended', 'Banned')) "
+            "('Equivocated', 'Contradicted', 'Undelivered', 'Suspended', 'Banned')) "
             "OR (events.pallet = 'Models' AND events.name IN ('StruckOff', 'Faulted'))",
             limit=PAGE,
         )
