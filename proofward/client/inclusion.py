@@ -99,8 +99,13 @@ def _changes(client: SubstrateClient, before: int) -> list[Change]:
         at, justification = proof[:32], _justification(proof)
         header = from_json(client.rpc("chain_getHeader", f"0x{at.hex()}"))
         decoded = decode_header(header)
+        if decoded.number == before and decoded.next_authorities is not None:
+            break  # the very block that changes them: those before it have finalised it
         if decoded.next_authorities is None or decoded.number >= before or len(found) >= MAX_CHANGES:
-            raise NotFound(f"the node does not prove change {len(found)} of the authorities")
+            raise NotFound(
+                f"the node does not prove change {len(found)} of the authorities before block {before}: it "
+                f"names block {decoded.number}"
+            )
         found.append(Change(header, justification))
         number = decoded.number + 1
     return found
