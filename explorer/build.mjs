@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -23,6 +23,23 @@ const bundled = async (entry) => {
   const { outputFiles } = await build({ ...options, entryPoints: [site(entry)] })
   return outputFiles[0].text
 }
+/**
+ * Write a page's scripts: what only some pages need is a chunk by itself, fetched when one of them is opened. Gives the
+ * chunks that the first script needs at once.
+ */
+const split = async (entry) => {
+  const { outputFiles, metafile } = await build({
+    ...options,
+    entryPoints: [site(entry)],
+    splitting: true,
+    outdir: out,
+    chunkNames: 'chunk-[hash]',
+    metafile: true,
+  })
+  for (const { path, contents } of outputFiles) await writeFile(path, contents)
+  const first = Object.values(metafile.outputs).find((one) => one.entryPoint?.endsWith(entry))
+  return first.imports.filter((one) => one.kind === 'import-statement').map((one) => basename(one.path))
+}
 const digest = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 
 await rm(out, { recursive: true, force: true })
@@ -37,8 +54,11 @@ const page = (await readFile(site('verify.html'), 'utf8')).replace(/%(POLICY|STY
 await writeFile(join(out, 'verify.html'), page)
 
 if (existsSync(site('app.ts'))) {
-  await writeFile(join(out, 'app.js'), await bundled('app.ts'))
+  const preloads = (await split('app.ts')).map((name) => `<link rel="modulepreload" href="./${name}">`)
   await writeFile(join(out, 'light.js'), await bundled('light-worker.ts'))
   await writeFile(join(out, 'style.css'), style)
-  await writeFile(join(out, 'index.html'), await readFile(site('index.html'), 'utf8'))
+  await writeFile(
+    join(out, 'index.html'),
+    (await readFile(site('index.html'), 'utf8')).replace('%PRELOADS%', preloads.join('\n')),
+  )
 }

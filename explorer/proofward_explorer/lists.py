@@ -15,6 +15,7 @@ from proofward.errors import NotFound, ProofwardError
 PAGE: Final = 50
 GOVERNANCE: Final = ("Consortium", "Grandpa", "Offences", "Council", "TxPause", "Sudo")
 """Pallets of whose events the history of members and finality is made."""
+_PROVED: Final = "sum(json_array_length(events.fields, '$.pages'))"
 _MOST: Final = 200
 _DAYS: Final = 30
 _DAY_MS: Final = 86_400_000
@@ -103,6 +104,15 @@ class Lists:
             "WHERE status = 'accepted' ORDER BY number DESC LIMIT 1000)"
         )
         assert sizes is not None
+        committed = self._one(
+            "SELECT count(*), sum(json_extract(fields, '$.records')), sum(json_extract(fields, '$.pages')) "
+            "FROM records WHERE kind = 'session'"
+        )
+        proved = self._one(
+            f"SELECT {_PROVED} FROM events WHERE pallet = 'InferenceSessions' AND name = 'Proved'"
+        )
+        assert committed is not None
+        assert proved is not None
         return {
             "statuses": statuses,
             "levels": levels,
@@ -110,6 +120,12 @@ class Lists:
             "escrow": str(sum(int(row[0]) for row in escrow)),
             "records": {row[0]: row[1] for row in kinds},
             "recent": {"proof_bytes": sizes[0], "seconds": sizes[1]},
+            "sessions": {
+                "count": committed[0],
+                "records": committed[1] or 0,
+                "pages": committed[2] or 0,
+                "proved": proved[0] or 0,
+            },
         }
 
     def jobs(self, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -219,7 +235,7 @@ class Lists:
     def sessions(self) -> list[dict[str, Any]]:
         """Sessions, the latest first: what was committed, and how many pages were proved."""
         rows = self._all(
-            "SELECT records.*, (SELECT sum(json_array_length(events.fields, '$.pages')) FROM events WHERE "
+            f"SELECT records.*, (SELECT {_PROVED} FROM events WHERE "
             "events.subject = records.id AND events.pallet = 'InferenceSessions' AND events.name = 'Proved') "
             "AS proved FROM records WHERE kind = 'session' ORDER BY block DESC LIMIT ?",
             _MOST,

@@ -18,6 +18,7 @@ from proofward_explorer.lists import BadQuestion, Lists, account_of, hash_of
 
 _TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
+_CHUNK: Final = r"chunk-[A-Z0-9]{8}\.js"
 _FILE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _NODE: Final = re.compile(
     r"wss?://(\[[0-9a-fA-F:]{2,45}\]|[A-Za-z0-9.-]{1,253})(:[0-9]{1,5})?(/[A-Za-z0-9/_.-]{0,128})?"
@@ -125,6 +126,7 @@ class Site:
         app.router.add_get("/", self._page)
         for name in ("index.html", "app.js", "style.css", "verify.html"):
             app.router.add_get(f"/{name}", self._page)
+        app.router.add_get(f"/{{name:{_CHUNK}}}", self._chunk)
         answers: dict[str, Callable[[web.Request], Any]] = {
             "/api/config": lambda request: {
                 "node": self._node,
@@ -172,6 +174,12 @@ class Site:
         return web.Response(
             body=data, content_type=_TYPES[Path(name).suffix], charset="utf-8", headers=headers
         )
+
+    async def _chunk(self, request: web.Request) -> web.StreamResponse:
+        """A part of the site's script; its name has the hash of what is in it."""
+        if not (self._static / request.match_info["name"]).is_file():
+            raise NotFound("there is no such file")
+        return await self._page(request)
 
     async def _worker(self, request: web.Request) -> web.StreamResponse:
         """The light client: three megabytes with a policy of its own, so that the page itself needs neither

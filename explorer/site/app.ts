@@ -1,15 +1,17 @@
 // The explorer: a page a place in the address, its figures from the index, its evidence from a node.
 import { ask, row, text } from './index-api.js'
-import { job } from './pages/job.js'
 import { attestation, block, jobs, market, model, models, search, workers } from './pages/lists.js'
 import { members } from './pages/members.js'
 import { overview } from './pages/overview.js'
 import { session, sessions } from './pages/sessions.js'
-import { setup, setups } from './pages/setups.js'
 import { Source } from './pages/source.js'
 import { studies, study } from './pages/studies.js'
 import { worker } from './pages/worker.js'
 import { type Child, fill, h } from './ui/dom.js'
+
+// What verifies is half of the script: it is on its way while the chain is asked.
+const jobPage = () => import('./pages/job.js')
+const setupPages = () => import('./pages/setups.js')
 
 type Page = (id: string, asked: URLSearchParams, source: Source) => Promise<Child>
 
@@ -19,18 +21,21 @@ const LISTS: [string, string, Page][] = [
   ['sessions', 'Sessions', sessions],
   ['workers', 'Workers', workers],
   ['models', 'Models', models],
-  ['setups', 'Setups', setups],
+  ['setups', 'Setups', async () => (await setupPages()).setups()],
   ['attestation', 'Measurements', attestation],
   ['market', 'Market', market],
   ['studies', 'Studies and outbreaks', studies],
   ['members', 'Members and finality', members],
 ]
 const RECORDS: Record<string, Page> = {
-  jobs: (id, _, source) => job(id, source),
+  jobs: async (id, _, source) => {
+    source.begin()
+    return (await jobPage()).job(id, source)
+  },
   sessions: session,
   workers: worker,
   models: model,
-  setups: setup,
+  setups: async (id, asked, source) => (await setupPages()).setup(id, asked, source),
   studies: study,
   blocks: block,
 }
@@ -90,6 +95,7 @@ function searchForm(): HTMLElement {
 }
 
 async function begin(): Promise<void> {
+  if (location.hash.startsWith('#/jobs/')) jobPage().catch(() => {}) // the page that asks for it tells of a fault
   const config = row(await ask('config'))
   source = new Source(config, new URLSearchParams(location.search))
   document.querySelector('header')?.append(searchForm())
@@ -108,6 +114,11 @@ async function begin(): Promise<void> {
       'Read-only. Nothing here is evidence by being shown: a job’s page verifies it in this browser, and `proofward verify` on your own machine.',
     ),
   )
+  // Places in the address are pages here: the link that skips the navigation moves the focus, and nothing else.
+  document.querySelector('.skip')?.addEventListener('click', (event) => {
+    event.preventDefault()
+    main.focus()
+  })
   window.addEventListener('hashchange', () => void show().then(() => main.focus()))
   await show()
 }

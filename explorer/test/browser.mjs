@@ -12,7 +12,7 @@ const browser = await chromium.launch({ executablePath, args })
 
 let page
 let seen = { requests: [], errors: [], dialogs: 0 }
-let [session, questions] = [null, 0]
+let [session, questions, rounds, heard] = [null, 0, 0, true]
 
 const lines = () =>
   page.$$eval('[data-check]', (rows) =>
@@ -32,11 +32,16 @@ const steps = {
     session = await context.newCDPSession(page)
     // Of the thread's own processor time, which other programs' load does not lengthen.
     await session.send('Performance.enable', { timeDomain: 'threadTicks' })
-    questions = 0
+    ;[questions, rounds, heard] = [0, 0, true]
     page.on('websocket', (socket) => {
       seen.requests.push(socket.url())
       socket.on('framesent', () => {
         questions += 1
+        if (heard) rounds += 1
+        heard = false
+      })
+      socket.on('framereceived', () => {
+        heard = true
       })
     })
     page.on('pageerror', (error) => seen.errors.push(error.message))
@@ -66,11 +71,14 @@ const steps = {
   evaluate: ({ script }) => page.evaluate(script),
   screenshot: ({ path }) => page.screenshot({ path, fullPage: true }).then(() => null),
   seen: () => seen,
-  /** What the page cost: milliseconds of the processor on its thread, and of these in scripts; questions to a node. */
+  /**
+   * What the page cost: milliseconds of the processor on its thread, and of these in scripts; questions to a node, and
+   * how often it asked after it had been answered.
+   */
   async costs() {
     const { metrics } = await session.send('Performance.getMetrics')
     const of = (name) => Math.round(1000 * metrics.find((one) => one.name === name).value)
-    return { task: of('TaskDuration'), script: of('ScriptDuration'), questions }
+    return { task: of('TaskDuration'), script: of('ScriptDuration'), questions, rounds }
   },
   /** Give a file to a page and hear what it comes to. */
   async verify({ selector, name, content }) {

@@ -25,7 +25,7 @@ const parts = [
   'outbreak',
   'exchange',
 ]
-const contents = [...parts.map((name) => `verify/${name}`), 'chain/spec']
+const contents = [...parts.map((name) => `verify/${name}`), 'chain/spec', 'chain/chain']
   .map((name) => `export * from './${name}.ts'`)
   .join('\n')
 await build({
@@ -62,7 +62,32 @@ async function bundle({ bundle, genesis, measurements, development, now, spec })
   }
 }
 
+/** A chain of states and runtimes that are given, which says what it was asked. */
+class Told extends verifier.Chain {
+  asked = []
+  constructor({ newest, versions, metadata, storage }) {
+    super()
+    this.given = { versions, metadata, storage }
+    if (newest !== undefined) this.keep(metadata[newest])
+  }
+  async rpc(method, ...params) {
+    this.asked.push(method)
+    if (method === 'state_getMetadata') return this.given.metadata[this.given.versions[params[0]]]
+    if (method === 'state_getStorage') return this.given.storage[params[1]][params[0]] ?? null
+    throw new Error(method)
+  }
+  async version(at) {
+    return this.given.versions[at]
+  }
+}
+
 const answers = {
+  chain: async ({ reads, ...given }) => {
+    const chain = new Told(given)
+    const values = []
+    for (const [at, item] of reads) values.push(await chain.query(at, item))
+    return { values, asked: chain.asked }
+  },
   bundle,
   quote: ({ quote, collateral, now, development }) =>
     refusing(() => {

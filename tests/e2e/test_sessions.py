@@ -103,6 +103,8 @@ def shown(stage: Scene, name: bytes, folder: Path) -> None:
         (listed,) = lists.sessions()
         assert (listed["id"], listed["gone"]) == ("0x" + name.hex(), True)
         assert (listed["records"], listed["paid"], listed["proved"]) == (200, 200, proved)
+        totals = {"count": 1, "records": 200, "pages": listed["pages"], "proved": proved}
+        assert lists.overview()["sessions"] == totals
         found = lists.session(name)
         assert found["session"] == listed
         assert {"Opened", "Checkpointed", "Proved", "Settled"} <= {event["name"] for event in found["events"]}

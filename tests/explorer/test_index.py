@@ -287,7 +287,11 @@ async def test_the_server_takes_no_question_for_anything_else(crowded: Path, tmp
                 assert answer.status in (400, 404), (path, text)
         for method in ("POST", "PUT", "DELETE"):
             assert (await client.request(method, "/api/jobs")).status == 405
-        assert (await client.get("/../pyproject.toml")).status == 404
+        (tmp_path / "chunk-ABCDEF23.js").write_text("1")
+        (tmp_path / "other.js").write_text("1")
+        assert (await client.get("/chunk-ABCDEF23.js")).content_type == "text/javascript"
+        for path in ("chunk-ABCDEF24.js", "other.js", "chunk-..%2Fother.js", "../pyproject.toml"):
+            assert (await client.get(f"/{path}")).status == 404, path
         assert (await client.get("/api/jobs?status=queued&status=claimed")).status == 400
         page = await client.get("/")
         policy = page.headers["Content-Security-Policy"]

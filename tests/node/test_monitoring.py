@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from proofward_node.metrics import OUTCOMES, Metrics
 from proofward_node.reasons import Code
@@ -77,6 +79,51 @@ def test_the_dashboards_panels_lie_side_by_side() -> None:
             or one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
         )  # fmt: skip
         assert apart, (one, other)
+
+
+def exposition() -> list[dict[str, str]]:
+    """Series for promtool of all that a worker exports, with its own labels; each grows by one a minute."""
+    metrics = Metrics()
+    metrics.stage.labels("prove").observe(0.02)
+    metrics.session_windows.labels("proved")
+    found = []
+    for family in metrics.registry.collect():
+        for one in family.samples:
+            if not one.name.endswith("_created"):
+                labels = {**one.labels, "instance": "w", "job": "proofward"}
+                told = ", ".join(f'{name}="{value}"' for name, value in labels.items())
+                start = 0 if math.isnan(one.value) else one.value
+                found.append({"series": f"{one.name}{{{told}}}", "values": f"{start:g}+1x30"})
+    return found
+
+
+def test_every_panel_shows_figures_of_what_a_worker_exports(tmp_path: Path) -> None:
+    """Prometheus itself judges each expression: its words, its labels, and that a figure comes out."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    asked = [
+        target["expr"].replace("$instance", "w") for one in dashboard["panels"] for target in one["targets"]
+    ]
+    asked += [
+        f'{metric}{{{label}="w"}}'
+        for one in dashboard["templating"]["list"] if one["type"] == "query"
+        for metric, label in re.findall(r"label_values\((\w+), (\w+)\)", one["query"]["query"])
+    ]  # fmt: skip
+    assert len(asked) > len(dashboard["panels"])
+    assert not [one for one in asked if "$" in one]
+    # `x == x` leaves out what is no number; nothing at all has no count.
+    tests = [
+        {
+            "expr": f"count(({one}) == ({one})) > bool 0",
+            "eval_time": "20m",
+            "exp_samples": [{"labels": "{}", "value": 1}],
+        }
+        for one in asked
+    ]
+    told = {"interval": "1m", "input_series": exposition(), "promql_expr_test": tests}
+    file = tmp_path / "panels.yml"
+    file.write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [told]}))
+    done = run(tool("promtool"), "test", "rules", str(file))
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alert_says_what_to_do_and_is_tested() -> None:

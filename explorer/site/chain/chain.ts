@@ -35,6 +35,8 @@ export abstract class Chain {
   /** Whether each answer was proved to this browser. */
   abstract readonly proved: boolean
   abstract readonly genesis: string
+  /** The runtime that was read last: a block's own is most likely the same. */
+  private likely: Metadata | null = null
   private readonly runtimes = new Map<number, Promise<Metadata>>()
   private readonly versions = new Map<string, Promise<number>>()
 
@@ -43,6 +45,8 @@ export abstract class Chain {
   abstract release(): void
   /** How the chain was read. */
   abstract reading(): Promise<Check>
+  /** The hash of the finalised head under which this chain is read, and the head. */
+  abstract headHash(): Promise<string>
   abstract finalised(): Promise<Head>
   /** The hash of a finalised block. Throws NodeError when there is none. */
   abstract blockHash(number: number): Promise<string>
@@ -58,16 +62,38 @@ export abstract class Chain {
     })
     const known = this.runtimes.get(version)
     if (known) return known
-    const made = this.rpc('state_getMetadata', at).then((data) => readMetadata(unhex(String(data).slice(2))))
+    const made = this.rpc('state_getMetadata', at).then((data) => this.keep(data))
     this.runtimes.set(version, made)
     made.catch(() => this.runtimes.delete(version))
     return made
   }
 
+  /** Metadata in hexadecimal, by the version that it says it is of. */
+  protected keep(data: unknown): Metadata {
+    const read = readMetadata(unhex(String(data).slice(2)))
+    this.runtimes.set(read.version, Promise.resolve(read))
+    this.likely = read
+    return read
+  }
+
+  /**
+   * An answer that depends on a block's runtime, and that runtime. It is asked for under the likely one while the
+   * block's own is still asked for, and again if that is another.
+   */
+  private async under(at: string, ask: (metadata: Metadata) => Promise<unknown>): Promise<[Metadata, unknown]> {
+    const own = this.metadata(at)
+    const likely = this.likely
+    const early = likely && Promise.resolve(likely).then(ask)
+    early?.catch(() => {})
+    const metadata = await own
+    return [metadata, await (early && metadata === likely ? early : ask(metadata))]
+  }
+
   /** A storage item at a block; `keys` are SCALE. Null when there is none, unless the item has a default. */
   async query(at: string, item: string, keys: readonly Uint8Array[] = [], fallback = false): Promise<Value> {
-    const metadata = await this.metadata(at)
-    const found = await this.rpc('state_getStorage', hex0x(storageKey(metadata, item, keys)), at)
+    const [metadata, found] = await this.under(at, (known) =>
+      this.rpc('state_getStorage', hex0x(storageKey(known, item, keys)), at),
+    )
     const kind = metadata.storage.get(item)
     if (typeof found !== 'string')
       return fallback && kind ? readValue(metadata, kind.value, new Reader(kind.fallback)) : null
@@ -76,17 +102,18 @@ export abstract class Chain {
 
   /** The value of a raw key of a map. */
   async item(at: string, item: string, key: Uint8Array): Promise<Value> {
-    const metadata = await this.metadata(at)
-    const found = await this.rpc('state_getStorage', hex0x(key), at)
+    const [metadata, found] = await Promise.all([this.metadata(at), this.rpc('state_getStorage', hex0x(key), at)])
     if (typeof found !== 'string') return null
     return readValue(metadata, metadata.storage.get(item)?.value ?? -1, new Reader(unhex(found.slice(2))))
   }
 
   /** The raw keys of a map, up to `limit`. */
   async keys(at: string, item: string, limit: number): Promise<Uint8Array[]> {
-    const prefix = hex0x(storageKey(await this.metadata(at), item, []))
-    const found = (await this.rpc('state_getKeysPaged', prefix, limit, prefix, at)) as string[]
-    return found.map((one) => unhex(one.slice(2)))
+    const [, found] = await this.under(at, (known) => {
+      const prefix = hex0x(storageKey(known, item, []))
+      return this.rpc('state_getKeysPaged', prefix, limit, prefix, at)
+    })
+    return (found as string[]).map((one) => unhex(one.slice(2)))
   }
 
   async call(at: string, method: string, params: Uint8Array): Promise<Uint8Array> {
@@ -100,8 +127,8 @@ export abstract class Chain {
 
   /** Every call of a block, those inside batch, proxy and sudo too, with who signed the extrinsic. */
   async calls(at: string): Promise<Call[]> {
-    const metadata = await this.metadata(at)
-    const block = (await this.rpc('chain_getBlock', at)) as { block: { extrinsics: string[] } } | null
+    const [metadata, found] = await Promise.all([this.metadata(at), this.rpc('chain_getBlock', at)])
+    const block = found as { block: { extrinsics: string[] } } | null
     if (!block) throw new NodeError(`${this.name} no longer has block ${at}: ask an archive node`)
     return block.block.extrinsics.flatMap((one) => callsOf(metadata, unhex(one.slice(2))))
   }

@@ -1,4 +1,6 @@
 // A job's evidence from a node, byte by byte, into a bundle; nothing is concluded here but what the node says.
+//
+// What can be asked at once is asked at once: a reader waits for round trips, one after another.
 import type { Bundle, QuotePart } from '../verify/bundle.js'
 import { equal, hex, hex0x, Reader, unhex, utf8 } from '../verify/bytes.js'
 import { type Check, check } from '../verify/check.js'
@@ -32,8 +34,12 @@ const MEASUREMENTS = 1000
 export class NotAccepted extends Error {}
 
 export async function collect(node: Chain, job: Uint8Array, artefacts: Artefacts): Promise<Collected> {
-  const head = await node.finalised()
-  const found = await node.query(head.hash, 'Jobs.Jobs', [job])
+  const newest = await node.headHash()
+  const [head, found, contested] = await Promise.all([
+    node.finalised(),
+    node.query(newest, 'Jobs.Jobs', [job]),
+    node.query(newest, 'Jobs.Contested', [job]),
+  ])
   if (found === null) throw new NodeError(`the chain of ${node.name} has no job ${hex0x(job)} (any more)`)
   const record = structOf(found)
   const status = choiceOf(record.status)
@@ -42,32 +48,35 @@ export async function collect(node: Chain, job: Uint8Array, artefacts: Artefacts
   const verdict = structOf(status.content)
   const block = numberOf(verdict.block)
   const modelId = bytesOf(record.model)
-  const at = await node.blockHash(block)
-  const [model, calls, events, newest, allowed, name, type, contested] = await Promise.all([
-    node.query(head.hash, 'Models.Models', [modelId]),
+  const [at, stored, name, type] = await Promise.all([
+    node.blockHash(block),
+    node.query(newest, 'Models.Models', [modelId]),
+    node.rpc('system_chain'),
+    node.rpc('system_chainType'),
+  ])
+  if (stored === null) throw new NodeError(`the chain has no model ${hex0x(modelId)} any more`)
+  const model = structOf(stored)
+  const modelPart = modelOf(node, at, model, artefacts)
+  const setupEvidence = setupOf(node, model)
+  // Whoever waits for them below hears of a fault, unless another one came first.
+  for (const one of [modelPart, setupEvidence]) one.catch(() => {})
+  const [calls, events, registration, allowed, time] = await Promise.all([
     node.calls(at),
     node.events(at),
     node.query(at, 'Workers.Workers', [bytesOf(verdict.worker)]),
     node.keys(at, 'Attestation.Measurements', MEASUREMENTS),
-    node.rpc('system_chain'),
-    node.rpc('system_chainType'),
-    node.query(head.hash, 'Jobs.Contested', [job]),
+    node.timestamp(at),
   ])
-  if (model === null) throw new NodeError(`the chain has no model ${hex0x(modelId)} any more`)
-  if (newest === null) throw new NodeError('the chain had no such worker when the verdict was given')
+  if (registration === null) throw new NodeError('the chain had no such worker when the verdict was given')
   const delivery = calls.find(
     (one) =>
       isCall(one, 'Jobs', 'complete') &&
       equal(sha256(argument(one, 'sealed_output')), bytesOf(verdict.sealed_output_hash)),
   )
   if (!delivery) throw new NodeError(`block ${block} has no result of this job: ask an archive node`)
-  const facts = { node, job, record, verdict, block, at, model: structOf(model), delivery }
-  const [worker, modelPart, setupEvidence] = await Promise.all([
-    workerOf(facts, structOf(newest)),
-    modelOf(facts, artefacts),
-    setupOf(facts),
-  ])
-  const kind = choiceOf(facts.model.setup)
+  const facts = { node, job, record, verdict, block, at, model, delivery }
+  const worker = await workerOf(facts, structOf(registration))
+  const kind = choiceOf(model.setup)
   return {
     bundle: {
       chain: {
@@ -96,16 +105,16 @@ export async function collect(node: Chain, job: Uint8Array, artefacts: Artefacts
         receiptSignature: argument(delivery, 'receipt_signature'),
         block,
       },
-      model: modelPart,
+      model: await modelPart,
       worker,
-      setupEvidence,
+      setupEvidence: await setupEvidence,
       inclusion: null,
     },
     measurements: new Set(allowed.map((key) => hex(key.subarray(-32)))),
     certified: new Set(kind.name === 'Ceremony' ? [hex(modelId)] : []),
     checks: nodeChecks(facts, events, head),
     delivery: contested === null ? [] : [undelivered(structOf(contested))],
-    times: new Map([[block, await node.timestamp(at)]]),
+    times: new Map([[block, time]]),
   }
 }
 
@@ -147,6 +156,7 @@ async function workerOf(facts: Facts, newest: Struct): Promise<Bundle['worker']>
   }
   const registered = numberOf(record.registered_at)
   const included = await node.blockHash(registered)
+  const held = collateralOf(node, included)
   const calls = (await node.calls(included)).reverse()
   const mine = (name: string) =>
     calls.find(
@@ -159,7 +169,7 @@ async function workerOf(facts: Facts, newest: Struct): Promise<Bundle['worker']>
   const call = mine('renew') ?? mine('register')
   if (!call) throw new NodeError(`block ${registered} has no registration of this worker: ask an archive node`)
   const [attestation, blockHash] = await Promise.all([
-    quoteOf(node, argument(call, 'quote'), included),
+    quoteOf(node, argument(call, 'quote'), included, held),
     node.blockHash(numberOf(call.args.block)),
   ])
   return {
@@ -194,19 +204,35 @@ function messageOf({ node, job, record, verdict, model, delivery }: Facts): Uint
   })
 }
 
+interface Held {
+  readonly keys: readonly Uint8Array[]
+  /** Unix milliseconds of the block. */
+  readonly time: number
+}
+
+/** Of which platforms the chain held collateral at a block, and when that was. */
+function collateralOf(node: Chain, at: string): Promise<Held> {
+  const found = Promise.all([node.keys(at, 'Attestation.Collateral', MEASUREMENTS), node.timestamp(at)])
+  const held = found.then(([keys, time]) => ({ keys, time }))
+  held.catch(() => {}) // whoever waits for it hears of it
+  return held
+}
+
 /** A quote with the collateral that the chain held for its platform at a block, and the block's time. */
-async function quoteOf(node: Chain, quote: Uint8Array, at: string): Promise<QuotePart> {
+async function quoteOf(node: Chain, quote: Uint8Array, at: string, held: Promise<Held>): Promise<QuotePart> {
   const { fmspc, authority } = familyOf(quote)
   // The pallet's key: root, family of platforms, and the authority (0 processor, 1 platform).
   const tail = `${fmspc}${authority === 'processor' ? '00' : '01'}`
-  const keys = await node.keys(at, 'Attestation.Collateral', MEASUREMENTS)
+  const { keys, time } = await held
   const key = keys.find((one) => hex(one).endsWith(tail))
   if (!key) throw new NodeError(`the chain held no collateral for platform ${fmspc} at that block`)
   const stored = structOf(await node.query(at, 'Attestation.Collateral', [key.subarray(-39)]))
-  return { quote, collateral: bytesOf(stored.encoded), time: Math.floor((await node.timestamp(at)) / 1000) }
+  return { quote, collateral: bytesOf(stored.encoded), time: Math.floor(time / 1000) }
 }
 
-async function modelOf({ node, at, model }: Facts, artefacts: Artefacts): Promise<Bundle['model']> {
+async function modelOf(node: Chain, at: string, model: Struct, artefacts: Artefacts): Promise<Bundle['model']> {
+  const files = artefacts(hex(bytesOf(model.manifest_hash)))
+  files.catch(() => {}) // it is waited for below
   const lane = choiceOf(model.lane).name.toLowerCase() as Lane
   const contract = await node.query(at, 'Models.Verifiers', [Uint8Array.of(lane === 'ezkl' ? 0 : 1)])
   if (contract === null) throw new NodeError(`the ${lane} lane had no contract when the verdict was given`)
@@ -223,21 +249,25 @@ async function modelOf({ node, at, model }: Facts, artefacts: Artefacts): Promis
     keyHash: bytesOf(model.key_hash),
     verifier: address,
     contractCode: code.take(code.count(1 << 20)),
-    files: await artefacts(hex(bytesOf(model.manifest_hash))),
+    files: await files,
   }
 }
 
-async function setupOf({ node, model }: Facts): Promise<Bundle['setupEvidence']> {
+async function setupOf(node: Chain, model: Struct): Promise<Bundle['setupEvidence']> {
   if (choiceOf(model.setup).name !== 'Attested') return null
   const included = await node.blockHash(numberOf(model.published_at))
+  const held = collateralOf(node, included)
   for (const call of await node.calls(included)) {
     if (!isCall(call, 'Models', 'publish')) continue
     const evidence = choiceOf(call.args.evidence)
     if (evidence.name !== 'Attested') continue
     const { quote, block } = structOf(evidence.content)
     if (model.evidence_hash === null || !equal(sha256(bytesOf(quote)), bytesOf(model.evidence_hash))) continue
-    const blockHash = unhex((await node.blockHash(numberOf(block))).slice(2))
-    return { ...(await quoteOf(node, bytesOf(quote), included)), blockHash }
+    const [attestation, blockHash] = await Promise.all([
+      quoteOf(node, bytesOf(quote), included, held),
+      node.blockHash(numberOf(block)),
+    ])
+    return { ...attestation, blockHash: unhex(blockHash.slice(2)) }
   }
   return null
 }

@@ -10,6 +10,8 @@ import { twox } from './twox.js'
 import { bytesOf, numberOf, readValue } from './values.js'
 import { NodeError, Wire } from './wire.js'
 
+export { readSpec, SERVED } from './spec.js'
+
 const PATIENCE = 40_000
 const START_MS = 60_000
 const SETTLE_MS = 15_000
@@ -213,6 +215,10 @@ export class Light extends Chain {
   async refresh(): Promise<void> {
     if (this.stopped) await this.proveHead(performance.now())
     await this.settle()
+  }
+
+  async headHash(): Promise<string> {
+    return this.pinned.hash
   }
 
   async finalised(): Promise<Head> {

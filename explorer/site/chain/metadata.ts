@@ -33,6 +33,8 @@ export interface Constant {
 }
 
 export interface Metadata {
+  /** Of the runtime, as it says itself. */
+  readonly version: number
   readonly types: ReadonlyMap<number, Type>
   /** By `Pallet.Item`. */
   readonly storage: ReadonlyMap<string, StorageItem>
@@ -70,20 +72,30 @@ export function readMetadata(data: Uint8Array): Metadata {
     throw new Error('the node gives metadata of a version that is not understood')
   const index = () => from.compact()
   const string = () => text(from.take(from.count(MANY)))
+  /** Names and documents that nobody reads here; decoding them would be half of the work. */
+  const skip = () => {
+    from.take(from.count(MANY))
+  }
   const many = <T>(read: () => T): T[] => Array.from({ length: from.count(MANY) }, read)
+  const skipped = () => {
+    for (let left = from.count(MANY); left > 0; left--) skip()
+  }
   const maybe = <T>(read: () => T): T | null => (from.unsigned(1) ? read() : null)
   const field = (): Field => {
     const name = maybe(string)
     const type = index()
-    maybe(string)
-    many(string)
+    maybe(skip)
+    skipped()
     return { name, type }
   }
   const typeOf = (): Type => {
     const path = many(string)
-    many(() => [string(), maybe(index)])
+    for (let left = from.count(MANY); left > 0; left--) {
+      skip()
+      maybe(index)
+    }
     const found = definition(path)
-    many(string)
+    skipped()
     return found
   }
   const definition = (path: readonly string[]): Type => {
@@ -113,7 +125,7 @@ export function readMetadata(data: Uint8Array): Metadata {
   const variant = (): [number, Variant] => {
     const [name, fields] = [string(), many(field)]
     const number = from.unsigned(1)
-    many(string)
+    skipped()
     return [number, { name, fields }]
   }
   const types = new Map(many((): [number, Type] => [index(), typeOf()]))
@@ -130,14 +142,14 @@ export function readMetadata(data: Uint8Array): Metadata {
           ? { hashers: many(() => from.unsigned(1)), key: index(), value: index() }
           : { hashers: [], value: index() }
         storage.set(`${prefix}.${name}`, { ...item, fallback: from.take(from.count(MANY)) })
-        many(string)
+        skipped()
       })
     })
     maybe(index)
     maybe(index)
     many(() => {
       constants.set(`${pallet}.${string()}`, { type: index(), value: from.take(from.count(MANY)) })
-      many(string)
+      skipped()
     })
     maybe(index)
     from.unsigned(1)
@@ -147,6 +159,7 @@ export function readMetadata(data: Uint8Array): Metadata {
   from.unsigned(1)
   const extensions = many(() => [string(), index(), index()] as const).map(([, type]) => type)
   return {
+    version: versionOf(constants),
     types,
     storage,
     constants,
@@ -154,6 +167,16 @@ export function readMetadata(data: Uint8Array): Metadata {
     call: named(types, 'RuntimeCall'),
     event: named(types, 'EventRecord'),
   }
+}
+
+/** `spec_version` of the constant `System.Version`: two names, and the version of whoever wrote blocks, before it. */
+function versionOf(constants: ReadonlyMap<string, Constant>): number {
+  const found = constants.get('System.Version')
+  if (!found) throw new Error("the chain's metadata does not say of which runtime it is")
+  const from = new Reader(found.value)
+  for (let names = 0; names < 2; names++) from.take(from.count(MANY))
+  from.unsigned(4)
+  return from.unsigned(4)
 }
 
 function named(types: ReadonlyMap<number, Type>, wanted: string): number {

@@ -11,7 +11,9 @@ export class Node extends Chain {
   readonly believed = 'the node is believed'
   readonly proved = false
   genesis = ''
+  private readonly head: Promise<string>
   private readonly wire: Wire
+  private readonly newest: Promise<void>
 
   private constructor(
     readonly url: string,
@@ -26,6 +28,11 @@ export class Node extends Chain {
     })
     socket.addEventListener('message', (event) => this.wire.hear(String(event.data)) || socket.close())
     socket.addEventListener('close', () => this.wire.lose())
+    // What every page needs, at once; whoever waits for it hears of a fault.
+    this.head = this.rpc('chain_getFinalizedHead').then(String)
+    this.head.catch(() => {})
+    this.newest = this.rpc('state_getMetadata').then((data) => void this.keep(data))
+    this.newest.catch(() => {})
   }
 
   static async connect(url: string): Promise<Node> {
@@ -64,8 +71,14 @@ export class Node extends Chain {
     return found
   }
 
+  /** Once the newest runtime is known too, which the head most likely is of. */
+  async headHash(): Promise<string> {
+    const [hash] = await Promise.all([this.head, this.newest])
+    return hash
+  }
+
   async finalised(): Promise<Head> {
-    const hash = String(await this.rpc('chain_getFinalizedHead'))
+    const hash = await this.headHash()
     const header = (await this.rpc('chain_getHeader', hash)) as { number: string }
     return { hash, number: Number(header.number) }
   }

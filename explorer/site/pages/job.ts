@@ -29,7 +29,17 @@ export async function job(id: string, source: Source): Promise<Child> {
   ]
 }
 
-const painted = (): Promise<void> => new Promise((done) => setTimeout(done))
+const PAINT_MS = 50
+
+/** Lets the page be painted, once it has had no chance to for so long. */
+function painting(): () => Promise<void> {
+  let last = performance.now()
+  return async () => {
+    if (performance.now() - last < PAINT_MS) return
+    await new Promise((done) => setTimeout(done))
+    last = performance.now()
+  }
+}
 
 async function verify(
   id: string,
@@ -66,6 +76,7 @@ async function verify(
       witness: chain.witness,
       proved: chain.proved ? chain.witness : null,
     })
+    const painted = painting()
     const told = async (made: readonly Check[]) => {
       rowsOf.append(...made.map(checkRow))
       await painted()

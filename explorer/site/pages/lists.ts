@@ -2,6 +2,8 @@
 import { ask, row, rows, text } from '../index-api.js'
 import { type Child, h } from '../ui/dom.js'
 import { link, short, unit, when } from '../ui/format.js'
+import { hex } from '../verify/bytes.js'
+import { sha256 } from '../verify/hashes.js'
 import { byIndex, counted, eventTable, facts, jobTable, state, table } from './parts.js'
 
 const FILTERS = ['status', 'level', 'model', 'worker', 'client'] as const
@@ -161,8 +163,6 @@ export async function model(id: string): Promise<Child> {
 /** What the manifest says, once its bytes have the hash that the record names. */
 async function accuracy(digest: string, place: HTMLElement): Promise<void> {
   const { parseManifest } = await import('../verify/manifest.js')
-  const { sha256 } = await import('../verify/hashes.js')
-  const { hex } = await import('../verify/bytes.js')
   try {
     const answer = await fetch(`./api/artefacts/${digest}/manifest.json`)
     if (!answer.ok) throw new Error('this explorer was not given its artefact')

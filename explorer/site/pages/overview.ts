@@ -6,8 +6,9 @@ import { byIndex, counted, jobTable, table, tiles } from './parts.js'
 
 export async function overview(): Promise<Child> {
   const found = await ask('overview')
-  const [statuses, records, recent, head] = [
+  const [statuses, sessions, records, recent, head] = [
     row(found.statuses),
+    row(found.sessions),
     row(found.records),
     row(found.recent),
     row(found.head),
@@ -27,6 +28,10 @@ export async function overview(): Promise<Child> {
       ['in escrow', unit(found.escrow)],
       ['workers', count(number(records.worker))],
       ['models', count(number(records.model))],
+      ['sessions', count(number(sessions.count))],
+      ['records in sessions', count(number(sessions.records))],
+      ['pages committed', count(number(sessions.pages))],
+      ['pages proved', count(number(sessions.proved))],
       ['levels of results', counted(found.levels)],
       ['proof, latest 1,000', recent.proof_bytes === null ? 'none' : `${number(recent.proof_bytes).toFixed(0)} bytes`],
       ['submission to verdict', recent.seconds === null ? 'none' : `${number(recent.seconds).toFixed(1)} s`],

@@ -1,8 +1,7 @@
 // How this browser reads the chain, as the reader chose: a light client in the tab, or a node by its word.
 import type { Chain } from '../chain/chain.js'
-import { Light } from '../chain/light.js'
+import type { Light } from '../chain/light.js'
 import { Node } from '../chain/node.js'
-import { readSpec, SERVED } from '../chain/spec.js'
 import { type Row, row, rows, text } from '../index-api.js'
 import { fill, h } from '../ui/dom.js'
 
@@ -17,6 +16,7 @@ export class Source {
   private readonly served: boolean
   private chosen: File | null = null
   private light: Promise<Light> | null = null
+  private begun: Promise<Chain> | null = null
 
   /** `config` is the explorer's; `asked` what the address says: `read`, `node`, `boot`. */
   constructor(
@@ -38,8 +38,20 @@ export class Source {
     return this.how === 'light' ? 'a light client in this tab' : `the node at ${this.node}`
   }
 
+  /** Open the chain for a page whose script is still on its way. */
+  begin(): void {
+    this.begun = this.connect()
+    this.begun.catch(() => {})
+  }
+
   /** The chain, at its newest finalised head. `release` it. Throws NodeError. */
-  async open(): Promise<Chain> {
+  open(): Promise<Chain> {
+    const { begun } = this
+    this.begun = null
+    return begun ?? this.connect()
+  }
+
+  private async connect(): Promise<Chain> {
     if (this.how === 'node') return Node.connect(this.node)
     const running = await this.light?.catch(() => null)
     if (running?.alive) {
@@ -52,6 +64,7 @@ export class Source {
 
   private async start(): Promise<Light> {
     const { boot } = this
+    const { Light, readSpec, SERVED } = await import('../chain/light.js')
     const [bytes, origin] = this.chosen
       ? [new Uint8Array(await this.chosen.arrayBuffer()), `the file ${this.chosen.name} that you chose`]
       : [await this.servedSpec(), SERVED]
@@ -135,6 +148,7 @@ export class Source {
 
   private choose(file: File): void {
     this.chosen = file
+    this.begun = null
     void this.light?.then((one) => one.close()).catch(() => {})
     this.light = null
   }

@@ -40,8 +40,10 @@ export function concat(...parts: Uint8Array[]): Uint8Array {
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
+const DECODER = new TextDecoder('utf-8', { fatal: true })
+
 /** UTF-8 to text. Throws for what is not UTF-8. */
-export const text = (data: Uint8Array): string => new TextDecoder('utf-8', { fatal: true }).decode(data)
+export const text = (data: Uint8Array): string => DECODER.decode(data)
 
 /** Little-endian, `width` bytes. */
 export function little(value: number, width: number): Uint8Array {
@@ -68,8 +70,12 @@ export class Reader {
     return this.data.subarray(this.at - count, this.at)
   }
 
-  unsigned(width: 1 | 2 | 4): number {
-    return this.take(width).reduceRight((sum, byte) => sum * 256 + byte, 0)
+  unsigned(width: 1 | 2 | 3 | 4): number {
+    if (width > this.left) throw new Error('bytes are missing')
+    let value = 0
+    for (let i = width - 1; i >= 0; i--) value = value * 256 + (this.data[this.at + i] as number)
+    this.at += width
+    return value
   }
 
   /** An integer of 64 bits. */
@@ -97,8 +103,7 @@ export class Reader {
       value = rest.reduceRight((sum, byte) => sum * 256 + byte, 0)
       if (value < 2 ** 30 || rest.at(-1) === 0) throw new Error('a length is not in its shortest form')
     } else {
-      const rest = this.take(mode === 1 ? 1 : 3)
-      value = Math.floor(rest.reduceRight((sum, byte) => sum * 256 + byte, 0) * 64) + (first >> 2)
+      value = this.unsigned(mode === 1 ? 1 : 3) * 64 + (first >> 2)
       if (value < (mode === 1 ? 2 ** 6 : 2 ** 14)) throw new Error('a length is not in its shortest form')
     }
     if (!Number.isSafeInteger(value)) throw new Error('a number is above its bound')
