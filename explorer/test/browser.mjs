@@ -64,7 +64,7 @@ const steps = {
   clock: ({ ms }) => page.clock.setFixedTime(Date.now() + ms),
   upload: ({ selector, path }) => page.setInputFiles(selector, path),
   press: ({ key }) => page.keyboard.press(key),
-  wait: ({ selector, ms = 30_000 }) =>
+  wait: ({ selector, ms = 120_000 }) =>
     page.waitForSelector(selector, { timeout: ms, state: 'attached' }).then(() => null),
   text: ({ selector }) => page.textContent(selector),
   texts: ({ selector }) => page.$$eval(selector, (all) => all.map((one) => one.textContent)),
@@ -85,7 +85,7 @@ const steps = {
     await page.evaluate(() => document.getElementById('result')?.replaceChildren())
     const started = performance.now()
     await page.setInputFiles(selector, { name, mimeType: 'application/json', buffer: Buffer.from(content) })
-    const end = await page.waitForSelector('[data-verdict],[data-error]', { timeout: 30_000 })
+    const end = await page.waitForSelector('[data-verdict],[data-error]', { timeout: 120_000 })
     const ms = performance.now() - started
     return { verdict: await end.getAttribute('data-verdict'), text: await end.textContent(), checks: await lines(), ms }
   },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -31,6 +32,7 @@ from tests.explorer.browser import Browser, require_browser
 from tests.explorer.serve import Served, free_port, indexed
 from tests.explorer.test_transcript import hold
 
+ROOT = Path(__file__).parents[2]
 SECONDS = 600
 UNIT = 10**12
 
@@ -170,6 +172,7 @@ def test_an_accepted_job_is_verified_again_in_the_tab(browser: Browser, network:
     for one in expected:
         if one.ok and one.name not in ("measurement allowed",):
             assert told[one.name] == one.detail, one.name
+    pictured(browser)
     nodes = {
         name: word for name, word, _ in browser.do("checks") if name in ("finality", "record", "payment")
     }
@@ -184,6 +187,19 @@ def test_an_accepted_job_is_verified_again_in_the_tab(browser: Browser, network:
     origins = {url.split("/#")[0].split("/api")[0].rstrip("/") for url in seen["requests"]}
     allowed = {network.site, network.chain, *(f"{network.site}/{name}" for name in ("app.js", "style.css"))}
     assert {one for one in origins if "favicon" not in one} <= allowed
+
+
+def pictured(browser: Browser) -> None:
+    """The README's picture has this page's verdict, its count, and rows of it in their order."""
+    picture = (ROOT / "docs" / "job-page.svg").read_text()
+    verdict, told, count = browser.do("texts", selector="[data-verdict] p")
+    assert f">{verdict}<" in picture
+    assert count.rpartition(", in ")[0] in picture
+    badges = r'text-anchor="middle"[^>]*>([^<]+)</text><text[^>]*font-weight="600">([^<]+)</text>'
+    drawn = [(name, word) for word, name in re.findall(badges, picture)]
+    rows = iter([(name, word) for name, word, _ in browser.do("checks")])
+    assert len(drawn) > 8
+    assert all(one in rows for one in drawn), drawn
 
 
 def _artefact(network: Network, client: Client, job: str) -> Path:

@@ -40,6 +40,7 @@ export class Source {
 
   /** Open the chain for a page whose script is still on its way. */
   begin(): void {
+    this.begun?.then((unused) => unused.release()).catch(() => {})
     this.begun = this.connect()
     this.begun.catch(() => {})
   }
