@@ -1,7 +1,7 @@
 import { ask, type Row, row, rows, text } from '../index-api.js'
 import { bars } from '../ui/chart.js'
 import { type Child, h } from '../ui/dom.js'
-import { count, link, unit, when } from '../ui/format.js'
+import { count, link, short, unit, when } from '../ui/format.js'
 import { byIndex, counted, jobTable, table, tiles } from './parts.js'
 
 export async function overview(): Promise<Child> {
@@ -62,7 +62,7 @@ export async function overview(): Promise<Child> {
         { name: 'block', number: true, of: (one) => link('blocks', one.number, text(one.number)) },
         { name: 'time', of: (one) => when(one.time) },
         { name: 'extrinsics', number: true, of: (one) => text(one.extrinsics) },
-        { name: 'hash', of: (one) => h('span', { class: 'mono' }, text(one.hash)) },
+        { name: 'hash', of: (one) => h('span', { class: 'mono' }, short(text(one.hash))) },
       ],
       rows(found.blocks),
     ),
