@@ -193,7 +193,7 @@ def test_an_accepted_job_is_verified_again_in_the_tab(browser: Browser, network:
 def pictured(browser: Browser) -> None:
     """The README's picture has this page's verdict, its count, and rows of it in their order."""
     picture = (ROOT / "docs" / "job-page.svg").read_text()
-    verdict, told, count = browser.do("texts", selector="[data-verdict] p")
+    verdict, _, count = browser.do("texts", selector="[data-verdict] p")
     assert f">{verdict}<" in picture
     assert count.rpartition(", in ")[0] in picture
     badges = r'text-anchor="middle"[^>]*>([^<]+)</text><text[^>]*font-weight="600">([^<]+)</text>'
