@@ -131,7 +131,9 @@ def network(evidence: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Ite
             Served(path, devnet.url, port, artefacts)
             for path, port in zip((index, folder / "forged.sqlite"), ports, strict=True)
         ]
-        yield Network(devnet.url, devnet.genesis, index, folder / "models", *origins, contested, study)
+        yield Network(
+            devnet.url, devnet.genesis, index, folder / "models", *origins, contested=contested, study=study
+        )
         for one in served:
             one.close()
 
