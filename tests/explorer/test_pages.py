@@ -131,9 +131,8 @@ def network(evidence: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Ite
             Served(path, devnet.url, port, artefacts)
             for path, port in zip((index, folder / "forged.sqlite"), ports, strict=True)
         ]
-        yield Network(
-            devnet.url, devnet.genesis, index, folder / "models", *origins, contested=contested, study=study
-        )
+        site, forged = origins
+        yield Network(devnet.url, devnet.genesis, index, folder / "models", site, forged, contested, study)
         for one in served:
             one.close()
 
