@@ -113,6 +113,7 @@ class _Session:
     loose: list[_Page] = field(default_factory=list)
     windows: dict[int, _Window] = field(default_factory=dict)
     proposed: int | None = None
+    dropped: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -141,10 +142,12 @@ class Sessions:
     # connections ----------------------------------------------------------------------------------
 
     def connect(self, params: Params) -> dict[str, Any]:
-        """A client's connection to a session, which begins with the first: {random, connection, frame}.
+        """A client's connection to a session, which begins with the first: {random, connection, frames,
+        unvouched, records}.
 
-        `frame` is the first to send. Who connects shows that it holds the session's voucher key. Raises
-        EnclaveError: unknown-epoch, wrong-binding, unknown-model, lane-not-hiding, too-many-sessions.
+        `frames` are the first to send. Who connects shows that it holds the session's voucher key. Raises
+        EnclaveError: unknown-epoch, wrong-binding, unknown-model, lane-not-hiding, too-many-sessions,
+        voucher-overdue.
         """
         context, wrapped, word, voucher_key, publisher, manifest = _connect_params(params)
         held = self._epochs.of(context.genesis, context.worker).get(context.epoch)
@@ -178,6 +181,8 @@ class Sessions:
         if (session.context, session.secret, session.voucher_key) != (context, secret, voucher_key):
             raise EnclaveError("this session was begun with another key", code="wrong-binding")
         with session.lock:
+            if session.dropped:
+                raise EnclaveError("the session was ended: its client did not vouch", code="voucher-overdue")
             mine = self._random(RANDOM_LENGTH)
             session.channel = Channel(secret, context.session, word, mine, enclave=True)
             session.connection += 1
@@ -186,7 +191,13 @@ class Sessions:
             if session.proposed is not None:
                 window = session.windows[session.proposed]
                 frames.append(session.channel.seal(_proposal(window).encode()))
-            return {"random": mine, "connection": session.connection, "frames": frames}
+            return {
+                "random": mine,
+                "connection": session.connection,
+                "frames": frames,
+                "unvouched": session.pages - _vouched_pages(session),
+                "records": session.records,
+            }
 
     def frame(self, params: Params) -> dict[str, Any]:
         """Take a frame of a connection: {frames, unvouched, records, pages, voucher?}; `pages` are those that
@@ -421,6 +432,22 @@ class Sessions:
             if window is not None and window.vouched:
                 del session.windows[window.statement.number]
                 self._forget(window.pages)
+        return {}
+
+    def drop(self, params: Params) -> dict[str, Any]:
+        """Forget what nobody vouched for of a session, which takes no connection any more. {}."""
+        session = self._sessions.get(params.raw("session"))
+        if session is not None:
+            with session.lock:
+                session.dropped, session.channel = True, None
+                loose, session.loose = session.loose, []
+                if session.proposed is not None:
+                    loose += session.windows.pop(session.proposed).pages
+                    session.proposed = None
+                self._forget(loose)
+                for rows in (*session.inputs, *session.outputs):
+                    rows.fill(0)
+                session.inputs, session.outputs = [], []
         return {}
 
     def close(self, params: Params) -> dict[str, Any]:

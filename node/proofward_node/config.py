@@ -172,11 +172,13 @@ class SessionsConfig(_Section):
     capacity: Annotated[int, Field(ge=1, le=64)] = 4
     most_sampled_percent: Annotated[float, Field(gt=0, le=100)] = 2.0
     """The most pages that a client may have proved: each costs some sixty times what its answers cost."""
-    least_window_blocks: Annotated[int, Field(ge=5, le=600)] = 10
+    least_window_blocks: Annotated[int, Field(ge=5, le=600)] = 120
     """The fewest blocks for proofs, from the beacon's word on."""
-    checkpoint_blocks: Annotated[int, Field(ge=1, le=600)] = 8
+    checkpoint_blocks: Annotated[int, Field(ge=1, le=600)] = 12
     checkpoint_pages: Annotated[int, Field(ge=1, le=4096)] = 1024
     """A checkpoint is made after so many blocks, and after so many pages without one."""
+    voucher_blocks: Annotated[int, Field(ge=10, le=14_400)] = 150
+    """A session is ended whose client leaves what it was answered for so many blocks without its voucher."""
     proofs_at_once: Annotated[int, Field(ge=1, le=16)] = 1
     memory_mebibytes: Annotated[int, Field(ge=1, le=65536)] = 256
     """For pages that may yet have to be proved; above it records are refused until windows end."""
@@ -197,6 +199,16 @@ class NodeConfig(_Section):
     http: HttpConfig = HttpConfig()
     sessions: SessionsConfig | None = None
     log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _sessions_leave_time_to_vouch(self) -> NodeConfig:
+        told = self.sessions
+        if told is not None and told.voucher_blocks <= told.checkpoint_blocks:
+            raise ValueError(
+                f"sessions.voucher_blocks is {told.voucher_blocks}, and a client is asked for a voucher only "
+                f"every {told.checkpoint_blocks} blocks: set it higher, or sessions.checkpoint_blocks lower"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sessions_need_a_door(self) -> NodeConfig:

@@ -278,7 +278,13 @@ class Node:
                 self.chain,
                 self.config.socket,
                 SessionJournal(self.config.session_journal),
-                SessionPolicy(terms, told.checkpoint_blocks, told.checkpoint_pages, told.proofs_at_once),
+                SessionPolicy(
+                    terms,
+                    told.checkpoint_blocks,
+                    told.checkpoint_pages,
+                    told.proofs_at_once,
+                    told.voucher_blocks,
+                ),
                 self.metrics,
             )
         self.registration = Registration(

@@ -83,6 +83,10 @@ class Metrics:
         self.session_proof_seconds = gauge(
             "session_proof_seconds", "Of a page's proof of late, of the model where it takes longest"
         )
+        self.session_pace = gauge(
+            "session_pace_records", "A second that one session of the offered terms is let in, at the least"
+        )
+        self.session_pace.set(math.nan)
         self.session_held = Counter(
             "proofward_session_held_seconds",
             "For which clients' records waited for proofs of earlier ones",

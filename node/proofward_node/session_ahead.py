@@ -14,17 +14,17 @@ from typing import Any, Final
 
 from proofward.chain.pallets.sessions import SessionRecord, WindowRecord
 from proofward.protocol.sessions import MAX_SAMPLED, PARTS, sampled
+from proofward_node.session_pace import MAX_FORCED
 
-#: Pages of a window that its client may have proved beside the sampled ones (MAX_FORCED of the pallet).
-MAX_FORCED: Final = 8
 #: Pages that a session's first frame is thought to make; then it is the most that one of its frames made.
 FIRST_FRAME_PAGES: Final = 8
 
 
 @dataclass
 class _Account:
-    """One session: `pages` that nobody vouched for, one that is not full among them; pages of the windows
-    that are vouched for, by number; `total` and `records` of all that was vouched for.
+    """One session: `pages` that nobody vouched for, one that is not full among them, and since which block
+    some were seen; pages of the windows that are vouched for, by number; `total` and `records` of all that
+    was vouched for.
     """
 
     record: SessionRecord
@@ -33,6 +33,7 @@ class _Account:
     pages: int = 0
     frame_pages: int = 0
     under_way: bool = False
+    since: int | None = None
     vouched: dict[int, int] = field(default_factory=dict)
 
     def proofs(self) -> float:
@@ -88,14 +89,37 @@ class Ahead:
         partly = reply["records"] > max(account.records, record.records)
         account.pages = reply["unvouched"] + partly
 
-    def vouched(self, record: SessionRecord, number: int, pages: int, records: int) -> int:
-        """A checkpoint that both have signed, by the session's totals; how many proofs it owes."""
+    def found(self, record: SessionRecord, unvouched: int, records: int) -> None:
+        """What the enclave has of it when a client connects: an earlier process may have taken it."""
+        account = self._of(record)
+        partly = records > max(account.records, record.records)
+        account.pages = max(account.pages, unvouched + partly)
+
+    def vouched(self, record: SessionRecord, number: int, pages: int, records: int) -> None:
+        """A checkpoint that both have signed, by the session's totals."""
         account = self._of(record)
         mine = max(1, pages - max(account.total, record.pages))
         account.total, account.records = max(account.total, pages), max(account.records, records)
         if number >= record.next:
             account.vouched.setdefault(number, mine)
-        return sampled(mine, record.sample, MAX_SAMPLED)
+        account.since = None
+
+    def overdue(self, height: int, blocks: int) -> list[SessionRecord]:
+        """Sessions whose clients let more than so many blocks go by without vouching for what there is."""
+        found = []
+        for account in self._accounts.values():
+            if not account.pages:
+                account.since = None
+            elif account.since is None:
+                account.since = height
+            elif height - account.since > blocks:
+                found.append(account.record)
+        return found
+
+    def drop(self, session: bytes) -> None:
+        """What nobody vouched for of a session is gone."""
+        if (account := self._accounts.get(session)) is not None:
+            account.pages, account.under_way, account.since = 0, False, None
 
     def posted(self, record: SessionRecord) -> None:
         """The session's windows below `record.next` are known from the chain."""

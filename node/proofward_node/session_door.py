@@ -1,4 +1,5 @@
-"""`GET /sessions/<id>`: a client's WebSocket, whose frames are handed to the enclave as they are.
+"""`GET /sessions/<id>`: a client's WebSocket, whose frames are handed to the enclave as they are; and
+`GET /sessions/pace?model=&sample=&window=`: how many records a second such a session is let in.
 
 The client's first message is its random word and the sealed secret of the session; ours is the enclave's
 word. Every other message is one sealed frame. A connection that we end says why in a code of the close
@@ -20,6 +21,7 @@ from proofward.errors import ProofwardError
 from proofward.protocol.bounds import MAX_WRAPPED
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.session_frames import MAX_SESSION_FRAME, RANDOM_LENGTH
+from proofward.protocol.sessions import PARTS
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.ports import ChainDown
 from proofward_node.session_link import SessionLink
@@ -29,6 +31,8 @@ HELLO_SECONDS: Final = 10.0
 #: Of a hello, before the sealed secret: the client's random word and its signature.
 _HEAD: Final = RANDOM_LENGTH + 64
 HEARTBEAT_SECONDS: Final = 20.0
+WINDOW_BLOCKS: Final = range(5, 601)
+"""That a session may have for proofs (WINDOW_BLOCKS of the pallet)."""
 REFUSED: Final = 4000
 """The close code of a connection that we end."""
 
@@ -105,6 +109,9 @@ class Host(Protocol):
     async def take(self, live: Live, frame: bytes) -> None:
         """Hand a frame to the enclave, and see to what comes of it."""
 
+    def pace(self, model: bytes, sample: int, window: int) -> dict[str, Any] | None:
+        """What a session of the model is let in; None for a model that is not served."""
+
 
 class SessionDoor:
     """The route; it opens when the sessions' keeper is there."""
@@ -114,7 +121,27 @@ class SessionDoor:
 
     def add_to(self, app: web.Application) -> None:
         """Add the route."""
+        app.router.add_get("/sessions/pace", self._pace)
         app.router.add_get("/sessions/{session}", self._serve)
+
+    async def _pace(self, request: web.Request) -> web.Response:
+        if self.host is None:
+            raise web.HTTPNotFound(text="no sessions are served here")
+        try:
+            model = bytes.fromhex(request.query["model"].removeprefix("0x"))
+            sample, window = int(request.query["sample"]), int(request.query["window"])
+        except (KeyError, ValueError):
+            raise web.HTTPBadRequest(
+                text="give model (hex), sample (millionths) and window (blocks)"
+            ) from None
+        if not 0 < sample <= PARTS or window not in WINDOW_BLOCKS:
+            raise web.HTTPBadRequest(
+                text="a sample of 1 to 1,000,000 and a window of 5 to 600 blocks are taken"
+            )
+        found = self.host.pace(model, sample, window)
+        if found is None:
+            raise web.HTTPNotFound(text="the model is not served here")
+        return web.json_response(found)
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         host = self.host
@@ -162,7 +189,10 @@ class SessionDoor:
         await socket.send_bytes(reply["random"])
         for frame in reply["frames"]:
             await socket.send_bytes(frame)
-        return Live(record, socket, link, reply["connection"], record.records + record.room, 0)
+        allowed = record.records + record.room
+        return Live(
+            record, socket, link, reply["connection"], allowed, 0, reply["records"], reply["unvouched"]
+        )
 
 
 def connect_params(genesis: bytes, record: SessionRecord, model: ModelRecord, hello: bytes) -> dict[str, Any]:

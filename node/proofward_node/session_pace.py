@@ -1,29 +1,30 @@
 """How fast records may be taken, so that what the beacon may pick of them can be proved in time.
 
-Three bounds, since a worker that took more would lose its bond. A leaky bucket of seconds of proving (Cruz, A
-Calculus for Network Delay, 1991), filled by what each window owes, keeps the mean below `SHARE` of what is
-proved in a second. Since a client says when its pages can be picked, what is not posted yet is one common
-draw, at any time that suits it worst: the demand of each interval, of the windows that are open and of that
-draw, must fit in it (Baruah, Rosier and Howell 1990). And, since a proof takes longer beside answers than it
-did alone: whether the windows that are open, in the order of their ends (Liu and Layland 1973), can be proved
-at the pace of late.
+Two bounds, since a worker that took more would lose its bond. Since a client says when its pages can be
+picked, what is not posted yet is one common draw, at any time that suits it worst: the demand of each
+interval, of the windows that are open and of that draw, must fit in it (Baruah, Rosier and Howell 1990). And,
+since a proof takes longer beside answers than it did alone: whether the windows that are open, in the order
+of their ends (Liu and Layland 1973), can be proved at the pace of late.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-#: Of each proving slot's time, how much may be promised; and of a window's time, to a burst and to all.
-SHARE: Final = 0.8
-BURST: Final = 0.5
+from proofward.protocol.sessions import MAX_SAMPLED, sampled
+
+#: Of the proving slots' time until a window's end, how much may be promised.
 FEASIBLE: Final = 0.7
 #: Blocks from a checkpoint's on until the beacon can pick of its pages (DELAY + 1 of the chain's beacon).
 BEACON_BLOCKS: Final = 33
 #: Blocks of each window that go by until the beacon was asked, and until proofs are in a final block.
 CHAIN_BLOCKS: Final = 4
+#: Pages of a window, and those that its client may have proved beside the sampled ones (of the pallet).
+MAX_PAGES: Final = 1 << 16
+MAX_FORCED: Final = 8
 #: Seconds of a proof before one was made, and of a block before enough were seen.
 FIRST_PROOF_SECONDS: Final = 1.0
 FIRST_BLOCK_SECONDS: Final = 2.0
@@ -40,15 +41,26 @@ _BLOCKS: Final = 64
 _IN_TURN: Final = 12
 
 
-class Pace:
-    """The bucket of one worker; `slots` proofs are made at once."""
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One session that never pauses: `sample` in millionths, pages of `batch` records, a checkpoint every so
+    many `blocks`, `window` blocks for proofs.
+    """
 
-    def __init__(self, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._slots, self._clock = slots, clock
+    model: bytes
+    sample: int
+    window: int
+    blocks: int
+    batch: int
+
+
+class Pace:
+    """Of one worker; `slots` proofs are made at once."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
         self._seconds: dict[bytes, float] = {}
         self._made: Counter[bytes] = Counter()
-        self._charged: dict[bytes, float] = {}
-        self._at = clock()
         self._heads: deque[tuple[float, int]] = deque(maxlen=_BLOCKS)
         self.block_seconds = FIRST_BLOCK_SECONDS
         """Of a block, when they came fastest of late: a chain on demand does not keep its pace."""
@@ -57,10 +69,14 @@ class Pace:
         """Whether a proof of the model was made."""
         return model in self._seconds
 
+    def measured(self, model: bytes) -> bool:
+        """Whether enough were made to say what one takes."""
+        return self._made[model] >= FEW
+
     def seconds(self, model: bytes) -> float:
         """To reckon with for one proof."""
         known = self._seconds.get(model, FIRST_PROOF_SECONDS)
-        return known if self._made[model] >= FEW else known * CAUTION
+        return known if self.measured(model) else known * CAUTION
 
     @property
     def slowest(self) -> float:
@@ -91,16 +107,6 @@ class Pace:
         return max(0, blocks - CHAIN_BLOCKS) * self.block_seconds
 
     # bounds ---------------------------------------------------------------------------------------
-
-    def charge(self, model: bytes, proofs: float) -> None:
-        """So many proofs may be owed more; fewer, when negative."""
-        self._drain()
-        self._charged[model] = max(0.0, self._charged.get(model, 0.0) + proofs)
-
-    def wait(self, window: int) -> float:
-        """Seconds to let pass before more is taken, where the shortest window has so many blocks."""
-        over = self._drain() - BURST * self._time(window)
-        return max(0.0, over / (SHARE * self._slots))
 
     def late(self, owed: Iterable[tuple[int, bytes, float]], height: int) -> bool:
         """Whether some of (due at block, model, proofs), one after the other, may not be proved in time."""
@@ -142,12 +148,36 @@ class Pace:
                     at_draw = min(at_draw, left)
         return any_time * self._slots, at_draw * self._slots
 
-    def _drain(self) -> float:
-        """What is left in the bucket, in seconds of proving as they are now."""
-        now = self._clock()
-        held = sum(proofs * self.seconds(model) for model, proofs in self._charged.items())
-        left = max(0.0, held - (now - self._at) * SHARE * self._slots)
-        self._at = now
-        if left < held:
-            self._charged = {model: proofs * left / held for model, proofs in self._charged.items()}
-        return left
+    def steady(self, load: Load) -> float:
+        """Records a second that one session of such a load is let in, for good, by the bounds above: its
+        client vouches for each checkpoint at once and may force all that it can; 0 where not even a page a
+        window is.
+        """
+        low, high = 0, 1
+        while high <= MAX_PAGES and self._fits(load, high):
+            low, high = high, 2 * high
+        while high - low > 1:
+            half = (low + high) // 2
+            low, high = (half, high) if self._fits(load, half) else (low, half)
+        return low * load.batch / (load.blocks * self.block_seconds)
+
+    def _fits(self, load: Load, pages: int) -> bool:
+        """Whether a window of so many pages is let in at the end of its blocks, all before it being alike."""
+        drawn = sampled(pages, load.sample, MAX_SAMPLED)
+        forced = min(MAX_FORCED, pages - drawn)
+        posted, open_ones = [], 0
+        for age in range(1, BEACON_BLOCKS + load.window + 1, load.blocks):
+            begin = BEACON_BLOCKS - age
+            open_ones += 1
+            # what was drawn a checkpoint ago is proved by now, or the prover falls behind for good
+            left = drawn if begin >= 0 else max(0.0, drawn + begin * self._a_block(load.model))
+            posted.append((max(begin, 0), begin + load.window, load.model, float(left)))
+        force_room, draw_room = self.room(posted, 0, load.window)
+        forces = (open_ones + 2) * forced * self.seconds(load.model)
+        draws = (2 * drawn + 2) * self.seconds(load.model)
+        behind = drawn > FEASIBLE * load.blocks * self._a_block(load.model)
+        return not behind and forces <= force_room and forces + draws <= draw_room
+
+    def _a_block(self, model: bytes) -> float:
+        """Proofs that are made in a block's time."""
+        return self.block_seconds * self._slots / self.seconds(model)

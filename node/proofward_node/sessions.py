@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,10 +27,10 @@ from proofward_node.enclave_link import EnclaveDown
 from proofward_node.metrics import Metrics
 from proofward_node.ports import ChainDown, Head
 from proofward_node.session_ahead import Ahead
-from proofward_node.session_door import Live, SessionRefused
+from proofward_node.session_door import WINDOW_BLOCKS, Live, SessionRefused
 from proofward_node.session_journal import SessionJournal, Vouched
 from proofward_node.session_link import SessionLink
-from proofward_node.session_pace import Pace
+from proofward_node.session_pace import BEACON_BLOCKS, CHAIN_BLOCKS, Load, Pace
 from proofward_node.session_proving import Proving
 
 log = structlog.get_logger("proofward_node.sessions")
@@ -42,18 +41,25 @@ OFFERS_EVERY_BLOCKS: Final = 10
 LAST_VOUCHER_BLOCKS: Final = 8
 #: Blocks without a client after which a session that owes nothing is closed, so that its slot is free again.
 IDLE_BLOCKS: Final = 600
-#: Seconds for which a frame waits for proofs before its records are refused for now.
-HOLD_SECONDS: Final = 2.0
+#: Seconds that go by before the next frame is heard when records were refused for now.
+HOLD_SECONDS: Final = 0.25
+#: Windows that a session should have open: one below the chain's bound, and time for a call to be final.
+_OPEN_WINDOWS: Final = sessions.MAX_WINDOWS - 1
+#: Of what the longest windows give, the least that the offered ones should.
+_FULL: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """What the operator offers, and after how many blocks or pages a checkpoint is made."""
+    """What the operator offers, after how many blocks or pages a checkpoint is made, and for how many blocks
+    a client may leave what it was answered without its voucher.
+    """
 
     terms: Terms
     checkpoint_blocks: int
     checkpoint_pages: int
     proofs_at_once: int
+    voucher_blocks: int
 
 
 @dataclass
@@ -71,6 +77,8 @@ class Sessions:
     _seen: dict[bytes, int] = field(default_factory=dict)
     _windows: dict[bytes, tuple[SessionRecord, Mapping[int, WindowRecord]]] = field(default_factory=dict)
     _late: bool = False
+    _dropped: set[bytes] = field(default_factory=set)
+    _told: set[bytes] = field(default_factory=set)
     _ahead: Ahead = field(default_factory=Ahead)
     _sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep
     _height: int = 0
@@ -99,6 +107,8 @@ class Sessions:
         record = await self.chain.ask(lambda client: sessions.get(client, session))
         if record is None or record.worker != self.chain.account:
             raise SessionRefused.by("unknown-session")
+        if session in self._dropped:
+            raise SessionRefused.by("voucher-overdue")
         if (await self.chain.finalised()).number > record.end + LAST_VOUCHER_BLOCKS:
             raise SessionRefused.by("session-ended")
         model = await self.chain.ask(lambda client: chain_models.get(client, record.model))
@@ -110,6 +120,7 @@ class Sessions:
         """See `session_door.Host`. A newer connection takes the place of an older one."""
         live.checkpoint_at = self._height
         self._lives[live.record.id] = live
+        self._ahead.found(live.record, live.unvouched, live.records)
         self.metrics.session_clients.set(len(self._lives))
 
     def left(self, live: Live) -> None:
@@ -127,8 +138,8 @@ class Sessions:
         idle = self._idle()
         self._ahead.begin(record)
         try:
-            wait = self._wait(record, idle=idle)
-            reply = await live.frame(frame, behind=wait > HOLD_SECONDS)
+            behind = not idle and self._behind(record)
+            reply = await live.frame(frame, behind=behind)
             if (voucher := reply.get("voucher")) is not None:
                 self._vouched(record, voucher)
             self._ahead.made(record, reply)
@@ -138,15 +149,14 @@ class Sessions:
             return
         if live.unvouched >= self.policy.checkpoint_pages:
             await self._checkpoint(live)
-        if (wait := min(wait, HOLD_SECONDS)) > 0:
-            self.metrics.session_held.inc(wait)
-            await self._sleep(wait)
+        if behind:
+            self.metrics.session_held.inc(HOLD_SECONDS)
+            await self._sleep(HOLD_SECONDS)
 
     def _vouched(self, record: SessionRecord, voucher: dict[str, Any]) -> None:
         self.journal.save(Vouched(record.id, **voucher))
         self.metrics.session_records.inc(max(0, voucher["records"] - record.records))
-        owed = self._ahead.vouched(record, voucher["number"], voucher["pages"], voucher["records"])
-        self._pace.charge(record.model, owed)
+        self._ahead.vouched(record, voucher["number"], voucher["pages"], voucher["records"])
         self._proving.try_out(record, voucher["number"], voucher["pages"] - 1)
         self._tend(record)
 
@@ -156,12 +166,10 @@ class Sessions:
         """
         return not self._ahead.sessions and not any(True for _ in self._to_prove())
 
-    def _wait(self, record: SessionRecord, *, idle: bool) -> float:
-        """Seconds for which the session's records should wait; without end while more may be owed than can
-        be proved in time, whenever clients vouch for their pages and whatever they force.
+    def _behind(self, record: SessionRecord) -> bool:
+        """Whether the session's records should wait: while more may be owed than can be proved in time,
+        whenever clients vouch for their pages and whatever they force.
         """
-        if idle:
-            return 0.0
         open_ones = [
             (one, window)
             for one, windows in self._windows.values()
@@ -173,9 +181,51 @@ class Sessions:
         force_room, draw_room = self._pace.room(self._to_prove(), self._height, shortest)
         forced = self._pace.work(self._ahead.forceable(open_ones))
         drawn = self._pace.work(self._ahead.proofs())
-        if self._late or forced > force_room or forced + drawn > draw_room:
-            return inf
-        return self._pace.wait(shortest)
+        return self._late or forced > force_room or forced + drawn > draw_room
+
+    def _every(self, window: int) -> int:
+        """Blocks between two checkpoints of a session: never more windows than the chain lets be open."""
+        return max(
+            self.policy.checkpoint_blocks, -(-(BEACON_BLOCKS + window + CHAIN_BLOCKS) // _OPEN_WINDOWS)
+        )
+
+    def pace(self, model: bytes, sample: int, window: int) -> dict[str, Any] | None:
+        """See `session_door.Host`."""
+        record = self._served.get(model)
+        if record is None:
+            return None
+
+        def records(blocks: int) -> float:
+            load = Load(model, sample, blocks, self._every(blocks), record.batch)
+            return self._pace.steady(load)
+
+        most, longer = records(WINDOW_BLOCKS[-1]), window
+        while longer < WINDOW_BLOCKS[-1] and records(longer) < 0.95 * most:
+            longer = min(longer + 10, WINDOW_BLOCKS[-1])
+        return {
+            "records_a_second": records(window),
+            "most_records_a_second": most,
+            "window": window,
+            "window_for_most": longer,
+            "proof_seconds": self._pace.seconds(model),
+            "block_seconds": self._pace.block_seconds,
+            "measured": self._pace.measured(model),
+        }
+
+    def _look_at_terms(self) -> None:
+        """Say once a model that windows as short as are offered hold clients up."""
+        terms, paces = self.policy.terms, []
+        for model in self._served:
+            found = self.pace(model, terms.most_sampled, terms.least_window)
+            if found is None or not found["measured"]:
+                continue
+            paces.append(found["records_a_second"])
+            short = found["records_a_second"] < _FULL * found["most_records_a_second"]
+            if short and model not in self._told:
+                self._told.add(model)
+                log.warning("sessions-window-short", model=model.hex(), **found)
+        if paces:
+            self.metrics.session_pace.set(min(paces))
 
     async def _checkpoint(self, live: Live) -> None:
         live.checkpoint_at = self._height
@@ -193,6 +243,7 @@ class Sessions:
         self._late = self._pace.late((one[1:] for one in self._to_prove()), head.number)
         if head.number - self._offers_at >= OFFERS_EVERY_BLOCKS:
             self._offers_at = head.number
+            self._look_at_terms()
             await self._offer()
         records = await self.chain.ask(lambda client: sessions.of_worker(client, self.chain.account))
         self.metrics.sessions.set(len(records))
@@ -206,15 +257,34 @@ class Sessions:
                 if head.number > record.end + LAST_VOUCHER_BLOCKS:
                     await live.end("session-ended")
                 elif (
-                    head.number - live.checkpoint_at >= self.policy.checkpoint_blocks
-                    or head.number > record.end
+                    head.number - live.checkpoint_at >= self._every(record.window) or head.number > record.end
                 ):
                     await self._checkpoint(live)
             self._tend(record)
+        for record in self._ahead.overdue(head.number, self.policy.voucher_blocks):
+            await self._drop(record)
         names = {record.id for record in records}
+        self._dropped &= names
         self._ahead.keep(names | self._lives.keys())
         for gone in self.journal.sessions() - names:
             await self._forget(gone)
+
+    async def _drop(self, record: SessionRecord) -> None:
+        """End a session whose client does not vouch: what it did not vouch for can never be picked, so it
+        holds no room; what it did is proved and paid.
+        """
+        try:
+            await self._ask("session_drop", session=record.id)
+        except (EnclaveDown, EnclaveError) as error:
+            log.warning("session-drop-failed", session=record.id.hex(), message=str(error))
+            return
+        self._ahead.drop(record.id)
+        if record.id not in self._dropped:
+            self._dropped.add(record.id)
+            self.metrics.session_windows.labels("dropped").inc()
+            log.warning("session-unvouched", session=record.id.hex(), blocks=self.policy.voucher_blocks)
+        if (live := self._lives.get(record.id)) is not None:
+            await live.end("voucher-overdue")
 
     async def abandon(self) -> None:
         """Stop what goes on beside; it is taken up at the next start."""
@@ -375,7 +445,7 @@ class Sessions:
                 await self._ask("session_release", session=record.id, number=number)
         live = self._lives.get(record.id)
         quiet = head - max(self._seen.get(record.id, 0), record.opened_at) > IDLE_BLOCKS
-        if live is None and quiet and head < record.end:
+        if head < record.end and (record.id in self._dropped or (live is None and quiet)):
             await self._send(f"{key}:close", sessions.close(record.id))
         over = live is None and head > record.end + LAST_VOUCHER_BLOCKS
         if over and await self._send(f"{key}:settle", sessions.settle(record.id)):

@@ -36,6 +36,9 @@ StateOption = Annotated[
 SampleOption = Annotated[float, typer.Option(help="Percent of the pages that the beacon has proved.")]
 WindowOption = Annotated[int, typer.Option(help="Blocks that the worker has for proofs, 5 to 600.")]
 SinceOption = Annotated[int | None, typer.Option(help="A block before it was opened, when it is not yours.")]
+RateOption = Annotated[
+    float | None, typer.Option(help="Records a second that you will ask; a window too short is refused.")
+]
 BlocksOption = Annotated[int, typer.Option(help="Blocks of serving, from now on.")]
 WorkerOption = Annotated[str | None, typer.Option(help="This worker; default: the cheapest.")]
 PriceOption = Annotated[str | None, typer.Option("--max-price", help="In UNIT an inference, at most.")]
@@ -73,7 +76,8 @@ def open_session(
     artifact: Annotated[Path, typer.Option(help="The model's public artefact.")],
     escrow: Annotated[str | None, typer.Option(help="In UNIT; default: for 10,000 inferences.")] = None,
     sample: SampleOption = 1.0,
-    window: WindowOption = 10,
+    window: WindowOption = 120,
+    rate: RateOption = None,
     blocks: BlocksOption = 3600,
     max_price: PriceOption = None,
     worker: WorkerOption = None,
@@ -90,9 +94,9 @@ def open_session(
     from proofward.client import Client
     from proofward.client.sessions import open_session
 
-    order = _order(escrow, sample, window, blocks, max_price, worker)
+    order = _order(escrow, sample, window, rate, blocks, max_price, worker)
     with reporting(as_json), Client(chain, signer, development=dev, state=state) as client:
-        record = open_session(client, model, order, artifact)
+        record = open_session(client, model, order, artifact, lambda text: note(as_json, text))
         emit(as_json, _plain(record), [hex0x(record.id)])
 
 
@@ -108,7 +112,8 @@ def run(
     artifact: Annotated[Path, typer.Option(help="The model's public artefact.")],
     ignore_extra_columns: IgnoreExtra = False,
     sample: SampleOption = 1.0,
-    window: WindowOption = 10,
+    window: WindowOption = 120,
+    rate: RateOption = None,
     blocks: BlocksOption = 3600,
     max_price: PriceOption = None,
     worker: WorkerOption = None,
@@ -127,7 +132,7 @@ def run(
     from proofward.client.session_run import Progress, run_table
     from proofward.zkml import load_public
 
-    order = _order(None, sample, window, blocks, max_price, worker)
+    order = _order(None, sample, window, rate, blocks, max_price, worker)
     with reporting(as_json), Client(chain, signer, development=dev, state=state) as client:
         table = records_of(records, load_public(artifact), ignore_extra_columns, as_json)
         last = [0]
@@ -139,7 +144,10 @@ def run(
                 line = f"{share:4.0%}  {now.done:,} of {now.total:,}  {now.rate:,.0f}/s"
                 note(as_json, f"{line}  {shown(now.cost)} so far")
 
-        report = run_table(client, model, table, out, order=order, artifact=artifact, progress=told)
+        report = run_table(
+            client, model, table, out, order=order, artifact=artifact, progress=told,
+            tell=lambda text: note(as_json, text),
+        )  # fmt: skip
         rate = report.rows / report.seconds if report.seconds else 0.0
         value = {
             "sessions": list(report.sessions),
@@ -369,7 +377,13 @@ def settle(
 
 
 def _order(
-    escrow: str | None, sample: float, window: int, blocks: int, max_price: str | None, worker: str | None
+    escrow: str | None,
+    sample: float,
+    window: int,
+    rate: float | None,
+    blocks: int,
+    max_price: str | None,
+    worker: str | None,
 ) -> Any:
     from proofward.chain import account
     from proofward.client.sessions import SessionOrder
@@ -378,6 +392,7 @@ def _order(
         escrow=None if escrow is None else units(escrow),
         sample=sample / 100,
         window_blocks=window,
+        rate=rate,
         blocks=blocks,
         max_price=None if max_price is None else units(max_price),
         worker=None if worker is None else account(worker),

@@ -8,10 +8,7 @@ manifest which bytes each file has.
 from __future__ import annotations
 
 import hashlib
-import http.client
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,20 +19,13 @@ from proofward.chain.pallets import workers
 from proofward.chain.pallets.models import ModelRecord
 from proofward.client.artifacts import require_match
 from proofward.client.client import Client
+from proofward.client.web import FetchError, get
 from proofward.client.workers import SAMPLE
 from proofward.errors import NotFound, ProofwardError, Refused
 from proofward.zkml.artifact import MAX_PUBLIC_BYTES, fresh_directory, load_public
 from proofward.zkml.manifest import MAX_MANIFEST_BYTES, Manifest
 
-SECONDS: Final = 20.0
-"""How long a server may be silent."""
 _SOURCES: Final = 8
-
-
-class FetchError(ProofwardError):
-    """A server does not have the artefact, or has another one."""
-
-    code = "fetch-failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +97,7 @@ def _file_name(record: ModelRecord) -> str:
 def _download(base: str, manifest_hash: bytes, progress: Callable[[str], None]) -> dict[str, bytes]:
     """Every public file by its name, each with the hash that the manifest gives, at most 64 MiB in all."""
     root = f"{_checked(base)}/artefacts/{manifest_hash.hex()}"
-    manifest = _get(f"{root}/manifest.json", MAX_MANIFEST_BYTES)
+    manifest = get(f"{root}/manifest.json", MAX_MANIFEST_BYTES)
     if hashlib.sha256(manifest).digest() != manifest_hash:
         raise FetchError("its manifest is another one")
     try:
@@ -120,7 +110,7 @@ def _download(base: str, manifest_hash: bytes, progress: Callable[[str], None]) 
             continue
         short = name.removeprefix("public/")
         progress(f"fetching {short} from {base}")
-        data = _get(f"{root}/{urllib.parse.quote(short)}", room)
+        data = get(f"{root}/{urllib.parse.quote(short)}", room)
         if hashlib.sha256(data).hexdigest() != digest:
             raise FetchError(f"{short} does not have the hash that the manifest gives")
         files[short], room = data, room - len(data)
@@ -132,26 +122,6 @@ def _checked(base: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise FetchError("is no http:// or https:// address")
     return base.rstrip("/")
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        """A redirect is an answer that is not the file: a server must not lead a client elsewhere."""
-        return None
-
-
-def _get(address: str, limit: int) -> bytes:
-    opener = urllib.request.build_opener(_NoRedirects)
-    try:
-        with opener.open(address, timeout=SECONDS) as reply:
-            data: bytes = reply.read(limit + 1)
-    except urllib.error.HTTPError as error:
-        raise FetchError(f"answers {error.code}") from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise FetchError(f"does not answer ({error})") from error
-    if len(data) > limit:
-        raise FetchError(f"sends more than {limit} bytes")
-    return data
 
 
 def _write(folder: Path, files: dict[str, bytes], record: ModelRecord) -> None:

@@ -73,8 +73,10 @@ def run_table(
     order: SessionOrder,
     artifact: str | Path | None = None,
     progress: Callable[[Progress], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> RunReport:
-    """Answer every row of `records` [n, features] into `out`, and close the session.
+    """Answer every row of `records` [n, features] into `out`, and close the session. `tell` hears of a window
+    that holds it up.
 
     Raises Refused (an `out` of another table or another model), SessionError, NotFound, DispatchError,
     ChainError.
@@ -95,7 +97,7 @@ def run_table(
     done = _whole_rows(rows, beside)
     if done > len(records):
         raise Refused(f"{out} holds {done} answers, the input has {len(records)} records: give another file")
-    name, first = _begin(client, of, len(records) - done, done, order, artifact, beside, told)
+    name, first = _begin(client, of, len(records) - done, done, order, artifact, beside, told, tell)
     started, resumed = time.monotonic(), done
     if name is None:
         _to_parquet(rows, out, len(records), parquet=parquet)
@@ -180,6 +182,7 @@ def _begin(
     artifact: str | Path | None,
     beside: Path,
     told: dict[str, Any] | None,
+    tell: Callable[[str], None] | None,
 ) -> tuple[bytes | None, int]:
     """The session to use, and the row that is its record 0."""
     if told is not None:
@@ -196,7 +199,7 @@ def _begin(
     if not left:
         return None, done
     model = bytes.fromhex(of["model"])
-    name = open_session(client, model, replace(order, records=max(left, 1)), artifact).id
+    name = open_session(client, model, replace(order, records=max(left, 1)), artifact, tell).id
     _note(beside, {"session": name.hex(), "first": done, **of})
     return name, done
 

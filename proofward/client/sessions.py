@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from proofward.chain.pallets.sessions import Offer, SessionRecord
 from proofward.client.ids import hash32
 from proofward.client.job import Demand
 from proofward.client.session import Persist, Session
+from proofward.client.session_pace import look_at_pace
 from proofward.client.session_page import collect_page
 from proofward.client.session_store import SessionSecrets, SessionStore
 from proofward.client.workers import Choice, choose
@@ -26,14 +28,15 @@ from proofward.zkml import PublicArtifact
 DEFAULT_RECORDS = 10_000
 """Inferences that the escrow pays for when the caller says nothing."""
 DEFAULT_SAMPLE = 0.01
-DEFAULT_WINDOW_BLOCKS = 10
+DEFAULT_WINDOW_BLOCKS = 120
 DEFAULT_BLOCKS = 3_600
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOrder:
     """What a client wants: `escrow` in the smallest unit (None: what `records` inferences cost), `sample` a
-    share of the pages, `window_blocks` for proofs, `blocks` of serving, `max_price` of an inference.
+    share of the pages, `window_blocks` for proofs, `blocks` of serving, `max_price` of an inference, `rate`
+    in records a second, below which the window is refused.
     """
 
     escrow: int | None = None
@@ -42,6 +45,7 @@ class SessionOrder:
     window_blocks: int = DEFAULT_WINDOW_BLOCKS
     blocks: int = DEFAULT_BLOCKS
     max_price: int | None = None
+    rate: float | None = None
     worker: bytes | None = None
     min_level: Level | None = None
     allow_dev_setup: bool | None = None
@@ -88,9 +92,14 @@ def session_store(client: Client) -> SessionStore:
 
 
 def open_session(
-    client: Client, model: str | bytes, order: SessionOrder, artifact: str | Path | None = None
+    client: Client,
+    model: str | bytes,
+    order: SessionOrder,
+    artifact: str | Path | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> SessionRecord:
-    """Open a session with a worker that offers one; returns when that is final.
+    """Open a session with a worker that offers one; returns when that is final. `tell` hears of a window that
+    holds it up.
 
     Raises Refused, NotFound, NotHiding, DispatchError, ChainError.
     """
@@ -106,6 +115,8 @@ def open_session(
     sample = max(1, round(order.sample * PARTS))
     choice, offer = _worker(client, found.id, order, demand, sample)
     record = choice.record
+    window = max(order.window_blocks, offer.terms.least_window)
+    look_at_pace(record.endpoint, found.id, sample, window, order.rate, tell)
     nonce, secret, seed = (SYSTEM_RANDOM(32) for _ in range(3))
     name = session_id(account, nonce)
     price = offer.terms.price
@@ -141,7 +152,7 @@ def open_session(
         max_price=price,
         escrow=escrow,
         sample=sample,
-        window=max(order.window_blocks, offer.terms.least_window),
+        window=window,
         end=client.chain.finalised_head().number + order.blocks,
         min_level=demand.min_level,
         allow_dev_setup=demand.dev_setup,

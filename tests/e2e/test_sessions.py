@@ -156,6 +156,29 @@ def test_inputs_that_are_lost_are_not_vouched_for(stage: Scene, monkeypatch: pyt
     close_session(stage.client, name)
 
 
+def test_a_client_that_does_not_vouch_loses_its_session_and_what_it_vouched_for_is_paid(
+    stage: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = open_session(stage.client, stage.model, ORDER).id
+    session = connect_session(stage.client, name)
+    session.infer_many(RECORDS[:20])
+    assert session.wait_vouched(60)
+    monkeypatch.setattr(Session, "_proposal", lambda *_: None)
+    session.infer_many(RECORDS[20:40])
+    stage.until(lambda: session._failed is not None, blocks=80)
+    with pytest.raises(SessionError) as refused:
+        session.infer(RECORDS[0])
+    assert refused.value.code == "voucher-overdue"
+    session.close(0)
+    with pytest.raises(SessionError) as refused:
+        connect_session(stage.client, name)
+    assert refused.value.code == "voucher-overdue"
+    stage.until(lambda: stage.events("Closed", name))
+    stage.finished(name, 20)
+    assert [event["records"] for event in stage.events("Finished", name)] == [20]
+    assert stage.events("Settled", name)[0]["paid"] == 20
+
+
 def test_a_forced_page_is_proved_and_its_receipt_is_in_the_tree(stage: Scene) -> None:
     with stage.client.session(stage.model, order=ORDER) as session:
         session.infer_many(RECORDS[:48])

@@ -324,6 +324,32 @@ def test_one_checkpoint_waits_for_its_voucher_and_an_empty_one_is_not_made(world
     assert peer.checkpoint() == []
 
 
+def test_what_nobody_vouched_for_is_dropped_for_good(world: World) -> None:
+    peer = world.client()
+    peer.connect()
+    peer.ask(2 * BATCH)
+    (first,) = peer.checkpoint()
+    peer.vouch(first)
+    peer.ask(BATCH + 1)
+    (second,) = peer.checkpoint()
+    peer.ask(1)
+    world.host.call("session_drop", session=peer.context.session)
+    with pytest.raises(Refused, match="stale-connection"):
+        peer.vouch(second)
+    with pytest.raises(Refused, match="voucher-overdue"):
+        peer.connect()
+    assert peer.checkpoint() == []
+    with pytest.raises(Refused, match="unknown-page"):
+        world.host.call("session_prove", session=peer.context.session, number=1, page=2)
+    held = world.host.call("session_status")["bytes"]
+    world.host.call("session_drop", session=peer.context.session)  # again, and of none
+    world.host.call("session_drop", session=bytes(32))
+    # what was vouched for is proved as before, and all memory comes back
+    assert world.host.call("session_prove", session=peer.context.session, number=0, page=1)["proof"]
+    world.host.call("session_release", session=peer.context.session, number=0)
+    assert held > 0 == world.host.call("session_status")["bytes"]
+
+
 def test_what_no_end_sends_is_refused() -> None:
     for junk in (
         b"",

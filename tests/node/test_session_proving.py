@@ -8,17 +8,29 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from proofward.chain.pallets.sessions import Asked, Drawn, ProvedPage, SessionRecord, Terms, WindowRecord
+from proofward.chain.pallets.sessions import (
+    MAX_WINDOWS,
+    Asked,
+    Drawn,
+    ProvedPage,
+    SessionRecord,
+    Terms,
+    WindowRecord,
+)
+from proofward.client.sessions import SessionOrder
 from proofward.protocol import Level
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.sessions import sampled
+from proofward_node.config import SessionsConfig
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.metrics import Metrics
-from proofward_node.session_door import Live
-from proofward_node.session_pace import BEACON_BLOCKS, BURST, FEW, LEAST_BLOCK_SECONDS, SHARE, Pace
+from proofward_node.session_door import Live, SessionRefused
+from proofward_node.session_pace import BEACON_BLOCKS, FEASIBLE, FEW, LEAST_BLOCK_SECONDS, Load, Pace
 from proofward_node.session_proving import Proving
 from proofward_node.session_report import line, told
 from proofward_node.sessions import SessionPolicy, Sessions
@@ -39,39 +51,6 @@ def record(name: bytes = b"s" * 32, **changes: Any) -> SessionRecord:
 def window(due: int, *pages: int) -> WindowRecord:
     asked = tuple(Asked(page, 0, False) for page in pages)
     return WindowRecord(bytes(32), 0, 100, 1600, 0, 0, due - 10, due, None, asked, False)
-
-
-@settings(deadline=None)  # a busy machine is no fault
-@given(
-    seconds=st.floats(0.01, 3.0),
-    share=st.floats(0.001, 1.0),
-    blocks=st.integers(5, 60),
-    asks=st.lists(st.tuples(st.floats(0.0, 40.0), st.integers(1, 60)), min_size=1, max_size=30),
-)
-def test_what_the_pace_lets_in_is_proved_within_its_window(
-    seconds: float, share: float, blocks: int, asks: list[tuple[float, int]]
-) -> None:
-    """A client that sends pages whenever it is let: what the beacon picks of them is proved in turn,
-    `BEACON_BLOCKS` after they were taken.
-    """
-    clock = [0.0]
-    pace = Pace(1, lambda: clock[0])
-    for _ in range(FEW):
-        pace.learn(MODEL, seconds)
-    for number in range(20):
-        pace.block(number, float(number))
-    taken: list[tuple[float, float]] = []  # when, and seconds of proving
-    for pause, pages in asks:
-        clock[0] += pause
-        for _ in range(pages):
-            clock[0] += pace.wait(blocks)
-            pace.charge(MODEL, share)
-            taken.append((clock[0], share * seconds))
-    free = 0.0
-    for at, cost in taken:
-        begun = max(free, at + BEACON_BLOCKS)
-        free = begun + cost
-        assert free <= at + BEACON_BLOCKS + BURST * blocks + cost + 1e-6
 
 
 @dataclass
@@ -114,10 +93,10 @@ class Model:
 
     def __init__(self, seconds: float, block: float, sample: int, window: int, clients: int) -> None:
         self.seconds, self.block, self.now, self.height, self.spare = seconds, block, 0.0, 100, 0.0
-        policy = SessionPolicy(Terms(1, 1, 4, sample, window), 8, 1024, 1)
+        policy = SessionPolicy(Terms(1, 1, 4, sample, window), 8, 1024, 1, 100)
         chain, journal = SimpleNamespace(account=b"w" * 32), SimpleNamespace(save=lambda one: None)
         self.worker = Sessions(chain, Path(), journal, policy, Metrics(), _sleep=self.sleep)  # type: ignore[arg-type]
-        self.worker._pace = pace = Pace(1, lambda: self.now)
+        self.worker._pace = pace = Pace(1)
         self.worker._proving = SimpleNamespace(try_out=lambda *_: None, left=lambda *_: None)  # type: ignore[assignment]
         self.worker._tend = lambda record: None  # type: ignore[method-assign]
         self.worker._height = self.height
@@ -298,7 +277,7 @@ def test_an_honest_client_at_a_modest_rate_is_served_on() -> None:
 
 
 def test_windows_that_cannot_all_be_proved_in_time_are_seen_before() -> None:
-    pace = Pace(1, lambda: 0.0)
+    pace = Pace(1)
     pace.learn(MODEL, 0.5)
     assert pace.seconds(MODEL) == 1.0  # one proof, alone, says little
     for _ in range(FEW - 1):
@@ -312,13 +291,10 @@ def test_windows_that_cannot_all_be_proved_in_time_are_seen_before() -> None:
     for _ in range(20):
         pace.learn(MODEL, 1.5)  # beside answers it takes longer than it did alone
     assert pace.late(owed, 10)
-    # What was let in before counts by what it takes now.
-    pace.charge(MODEL, 10.0)
-    assert pace.wait(10) > 0
 
 
 def test_blocks_that_come_faster_than_they_did_count_as_they_came() -> None:
-    pace = Pace(1, lambda: 0.0)
+    pace = Pace(1)
     for number in range(40):
         pace.block(number, 2.0 * number)
     assert pace.block_seconds == 2.0
@@ -333,15 +309,131 @@ def test_blocks_that_come_faster_than_they_did_count_as_they_came() -> None:
     assert not pace.late([(140, MODEL, 3.0)], 90)
 
 
-def test_a_worker_with_time_to_spare_holds_nobody_up() -> None:
-    clock = [0.0]
-    pace = Pace(1, lambda: clock[0])
+def paced(seconds: float, block: float) -> Pace:
+    pace = Pace(1)
     for _ in range(FEW):
-        pace.learn(MODEL, 0.1)
-    for _ in range(1000):
-        assert pace.wait(10) == 0
-        pace.charge(MODEL, 0.5)
-        clock[0] += 0.05 / SHARE + 1e-9
+        pace.learn(MODEL, seconds)
+    for number in range(40):
+        pace.block(number, number * block)
+    return pace
+
+
+@pytest.mark.parametrize(("seconds", "block", "window"), [(0.25, 1.0, 40), (0.4, 1.0, 120), (0.8, 2.0, 60)])
+def test_a_client_that_vouches_at_once_is_let_in_at_the_pace_that_is_told(
+    seconds: float, block: float, window: int
+) -> None:
+    every = 12
+    told = paced(seconds, block).steady(Load(MODEL, 10_000, window, every, 1)) * block
+    model = Model(seconds, block, 10_000, window, 1)
+    taken = []
+    for number in range(BEACON_BLOCKS + 2 * window + 6 * every):
+        for _ in range(int(told) // 64 + 2):  # a little more than it is told
+            model.frame(0, 64)
+        if number % every == 0:
+            model.vouch(0)
+        model.step()
+        taken.append(model.clients[0].made)
+    since = len(taken) - 1 - 6 * every
+    had = (taken[-1] - taken[since]) / (6 * every)
+    assert 0.85 * told - 8 < had
+
+
+def test_windows_of_the_default_length_take_all_that_the_cores_can_prove() -> None:
+    offered, wanted = SessionsConfig(price=1), SessionOrder()
+    assert wanted.window_blocks == offered.least_window_blocks
+    for seconds, block in [(0.16, 1.0), (0.25, 1.0), (0.4, 1.0), (0.4, 2.0), (0.8, 2.0)]:
+        pace = paced(seconds, block)
+        default, longest, shortest = (
+            pace.steady(Load(MODEL, 10_000, blocks, max(offered.checkpoint_blocks, blocks // 30), 16))
+            for blocks in (offered.least_window_blocks, 600, 10)
+        )
+        assert default > 0.9 * FEASIBLE * 16 / 0.01 / seconds, seconds
+        assert default > 0.9 * min(longest, 16 / 0.01 / seconds), seconds
+        assert shortest < 0.01 * default, seconds
+
+
+def test_the_door_tells_the_pace_and_the_operator_hears_of_windows_that_are_too_short() -> None:
+    model = Model(seconds=0.25, block=1.0, sample=10_000, window=10, clients=1)
+    model.worker._served = {MODEL: SimpleNamespace(batch=16)}  # type: ignore[dict-item]
+    assert model.worker.pace(b"x" * 32, 10_000, 10) is None
+    found = model.worker.pace(MODEL, 10_000, 10)
+    assert found is not None
+    assert found["measured"]
+    assert found["records_a_second"] < 20 < 4000 < found["most_records_a_second"]
+    longer = model.worker.pace(MODEL, 10_000, found["window_for_most"])
+    assert longer is not None
+    assert longer["records_a_second"] >= 0.95 * found["most_records_a_second"]
+    with capture_logs() as logs:
+        model.worker._look_at_terms()
+        model.worker._look_at_terms()
+    (said,) = logs
+    assert (said["event"], said["window_for_most"]) == ("sessions-window-short", found["window_for_most"])
+    assert model.worker.metrics.session_pace._value.get() == found["records_a_second"]
+
+
+def test_a_session_never_has_more_windows_than_the_chain_lets_be_open() -> None:
+    model = Model(seconds=0.25, block=1.0, sample=10_000, window=10, clients=1)
+    for blocks in (5, 120, 600):
+        every = model.worker._every(blocks)
+        assert (BEACON_BLOCKS + blocks) / every < MAX_WINDOWS
+    assert model.worker._every(120) == model.worker.policy.checkpoint_blocks
+
+
+def test_a_client_that_never_vouches_is_ended_and_its_room_is_another_ones() -> None:
+    """It fills the room, and stays, connected or not; who vouches meanwhile is served on."""
+    model = Model(seconds=0.4, block=1.0, sample=20_000, window=20, clients=2)
+    ended, asked = [], []
+
+    async def end(code: str) -> None:
+        ended.append(code)
+
+    async def ask(method: str, **params: Any) -> dict[str, Any]:
+        asked.append((method, params["session"]))
+        return {}
+
+    model.lives[0].end = end  # type: ignore[method-assign]
+    model.worker._ask = ask  # type: ignore[method-assign]
+    never, other = (client.record.id for client in model.clients)
+    limit = model.worker.policy.voucher_blocks
+
+    def overdue() -> None:
+        for one in model.worker._ahead.overdue(model.height, limit):
+            asyncio.run(model.worker._drop(one))
+
+    while not model.clients[0].refused:
+        model.frame(0)
+    before = model.clients[1].taken
+    for block in range(limit + 2):
+        model.frame(1)
+        if block % 8 == 7:
+            model.vouch(1)
+        model.step()
+        overdue()
+    assert asked == [("session_drop", never)]
+    assert ended == ["voucher-overdue"]
+    held_up = model.clients[1].taken - before
+    assert model.worker._ahead.proofs()[MODEL] < 5
+    for block in range(limit):
+        model.frame(1)
+        if block % 8 == 7:
+            model.vouch(1)
+        model.step()
+        overdue()
+    assert asked == [("session_drop", never)]  # who vouches every eight blocks is never ended
+    assert model.clients[1].taken - before > held_up
+    record = replace(model.clients[0].record, worker=b"w" * 32)
+
+    async def finalised() -> Any:
+        return SimpleNamespace(number=model.height)
+
+    async def chain(_: Any) -> SessionRecord:
+        return record
+
+    model.worker.chain = SimpleNamespace(account=b"w" * 32, ask=chain, finalised=finalised)  # type: ignore[assignment]
+    with pytest.raises(SessionRefused) as refused:
+        asyncio.run(model.worker.admit(never))
+    assert refused.value.code == "voucher-overdue"
+    assert other not in model.worker._dropped
 
 
 @dataclass

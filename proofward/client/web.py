@@ -1,0 +1,40 @@
+"""One bounded `GET` of something that a server may have."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.error
+import urllib.request
+from typing import Final
+
+from proofward.errors import ProofwardError
+
+SECONDS: Final = 20.0
+"""How long a server may be silent."""
+
+
+class FetchError(ProofwardError):
+    """A server does not have what was asked of it, or has something else."""
+
+    code = "fetch-failed"
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """A redirect is an answer that is not the file: a server must not lead a client elsewhere."""
+        return None
+
+
+def get(address: str, limit: int, seconds: float = SECONDS) -> bytes:
+    """What is at an address, `limit` bytes at most, without redirects. Raises FetchError."""
+    opener = urllib.request.build_opener(_NoRedirects)
+    try:
+        with opener.open(address, timeout=seconds) as reply:
+            data: bytes = reply.read(limit + 1)
+    except urllib.error.HTTPError as error:
+        raise FetchError(f"answers {error.code}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise FetchError(f"does not answer ({error})") from error
+    if len(data) > limit:
+        raise FetchError(f"sends more than {limit} bytes")
+    return data

@@ -1,0 +1,71 @@
+"""A worker's word on its pace, and what a client makes of it before it opens a session."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from proofward.client.session_pace import look_at_pace
+from proofward.errors import Refused
+
+MODEL = b"m" * 32
+GOOD = {"records_a_second": 9.0, "most_records_a_second": 2700.0, "window_for_most": 118, "measured": True}
+
+
+@contextmanager
+def worker(said: bytes, status: int = 200) -> Iterator[str]:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            good = self.path == f"/sessions/pace?model={MODEL.hex()}&sample=10000&window=10"
+            self.send_response(status if good else 400)
+            self.end_headers()
+            self.wfile.write(said)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def told(said: object, wanted: float | None, status: int = 200) -> list[str]:
+    found: list[str] = []
+    with worker(json.dumps(said).encode() if not isinstance(said, bytes) else said, status) as endpoint:
+        look_at_pace(endpoint, MODEL, 10_000, 10, wanted, found.append)
+    return found
+
+
+def test_a_window_too_short_for_the_pace_that_is_wanted_is_refused_with_both_figures() -> None:
+    with pytest.raises(Refused) as refused:
+        told(GOOD, 500.0)
+    assert refused.value.code == "window-too-short"
+    for figure in ("500", "9 records", "10 blocks", "--window 118", "2,700"):
+        assert figure in refused.value.message
+    assert told(GOOD, 8.0) == told(GOOD, None)
+    assert "the window is short" in told(GOOD, None)[0]
+    assert told(GOOD | {"records_a_second": 2600.0}, 500.0) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (GOOD | {"measured": False}, 200),
+        (GOOD, 404),
+        (b"no json", 200),
+        (b"[]", 200),
+        ({}, 200),
+        (GOOD | {"most_records_a_second": None}, 200),
+        (b"9" * 5000, 200),
+    ],
+)
+def test_a_pace_that_nobody_tells_is_said_not_to_be_checked(said: object, status: int) -> None:
+    (found,) = told(said, 500.0, status)
+    assert "not checked" in found
