@@ -65,6 +65,7 @@ class Service:
             "session_checkpoint": self._off_the_loop(self.sessions.checkpoint),
             "session_prove": self._off_the_loop(self.sessions.prove),
             "session_release": self._off_the_loop(self.sessions.release),
+            "session_vouchers": self._off_the_loop(self.sessions.vouchers),
             "session_drop": self._off_the_loop(self.sessions.drop),
             "session_close": self._off_the_loop(self.sessions.close),
         }

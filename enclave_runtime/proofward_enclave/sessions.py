@@ -19,6 +19,7 @@ from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.keys import ReceiptKey, verify_signature, wipe
 from proofward.protocol.requests import Params
 from proofward.protocol.session_frames import (
+    MAX_REPLAY,
     MAX_SESSION_FRAME,
     RANDOM_LENGTH,
     SECRET_LENGTH,
@@ -88,7 +89,7 @@ class _Window:
     signature: bytes
     pages: list[_Page]
     tree: Tree
-    vouched: bool = False
+    voucher: bytes | None = None
 
 
 @dataclass(slots=True, repr=False)
@@ -186,8 +187,7 @@ class Sessions:
             mine = self._random(RANDOM_LENGTH)
             session.channel = Channel(secret, context.session, word, mine, enclave=True)
             session.connection += 1
-            state = State(session.records, session.vouched, _vouched_pages(session), session.number)
-            frames = [session.channel.seal(state.encode())]
+            frames = [session.channel.seal(_state(session).encode())]
             if session.proposed is not None:
                 window = session.windows[session.proposed]
                 frames.append(session.channel.seal(_proposal(window).encode()))
@@ -226,7 +226,7 @@ class Sessions:
             if isinstance(message, Records):
                 replies = self._records(session, message, limit, behind=behind)
             elif isinstance(message, Voucher):
-                voucher, replies = self._voucher(session, message), []
+                voucher, replies = self._voucher(session, message), [_state(session).encode()]
             elif isinstance(message, Replay):
                 replies = self._replay(session, message)
             else:
@@ -333,7 +333,7 @@ class Sessions:
         signature = _protocol(lambda: session.receipt.sign(statement))
         batch = session.artifact.manifest.batch
         replies = []
-        for at in range(0, len(wanted), batch):
+        for at in range(0, min(len(wanted), MAX_REPLAY * batch), batch):
             part = wanted[at : at + batch]
             first = message.first + at
             ends = range(first + 1, first + len(part) + 1)
@@ -376,18 +376,21 @@ class Sessions:
             raise EnclaveError("no checkpoint of that number waits for a voucher", code="malformed-envelope")
         said = window.statement
         _protocol(lambda: verify_signature(session.voucher_key, said.voucher_message(), message.signature))
-        window.vouched = True
+        window.voucher = message.signature
         session.proposed = None
         session.number += 1
         session.vouched = said.records
-        return {
-            "number": said.number,
-            "root": said.root,
-            "pages": said.pages,
-            "records": said.records,
-            "signature": window.signature,
-            "voucher": message.signature,
-        }
+        return _vouched(window)
+
+    def vouchers(self, params: Params) -> dict[str, Any]:
+        """{vouchers}: of the windows that are still here, as `frame` gave them, for a host that died over
+        one. Raises EnclaveError(unknown-session).
+        """
+        session = self._session(params)
+        with session.lock:
+            return {
+                "vouchers": [_vouched(one) for one in session.windows.values() if one.voucher is not None]
+            }
 
     # proofs ---------------------------------------------------------------------------------------
 
@@ -429,7 +432,7 @@ class Sessions:
         session = self._session(params)
         with session.lock:
             window = session.windows.get(params.u32("number"))
-            if window is not None and window.vouched:
+            if window is not None and window.voucher is not None:
                 del session.windows[window.statement.number]
                 self._forget(window.pages)
         return {}
@@ -523,6 +526,22 @@ def _infer(artifact: Artifact, rows: Integers) -> Integers:
         part = rows[at : at + batch]
         parts.append(artifact.infer(artifact.public.pad(part))[: len(part)])
     return np.concatenate(parts)
+
+
+def _state(session: _Session) -> State:
+    return State(session.records, session.vouched, _vouched_pages(session), session.number)
+
+
+def _vouched(window: _Window) -> dict[str, Any]:
+    said = window.statement
+    return {
+        "number": said.number,
+        "root": said.root,
+        "pages": said.pages,
+        "records": said.records,
+        "signature": window.signature,
+        "voucher": window.voucher,
+    }
 
 
 def _vouched_pages(session: _Session) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -62,19 +63,26 @@ class Live:
     unvouched: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """Ask the enclave about this session, and send the client what it answers, in its order."""
+    async def ask(
+        self, method: str, heard: Callable[[dict[str, Any]], None] = lambda _: None, **params: Any
+    ) -> dict[str, Any]:
+        """Ask the enclave about this session, and send the client what it answers, in its order; what it says
+        to us is `heard` before, since the client may be gone.
+        """
         async with self.lock:
             reply = await self.link.call(method, {"session": self.record.id, **params})
+            heard(reply)
             for frame in reply.get("frames", ()):
                 await self.socket.send_bytes(frame)
         return reply
 
-    async def frame(self, frame: bytes, *, behind: bool) -> dict[str, Any]:
+    async def frame(
+        self, frame: bytes, heard: Callable[[dict[str, Any]], None], *, behind: bool
+    ) -> dict[str, Any]:
         """Hand a frame of the client's to the enclave, which refuses records when proofs are `behind`."""
         limit = self.allowed.to_bytes(8, "little")
         told = {"connection": self.connection, "frame": frame, "limit": limit, "behind": int(behind)}
-        reply = await self.ask("session_frame", **told)
+        reply = await self.ask("session_frame", heard, **told)
         self.records, self.unvouched = reply["records"], reply["unvouched"]
         return reply
 

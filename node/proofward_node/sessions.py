@@ -79,6 +79,7 @@ class Sessions:
     _late: bool = False
     _dropped: set[bytes] = field(default_factory=set)
     _told: set[bytes] = field(default_factory=set)
+    _recalled: set[bytes] = field(default_factory=set)
     _ahead: Ahead = field(default_factory=Ahead)
     _sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep
     _height: int = 0
@@ -139,19 +140,21 @@ class Sessions:
         self._ahead.begin(record)
         try:
             behind = not idle and self._behind(record)
-            reply = await live.frame(frame, behind=behind)
-            if (voucher := reply.get("voucher")) is not None:
-                self._vouched(record, voucher)
-            self._ahead.made(record, reply)
+            reply = await live.frame(frame, lambda reply: self._heard(record, reply), behind=behind)
         finally:
             self._ahead.end(record)
-        if voucher is not None:
+        if "voucher" in reply:
             return
         if live.unvouched >= self.policy.checkpoint_pages:
             await self._checkpoint(live)
         if behind:
             self.metrics.session_held.inc(HOLD_SECONDS)
             await self._sleep(HOLD_SECONDS)
+
+    def _heard(self, record: SessionRecord, reply: dict[str, Any]) -> None:
+        if "voucher" in reply:
+            self._vouched(record, reply["voucher"])
+        self._ahead.made(record, reply)
 
     def _vouched(self, record: SessionRecord, voucher: dict[str, Any]) -> None:
         self.journal.save(Vouched(record.id, **voucher))
@@ -245,12 +248,13 @@ class Sessions:
             self._offers_at = head.number
             self._look_at_terms()
             await self._offer()
+        journaled = self.journal.sessions()  # before the chain is asked: one that begins now is not gone
         records = await self.chain.ask(lambda client: sessions.of_worker(client, self.chain.account))
         self.metrics.sessions.set(len(records))
         self.metrics.session_owed.set(self._proving.waiting)
         self.metrics.session_proof_seconds.set(self._pace.slowest)
         for record in records:
-            self._recall(record)
+            await self._recall(record)
             live = self._lives.get(record.id)
             if live is not None:
                 live.record, live.allowed = record, record.records + record.room
@@ -265,9 +269,11 @@ class Sessions:
             await self._drop(record)
         names = {record.id for record in records}
         self._dropped &= names
+        self._recalled &= names
         self._ahead.keep(names | self._lives.keys())
-        for gone in self.journal.sessions() - names:
-            await self._forget(gone)
+        for gone in journaled - names:
+            if await self.chain.ask(lambda client, gone=gone: sessions.get(client, gone)) is None:  # type: ignore[misc]
+                await self._forget(gone)
 
     async def _drop(self, record: SessionRecord) -> None:
         """End a session whose client does not vouch: what it did not vouch for can never be picked, so it
@@ -393,10 +399,20 @@ class Sessions:
                 if number in now:
                     self._owe(record, number, now[number])
 
-    def _recall(self, record: SessionRecord) -> None:
-        """Vouchers that an earlier process took and did not post."""
-        if record.id in self._ahead:
+    async def _recall(self, record: SessionRecord) -> None:
+        """Vouchers that an earlier process took and did not post; one that it died over, the enclave has."""
+        if record.id in self._recalled:
             return
+        try:
+            held = (await self._ask("session_vouchers", session=record.id))["vouchers"]
+        except EnclaveError:
+            held = []  # the enclave has lost the session: it is waived
+        except EnclaveDown:
+            return
+        self._recalled.add(record.id)
+        for one in held:
+            if one["number"] >= record.next and self.journal.get(record.id, one["number"]) is None:
+                self.journal.save(Vouched(record.id, **one))
         self._ahead.posted(record)
         number = record.next
         while (one := self.journal.get(record.id, number)) is not None:

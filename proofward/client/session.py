@@ -3,8 +3,9 @@ is not one's own.
 
 Each answer is checked against the enclave's signature over all so far, and each page's commitments are made
 again here from one's own inputs and the answers. Only when a checkpoint's root is that of these pages, the
-voucher goes out. What was sent and not vouched for is on the disk, so a client that died goes on where it
-was.
+voucher goes out. What was sent and what the enclave has no voucher for is on the disk, so a client that died
+goes on where it was; and one that lost its connection, or a message on it, connects again and has sent again
+what got lost, by either end.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +33,7 @@ from proofward.protocol.keys import ReceiptKey, hpke_seal, verify_signature
 from proofward.protocol.session_frames import (
     MAX_FRAME_VALUES,
     MAX_RECORDS,
+    MAX_REPLAY,
     MAX_SESSION_FRAME,
     RANDOM_LENGTH,
     Answers,
@@ -68,6 +70,22 @@ IN_FLIGHT: Final = 6
 ANSWER_SECONDS: Final = 60.0
 PASSING_SECONDS: Final = 900.0
 CONNECT_SECONDS: Final = 20.0
+CLOSE_SECONDS: Final = 2.0
+#: Seconds without a word while one is due, after which the connection is taken for lost.
+QUIET_SECONDS: Final = 20.0
+#: Pauses before each of the tries to connect again after a loss, until something new was heard.
+TRIES: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+#: What is tried again: a message got lost, or the worker was not there.
+_LOST: Final = (
+    "connection-lost",
+    "wrong-binding",
+    "worker-unreachable",
+    "quiet",
+    "timeout",
+    "enclave-down",
+    "chain-unreachable",
+    "stopping",
+)
 #: Pause before records that were refused for lack of room are sent again.
 AGAIN_SECONDS: Final = 0.2
 #: Refusals that pass: the voucher, a window's end or proofs make room.
@@ -99,11 +117,18 @@ class SessionAnswer:
 
 @dataclass(slots=True, repr=False)
 class _Sent:
-    """A frame that waits for its reply."""
+    """A frame that waits for its reply; `had` of it came again after a loss. Without a future: what an
+    earlier process sent.
+    """
 
     first: int
     rows: Integers
     future: Future[Integers] | None
+    had: list[Integers] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        return len(self.rows) - sum(map(len, self.had))
 
 
 @dataclass(slots=True)
@@ -115,6 +140,7 @@ class Counts:
     pages: int = 0
     checkpoints: int = 0
     resent: int = 0
+    losses: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -129,7 +155,7 @@ class _Page:
 @dataclass(slots=True, repr=False)
 class _Book:
     """The client's own account of the session: rows from `first` on that no page holds yet, how many pages
-    there are, and those that no voucher covers.
+    there are, those that no voucher covers, and those whose voucher the enclave did not say it has.
     """
 
     first: int
@@ -137,6 +163,12 @@ class _Book:
     outputs: Integers
     pages: int
     open: list[_Page] = field(default_factory=list)
+    sent: list[_Page] = field(default_factory=list)
+
+    @property
+    def told(self) -> int:
+        """Behind the last record whose answer is known."""
+        return self.first + len(self.outputs)
 
 
 class Session:
@@ -174,13 +206,16 @@ class Session:
         self._passed, self._passed_at = "", 0.0
         self._running: bytes | None = None
         self._held: Proposal | None = None
-        self._closing = False
-        self._socket = _connected(secrets.endpoint, self.id)
-        self._channel, state = self._greet()
-        self.counts.vouched = state.vouched
+        self._closing = self._hung_up = False
+        self._lost: deque[_Sent] = deque()
+        self._replay_end = self._replay_count = 0
+        self._next, self._checkpoint, self._silent_tries = 0, 0, 0
+        self._endpoint = secrets.endpoint
+        self._socket = _connected(self._endpoint, self.id)
+        self._channel, state = self._greet(self._socket)
         none = self._none(self._features), self._none(self._length)
         self._book = _Book(state.vouched, *none, state.pages)
-        self._resume(state)
+        self._take_up(state)
         self._reader = threading.Thread(target=self._read, name="session-reader", daemon=True)
         self._reader.start()
 
@@ -255,7 +290,7 @@ class Session:
     def _send(self, rows: Integers) -> tuple[int, Future[Integers]]:
         future: Future[Integers] = Future()
         with self._changed:
-            self._changed.wait_for(lambda: self._failed or (not self._again and len(self._sent) < IN_FLIGHT))
+            self._changed.wait_for(lambda: self._failed or self._ready())
             if self._failed is not None:
                 raise self._failed
             if self._closing:
@@ -266,20 +301,21 @@ class Session:
             self._put(sent)
         return sent.first, future
 
+    def _ready(self) -> bool:
+        return not self._again and not self._lost and len(self._sent) < IN_FLIGHT
+
     def _put(self, sent: _Sent) -> None:
         self._sent.append(sent)
         message = Records(sent.first, len(sent.rows), sent.rows.astype("<i8").tobytes())
         self._transmit(message.encode())
 
     def _transmit(self, message: bytes) -> None:
-        try:
+        with suppress(OSError, WebSocketException):  # whoever hears notices, and has it sent again
             self._socket.send(self._channel.seal(message))
-        except (OSError, WebSocketException) as error:
-            raise _lost(error) from None
 
     # beginning ------------------------------------------------------------------------------------
 
-    def _greet(self) -> tuple[Channel, State]:
+    def _greet(self, socket: ClientConnection) -> tuple[Channel, State]:
         """Show the enclave the session's secret, and have it show that it could read it."""
         told = self.secrets
         context = SessionContext(
@@ -294,10 +330,10 @@ class Session:
         wrapped = hpke_seal(bytes.fromhex(told.hpke_key), self._secret, context.info())
         try:
             said = self._voucher.sign(hello_message(self._genesis, self.id, mine, wrapped))
-            self._socket.send(mine + said + wrapped)
-            theirs = self._socket.recv(CONNECT_SECONDS, decode=False)
+            socket.send(mine + said + wrapped)
+            theirs = socket.recv(CONNECT_SECONDS, decode=False)
             channel = Channel(self._secret, self.id, mine, _frame(theirs), enclave=False)
-            state = parse_message(channel.open(_frame(self._socket.recv(CONNECT_SECONDS, decode=False))))
+            state = parse_message(channel.open(_frame(socket.recv(CONNECT_SECONDS, decode=False))))
         except TimeoutError:
             raise SessionError(f"{told.endpoint} does not answer", code="timeout") from None
         except ProtocolError:
@@ -312,7 +348,7 @@ class Session:
             raise SessionError("the enclave did not begin with the session's state", code="wrong-enclave")
         return channel, state
 
-    def _resume(self, state: State) -> None:
+    def _take_up(self, state: State) -> None:
         """Take up what an earlier process sent: its inputs are in the log, their answers in the enclave."""
         base, rows = self._log.read(self._features)
         rows = rows[max(0, state.vouched - base) :]
@@ -325,39 +361,181 @@ class Session:
             )
         rows = rows[:known]
         self._log.keep(state.vouched, rows)
-        self._next = state.records
-        self._checkpoint = state.next
-        if not known:
-            self._running = None if state.records else bytes(32)
-            return
-        self._transmit(Replay(state.vouched).encode())
-        self._sent.append(_Sent(state.vouched, rows, None))
+        self.counts.vouched = state.vouched
+        self._next, self._checkpoint = state.records, state.next
+        self._running = None if state.records else bytes(32)
+        if known:
+            self._lost.append(_Sent(state.vouched, rows, None))
+            self._replay(state.vouched, state.records)
 
     def _none(self, width: int) -> Integers:
         return np.zeros((0, width), dtype=np.int64)
+
+    # losses ---------------------------------------------------------------------------------------
+
+    def _connect_again(self, why: SessionError) -> None:
+        """Begin a new connection after a loss, and see to what did not arrive. Raises SessionError."""
+        while True:
+            if why.code not in _LOST or self._silent_tries >= len(TRIES) or self._hung_up:
+                raise why
+            time.sleep(TRIES[self._silent_tries])
+            self._silent_tries += 1
+            with suppress(OSError, WebSocketException):
+                self._socket.close()
+            try:
+                socket = _connected(self._endpoint, self.id)
+                channel, state = self._greet(socket)
+                break
+            except SessionError as error:
+                why = error
+        with self._changed:
+            self.counts.losses += 1
+            self._socket, self._channel = socket, channel
+            self._go_on(state)
+            self._changed.notify_all()
+
+    def _go_on(self, state: State) -> None:
+        """Bring both ends together: what was answered and not heard comes again, what was not heard there is
+        sent again.
+        """
+        book, pending = self._book, self._pending()
+        vouched = book.sent[-1].end if book.sent else self.counts.vouched
+        if state.vouched == vouched and state.next == self._checkpoint:
+            self._vouched(state)
+        elif book.sent and (state.vouched, state.next) == (self.counts.vouched, self._checkpoint - 1):
+            book.open, book.sent = [*book.sent, *book.open], []  # the voucher is asked for again
+            self._checkpoint -= 1
+        else:
+            raise SessionError("the enclave's state is not this session's", code="wrong-state")
+        if not book.told <= state.records <= self._next:
+            raise SessionError("the enclave's records are not this session's", code="wrong-state")
+        self._held = None
+        self._lost = deque(one for one in pending if one.first < state.records)
+        self._sent, self._again = deque(), [one for one in pending if one.first >= state.records]
+        if sum(one.left for one in self._lost) != state.records - book.told:
+            raise SessionError("the enclave took a part of a frame", code="wrong-state")
+        if book.first < state.records:
+            self._replay(book.first, state.records)
+        else:
+            self._replay_end = 0
+            self._put_again()
+
+    def _pending(self) -> list[_Sent]:
+        return sorted((*self._lost, *self._again, *self._sent), key=lambda one: one.first)
+
+    def _replay(self, first: int, end: int) -> None:
+        self._replay_end, self._replay_count = end, 0
+        self._replay_next = first
+        self._transmit(Replay(first).encode())
+
+    def _replayed(self, message: Answers) -> None:
+        """Answers that come once more: those that were heard before must be the same."""
+        book = self._book
+        outputs = self._outputs(message)
+        end, at = message.first + message.count, message.first - book.first
+        known = min(len(outputs), len(book.outputs) - at)
+        if message.first != self._replay_next or end > self._replay_end or at < 0 or known < 0:
+            raise SessionError("an answer to another question came", code="wrong-answer")
+        if not np.array_equal(book.outputs[at : at + known], outputs[:known]):
+            raise SessionError("another answer came than before the loss", code="wrong-answer")
+        new = outputs[known:]
+        if len(new):
+            self._tell(message.first + known, self._found(new), new)
+        for page in message.pages:
+            self._page(page)
+        self._replay_next, self._replay_count = end, self._replay_count + 1
+        if end < self._replay_end:
+            if self._replay_count == MAX_REPLAY:
+                self._replay(end, self._replay_end)
+            return
+        if self._running is not None and self._running != message.running:
+            raise SessionError("the enclave's receipt is not of these records", code="wrong-receipt")
+        self._running, self._replay_end = message.running, 0
+        verify_signature(
+            self._receipt_key,
+            running_message(self._genesis, self.id, end, message.running),
+            message.signature,
+        )
+        if self._held is not None:
+            held, self._held = self._held, None
+            # made before it was asked for the answers again, it may name pages that came with them
+            self._proposal(replace(held, pages=tuple(one for one in held.pages if one.page >= book.pages)))
+        self._put_again()
+
+    def _found(self, outputs: Integers) -> Integers:
+        """The inputs of answers that come late; frames that are whole by them are done with."""
+        inputs, at = [], 0
+        while at < len(outputs):
+            lost = self._lost[0]
+            some = outputs[at : at + lost.left]
+            begin = len(lost.rows) - lost.left
+            inputs.append(lost.rows[begin : begin + len(some)])
+            lost.had.append(some)
+            at += len(some)
+            if not lost.left:
+                whole = np.concatenate(lost.had)
+                if lost.future is not None:
+                    values = (one.astype("<i8").tobytes() for one in (lost.rows, whole))
+                    if self._running is not None:
+                        self._running = run_on(self._running, self._salt, *values)
+                    lost.future.set_result(whole)
+                self._lost.popleft()
+        return np.concatenate(inputs)
+
+    def _put_again(self) -> None:
+        again, self._again = self._again, []
+        self.counts.resent += len(again)
+        for sent in again:
+            self._put(sent)
 
     # hearing --------------------------------------------------------------------------------------
 
     def _read(self) -> None:
         try:
             while True:
-                message = parse_message(self._channel.open(_frame(self._socket.recv(decode=False))))
-                with self._changed:
-                    self._heard(message)
-                    self._changed.notify_all()
-        except (ConnectionClosed, OSError, WebSocketException) as error:
-            self._fail(_lost(error))
+                try:
+                    self._hear()
+                except SessionError as error:
+                    self._connect_again(error)
+        except SessionError as error:
+            self._fail(error)
         except ProtocolError as error:
             self._fail(
                 SessionError(f"the enclave's words do not hold: {error.message}", code=str(error.code))
             )
-        except SessionError as error:
-            self._fail(error)
+
+    def _hear(self) -> None:
+        """One message. Raises SessionError, ProtocolError (what it says does not hold)."""
+        try:
+            frame = _frame(self._socket.recv(QUIET_SECONDS, decode=False))
+        except TimeoutError:
+            if not self._due():
+                return
+            raise SessionError(f"no word within {QUIET_SECONDS:g} s", code="quiet") from None
+        except (ConnectionClosed, OSError, WebSocketException) as error:
+            raise _lost(error) from None
+        try:
+            opened = self._channel.open(frame)
+        except ProtocolError as error:
+            raise SessionError(
+                f"a frame of the worker's does not open: {error.message}", code=str(error.code)
+            ) from None
+        message = parse_message(opened)
+        with self._changed:
+            self._heard(message)
+            self._changed.notify_all()
+        if not isinstance(message, Refusal):
+            self._silent_tries = 0
+
+    def _due(self) -> bool:
+        """Whether a word should have come."""
+        waiting = self._sent or self._lost or self._replay_end or self._book.sent
+        return bool(waiting) or (self._closing and self.counts.vouched < self._next)
 
     def _fail(self, error: SessionError) -> None:
         with self._changed:
             self._failed = error
-            for sent in (*self._sent, *self._again):
+            for sent in self._pending():
                 if sent.future is not None and not sent.future.done():
                     sent.future.set_exception(error)
             self._changed.notify_all()
@@ -371,56 +549,53 @@ class Session:
             self._proposal(message)
         elif isinstance(message, Refusal):
             self._refused(message)
+        elif isinstance(message, State):
+            self._acknowledged(message)
         else:
             raise SessionError("the enclave sent what enclaves do not send", code="malformed-envelope")
-        if self._again and not self._sent:
-            again, self._again = self._again, []
+        if self._again and not self._sent and not self._replay_end:
             time.sleep(AGAIN_SECONDS)
-            self.counts.resent += len(again)
-            for sent in again:
-                self._put(sent)
+            self._put_again()
 
     def _answers(self, message: Answers) -> None:
+        if self._replay_end:
+            self._replayed(message)
+            return
         sent = self._sent[0] if self._sent else None
         if sent is None or message.first != sent.first or message.count > len(sent.rows):
             raise SessionError("an answer to another question came", code="wrong-answer")
+        outputs = self._outputs(message)
+        end = message.first + message.count
+        inputs = sent.rows[: message.count].astype("<i8").tobytes()
+        if self._running is not None:
+            self._running = run_on(self._running, self._salt, inputs, message.values)
+        whole = message.count == len(sent.rows)
+        if not whole or (self._running is not None and self._running != message.running):
+            raise SessionError("the enclave's receipt is not of these records", code="wrong-receipt")
+        self._running = message.running
+        said = running_message(self._genesis, self.id, end, message.running)
+        verify_signature(self._receipt_key, said, message.signature)
+        self._tell(message.first, sent.rows, outputs)
+        for page in message.pages:
+            self._page(page)
+        self._sent.popleft()
+        if sent.future is not None:
+            sent.future.set_result(outputs)
+
+    def _outputs(self, message: Answers) -> Integers:
         outputs = np.frombuffer(message.values, dtype="<i8").astype(np.int64)
         if len(outputs) != message.count * self._length:
             raise SessionError("an answer has not the model's shape", code="wrong-answer")
-        outputs = outputs.reshape(message.count, self._length)
-        rows, rest = sent.rows[: message.count], sent.rows[message.count :]
-        replayed = sent.future is None
-        end = message.first + message.count
-        if not replayed:
-            inputs = rows.astype("<i8").tobytes()
-            if self._running is not None:
-                self._running = run_on(self._running, self._salt, inputs, message.values)
-            if len(rest) or (self._running is not None and self._running != message.running):
-                raise SessionError("the enclave's receipt is not of these records", code="wrong-receipt")
-            self._running = message.running
-            said = running_message(self._genesis, self.id, end, message.running)
-            verify_signature(self._receipt_key, said, message.signature)
+        return outputs.reshape(message.count, self._length)
+
+    def _tell(self, first: int, rows: Integers, outputs: Integers) -> None:
+        """Write answers into the book, and have them kept before they can be vouched for."""
         book = self._book
-        book.inputs, book.outputs = (
-            np.concatenate([book.inputs, rows]),
-            np.concatenate([book.outputs, outputs]),
-        )
-        for page in message.pages:
-            self._page(page)
-        self.counts.answered += message.count
+        book.inputs = np.concatenate([book.inputs, rows])
+        book.outputs = np.concatenate([book.outputs, outputs])
+        self.counts.answered += len(outputs)
         if self._persist is not None:
-            self._persist(message.first, outputs)
-        if len(rest):
-            self._sent[0] = _Sent(end, rest, None)
-        else:
-            self._sent.popleft()
-            if replayed:
-                self._running = message.running
-        if sent.future is not None:
-            sent.future.set_result(outputs)
-        if self._held is not None and not (self._sent and self._sent[0].future is None):
-            held, self._held = self._held, None
-            self._proposal(held)
+            self._persist(first, outputs)
 
     def _page(self, page: PageReceipt) -> None:
         """A page is what we sent and what we were told, or the session ends here."""
@@ -455,7 +630,7 @@ class Session:
         append_line(self._pages_file, json.dumps(line))
 
     def _proposal(self, message: Proposal) -> None:
-        if self._sent and self._sent[0].future is None:
+        if self._replay_end:
             self._held = message  # its pages come with the answers that were asked for again
             return
         for page in message.pages:
@@ -476,14 +651,25 @@ class Session:
         )
         verify_signature(self._receipt_key, said.enclave_message(), message.signature)
         self._transmit(Voucher(message.number, self._voucher.sign(said.voucher_message())).encode())
-        del book.open[:count]
+        book.sent, book.open = mine, book.open[count:]
         self._checkpoint += 1
-        self.counts.vouched = message.records
+
+    def _acknowledged(self, state: State) -> None:
+        """The enclave has a voucher."""
+        book = self._book
+        if not book.sent or (state.vouched, state.next) != (book.sent[-1].end, self._checkpoint):
+            raise SessionError("the enclave has a voucher that was not given", code="wrong-state")
         self.counts.checkpoints += 1
-        # what lies behind this window's end has been sent already
+        self._vouched(state)
+
+    def _vouched(self, state: State) -> None:
+        """What lies behind has been sent already: its inputs are kept, those before are not needed again."""
+        book = self._book
+        book.sent = []
+        self.counts.vouched = state.vouched
         later = [page.inputs for page in book.open]
-        sent = [one.rows for one in (*self._sent, *self._again)]
-        self._log.keep(message.records, np.concatenate([*later, book.inputs, *sent]))
+        sent = [one.rows[len(one.rows) - one.left :] for one in self._pending()]
+        self._log.keep(state.vouched, np.concatenate([*later, book.inputs, *sent]))
 
     def _refused(self, message: Refusal) -> None:
         if not self._sent or self._sent[0].first != message.first:
@@ -517,6 +703,7 @@ class Session:
         if self._ending is not None and self._failed is None:
             self._ending()
         whole = self.wait_vouched(seconds)
+        self._hung_up = True
         with suppress(OSError, WebSocketException):
             self._socket.close()
         self._reader.join(5)
@@ -537,7 +724,12 @@ def _connected(endpoint: str, session: bytes) -> ClientConnection:
     url = f"{base.rstrip('/')}/sessions/{session.hex()}"
     try:
         return connect(
-            url, compression=None, max_size=MAX_SESSION_FRAME, open_timeout=CONNECT_SECONDS, proxy=None
+            url,
+            compression=None,
+            max_size=MAX_SESSION_FRAME,
+            open_timeout=CONNECT_SECONDS,
+            close_timeout=CLOSE_SECONDS,
+            proxy=None,
         )
     except (OSError, TimeoutError, WebSocketException) as error:
         raise SessionError(f"{url} does not answer: {error}", code="worker-unreachable") from None

@@ -31,6 +31,8 @@ MAX_RECORDS: Final = 128
 """Records in one frame, if their integers are no more than `MAX_FRAME_VALUES`."""
 MAX_FRAME_VALUES: Final = 8 * MAX_VALUES
 MAX_REASON: Final = 64
+MAX_REPLAY: Final = 64
+"""Answers that one replay gives; who is to have more asks again from there on."""
 
 _KEY, _CHANNEL = b"proofward/session-key/v1", b"proofward/session-channel/v1"
 _SALT, _FRAME = b"proofward/session-salt/v1", b"proofward/session-frame/v1"
@@ -190,8 +192,8 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The first message of a connection: records received; records and pages vouched for; the next
-    checkpoint.
+    """The first message of a connection, and the answer to a voucher: records received; records and pages
+    vouched for; the next checkpoint.
     """
 
     records: int

@@ -14,6 +14,7 @@ import pytest
 from proofward.protocol import ProtocolError
 from proofward.protocol.keys import ReceiptKey, hpke_seal, verify_signature
 from proofward.protocol.session_frames import (
+    MAX_REPLAY,
     Answers,
     Channel,
     Proposal,
@@ -144,7 +145,11 @@ class Peer:
             }
         )
         signature = (key or self.voucher).sign(said.voucher_message())
-        return self.frame(self.channel.seal(Voucher(proposal.number, signature).encode()))
+        reply = self.frame(self.channel.seal(Voucher(proposal.number, signature).encode()))
+        (told,) = (parse_message(self.channel.open(frame)) for frame in reply["frames"])
+        after = (proposal.records, proposal.total_pages, proposal.number + 1)
+        assert (told.vouched, told.pages, told.next) == after
+        return reply
 
 
 @pytest.fixture
@@ -201,6 +206,26 @@ def test_a_client_that_comes_back_has_its_answers_again(world: World) -> None:
     assert values.tolist() == np.concatenate([row.reshape(-1, 3).sum(axis=1) for row in first_rows]).tolist()
     assert [page.page for reply in replies for page in reply.pages] == [1, 2]
     assert peer.vouch(pending)["voucher"]["records"] == 5
+    # a host that died over a voucher is told again
+    (first, second) = world.host.call("session_vouchers", session=peer.context.session)["vouchers"]
+    assert (first["number"], second["number"], second["records"]) == (0, 1, 5)
+    said = Checkpoint(GENESIS, peer.context.session, 1, pending.root, pending.total_pages, 5)
+    verify_signature(peer.voucher.public, said.voucher_message(), second["voucher"])
+
+
+def test_answers_that_are_asked_again_come_in_parts_that_fit_a_reply(world: World) -> None:
+    peer = world.client()
+    peer.connect()
+    for _ in range(2 * MAX_REPLAY // 64 + 1):
+        peer.ask(64 * BATCH)
+    peer.connect()
+    first, records = 0, peer.sent
+    while first < records:
+        replies = peer.say(Replay(first))
+        assert 0 < len(replies) <= MAX_REPLAY
+        assert [reply.first for reply in replies] == [first + at * BATCH for at in range(len(replies))]
+        first = replies[-1].first + replies[-1].count
+    assert first == records == 3 * 64 * BATCH
 
 
 @pytest.mark.parametrize(
