@@ -187,22 +187,30 @@ def connect_session(
     return Session(told, public, session_store(client), persist=persist, ending=ending)
 
 
-def audit_terms(client: Client, which: str, since: int | None) -> dict[str, Any]:
-    """What `session_audit.audit` needs of a session of one's own, or of one that runs. Raises NotFound."""
-    name = hash32(which, "session")
-    store = session_store(client)
+def _mine(client: Client, name: bytes, since: int | None) -> tuple[SessionSecrets | None, int]:
+    """What is kept of a session of one's own, and from which block on to look; of somebody else's nothing,
+    and the block must be given. Raises NotFound.
+    """
     try:
-        told = store.load(name)
+        told = session_store(client).load(name)
     except NotFound:
         if since is None:
             raise
+        return None, since
+    return told, told.since if since is None else since
+
+
+def audit_terms(client: Client, which: str, since: int | None) -> dict[str, Any]:
+    """What `session_audit.audit` needs of a session of one's own, or of one that runs. Raises NotFound."""
+    name = hash32(which, "session")
+    told, begin = _mine(client, name, since)
+    if told is None:
         record = session(client, name)
         price, bond, rate, receipts = record.price, record.bond, record.sample, None
     else:
-        price, bond, rate, receipts = told.price, told.bond, told.sample, store.pages(name)
-        since = told.since if since is None else since
+        price, bond, rate, receipts = told.price, told.bond, told.sample, session_store(client).pages(name)
     return {
-        "session": name, "since": since, "price": price, "bond": bond, "rate": rate, "receipts": receipts,
+        "session": name, "since": begin, "price": price, "bond": bond, "rate": rate, "receipts": receipts,
     }  # fmt: skip
 
 
@@ -219,18 +227,13 @@ def page_bundle(
     NotFound, Refused, ChainError.
     """
     name = hash32(which, "session")
-    store = session_store(client)
-    try:
-        told = store.load(name)
-    except NotFound:
-        if since is None:
-            raise
+    told, begin = _mine(client, name, since)
+    if told is None:
         model, receipts, folder = session(client, name).model, None, None
     else:
-        model, receipts, folder = bytes.fromhex(told.model), store.pages(name), _folder(told)
-        since = told.since if since is None else since
+        model, receipts, folder = bytes.fromhex(told.model), session_store(client).pages(name), _folder(told)
     public, _ = client.honest_artifact(client.model(model), artifact or folder)
-    return collect_page(client.chain, name, page, public, since=since, at=at, receipts=receipts)
+    return collect_page(client.chain, name, page, public, since=begin, at=at, receipts=receipts)
 
 
 def close_session(client: Client, name: bytes) -> None:

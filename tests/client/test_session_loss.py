@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,8 +84,9 @@ class Worker:
             self._greet(socket)
             ticking = threading.Thread(target=self._tick, args=(socket, lock, stop), daemon=True)
             ticking.start()
-            for frame in socket:
-                self.pass_on(lambda frame=frame: self._take(socket, lock, frame))
+            while True:
+                frame = socket.recv(decode=False)
+                self.pass_on(partial(self._take, socket, lock, frame))
         except (Cut, ConnectionClosed):
             pass
         except Refused as refused:
@@ -108,7 +110,7 @@ class Worker:
         )  # fmt: skip
         self.connection = reply["connection"]
         for frame in (reply["random"], *reply["frames"]):
-            self.pass_on(lambda frame=frame: socket.send(frame))
+            self.pass_on(partial(socket.send, frame))
         self.greeted = True
 
     def _take(self, socket: ServerConnection, lock: Any, frame: bytes) -> None:
@@ -132,7 +134,7 @@ class Worker:
     def _send(self, socket: ServerConnection, frames: list[bytes]) -> None:
         try:
             for frame in frames:
-                self.pass_on(lambda frame=frame: socket.send(frame))
+                self.pass_on(partial(socket.send, frame))
         except Cut:
             socket.close()
             raise
@@ -175,7 +177,7 @@ def talk(world: Any, folder: Path, lost: set[int], how: str, name: int) -> Worke
     with served(worker) as port:
         store = SessionStore(folder, GENESIS)
         session = Session(
-            secrets(worker, keys, port), public, store,  # type: ignore[arg-type]
+            secrets(worker, keys, port), public, store,
             persist=lambda first, outputs: told.extend(
                 (first + at, int(one[0])) for at, one in enumerate(outputs)
             ),

@@ -343,11 +343,13 @@ def test_a_kill_between_answer_and_checkpoint_costs_a_window_and_no_money(
     stage.until(lambda: (now := workers.get(stage.rpc, stage.account)) is not None and now.epoch > epoch)
 
 
-def test_the_files_of_a_session_are_the_owners_alone(stage: Scene, tmp_path: Path) -> None:
+def test_the_files_of_a_session_are_the_owners_alone(stage: Scene) -> None:
+    name = open_session(stage.client, stage.model, ORDER).id
+    connect_session(stage.client, name).close(0)
+    close_session(stage.client, name)
     folder = session_store(stage.client).directory
-    found = list(folder.glob("*.json")) + list(folder.glob("*.inputs"))
-    assert found
-    assert all(path.stat().st_mode & 0o077 == 0 for path in found)
+    found = [folder / f"{name.hex()}.{kind}" for kind in ("json", "inputs")]
+    assert [path.stat().st_mode & 0o077 for path in (folder, *found)] == [0, 0, 0]
 
 
 def test_the_command_line_answers_a_table_and_goes_on_and_audits(
