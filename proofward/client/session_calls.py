@@ -8,7 +8,7 @@ signed or committed to.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +57,11 @@ def proved(
     record: SessionRecord,
     window: tuple[int, int, int, bytes],
     page: int,
+    good: Callable[[bytes, bytes, bytes], bool],
 ) -> Mapping[str, Any]:
-    """A page as the worker proved it, below the root of its `window` (number, first page, pages, root).
-    Raises NotFound, ChainError.
+    """A page as the worker proved it, below the root of its `window` (number, first page, pages, root): the
+    first whose proof is `good` (of both commitments), since one extrinsic may hold calls that failed. Raises
+    NotFound, ChainError.
     """
     number, first, pages, root = window
     for args in _calls(chain, block, "prove", "Proved", record, number=number):
@@ -68,10 +70,12 @@ def proved(
         for one in args["pages"]:
             if one["page"] != page or len(one["path"]) != depth(pages):
                 continue
-            mark = leaf(record.id, page, bytes(one["input_commitment"]), bytes(one["output_commitment"]))
-            if root_of(mark, page - first, [bytes(node) for node in one["path"]]) == root:
+            about = bytes(one["input_commitment"]), bytes(one["output_commitment"])
+            path = [bytes(node) for node in one["path"]]
+            inside = root_of(leaf(record.id, page, *about), page - first, path) == root
+            if inside and good(*about, bytes(one["proof"])):
                 return dict(one)
-    raise NotFound(f"block 0x{block.hex()} has no proof of page {page} any more; ask an archive node")
+    raise NotFound(f"block 0x{block.hex()} has no proof of page {page} that verifies; ask an archive node")
 
 
 def _calls(

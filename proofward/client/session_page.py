@@ -64,7 +64,7 @@ def collect_page(
     checkpoint = posted(chain, chain.block_hash(block), record, number, life.first + pages)
     mine = own_receipts(receipts)
     window = (number, life.first, pages, bytes(checkpoint["root"]))
-    found = _proved(chain, life.proved, record, window, page) if life.proved is not None else None
+    found = _proved(chain, life.proved, record, window, page, public) if life.proved is not None else None
     return PageBundle(
         chain=ChainPart(genesis=chain.genesis, name=chain.chain_name, type=chain.chain_type),
         session=_session(chain, record, opened),
@@ -143,9 +143,14 @@ def _worker(chain: SubstrateClient, record: SessionRecord, opened: bytes) -> Wor
 
 
 def _proved(
-    chain: SubstrateClient, block: int, record: SessionRecord, window: tuple[int, int, int, bytes], page: int
+    chain: SubstrateClient,
+    block: int,
+    record: SessionRecord,
+    window: tuple[int, int, int, bytes],
+    page: int,
+    public: PublicArtifact,
 ) -> PagePart:
-    one = proved(chain, chain.block_hash(block), record, window, page)
+    one = proved(chain, chain.block_hash(block), record, window, page, public.verify)
     return PagePart(
         number=page,
         input_commitment=one["input_commitment"],

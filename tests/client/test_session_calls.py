@@ -66,6 +66,10 @@ def test_a_junk_checkpoint_before_the_workers_is_not_taken(junk: dict[str, Any],
     assert session_audit._root(alone, b"h", RECORD, 1, 7) is None
 
 
+def GOOD(one: bytes, other: bytes, proof: bytes) -> bool:
+    return (one, other, proof) == (IN, OUT, b"proof")
+
+
 @pytest.mark.parametrize(
     "junk",
     [
@@ -77,16 +81,21 @@ def test_a_junk_checkpoint_before_the_workers_is_not_taken(junk: dict[str, Any],
 def test_a_junk_proof_before_the_workers_is_not_taken(junk: dict[str, Any], where: int) -> None:
     bad = {**PROVE, "pages": [{**PAGE, **junk, "proof": b"junk"}]}
     chain = block("Proved", (where, MALLORY, bad), (2, WORKER, PROVE))
-    assert proved(chain, b"h", RECORD, WINDOW, 5) == PAGE
+    assert proved(chain, b"h", RECORD, WINDOW, 5, GOOD) == PAGE
     with pytest.raises(NotFound, match="no proof of page 5"):
-        proved(block("Proved", (where, MALLORY, bad)), b"h", RECORD, WINDOW, 5)
+        proved(block("Proved", (where, MALLORY, bad)), b"h", RECORD, WINDOW, 5, GOOD)
 
 
 def test_a_failed_proof_of_the_right_page_is_not_taken() -> None:
     """Its leaf and path are the public ones; the proof is not."""
     bad = {**PROVE, "pages": [{**PAGE, "proof": b"junk"}]}
     chain = block("Proved", (1, MALLORY, bad), (2, WORKER, PROVE), (3, MALLORY, bad))
-    assert proved(chain, b"h", RECORD, WINDOW, 5)["proof"] == b"proof"
+    assert proved(chain, b"h", RECORD, WINDOW, 5, GOOD)["proof"] == b"proof"
+    # nor the worker's own, before the good one in one extrinsic
+    chain = block("Proved", (2, WORKER, bad), (2, WORKER, PROVE))
+    assert proved(chain, b"h", RECORD, WINDOW, 5, GOOD)["proof"] == b"proof"
+    with pytest.raises(NotFound, match="that verifies"):
+        proved(block("Proved", (2, WORKER, bad)), b"h", RECORD, WINDOW, 5, GOOD)
 
 
 @pytest.mark.parametrize("where", [1, 2])
