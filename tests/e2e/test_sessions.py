@@ -40,7 +40,7 @@ from tests.canary import Canary, in_files, in_memory, in_text
 from tests.e2e.session_scene import PRICE, Scene, metrics, scene
 from tests.evidence import compile_tiny
 
-ORDER = SessionOrder(sample=0.2, window_blocks=20)
+ORDER = SessionOrder(sample=0.2, window_blocks=100)
 RECORDS = np.random.default_rng(1).uniform(-1, 1, (400, 3))
 
 
