@@ -14,7 +14,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -441,8 +441,7 @@ class Session:
         new = outputs[known:]
         if len(new):
             self._tell(message.first + known, self._found(new), new)
-        for page in message.pages:
-            self._page(page)
+        self._pages(message.pages)
         self._replay_next, self._replay_count = end, self._replay_count + 1
         if end < self._replay_end:
             if self._replay_count == MAX_REPLAY:
@@ -576,8 +575,7 @@ class Session:
         said = running_message(self._genesis, self.id, end, message.running)
         verify_signature(self._receipt_key, said, message.signature)
         self._tell(message.first, sent.rows, outputs)
-        for page in message.pages:
-            self._page(page)
+        self._pages(message.pages)
         self._sent.popleft()
         if sent.future is not None:
             sent.future.set_result(outputs)
@@ -597,7 +595,17 @@ class Session:
         if self._persist is not None:
             self._persist(first, outputs)
 
-    def _page(self, page: PageReceipt) -> None:
+    def _pages(self, pages: Sequence[PageReceipt]) -> None:
+        """What is good of them is on the disk when this returns: one write for all."""
+        lines: list[str] = []
+        try:
+            for page in pages:
+                lines.append(self._page(page))
+        finally:
+            if lines:
+                append_line(self._pages_file, "\n".join(lines))
+
+    def _page(self, page: PageReceipt) -> str:
         """A page is what we sent and what we were told, or the session ends here."""
         book, public = self._book, self.public
         if page.page != book.pages or page.first != book.first or not 0 < page.records <= len(book.outputs):
@@ -627,14 +635,13 @@ class Session:
             "output_commitment": page.output_commitment.hex(),
             "signature": page.signature.hex(),
         }
-        append_line(self._pages_file, json.dumps(line))
+        return json.dumps(line)
 
     def _proposal(self, message: Proposal) -> None:
         if self._replay_end:
             self._held = message  # its pages come with the answers that were asked for again
             return
-        for page in message.pages:
-            self._page(page)
+        self._pages(message.pages)
         book = self._book
         count = message.total_pages - (book.pages - len(book.open))
         mine = book.open[: max(count, 0)]

@@ -102,7 +102,7 @@ class SessionStore:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append a line of ASCII; one that a kill cut off is ended before it."""
+    """Append a line of ASCII, or several; one that a kill cut off is ended before it."""
     with path.open("a+b") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(end - 1, 0))
