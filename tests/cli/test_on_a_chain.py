@@ -355,7 +355,7 @@ def test_a_server_that_lies_gives_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from proofward.client import fetching
+    from proofward.client import fetching, web
 
     model = "0x" + _publish(rpc, evidence, "//Bob").hex()
     public = evidence.artifact.path / "public"
@@ -368,11 +368,11 @@ def test_a_server_that_lies_gives_nothing(
         if fault == "another-file" and name != "manifest.json":
             return data[:-1] + bytes([data[-1] ^ 1])
         if fault in ("endless", "redirect", "nothing"):
-            raise fetching.FetchError(fault)
+            raise web.FetchError(fault)
         return data
 
     if fault not in ("file-scheme", "no-address"):
-        monkeypatch.setattr(fetching, "_get", get)
+        monkeypatch.setattr(fetching, "get", get)
     source = {"file-scheme": f"file://{public}", "no-address": "http://"}.get(fault, "http://example.invalid")
     said = run("model", "fetch", model, "--from", source, "--out", "got", code=4)
     assert said["error"]["code"] == "not-found"

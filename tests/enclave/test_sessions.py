@@ -147,8 +147,7 @@ class Peer:
         signature = (key or self.voucher).sign(said.voucher_message())
         reply = self.frame(self.channel.seal(Voucher(proposal.number, signature).encode()))
         (told,) = (parse_message(self.channel.open(frame)) for frame in reply["frames"])
-        after = (proposal.records, proposal.total_pages, proposal.number + 1)
-        assert (told.vouched, told.pages, told.next) == after
+        assert told == State(self.sent, proposal.records, proposal.total_pages, proposal.number + 1)
         return reply
 
 
