@@ -18,6 +18,7 @@ from typing import Any, Final
 from proofward.aci import documents, e2ee, jcs, sse
 from proofward.aci.errors import AciError
 from proofward.attestation.collateral import Collateral
+from proofward.attestation.errors import AttestationError
 from proofward.attestation.gateway import Appraisal, Channel, GatewayPolicy, appraise
 from proofward.attestation.legacy import LEGACY, appraise_legacy
 from proofward.check import Check, said
@@ -224,10 +225,10 @@ def _upstream(answer: Answer, events: list[dict[str, Any]], policy: Policy) -> l
                 )
             ]
         return _session(answer, str(event.get("session_id")), policy)
-    except (AciError, ValueError, KeyError, TypeError) as error:
+    except (AciError, AttestationError, ValueError, KeyError, TypeError) as error:
         told = (
             error.message
-            if isinstance(error, AciError)
+            if isinstance(error, ProofwardError)
             else "the session lacks a member, or has another kind"
         )
         return [Check(UPSTREAM, False, told)]

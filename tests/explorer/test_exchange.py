@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,6 @@ async def test_a_long_answer_has_the_library_s_verdict_in_the_page(tmp_path: Pat
 
 UNREAD = {
     "legacy": "a report from before ACI",
-    "collateral": "collateral that the gateway's operator gave",
     "dstack": "a dstack guest's boot log",
     "of another kind": "of a kind that is not known",
 }
@@ -177,9 +176,6 @@ async def test_a_session_that_the_page_cannot_appraise_is_not_accepted_there(
         bundle = jcs.loads(data)
         if what == "of another kind":
             bundle["kind"] = what
-        if what == "collateral":
-            report = jcs.loads(base64.b64decode(bundle["report_b64"]))
-            bundle["collateral"] = collateral_of(report["attestation"]["evidence"]).to_json()
         return evidence_of(jcs.canonical(bundle))
 
     monkeypatch.setattr("proofward_gateway.upstreams.evidence_of", sealed)
@@ -207,6 +203,45 @@ async def test_a_session_that_the_page_cannot_appraise_is_not_accepted_there(
         return
     assert (verdict.word, page["word"]) == ("accepted (simulated)", "incomplete (simulated)")
     assert open_lines == [("upstream", "not checked"), ("upstream measurement", "not checked")]
+
+
+async def test_collateral_of_the_operator_s_own_is_appraised_in_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts in the report's place, there as in the library."""
+    require_packages()
+    given: list[Any] = []
+
+    def sealed(data: bytes) -> dict[str, Any]:
+        bundle = jcs.loads(data)
+        report = jcs.loads(base64.b64decode(bundle["report_b64"]))
+        own = json.loads(collateral_of(report["attestation"]["evidence"]).to_json())
+        bundle["collateral"] = given[0](own)
+        return evidence_of(jcs.canonical(bundle))
+
+    monkeypatch.setattr("proofward_gateway.upstreams.evidence_of", sealed)
+    faults: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "good": json.dumps,
+        "a list of another's": lambda own: json.dumps({**own, "pck_crl": own["root_ca_crl"]}),
+        "a signature of another's": lambda own: json.dumps(
+            {**own, "tcb_info_signature": own["qe_identity_signature"]}
+        ),
+        "none": lambda _own: "null",
+        "no JSON": lambda _own: "{",
+    }
+    for fault, change in faults.items():
+        given[:] = [change]
+        folder = tmp_path / fault
+        with monkeypatch.context() as patch:  # or the desk would not keep it
+            patch.setattr("proofward_gateway.proxy.server.Proxy._stops", lambda _self, _check: False)
+            async with house(folder) as (_, outer), desk(outer, folder) as one:
+                assert (await post(one, "/v1/chat/completions", asked("hello")))[0] == 200
+                kept = answers.load(one.answers()[0])
+        verdict = kept.verdict(PINNED)
+        (page,) = found([content(kept, tmp_path)])
+        wanted = "accepted (simulated)" if fault == "good" else "refused (simulated)"
+        assert (fault, verdict.word, page["word"]) == (fault, wanted, wanted)
+        assert [(name, word) for name, word, _ in page["checks"]] == [(c.name, c.word) for c in verdict]
 
 
 async def test_a_boot_log_beside_a_gateway_s_quote_makes_nothing_accepted_in_the_page(tmp_path: Path) -> None:

@@ -221,9 +221,10 @@ function session({ session: cited, receipt }: Exchange, id: string, policy: Poli
   if (kind !== null && kind !== LEGACY)
     return [check('upstream', false, "the session's evidence is of a kind that is not known")]
   if (kind === LEGACY) return unread('a report from before ACI (legacy)')
-  if ((evidence.collateral ?? null) !== null) return unread("collateral that the gateway's operator gave")
+  const own = evidence.collateral ?? null
+  const given = own === null ? undefined : parseStrict(utf8(stringOf(own)), MAX_DOCUMENT)
   const channel = { host: stringOf(evidence.host), spki: stringOf(evidence.spki_sha256), e2eeKey: null }
-  const found = appraise(base64Of(evidence.report_b64), stringOf(evidence.nonce), channel, began, policy)
+  const found = appraise(base64Of(evidence.report_b64), stringOf(evidence.nonce), channel, began, policy, given)
   const failed = found.checks.find((one) => one.ok === false)
   if (failed) return [check('upstream', false, `its evidence fails: ${failed.name}: ${failed.detail}`)]
   if (found.checks.some((one) => one.name === DEPLOYMENT)) return unread("a dstack guest's boot log")
