@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.sessions import finish
+from bench.sessions import CHECKPOINT_BLOCKS, WINDOW_BLOCKS, finish
 from proofward.chain import accounts
 from proofward.chain.pallets import balances, sessions
 from proofward.client.session_audit import audit
@@ -50,7 +50,7 @@ def day(count: int, share: float, out: Path) -> bool:
         assert isinstance(quantiser, AffineQuantiser)
         records = model.records[quantiser.taken(model.records)]
         table = records[np.arange(count) % len(records)]
-        with Devnet() as chain, scene(chain, artifact, folder, 8) as stage:
+        with Devnet() as chain, scene(chain, artifact, folder, CHECKPOINT_BLOCKS) as stage:
             who = {
                 "client": stage.client.account,
                 "worker": stage.account,
@@ -59,7 +59,7 @@ def day(count: int, share: float, out: Path) -> bool:
             first, before = stage.rpc.finalised_head().number, {k: _owned(stage, v) for k, v in who.items()}
             report = run_table(
                 stage.client, stage.model, table, folder / "answers.csv",
-                order=SessionOrder(sample=share, window_blocks=120), artifact=artifact.path, progress=_told,
+                order=SessionOrder(sample=share, window_blocks=WINDOW_BLOCKS), artifact=artifact.path, progress=_told,
             )  # fmt: skip
             (session,) = report.sessions
             found: dict[str, Any] = {

@@ -1,6 +1,6 @@
 """`python -m bench.sessions`: sessions on this machine, all ends on it, the embedded chain beside them.
 
-    python -m bench.sessions                            # make bench-sessions: about eight minutes
+    python -m bench.sessions                            # make bench-sessions: about ten minutes
     python -m bench.sessions --seconds 30 --no-ezkl
 
 A run begins to count when the first window has been proved, its time was over and it was paid for: from then
@@ -47,7 +47,9 @@ from tests.e2e.session_scene import Scene, free_port, scene
 FRAME = 128
 """Records in a frame of the throughput's runs, and in a request to ONNX Runtime."""
 SINGLES = 400
-WINDOW_BLOCKS = 20
+WINDOW_BLOCKS = 120
+CHECKPOINT_BLOCKS = 12
+"""The defaults of a worker and a client."""
 EZKL_PROOFS = 5
 MACHINE_DOLLARS_AN_HOUR = 0.05
 """A small cloud machine of two cores."""
@@ -76,7 +78,7 @@ def bench(seconds: float, shares: list[float], ezkl: bool, out: Path, *, flat: b
         report: dict[str, Any] = {"cores": os.cpu_count(), "frame": FRAME, "seconds": seconds, "runs": []}
         report["parts"] = _parts(artifact, records)
         _say(report["parts"])
-        with Devnet(steady=True) as chain, scene(chain, artifact, folder, 8) as stage:
+        with Devnet(steady=True) as chain, scene(chain, artifact, folder, CHECKPOINT_BLOCKS) as stage:
             for share in shares:
                 report["runs"].append(_run(stage, records, seconds, share, rate))
                 _say(report["runs"][-1])
@@ -158,6 +160,7 @@ def _run(stage: Scene, records: np.ndarray, seconds: float, share: float, rate: 
             "vouched": counts.vouched,
             "pages": counts.pages,
             "resent": counts.resent,
+            "losses": counts.losses,
             "sampled": sum(event["pages"] for event in _events(stage, name, before, "Drawn")),
             "proved": len(_pages(stage, name, before)),
             "unpaid": steady.records - sum(e["records"] for e in _events(stage, name, before, "Finished")),
