@@ -57,9 +57,10 @@ def day(count: int, share: float, out: Path) -> bool:
                 "publisher": bytes(accounts.dev_keypair(PUBLISHER).public_key),
             }
             first, before = stage.rpc.finalised_head().number, {k: _owned(stage, v) for k, v in who.items()}
+            order = SessionOrder(sample=share, window_blocks=WINDOW_BLOCKS)
             report = run_table(
                 stage.client, stage.model, table, folder / "answers.csv",
-                order=SessionOrder(sample=share, window_blocks=WINDOW_BLOCKS), artifact=artifact.path, progress=_told,
+                order=order, artifact=artifact.path, progress=_told,
             )  # fmt: skip
             (session,) = report.sessions
             found: dict[str, Any] = {
