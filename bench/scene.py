@@ -192,10 +192,29 @@ class Scene:
         entries = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
         return [entry for entry in entries if entry.get("event") == event]
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = 300.0) -> None:
-        """Wait for a condition. Raises TimeoutError with what was waited for."""
+    def done(self) -> int:
+        """Jobs that workers saw to their end."""
+        return (self.folder / "worker.log").read_bytes().count(b'"event": "job-done"')
+
+    def processor_seconds(self) -> dict[str, float]:
+        """What each process and its threads have used so far, in user and system time."""
+        processes = {name: process.pid for name, process in self.processes.items()}
+        if self.devnet is not None:
+            processes["chain"] = self.devnet.pid
+        return {name: _processor_seconds(pid) for name, pid in processes.items()}
+
+    def until(
+        self, condition: Callable[[], object], what: str, seconds: float = 300.0, every: float = 0.05
+    ) -> None:
+        """Wait for a condition, looking `every` so many seconds. Raises TimeoutError with what it was."""
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
                 raise TimeoutError(f"waited {seconds:g} s for {what}; see the logs in {self.folder}")
-            time.sleep(0.05)
+            time.sleep(every)
+
+
+def _processor_seconds(pid: int) -> float:
+    """By proc(5): fields 14 and 15 of stat, behind the name in parentheses."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -26,28 +26,26 @@ from proofward.attestation.tcb import Rules
 from proofward.chain import (
     Call,
     ChainError,
-    DispatchError,
     Outbox,
-    Receipt,
     SubstrateClient,
     accounts,
 )
 from proofward.chain.pallets import attestation, jobs, models, workers
 from proofward.chain.pallets.jobs import JobRecord
-from proofward.chain.pallets.jobs import many as job_records
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import Lane
 from proofward_node.config import ConfigError
+from proofward_node.outgoing import Outgoing
 from proofward_node.ports import ChainDown, ChainMoved, Head, Sent
 from proofward_node.registration import RegistrationRefused
 
 _T = TypeVar("_T")
 
 #: Reads at once; and extrinsics that may be waited for at once: the claims that a worker holds at most, and
-#: its registration.
+#: its registration, its offers and its sessions' calls.
 READERS = 4
-SENDERS = 40
+SENDERS = 80
 #: Heads between two looks after extrinsics that nobody waits for.
 SWEEP_BLOCKS = 4
 #: Heads for which a job's record that was asked for is read along with others; and how many such there are.
@@ -86,10 +84,13 @@ class ChainPort:
         self.account = _account_of(self._keypair)
         self._client: SubstrateClient | None = None
         self._outbox: Outbox | None = None
+        self._outgoing: Outgoing | None = None
         self._reads, self._sends = _Threads("chain-reads", READERS), _Threads("chain-sends", SENDERS)
         self._head: Head | None = None
         self._records: dict[bytes, JobRecord | None] = {}
         self._asked: dict[bytes, int] = {}
+        self._known = jobs.Known()
+        self._balance: tuple[bytes, int] | None = None
         self._heading, self._reading = asyncio.Lock(), asyncio.Lock()
         self._news = asyncio.Event()
 
@@ -141,6 +142,7 @@ class ChainPort:
         except ChainError as error:
             raise ChainMoved(error.message) from error
         if self._outbox is not None:
+            self._outgoing = Outgoing(self._outbox, self._keypair, self._send)
             loop = asyncio.get_running_loop()
             client.subscribe().listen(lambda: _on_loop(loop, self._news.set))
         self._client = client
@@ -214,7 +216,7 @@ class ChainPort:
             assert head is not None
             if not known.keys() >= {*jobs}:
                 missing = [one for one in {*jobs, *self._asked} if one not in known]
-                found = await self._read(lambda: job_records(self._open, missing, head.hash))
+                found = await self._read(lambda: self._known.many(self._open, missing, head.hash))
                 known.update({one: found.get(one) for one in missing})
         return {one: record for one in jobs if (record := known[one]) is not None}
 
@@ -317,8 +319,12 @@ class ChainPort:
         )  # fmt: skip
 
     async def balance(self) -> int:
-        """Our free balance, in the smallest unit."""
-        return await self._read(lambda: self._open.balance(self.account))
+        """Our free balance, in the smallest unit. Read once a block."""
+        head = (await self.finalised()).hash
+        if self._balance is None or self._balance[0] != head:
+            free = await self._read(lambda: self._open.balance(self.account, at=head))
+            self._balance = head, free
+        return self._balance[1]
 
     async def fetch_collateral(self, quote: bytes, url: str | None) -> bytes:
         """Collateral for a quote from a PCCS (default: Intel's), encoded for the chain. Raises
@@ -335,18 +341,9 @@ class ChainPort:
 
     async def send(self, key: str, call: Call) -> Sent:
         """See `proofward_node.ports.Chain.send`."""
-        outbox = self._outbox
-        if outbox is None:
+        if self._outgoing is None:
             raise ChainDown(f"not connected to {self._url}")
-
-        def act() -> Sent:
-            try:
-                return _sent(outbox.send(key, call, self._keypair))
-            except DispatchError as error:
-                entry = outbox.get(key)
-                return Sent((entry.block if entry is not None else None) or 0, error.name)
-
-        return await self._send(act)
+        return await self._outgoing.send(key, call)
 
     async def _read(self, action: Callable[[], _T]) -> _T:
         return await _translated(self._reads.run(action))
@@ -415,7 +412,3 @@ def _account_of(keypair: Any) -> bytes:
         return bytes(keypair.public_key)
     except ChainError as error:
         raise ConfigError(f"the worker's signer cannot be used: {error.message}") from error
-
-
-def _sent(receipt: Receipt) -> Sent:
-    return Sent(receipt.block, None, receipt.events)

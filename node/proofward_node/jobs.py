@@ -26,6 +26,8 @@ log = structlog.get_logger("proofward_node.worker")
 
 #: Open jobs of ours that one look takes in: each was paid for by a client who chose this worker.
 OPEN_SCAN = 4096
+#: States of held claims that the enclave has yet to prove.
+TO_PROVE = (State.CLAIMING, State.CLAIMED, State.WORKING)
 #: Jobs of models that we do not serve which are remembered, so that they are not fetched again each block.
 NOT_OURS = 4096
 
@@ -147,7 +149,8 @@ class Jobs(Steps):
         records = await self.chain.jobs([entry.job for entry in (*held, *waiting)])
         for entry in held:
             self._drive(entry.job, stop)
-        claims = len(held) + sum(task_job not in {one.job for one in held} for task_job in self._driving)
+        coming = len(self._driving.keys() - {one.job for one in held})
+        claims, ahead = len(held) + coming, sum(one.state in TO_PROVE for one in held) + coming
         for entry in waiting:
             record = records.get(entry.job)
             if entry.job in self._driving:
@@ -160,9 +163,9 @@ class Jobs(Steps):
                 self.on_reason(entry.job, Reason(Code.STOPPING))
             elif claims >= self.policy.max_claims:
                 self.on_reason(entry.job, Reason(Code.BUSY, f"{claims} claims, the most at once"))
-            elif self._obstacle(record, worker, head, ahead=claims) is None:
+            elif self._obstacle(record, worker, head, ahead=ahead) is None:
                 self._drive(entry.job, stop)
-                claims += 1
+                claims, ahead = claims + 1, ahead + 1
         return done
 
     def _drive(self, job: bytes, stop: asyncio.Event) -> None:
@@ -170,7 +173,7 @@ class Jobs(Steps):
             self._driving[job] = asyncio.create_task(self._driven(job, stop), name=f"job {job.hex()[:8]}")
 
     async def _driven(self, job: bytes, stop: asyncio.Event) -> bool:
-        with structlog.contextvars.bound_contextvars(job=job.hex()):
+        with structlog.contextvars.bound_contextvars(job=job.hex()), self.company.on_the_way():
             while await self.step(job, stop):
                 pass
         entry = self.journal.get(job)

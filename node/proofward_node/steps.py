@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from proofward.chain import Call
 from proofward.chain.pallets import jobs as pallet
 from proofward.chain.pallets.jobs import Accepted, JobRecord, Refunded
 from proofward.chain.pallets.models import ModelRecord
@@ -22,9 +23,10 @@ from proofward.protocol import JobContext, ProtocolError, decode_envelope
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import JobRequest
 from proofward_node.choice import Policy, Situation, obstacle, only_ours
+from proofward_node.company import Company
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.journal import HELD, Entry, Journal, Result, State
-from proofward_node.ports import Chain, Enclave, Head
+from proofward_node.ports import Chain, Enclave, Head, Sent
 from proofward_node.reasons import Code, Reason
 
 log = structlog.get_logger("proofward_node.worker")
@@ -38,6 +40,8 @@ ENDING_RESERVE = 10**12
 ENVELOPES = 64
 #: How long the enclave may take to look into an envelope.
 INSPECT_SECONDS = 30.0
+#: Blocks beyond the margin that a claim must have left for its result to wait for company.
+COMPANY_BLOCKS = 10
 #: Weight of the newest measurement in the running mean of a model's working time.
 NEWEST = 0.3
 
@@ -102,6 +106,7 @@ class Steps:
     on_reason: Callable[[bytes, Reason], None] = lambda job, reason: None
     closed: Reason | None = None
     stalled: Reason | None = None
+    company: Company = field(default_factory=Company)
     _poor_at: int | None = None
     _others_first: dict[bytes, int] = field(default_factory=dict)
     _bench: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -275,7 +280,7 @@ class Steps:
             self.journal.advance(entry.job, State.SEEN)
             return True
         if record.is_for(self.chain.account):
-            sent = await self.chain.send(f"decline:{entry.job.hex()}", pallet.decline(entry.job))
+            sent = await self._send(f"decline:{entry.job.hex()}", pallet.decline(entry.job))
             if sent.error is not None:
                 log.warning("decline-refused", error=sent.error)
         return self._finish(entry.job, _declined(entry.outcome))
@@ -286,7 +291,7 @@ class Steps:
             self.journal.advance(entry.job, State.SEEN)
             return False
         call = pallet.claim(entry.job, self.policy.max_bond)
-        sent = await self.chain.send(f"claim:{entry.job.hex()}:{entry.attempt}", call)
+        sent = await self._send(f"claim:{entry.job.hex()}:{entry.attempt}", call, record.model)
         if sent.error is None:
             after = await self.chain.job(entry.job)
             if after is not None and after.claimed_by(self.chain.account):
@@ -375,6 +380,15 @@ class Steps:
                 raise
             return await self.enclave.call("work", params | {"block": begun}, seconds)
 
+    async def _send(self, key: str, call: Call, with_others: bytes | None = None) -> Sent:
+        """What came of an extrinsic, sent together with those of others if a model is named; meanwhile nobody
+        waits for this job.
+        """
+        if with_others is not None:
+            await self.company.wait(self.expected_seconds(with_others))
+        with self.company.away():
+            return await self.chain.send(key, call)
+
     async def _complete(self, entry: Entry, record: JobRecord, worker: WorkerRecord) -> bool:
         result = entry.result
         assert result is not None
@@ -393,7 +407,9 @@ class Steps:
             receipt_block=result.receipt_block,
             receipt_signature=result.receipt_signature,
         )
-        sent = await self.chain.send(_claim_key("complete", record), call)
+        last = min(record.claim.lapses_at, record.deadline) - self.policy.margin_blocks
+        hurries = head.number + COMPANY_BLOCKS >= last
+        sent = await self._send(_claim_key("complete", record), call, None if hurries else record.model)
         if sent.error is not None:
             log.error("complete-refused", error=sent.error, block=sent.block)
             self._note(entry.job, Code.RESULT_REFUSED, f"{sent.error} in block {sent.block}")
@@ -409,7 +425,7 @@ class Steps:
         return self._lost(entry, record)
 
     async def _release(self, entry: Entry, record: JobRecord) -> bool:
-        sent = await self.chain.send(_claim_key("release", record), pallet.release(entry.job))
+        sent = await self._send(_claim_key("release", record), pallet.release(entry.job))
         if sent.error is not None:
             log.warning("release-refused", error=sent.error)
             return self._lost(entry, record)
@@ -437,7 +453,7 @@ class Steps:
         head = await self.chain.finalised()
         if record.claim is None or head.number <= record.claim.lapses_at or head.number > record.deadline:
             return False
-        sent = await self.chain.send(_claim_key("lapse", record), pallet.lapse(entry.job))
+        sent = await self._send(_claim_key("lapse", record), pallet.lapse(entry.job))
         if sent.error is not None:
             log.info("lapse-refused", error=sent.error)
         if entry.state not in (State.SEEN, State.DECLINING):

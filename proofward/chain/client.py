@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar
 
@@ -45,6 +45,8 @@ TOLD_POLL: Final = 1.0
 """The same for who is told of new heads, and looks only in case one was missed."""
 RESEND_BLOCKS: Final = 4
 """Blocks after which an extrinsic that is in none of them is sent again."""
+ALREADY_IN_POOL: Final = 1013
+"""The node's code for an extrinsic that waits already."""
 _PAGE: Final = 500
 _CACHED_BLOCKS: Final = 64
 T = TypeVar("T")
@@ -308,11 +310,18 @@ class SubstrateClient:
         self, pallet: str, item: str, keys: Iterable[tuple[Any, ...]], at: bytes | None = None
     ) -> list[Any]:
         """The same item under several keys, in one request."""
+        values = self.query_many_raw(pallet, item, keys, at)
+        return [self.runtime.decode_storage(pallet, item, value) for value in values]
+
+    def query_many_raw(
+        self, pallet: str, item: str, keys: Iterable[tuple[Any, ...]], at: bytes | None = None
+    ) -> list[bytes | None]:
+        """The bytes of the same item under several keys, in one request; None of those that are absent."""
         names = [_hex(self.runtime.storage_key(pallet, item, *key)) for key in keys]
         if not names:
             return []
         values = self._read_many(names, _hex(at or self.finalised_head().hash))
-        return [self.runtime.decode_storage(pallet, item, values.get(name)) for name in names]
+        return [values.get(name) for name in names]
 
     def _read_many(self, names: list[str], block: str) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
@@ -368,9 +377,9 @@ class SubstrateClient:
         """The time of a block, milliseconds since 1970."""
         return int(self.query("Timestamp", "Now", at=at))
 
-    def balance(self, account: bytes) -> int:
+    def balance(self, account: bytes, *, at: bytes | None = None) -> int:
         """What an account can spend, in the smallest unit (10^-12)."""
-        return int(self.query("System", "Account", account)["data"]["free"])
+        return int(self.query("System", "Account", account, at=at)["data"]["free"])
 
     def events(self, block_hash: bytes) -> list[Event]:
         """The events of a block, in order."""
@@ -433,11 +442,28 @@ class SubstrateClient:
         try:
             return _unhex(self.rpc("author_submitExtrinsic", _hex(data)))
         except RpcError as error:
-            if error.rpc_code == 1013:  # already in the pool
+            if error.rpc_code == ALREADY_IN_POOL:
                 return extrinsic_hash(data)
             if (refusal := invalid_extrinsic(error)) is not None:
                 raise refusal from None
             raise
+
+    def broadcast_many(self, extrinsics: Sequence[SignedExtrinsic]) -> list[ExtrinsicInvalid | None]:
+        """Hand several extrinsics to the node in one message, in their order; gives what it says against
+        each. Raises RpcError when it takes no batches, or fails otherwise.
+        """
+        refusals = []
+        answers = self._transport.call_many(
+            "author_submitExtrinsic", [[_hex(one.data)] for one in extrinsics]
+        )
+        for answer in answers:
+            refusal = None
+            if isinstance(answer, RpcError) and answer.rpc_code != ALREADY_IN_POOL:
+                refusal = invalid_extrinsic(answer)
+                if refusal is None:
+                    raise answer
+            refusals.append(refusal)
+        return refusals
 
     def wait_finalised(
         self, extrinsic: SignedExtrinsic, timeout: float = 60.0, *, taken: bool = False

@@ -13,13 +13,13 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from proofward.chain.client import Receipt, SubstrateClient
+from proofward.chain.client import RESEND_BLOCKS, Receipt, SubstrateClient
 from proofward.chain.errors import ChainError, ChainTimeout, DispatchError, ExtrinsicInvalid
 from proofward.chain.extrinsic import SignedExtrinsic, Signer
 from proofward.chain.values import Call
@@ -68,6 +68,10 @@ puts such ones aside).
 """
 
 
+_MESSAGE: Final = 2**20
+"""Bytes of extrinsics that are handed over in one message; one that is larger goes alone."""
+
+
 class State(StrEnum):
     """`SIGNED`: may be on its way. `DONE`: finalised and succeeded. `FAILED`: finalised, with an error on
     the chain. `DEAD`: was never included and cannot be any more.
@@ -106,6 +110,7 @@ class Outbox:
         self._lock = threading.RLock()
         self._ours: set[int] = set()  # signed here and not refused: sent, or just being sent
         self._sent: set[int] = set()  # those that the node took
+        self._handed: dict[int, int] = {}  # at which block together with others, for `send` to wait for
         self._awaited: Counter[int] = Counter()  # those that somebody waits for, and sends again
         self._counting = threading.Lock()
         try:
@@ -160,6 +165,41 @@ class Outbox:
             if entry.state is State.DONE:
                 return self._receipt(entry).raise_for_error()
             return self._await(entry, timeout).raise_for_error()
+
+    def hand_over(self, wanted: Sequence[tuple[str, Call]], signer: Signer) -> None:
+        """Sign those calls whose keys have no live entry, write them down in one go, and hand all of them to
+        the node in one message, so that they can share a block. `send` then tells what comes of each, and
+        sends what did not go out. Raises ChainError.
+        """
+        account = bytes(signer.public_key)
+        with self._client.signing(account):
+            entries = self._all_prepared(wanted, signer, account)
+            waiting = [one for one in entries if one.state is State.SIGNED and one.id not in self._sent]
+            number = self._client.finalised_head().number
+            for entry in waiting:
+                self._ours.discard(entry.id)
+                self._handed[entry.id] = number
+            for some in _chunks(waiting):
+                refusals = self._client.broadcast_many([entry.extrinsic for entry in some])
+                taken = {one.id for one, refusal in zip(some, refusals, strict=True) if refusal is None}
+                self._ours |= taken
+                self._sent |= taken
+
+    def _all_prepared(
+        self, wanted: Sequence[tuple[str, Call]], signer: Signer, account: bytes
+    ) -> list[Entry]:
+        entries, nonce = list[Entry](), None
+        with self._exclusive():
+            for key, call in wanted:
+                entry = self.get(key, account)
+                if entry is None or entry.state not in (State.SIGNED, State.DONE):
+                    if nonce is None:
+                        self._send_earlier(account)
+                        nonce = self._next_nonce(account)
+                    entry = self._insert(key, call, self._client.sign(call, signer, nonce=nonce))
+                    nonce = self._free_from(nonce + 1, account)
+                entries.append(entry)
+        return entries
 
     @contextlib.contextmanager
     def _waiting_for(self, entry: Entry) -> Iterator[None]:
@@ -218,7 +258,14 @@ class Outbox:
         """Whether it is just being sent, or somebody waits for it: one that was given up, as when the chain
         was away, may have been lost by the node since, and all later nonces with it.
         """
-        return entry.id in self._ours and (entry.id not in self._sent or self._awaited[entry.id] > 0)
+        if entry.id not in self._ours:
+            return False
+        return entry.id not in self._sent or self._awaited[entry.id] > 0 or self._is_new(entry)
+
+    def _is_new(self, entry: Entry) -> bool:
+        """Whether it went out with others a moment ago, and whoever wanted it is about to wait for it."""
+        handed = self._handed.get(entry.id)
+        return handed is not None and self._client.finalised_head().number < handed + RESEND_BLOCKS
 
     def _broadcast(self, entry: Entry) -> None:
         """Hand an entry to the node; one that can no longer land is closed. Raises ExtrinsicInvalid when it
@@ -243,10 +290,12 @@ class Outbox:
         return True
 
     def _next_nonce(self, account: bytes) -> int:
+        return self._free_from(self._client.nonce(account), account)
+
+    def _free_from(self, nonce: int, account: bytes) -> int:
         # what we signed counts even if the node has lost it: the same nonce twice would drop one of the two
         rows = self._db.execute("SELECT nonce FROM outbox WHERE signer = ? AND state = 'signed'", (account,))
         taken = {row["nonce"] for row in rows}
-        nonce = self._client.nonce(account)
         while nonce in taken:
             nonce += 1
         return nonce
@@ -307,6 +356,7 @@ class Outbox:
     ) -> None:
         self._ours.discard(entry.id)
         self._sent.discard(entry.id)
+        self._handed.pop(entry.id, None)
         with self._lock:
             self._db.execute(
                 "UPDATE outbox SET state = ?, block = ?, error = ?, data = x'' WHERE id = ?",
@@ -362,3 +412,16 @@ class Outbox:
             yield Entry(
                 row["id"], row["key"], State(row["state"]), row["call"], signed, row["block"], row["error"]
             )
+
+
+def _chunks(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """The same in their order, so many together as fit into one message."""
+    some, size = list[Entry](), 0
+    for entry in entries:
+        if some and size + len(entry.extrinsic.data) > _MESSAGE:
+            yield some
+            some, size = [], 0
+        some.append(entry)
+        size += len(entry.extrinsic.data)
+    if some:
+        yield some

@@ -10,8 +10,8 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -31,6 +31,7 @@ CALL_TIMEOUT: Final = 120.0
 """Seconds that one answer may take: a runtime call on the embedded chain's interpreter can take several."""
 _IDLE: Final = 8
 
+_T = TypeVar("_T")
 _LOST = (OSError, TimeoutError, WebSocketException)
 
 
@@ -51,7 +52,22 @@ class Transport:
 
     def call(self, method: str, params: Sequence[Any] = ()) -> Any:
         """The result of one call. Raises RpcError and ChainUnreachable."""
+        return _result(method, self._healing(lambda: self._exchange(method, list(params))))
 
+    def call_many(self, method: str, each: Sequence[Sequence[Any]]) -> list[Any]:
+        """The results of several calls of one method in one message, in their order; an RpcError stands for
+        its own. Raises ChainUnreachable, and RpcError when the node takes no batches.
+        """
+        answers = self._healing(lambda: self._exchange_many(method, [list(params) for params in each]))
+        results: list[Any] = []
+        for answer in answers:
+            try:
+                results.append(_result(method, answer))
+            except RpcError as error:
+                results.append(error)
+        return results
+
+    def _healing(self, exchange: Callable[[], _T]) -> _T:
         def give_up(state: RetryCallState) -> Any:
             error = state.outcome.exception() if state.outcome else None
             raise ChainUnreachable(self.url, str(error) or type(error).__name__) from None
@@ -62,27 +78,39 @@ class Transport:
             wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.05),
             retry_error_callback=give_up,
         )
-        return retrying(self._call, method, list(params))
+        return retrying(exchange)
 
-    def _call(self, method: str, params: list[Any]) -> Any:
-        connection = self._take()
-        self.calls += 1
+    def _exchange(self, method: str, params: list[Any]) -> dict[str, Any]:
         request = next(self._ids)
+        message = json.dumps(_request(request, method, params))
+        answer: dict[str, Any] = self._answer(message, lambda told: _id(told) == request, 1)
+        return answer
+
+    def _exchange_many(self, method: str, each: list[list[Any]]) -> list[dict[str, Any]]:
+        numbers = [next(self._ids) for _ in each]
+        message = json.dumps(
+            [_request(number, method, params) for number, params in zip(numbers, each, strict=True)]
+        )
+        told = self._answer(message, lambda told: isinstance(told, list) or _id(told) is None, len(each))
+        if not isinstance(told, list):
+            _result(method, told)  # a batch is refused as a whole by one answer without a number
+            raise RpcError(method, 0, "the node does not answer several calls in one message", None)
+        found = {_id(answer): answer for answer in told}
+        missing: dict[str, Any] = {"error": {"message": "the node left it without an answer"}}
+        return [found.get(number, missing) for number in numbers]
+
+    def _answer(self, message: str, is_ours: Callable[[Any], bool], calls: int) -> Any:
+        connection = self._take()
+        self.calls += calls
         try:
-            connection.send(json.dumps({"jsonrpc": "2.0", "id": request, "method": method, "params": params}))
-            while True:
-                answer = json.loads(connection.recv(timeout=CALL_TIMEOUT))
-                if answer.get("id") == request:
-                    break
+            connection.send(message)
+            while not is_ours(answer := json.loads(connection.recv(timeout=CALL_TIMEOUT))):
+                pass
         except BaseException:
             connection.close()  # an answer may still be under way on it
             raise
         self._give_back(connection)
-        if (error := answer.get("error")) is not None:
-            raise RpcError(
-                method, int(error.get("code", 0)), str(error.get("message", "")), error.get("data")
-            )
-        return answer.get("result")
+        return answer
 
     def _take(self) -> ClientConnection:
         if self._closed:
@@ -109,3 +137,17 @@ class Transport:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+
+def _request(number: int, method: str, params: list[Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+
+
+def _id(answer: Any) -> Any:
+    return answer.get("id") if isinstance(answer, dict) else None
+
+
+def _result(method: str, answer: dict[str, Any]) -> Any:
+    if (error := answer.get("error")) is not None:
+        raise RpcError(method, int(error.get("code", 0)), str(error.get("message", "")), error.get("data"))
+    return answer.get("result")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sqlite3
+import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,6 +51,7 @@ class World:
         self.pool: dict[bytes, SignedExtrinsic] = {}
         self.bodies: dict[int, list[SignedExtrinsic]] = {}
         self.effects: list[str] = []
+        self.messages: list[list[str]] = []
         self.signatures = 0
         self.calls: dict[bytes, str] = {}
         self.failing = False
@@ -101,6 +103,20 @@ class World:
         self.pool[one.hash] = one
         self.perhaps_die("after the broadcast")
         return one.hash
+
+    def broadcast_many(self, several: Sequence[SignedExtrinsic]) -> list[ExtrinsicInvalid | None]:
+        self.messages.append([self.calls[one.hash] for one in several])
+        refusals = list[ExtrinsicInvalid | None]()
+        for one in several:
+            try:
+                self.broadcast(one)
+                refusals.append(None)
+            except ExtrinsicInvalid as error:
+                refusals.append(error)
+        return refusals
+
+    def finalised_head(self) -> Head:
+        return Head(self.height, self.block_hash(self.height))
 
     def block_hash(self, number: int) -> bytes:
         return number.to_bytes(32, "big")
@@ -229,6 +245,75 @@ def test_two_acts_on_their_way_never_share_a_nonce_and_leave_no_gap(path: Path) 
     assert [entry.extrinsic.nonce for entry in entries] == [0, 1, 2]
     outbox._close(entries[1], State.DEAD)
     assert outbox.prepare("d", call("claim"), SIGNER).extrinsic.nonce == 1
+
+
+def test_several_are_handed_over_in_one_message_and_each_is_waited_for_by_itself(path: Path) -> None:
+    world = World(lucky("include"))
+    outbox = opened(path, world)
+    acts = [("a", call("claim")), ("b", call("complete")), ("c", call("release"))]
+    outbox.hand_over(acts, SIGNER)
+    assert world.messages == [["claim", "complete", "release"]]
+    assert [entry.extrinsic.nonce for entry in outbox.pending()] == [0, 1, 2]
+    for key, act in acts:
+        outbox.send(key, act, SIGNER)
+    outbox.hand_over([*acts, ("d", call("claim"))], SIGNER)
+    assert world.messages[1:] == [["claim"]], "what is done went out again"
+    assert outbox.pending()[0].extrinsic.nonce == 3
+    outbox.send("d", call("claim"), SIGNER)
+    assert (world.effects, world.signatures) == (["claim", "complete", "release", "claim"], 4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_several_acts_happen_at_most_once_whenever_the_process_dies(data: st.DataObject) -> None:
+    odds = {"include": 0.6, "forget": 0.2}
+    world = World(lambda what: data.draw(st.floats(0, 1), label=what) < odds.get(what, 0.15))
+    acts = [(name, call(name)) for name in ("a", "b", "c")]
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(data.draw(st.integers(1, 4), label="processes")):
+            outbox = opened(Path(folder) / "outbox.sqlite", world)
+            with contextlib.suppress(Killed, ChainError):
+                outbox.reconcile(0.0)
+                outbox.hand_over(acts, SIGNER)
+                for key, act in acts:
+                    outbox.send(key, act, SIGNER)
+            outbox.close()
+    assert len(world.effects) == len({*world.effects}), world.effects
+
+
+def test_what_was_handed_over_and_nobody_waits_for_is_looked_after(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "PERIOD", 64)
+    world = World(lucky())
+    outbox = opened(path, world)
+    outbox.hand_over([("a", call("claim")), ("b", call("claim"))], SIGNER)
+    world.pool.clear()
+    outbox.sweep()
+    assert not world.pool, "whoever wanted it is about to wait for it"
+    world.height += RESEND_BLOCKS
+    outbox.sweep()
+    assert len(world.pool) == 2
+
+
+def test_a_node_that_refuses_one_of_several_still_has_the_others(path: Path) -> None:
+    world = World(lucky("include"))
+    outbox = opened(path, world)
+    refused = outbox.prepare("a", call("claim"), SIGNER)
+    plain = world.broadcast
+
+    def broadcast(one: SignedExtrinsic) -> bytes:
+        if one.hash == refused.extrinsic.hash and world.height < 3:
+            raise ExtrinsicInvalid("it cannot pay", code="cannot-pay")
+        return plain(one)
+
+    world.broadcast = broadcast  # type: ignore[method-assign]
+    outbox.hand_over([("a", call("claim"))], SIGNER)
+    with pytest.raises(ExtrinsicInvalid, match="cannot pay"):
+        outbox.send("a", call("claim"), SIGNER)
+    world.height = 3
+    outbox.send("a", call("claim"), SIGNER)
+    assert (world.effects, world.signatures) == (["claim"], 1)
 
 
 def test_a_failure_on_the_chain_is_raised_and_may_be_tried_again(path: Path) -> None:

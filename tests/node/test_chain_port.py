@@ -26,7 +26,7 @@ class Node:
         self.height = 5
         self.times: list[bytes] = []
         self.reads: list[set[bytes]] = []
-        monkeypatch.setattr(chain_port, "job_records", self._records)
+        monkeypatch.setattr(chain_port.jobs.Known, "many", lambda _, *asked: self._records(*asked))
 
     def _records(self, _: object, jobs: Sequence[bytes], at: bytes) -> dict[bytes, Any]:
         self.reads.append({*jobs})

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from proofward.chain import Call
-from proofward.chain.errors import ChainError, ChainUnreachable, DispatchError
+from proofward.chain.errors import ChainError, ChainUnreachable
 from proofward.chain.outbox import Outbox
 from proofward.chain.pallets import jobs as pallet
 from proofward.chain.pallets import workers
@@ -39,6 +39,7 @@ from proofward_node.enclave_link import EnclaveDown
 from proofward_node.holding import Holding
 from proofward_node.jobs import Jobs
 from proofward_node.journal import HELD, Journal
+from proofward_node.outgoing import Outgoing
 from proofward_node.ports import ChainDown, Head, Sent
 from proofward_node.registration import Registration, RegistrationRefused
 from proofward_node.serving import Offer, Serving
@@ -270,7 +271,8 @@ class Port:
         self.machine, self.account = machine, machine.account
         self.client = SimulatedClient(machine.world.network, machine.point)
         self.outbox = simulated_outbox(Outbox(machine.folder / "outbox.sqlite", self.client), machine.point)
-        self._signer = SimpleNamespace(public_key=self.account, crypto_type=1)
+        signer: Any = SimpleNamespace(public_key=self.account, crypto_type=1)
+        self._outgoing = Outgoing(self.outbox, signer, machine.call)
 
     @property
     def _market(self) -> Any:
@@ -342,15 +344,7 @@ class Port:
         return int(self._market.free[self.account])
 
     async def send(self, key: str, call: Call) -> Sent:
-        def act() -> Sent:
-            try:
-                receipt = self.outbox.send(key, call, self._signer)
-            except DispatchError as error:
-                entry = self.outbox.get(key)
-                return Sent((entry.block if entry is not None else None) or 0, error.name)
-            return Sent(receipt.block, None, receipt.events)
-
-        return await self.machine.call(act)  # type: ignore[no-any-return]
+        return await self._outgoing.send(key, call)
 
     async def reconcile(self) -> None:
         await self.machine.call(self.outbox.reconcile)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,6 +150,10 @@ class SimulatedClient(SubstrateClient):
         self._point("read")
         return Head(self._network.final, self._network.blocks[self._network.final].hash)
 
+    def best_number(self) -> int:
+        self._point("read")
+        return self._network.best
+
     def block_hash(self, number: int) -> bytes:
         self._point("read")
         return self._network.blocks[number].hash
@@ -183,6 +187,16 @@ class SimulatedClient(SubstrateClient):
         self._network.take(extrinsic)
         self._point("after the broadcast")
         return extrinsic.hash
+
+    def broadcast_many(self, extrinsics: Sequence[SignedExtrinsic]) -> list[ExtrinsicInvalid | None]:
+        refusals = list[ExtrinsicInvalid | None]()
+        for one in extrinsics:
+            try:
+                self.broadcast(one)
+                refusals.append(None)
+            except ExtrinsicInvalid as error:
+                refusals.append(error)
+        return refusals
 
     def signing(self, account: bytes) -> threading.Lock:
         return self._locks.setdefault(account, TurnLock())  # type: ignore[return-value]

@@ -9,11 +9,14 @@ from typing import Any, Final, TypeAlias
 from proofward.chain.client import FoundCall, SubstrateClient
 from proofward.chain.errors import MetadataError
 from proofward.chain.pallets import _read
+from proofward.chain.runtime import Runtime
 from proofward.chain.values import Call
 from proofward.protocol.hashes import sha256
 from proofward.protocol.types import Lane, Level, Setup
 
 PALLET: Final = "Jobs"
+KNOWN: Final = 4096
+"""Records that `Known` remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,34 @@ def many(client: SubstrateClient, ids: Sequence[bytes], at: bytes | None = None)
     """Those of some jobs that there are, in one request."""
     found = _read.found(client, PALLET, "Jobs", {job: (job,) for job in ids}, at)
     return {job: _record(job, value) for job, value in found.items()}
+
+
+class Known:
+    """Records that are read at each block: one that has not changed since is not taken apart again. Not safe
+    to use from several threads at once.
+    """
+
+    def __init__(self) -> None:
+        self._runtime: Runtime | None = None
+        self._records: dict[bytes, tuple[bytes, JobRecord]] = {}
+
+    def many(self, client: SubstrateClient, ids: Sequence[bytes], at: bytes) -> dict[bytes, JobRecord]:
+        """As the function `many`."""
+        if client.runtime is not self._runtime:
+            self._runtime, self._records = client.runtime, {}
+        values = client.query_many_raw(PALLET, "Jobs", [(job,) for job in ids], at)
+        found = {job: self._read(job, raw) for job, raw in zip(ids, values, strict=True) if raw is not None}
+        while len(self._records) > KNOWN:
+            del self._records[next(iter(self._records))]
+        return found
+
+    def _read(self, job: bytes, raw: bytes) -> JobRecord:
+        had, record = self._records.pop(job, (b"", None))
+        if record is None or had != raw:
+            assert self._runtime is not None
+            record = _record(job, self._runtime.decode_storage(PALLET, "Jobs", raw))
+        self._records[job] = raw, record
+        return record
 
 
 def all(client: SubstrateClient, at: bytes | None = None) -> list[tuple[bytes, JobRecord]]:
