@@ -36,17 +36,17 @@ def measure(scene: Scene, count: int, single: int) -> dict[str, float | str]:
 
     scene.stop_worker()
     scene.submit(count)
-    first = scene.chain.finalised_head().number
+    head = scene.chain.finalised_head().number
     scene.start_worker()
     scene.until(lambda: scene.events("worker", "claimed")[single:], "the first claim", every=0.25)
-    began = scene.processor_seconds()
+    before = scene.processor_seconds()
     scene.until(lambda: scene.done() >= single + count, "the backlog to end", 900, every=0.25)
-    used = {name: spent - began[name] for name, spent in scene.processor_seconds().items()}
+    used = {name: spent - before[name] for name, spent in scene.processor_seconds().items()}
     last = scene.chain.finalised_head().number
     time.sleep(2)
     return {
         "jobs": count,
-        **backlog(scene, first, last, count),
+        **backlog(scene, head, last, count),
         "calls_a_job_in_the_backlog": scene.metrics()["proofward_chain_calls"] / count,
         "calls_a_job_alone": alone_calls,
         "seconds_of_a_job_alone": statistics.median(alone),
@@ -58,20 +58,19 @@ def measure(scene: Scene, count: int, single: int) -> dict[str, float | str]:
 
 def backlog(scene: Scene, first: int, last: int, count: int) -> dict[str, float]:
     """What the blocks behind `first`, up to `last`, say of how a backlog of `count` was worked off."""
-    numbers, made, seconds = [], Counter[str](), []
+    made, seconds = Counter[str](), list[float]()
     for number in range(first + 1, last + 1):
         block = scene.chain.block(number)
         calls = [f"{one.call.pallet}.{one.call.name}" for one in block.extrinsics if one.signer and one.call]
-        if not numbers and "Jobs.claim" not in calls:
+        if not seconds and "Jobs.claim" not in calls:
             continue
         made.update(calls)
-        numbers.append(number)
         seconds.append(scene.chain.timestamp(block.hash) / 1000)
         if made["Jobs.complete"] >= count:
             break
     return {
         "jobs_a_minute": 60 * count / (seconds[-1] - seconds[0]),
-        "blocks_a_job": len(numbers) / count,
+        "blocks_a_job": len(seconds) / count,
         "extrinsics_a_job": made.total() / count,
         **{f"{name}_a_job": each / count for name, each in sorted(made.items())},
     }

@@ -246,3 +246,46 @@ def test_nobody_there_is_an_error_with_advice() -> None:
         SubstrateClient.connect(f"ws://127.0.0.1:{free_port()}", patience=0.2)
     with pytest.raises(ChainUnreachable, match="must start with ws"):
         SubstrateClient.connect("http://127.0.0.1:1")
+
+
+def test_several_extrinsics_in_one_message_are_answered_one_by_one(client: SubstrateClient) -> None:
+    account = bytes(CHARLIE.public_key)
+    client.submit(remark(b"first"), CHARLIE)
+    nonce = client.nonce(account)
+    several = [client.sign(remark(b"%d" % one), CHARLIE, nonce=nonce + one) for one in range(3)]
+    used = client.sign(remark(b"again"), CHARLIE, nonce=nonce - 1)
+    refusals = client.broadcast_many([several[0], used, several[1], several[2]])
+    assert [one and one.code for one in refusals] == [None, "nonce-used", None, None]
+    for one in several:
+        assert client.wait_finalised(one, taken=True).error is None
+
+
+def test_a_record_that_has_not_changed_is_not_taken_apart_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = {b"a": b"1", b"b": b"2"}
+    decoded: list[bytes] = []
+
+    class Source:
+        def __init__(self) -> None:
+            self.runtime = self
+
+        def query_many_raw(self, _: str, __: str, keys: list[tuple[bytes]], at: bytes) -> list[bytes | None]:
+            return [stored.get(key) for (key,) in keys]
+
+        def decode_storage(self, _: str, __: str, raw: bytes) -> bytes:
+            decoded.append(raw)
+            return raw
+
+    monkeypatch.setattr(jobs, "_record", lambda job, value: (job, value))
+    known, source = jobs.Known(), Source()
+
+    def read() -> dict[bytes, object]:
+        return dict(known.many(source, [b"a", b"b", b"gone"], b""))  # type: ignore[arg-type]
+
+    assert read() == read() == {b"a": (b"a", b"1"), b"b": (b"b", b"2")}
+    assert decoded == [b"1", b"2"]
+    stored[b"a"] = b"3"
+    assert read() == {b"a": (b"a", b"3"), b"b": (b"b", b"2")}
+    assert decoded == [b"1", b"2", b"3"]
+    source.runtime = Source()  # an upgrade may read the same bytes in another way
+    read()
+    assert decoded == [b"1", b"2", b"3", b"3", b"2"]

@@ -12,7 +12,7 @@ import pytest
 
 from proofward.chain import SubstrateClient
 from proofward.chain.heads import Head
-from proofward_node import chain_port
+from proofward.chain.pallets import jobs
 from proofward_node.chain_port import WATCHED, WATCHED_HEADS, ChainPort
 from proofward_node.config import ConfigError
 
@@ -26,7 +26,7 @@ class Node:
         self.height = 5
         self.times: list[bytes] = []
         self.reads: list[set[bytes]] = []
-        monkeypatch.setattr(chain_port.jobs.Known, "many", lambda _, *asked: self._records(*asked))
+        monkeypatch.setattr(jobs.Known, "many", lambda _, *asked: self._records(*asked))
 
     def _records(self, _: object, jobs: Sequence[bytes], at: bytes) -> dict[bytes, Any]:
         self.reads.append({*jobs})
