@@ -77,14 +77,22 @@ def day(count: int, share: float, out: Path) -> bool:
             fees = {k: _fees(stage, v, first + 1, head) for k, v in who.items()}
             finished = stage.events("Finished", session)
             royalty = sum(event["royalty"] for event in finished)
-            moved = {"client": -count * PRICE, "worker": count * PRICE - royalty, "publisher": royalty}
+            extra = int(
+                stage.rpc.constant(sessions.PALLET, "ForceFee")
+            )  # the forced page's, which was proved
+            moved = {
+                "client": -count * PRICE - extra,
+                "worker": count * PRICE - royalty + extra,
+                "publisher": royalty,
+            }
             apart = {k: _owned(stage, v) - (before[k] - fees[k] + moved[k]) for k, v in who.items()}
             terms = audit_terms(stage.client, session.hex(), None)
             audited = audit(stage.client.chain, **terms)
             found |= {
                 "windows": len(finished),
                 "pages_proved": sum(len(event["pages"]) for event in stage.events("Proved", session)),
-                "paid": moved["worker"] + royalty,
+                "paid": moved["worker"] + royalty - extra,
+                "forced": extra,
                 "fees": fees,
                 "apart": apart,
                 "audit": {"committed": audited.committed, "end": audited.end},
