@@ -26,22 +26,22 @@ MAX_WEEKS: Final = 10_000
 def scores(series: Sequence[float], deviation: float) -> list[float | None]:
     """How many deviations each week is above its baseline; None while there is none.
 
-    `series`: published counts by week, in ones; `deviation`: of the published noise, in ones.
+    `series`: published counts by week, in ones, NaN for a week without a sum, which has no score and is in no
+    baseline: that is of the last seven weeks that have one. `deviation`: of the published noise, in ones.
     EARS C2 (Hutwagner et al. 2003), but the baseline's deviation is at least that of a Poisson count of its
     mean under the noise: seven weeks that happen to be alike would else raise alarms. Raises FederationError.
     """
-    if len(series) > MAX_WEEKS or not all(map(math.isfinite, series)) or not deviation >= 0:
+    if len(series) > MAX_WEEKS or any(map(math.isinf, series)) or not deviation >= 0:
         raise FederationError(
-            f"a series has at most {MAX_WEEKS} finite numbers, its noise a deviation of 0 or more",
+            f"a series has at most {MAX_WEEKS} finite numbers and gaps, its noise a deviation of 0 or more",
             code="bad-series",
         )
     found: list[float | None] = []
     for week, count in enumerate(series):
-        first = week - LAG - BASELINE
-        if first < 0:
+        before = [one for one in series[: max(0, week - LAG)] if not math.isnan(one)][-BASELINE:]
+        if len(before) < BASELINE or math.isnan(count):
             found.append(None)
             continue
-        before = series[first : week - LAG]
         mean = statistics.fmean(before)
         least = math.sqrt(max(mean, 1.0) + deviation**2)
         found.append((count - mean) / max(statistics.stdev(before), least))

@@ -43,11 +43,11 @@ class Records:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 of all of it: whether records are the same as others."""
-        parts = [repr(self.names).encode()]
-        parts += [
-            part for name in sorted(self.columns) for part in (name.encode(), self.columns[name].tobytes())
-        ]
+        """SHA-256 of all of it: whether records are the same as others, in whatever order they stand."""
+        order = sorted(range(len(self.names)), key=self.names.__getitem__)
+        parts = [repr([self.names[place] for place in order]).encode()]
+        for name in sorted(self.columns):
+            parts += [name.encode(), self.columns[name][order].tobytes()]
         return sha256(b"".join(sha256(part) for part in parts))
 
 

@@ -6,10 +6,12 @@ import csv
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -20,6 +22,7 @@ from proofward.chain.pallets.federation import Published
 from proofward.cli.verbs import Groups
 from proofward.devnet.chains import Devnet
 from proofward.protocol.federation import study_id, values_hash
+from proofward.tables import read_table
 from proofward_federation.errors import FederationError
 from proofward_federation.study import Study
 from proofward_federation.transcript import Transcript, audit
@@ -31,15 +34,25 @@ pytest.importorskip("opendp", reason="make federation installs OpenDP")
 pytest.importorskip("flwr", reason="make federation installs Flower")
 
 from proofward_federation.measure import simulated_measurement
-from proofward_federation.network.hospital import Hospital
+from proofward_federation.network.hospital import Answered, Hospital
 from proofward_federation.network.ledger import plan_of
-from proofward_federation.network.serving import serve, tally
+from proofward_federation.network.serving import counts_csv, serve, tally
 
 SUDO, RESEARCHER, SUMS = "//Alice", "//Bob", "//Dave"
 SITES = ("//Charlie", "//Eve", "//Ferdie")
 EVERY = 8
 CASES = [(5, 30), (8, 20), (33, 4)]
 """By week, of each site: of the first cell and of the second."""
+
+
+class Mortal(Hospital):
+    """Dies with its answer written down and its commitment on its way."""
+
+    kept = ""
+
+    def _commit(self, answered: Answered) -> None:
+        self.kept = answered.commitment
+        raise SystemExit
 
 
 @dataclass
@@ -50,6 +63,7 @@ class Run:
     out: Path
     told: list[str] = field(default_factory=list)
     site_told: list[str] = field(default_factory=list)
+    mortal: Mortal | None = None
 
 
 def _put(folder: Path, week: int, kind: tuple[int, int]) -> None:
@@ -112,18 +126,31 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         url = "http://" + next(line for line in done.told if line.startswith("listens")).split()[-1]
         for uri in SITES:
             client.submit(federation.invite(done.name, bytes(dev_keypair(uri).public_key)), researcher)
-        for uri, folder in zip(SITES, folders, strict=True):
-            one = Hospital(
+
+        def hospital(place: int, kind: type[Hospital] = Hospital) -> Hospital:
+            return kind(
                 client,
-                dev_keypair(uri),
-                folder,
+                dev_keypair(SITES[place]),
+                folders[place],
                 done.name,
                 url=url,
                 measurement=simulated_measurement(),
                 tell=done.site_told.append,
             )
+
+        def lives(one: Hospital) -> None:
+            if one is done.mortal:
+                with suppress(SystemExit):
+                    one.run()
+                one = hospital(0)  # started again
+            one.run()
+
+        for place in range(len(SITES)):
+            one = hospital(place, Hospital if place else Mortal)
+            if isinstance(one, Mortal):
+                done.mortal = one
             one.enter(3 * study.rho)
-            threads.append(threading.Thread(target=one.run))
+            threads.append(threading.Thread(target=lives, args=(one,)))
             threads[-1].start()
         for thread in threads:
             thread.join(120)
@@ -157,6 +184,20 @@ def test_the_table_is_what_the_chain_has(run: Run) -> None:
     assert [one.values for one in endings if isinstance(one, Published)] == [values_hash(row) for row in told]
     assert record.spent == 3 * run.study.rho
     assert audit(Transcript.load(run.out / "transcript.json"))
+
+
+def test_a_death_before_the_commitment_came_through_makes_no_other(run: Run) -> None:
+    first = federation.rounds(run.client, federation.study(run.client, run.name))[0]  # type: ignore[arg-type]
+    assert run.mortal is not None
+    said = {one.site: one.commitment.hex() for one in first.committed}
+    assert said[run.mortal.account] == run.mortal.kept
+
+
+def test_a_round_without_a_sum_has_an_empty_row(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "counts.csv"
+    path.write_bytes(counts_csv(run.study, {0: (4, 5), 2: (6, 7)}))
+    assert path.read_text() == "age,chol\n4.0,5.0\n,\n6.0,7.0\n"
+    assert np.isnan(read_table(path).values[1]).all()
 
 
 def test_a_period_begins_after_the_one_before(run: Run) -> None:

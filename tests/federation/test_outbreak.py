@@ -33,10 +33,18 @@ def test_noise_alone_raises_few_alarms() -> None:
     assert len(alarms(series.tolist(), 5.0)) < 4_000 / 50
 
 
-@pytest.mark.parametrize(("series", "deviation"), [([math.nan], 1.0), ([1.0], -1.0), ([1.0], math.nan)])
+@pytest.mark.parametrize(("series", "deviation"), [([math.inf], 1.0), ([1.0], -1.0), ([1.0], math.nan)])
 def test_what_is_no_series_is_refused(series: list[float], deviation: float) -> None:
     with pytest.raises(FederationError):
         scores(series, deviation)
+
+
+def test_a_week_without_a_sum_is_in_no_other_s_place() -> None:
+    whole = [40.0, 42, 38, 41, 39, 40, 43, 40, 41, 95]
+    gap = [*whole[:3], math.nan, *whole[3:8], math.nan, *whole[8:]]
+    assert alarms(whole, 4.05) == [9]
+    assert alarms(gap, 4.05) == [11]
+    assert scores(gap, 4.05)[3] is scores(gap, 4.05)[9] is None
 
 
 def test_counts_are_summed_like_any_update() -> None:

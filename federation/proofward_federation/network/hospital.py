@@ -33,9 +33,9 @@ from proofward_federation.study import Study
 
 HTTP_SECONDS: Final = 60.0
 TRIES: Final = 5
+"""Of a delivery; a host that is gone is not waited for longer than the round."""
 _NOT_YET: Final = frozenset({"aggregator-away", "not-committed", "other-consents"})
 """What the host says while its node is a block behind the hospital's."""
-"""Of a delivery; a host that is gone is not waited for longer than the round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +164,13 @@ class Hospital:
                 self.answered.append(number)
             self._done.add(number)
             return
-        answered = self._answer(record, waiting)
-        self._commit(answered)
+        answered = self._on_its_way(record, kept) or self._answer(record, waiting)
+        try:
+            self._commit(answered)
+        except DispatchError as error:
+            if error.name != "CommittedAlready":
+                raise
+            return  # the block that has it is looked at next
         self._tell(f"round {number}: committed to its update")
         self.committed(number)
         self._deliver(answered)
@@ -174,6 +179,18 @@ class Hospital:
 
     def committed(self, number: int) -> None:
         """Between a commitment and its delivery; nothing, but for those who test what a death there does."""
+
+    def _on_its_way(self, record: StudyRecord, kept: Answered | None) -> Answered | None:
+        """An answer from before a death, whose commitment may come through yet: another one beside it would
+        leave this site absent. None without one, and where a consent was given or taken back since.
+        """
+        if kept is None:
+            return None
+        study = Study.parse(self._told().document)
+        self._same(study, record)
+        stands = self._consents(study) is None  # the chain has the live ones
+        there = self._registered().consents
+        return kept if stands and there is not None and there.root.hex() == kept.consents else None
 
     def _answer(self, record: StudyRecord, waiting: RoundRecord) -> Answered:
         told = self._told()
@@ -193,7 +210,12 @@ class Hospital:
         self.post_consents(study)
         view = self._view(record, waiting, aggregator, self._registered())
         weights = weights_after(study, federation.rounds(self.client, record), told.values)
-        answer = self.site.answer(study, view, weights)
+        try:
+            answer = self.site.answer(study, view, weights)
+        except FederationError as error:
+            if study.kind != "counts" or error.code != "bad-records":
+                raise
+            raise RecordsNotYet(error.message) from None
         answered = Answered(
             waiting.number,
             answer.commitment.hex(),
@@ -207,8 +229,13 @@ class Hospital:
         return answered
 
     def _read_anew(self, number: int) -> None:
-        """This period's records. Raises RecordsNotYet: those of a period before would be counted twice."""
-        self.site = read_site(self.folder, self.account)
+        """This period's records. Raises RecordsNotYet: those of a period before would be counted twice, and
+        what is no table may be one in a moment.
+        """
+        try:
+            self.site = read_site(self.folder, self.account)
+        except (FederationError, TableError) as error:
+            raise RecordsNotYet(error.message) from None
         digest = self.site.digest.hex()
         before = [one for one in range(number) if (kept := self._kept(one)) and kept.records == digest]
         if before:
@@ -298,9 +325,9 @@ class Hospital:
 
 
 class RecordsNotYet(FederationError):
-    """A study of counts begins a period, and the folder has those of one before."""
+    """A study of counts begins a period, and the folder has not its records: none, or those of one before."""
 
-    code = "same-records"
+    code = "no-records-yet"
 
 
 class AggregatorAway(FederationError):

@@ -7,7 +7,7 @@ import csv
 import io
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,17 +76,24 @@ def tally(
         raise FederationError("only a study of `counts` has a round a period", code="unknown-rule")
     with _attended(study, chain, keypair, out, listen, provider, linger, wait, tell, Host) as (host, name):
         for _turn in host.periods(name, every):
-            write_whole(out / "counts.csv", counts_csv(study, [one.told.values for one in host.logged]))
+            sums = {one.told.number: one.told.values for one in host.logged}
+            write_whole(out / "counts.csv", counts_csv(study, sums))
             host.transcript().save(out / "transcript.json")
         return len(host.logged)
 
 
-def counts_csv(study: Study, sums: Sequence[Sequence[int]]) -> bytes:
-    """Published sums in ones, as `federation watch` takes them: a row a round, a column a cell."""
+def counts_csv(study: Study, sums: Mapping[int, Sequence[int]]) -> bytes:
+    """Published sums by round, in ones, as `federation watch` takes them: a row a round, a column a cell.
+
+    The row of a round that came to no sum is empty, so that no week stands in another's place.
+    """
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(study.columns)
-    rows.writerows([repr(value / study.units) for value in one] for one in sums)
+    nothing = [""] * len(study.columns)
+    for number in range(max(sums) + 1):
+        values = sums.get(number)
+        rows.writerow(nothing if values is None else [repr(value / study.units) for value in values])
     return text.getvalue().encode()
 
 
