@@ -124,6 +124,12 @@ class Config:
         return next((one for one in self.upstreams if model in one.models), None)
 
 
+UNBONDING_SECONDS: Final = 7 * 24 * 3600
+"""How long a chain answers for a key that signs no more (`Unbonding` of the runtime)."""
+PAST_KEYS: Final = 32
+"""Most such keys of one account (MAX_KEYS of the workers pallet)."""
+_LEAST_BONDED: Final = 2 * UNBONDING_SECONDS // PAST_KEYS
+
 #: Key -> type, lowest, highest.
 _NUMBERS: Final = {
     "keyset_seconds": (600, 24 * 3600),
@@ -164,6 +170,9 @@ def load(path: Path) -> Config:
             or not (least <= one <= most or one == 0 == least)
         ):
             raise _wrong(path, name, f"must be an integer from {least} to {most}")
+    if "chain" in value and value.get("keyset_seconds", _LEAST_BONDED) < _LEAST_BONDED:
+        told = f"must be at least {_LEAST_BONDED} with [chain]: it remembers {PAST_KEYS} keys in a week"
+        raise _wrong(path, "keyset_seconds", f"{told}, and one is made at half of it")
     listen = Origin.parse(f"https://{value.get('listen', '127.0.0.1:8443')}")
     provider = value.get("provider", "simulator")
     if provider not in NAMES:

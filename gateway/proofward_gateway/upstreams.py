@@ -151,13 +151,17 @@ class Upstream:
                     "spki_sha256": found.channel.spki_sha256,
                 }
             ],
-            "claims": _claims(found),
+            "claims": _claims(found, self.config, held),
             "evidence": evidence_of(jcs.canonical(bundle)),
         }
         return Session(session_id(document), document, found.pin)
 
 
-def _claims(found: Attested) -> dict[str, Any]:
+def _claims(found: Attested, config: UpstreamConfig, held: Standing | None) -> dict[str, Any]:
+    vouches = [
+        *(["its measurement is on the list of the gateway's operator"] if config.measurements else []),
+        *([] if held is None else ["a final state of the chain has and allows its measurement"]),
+    ]
     hardware = found.quote.level is Level.HARDWARE
     unknown = {"status": "unknown"}
     return {
@@ -173,8 +177,8 @@ def _claims(found: Attested) -> dict[str, Any]:
         },
         "serving_software_known_good": {
             "status": "asserted",
-            "source": "operator_asserted",
-            "reason": "its measurement is on the list of the gateway's operator",
+            "source": "operator_asserted" if config.measurements else "verifier_derived",
+            "reason": "; ".join(vouches),
         },
         "gpu_attested": unknown,
         "os_known_good": unknown,

@@ -22,6 +22,7 @@ from proofward.cli.output import (
     reporting,
 )
 from proofward.cli.verbs import Groups
+from proofward.errors import ProofwardError
 
 app = typer.Typer(
     name="gateway", no_args_is_help=True, help="Private language-model calls: the operator's side."
@@ -180,7 +181,7 @@ def report(
 
 
 def register_keys(
-    gateway: Annotated[str, typer.Option("--gateway", help="https://host:port of the gateway.")],
+    gateway: Annotated[str, typer.Option("--gateway", help="https://127.0.0.1:port, loopback alone.")],
     signer: SignerOption = "//Alice",
     chain: ChainOption = DEFAULT_CHAIN,
     once: Annotated[bool, typer.Option("--once", help="Register what is there, and end.")] = False,
@@ -188,11 +189,12 @@ def register_keys(
 ) -> None:
     """Put a stake behind a gateway's receipts, and keep it there with every new key until Ctrl-C.
 
+    It runs beside the gateway, or at a tunnel to it: whoever answers has the stake behind its keys.
+
     Example: proofward gateway register --gateway https://127.0.0.1:8443 --signer //Alice --once
     """
-    from proofward.chain import ChainError, SubstrateClient, accounts, keypair_of
+    from proofward.chain import SubstrateClient, accounts, keypair_of
     from proofward_gateway.anchoring import bond
-    from proofward_gateway.channel import GatewayError
 
     def told(found: bond.Bonded) -> None:
         where = "already there" if found.sent is None else f"block {found.sent}"
@@ -210,7 +212,7 @@ def register_keys(
         emit(as_json, value, [f"{text}: {where}"])
         sys.stdout.flush()
 
-    def failed(error: ChainError | GatewayError) -> None:
+    def failed(error: ProofwardError | OSError) -> None:
         note(as_json, f"{error}; it is tried again")
 
     with reporting(as_json), SubstrateClient.connect(chain) as client:
@@ -235,14 +237,14 @@ def registered(
 
     Example: proofward gateway registered 5GrwvaEF… --out big.registered.json --once
     """
-    from proofward.chain import ChainError, SubstrateClient, accounts
+    from proofward.chain import SubstrateClient, accounts
     from proofward_gateway.anchoring import registered as prover
 
     def told(block: int) -> None:
         emit(as_json, {"event": "proved", "block": block, "file": str(out)}, [f"{out}: block {block}"])
         sys.stdout.flush()
 
-    def failed(error: ChainError) -> None:
+    def failed(error: ProofwardError | OSError) -> None:
         note(as_json, f"{error}; it is tried again")
 
     with reporting(as_json), SubstrateClient.connect(chain) as client:

@@ -25,6 +25,7 @@ from proofward.check import Check, said
 from proofward.consensus import BadProof
 from proofward.consensus.registered import read as read_registered
 from proofward.errors import ProofwardError
+from proofward.evidence.judged import stake_checks
 from proofward.evidence.policy import Policy
 from proofward.evidence.times import CLOCK_SLACK
 from proofward.evidence.verdict import Verdict
@@ -99,6 +100,7 @@ class Answer:
         except AciError as error:
             return (*checks, Check("receipt", False, error.message))
         checks.append(Check("receipt", True, f"{self.receipt.get('receipt_id')}, signed by the attested key"))
+        checks += stake_checks(self.receipt, found.keyset)
         checks += [self._frame(), self._request(events), self._response(events), self._opens()]
         pins = policy.measurements if upstreams is None else upstreams
         checks += _upstream(self, events, replace(policy, measurements=pins))

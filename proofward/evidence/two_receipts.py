@@ -7,7 +7,6 @@ Source: ACI, section 7 (a receipt is final).
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from proofward.aci.errors import AciError
 from proofward.attestation.gateway import CHANNEL, Channel, GatewayPolicy, appraise
 from proofward.check import Check
 from proofward.evidence.answer import Answer, AnswerError, begins_as, dated, write_new
+from proofward.evidence.judged import judged_id, signed_bytes, stake_checks
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Verdict
 from proofward.protocol import Level
@@ -44,7 +44,7 @@ class TwoReceipts:
             raise AnswerError(
                 "the receipts have different ids: they say nothing against each other", code=_NONE
             )
-        if _said(mine) == _said(other):
+        if signed_bytes(mine) == signed_bytes(other):
             raise AnswerError("both receipts say the same", code=_NONE)
         return cls(answer.gateway, answer.at, answer.nonce, answer.report, (mine, other))
 
@@ -63,9 +63,9 @@ class TwoReceipts:
         except (AciError, KeyError, TypeError, ValueError) as error:
             told = error.message if isinstance(error, AciError) else "they are not of one key in the report"
             raise AnswerError(f"a chain cannot judge these receipts: {told}", code=_NO_CASE) from None
-        said = [_said(one) for one in self.receipts]
-        found = [_CANONICAL.fullmatch(one) for one in said]
-        if not all(found) or len({one[1] for one in found if one}) != 1 or said[0] == said[1]:
+        said = [signed_bytes(one) for one in self.receipts]
+        found = {judged_id(one) for one in said}
+        if None in found or len(found) != 1 or said[0] == said[1]:
             told = "they are not two of one id, in the form and order of members that the pallet reads"
             raise AnswerError(f"a chain cannot judge these receipts: {told}", code=_NO_CASE)
         first, second = (
@@ -93,11 +93,12 @@ class TwoReceipts:
                     raise AciError("without a keyset no receipt can be checked")
                 documents.check_receipt(receipt, found.keyset)
                 checks.append(Check(name, True, "signed by the attested key"))
+                checks += stake_checks(receipt, found.keyset)
             except AciError as error:
                 checks.append(Check(name, False, error.message))
         first, second = self.receipts
         one = str(first.get("receipt_id"))
-        if one != str(second.get("receipt_id")) or _said(first) == _said(second):
+        if one != str(second.get("receipt_id")) or signed_bytes(first) == signed_bytes(second):
             return (*checks, Check("contradiction", False, "the receipts do not contradict each other"))
         names = sorted({*first, *second} - {"signature"})
         told = ", ".join(name for name in names if first.get(name) != second.get(name))
@@ -124,11 +125,6 @@ class TwoReceipts:
 
 _NONE: Final = "no-contradiction"
 _NO_CASE: Final = "not-for-a-chain"
-_CANONICAL: Final = re.compile(
-    rb'\{"api_version":"aci/1","chat_id":.*,"receipt_id":"([A-Za-z0-9_.:-]{1,128})",'
-    rb'"served_at":[0-9]+,"workload_keyset_digest":"sha256:[0-9a-f]{64}"\}',
-    re.DOTALL,
-)
 
 
 def is_two_receipts(path: Path) -> bool:
@@ -174,7 +170,3 @@ def receipt_in(path: Path) -> Mapping[str, Any]:
     if not isinstance(value, dict) or "receipt_id" not in value:
         raise AnswerError(f"{path} holds no receipt")
     return value
-
-
-def _said(receipt: Mapping[str, Any]) -> bytes:
-    return jcs.canonical({name: value for name, value in receipt.items() if name != "signature"})

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,10 +22,12 @@ from proofward.chain.pallets import attestation, workers
 from proofward.cli import app
 from proofward.consensus.registered import WORKER
 from proofward.devnet.chains import Devnet
+from proofward.errors import NotFound
 from proofward.evidence import answer as answers
 from proofward.evidence.answer import AnswerError
+from proofward.evidence.judged import MAX_JUDGED, signed_bytes
 from proofward.evidence.two_receipts import TwoReceipts
-from proofward_gateway.anchoring import bond
+from proofward_gateway.anchoring import bond, registered
 from proofward_gateway.anchoring.ask import ask as ask_gateway
 from proofward_gateway.anchoring.registered import prove
 from proofward_gateway.channel import GatewayError
@@ -177,9 +181,7 @@ def _nobody_else_is_slashed(kept: answers.Answer, keys: Keys, chain: SubstrateCl
 
 
 def two_receipts_said(receipt: Document) -> bytes:
-    from proofward.evidence.two_receipts import _said
-
-    return _said(receipt)
+    return signed_bytes(receipt)
 
 
 async def test_a_gateway_without_a_chain_registers_for_nobody(tmp_path: Path) -> None:
@@ -211,3 +213,91 @@ def test_no_receipt_is_longer_than_a_chain_reads() -> None:
     one.unverified("\x01" * 256, "\x01" * 100_000, required=True, upstream="u" * 64)
     receipt = one.receipt(now=2**53 - 1, aborted="upstream-truncated")
     assert len(two_receipts_said(receipt)) <= workers.MAX_ANSWER_RECEIPT
+    assert MAX_JUDGED == workers.MAX_ANSWER_RECEIPT
+
+
+NOT_HERE = (
+    "https://gateway.example",
+    "https://10.0.0.1:8443",
+    "https://localhost:8443",
+    "https://127.0.0.1.x",
+)
+
+
+@pytest.mark.parametrize("gateway", NOT_HERE)
+def test_a_stake_goes_behind_no_gateway_of_another_machine(
+    gateway: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bond, "ask", lambda *_: pytest.fail("it was asked"))
+    nobody: Any = None
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: bond.register(gateway, nobody, nobody),
+        lambda: bond.keep(gateway, nobody, nobody, print, print),
+    )
+    for call in calls:
+        with pytest.raises(GatewayError, match="tunnel") as caught:
+            call()
+        assert caught.value.code == "not-loopback"
+
+
+STANDINGS: dict[str, tuple[dict[str, Any], str | None]] = {
+    "banned": ({"banned": True, "working": False}, "is banned"),
+    "retired": ({"working": False}, "is retired"),
+    "ended": ({"expires_at": 999}, "ReceiptKeyTaken"),
+    "ends now": ({"expires_at": 1000}, "ReceiptKeyTaken"),
+    "good": ({}, None),
+}
+
+
+@pytest.mark.parametrize("standing", STANDINGS)
+def test_a_key_that_is_there_is_bonded_while_its_registration_holds(
+    standing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes, refused = STANDINGS[standing]
+    key, genesis = b"k" * 32, b"g" * 32
+    told = {"genesis": genesis, "account": ACCOUNT, "receipt_key": key, "hpke_key": key}
+    good = {"receipt_key": key, "working": True, "banned": False, "expires_at": 1001, "stake": 5}
+    record = SimpleNamespace(**{**good, **changes})
+    monkeypatch.setattr(bond, "ask", lambda *_: {name: one.hex() for name, one in told.items()})
+    monkeypatch.setattr(workers, "get", lambda *_: record)
+    client: Any = SimpleNamespace(genesis=genesis, timestamp=lambda: 1000)
+    if refused is None:
+        found = bond.register("https://127.0.0.1:1", client, dev_keypair(OPERATOR))
+        assert found == bond.Bonded(ACCOUNT, key, 5, 1001, None)
+        return
+    with pytest.raises(GatewayError, match=refused) as caught:
+        bond.register("https://127.0.0.1:1", client, dev_keypair(OPERATOR))
+    assert caught.value.code == "not-bonded"
+
+
+def test_collateral_that_is_no_hex_is_an_error_of_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bond, "parse_quote", lambda _: SimpleNamespace(fmspc=b"", ca=""))
+    monkeypatch.setattr(attestation, "collateral", lambda *_: [])
+    client: Any = SimpleNamespace(timestamp=lambda: 0)
+    for brought, refused in (("zz", "no collateral"), ([1], "no collateral"), (None, "set `collateral`")):
+        with pytest.raises(GatewayError, match=refused):
+            bond._require_collateral(client, dev_keypair(OPERATOR), b"", {"collateral": brought})
+
+
+@pytest.mark.parametrize("fault", [NotFound("not final"), GatewayError("not registered"), OSError("full")])
+def test_a_proof_that_fails_is_told_and_made_again(
+    fault: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers_of, stop = iter([fault, (7, {})]), threading.Event()
+    failed: list[Exception] = []
+
+    def prove_one(*_: Any) -> Any:
+        found = next(answers_of)
+        if isinstance(found, Exception):
+            raise found
+        stop.set()
+        return found
+
+    monkeypatch.setattr(registered, "prove", prove_one)
+    done: list[int] = []
+    client: Any = None
+    registered.keep(client, ACCOUNT, tmp_path / "p", done.append, failed.append, seconds=0, stop=stop)
+    assert (failed, done) == ([fault], [7])
+    monkeypatch.setattr(registered, "prove", lambda *_: (_ for _ in ()).throw(fault))
+    with pytest.raises(type(fault)):
+        registered.keep(client, ACCOUNT, tmp_path / "p", done.append)

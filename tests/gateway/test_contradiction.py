@@ -17,6 +17,7 @@ from proofward.cli import app
 from proofward.evidence import answer as answers
 from proofward.evidence import two_receipts
 from proofward.evidence.answer import Answer, AnswerError
+from proofward.evidence.judged import STAKE, stake_checks
 from proofward.evidence.policy import Policy
 from proofward.evidence.two_receipts import TwoReceipts
 from proofward.evidence.verdict import Outcome
@@ -47,6 +48,35 @@ async def _lied_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Answe
 def _changed(receipt: dict[str, Any], keys: Keys, **changes: Any) -> dict[str, Any]:
     unsigned = {name: value for name, value in receipt.items() if name != "signature"}
     return sign_receipt({**unsigned, **changes}, keys.receipt)
+
+
+UNJUDGED: dict[str, dict[str, Any]] = {
+    "a member behind": {"x": 1},
+    "a member before": {"a": 1},
+    "a member within the end": {"s": 1},
+    "more than a chain reads": {"model": "m" * 16_384},
+    "an id of other characters": {"receipt_id": "rcpt/1"},
+    "a time that is no number": {"served_at": "1"},
+}
+
+
+async def test_a_receipt_that_no_chain_can_judge_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, other, keys = await _lied_to(tmp_path, monkeypatch)
+    assert not any(one.name == STAKE for one in kept.checks(PINNED)), "ours can be judged"
+    assert not any(one.name == STAKE for one in TwoReceipts.of(kept, other).checks(PINNED))
+    for fault, changes in UNJUDGED.items():
+        receipt = _changed(kept.receipt, keys, **changes)
+        told = [one for one in replace(kept, receipt=receipt).checks(PINNED) if one.name == STAKE]
+        assert [one.ok for one in told] == [None], fault
+        assert told[0].detail.startswith("not behind this receipt: "), fault
+    lie = TwoReceipts.of(kept, _changed(other, keys, x=1)).verdict(PINNED)
+    assert lie.outcome is Outcome.ACCEPTED, "the lie is one, whoever can be slashed"
+    assert [one.name for one in lie].count(STAKE) == 1
+    keyset = keys.keyset
+    twice = replace(keyset, receipt_keys=(keyset.receipt_keys[0],) * 2)
+    assert "2 receipt keys" in stake_checks(kept.receipt, twice)[0].detail
 
 
 NO_PROOF: dict[str, Callable[[TwoReceipts, Keys], TwoReceipts]] = {

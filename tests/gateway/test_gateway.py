@@ -615,6 +615,10 @@ BAD_CONFIGS = {
     "a misspelt key": ("lisen = '1'\n" + GOOD, "lisen is not known"),
     "no upstream": ("", "upstream must be 1"),
     "keys that live two days": ("keyset_seconds = 172800\n" + GOOD, "keyset_seconds must be"),
+    "keys too many for a chain": (
+        "keyset_seconds = 37799\n" + GOOD + CHAIN,
+        "at least 37800 with",
+    ),
     "inside, elsewhere": (GOOD.replace("127.0.0.1", "example.com"), "loopback"),
     "attested, and no measurement": (
         GOOD.replace("inside", "aci").replace("http:", "https:"),

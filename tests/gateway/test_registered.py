@@ -127,6 +127,11 @@ async def test_an_upstream_is_who_the_chain_says(tmp_path: Path, monkeypatch: py
         here.prove(proof(good))
         assert (await post(user, "/v1/chat/completions", ask("hello")))[0] == 200
         kept = answers.load(user.answers()[0])
+    assert kept.session is not None
+    claim = kept.session["claims"]["serving_software_known_good"]
+    assert claim["source"] == "verifier_derived", "no operator has it on a list"
+    assert "the chain" in claim["reason"]
+    assert "operator" not in claim["reason"]
     policy = replace(PINNED, authorities=FOUR.authorities, genesis=GENESIS)
     verdict = kept.verdict(policy)
     assert verdict.outcome is Outcome.ACCEPTED, str(verdict)

@@ -25,7 +25,7 @@ def ask(gateway: str, path: str) -> dict[str, Any]:
             async with (
                 asyncio.timeout(3 * CONNECT_SECONDS),
                 client_session() as session,
-                session.get(f"{gateway}{path}", ssl=False) as response,
+                session.get(f"{gateway}{path}", ssl=False, allow_redirects=False) as response,
             ):
                 return response.status, jcs.loads(await read_bounded(response.content, MAX_DOCUMENT))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -4,18 +4,20 @@ anybody shows that two receipts of one id were signed.
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from proofward.attestation import AttestationError, parse_quote
-from proofward.chain import ChainError, SubstrateClient, accounts
+from proofward.chain import SubstrateClient, accounts
 from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import attestation, workers
+from proofward.errors import ProofwardError
 from proofward.evidence.two_receipts import TwoReceipts
 from proofward_gateway.anchoring.ask import ask
-from proofward_gateway.channel import GatewayError
+from proofward_gateway.channel import GatewayError, Origin
 
 _LOOK_SECONDS: Final = 30.0
 _MARGIN_MS: Final = 600_000
@@ -37,8 +39,10 @@ class Bonded:
 def register(gateway: str, client: SubstrateClient, signer: Signer) -> Bonded:
     """Put a gateway's present keys on the chain under the signer's stake, unless they are there already.
 
-    Raises GatewayError (`not-bonded`: its configuration names no account, or another), ChainError.
+    Raises GatewayError (`not-bonded`: its configuration names no account, or another, or the account's
+    registration is over; `not-loopback`), ChainError.
     """
+    require_loopback(gateway)
     told = _material(ask(gateway, "/v1/registration"))
     account = bytes(signer.public_key)
     if told.genesis != client.genesis:
@@ -52,18 +56,24 @@ def register(gateway: str, client: SubstrateClient, signer: Signer) -> Bonded:
             code="not-bonded",
         )
     record = workers.get(client, account)
-    if record is not None and record.receipt_key == told.receipt_key:
-        return Bonded(account, record.receipt_key, record.stake, record.expires_at, None)
     if record is not None and not record.working:
         why = "banned" if record.banned else "retired"
         raise GatewayError(f"{accounts.ss58(account)} is {why}: it registers no more", code="not-bonded")
+    if record is not None and record.receipt_key == told.receipt_key:
+        if record.expires_at <= client.timestamp():
+            raise GatewayError(
+                f"the registration of key 0x{told.receipt_key.hex()} has ended, and a chain takes no key "
+                "twice (ReceiptKeyTaken): start the gateway again, or wait until it renews its keys",
+                code="not-bonded",
+            )
+        return Bonded(account, record.receipt_key, record.stake, record.expires_at, None)
     head = client.finalised_head()
     epoch = (workers.last_epoch(client, account) or 0) + 1
     path = f"/v1/registration?epoch={epoch}&block_hash={head.hash.hex()}"
     whole = ask(gateway, path)
     fresh = _material(whole)
     quote = _bytes(whole, "quote")
-    _require_collateral(client, signer, quote, whole.get("collateral"))
+    _require_collateral(client, signer, quote, whole)
     change = workers.register if record is None else workers.renew
     call = change(
         quote=quote,
@@ -88,20 +98,42 @@ def keep(
     client: SubstrateClient,
     signer: Signer,
     told: Callable[[Bonded], None],
-    failed: Callable[[ChainError | GatewayError], None],
+    failed: Callable[[ProofwardError | OSError], None],
     *,
     stop: threading.Event | None = None,
 ) -> None:
-    """`register`, and again with every new key, until `stop`. What fails is told and tried again."""
+    """`register`, and again with every new key, until `stop`. What fails is told and tried again.
+
+    Raises GatewayError(not-loopback).
+    """
+    require_loopback(gateway)
     stop = stop or threading.Event()
     while not stop.is_set():
         try:
             found = register(gateway, client, signer)
             if found.sent is not None:
                 told(found)
-        except (ChainError, GatewayError) as error:
+        except (ProofwardError, OSError) as error:
             failed(error)
         stop.wait(_LOOK_SECONDS)
+
+
+def require_loopback(gateway: str) -> None:
+    """Whether a gateway is on this machine: elsewhere, whoever answers could have its own keys put under the
+    signer's stake, since no TLS key is known beforehand. Raises GatewayError(bad-url, not-loopback).
+    """
+    host = Origin.parse(gateway).host
+    try:
+        good = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        good = False
+    if not good:
+        raise GatewayError(
+            f"{host} is no loopback address, and whoever answers there would have your stake behind its "
+            "keys: run this beside the gateway, or tunnel (`ssh -L 8443:127.0.0.1:8443 HOST`) and give "
+            "--gateway https://127.0.0.1:8443",
+            code="not-loopback",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +170,7 @@ def report(two: TwoReceipts, client: SubstrateClient, signer: Signer) -> Slashed
     return Slashed(bytes(event.fields["worker"]), name, int(event.fields["slashed"]), receipt.block)
 
 
-def _require_collateral(client: SubstrateClient, signer: Signer, quote: bytes, brought: Any) -> None:
+def _require_collateral(client: SubstrateClient, signer: Signer, quote: bytes, whole: dict[str, Any]) -> None:
     """Bring the collateral that goes with a quote, where the chain's does not last."""
     try:
         parsed = parse_quote(quote)
@@ -147,12 +179,12 @@ def _require_collateral(client: SubstrateClient, signer: Signer, quote: bytes, b
     until = client.timestamp() + _MARGIN_MS
     if any(one.expires_at > until for one in attestation.collateral(client, parsed.fmspc, parsed.ca)):
         return
-    if not isinstance(brought, str):
+    if whole.get("collateral") is None:
         raise GatewayError(
             "the chain has no collateral for this machine, and the gateway has none: set `collateral`",
             code="not-bonded",
         )
-    call = attestation.refresh_collateral(quote, bytes.fromhex(brought))
+    call = attestation.refresh_collateral(quote, _bytes(whole, "collateral"))
     client.submit(call, signer)
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from proofward.chain import ChainError, SubstrateClient
+from proofward.chain import SubstrateClient
 from proofward.chain.pallets import workers
 from proofward.client.inclusion import prove_keys
 from proofward.consensus import decode_header
 from proofward.consensus.registered import FORMAT, keys
+from proofward.errors import ProofwardError
 from proofward.files import write_whole
 from proofward_gateway.channel import GatewayError
 
@@ -49,14 +50,15 @@ def keep(
     account: bytes,
     out: Path,
     told: Callable[[int], None],
-    failed: Callable[[ChainError], None] | None = None,
+    failed: Callable[[ProofwardError | OSError], None] | None = None,
     *,
     seconds: float = 120.0,
     stop: threading.Event | None = None,
 ) -> None:
     """Write a proof, and again every so many seconds until `stop`; without `failed` once.
 
-    Raises GatewayError, NotFound; ChainError where there is no `failed`.
+    What fails is told to `failed`, a chain that finalises nothing and a full disk too, and tried again.
+    Raises GatewayError, NotFound, ChainError, OSError where there is no `failed`.
     """
     stop = stop or threading.Event()
     while not stop.is_set():
@@ -64,7 +66,7 @@ def keep(
             block, proof = prove(client, account)
             write_whole(out, json.dumps(proof).encode(), mode=0o644)
             told(block)
-        except ChainError as error:
+        except (ProofwardError, OSError) as error:
             if failed is None:
                 raise
             failed(error)
