@@ -55,7 +55,7 @@ class UpstreamConfig:
     Kind `aci` is attested before each session under `measurements`, and so is `legacy`, by the older report;
     `plain` proves nothing and is used only for a caller who asks for that; `inside` runs in this trust
     domain, at a loopback address; `model` is started by the gateway itself, which measures its `weights` at
-    load; `proved` is asked by jobs on the chain, whose proofs it verifies.
+    load; `proved` is asked by jobs on the chain, to workers under `measurements`, whose proofs it verifies.
     """
 
     name: str
@@ -265,8 +265,8 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
     if not isinstance(pins, list) or not all(isinstance(p, str) and _HASH.fullmatch(p) for p in pins):
         raise _wrong(path, f"upstream {name}.measurements", "must be a list of 0x and 64 hex digits each")
     registered = _registered(path, name, value) if {"worker", "registered"} & set(value) else None
-    if (kind in ATTESTED) != bool(pins or registered):
-        told = "must be there for kinds `aci` (or `worker`) and `legacy`, and for no other"
+    if (kind in ATTESTED or kind == "proved") != bool(pins or registered):
+        told = "must be there for kinds `aci` (or `worker`), `legacy` and `proved`, and for no other"
         raise _wrong(path, f"upstream {name}.measurements", told)
     published = value.get("collateral")
     if published is not None and (kind not in ATTESTED or not isinstance(published, str)):

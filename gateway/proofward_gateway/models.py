@@ -70,6 +70,7 @@ def _command(one: UpstreamConfig, config: Config) -> list[str]:
     return [
         "proofward_gateway.proved", what.node, f"0x{what.model.hex()}", str(what.artifact), what.signer,
         "--genesis", f"0x{bond.genesis.hex()}", "--seconds", str(config.request_seconds),
+        *(part for pin in sorted(one.measurements) for part in ("--measurement", f"0x{pin.hex()}")),
         *(["--dev"] if config.development else []),
     ]  # fmt: skip
 

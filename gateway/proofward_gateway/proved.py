@@ -1,8 +1,9 @@
 """A proved model inside the trust domain: python -m proofward_gateway.proved CHAIN MODEL ARTIFACT SIGNER.
 
 A process of its own under the gateway's, because a client of the chain and a verifier of proofs are large.
-Each question becomes a job on the chain, sealed to attested workers; its answer goes back only when the proof
-has been verified here and both of its commitments open. Then it comes with the job's evidence.
+Each question becomes a job on the chain, sealed to workers whose quotes are verified here and whose software
+the configuration names, so that no node hands the record to a key of its own. Its answer goes back only when
+the proof has been verified here and both of its commitments open. Then it comes with the job's evidence.
 What could open a job lies in memory alone, and is gone with the process.
 """
 
@@ -84,7 +85,7 @@ class Proved:
     def _asked(self, body: dict[str, Any]) -> tuple[dict[str, Any], Opening, Any]:
         client, rows = self._client, records_of(body)
         with self._submitting:
-            job = client.submit(self._model, rows)
+            job = client.submit(self._model, rows, verify_workers=True)
         found = client.wait(job, timeout=self._seconds)
         if found.state != "accepted":
             raise Unproved(f"job {job} was {found.state}: no worker delivered in time")
@@ -127,6 +128,7 @@ def main() -> int:
     parser.add_argument("artifact", type=Path, help="folder of its public artefact")
     parser.add_argument("signer", help="key file of the account that pays")
     parser.add_argument("--genesis", required=True, help="the chain's, 0x and 64 hex digits")
+    parser.add_argument("--measurement", action="append", required=True, help="software of its workers, 0x…")
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--dev", action="store_true")
     options = parser.parse_args()
@@ -142,6 +144,7 @@ def main() -> int:
                 development=options.dev,
                 artifacts=[options.artifact],
                 state=state,
+                measurements=[bytes.fromhex(one.removeprefix("0x")) for one in options.measurement],
             ) as client,
         ):
             if client.chain.genesis.hex() != options.genesis.removeprefix("0x"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,8 @@ class Client:
         development: admit the development root, level `simulated` and `setup: dev`. Only where the chain
             itself says that it is a development chain, else Refused.
         artifacts: folders with public artefacts, or folders of such folders.
+        measurements: software of workers (32 bytes each) that records may be sealed to and evidence rest on, whose
+            quotes are then verified before anything is sealed; default: what the chain's allow-list has.
         state: where job secrets are kept; default `$PROOFWARD_STATE` or `~/.local/state/proofward`.
 
     Raises:
@@ -78,10 +80,11 @@ class Client:
         development: bool = False,
         artifacts: Sequence[str | Path] = (),
         state: str | Path | None = None,
+        measurements: Collection[bytes] | None = None,
     ) -> None:
         self._keypair = None if signer is None else accounts.keypair_of(signer)
         self.chain = SubstrateClient.connect(url) if isinstance(url, str) else url
-        self.development = development
+        self.development, self._pinned = development, measurements
         if development and self.chain.chain_type != "Development":
             kind, where = self.chain.chain_type, self.chain.url
             self.chain.close()
@@ -156,7 +159,7 @@ class Client:
         record, public, folder = self.open_model(model, artifact, demand)
         self.chain.require_finality()
         choices = self._workers(record, demand, recipients)
-        if verify_workers:
+        if verify_workers or self._pinned is not None:
             self._verify_workers([choice.record for choice in choices])
 
         owner = Owner(self.chain.genesis, self.account)
@@ -260,6 +263,12 @@ class Client:
     def _verify_workers(self, chosen: Sequence[WorkerRecord]) -> None:
         roots = DEVELOPMENT_ROOTS if self.development else PRODUCTION_ROOTS
         for worker in chosen:
+            if self._pinned is not None and worker.measurement not in self._pinned:
+                raise Refused(
+                    f"worker {accounts.ss58(worker.account)} runs 0x{worker.measurement.hex()}, which is "
+                    "none of the software that is pinned here",
+                    code="worker-refused",
+                )
             for check in recheck(self.chain, worker, roots):
                 if check.ok is not True:
                     raise Refused(
@@ -505,15 +514,18 @@ class Client:
         return with_contest(self.chain, verify_bundle(bundle, policy or self.policy(bundle.job.model)))
 
     def policy(self, model: bytes) -> Policy:
-        """What `verify` accepts here of a model's jobs: this chain, the measurements on its allow-list, a
-        ceremony if it certifies one, and `development` as asked for.
+        """What `verify` accepts here of a model's jobs: this chain, the measurements that are pinned, or else
+        those on its allow-list, a ceremony if it certifies one, and `development` as asked for.
         """
         make = Policy.for_development if self.development else Policy
+        pinned = self._pinned
+        if pinned is None:
+            pinned = chain_attestation.measurements(self.chain)
         record = models.get(self.chain, model)
         ceremony = record is not None and record.setup.kind is SetupKind.CEREMONY
         return make(
             genesis=self.chain.genesis,
-            measurements=frozenset(chain_attestation.measurements(self.chain)),
+            measurements=frozenset(pinned),
             certified=frozenset({model} if ceremony else ()),
             witness=self.chain.witness,
         )

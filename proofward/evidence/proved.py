@@ -163,8 +163,8 @@ def _opens(
     public: PublicArtifact, bundle: Bundle, asked: NDArray[np.float64], opening: Opening
 ) -> list[Check]:
     """Whether both commitments of the proof are to what was asked and to what was answered."""
-    outputs = np.array(opening.outputs, dtype=np.int64)
     try:
+        outputs = np.array(opening.outputs, dtype=np.int64)
         if opening.records != len(asked):
             return [Check("records", False, "the answer is of another number of records than was asked")]
         values = public.pad(public.quantize(asked))

@@ -576,6 +576,7 @@ node = "ws://127.0.0.1:9944"
 model = "{HASH}"
 artifact = "ecg"
 signer = "//Ferdie"
+measurements = ["{HASH}"]
 """
 KNOWN = f"""
 [[upstream]]
@@ -604,8 +605,12 @@ BAD_CONFIGS = {
     ),
     "an upstream of the chain by its name": (CHAIN + KNOWN.replace(HASH, "big"), "worker must be an account"),
     "a plain one of the chain": (CHAIN + KNOWN.replace("aci", "plain"), "together, of kind"),
+    "a proved model of anybody's workers": (
+        CHAIN + PROVED.replace("measurements = ", "# "),
+        "measurements must be there",
+    ),
     "a proved model of no chain": (PROVED, "chain must say"),
-    "a proved model by its name": (CHAIN + PROVED.replace(HASH, "ecg"), "model must be the model's id"),
+    "a proved model by its name": (CHAIN + PROVED.replace(HASH, "ecg", 1), "model must be the model's id"),
     "a proved model without a node": (CHAIN + PROVED.replace("ws:", "http:"), "node must be"),
     "a proved model with weights": (CHAIN + PROVED + 'weights = "w"', "weights is not a key"),
     "a proved model without an account": (CHAIN + PROVED.replace("signer", "key_file"), "needs artifact"),

@@ -87,13 +87,32 @@ def _working(worker: Attacker, chain: SubstrateClient, model: bytes, evidence: E
         thread.join(10)
 
 
-def proved(market: Market, evidence: Evidence) -> UpstreamConfig:
-    what = ProvedConfig(market.url, market.model, evidence.artifact.path, PAYER)
-    return UpstreamConfig("proved", Origin("http", "127.0.0.1", 80), "proved", (MODEL,), proved=what)
+def proved(market: Market, evidence: Evidence, pin: bytes = WORKERS) -> UpstreamConfig:
+    what, where = ProvedConfig(market.url, market.model, evidence.artifact.path, PAYER), "127.0.0.1"
+    return UpstreamConfig(
+        "proved", Origin("http", where, 80), "proved", (MODEL,), frozenset({pin}), proved=what
+    )
 
 
 def question(text: str = json.dumps(RECORD[0].tolist()), **more: Any) -> dict[str, Any]:
     return {"model": MODEL, "messages": [{"role": "user", "content": text}], **more}
+
+
+async def test_no_record_is_sealed_to_software_that_the_configuration_does_not_name(
+    tmp_path: Path, market: Market, evidence: Evidence
+) -> None:
+    """A node tells of workers and of an allow-list as it likes; its word must not suffice."""
+    bond, before = (
+        Bond(market.chain.genesis, bytes(32)),
+        market.chain.balance(accounts.dev_keypair(PAYER).public_key),
+    )
+    async with (
+        gateway(config(tmp_path, proved(market, evidence, bytes(32)), bond=bond)) as origin,
+        caller(origin) as one,
+    ):
+        status, _, wire = await one.post("/v1/chat/completions", question())
+        assert (status, b"none of the software that is pinned" in wire) == (502, True), wire
+    assert market.chain.balance(accounts.dev_keypair(PAYER).public_key) == before
 
 
 async def test_a_receipt_names_the_proof_and_the_desk_computes_it_again(
@@ -180,6 +199,8 @@ def _lies(kept: answers.Answer, policy: Policy) -> None:
         "another input's salt": message(lambda said: spoil(said, "input_salt")),
         "another output's salt": message(lambda said: spoil(said, "output_salt")),
         "an output of no number": message(lambda said: said.update(outputs=[["1"]])),
+        "outputs of two lengths": message(lambda said: said.update(outputs=[[1, 2], [3]])),
+        "an output beyond 64 bits": message(lambda said: said.update(outputs=[[1 << 70]])),
         "no proof": lambda _event, _request, value: value.pop("proofward"),
         "a proof that does not verify": bundle(lambda one: spoil(one["result"], "proof")),
         "another commitment": bundle(lambda one: spoil(one["job"], "input_commitment")),
