@@ -64,8 +64,8 @@ class Client:
         development: admit the development root, level `simulated` and `setup: dev`. Only where the chain
             itself says that it is a development chain, else Refused.
         artifacts: folders with public artefacts, or folders of such folders.
-        measurements: software of workers (32 bytes each) that records may be sealed to and evidence rest on, whose
-            quotes are then verified before anything is sealed; default: what the chain's allow-list has.
+        measurements: software of workers (32 bytes each) that records may be sealed to and evidence rest on;
+            their quotes are then verified before anything is sealed. Default: the chain's allow-list.
         state: where job secrets are kept; default `$PROOFWARD_STATE` or `~/.local/state/proofward`.
 
     Raises:

@@ -21,6 +21,8 @@ from proofward.protocol.types import SCALE_LEVEL
 
 FORMAT: Final = "proofward/registered/v1"
 MAX_CHANGES: Final = 256
+LEAST_STAKE: Final = 50 * 10**12
+"""Half of what a registration demands, in planck: with less left nobody works (`active` of the pallet)."""
 
 _H256 = scale.fixed(32)
 WORKER: Final = scale.Record(
@@ -72,13 +74,17 @@ class Registered:
         return [*receipt_keys] == [self.receipt_key.hex()] and self.hpke_key.hex() in e2ee_keys
 
 
-def keys(account: bytes, measurement: bytes) -> list[bytes]:
-    """What the proof must cover, as storage keys: genesis hash, time, registration, measurement."""
+def keys(account: bytes, measurement: bytes, root: bytes, platform: bytes) -> list[bytes]:
+    """What the proof must cover, as storage keys: genesis hash, time, registration; that its software and its
+    root are trusted, and that its platform is not banned.
+    """
     return [
         map_key("System", "BlockHash", bytes(4), "twox_64_concat"),
         value_key("Timestamp", "Now"),
         map_key("Workers", "Workers", account),
         map_key("Attestation", "Measurements", measurement, "identity"),
+        map_key("Attestation", "Roots", root, "identity"),
+        map_key("Attestation", "BannedPlatforms", platform, "identity"),
     ]
 
 
@@ -87,8 +93,8 @@ def read(
 ) -> Registered:
     """The registration of an account that stands, out of a proof's JSON.
 
-    Raises BadProof: not final by these authorities, no such worker, retired, banned, or of software that is
-    not on the allow-list.
+    Raises BadProof: not final by these authorities, no such worker, retired, banned, without its stake, or on
+    software, a root or a platform that is not trusted.
     """
     try:
         if value["format"] != FORMAT:
@@ -106,7 +112,7 @@ def read(
 
 
 def _registered(proof: StorageProof, account: bytes, block: int) -> Registered:
-    genesis, now, stored = (proof.value(key) for key in keys(account, b"")[:3])
+    genesis, now, stored = (proof.value(key) for key in keys(account, b"", b"", b"")[:3])
     if genesis is None or len(genesis) != 32 or now is None or len(now) != 8:
         raise BadProof("the chain's state has no genesis hash or no time")
     if stored is None:
@@ -117,8 +123,16 @@ def _registered(proof: StorageProof, account: bytes, block: int) -> Registered:
         raise BadProof(f"a registration is laid out otherwise: {error.message}") from None
     if found["retired_at"] is not None or found["banned"]:
         raise BadProof(f"0x{account.hex()} is {'banned' if found['banned'] else 'retired'}")
-    if proof.value(keys(account, found["measurement"])[3]) is None:
+    resting = keys(account, found["measurement"], found["root"], found["platform"])[3:]
+    software, root, platform = (proof.value(key) for key in resting)
+    if software is None:
         raise BadProof(f"the software 0x{found['measurement'].hex()} is not on the chain's allow-list")
+    if root is None:
+        raise BadProof(f"the root 0x{found['root'].hex()} of its quote is not trusted any more")
+    if platform is not None:
+        raise BadProof(f"its platform 0x{found['platform'].hex()} is banned")
+    if int.from_bytes(found["stake"], "little") < LEAST_STAKE:
+        raise BadProof(f"0x{account.hex()} has lost its stake")
     return Registered(
         genesis,
         account,

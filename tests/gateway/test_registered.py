@@ -59,17 +59,20 @@ def entry(workload: Workload, **changes: Any) -> dict[str, Any]:
 
 def proof(
     record: dict[str, Any] | None, *, at: float | None = None, by: Any = FOUR, genesis: bytes = GENESIS,
-    allowed: bool = True,
+    allowed: bool = True, rooted: bool = True, barred: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """The proof of a final block with this registration."""
     now = int((time.time() if at is None else at) * 1000).to_bytes(8, "little")
     values = [
-        genesis, now, None if record is None else WORKER.encode(record), b"\0" if allowed else None
+        genesis, now, None if record is None else WORKER.encode(record), b"\0" if allowed else None,
+        b"\0" if rooted else None, b"" if barred else None,
     ]  # fmt: skip
     measured = simulated_measurement() if record is None else record["measurement"]
     state = {bytes([n]) * 32: bytes([n]) * 40 for n in range(30)}
     state |= {
-        name: value for name, value in zip(keys(ACCOUNT, measured), values, strict=True) if value is not None
+        name: value
+        for name, value in zip(keys(ACCOUNT, measured, HASH, HASH), values, strict=True)
+        if value is not None
     }
     root, nodes = trie(state)
     block = header(300, root)
@@ -155,6 +158,9 @@ LIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "another encryption key": lambda good: proof({**good, "hpke_key": HASH}),
     "other software": lambda good: proof({**good, "measurement": HASH}),
     "software that is not allowed any more": lambda good: proof(good, allowed=False),
+    "a root that is not trusted any more": lambda good: proof(good, rooted=False),
+    "a platform that is banned": lambda good: proof(good, barred=True),
+    "its stake cut": lambda good: proof({**good, "stake": (5 * 10**13 - 1).to_bytes(16, "little")}),
     "banned": lambda good: proof({**good, "banned": 1}),
     "retired": lambda good: proof({**good, "retired_at": 12}),
     "ended": lambda good: proof({**good, "expires_at": (int(time.time() - 5) * 1000).to_bytes(8, "little")}),

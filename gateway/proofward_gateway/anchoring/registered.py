@@ -28,7 +28,9 @@ def prove(client: SubstrateClient, account: bytes) -> tuple[int, dict[str, Any]]
     if record is None:
         raise GatewayError(f"0x{account.hex()} is not registered on this chain", code="not-bonded")
     head = client.finalised_head().number
-    part = prove_keys(client, keys(account, record.measurement), block=max(1, head - 8))
+    part = prove_keys(
+        client, keys(account, record.measurement, record.root, record.platform), block=max(1, head - 8)
+    )
     if part is None:
         raise GatewayError(
             f"the chain at {client.url} has no GRANDPA: its state cannot be proved to a gateway",
