@@ -51,6 +51,8 @@ from proofward.zkml.hiding import NotHiding, require_hiding
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.models import ModelStore
 
+MAX_OVER: Final = 1 << 18
+"""Ids of sessions that were closed, at most: a process that knows so many begins no more."""
 MAX_SESSIONS: Final = 64
 MAX_BYTES: Final = 256 << 20
 """Of pages of all sessions; above it records are refused."""
@@ -133,6 +135,7 @@ class Sessions:
         self._epochs, self._models, self._random = epochs, models, random
         self.max_bytes, self._max_unvouched = max_bytes, max_unvouched
         self._sessions: dict[bytes, _Session] = {}
+        self._over: set[bytes] = set()
         self._lock = threading.Lock()
         self._bytes = 0
 
@@ -148,7 +151,7 @@ class Sessions:
 
         `frames` are the first to send. Who connects shows that it holds the session's voucher key. Raises
         EnclaveError: unknown-epoch, wrong-binding, unknown-model, lane-not-hiding, too-many-sessions,
-        voucher-overdue.
+        session-over, voucher-overdue.
         """
         context, wrapped, word, voucher_key, publisher, manifest = _connect_params(params)
         held = self._epochs.of(context.genesis, context.worker).get(context.epoch)
@@ -174,6 +177,9 @@ class Sessions:
         with self._lock:
             session = self._sessions.get(context.session)
             if session is None:
+                if context.session in self._over or len(self._over) >= MAX_OVER:
+                    # the chain may open one of this id again: its pages would be signed a second time
+                    raise EnclaveError("a session of this id is over here", code="session-over")
                 if len(self._sessions) >= MAX_SESSIONS:
                     raise EnclaveError(f"{MAX_SESSIONS} sessions are open", code="too-many-sessions")
                 salt = running_salt(secret, context.session)
@@ -459,6 +465,7 @@ class Sessions:
         if session is not None:
             with session.lock, self._lock:
                 self._sessions.pop(session.context.session, None)
+                self._over.add(session.context.session)
             self._forget([page for window in session.windows.values() for page in window.pages])
             self._forget(session.loose)
             for rows in (*session.inputs, *session.outputs):

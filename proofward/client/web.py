@@ -27,6 +27,8 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def get(address: str, limit: int, seconds: float = SECONDS) -> bytes:
     """What is at an address, `limit` bytes at most, without redirects. Raises FetchError."""
+    if not address.startswith(("http://", "https://")):
+        raise FetchError("is no http:// or https:// address")
     opener = urllib.request.build_opener(_NoRedirects)
     try:
         with opener.open(address, timeout=seconds) as reply:

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from proofward.client.session_pace import look_at_pace
+from proofward.client.web import FetchError, get
 from proofward.errors import Refused
 
 MODEL = b"m" * 32
@@ -69,3 +70,9 @@ def test_a_window_too_short_for_the_pace_that_is_wanted_is_refused_with_both_fig
 def test_a_pace_that_nobody_tells_is_said_not_to_be_checked(said: object, status: int) -> None:
     (found,) = told(said, 500.0, status)
     assert "not checked" in found
+
+
+@pytest.mark.parametrize("address", ["file:///etc/hostname#/x", "ftp://h/x", "data:,x", "/etc/hostname"])
+def test_a_worker_s_endpoint_opens_nothing_on_the_client_s_machine(address: str) -> None:
+    with pytest.raises(FetchError, match="no http"):
+        get(address, 1_000)

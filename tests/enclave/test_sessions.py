@@ -374,6 +374,16 @@ def test_what_nobody_vouched_for_is_dropped_for_good(world: World) -> None:
     assert held > 0 == world.host.call("session_status")["bytes"]
 
 
+def test_no_session_of_an_id_that_is_over_is_begun(world: World) -> None:
+    """The chain opens one again under its id; two receipts of a page cost the worker half its stake."""
+    peer = world.client()
+    peer.connect()
+    peer.ask(BATCH)
+    world.host.call("session_close", session=peer.context.session)
+    with pytest.raises(Refused, match="session-over"):
+        world.client().connect()
+
+
 def test_what_no_end_sends_is_refused() -> None:
     for junk in (
         b"",
