@@ -25,11 +25,11 @@ from aiohttp import web
 
 from proofward.client import Client
 from proofward.client.answer import examine
-from proofward.client.collect import accepted_job, delivered
+from proofward.client.collect import accepted_job, sealed_output
 from proofward.errors import ProofwardError
 from proofward.evidence.proved import MEMBER, NoRecords, Opening, facts, records_of
 from proofward.evidence.verdict import Outcome
-from proofward.protocol import HpkePrivateKey, HpkeSuite, OutputContext
+from proofward.protocol import HpkePrivateKey, HpkeSuite
 from proofward.zkml.lines import answer_lines
 from proofward_enclave.hardening import harden
 from proofward_gateway.process import PROVED_HEADER, announce, error_of, only_speaker, serve_app
@@ -90,7 +90,7 @@ class Proved:
         if found.state != "accepted":
             raise Unproved(f"job {job} was {found.state}: no worker delivered in time")
         bundle = client.bundle(job, inclusion=True)
-        verdict = client.verify(job)
+        verdict = client.verdict(bundle)
         if verdict.outcome is not Outcome.ACCEPTED:
             raise Unproved(f"job {job}'s evidence is {verdict.word}")
         opening = self._opening(job.id, len(rows))
@@ -99,17 +99,10 @@ class Proved:
     def _opening(self, job: bytes, records: int) -> Opening:
         """The output, checked against the proven commitment. Raises Unproved, NotFound."""
         client, public = self._client, self._public
-        secrets_of, (record, verdict) = client.store.load(job), accepted_job(client.chain, job)
-        context = OutputContext(
-            client.chain.genesis,
-            job,
-            record.model,
-            verdict.worker,
-            record.input_commitment,
-            verdict.output_commitment,
-        )
+        secrets_of = client.store.load(job)
+        context, sealed = sealed_output(client.chain, *accepted_job(client.chain, job))
         key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, bytes.fromhex(secrets_of.reply_secret))
-        fault, payload = examine(public, context, delivered(client.chain, record).sealed_output, key)
+        fault, payload = examine(public, context, sealed, key)
         if fault is not None or payload is None or payload.records != records:
             raise Unproved(f"job 0x{job.hex()}'s output does not open what was proved: {fault}")
         length = public.manifest.output.length

@@ -19,7 +19,7 @@ from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.answer import Answer, open_answer
 from proofward.client.artifacts import Artifacts, require_contract, require_match
-from proofward.client.collect import accepted_job, collect, delivered
+from proofward.client.collect import accepted_job, collect, sealed_output
 from proofward.client.contest import contest, with_contest
 from proofward.client.epochs import GoneKeys, gone
 from proofward.client.errors import JobTimeout
@@ -37,7 +37,6 @@ from proofward.protocol import (
     HpkePrivateKey,
     HpkeSuite,
     Level,
-    OutputContext,
     Setup,
     SetupKind,
 )
@@ -442,16 +441,8 @@ class Client:
         name = job_bytes(job)
         secrets = self.store.load(name)
         record, verdict = accepted_job(self.chain, name)
-        sealed = delivered(self.chain, record).sealed_output
+        context, sealed = sealed_output(self.chain, record, verdict)
         public = self.artifact_of(secrets, artifact)
-        context = OutputContext(
-            self.chain.genesis,
-            name,
-            record.model,
-            verdict.worker,
-            record.input_commitment,
-            verdict.output_commitment,
-        )
         key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, bytes.fromhex(secrets.reply_secret))
         return open_answer(public, context, sealed, key, secrets.records)
 
@@ -510,7 +501,10 @@ class Client:
         The chain is pinned to the one connected to, and measurements to its allow-list, unless `policy`
         says otherwise.
         """
-        bundle = self.bundle(job, artifact=artifact)
+        return self.verdict(self.bundle(job, artifact=artifact), policy)
+
+    def verdict(self, bundle: Bundle, policy: Policy | None = None) -> Verdict:
+        """As `verify`, of evidence that is here already."""
         return with_contest(self.chain, verify_bundle(bundle, policy or self.policy(bundle.job.model)))
 
     def policy(self, model: bytes) -> Policy:

@@ -22,7 +22,7 @@ from proofward.evidence.bundle import (
     SetupPart,
     WorkerPart,
 )
-from proofward.protocol import ProtocolError, Receipt, SetupKind, sha256, verify_receipt
+from proofward.protocol import OutputContext, ProtocolError, Receipt, SetupKind, sha256, verify_receipt
 from proofward.zkml import PublicArtifact
 
 
@@ -51,6 +51,21 @@ def delivered(client: SubstrateClient, record: JobRecord) -> Delivery:
             "node"
         )
     return found
+
+
+def sealed_output(
+    client: SubstrateClient, record: JobRecord, verdict: Accepted
+) -> tuple[OutputContext, bytes]:
+    """What an accepted job's output was sealed for, and the sealed output. Raises NotFound."""
+    context = OutputContext(
+        client.genesis,
+        record.id,
+        record.model,
+        verdict.worker,
+        record.input_commitment,
+        verdict.output_commitment,
+    )
+    return context, delivered(client, record).sealed_output
 
 
 def collect(

@@ -12,10 +12,10 @@ from proofward.chain.pallets.jobs import Undelivered
 from proofward.chain.values import Call
 from proofward.check import Check
 from proofward.client.answer import examine
-from proofward.client.collect import accepted_job, delivered
+from proofward.client.collect import accepted_job, sealed_output
 from proofward.errors import NotFound, Refused
 from proofward.evidence.verdict import Verdict
-from proofward.protocol import HpkePrivateKey, HpkeSuite, OutputContext, job_id, reply_nonce
+from proofward.protocol import HpkePrivateKey, HpkeSuite, job_id, reply_nonce
 from proofward.zkml import PublicArtifact
 
 MAX_MANIFEST: Final = 65_536
@@ -39,16 +39,8 @@ def contest(
     found = jobs.contested(chain, job)
     if found is not None:
         return found
-    sealed = delivered(chain, record).sealed_output
+    context, sealed = sealed_output(chain, record, verdict)
     key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, reply_secret)
-    context = OutputContext(
-        chain.genesis,
-        job,
-        record.model,
-        verdict.worker,
-        record.input_commitment,
-        verdict.output_commitment,
-    )
     fault, _ = examine(public, context, sealed, key)
     if fault is None:
         raise Refused(

@@ -15,14 +15,14 @@ from proofward.chain.pallets import models
 from proofward.chain.pallets.jobs import Accepted
 from proofward.check import Check
 from proofward.client.answer import examine
-from proofward.client.collect import accepted_job, delivered
+from proofward.client.collect import accepted_job, sealed_output
 from proofward.client.job import job_bytes
 from proofward.client.store import default_directory
 from proofward.errors import Refused
 from proofward.evidence import proof_file
 from proofward.evidence.bundle import Bundle
 from proofward.evidence.verify import Policy, verify_bundle
-from proofward.protocol import HpkePrivateKey, HpkeSuite, OutputContext
+from proofward.protocol import HpkePrivateKey, HpkeSuite
 from proofward.statements.keys import StatementKey, find_or_make
 from proofward.statements.meaning import Subject, bounds_of, meaning
 from proofward.statements.sentence import parse
@@ -117,17 +117,9 @@ def opened_file(
 
 
 def _output(client: Client, public: PublicArtifact, job: bytes, reply_secret: str) -> tuple[Integers, bytes]:
-    record, verdict = accepted_job(client.chain, job)
-    context = OutputContext(
-        client.chain.genesis,
-        job,
-        record.model,
-        verdict.worker,
-        record.input_commitment,
-        verdict.output_commitment,
-    )
+    context, sealed = sealed_output(client.chain, *accepted_job(client.chain, job))
     key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, bytes.fromhex(reply_secret))
-    fault, payload = examine(public, context, delivered(client.chain, record).sealed_output, key)
+    fault, payload = examine(public, context, sealed, key)
     if payload is None:
         raise Refused(f"the output of job 0x{job.hex()} does not open ({fault}); nothing can be said of it")
     bounds_of(public.manifest, "output")
