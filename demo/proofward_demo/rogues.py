@@ -22,7 +22,7 @@ from proofward_federation.measure import simulated_measurement
 from proofward_federation.network.hospital import Hospital
 from proofward_federation.network.host import Host, Logged
 from proofward_federation.network.ledger import announced
-from proofward_federation.network.serving import serve
+from proofward_federation.network.serving import Serving, serve
 from proofward_federation.site import Answer, RoundView, Site
 from proofward_federation.study import Study
 from proofward_federation.update import Floats, Update
@@ -102,18 +102,9 @@ def main(arguments: list[str]) -> int:
     try:
         if arguments[0] == "adds":
             study, out, listen, signer, chain = arguments[1:]
-            serve(
-                Study.parse(Path(study).read_bytes()),
-                chain,
-                keypair_of(signer),
-                Path(out),
-                listen=listen,
-                provider="simulator",
-                linger=2.0,
-                wait=120.0,
-                tell=tell,
-                kind=Adds,
-            )
+            keypair = keypair_of(signer)
+            serving = Serving(chain, keypair, Path(out), listen, "simulator", 2.0, 120.0, tell, Adds)
+            serve(Study.parse(Path(study).read_bytes()), serving)
             return 0
         kind, number, folder, name, url, signer, chain = arguments
         with SubstrateClient.connect(chain) as client:

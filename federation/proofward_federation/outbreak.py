@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -37,8 +38,10 @@ def scores(series: Sequence[float], deviation: float) -> list[float | None]:
             code="bad-series",
         )
     found: list[float | None] = []
+    before: deque[float] = deque(maxlen=BASELINE)
     for week, count in enumerate(series):
-        before = [one for one in series[: max(0, week - LAG)] if not math.isnan(one)][-BASELINE:]
+        if week > LAG and not math.isnan(series[week - LAG - 1]):
+            before.append(series[week - LAG - 1])
         if len(before) < BASELINE or math.isnan(count):
             found.append(None)
             continue

@@ -282,33 +282,17 @@ def serve(
     """
     from proofward.chain.accounts import keypair_of
     from proofward_federation.network.card import summary
+    from proofward_federation.network.serving import Serving, tally
     from proofward_federation.network.serving import serve as run
-    from proofward_federation.network.serving import tally
 
     with reporting(as_json):
-        asked, keypair = _study(study), keypair_of(signer)
-
-        def tell(line: str) -> None:
-            note(as_json, line)
-
+        asked, tell = _study(study), lambda line: note(as_json, line)
+        serving = Serving(chain, keypair_of(signer), out, listen, provider, linger, wait, tell)
         if asked.kind == "counts":
-            sums = tally(
-                asked,
-                chain,
-                keypair,
-                out,
-                every=every,
-                listen=listen,
-                provider=provider,
-                linger=linger,
-                wait=wait,
-                tell=tell,
-            )
+            sums = tally(asked, serving, every=every)
             emit(as_json, {"sums": sums}, [f"{out}: counts.csv, transcript.json; {sums} sums"])
             return
-        card = run(
-            asked, chain, keypair, out, listen=listen, provider=provider, linger=linger, wait=wait, tell=tell
-        )
+        card = run(asked, serving)
         told = summary(card)
         emit(as_json, told, [f"{out}: model.onnx, card.json, transcript.json; epsilon {card.epsilon:.3f}"])
 

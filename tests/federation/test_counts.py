@@ -36,7 +36,7 @@ pytest.importorskip("flwr", reason="make federation installs Flower")
 from proofward_federation.measure import simulated_measurement
 from proofward_federation.network.hospital import Answered, Hospital
 from proofward_federation.network.ledger import plan_of
-from proofward_federation.network.serving import counts_csv, serve, tally
+from proofward_federation.network.serving import Serving, counts_csv, serve, tally
 
 SUDO, RESEARCHER, SUMS = "//Alice", "//Bob", "//Dave"
 SITES = ("//Charlie", "//Eve", "//Ferdie")
@@ -105,18 +105,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                     _put(folder, 2, CASES[2])
 
         def sum_up() -> None:
-            tally(
-                study,
-                devnet.url,
-                dev_keypair(SUMS),
-                done.out,
-                every=EVERY,
-                listen="127.0.0.1:0",
-                provider="simulator",
-                linger=0.5,
-                wait=60.0,
-                tell=tell,
-            )
+            out, address = done.out, "127.0.0.1:0"
+            serving = Serving(devnet.url, dev_keypair(SUMS), out, address, "simulator", 0.5, 60.0, tell)
+            tally(study, serving, every=EVERY)
 
         threads = [threading.Thread(target=sum_up)]
         threads[0].start()
@@ -223,13 +214,13 @@ def test_the_table_is_watched_as_it_is(run: Run) -> None:
 
 
 def test_each_command_takes_its_own_kind(run: Run, tmp_path: Path) -> None:
-    arguments = {"listen": "127.0.0.1:0", "provider": "simulator", "linger": 0.0, "wait": 0.0, "tell": print}
+    keypair, address = dev_keypair(SUMS), "127.0.0.1:0"
+    serving = Serving("ws://127.0.0.1:1", keypair, tmp_path, address, "simulator", 0.0, 0.0, print)
     with pytest.raises(FederationError) as refused:
-        serve(run.study, "ws://127.0.0.1:1", dev_keypair(SUMS), tmp_path, **arguments)  # type: ignore[arg-type]
+        serve(run.study, serving)
     assert refused.value.code == "unknown-rule"
-    model = study_of()
     with pytest.raises(FederationError) as refused:
-        tally(model, "ws://127.0.0.1:1", dev_keypair(SUMS), tmp_path, every=1, **arguments)  # type: ignore[arg-type]
+        tally(study_of(), serving, every=1)
     assert refused.value.code == "unknown-rule"
     with pytest.raises(FederationError, match="would count no case"):
         replace(run.study, units=2)

@@ -82,8 +82,7 @@ class Hospital:
         Raises PolicyRefused before anything is sent, FederationError, DispatchError.
         """
         record = announced(self.client, self.name)
-        study = Study.parse(self._told().document)
-        self._same(study, record)
+        study, _ = self._asked(record)
         self.site.policy.admit(study)
         rules = rules_of(self.site.policy)
         there = federation.site(self.client, self.account)
@@ -134,10 +133,8 @@ class Hospital:
                 return
             try:
                 self.look(found)
-            except (
-                AggregatorAway,
-                RecordsNotYet,
-            ) as error:  # tried again at the next block, while the round waits
+            except (AggregatorAway, RecordsNotYet) as error:
+                # tried again at the next block, while the round waits
                 if error.message != told:
                     self._tell(error.message)
                 told = error.message
@@ -186,16 +183,13 @@ class Hospital:
         """
         if kept is None:
             return None
-        study = Study.parse(self._told().document)
-        self._same(study, record)
+        study, _ = self._asked(record)
         stands = self._consents(study) is None  # the chain has the live ones
         there = self._registered().consents
         return kept if stands and there is not None and there.root.hex() == kept.consents else None
 
     def _answer(self, record: StudyRecord, waiting: RoundRecord) -> Answered:
-        told = self._told()
-        study = Study.parse(told.document)
-        self._same(study, record)
+        study, told = self._asked(record)
         aggregator = workers.get(self.client, record.aggregator)
         if aggregator is None or aggregator.measurement != self._measurement:
             raise FederationError(
@@ -296,10 +290,16 @@ class Hospital:
     def _told(self) -> TheStudy:
         return TheStudy.parse(_request(self._url, "GET", "/study"))
 
-    def _same(self, study: Study, record: StudyRecord) -> None:
+    def _asked(self, record: StudyRecord) -> tuple[Study, TheStudy]:
+        """The study that the aggregator tells of, which is the chain's, and all that it tells. Raises
+        AggregatorAway, FederationError.
+        """
+        told = self._told()
+        study = Study.parse(told.document)
         if study.rule != record.plan.rule:
             raise FederationError("the aggregator tells of another study than the chain", code="other-study")
         announced(self.client, self.name, study)
+        return study, told
 
     def _registered(self) -> SiteRecord:
         found = federation.site(self.client, self.account)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from substrateinterface import Keypair
@@ -26,26 +27,32 @@ from proofward_federation.study import Study
 LOOK_SECONDS = 0.25
 
 
-def serve(
-    study: Study,
-    chain: str,
-    keypair: Keypair,
-    out: Path,
-    *,
-    listen: str,
-    provider: str,
-    linger: float,
-    wait: float,
-    tell: Callable[[str], None],
-    kind: type[Host] = Host,
-) -> Card:
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How an aggregator serves: `chain` and `listen` are addresses, `out` keeps the rounds, `provider` makes
+    quotes; `linger` and `wait` in seconds, for updates and for sites. `kind` is a test's own host.
+    """
+
+    chain: str
+    keypair: Keypair
+    out: Path
+    listen: str
+    provider: str
+    linger: float
+    wait: float
+    tell: Callable[[str], None]
+    kind: type[Host] = Host
+
+
+def serve(study: Study, serving: Serving) -> Card:
     """Run a study that ends in a model; write model.onnx, card.json and transcript.json.
 
-    `kind` is a test's own host. Raises FederationError, EnclaveError, ChainError.
+    Raises FederationError, EnclaveError, ChainError.
     """
     if study.kind != "logistic":
         raise FederationError("only a `logistic` study ends in a model and a card", code="unknown-rule")
-    with _attended(study, chain, keypair, out, listen, provider, linger, wait, tell, kind) as (host, name):
+    out = serving.out
+    with _attended(study, serving) as (host, name):
         host.run(name)
         host.transcript().save(out / "transcript.json")
         logged = [(one.opened, one.published) for one in host.logged]
@@ -55,30 +62,18 @@ def serve(
     return card
 
 
-def tally(
-    study: Study,
-    chain: str,
-    keypair: Keypair,
-    out: Path,
-    *,
-    every: int,
-    listen: str,
-    provider: str,
-    linger: float,
-    wait: float,
-    tell: Callable[[str], None],
-) -> int:
+def tally(study: Study, serving: Serving, *, every: int) -> int:
     """Run a study of counts, a round every `every` blocks; give the number of sums.
 
     counts.csv and transcript.json are written anew after each. Raises as `serve` does.
     """
     if study.kind != "counts":
         raise FederationError("only a study of `counts` has a round a period", code="unknown-rule")
-    with _attended(study, chain, keypair, out, listen, provider, linger, wait, tell, Host) as (host, name):
+    with _attended(study, serving) as (host, name):
         for _turn in host.periods(name, every):
             sums = {one.told.number: one.told.values for one in host.logged}
-            write_whole(out / "counts.csv", counts_csv(study, sums))
-            host.transcript().save(out / "transcript.json")
+            write_whole(serving.out / "counts.csv", counts_csv(study, sums))
+            host.transcript().save(serving.out / "transcript.json")
         return len(host.logged)
 
 
@@ -98,28 +93,20 @@ def counts_csv(study: Study, sums: Mapping[int, Sequence[int]]) -> bytes:
 
 
 @contextmanager
-def _attended(
-    study: Study,
-    chain: str,
-    keypair: Keypair,
-    out: Path,
-    listen: str,
-    provider: str,
-    linger: float,
-    wait: float,
-    tell: Callable[[str], None],
-    kind: type[Host],
-) -> Iterator[tuple[Host, bytes]]:
+def _attended(study: Study, serving: Serving) -> Iterator[tuple[Host, bytes]]:
     """A registered host whose door is open, and the study that has its sites. Raises as `serve` does."""
-    address, _, port = listen.rpartition(":")
+    address, _, port = serving.listen.rpartition(":")
     if not address or not port.isdigit() or int(port) > 65_535:
-        raise FederationError(f"{listen!r} is no HOST:PORT", code="cannot-listen")
-    with SubstrateClient.connect(chain) as client, aggregator(provider) as call:
-        host = kind(client, keypair, call, study, state=out, linger=linger, tell=tell)
+        raise FederationError(f"{serving.listen!r} is no HOST:PORT", code="cannot-listen")
+    tell = serving.tell
+    with SubstrateClient.connect(serving.chain) as client, aggregator(serving.provider) as call:
+        host = serving.kind(
+            client, serving.keypair, call, study, state=serving.out, linger=serving.linger, tell=tell
+        )
         host.register()
         with opened(Door(host), address, int(port)) as found:
             tell(f"listens on {address}:{found}")
-            yield host, _awaited(host, wait)
+            yield host, _awaited(host, serving.wait)
 
 
 @contextmanager
