@@ -17,13 +17,12 @@ from proofward.attestation.gateway import collateral_of
 from proofward.evidence import answer as answers
 from proofward.evidence.answer import Answer
 from proofward.evidence.policy import Policy
-from proofward_gateway.keys import Workload
 from proofward_gateway.measure import simulated_measurement
 from tests.explorer.browser import STATIC, Browser
 from tests.explorer.site import ask, require_packages
-from tests.gateway.test_legacy import LOG, Guest, Two
+from tests.gateway.test_legacy import LOG, Guest
 from tests.gateway.test_proxy import LIES, PINNED, answered, post
-from tests.gateway.world import MODEL, POLICY, config, desk, echo, gateway, house, upstream
+from tests.gateway.world import MODEL, POLICY, config, desk, echo, gateway, house, upstream, workloads
 from tests.gateway.world import ask as asked
 
 PAGE = (STATIC / "verify.html").as_uri()
@@ -58,14 +57,7 @@ async def test_a_proof_that_a_receipt_names_is_not_ticked_by_the_page(
 ) -> None:
     """The library computes it again; the page does not, and says so."""
     require_packages()
-    made: list[Workload] = []
-    begin = Workload.__init__
-
-    def note(one: Workload, *args: Any, **named: Any) -> None:
-        begin(one, *args, **named)
-        made.append(one)
-
-    monkeypatch.setattr(Workload, "__init__", note)
+    made = workloads(monkeypatch)
     async with (
         echo() as behind,
         gateway(config(tmp_path, upstream(behind.origin, "inside"))) as origin,
@@ -168,7 +160,7 @@ async def test_a_session_that_the_page_cannot_appraise_is_not_accepted_there(
 ) -> None:
     """Nor is it refused, but for a kind that the library does not know either."""
     require_packages()
-    made, guest = Two(monkeypatch).made, Guest(LOG)
+    made, guest = workloads(monkeypatch), Guest(LOG)
     upstream_pin = guest.pin if what == "dstack" else simulated_measurement()
     kind = "legacy" if what in ("legacy", "of another kind") else "aci"
 

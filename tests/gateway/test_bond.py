@@ -37,6 +37,7 @@ from proofward_gateway.keys import Keys, Workload, make_keys
 from proofward_gateway.measure import simulated_measurement
 from tests.gateway.test_proxy import post
 from tests.gateway.world import ask, desk, house
+from tests.gateway.world import workloads as workloads_of
 
 OPERATOR, REPORTER = "//Ferdie", "//Eve"
 ACCOUNT = bytes(dev_keypair(OPERATOR).public_key)
@@ -50,18 +51,9 @@ def chain() -> Iterator[SubstrateClient]:
         yield client
 
 
-@pytest.fixture
-def workloads(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
-    """The identities of this test's gateways, in the order in which they began."""
-    made: list[Workload] = []
-    begin = Workload.__init__
-
-    def note(one: Workload, *args: Any, **named: Any) -> None:
-        begin(one, *args, **named)
-        made.append(one)
-
-    monkeypatch.setattr(Workload, "__init__", note)
-    return made
+@pytest.fixture(name="workloads")
+def _workloads(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
+    return workloads_of(monkeypatch)
 
 
 def _signed(receipt: Document, keys: Keys, **changes: Any) -> Document:

@@ -22,22 +22,15 @@ from proofward.evidence.policy import Policy
 from proofward.evidence.two_receipts import TwoReceipts
 from proofward.evidence.verdict import Outcome
 from proofward_gateway.exchange import Exchange
-from proofward_gateway.keys import Keys, Workload, make_keys
+from proofward_gateway.keys import Keys, make_keys
 from tests.canary import Canary, in_text
 from tests.gateway.test_proxy import PINNED, POLICY_HEX, post
-from tests.gateway.world import MODEL, ask, desk, house
+from tests.gateway.world import MODEL, ask, desk, house, workloads
 
 
 async def _lied_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Answer, dict[str, Any], Keys]:
     """An answer, another receipt of its id signed by the same gateway, and the gateway's keys."""
-    made: list[Workload] = []
-    begin = Workload.__init__
-
-    def note(one: Workload, *args: Any, **named: Any) -> None:
-        begin(one, *args, **named)
-        made.append(one)
-
-    monkeypatch.setattr(Workload, "__init__", note)
+    made = workloads(monkeypatch)
     async with house(folder) as (_, outer), desk(outer, folder) as one:
         assert (await post(one, "/v1/chat/completions", ask("hello")))[0] == 200
         kept = answers.load(one.answers()[0])

@@ -35,7 +35,7 @@ from proofward_gateway.keys import Workload, make_keys
 from proofward_gateway.legacy import Legacy
 from proofward_gateway.measure import code_digest, simulated_measurement
 from tests.gateway.test_gateway import receipt_of, types
-from tests.gateway.world import ask, caller, config, desk, echo, gateway, serving, upstream
+from tests.gateway.world import ask, caller, config, desk, echo, gateway, serving, upstream, workloads
 
 REAL = json.loads((Path(__file__).parent / "dstack_log.json").read_text())
 RTMR3, COMPOSE = bytes.fromhex(REAL["rtmr3"]), REAL["compose_hash"]
@@ -147,26 +147,12 @@ class Guest:
         monkeypatch.setattr(Legacy, "report", legacy)
 
 
-class Two:
-    """The workloads of both gateways, in the order in which they were made."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.made: list[Workload] = []
-        begin = Workload.__init__
-
-        def note(one: Workload, *args: Any, **named: Any) -> None:
-            begin(one, *args, **named)
-            self.made.append(one)
-
-        monkeypatch.setattr(Workload, "__init__", note)
-
-
 @pytest.mark.parametrize("kind", ["aci", "legacy"])
 @pytest.mark.parametrize("guest", [False, True], ids=["measured whole", "dstack"])
 async def test_an_answer_cites_evidence_that_its_reader_checks_again(
     kind: str, guest: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Two(monkeypatch).made
+    made = workloads(monkeypatch)
     inside = Guest(LOG)
     pins = frozenset({inside.pin if guest else simulated_measurement()})
     async with echo() as behind, gateway(config(tmp_path / "in", upstream(behind.origin, "inside"))) as inner:

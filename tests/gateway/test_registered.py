@@ -22,7 +22,7 @@ from proofward_gateway.keys import Workload
 from proofward_gateway.measure import simulated_measurement
 from tests.consensus.chain import chain, header, trie
 from tests.gateway.test_proxy import PINNED, post
-from tests.gateway.world import Echo, ask, caller, config, desk, echo, gateway, upstream
+from tests.gateway.world import Echo, ask, caller, config, desk, echo, gateway, upstream, workloads
 
 FOUR, OTHERS = chain(4), chain(4, seed=1)
 GENESIS, ACCOUNT, HASH = b"g" * 32, b"a" * 32, b"h" * 32
@@ -100,14 +100,7 @@ class Street:
 
 @asynccontextmanager
 async def street(folder: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> AsyncIterator[Street]:
-    made: list[Workload] = []
-    begin = Workload.__init__
-
-    def note(one: Workload, *args: Any, **named: Any) -> None:
-        begin(one, *args, **named)
-        made.append(one)
-
-    monkeypatch.setattr(Workload, "__init__", note)
+    made = workloads(monkeypatch)
     monkeypatch.setattr("proofward_gateway.upstreams._RETRY_SECONDS", 0)
     file = folder / "registered.json"
     known = {"measurements": frozenset(), "registered": ChainUpstream(ACCOUNT, file), **more}

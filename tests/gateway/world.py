@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from proofward.attestation import DEVELOPMENT_ROOTS
@@ -21,6 +22,7 @@ from proofward.attestation.gateway import GatewayPolicy
 from proofward_gateway.__main__ import run
 from proofward_gateway.channel import Attested, Origin, attest, client_session
 from proofward_gateway.config import Config, UpstreamConfig
+from proofward_gateway.keys import Workload
 from proofward_gateway.measure import simulated_measurement
 from proofward_gateway.proxy.run import serve
 from proofward_gateway.proxy.server import Settings
@@ -211,6 +213,19 @@ def _response_events(text: str) -> list[bytes]:
         f"event: {kind}\ndata: {json.dumps({'type': kind, 'sequence_number': n, **value})}\n\n".encode()
         for n, (kind, value) in enumerate(events)
     ]
+
+
+def workloads(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
+    """The identities of the gateways that begin from here on, in that order."""
+    made: list[Workload] = []
+    begin = Workload.__init__
+
+    def note(one: Workload, *args: Any, **named: Any) -> None:
+        begin(one, *args, **named)
+        made.append(one)
+
+    monkeypatch.setattr(Workload, "__init__", note)
+    return made
 
 
 @asynccontextmanager
