@@ -77,9 +77,8 @@ def day(count: int, share: float, out: Path) -> bool:
             fees = {k: _fees(stage, v, first + 1, head) for k, v in who.items()}
             finished = stage.events("Finished", session)
             royalty = sum(event["royalty"] for event in finished)
-            extra = int(
-                stage.rpc.constant(sessions.PALLET, "ForceFee")
-            )  # the forced page's, which was proved
+            # of the forced page, which was proved
+            extra = int(stage.rpc.constant(sessions.PALLET, "ForceFee"))
             moved = {
                 "client": -count * PRICE - extra,
                 "worker": count * PRICE - royalty + extra,

@@ -144,7 +144,7 @@ _PROVED: Final = ("node", "model", "artifact", "signer")
 _TEXTS: Final = ("listen", "domain", "state", "provider", "collateral")
 _UPSTREAM: Final = {
     *("name", "url", "kind", "models", "measurements", "key_file", "weights", "cache_salt", "collateral"),
-    *("node", "model", "artifact", "signer", "worker", "registered"),
+    *(*_PROVED, "worker", "registered"),
 }
 
 

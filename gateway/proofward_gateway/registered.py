@@ -15,14 +15,12 @@ from proofward.aci import jcs
 from proofward.aci.documents import Keyset
 from proofward.aci.errors import AciError
 from proofward.consensus import BadProof, Registered, genesis_authorities, spec_checkpoint
-from proofward.consensus.registered import read
+from proofward.consensus.registered import MAX_AGE, read
 from proofward.protocol import Level
 from proofward_gateway.channel import GatewayError
 from proofward_gateway.config import Bond, ChainUpstream
 
 MAX_PROOF: Final = 512 << 10
-MAX_AGE: Final = 600
-"""Seconds between the chain's time in a proof and ours, before and after."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

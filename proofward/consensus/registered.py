@@ -21,6 +21,8 @@ from proofward.protocol.types import SCALE_LEVEL
 
 FORMAT: Final = "proofward/registered/v1"
 MAX_CHANGES: Final = 256
+MAX_AGE: Final = 600
+"""Seconds between the chain's time in a proof and its use, before and after."""
 LEAST_STAKE: Final = 50 * 10**12
 """Half of what a registration demands, in planck: with less left nobody works (`active` of the pallet)."""
 
@@ -78,10 +80,19 @@ def keys(account: bytes, measurement: bytes, root: bytes, platform: bytes) -> li
     """What the proof must cover, as storage keys: genesis hash, time, registration; that its software and its
     root are trusted, and that its platform is not banned.
     """
+    return [*_entry_keys(account), *_trust_keys(measurement, root, platform)]
+
+
+def _entry_keys(account: bytes) -> list[bytes]:
     return [
         map_key("System", "BlockHash", bytes(4), "twox_64_concat"),
         value_key("Timestamp", "Now"),
         map_key("Workers", "Workers", account),
+    ]
+
+
+def _trust_keys(measurement: bytes, root: bytes, platform: bytes) -> list[bytes]:
+    return [
         map_key("Attestation", "Measurements", measurement, "identity"),
         map_key("Attestation", "Roots", root, "identity"),
         map_key("Attestation", "BannedPlatforms", platform, "identity"),
@@ -112,7 +123,7 @@ def read(
 
 
 def _registered(proof: StorageProof, account: bytes, block: int) -> Registered:
-    genesis, now, stored = (proof.value(key) for key in keys(account, b"", b"", b"")[:3])
+    genesis, now, stored = map(proof.value, _entry_keys(account))
     if genesis is None or len(genesis) != 32 or now is None or len(now) != 8:
         raise BadProof("the chain's state has no genesis hash or no time")
     if stored is None:
@@ -123,8 +134,8 @@ def _registered(proof: StorageProof, account: bytes, block: int) -> Registered:
         raise BadProof(f"a registration is laid out otherwise: {error.message}") from None
     if found["retired_at"] is not None or found["banned"]:
         raise BadProof(f"0x{account.hex()} is {'banned' if found['banned'] else 'retired'}")
-    resting = keys(account, found["measurement"], found["root"], found["platform"])[3:]
-    software, root, platform = (proof.value(key) for key in resting)
+    resting = _trust_keys(found["measurement"], found["root"], found["platform"])
+    software, root, platform = map(proof.value, resting)
     if software is None:
         raise BadProof(f"the software 0x{found['measurement'].hex()} is not on the chain's allow-list")
     if root is None:

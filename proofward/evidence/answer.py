@@ -23,6 +23,7 @@ from proofward.attestation.gateway import Appraisal, Channel, GatewayPolicy, app
 from proofward.attestation.legacy import LEGACY, appraise_legacy
 from proofward.check import Check, said
 from proofward.consensus import BadProof
+from proofward.consensus.registered import MAX_AGE
 from proofward.consensus.registered import read as read_registered
 from proofward.errors import ProofwardError
 from proofward.evidence.judged import stake_checks
@@ -332,7 +333,7 @@ def _registered(bundle: dict[str, Any], found: Appraisal, began: int, policy: Po
     if (
         not same
         or record.measurement != found.software
-        or not record.at - 600 <= began <= min(record.at + 600, record.expires_at)
+        or not record.at - MAX_AGE <= began <= min(record.at + MAX_AGE, record.expires_at)
     ):
         return [Check(ON_CHAIN, False, f"0x{named.hex()} has other keys, software or times on the chain")]
     if policy.genesis not in (None, record.genesis):
