@@ -187,6 +187,8 @@ def load(path: Path) -> Config:
     upstreams = _upstreams(path, value.get("upstream", []))
     if "chain" not in value and any(one.proved for one in upstreams):
         raise _wrong(path, "chain", "must say which chain an upstream of kind `proved` is of")
+    if any(one.proved for one in upstreams) and not keys and not value.get("development", False):
+        raise _wrong(path, "keys_sha256", "must name who may spend the payer's money by a `proved` upstream")
     if any(one.registered for one in upstreams) and "spec" not in value.get("chain", {}):
         raise _wrong(path, "chain.spec", "must say who finalises the chain that an upstream's `worker` is of")
     return Config(

@@ -67,9 +67,11 @@ def _command(one: UpstreamConfig, config: Config) -> list[str]:
         return ["proofward_gateway.model", str(one.weights), one.models[0]]
     what, bond = one.proved, config.bond
     assert bond is not None  # the configuration demands it
+    # Less than the caller is given, so that he is told how it ended.
+    seconds = 0.9 * min(config.request_seconds, config.idle_seconds)
     return [
         "proofward_gateway.proved", what.node, f"0x{what.model.hex()}", str(what.artifact), what.signer,
-        "--genesis", f"0x{bond.genesis.hex()}", "--seconds", str(config.request_seconds),
+        "--genesis", f"0x{bond.genesis.hex()}", "--seconds", str(seconds),
         *(part for pin in sorted(one.measurements) for part in ("--measurement", f"0x{pin.hex()}")),
         *(["--dev"] if config.development else []),
     ]  # fmt: skip

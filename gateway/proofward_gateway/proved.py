@@ -4,7 +4,8 @@ A process of its own under the gateway's, because a client of the chain and a ve
 Each question becomes a job on the chain, sealed to workers whose quotes are verified here and whose software
 the configuration names, so that no node hands the record to a key of its own. Its answer goes back only when
 the proof has been verified here and both of its commitments open. Then it comes with the job's evidence.
-What could open a job lies in memory alone, and is gone with the process.
+A job that nobody claims in time is cancelled: its price comes back. What could open a job lies in memory
+alone, and is deleted when its question has been answered, or not.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from typing import Any, Final
 import numpy as np
 from aiohttp import web
 
-from proofward.client import Client
+from proofward.chain import DispatchError
+from proofward.client import Client, Job
 from proofward.client.answer import examine
 from proofward.client.collect import accepted_job, sealed_output
-from proofward.errors import ProofwardError
+from proofward.client.errors import JobTimeout
+from proofward.errors import ProofwardError, Refused
 from proofward.evidence.proved import MEMBER, NoRecords, Opening, facts, records_of
 from proofward.evidence.verdict import Outcome
 from proofward.protocol import HpkePrivateKey, HpkeSuite
@@ -41,6 +44,12 @@ class Unproved(ProofwardError):
     """A job that ended without an answer that was proved and checked. Its text goes to the caller."""
 
     code = "unproved"
+
+
+class NothingSent(ProofwardError):
+    """No job was made of a question, and nothing sealed. Its text goes to the caller."""
+
+    code = "nothing-sent"
 
 
 class Proved:
@@ -62,6 +71,8 @@ class Proved:
             told, opening, bundle = await asyncio.to_thread(self._asked, body)
         except NoRecords as error:
             return error_of(error.message)
+        except NothingSent as error:
+            return error_of(f"no proved answer, and no job: {error.message}", status=503)
         except ProofwardError as error:
             return error_of(f"no proved answer: {error.message}", status=502)
         except (ValueError, AttributeError):
@@ -85,16 +96,36 @@ class Proved:
     def _asked(self, body: dict[str, Any]) -> tuple[dict[str, Any], Opening, Any]:
         client, rows = self._client, records_of(body)
         with self._submitting:
-            job = client.submit(self._model, rows, verify_workers=True)
-        found = client.wait(job, timeout=self._seconds)
+            try:
+                job = client.submit(self._model, rows, verify_workers=True)
+            except Refused as error:
+                raise NothingSent(error.message) from None
+        try:
+            self._await(job)
+            bundle = client.bundle(job, inclusion=True)
+            verdict = client.verdict(bundle)
+            if verdict.outcome is not Outcome.ACCEPTED:
+                raise Unproved(f"job {job}'s evidence is {verdict.word}")
+            opening = self._opening(job.id, len(rows))
+            return facts(bundle), opening, json.loads(bundle.model_dump_json())
+        finally:
+            client.store.forget(job.id)
+
+    def _await(self, job: Job) -> None:
+        """Until it is accepted. One that is late is cancelled if nobody holds it: else its worker is paid."""
+        client = self._client
+        try:
+            found = client.wait(job, timeout=self._seconds)
+        except JobTimeout as late:
+            try:
+                client.cancel(job)
+            except DispatchError:
+                raise Unproved(f"{late.message}; a worker holds it, and is paid if it delivers") from None
+            raise Unproved(
+                f"no worker claimed job {job} within {self._seconds:g} s: it is cancelled"
+            ) from None
         if found.state != "accepted":
             raise Unproved(f"job {job} was {found.state}: no worker delivered in time")
-        bundle = client.bundle(job, inclusion=True)
-        verdict = client.verdict(bundle)
-        if verdict.outcome is not Outcome.ACCEPTED:
-            raise Unproved(f"job {job}'s evidence is {verdict.word}")
-        opening = self._opening(job.id, len(rows))
-        return facts(bundle), opening, json.loads(bundle.model_dump_json())
 
     def _opening(self, job: bytes, records: int) -> Opening:
         """The output, checked against the proven commitment. Raises Unproved, NotFound."""

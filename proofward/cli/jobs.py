@@ -15,11 +15,13 @@ from proofward.cli.output import (
     ChainOption,
     DevOption,
     JsonOption,
+    MeasurementOption,
     OptionalSigner,
     SignerOption,
     emit,
     hex0x,
     note,
+    pins,
     reporting,
 )
 
@@ -61,6 +63,7 @@ def submit(
     worker: Annotated[list[str] | None, typer.Option(help="Seal to this account (may be repeated).")] = None,
     workers: Annotated[int, typer.Option(help="How many workers to choose, 1 to 8.")] = 3,
     verify_workers: Annotated[bool, typer.Option(help="Verify the chosen workers' quotes here too.")] = False,
+    measurement: MeasurementOption = None,
     wait: Annotated[bool, typer.Option(help="Wait for the verdict and open the answer.")] = False,
     signer: SignerOption = "//Alice",
     dev: DevOption = False,
@@ -79,7 +82,10 @@ def submit(
     from proofward.zkml import load_public
 
     plancks = None if price is None else units(price)
-    with reporting(as_json), Client(chain, signer, development=dev, state=state) as client:
+    with (
+        reporting(as_json),
+        Client(chain, signer, development=dev, state=state, measurements=pins(measurement)) as client,
+    ):
         job = client.submit(
             model,
             records_of(records, load_public(artifact), ignore_extra_columns, as_json),
@@ -178,6 +184,7 @@ def again(
     ],
     artifact: Annotated[Path, typer.Option(help="The model's public artefact.")],
     ignore_extra_columns: IgnoreExtra = False,
+    measurement: MeasurementOption = None,
     signer: SignerOption = "//Alice",
     dev: DevOption = False,
     state: StateOption = None,
@@ -194,7 +201,10 @@ def again(
     from proofward.client import Client
     from proofward.zkml import load_public
 
-    with reporting(as_json), Client(chain, signer, development=dev, state=state) as client:
+    with (
+        reporting(as_json),
+        Client(chain, signer, development=dev, state=state, measurements=pins(measurement)) as client,
+    ):
         rows = records_of(records, load_public(artifact), ignore_extra_columns, as_json)
         fresh = client.submit_again(job, rows, artifact=artifact)
         value = {"job": str(fresh), "instead_of": job, "block": fresh.block, "deadline": fresh.deadline}

@@ -44,6 +44,10 @@ DevOption = Annotated[
     bool,
     typer.Option("--dev", help="Admit level `simulated` and `setup: dev`. Development chains only."),
 ]
+MeasurementOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Seal only to this software, whose quotes are verified here; may be repeated."),
+]
 SignerOption = Annotated[
     str,
     typer.Option(
@@ -135,6 +139,13 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def pins(measurement: list[str] | None) -> list[bytes] | None:
+    """What `--measurement` pins; None where it is not given. Raises Refused."""
+    from proofward.client.ids import hash32
+
+    return None if measurement is None else [hash32(one, "measurement") for one in measurement]
 
 
 def hex0x(value: bytes) -> str:

@@ -14,10 +14,12 @@ from proofward.cli.output import (
     ChainOption,
     DevOption,
     JsonOption,
+    MeasurementOption,
     SignerOption,
     emit,
     hex0x,
     note,
+    pins,
     reporting,
 )
 
@@ -81,6 +83,7 @@ def open_session(
     blocks: BlocksOption = 3600,
     max_price: PriceOption = None,
     worker: WorkerOption = None,
+    measurement: MeasurementOption = None,
     signer: SignerOption = "//Alice",
     dev: DevOption = False,
     state: StateOption = None,
@@ -95,7 +98,10 @@ def open_session(
     from proofward.client.sessions import open_session
 
     order = _order(escrow, sample, window, rate, blocks, max_price, worker)
-    with reporting(as_json), Client(chain, signer, development=dev, state=state) as client:
+    with (
+        reporting(as_json),
+        Client(chain, signer, development=dev, state=state, measurements=pins(measurement)) as client,
+    ):
         record = open_session(client, model, order, artifact, lambda text: note(as_json, text))
         emit(as_json, _plain(record), [hex0x(record.id)])
 
@@ -117,6 +123,7 @@ def run(
     blocks: BlocksOption = 3600,
     max_price: PriceOption = None,
     worker: WorkerOption = None,
+    measurement: MeasurementOption = None,
     signer: SignerOption = "//Alice",
     dev: DevOption = False,
     state: StateOption = None,
@@ -133,7 +140,10 @@ def run(
     from proofward.zkml import load_public
 
     order = _order(None, sample, window, rate, blocks, max_price, worker)
-    with reporting(as_json), Client(chain, signer, development=dev, state=state) as client:
+    with (
+        reporting(as_json),
+        Client(chain, signer, development=dev, state=state, measurements=pins(measurement)) as client,
+    ):
         table = records_of(records, load_public(artifact), ignore_extra_columns, as_json)
         last = [0]
 

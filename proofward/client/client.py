@@ -157,10 +157,7 @@ class Client:
         )
         record, public, folder = self.open_model(model, artifact, demand)
         self.chain.require_finality()
-        choices = self._workers(record, demand, recipients)
-        if verify_workers or self._pinned is not None:
-            self._verify_workers([choice.record for choice in choices])
-
+        choices = self.choose_workers(record.id, demand, recipients, verify=verify_workers)
         owner = Owner(self.chain.genesis, self.account)
         sealed = seal(public, x, owner, record.id, [choice.record for choice in choices])
         self.store.save(sealed.secrets(record.manifest_hash, folder))
@@ -183,9 +180,32 @@ class Client:
             raise Refused(f"the model's price is {record.price / 10**12:g} UNIT, above {offered}")
         return record, public, folder
 
-    def _workers(self, model: ModelRecord, demand: Demand, wanted: Sequence[bytes] | int) -> list[Choice]:
+    def choose_workers(
+        self, model: bytes, demand: Demand, wanted: Sequence[bytes] | int, *, verify: bool = False
+    ) -> list[Choice]:
+        """Workers that something of a model may be sealed to: those named, or so many. With `verify`, and
+        where software is pinned, each one's quote is verified here. Raises Refused.
+        """
         count, named = (wanted, None) if isinstance(wanted, int) else (1, list(wanted))
-        return choose(self.chain, model.id, demand.min_level, count, named, price=demand.price)
+        pinned = None if self._pinned is None else frozenset(self._pinned)
+        chosen = choose(self.chain, model, demand.min_level, count, named, price=demand.price, pinned=pinned)
+        if verify or pinned is not None:
+            self._verify_workers([choice.record for choice in chosen])
+        return chosen
+
+    def require_key(self, worker: bytes, hpke_key: bytes) -> None:
+        """Where software is pinned: `hpke_key` must be the one that this worker's quote, verified here,
+        shows. Raises Refused.
+        """
+        if self._pinned is None:
+            return
+        record = workers.get(self.chain, worker)
+        if record is None or record.hpke_key != hpke_key or record.measurement not in self._pinned:
+            raise Refused(
+                f"worker {accounts.ss58(worker)} does not show this key in software that is pinned here",
+                code="worker-refused",
+            )
+        self._verify_workers([record])
 
     def _put(self, job: SealedJob, demand: Demand, choices: Sequence[Choice], price: int, blocks: int) -> Job:
         """Put a sealed job into its model's queue; returns when that is final."""
@@ -262,12 +282,6 @@ class Client:
     def _verify_workers(self, chosen: Sequence[WorkerRecord]) -> None:
         roots = DEVELOPMENT_ROOTS if self.development else PRODUCTION_ROOTS
         for worker in chosen:
-            if self._pinned is not None and worker.measurement not in self._pinned:
-                raise Refused(
-                    f"worker {accounts.ss58(worker.account)} runs 0x{worker.measurement.hex()}, which is "
-                    "none of the software that is pinned here",
-                    code="worker-refused",
-                )
             for check in recheck(self.chain, worker, roots):
                 if check.ok is not True:
                     raise Refused(

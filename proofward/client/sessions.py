@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from proofward.client.session import Persist, Session
 from proofward.client.session_pace import look_at_pace
 from proofward.client.session_page import collect_page
 from proofward.client.session_store import SessionSecrets, SessionStore
-from proofward.client.workers import Choice, choose
+from proofward.client.workers import Choice
 from proofward.errors import NotFound, Refused
 from proofward.evidence.page import PageBundle
 from proofward.protocol import SYSTEM_RANDOM, Level
@@ -81,6 +81,13 @@ class Client(Protocol):
     ) -> tuple[PublicArtifact, Path]:
         """A model's public artefact."""
         ...
+
+    def choose_workers(self, model: bytes, demand: Demand, wanted: Sequence[bytes] | int) -> list[Choice]:
+        """Workers that something may be sealed to."""
+        ...
+
+    def require_key(self, worker: bytes, hpke_key: bytes) -> None:
+        """Whether something may be sealed to this key of a worker's."""
 
     def send(self, key: str, call: Any) -> Any:
         """Make a call happen once."""
@@ -181,6 +188,7 @@ def connect_session(
 ) -> Session:
     """Connect to a session of one's own that runs. Raises NotFound, Refused, SessionError."""
     told = session_store(client).load(name)
+    client.require_key(bytes.fromhex(told.worker), bytes.fromhex(told.hpke_key))
     found = client.model(session(client, name).model)
     public, _ = client.honest_artifact(found, artifact or _folder(told))
     ending = (lambda: close_session(client, name)) if close_on_exit else None
@@ -259,7 +267,7 @@ def _worker(
         reason = _obstacle(offer, order, sample)
         if reason is None:
             try:
-                return choose(client.chain, model, demand.min_level, 1, [account])[0], offer
+                return client.choose_workers(model, demand, [account])[0], offer
             except Refused as error:
                 reason = error.message
         reasons.append(reason)

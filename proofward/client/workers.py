@@ -59,13 +59,15 @@ def choose(
     wanted: Sequence[bytes] | None = None,
     *,
     price: int | None = None,
+    pinned: frozenset[bytes] | None = None,
     rng: random.Random = _RANDOM,
 ) -> list[Choice]:
     """Workers to seal a job of `model` to: the `wanted` ones, or `count` drawn at random.
 
     The draw is weighted by stake, by how former claims ended and by the claims that are open now, so that
     nobody has every client's jobs by being first in some order. A model that very many serve is sampled:
-    `SAMPLE` of them, from a random place on. `price` leaves out workers that ask for more.
+    `SAMPLE` of them, from a random place on. `price` leaves out workers that ask for more, `pinned` (if not
+    None) those of other software.
 
     Raises:
         Refused: a wanted worker is none or cannot take the job, or nobody can; the message says why.
@@ -81,7 +83,7 @@ def choose(
     now = client.timestamp()
     able, reasons = [], []
     for account, least in prices.items():
-        reason = _obstacle(records.get(account), least, min_level, now, allowed, price)
+        reason = _obstacle(records.get(account), least, min_level, now, allowed, price, pinned)
         if reason is None:
             able.append(Choice(records[account], least or 0))
         else:
@@ -115,6 +117,7 @@ def _obstacle(
     now: int,
     allowed: set[bytes],
     price: int | None,
+    pinned: frozenset[bytes] | None,
 ) -> str | None:
     if record is None:
         return "is not a registered worker"
@@ -128,6 +131,8 @@ def _obstacle(
         return "has a registration that has expired, or is about to"
     if record.measurement not in allowed:
         return f"runs software that is no longer on the allow-list ({record.measurement.hex()})"
+    if pinned is not None and record.measurement not in pinned:
+        return f"runs software that is not among what is pinned here ({record.measurement.hex()})"
     if price is not None and least > price:
         return f"asks for {least / 10**12:g} UNIT"
     return None

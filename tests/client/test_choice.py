@@ -25,7 +25,7 @@ from proofward.zkml.hiding import NotHiding
 from tests.evidence import Evidence
 
 NOW = 1_000_000_000
-GOOD = sha256(b"measurement")
+GOOD, OTHER = sha256(b"measurement"), sha256(b"other software")
 
 
 TALLY = {"accepted": 0, "rejected": 0, "lapsed": 0, "released": 0, "declined": 0}
@@ -86,7 +86,9 @@ class Tables:
     def query(self, pallet: str, item: str, *keys: Any, at: bytes | None = None) -> Any:
         if item == "Served":
             return self.prices.get(keys[1])
-        return self.workers.get(keys[0]) if item == "Workers" else {GOOD: b"label"}.get(keys[0])
+        return (
+            self.workers.get(keys[0]) if item == "Workers" else {GOOD: b"label", OTHER: b"label"}.get(keys[0])
+        )
 
     def query_many(self, pallet: str, item: str, keys: list[Any], at: bytes | None = None) -> list[Any]:
         return [self.query(pallet, item, *key) for key in keys]
@@ -139,6 +141,19 @@ def test_a_model_that_many_serve_is_sampled() -> None:
     for n in range(3 * SAMPLE):
         tables.add(f"w{n}", _worker())
     assert len(_choose(tables)) == 3
+
+
+def test_workers_of_other_software_than_is_pinned_are_passed_over_and_refused_by_name() -> None:
+    tables = Tables(one=_worker(), other=_worker())
+    tables.workers[sha256(b"other")] = _worker(measurement=OTHER)
+    pinned = frozenset({OTHER})
+    for _ in range(5):
+        assert _choose(tables, pinned=pinned) == [sha256(b"other")]
+    with pytest.raises(Refused, match="not among what is pinned"):
+        _choose(tables, wanted=[sha256(b"one")], pinned=pinned)
+    with pytest.raises(Refused, match="not among what is pinned") as caught:
+        _choose(tables, pinned=frozenset({bytes(32)}))
+    assert caught.value.code == "no-worker"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from websockets.sync.server import serve
 
 from proofward.chain.pallets import sessions, workers
 from proofward.cli import app
+from proofward.client import Client
 from proofward.client.aio import AsyncClient
 from proofward.client.session import Session, SessionError
 from proofward.client.sessions import (
@@ -29,7 +30,7 @@ from proofward.client.sessions import (
     session_store,
 )
 from proofward.devnet.chains import Devnet
-from proofward.errors import NotFound
+from proofward.errors import NotFound, Refused
 from proofward.protocol.sessions import Tree, leaf, root_of
 from proofward.zkml import Artifact, load_artifact
 from proofward_enclave.measure import simulated_measurement
@@ -37,7 +38,7 @@ from proofward_explorer.indexer import Indexer
 from proofward_explorer.lists import Lists
 from proofward_explorer.store import open_reader
 from tests.canary import Canary, in_files, in_memory, in_text
-from tests.e2e.session_scene import PRICE, Scene, metrics, scene
+from tests.e2e.session_scene import CLIENT, PRICE, Scene, metrics, scene
 from tests.evidence import compile_tiny
 
 ORDER = SessionOrder(sample=0.2, window_blocks=100)
@@ -142,6 +143,21 @@ def _die(session: Session) -> None:
     session._hung_up = True
     session._socket.socket.close()
     session._reader.join(10)
+
+
+def test_no_session_goes_to_software_that_is_not_pinned(stage: Scene, tmp_path: Path) -> None:
+    """A node's allow-list is its word; a client that pins software must not need it."""
+    one = stage.client
+    name = open_session(one, stage.model, ORDER).id
+    with Client(
+        stage.chain.url, CLIENT, development=True, artifacts=[stage.artifact], state=one.state,
+        measurements=[bytes(32)],
+    ) as pinning:  # fmt: skip
+        with pytest.raises(Refused, match="not among what is pinned"):
+            open_session(pinning, stage.model, ORDER)
+        with pytest.raises(Refused, match="in software that is pinned"):
+            connect_session(pinning, name)
+    close_session(one, name)
 
 
 def test_inputs_that_are_lost_are_not_vouched_for(stage: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

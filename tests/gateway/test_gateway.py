@@ -610,6 +610,7 @@ BAD_CONFIGS = {
         "measurements must be there",
     ),
     "a proved model of no chain": (PROVED, "chain must say"),
+    "a proved model for everybody": (CHAIN + PROVED, "keys_sha256 must name who may spend"),
     "a proved model by its name": (CHAIN + PROVED.replace(HASH, "ecg", 1), "model must be the model's id"),
     "a proved model without a node": (CHAIN + PROVED.replace("ws:", "http:"), "node must be"),
     "a proved model with weights": (CHAIN + PROVED + 'weights = "w"', "weights is not a key"),

@@ -16,13 +16,17 @@ import pytest
 
 from proofward.aci import documents, jcs
 from proofward.chain import Outbox, SubstrateClient, accounts
-from proofward.chain.pallets import attestation, jobs
+from proofward.chain.pallets import attestation, jobs, workers
 from proofward.chain.pallets.models import Terms
+from proofward.chain.pallets.workers import WorkerRecord
+from proofward.client import Client, Refused
+from proofward.client.job import Demand
 from proofward.devnet.chains import Devnet
 from proofward.evidence import answer as answers
 from proofward.evidence.policy import Policy
 from proofward.evidence.proved import NoRecords, proved_checks, records_of
 from proofward.evidence.verdict import Outcome
+from proofward.protocol import HpkePrivateKey, HpkeSuite, Level
 from proofward.protocol.collateral import encode_collateral
 from proofward.publisher.publish import publish
 from proofward_demo.attacker import Attacker
@@ -30,6 +34,7 @@ from proofward_enclave.measure import simulated_measurement
 from proofward_enclave.providers.dev_platform import DevPlatform
 from proofward_gateway.channel import Origin
 from proofward_gateway.config import Bond, ProvedConfig, UpstreamConfig
+from proofward_gateway.proved import NothingSent, Proved, Unproved
 from tests.canary import Canary, in_files, in_text
 from tests.evidence import RECORD, Evidence
 from tests.gateway.test_proxy import post
@@ -46,6 +51,8 @@ class Market:
     chain: SubstrateClient
     url: str
     model: bytes
+    resting: threading.Event
+    """While it is set the worker claims nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +70,21 @@ def market(evidence: Evidence) -> Iterator[Market]:
         rpc.submit(attestation.refresh_collateral(quote.args["quote"], collateral), key("//Alice"))
         rpc.submit(quote, worker.keypair)
         worker.serve(model)
-        with _working(worker, other, model, evidence):
-            yield Market(rpc, node.url, model)
+        resting = threading.Event()
+        with _working(worker, other, model, evidence, resting):
+            yield Market(rpc, node.url, model, resting)
 
 
 @contextmanager
-def _working(worker: Attacker, chain: SubstrateClient, model: bytes, evidence: Evidence) -> Iterator[None]:
+def _working(
+    worker: Attacker, chain: SubstrateClient, model: bytes, evidence: Evidence, resting: threading.Event
+) -> Iterator[None]:
     """He does whatever job is queued, honestly."""
     stop = threading.Event()
 
     def work() -> None:
         for _ in chain.follow(stop=stop):
-            for job in jobs.queue(chain, model, 8):
+            for job in () if resting.is_set() else jobs.queue(chain, model, 8):
                 worker.claim(job)
                 worker.complete(worker.solve(job, evidence.artifact))
 
@@ -111,8 +121,65 @@ async def test_no_record_is_sealed_to_software_that_the_configuration_does_not_n
         caller(origin) as one,
     ):
         status, _, wire = await one.post("/v1/chat/completions", question())
-        assert (status, b"none of the software that is pinned" in wire) == (502, True), wire
+        assert (status, b"software that is not among what is pinned" in wire) == (503, True), wire
     assert market.chain.balance(accounts.dev_keypair(PAYER).public_key) == before
+
+
+def asked(market: Market, evidence: Evidence, state: Path, seconds: float) -> Proved:
+    """The process's inner part, here."""
+    client = Client(
+        market.url, PAYER, development=True, artifacts=[evidence.artifact.path], state=state,
+        measurements=[WORKERS],
+    )  # fmt: skip
+    return Proved(client, market.model, seconds)
+
+
+def test_a_key_that_a_node_puts_into_a_workers_record_gets_neither_job_nor_session(
+    tmp_path: Path, market: Market, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = HpkePrivateKey.generate(HpkeSuite.X25519).public
+    honest, one = workers.many, workers.get
+
+    def lying(*args: Any) -> dict[bytes, WorkerRecord]:
+        return {name: replace(record, hpke_key=key) for name, record in honest(*args).items()}
+
+    def lies(*args: Any) -> WorkerRecord | None:
+        record = one(*args)
+        return record and replace(record, hpke_key=key)
+
+    proved = asked(market, evidence, tmp_path, 60)
+    client = proved._client
+    with monkeypatch.context() as node, client:
+        node.setattr(workers, "many", lying)
+        node.setattr(workers, "get", lies)
+        with pytest.raises(NothingSent, match="fails our own check"):
+            proved._asked(question())
+        demand = Demand(Level.SIMULATED, True, None)
+        (worker,) = lying(market.chain, [accounts.dev_keypair("//Dave").public_key])
+        with pytest.raises(Refused, match="fails our own check"):
+            client.choose_workers(market.model, demand, [worker])
+        with pytest.raises(Refused, match="fails our own check"):
+            client.require_key(worker, key)  # as a session that was opened without a pin goes on
+        with pytest.raises(Refused, match="does not show this key"):
+            client.require_key(worker, bytes(32))
+        assert client.store.jobs() == []
+
+
+def test_a_job_that_nobody_claims_is_cancelled_and_no_secret_of_a_job_stays(
+    tmp_path: Path, market: Market, evidence: Evidence
+) -> None:
+    market.resting.set()
+    proved = asked(market, evidence, tmp_path, 1)
+    with proved._client as client:
+        with pytest.raises(Unproved, match="it is cancelled"):
+            proved._asked(question())
+        assert client.store.jobs() == []
+        assert jobs.queue(market.chain, market.model, 8) == []
+        market.resting.clear()
+        proved._seconds = 60
+        told, _, _ = proved._asked(question())
+        assert told["model"] == f"0x{market.model.hex()}"
+        assert client.store.jobs() == []
 
 
 async def test_a_receipt_names_the_proof_and_the_desk_computes_it_again(
