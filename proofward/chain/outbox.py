@@ -108,8 +108,7 @@ class Outbox:
         """Raises ChainError when the file belongs to another chain, or cannot be used."""
         self._client = client
         self._lock = threading.RLock()
-        self._ours: set[int] = set()  # signed here and not refused: sent, or just being sent
-        self._sent: set[int] = set()  # those that the node took
+        self._sent: set[int] = set()  # those that the node took from this process
         self._handed: dict[int, int] = {}  # at which block together with others, for `send` to wait for
         self._awaited: Counter[int] = Counter()  # those that somebody waits for, and sends again
         self._counting = threading.Lock()
@@ -173,17 +172,14 @@ class Outbox:
         """
         account = bytes(signer.public_key)
         with self._client.signing(account):
+            number = self._client.finalised_head().number
             entries = self._all_prepared(wanted, signer, account)
             waiting = [one for one in entries if one.state is State.SIGNED and one.id not in self._sent]
-            number = self._client.finalised_head().number
             for entry in waiting:
-                self._ours.discard(entry.id)
                 self._handed[entry.id] = number
             for some in _chunks(waiting):
                 refusals = self._client.broadcast_many([entry.extrinsic for entry in some])
-                taken = {one.id for one, refusal in zip(some, refusals, strict=True) if refusal is None}
-                self._ours |= taken
-                self._sent |= taken
+                self._sent |= {one.id for one, refusal in zip(some, refusals, strict=True) if refusal is None}
 
     def _all_prepared(
         self, wanted: Sequence[tuple[str, Call]], signer: Signer, account: bytes
@@ -255,12 +251,10 @@ class Outbox:
                 ) from error
 
     def _is_looked_after(self, entry: Entry) -> bool:
-        """Whether it is just being sent, or somebody waits for it: one that was given up, as when the chain
-        was away, may have been lost by the node since, and all later nonces with it.
+        """Whether the node took it and somebody waits for it: one that was given up, as when the chain was
+        away, may have been lost by the node since, and all later nonces with it.
         """
-        if entry.id not in self._ours:
-            return False
-        return entry.id not in self._sent or self._awaited[entry.id] > 0 or self._is_new(entry)
+        return entry.id in self._sent and (self._awaited[entry.id] > 0 or self._is_new(entry))
 
     def _is_new(self, entry: Entry) -> bool:
         """Whether it went out with others a moment ago, and whoever wanted it is about to wait for it."""
@@ -277,7 +271,6 @@ class Outbox:
 
     def _handed_over(self, entry: Entry) -> bool:
         """Whether the node took it. False: it may have landed already, which only the blocks can tell."""
-        self._ours.discard(entry.id)
         self._sent.discard(entry.id)
         try:
             self._client.broadcast(entry.extrinsic)
@@ -285,7 +278,6 @@ class Outbox:
             if error.code not in _PERHAPS_LANDED:
                 raise
             return False
-        self._ours.add(entry.id)
         self._sent.add(entry.id)
         return True
 
@@ -314,9 +306,7 @@ class Outbox:
         log.info(
             "extrinsic signed", key=key, call=name, extrinsic=extrinsic.hash.hex(), nonce=extrinsic.nonce
         )
-        number = int(cursor.lastrowid or 0)
-        self._ours.add(number)
-        return Entry(number, key, State.SIGNED, name, extrinsic, None, None)
+        return Entry(int(cursor.lastrowid or 0), key, State.SIGNED, name, extrinsic, None, None)
 
     def _settle(self, entry: Entry, timeout: float) -> Receipt:
         if entry.state is State.DONE:
@@ -354,7 +344,6 @@ class Outbox:
     def _close(
         self, entry: Entry, state: State, *, block: int | None = None, error: str | None = None
     ) -> None:
-        self._ours.discard(entry.id)
         self._sent.discard(entry.id)
         self._handed.pop(entry.id, None)
         with self._lock:

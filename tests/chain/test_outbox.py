@@ -243,6 +243,7 @@ def test_two_acts_on_their_way_never_share_a_nonce_and_leave_no_gap(path: Path) 
     outbox = opened(path, world)
     entries = [outbox.prepare(key, call("claim"), SIGNER) for key in ("a", "b", "c")]
     assert [entry.extrinsic.nonce for entry in entries] == [0, 1, 2]
+    world.pool.pop(entries[1].extrinsic.hash)
     outbox._close(entries[1], State.DEAD)
     assert outbox.prepare("d", call("claim"), SIGNER).extrinsic.nonce == 1
 
@@ -296,24 +297,49 @@ def test_what_was_handed_over_and_nobody_waits_for_is_looked_after(
     assert len(world.pool) == 2
 
 
+def test_what_was_signed_before_a_fault_leaves_with_the_next_act(path: Path) -> None:
+    """Of several, one cannot be signed, or the chain is away: the nonces of the others leave no gap."""
+    world = World(lucky("include"))
+    outbox, plain = opened(path, world), world.sign
+
+    def sign(call: Call, signer: Any, *, nonce: int) -> SignedExtrinsic:
+        if call.name == "complete":
+            raise ChainError("the signer is away", code="signer-unreachable")
+        return plain(call, signer, nonce=nonce)
+
+    world.sign = sign  # type: ignore[method-assign]
+    with pytest.raises(ChainError, match="away"):
+        outbox.hand_over([("a", call("claim")), ("b", call("complete"))], SIGNER)
+
+    def away(*_: object) -> None:
+        raise ChainError("the chain is away", code="unreachable")
+
+    world.broadcast_many = away  # type: ignore[method-assign, assignment]
+    with pytest.raises(ChainError, match="chain is away"):
+        outbox.hand_over([("c", call("release"))], SIGNER)
+    del world.broadcast_many
+    outbox.send("d", call("withdraw"), SIGNER)
+    assert world.effects == ["claim", "release", "withdraw"]
+
+
 def test_a_node_that_refuses_one_of_several_still_has_the_others(path: Path) -> None:
     world = World(lucky("include"))
     outbox = opened(path, world)
-    refused = outbox.prepare("a", call("claim"), SIGNER)
     plain = world.broadcast
 
     def broadcast(one: SignedExtrinsic) -> bytes:
-        if one.hash == refused.extrinsic.hash and world.height < 3:
+        if world.calls[one.hash] == "claim" and world.height < 3:
             raise ExtrinsicInvalid("it cannot pay", code="cannot-pay")
         return plain(one)
 
     world.broadcast = broadcast  # type: ignore[method-assign]
-    outbox.hand_over([("a", call("claim"))], SIGNER)
+    outbox.hand_over([("a", call("claim")), ("b", call("complete"))], SIGNER)
     with pytest.raises(ExtrinsicInvalid, match="cannot pay"):
         outbox.send("a", call("claim"), SIGNER)
     world.height = 3
     outbox.send("a", call("claim"), SIGNER)
-    assert (world.effects, world.signatures) == (["claim"], 1)
+    outbox.send("b", call("complete"), SIGNER)
+    assert (world.effects, world.signatures) == (["claim", "complete"], 2)
 
 
 def test_a_failure_on_the_chain_is_raised_and_may_be_tried_again(path: Path) -> None:
