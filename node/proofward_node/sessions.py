@@ -8,6 +8,7 @@ out once. Proofs are made beside all that, and records are taken no faster than 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,7 +154,12 @@ class Sessions:
 
     def _heard(self, record: SessionRecord, reply: dict[str, Any]) -> None:
         if "voucher" in reply:
-            self._vouched(record, reply["voucher"])
+            try:
+                self._vouched(record, reply["voucher"])
+            except sqlite3.Error as error:
+                self._recalled.discard(record.id)  # the enclave has it, and is asked for it at the next block
+                log.error("voucher-not-kept", session=record.id.hex(), message=str(error))
+                raise SessionRefused.by("disk-failed") from None
         self._ahead.made(record, reply)
 
     def _vouched(self, record: SessionRecord, voucher: dict[str, Any]) -> None:
@@ -400,7 +406,9 @@ class Sessions:
                     self._owe(record, number, now[number])
 
     async def _recall(self, record: SessionRecord) -> None:
-        """Vouchers that an earlier process took and did not post; one that it died over, the enclave has."""
+        """Vouchers that an earlier process took and did not post; one that it died over, or that the disk did
+        not take, the enclave has.
+        """
         if record.id in self._recalled:
             return
         try:
@@ -409,10 +417,10 @@ class Sessions:
             held = []  # the enclave has lost the session: it is waived
         except EnclaveDown:
             return
-        self._recalled.add(record.id)
         for one in held:
             if one["number"] >= record.next and self.journal.get(record.id, one["number"]) is None:
                 self.journal.save(Vouched(record.id, **one))
+        self._recalled.add(record.id)
         self._ahead.posted(record)
         number = record.next
         while (one := self.journal.get(record.id, number)) is not None:

@@ -84,6 +84,7 @@ _LOST: Final = (
     "timeout",
     "enclave-down",
     "chain-unreachable",
+    "disk-failed",
     "stopping",
 )
 #: Pause before records that were refused for lack of room are sent again.
@@ -296,7 +297,11 @@ class Session:
             if self._closing:
                 raise SessionError("the session is closed", code="session-ended")
             sent = _Sent(self._next, rows, future)
-            self._log.append(rows)
+            try:
+                self._log.append(rows)
+            except OSError as error:  # a part of them may be in the file: none may follow
+                self._failed = _not_kept("records", error)
+                raise self._failed from None
             self._next += len(rows)
             self._put(sent)
         return sent.first, future
@@ -502,6 +507,11 @@ class Session:
             self._fail(
                 SessionError(f"the enclave's words do not hold: {error.message}", code=str(error.code))
             )
+        except OSError as error:
+            self._fail(_not_kept("what the enclave sent", error))
+        except BaseException as error:
+            self._fail(SessionError(f"`persist` failed: {error!r}", code="not-kept"))
+            raise
 
     def _hear(self) -> None:
         """One message. Raises SessionError, ProtocolError (what it says does not hold)."""
@@ -722,6 +732,11 @@ class Session:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self.close(30.0 if kind is None else 0.0)
+
+
+def _not_kept(what: str, error: OSError) -> SessionError:
+    told = f"{what} could not be kept ({error}), and nothing of it is vouched for"
+    return SessionError(f"{told}: make room, and go on by the session's id", code="not-kept")
 
 
 def _connected(endpoint: str, session: bytes) -> ClientConnection:

@@ -7,6 +7,7 @@ is its own word, and binds it to nothing.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,11 +66,12 @@ def look_at_pace(
     tell: Callable[[str], None] | None,
 ) -> None:
     """Refuse a window with which the worker takes fewer records a second than are `wanted`, and `tell` of one
-    that is short. Raises Refused.
+    that is short, or that could not be looked at; without `tell` that is a warning of Python's. Raises
+    Refused.
     """
     if wanted is None and tell is None:
         return
-    tell = tell or (lambda _: None)
+    tell = tell or _warn
     try:
         pace = ask_pace(endpoint, model, sample, window)
     except FetchError as error:
@@ -83,3 +85,7 @@ def look_at_pace(
         )
     elif pace.records < TOLD_BELOW * pace.most:
         tell(f"the window is short: {pace.words()}")
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=4)

@@ -7,6 +7,7 @@ sent.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -134,10 +135,11 @@ class InputLog:
 
     def keep(self, base: int, rows: Integers) -> None:
         """Hold these rows and no others: what came before is vouched for."""
-        self._file.close()
         write_whole(self._path, base.to_bytes(_HEADER, "little") + rows.astype("<i8").tobytes())
+        self.close()
         self._file = self._path.open("ab")
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; what a full disk did not take is given up."""
+        with suppress(OSError):
+            self._file.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from proofward.client import session as module
 from proofward.client.session import Session, SessionError, _Sent
-from proofward.client.session_store import SessionSecrets, SessionStore
+from proofward.client.session_store import InputLog, SessionSecrets, SessionStore
 from proofward.protocol import HpkePrivateKey, HpkeSuite
 from proofward.protocol.keys import ReceiptKey, verify_signature
 from proofward.protocol.session_frames import (
@@ -166,6 +167,53 @@ def test_an_honest_worker_has_its_voucher(tmp_path: Path) -> None:
     (voucher,) = worker.vouchers
     said = Checkpoint(GENESIS, SESSION, 0, Tree(worker._leaves(pages(worker))).root, 2, 4)
     verify_signature(ReceiptKey(b"v" * 32).public, said.voucher_message(), voucher.signature)
+
+
+@pytest.mark.parametrize("what", ["records", "pages", "the caller's answers", "what is left of the log"])
+def test_a_full_disk_ends_a_session_with_its_reason_and_nothing_is_vouched_for(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    worker = Worker("")
+    with connected(worker, tmp_path) as session:
+        if what == "records":
+            monkeypatch.setattr(InputLog, "append", full)
+        if what == "pages":
+            monkeypatch.setattr(module, "append_line", full)
+        if what == "what is left of the log":
+            monkeypatch.setattr(InputLog, "keep", full)
+        if what == "the caller's answers":
+            session._persist = full
+
+        def use() -> None:
+            session.infer_many(RECORDS)
+            session.wait_vouched(20)
+            session.infer_many(RECORDS)
+
+        with pytest.raises(SessionError, match="No space left") as told:
+            use()
+        assert told.value.code == "not-kept"
+        monkeypatch.undo()
+        with pytest.raises(SessionError) as again:  # a part of something may be in a file
+            session.infer(RECORDS[0])
+        assert again.value.code == "not-kept"
+        session.close(0)
+    assert len(worker.vouchers) == (what == "what is left of the log")
+
+
+def test_a_persist_that_fails_ends_the_session(tmp_path: Path) -> None:
+    worker, unhandled = Worker(""), list[Any]()
+    with connected(worker, tmp_path) as session, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "excepthook", unhandled.append)
+        session._persist = lambda *_: dict[str, None]()["no such column"]
+        with pytest.raises(SessionError, match="no such column") as told:
+            session.infer_many(RECORDS)
+        assert told.value.code == "not-kept"
+        session.close(0)
+    assert [one.exc_type for one in unhandled] == [KeyError], "the caller's own traceback is lost"
+    assert worker.vouchers == []
 
 
 def test_an_escrow_exhausted_in_the_middle_ends_the_asking_and_what_was_answered_is_vouched_for(

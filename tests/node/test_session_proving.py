@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +31,7 @@ from proofward_node.config import SessionsConfig
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.metrics import Metrics
 from proofward_node.session_door import Live, SessionRefused
+from proofward_node.session_journal import SessionJournal, Vouched
 from proofward_node.session_pace import BEACON_BLOCKS, FEASIBLE, FEW, LEAST_BLOCK_SECONDS, Load, Pace
 from proofward_node.session_proving import Proving
 from proofward_node.session_report import line, told
@@ -369,6 +371,47 @@ def test_the_door_tells_the_pace_and_the_operator_hears_of_windows_that_are_too_
     (said,) = logs
     assert (said["event"], said["window_for_most"]) == ("sessions-window-short", found["window_for_most"])
     assert model.worker.metrics.session_pace._value.get() == found["records_a_second"]
+
+
+def test_a_voucher_that_a_full_disk_did_not_take_is_asked_of_the_enclave_again(tmp_path: Path) -> None:
+    model = Model(0.25, 2, 10_000, 120, 1)
+    (live,), (client,), worker = model.lives, model.clients, model.worker
+    worker.journal = journal = SessionJournal(tmp_path / "sessions.sqlite")
+    worker._recalled.add(live.record.id)  # as every block finds it
+    model.frame(0)
+
+    def full(_: Vouched) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with pytest.MonkeyPatch.context() as patch, capture_logs() as logs:
+        patch.setattr(journal, "save", full)
+        with pytest.raises(SessionRefused) as refused:
+            model.vouch(0)
+    assert refused.value.code == "disk-failed"
+    assert [one["event"] for one in logs] == ["voucher-not-kept"]
+    number = live.record.next
+    assert (client.posted, journal.get(live.record.id, number)) == ([8], None)
+    held: dict[str, Any] = {
+        "number": number,
+        "root": b"",
+        "pages": 8,
+        "records": 8,
+        "signature": b"",
+        "voucher": b"",
+    }
+
+    async def ask(method: str, **params: Any) -> dict[str, Any]:
+        assert (method, params) == ("session_vouchers", {"session": live.record.id})
+        return {"vouchers": [held]}
+
+    worker._ask = ask  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "save", full)
+        with pytest.raises(sqlite3.OperationalError):  # which stops the daemon: it says what to do
+            asyncio.run(worker._recall(live.record))
+    asyncio.run(worker._recall(live.record))
+    assert journal.get(live.record.id, number) == Vouched(live.record.id, **held)
+    journal.close()
 
 
 def test_a_session_never_has_more_windows_than_the_chain_lets_be_open() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -180,29 +181,29 @@ def many(client: SubstrateClient, ids: Sequence[bytes], at: bytes | None = None)
 
 
 class Known:
-    """Records that are read at each block: one that has not changed since is not taken apart again. Not safe
-    to use from several threads at once.
-    """
+    """Records that are read at each block: one that has not changed since is not taken apart again."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # a read that was given up goes on in its thread
         self._runtime: Runtime | None = None
         self._records: dict[bytes, tuple[bytes, JobRecord]] = {}
 
     def many(self, client: SubstrateClient, ids: Sequence[bytes], at: bytes) -> dict[bytes, JobRecord]:
         """As the function `many`."""
-        if client.runtime is not self._runtime:
-            self._runtime, self._records = client.runtime, {}
-        values = client.query_many_raw(PALLET, "Jobs", [(job,) for job in ids], at)
-        found = {job: self._read(job, raw) for job, raw in zip(ids, values, strict=True) if raw is not None}
-        while len(self._records) > KNOWN:
-            del self._records[next(iter(self._records))]
+        values, runtime = client.query_many_raw(PALLET, "Jobs", [(job,) for job in ids], at), client.runtime
+        with self._lock:
+            if runtime is not self._runtime:
+                self._runtime, self._records = runtime, {}
+            pairs = zip(ids, values, strict=True)
+            found = {job: self._read(runtime, job, raw) for job, raw in pairs if raw is not None}
+            while len(self._records) > KNOWN:
+                del self._records[next(iter(self._records))]
         return found
 
-    def _read(self, job: bytes, raw: bytes) -> JobRecord:
+    def _read(self, runtime: Runtime, job: bytes, raw: bytes) -> JobRecord:
         had, record = self._records.pop(job, (b"", None))
         if record is None or had != raw:
-            assert self._runtime is not None
-            record = _record(job, self._runtime.decode_storage(PALLET, "Jobs", raw))
+            record = _record(job, runtime.decode_storage(PALLET, "Jobs", raw))
         self._records[job] = raw, record
         return record
 
