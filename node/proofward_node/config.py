@@ -26,6 +26,7 @@ from proofward.chain import accounts
 from proofward.chain.finality import STALL_BLOCKS, STALL_SECONDS
 from proofward.chain.signer import SCHEME
 from proofward.errors import ProofwardError
+from proofward_node.session_pace import WINDOW_BLOCKS, checkpoint_every
 
 #: Unix socket paths longer than this are refused by the kernel (sun_path, unix(7)).
 SOCKET_PATH_MAX = 107
@@ -203,10 +204,13 @@ class NodeConfig(_Section):
     @model_validator(mode="after")
     def _sessions_leave_time_to_vouch(self) -> NodeConfig:
         told = self.sessions
-        if told is not None and told.voucher_blocks <= told.checkpoint_blocks:
+        if told is None:
+            return self
+        longest = checkpoint_every(told.checkpoint_blocks, WINDOW_BLOCKS[-1])
+        if told.voucher_blocks <= longest:
             raise ValueError(
-                f"sessions.voucher_blocks is {told.voucher_blocks}, and a client is asked for a voucher only "
-                f"every {told.checkpoint_blocks} blocks: set it higher, or sessions.checkpoint_blocks lower"
+                f"sessions.voucher_blocks is {told.voucher_blocks}, and a client with long windows is asked "
+                f"for a voucher only every {longest} blocks: set it higher"
             )
         return self
 

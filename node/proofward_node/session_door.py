@@ -26,14 +26,13 @@ from proofward.protocol.sessions import PARTS
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.ports import ChainDown
 from proofward_node.session_link import SessionLink
+from proofward_node.session_pace import WINDOW_BLOCKS
 
 #: Seconds that a client may take for its first message.
 HELLO_SECONDS: Final = 10.0
 #: Of a hello, before the sealed secret: the client's random word and its signature.
 _HEAD: Final = RANDOM_LENGTH + 64
 HEARTBEAT_SECONDS: Final = 20.0
-WINDOW_BLOCKS: Final = range(5, 601)
-"""That a session may have for proofs (WINDOW_BLOCKS of the pallet)."""
 REFUSED: Final = 4000
 """The close code of a connection that we end."""
 

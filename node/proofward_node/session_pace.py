@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from proofward.chain.pallets.sessions import MAX_WINDOWS
 from proofward.protocol.sessions import MAX_SAMPLED, sampled
 
 #: Of the proving slots' time until a window's end, how much may be promised.
@@ -22,6 +23,10 @@ FEASIBLE: Final = 0.7
 BEACON_BLOCKS: Final = 33
 #: Blocks of each window that go by until the beacon was asked, and until proofs are in a final block.
 CHAIN_BLOCKS: Final = 4
+WINDOW_BLOCKS: Final = range(5, 601)
+"""That a session may have for proofs (WINDOW_BLOCKS of the pallet)."""
+#: Windows that a session should have open: one below the chain's bound, and time for a call to be final.
+OPEN_WINDOWS: Final = MAX_WINDOWS - 1
 #: Pages of a window, and those that its client may have proved beside the sampled ones (of the pallet).
 MAX_PAGES: Final = 1 << 16
 MAX_FORCED: Final = 8
@@ -39,6 +44,13 @@ _WEIGHT: Final = 0.2
 #: Blocks that are looked back on; the shortest time of so many of them in turn counts.
 _BLOCKS: Final = 64
 _IN_TURN: Final = 12
+
+
+def checkpoint_every(blocks: int, window: int) -> int:
+    """Blocks between two checkpoints of a session: `blocks`, but never more windows than the chain lets be
+    open.
+    """
+    return max(blocks, -(-(BEACON_BLOCKS + window + CHAIN_BLOCKS) // OPEN_WINDOWS))
 
 
 @dataclass(frozen=True, slots=True)

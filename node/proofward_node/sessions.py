@@ -28,10 +28,10 @@ from proofward_node.enclave_link import EnclaveDown
 from proofward_node.metrics import Metrics
 from proofward_node.ports import ChainDown, Head
 from proofward_node.session_ahead import Ahead
-from proofward_node.session_door import WINDOW_BLOCKS, Live, SessionRefused
+from proofward_node.session_door import Live, SessionRefused
 from proofward_node.session_journal import SessionJournal, Vouched
 from proofward_node.session_link import SessionLink
-from proofward_node.session_pace import BEACON_BLOCKS, CHAIN_BLOCKS, Load, Pace
+from proofward_node.session_pace import WINDOW_BLOCKS, Load, Pace, checkpoint_every
 from proofward_node.session_proving import Proving
 
 log = structlog.get_logger("proofward_node.sessions")
@@ -44,8 +44,6 @@ LAST_VOUCHER_BLOCKS: Final = 8
 IDLE_BLOCKS: Final = 600
 #: Seconds that go by before the next frame is heard when records were refused for now.
 HOLD_SECONDS: Final = 0.25
-#: Windows that a session should have open: one below the chain's bound, and time for a call to be final.
-_OPEN_WINDOWS: Final = sessions.MAX_WINDOWS - 1
 #: Of what the longest windows give, the least that the offered ones should.
 _FULL: Final = 0.5
 
@@ -193,10 +191,7 @@ class Sessions:
         return self._late or forced > force_room or forced + drawn > draw_room
 
     def _every(self, window: int) -> int:
-        """Blocks between two checkpoints of a session: never more windows than the chain lets be open."""
-        return max(
-            self.policy.checkpoint_blocks, -(-(BEACON_BLOCKS + window + CHAIN_BLOCKS) // _OPEN_WINDOWS)
-        )
+        return checkpoint_every(self.policy.checkpoint_blocks, window)
 
     def pace(self, model: bytes, sample: int, window: int) -> dict[str, Any] | None:
         """See `session_door.Host`."""

@@ -46,6 +46,11 @@ def test_relative_paths_belong_to_the_file(tmp_path: Path) -> None:
         ("socket-too-long", GOOD + f'socket = "/{"x" * 120}"\n', "107 bytes"),
         ("no-account", GOOD.replace("data_dir", 'publishers = ["5x"]\ndata_dir'), "worker.publishers"),
         ("no-model", GOOD.replace("data_dir", 'models = ["0x12"]\ndata_dir'), "no model's id"),
+        (
+            "a-voucher-due-before-it-is-asked-for",
+            GOOD + "[http]\nport = 1\n[sessions]\nprice = 1\ncheckpoint_blocks = 8\nvoucher_blocks = 21\n",
+            "only every 21 blocks",
+        ),
         ("negative-price", GOOD.replace("data_dir", "min_price = -1\ndata_dir"), "worker.min_price"),
     ],
 )
