@@ -64,9 +64,9 @@ def test_a_session_is_answered_proved_and_paid_to_the_unit(stage: Scene, tmp_pat
             "input integers": Canary.of_integers([int(v) for v in public.quantize(RECORDS[:2]).reshape(-1)]),
             "secret": Canary.of_bytes(secret),
         }
-        for what, canary in canaries.items():
-            assert in_memory(canary, stage.worker.node_pid) + in_memory(canary, stage.chain.pid) == [], what
-            assert in_files(canary, stage.worker.folder) + in_text(canary, metrics=metrics(stage)) == [], what
+        canary = Canary.together(**canaries)
+        assert in_memory(canary, stage.worker.node_pid) + in_memory(canary, stage.chain.pid) == []
+        assert in_files(canary, stage.worker.folder) + in_text(canary, metrics=metrics(stage)) == []
         assert in_memory(canaries["secret"], os.getpid())
     assert [answer.index for answer in answers] == list(range(200))
     # the integers that the model gives for these records, and no others
