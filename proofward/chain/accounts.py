@@ -7,13 +7,11 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from substrateinterface import Keypair, KeypairType
-
 from proofward.chain.errors import ChainError
 from proofward.chain.extrinsic import Signer
+from proofward.chain.keypair import Keypair, new_phrase, ss58_decode, ss58_encode
 from proofward.chain.signer import SCHEME, SocketSigner
 
-SS58_PREFIX: Final = 42
 _MAX_KEY_FILE: Final = 1024
 
 
@@ -25,7 +23,7 @@ class AccountError(ChainError):
 
 def ss58(account: bytes) -> str:
     """The address of an account (32 bytes) as people write it."""
-    return str(Keypair(public_key=account, ss58_format=SS58_PREFIX).ss58_address)
+    return ss58_encode(account)
 
 
 def account(text: str | bytes) -> bytes:
@@ -34,8 +32,8 @@ def account(text: str | bytes) -> bytes:
         raw = text
     else:
         try:
-            raw = bytes.fromhex(text[2:]) if text.startswith("0x") else Keypair(ss58_address=text).public_key
-        except (ValueError, IndexError):
+            raw = bytes.fromhex(text[2:]) if text.startswith("0x") else ss58_decode(text)
+        except ValueError:
             raise AccountError(f"{text!r} is neither an SS58 address nor 0x and 64 hex digits") from None
     if len(raw) != 32:
         raise AccountError(f"an account has 32 bytes, not {len(raw)}")
@@ -44,9 +42,12 @@ def account(text: str | bytes) -> bytes:
 
 def dev_keypair(uri: str) -> Keypair:
     """A well-known development key, such as `//Alice`: anyone can sign with it. sr25519."""
-    if not uri.startswith("//") or len(uri) > 64:
-        raise AccountError(f"{uri!r} is no development key: write //Name")
-    return Keypair.create_from_uri(uri, ss58_format=SS58_PREFIX, crypto_type=KeypairType.SR25519)
+    try:
+        if len(uri) > 64:
+            raise ValueError
+        return Keypair.of_dev(uri)
+    except ValueError:
+        raise AccountError(f"{uri!r} is no development key: write //Name") from None
 
 
 def load_keypair(path: str | Path) -> Keypair:
@@ -67,11 +68,9 @@ def load_keypair(path: str | Path) -> Keypair:
         secret = file.read(_MAX_KEY_FILE).strip()
     try:
         if secret.startswith("0x"):
-            return Keypair.create_from_seed(secret, ss58_format=SS58_PREFIX, crypto_type=KeypairType.SR25519)
-        if not Keypair.validate_mnemonic(secret):
-            raise ValueError
-        return Keypair.create_from_mnemonic(secret, ss58_format=SS58_PREFIX, crypto_type=KeypairType.SR25519)
-    except (ValueError, TypeError):
+            return Keypair.of_seed(bytes.fromhex(secret[2:]))
+        return Keypair.of_phrase(secret)
+    except ValueError:
         raise AccountError(f"the key file {path} holds neither a mnemonic phrase nor a 0x seed") from None
 
 
@@ -81,7 +80,7 @@ def new_key_file(path: str | Path) -> bytes:
     Raises AccountError when the file exists or cannot be written; nothing half-written stays.
     """
     path = Path(path)
-    phrase = Keypair.generate_mnemonic()
+    phrase = new_phrase()
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:

@@ -21,7 +21,7 @@ _BARE: Final = (0x04, 0x05)
 
 
 class Signer(Protocol):
-    """A key that signs for an account: substrate-interface's Keypair is one."""
+    """A key that signs for an account: `proofward.chain.keypair.Keypair` is one."""
 
     @property
     def public_key(self) -> bytes:

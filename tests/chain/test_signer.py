@@ -196,6 +196,7 @@ def test_an_unknown_request_is_refused(service: SignerService, request_: dict[st
         write_frame(stream, request_)
         answer = read_frame(stream)
     assert answer["error"]["code"] == "signing-refused"
+    assert CHARLIE.private_key is not None
     assert CHARLIE.private_key.hex() not in json.dumps(answer)
 
 

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from substrateinterface import Keypair
-
 from proofward.chain import Call, DispatchError, Receipt, SubstrateClient
+from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import federation, workers
 from proofward.chain.pallets.attestation import batch
 from proofward.chain.pallets.federation import RoundRecord, SiteRecord, StudyRecord
@@ -58,7 +57,7 @@ class Hospital:
     def __init__(
         self,
         client: SubstrateClient,
-        keypair: Keypair,
+        keypair: Signer,
         folder: Path,
         name: bytes,
         *,

@@ -15,9 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from substrateinterface import Keypair
-
 from proofward.chain import DispatchError, Receipt, SubstrateClient, ss58
+from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import attestation, federation, workers
 from proofward.chain.pallets.federation import Failed, Published, RoundRecord, StudyRecord
 from proofward.files import write_whole
@@ -69,7 +68,7 @@ class Host:
     def __init__(
         self,
         client: SubstrateClient,
-        keypair: Keypair,
+        keypair: Signer,
         call: Call,
         study: Study,
         *,

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from substrateinterface import Keypair
-
 from proofward.chain import SubstrateClient
+from proofward.chain.extrinsic import Signer
 from proofward.files import write_whole
 from proofward_federation.errors import FederationError
 from proofward_federation.network.card import Card, card_of, onnx_of
@@ -34,7 +33,7 @@ class Serving:
     """
 
     chain: str
-    keypair: Keypair
+    keypair: Signer
     out: Path
     listen: str
     provider: str

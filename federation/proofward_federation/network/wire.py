@@ -12,9 +12,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from substrateinterface import Keypair, KeypairType
-
-from proofward.chain.accounts import SS58_PREFIX
+from proofward.chain.extrinsic import Signer
+from proofward.chain.keypair import Keypair
 from proofward.protocol import ProtocolError, scale
 from proofward.protocol.bounds import HASH_LENGTH
 from proofward_federation.enclave import MAX_SEALED
@@ -56,7 +55,7 @@ class Delivery:
     proof: bytes = field(repr=False)
     sealed: bytes = field(repr=False)
 
-    def signed(self, genesis: bytes, keypair: Keypair) -> bytes:
+    def signed(self, genesis: bytes, keypair: Signer) -> bytes:
         """The bytes to post: 64 of signature, then the rest."""
         said = _SAID.encode({name: getattr(self, name) for name in _FIELDS})
         return bytes(keypair.sign(_DOMAIN + genesis + said)) + said
@@ -71,8 +70,7 @@ def read_delivery(data: bytes, genesis: bytes) -> Delivery:
         found = Delivery(**_SAID.decode(said))
     except ProtocolError as error:
         raise FederationError(f"this is no delivery: {error.message}", code="bad-delivery") from None
-    signer = Keypair(public_key=found.site, ss58_format=SS58_PREFIX, crypto_type=KeypairType.SR25519)
-    if len(signature) != 64 or not signer.verify(_DOMAIN + genesis + said, signature):
+    if not Keypair(found.site).verify(_DOMAIN + genesis + said, signature):
         raise FederationError("the delivery is not signed by its site's account", code="bad-delivery")
     return found
 
