@@ -74,6 +74,7 @@ ProofwardError
 ├─ SetupRefused
 ├─ AnswerError                    private language-model calls
 ├─ NoRecords
+├─ NothingSent
 ├─ Unproved
 ├─ AnswerRefused
 ├─ GatewayError
