@@ -54,8 +54,9 @@ _SCHEMA: Final = (
         "DROP INDEX one_live",
         "CREATE UNIQUE INDEX one_live ON outbox (signer, key) WHERE state IN ('signed', 'done')",
     ),
+    ("ALTER TABLE chain ADD COLUMN first BLOB",),
 )
-"""What leads from one version of the file to the next: 2 has keys by signer."""
+"""What leads from one version of the file to the next: 2 has keys by signer, 3 the hash of block 1."""
 
 _LOCK_SECONDS: Final = 60.0
 """How long one process waits for another that signs from the same file."""
@@ -102,6 +103,9 @@ class Outbox:
     What was signed and perhaps never sent (a death in between, a chain that was away, an account that could
     not pay) holds the nonce that all later ones wait for. So before anything new is signed for an account,
     what this process has not sent itself goes out first, in the order of the nonces.
+
+    A chain that began anew has the same genesis and another block 1: what the file says of the old one was
+    never done on the new one, and is signed again when it is wanted.
     """
 
     def __init__(self, path: Path, client: SubstrateClient) -> None:
@@ -112,6 +116,7 @@ class Outbox:
         self._handed: dict[int, int] = {}  # at which block together with others, for `send` to wait for
         self._awaited: Counter[int] = Counter()  # those that somebody waits for, and sends again
         self._counting = threading.Lock()
+        self._met = False
         try:
             self._db = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None, timeout=_LOCK_SECONDS
@@ -131,7 +136,7 @@ class Outbox:
     def _bind(self, path: Path) -> None:
         row = self._db.execute("SELECT genesis FROM chain").fetchone()
         if row is None:
-            self._db.execute("INSERT INTO chain VALUES (?)", (self._client.genesis,))
+            self._db.execute("INSERT INTO chain (genesis) VALUES (?)", (self._client.genesis,))
         elif row["genesis"] != self._client.genesis:
             self._db.close()
             held = row["genesis"].hex()
@@ -140,6 +145,38 @@ class Outbox:
                 "use another file, or delete it",
                 code="wrong-chain",
             )
+
+    def _meet_chain(self) -> None:
+        """Ask once in a process, as soon as it has a block, whether the chain is the one of the file."""
+        if not self._met:
+            self._began_anew()
+
+    def _began_anew(self) -> bool:
+        """Whether this is another chain of the same genesis than the file was written on; then nothing of it
+        is live any more. A node that is merely behind has the same block 1, or none yet.
+        """
+        if self._client.finalised_head().number < 1:
+            return False
+        first = self._client.block_hash(1)
+        self._met = True
+        with self._exclusive():
+            held = self._db.execute("SELECT first FROM chain").fetchone()["first"]
+            if held == first:
+                return False
+            self._db.execute("UPDATE chain SET first = ?", (first,))
+            if held is None:
+                return False
+            self._forget("state IN ('signed', 'done')")
+            self._sent.clear()
+            self._handed.clear()
+        log.warning("the chain began anew: what was done on the old one is forgotten", first=first.hex())
+        return True
+
+    def _forget(self, which: str, *values: object) -> None:
+        self._db.execute(
+            f"UPDATE outbox SET state = 'dead', error = 'the chain began anew', data = x'' WHERE {which}",
+            values,
+        )
 
     def close(self) -> None:
         """Close the file."""
@@ -154,6 +191,7 @@ class Outbox:
         died is signed anew. Raises DispatchError, ExtrinsicInvalid, ChainTimeout (it may still happen: send
         again).
         """
+        self._meet_chain()
         account = bytes(signer.public_key)
         with contextlib.ExitStack() as waiting:
             with self._client.signing(account):  # until it is sent: nodes want the nonces in their order
@@ -161,15 +199,19 @@ class Outbox:
                 waiting.enter_context(self._waiting_for(entry))
                 if entry.state is State.SIGNED and entry.id not in self._sent:
                     self._handed_over(entry)
-            if entry.state is State.DONE:
-                return self._receipt(entry).raise_for_error()
-            return self._await(entry, timeout).raise_for_error()
+            if entry.state is not State.DONE:
+                return self._await(entry, timeout).raise_for_error()
+            receipt = self._receipt(entry)
+        if receipt is None:
+            return self.send(key, call, signer, timeout=timeout)
+        return receipt.raise_for_error()
 
     def hand_over(self, wanted: Sequence[tuple[str, Call]], signer: Signer) -> None:
         """Sign those calls whose keys have no live entry, write them down in one go, and hand all of them to
         the node in one message, so that they can share a block. `send` then tells what comes of each, and
         sends what did not go out. Raises ChainError.
         """
+        self._meet_chain()
         account = bytes(signer.public_key)
         with self._client.signing(account):
             number = self._client.finalised_head().number
@@ -215,6 +257,7 @@ class Outbox:
 
         Raises ExtrinsicInvalid, naming it, when an earlier one of the account cannot be sent.
         """
+        self._meet_chain()
         account = bytes(signer.public_key)
         with self._client.signing(account):
             return self._prepared(key, call, signer, account)
@@ -308,11 +351,9 @@ class Outbox:
         )
         return Entry(int(cursor.lastrowid or 0), key, State.SIGNED, name, extrinsic, None, None)
 
-    def _settle(self, entry: Entry, timeout: float) -> Receipt:
-        if entry.state is State.DONE:
-            return self._receipt(entry)
+    def _settle(self, entry: Entry, timeout: float) -> None:
         self._handed_over(entry)
-        return self._await(entry, timeout)
+        self._await(entry, timeout)
 
     def _await(self, entry: Entry, timeout: float) -> Receipt:
         try:
@@ -325,13 +366,24 @@ class Outbox:
         self._record(entry, receipt)
         return receipt
 
-    def _receipt(self, entry: Entry) -> Receipt:
+    def _receipt(self, entry: Entry) -> Receipt | None:
+        """Of one that is done; None when it turns out to be done on another chain, and is forgotten.
+
+        Raises ChainError when the node has not got so far.
+        """
         assert entry.block is not None
+        if self._began_anew():
+            return None
+        if (head := self._client.finalised_head().number) < entry.block:
+            raise ChainError(
+                f"{entry.call} ({entry.key}) was done in block {entry.block}, and the chain at "
+                f"{self._client.url} is final up to block {head} only: try again when its node has caught up",
+                code="no-such-block",
+            )
         found = self._client.receipt_in(self._client.block_hash(entry.block), entry.extrinsic.hash)
         if found is None:
-            raise ChainError(
-                f"{entry.key} is no longer in the finalised block {entry.block}", code="reorganised"
-            )
+            with self._lock:
+                self._forget("id = ?", entry.id)
         return found
 
     def _record(self, entry: Entry, receipt: Receipt) -> None:
@@ -359,6 +411,7 @@ class Outbox:
         """Settle everything that was on its way when the process ended, sending the same bytes again where
         they may still land. Gives the entries as they are now; one that needs longer stays `signed`.
         """
+        self._meet_chain()
         settled = []
         for entry in self.pending():
             with contextlib.suppress(DispatchError, ExtrinsicInvalid, ChainTimeout):

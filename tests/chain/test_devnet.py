@@ -5,7 +5,9 @@ The real node too, where its binary is.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +19,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from proofward.chain import dev_keypair
+from proofward.chain import Outbox, dev_keypair
+from proofward.chain.client import Receipt
 from proofward.chain.values import Call
 from proofward.devnet.chains import Devnet, DevnetError, LocalChain, OmniNode, free_port
 from proofward.devnet.foreground import serve
@@ -49,6 +52,20 @@ def test_the_data_directory_keeps_the_chain_across_a_kill(kind: type[LocalChain]
         assert call.args["remark"] == b"kept"
         assert client.finalised_nonce(bytes(ALICE.public_key)) == nonce
         assert client.submit(remark(b"more"), ALICE).block > receipt.block
+
+
+def test_a_kept_chain_that_was_deleted_takes_the_same_act_again(tmp_path: Path) -> None:
+    def act(chain: Devnet) -> Receipt:
+        with chain.connect() as client, contextlib.closing(Outbox(tmp_path / "outbox", client)) as outbox:
+            return outbox.send("publish", remark(b"published"), ALICE)
+
+    with Devnet(tmp_path / "chain") as chain:
+        chain.new_blocks(30)
+        first = act(chain)
+        assert act(chain) == first
+    shutil.rmtree(tmp_path / "chain")
+    with Devnet(tmp_path / "chain") as chain:
+        assert act(chain).block < first.block
 
 
 def test_a_directory_in_use_and_one_of_another_chain_are_refused(tmp_path: Path) -> None:

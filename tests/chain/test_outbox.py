@@ -44,6 +44,7 @@ class World:
     """A chain with one account, whose node may forget what waits, and a client of it that may be killed."""
 
     genesis = b"\x07" * 32
+    url = "ws://world"
 
     def __init__(self, luck: Callable[[str], bool]) -> None:
         self.luck = luck
@@ -55,6 +56,7 @@ class World:
         self.signatures = 0
         self.calls: dict[bytes, str] = {}
         self.failing = False
+        self.life = 0
         self._lock = threading.Lock()
 
     # ---- the chain
@@ -74,6 +76,13 @@ class World:
                 self.bodies.setdefault(self.height, []).append(one)
                 if not self.failing:
                     self.effects.append(self.calls[name])
+
+    def begin_anew(self) -> None:
+        """The same genesis, and nothing of what was done."""
+        self.life += 1
+        self.height = 1
+        for kept in (self.pool, self.bodies, self.effects):
+            kept.clear()
 
     # ---- the client, as the outbox uses it
 
@@ -119,10 +128,12 @@ class World:
         return Head(self.height, self.block_hash(self.height))
 
     def block_hash(self, number: int) -> bytes:
-        return number.to_bytes(32, "big")
+        if number > self.height:
+            raise ChainError(f"no block {number}", code="no-such-block")
+        return self.life.to_bytes(4, "big") + number.to_bytes(28, "big")
 
     def receipt_in(self, block: bytes, name: bytes) -> Receipt | None:
-        number = int.from_bytes(block, "big")
+        number = int.from_bytes(block[4:], "big")
         for one in self.bodies.get(number, []):
             if one.hash == name:
                 error = DispatchError("Jobs", "AlreadyClaimed") if self.failing else None
@@ -223,6 +234,50 @@ def test_done_once_it_gives_the_same_receipt_again(path: Path) -> None:
     first = outbox.send("job 1", call("claim"), SIGNER)
     assert outbox.send("job 1", call("claim"), SIGNER) == first
     assert world.effects == ["claim"]
+
+
+def test_a_chain_that_began_anew_knows_of_nothing_that_was_done_or_is_on_its_way(path: Path) -> None:
+    world = World(lucky("include"))
+    world.height = 20
+    outbox = opened(path, world)
+    done = outbox.send("job 1", call("publish"), SIGNER)
+    signed = outbox.prepare("job 2", call("claim"), SIGNER)
+    outbox.close()
+    world.begin_anew()
+    outbox = opened(path, world)
+    assert outbox.reconcile() == [], "what was signed for the old chain is waited for on the new one"
+    assert outbox.send("job 1", call("publish"), SIGNER).block < done.block
+    assert outbox.send("job 2", call("claim"), SIGNER).hash != signed.extrinsic.hash
+    assert world.effects == ["publish", "claim"]
+
+
+def test_a_chain_that_begins_anew_under_a_process_is_seen_when_it_is_asked_for_what_was_done(
+    path: Path,
+) -> None:
+    world = World(lucky("include"))
+    outbox = opened(path, world)
+    outbox.send("job 1", call("publish"), SIGNER)
+    world.begin_anew()
+    outbox.send("job 1", call("publish"), SIGNER)
+    assert world.effects == ["publish"]
+
+
+def test_a_node_that_is_behind_is_no_chain_that_began_anew(path: Path) -> None:
+    world = World(lucky("include"))
+    outbox = opened(path, world)
+    world.height = 20
+    receipt = outbox.send("job 1", call("publish"), SIGNER)
+    outbox.close()
+    world.height = 5
+    behind = opened(path, world)
+    with pytest.raises(ChainError, match="caught up"):
+        behind.send("job 1", call("publish"), SIGNER)
+    world.height = 0
+    with pytest.raises(ChainError, match="caught up"):
+        opened(path, world).send("job 1", call("publish"), SIGNER)
+    world.height = 30
+    assert behind.send("job 1", call("publish"), SIGNER) == receipt
+    assert (world.effects, world.signatures) == (["publish"], 1)
 
 
 def test_a_new_signature_is_made_only_after_the_era(path: Path) -> None:
@@ -494,8 +549,8 @@ def test_a_file_from_before_there_were_versions_is_opened_and_goes_on(path: Path
     assert world.effects == ["submit", "cancel"]
     outbox.close()
     with contextlib.closing(sqlite3.connect(path)) as now:
-        assert now.execute("PRAGMA user_version").fetchone() == (2,)
-        now.execute("PRAGMA user_version = 3")
+        assert now.execute("PRAGMA user_version").fetchone() == (3,)
+        now.execute("PRAGMA user_version = 4")
     with pytest.raises(ChainError, match="the release that wrote it") as caught:
         opened(path, world)
     assert caught.value.code == "outbox-unusable"
