@@ -19,7 +19,10 @@ from proofward.protocol.enclave import (
     result_frame,
 )
 
-MAX_CONNECTIONS: Final = 32
+MAX_CONNECTIONS: Final = 256
+"""As many as a host's door has sockets of clients (MAX_SOCKETS of the node's), and 64 for its own needs."""
+REFUSAL_SECONDS: Final = 5.0
+"""That a connection above the bound has for the request that is refused."""
 
 
 class Service(Protocol):
@@ -46,8 +49,11 @@ class Server:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
         try:
-            while self._connections <= MAX_CONNECTIONS and await self._exchange(reader, writer):
-                pass
+            if self._connections > MAX_CONNECTIONS:
+                await _refuse(reader, writer)
+            else:
+                while await self._exchange(reader, writer):
+                    pass
         except (ConnectionError, asyncio.CancelledError):
             pass  # the peer is gone, or the enclave stops: either way nobody waits for a reply
         finally:
@@ -71,6 +77,21 @@ class Server:
         writer.write(reply)
         await writer.drain()
         return True
+
+
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer one request with a refusal: who is hung up on without a word takes the enclave for dead."""
+    full = EnclaveError(f"{MAX_CONNECTIONS} connections are open: try again later", code="busy")
+    number = None
+    try:
+        async with asyncio.timeout(REFUSAL_SECONDS):
+            if (frame := await _read_frame(reader)) is None:
+                return
+            number = parse_request(frame).id
+    except (EnclaveError, TimeoutError):
+        pass  # refused without its number
+    writer.write(error_frame(number, full))
+    await writer.drain()
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> bytes | None:

@@ -30,6 +30,12 @@ from proofward_node.session_pace import WINDOW_BLOCKS
 
 #: Seconds that a client may take for its first message.
 HELLO_SECONDS: Final = 10.0
+#: Sockets whose clients have not shown yet that a session is theirs, and all that are open at once: those,
+#: one of each session that the enclave takes, and as many that are being closed.
+MAX_ENTERING: Final = 64
+MAX_SOCKETS: Final = 192
+#: Seconds that a client has to answer that we hang up.
+CLOSE_SECONDS: Final = 2.0
 #: Of a hello, before the sealed secret: the client's random word and its signature.
 _HEAD: Final = RANDOM_LENGTH + 64
 HEARTBEAT_SECONDS: Final = 20.0
@@ -48,6 +54,10 @@ class SessionRefused(ProofwardError):
         return cls(f"the connection was refused: {code}", code=code)
 
 
+def _nothing() -> None:
+    """Without a transport there is nothing to abort."""
+
+
 @dataclass(eq=False)
 class Live:
     """A client's connection to one session. `allowed`: records that its escrow pays for."""
@@ -60,6 +70,7 @@ class Live:
     checkpoint_at: int
     records: int = 0
     unvouched: int = 0
+    abort: Callable[[], None] = _nothing
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ask(
@@ -87,8 +98,17 @@ class Live:
 
     async def end(self, code: str) -> None:
         """Hang up, and say why."""
-        with contextlib.suppress(ConnectionError):
-            await self.socket.close(code=REFUSED, message=code.encode())
+        await _hang_up(self.socket, code, self.abort)
+
+
+async def _hang_up(socket: web.WebSocketResponse, code: str, abort: Callable[[], None]) -> None:
+    """Say why, and close; a client that reads nothing is not waited for."""
+    try:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(2 * CLOSE_SECONDS):
+                await socket.close(code=REFUSED, message=code.encode()[:100])
+    finally:
+        abort()
 
 
 class Host(Protocol):
@@ -108,7 +128,7 @@ class Host(Protocol):
         ...
 
     def entered(self, live: Live) -> None:
-        """A client is there."""
+        """A client is there: an older connection of its session ends."""
 
     def left(self, live: Live) -> None:
         """It is gone."""
@@ -125,6 +145,7 @@ class SessionDoor:
 
     def __init__(self) -> None:
         self.host: Host | None = None
+        self._sockets = self._entering = 0
 
     def add_to(self, app: web.Application) -> None:
         """Add the route."""
@@ -154,13 +175,31 @@ class SessionDoor:
         host = self.host
         if host is None:
             raise web.HTTPNotFound(text="no sessions are served here")
+        if self._sockets >= MAX_SOCKETS or self._entering >= MAX_ENTERING:
+            raise web.HTTPServiceUnavailable(text="too many clients are at the door: try again later")
+        self._sockets += 1
+        try:
+            return await self._talk(host, request)
+        finally:
+            self._sockets -= 1
+
+    async def _talk(self, host: Host, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(
-            max_msg_size=MAX_SESSION_FRAME, heartbeat=HEARTBEAT_SECONDS, compress=False
+            timeout=CLOSE_SECONDS,
+            max_msg_size=MAX_SESSION_FRAME,
+            heartbeat=HEARTBEAT_SECONDS,
+            compress=False,
         )
-        await socket.prepare(request)
+        abort = _nothing if request.transport is None else request.transport.abort
         link = host.link()
         try:
-            live = await self._enter(host, request.match_info["session"], socket, link)
+            self._entering += 1
+            try:
+                await socket.prepare(request)
+                live = await self._enter(host, request.match_info["session"], socket, link)
+            finally:
+                self._entering -= 1
+            live.abort = abort
             host.entered(live)
             try:
                 async for message in socket:
@@ -171,11 +210,11 @@ class SessionDoor:
             finally:
                 host.left(live)
         except (SessionRefused, EnclaveError) as error:
-            await socket.close(code=REFUSED, message=error.code.encode()[:100])
+            await _hang_up(socket, error.code, abort)
         except EnclaveDown:
-            await socket.close(code=REFUSED, message=b"enclave-down")
+            await _hang_up(socket, "enclave-down", abort)
         except ChainDown:
-            await socket.close(code=REFUSED, message=b"chain-unreachable")
+            await _hang_up(socket, "chain-unreachable", abort)
         except ConnectionError:
             pass
         finally:

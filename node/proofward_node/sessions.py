@@ -84,6 +84,7 @@ class Sessions:
     _height: int = 0
     _offers_at: int = -OFFERS_EVERY_BLOCKS
     _asking: SessionLink | None = None
+    _others: set[asyncio.Task[None]] = field(default_factory=set)
     _pace: Pace = field(init=False)
     _proving: Proving = field(init=False)
 
@@ -117,9 +118,11 @@ class Sessions:
         return record, model
 
     def entered(self, live: Live) -> None:
-        """See `session_door.Host`. A newer connection takes the place of an older one."""
+        """See `session_door.Host`."""
         live.checkpoint_at = self._height
-        self._lives[live.record.id] = live
+        older, self._lives[live.record.id] = self._lives.get(live.record.id), live
+        if older is not None:
+            self._beside(older.end("stale-connection"))
         self._ahead.found(live.record, live.unvouched, live.records)
         self.metrics.session_clients.set(len(self._lives))
 
@@ -238,6 +241,12 @@ class Sessions:
         except (EnclaveError, EnclaveDown, ConnectionError) as error:
             log.warning("checkpoint-failed", session=live.record.id.hex(), message=str(error))
 
+    def _beside(self, action: Coroutine[None, None, None]) -> None:
+        """What waits for a client holds up no block."""
+        task = asyncio.create_task(action)
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+
     # blocks ---------------------------------------------------------------------------------------
 
     async def step(self, head: Head, served: Mapping[bytes, ModelRecord]) -> None:
@@ -260,11 +269,11 @@ class Sessions:
             if live is not None:
                 live.record, live.allowed = record, record.records + record.room
                 if head.number > record.end + LAST_VOUCHER_BLOCKS:
-                    await live.end("session-ended")
+                    self._beside(live.end("session-ended"))
                 elif (
                     head.number - live.checkpoint_at >= self._every(record.window) or head.number > record.end
                 ):
-                    await self._checkpoint(live)
+                    self._beside(self._checkpoint(live))
             self._tend(record)
         for record in self._ahead.overdue(head.number, self.policy.voucher_blocks):
             await self._drop(record)
@@ -291,18 +300,17 @@ class Sessions:
             self.metrics.session_windows.labels("dropped").inc()
             log.warning("session-unvouched", session=record.id.hex(), blocks=self.policy.voucher_blocks)
         if (live := self._lives.get(record.id)) is not None:
-            await live.end("voucher-overdue")
+            self._beside(live.end("voucher-overdue"))
 
     async def abandon(self) -> None:
         """Stop what goes on beside; it is taken up at the next start."""
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *self._others]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
         await self._proving.abandon()
-        for live in list(self._lives.values()):
-            await live.end("stopping")
+        await asyncio.gather(*(live.end("stopping") for live in list(self._lives.values())))
         self.journal.close()
 
     def _tend(self, record: SessionRecord) -> None:
@@ -472,7 +480,7 @@ class Sessions:
 
     async def _forget(self, name: bytes) -> None:
         if (live := self._lives.get(name)) is not None:
-            await live.end("session-ended")
+            self._beside(live.end("session-ended"))
         self._proving.over(name)
         self._windows.pop(name, None)
         self._ahead.forget(name)
