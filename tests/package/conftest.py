@@ -29,6 +29,13 @@ def publisher(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session")
+def everything(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Venv:
+    """All of them but the demo, without an extra."""
+    ours = [name for name in wheels if name != "proofward-demo"]
+    return make_venv(tmp_path_factory.mktemp("everything") / "venv", wheels, *ours)
+
+
+@pytest.fixture(scope="session")
 def worker(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Venv:
     """An operator: daemon and enclave."""
     ours = ("proofward-node", "proofward-enclave", "proofward")

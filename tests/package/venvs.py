@@ -24,6 +24,10 @@ SOURCES = {
     "proofward": (".", ("proofward", "pyproject.toml", "README.md", "LICENSE")),
     "proofward-node": ("node", ("proofward_node", "pyproject.toml", "LICENSE")),
     "proofward-enclave": ("enclave_runtime", ("proofward_enclave", "pyproject.toml", "LICENSE")),
+    "proofward-explorer": ("explorer", ("proofward_explorer", "pyproject.toml", "LICENSE")),
+    "proofward-gateway": ("gateway", ("proofward_gateway", "pyproject.toml", "LICENSE")),
+    "proofward-federation": ("federation", ("proofward_federation", "pyproject.toml", "LICENSE")),
+    "proofward-demo": ("demo", ("proofward_demo", "pyproject.toml", "LICENSE")),
 }
 SECONDS = 300
 #: What pip and Python shall not see: a checkout on the path would hide what a wheel lacks.
