@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -277,6 +279,32 @@ def test_no_import_runs_in_a_circle() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+GROUND = frozenset({"errors", "check", "checkout", "processes", "files", "logs", "extras", "database"})
+LISTED = re.compile(r"\| `([^`]+)`[^|]*\| Python \|[^|]*\| ([^|]*) \|\n")
+
+
+def test_the_page_has_every_room_with_what_it_imports() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    told = {place.replace("/", "."): below for place, below in LISTED.findall(page)}
+    whole = {f"{folder}.{package}".removeprefix("..") for package, folder in PACKAGES.items()} - {"proofward"}
+    ground = {f"proofward.{name}" for name in GROUND}
+    inner = {room for room in ALLOWED if room.startswith("proofward.") and room.count(".") == 1}
+    assert set(told) | ground == whole | inner
+    for place in (inner | whole) - ground - {"demo.proofward_demo", "proofward.cli"}:
+        room = place.partition(".")[2] if place in whole else place
+        allowed = {one.partition(".")[2] for one in ALLOWED[room] if one.startswith("proofward.")}
+        said = set(re.findall(r"[a-z]+", told[place].partition(";")[0])) - {"ground"}
+        assert said == {name for name in allowed if "." not in name} - GROUND, place
+
+
+def test_the_other_tool_knows_every_room() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (layers,) = (one["layers"] for one in settings if one["type"] == "layers")
+    named = {name.strip() for layer in layers for name in layer.split(":")}
+    rooms = {room for room in ALLOWED if room.startswith("proofward.") and room.count(".") == 1}
+    assert named == rooms | {package for package in PACKAGES if package != "proofward"}
 
 
 def test_command_line_and_node_call_no_cryptographic_primitive() -> None:
