@@ -303,9 +303,9 @@ class Node:
         the enclave.
         """
         enclave_stop = asyncio.Event()
-        supervisor = asyncio.create_task(self._supervise(enclave_stop))
+        supervisor = asyncio.create_task(self._kept("supervisor", self._supervise, enclave_stop))
         rounds = asyncio.create_task(self._rounds(stop))
-        watch = asyncio.create_task(self._watch(enclave_stop))
+        watch = asyncio.create_task(self._kept("watch", self._watch, enclave_stop))
         try:
             stopped = asyncio.create_task(stop.wait())
             never = asyncio.create_task(self._never.wait())
@@ -339,6 +339,20 @@ class Node:
         began = time.monotonic()
         await asyncio.wait({rounds}, timeout=seconds)
         await self.jobs.drain(max(0.0, seconds - (time.monotonic() - began)))
+
+    async def _kept(
+        self, name: str, task: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event
+    ) -> None:
+        """A task that ends with `stop` alone: without the one no enclave is started any more, without the
+        other `/healthz` stays at its last word.
+        """
+        pause = self.config.enclave.restart_backoff_seconds
+        while not stop.is_set():
+            try:
+                return await task(stop)
+            except Exception:
+                log.exception("task-failed", task=name, retry_seconds=pause)
+                await _pause(stop, pause)
 
     async def _supervise(self, stop: asyncio.Event) -> None:
         pause = self.config.enclave.restart_backoff_seconds

@@ -175,6 +175,7 @@ class EnclaveLink:
         await self._spawn(self.command)
 
     async def _spawn(self, command: Sequence[str]) -> None:
+        await self._kill()  # one that never answered
         self.socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.socket.unlink(missing_ok=True)
         self._process = await asyncio.create_subprocess_exec(
@@ -241,7 +242,7 @@ class EnclaveLink:
                 await self.start()
                 self.restarts += 1
                 failures = 0
-            except EnclaveDown as error:
+            except (EnclaveDown, OSError) as error:
                 log.error("enclave-start-failed", message=str(error))
 
     async def _healthy(self) -> bool:

@@ -4,8 +4,10 @@ contains.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +25,12 @@ from proofward_node.session_door import SessionDoor
 
 #: Seconds after which a chain that brings no new block counts as unhealthy.
 STALE_SECONDS = 60.0
+#: Seconds for which a connection may say nothing, or no whole request.
+IDLE_SECONDS = 15.0
+#: Connections at once: for one more, the oldest that waits for a request is ended.
+CONNECTIONS = 512
+#: Descriptors that the process asks for.
+DESCRIPTORS = 8192
 #: How a job may end for this worker, as `proofward_jobs_total` counts it.
 OUTCOMES = (
     "accepted", "rejected", "faulty-proof", "no-verdict", "refused", "declined", "failed", "lapsed", "lost",
@@ -192,19 +200,35 @@ class HttpServer:
             page.add_to(app)
         if door is not None:
             door.add_to(app)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_SECONDS)
+        self._listener: asyncio.Server | None = None
+        self._most = CONNECTIONS
 
     async def start(self) -> int:
         """Listen; returns the port. Raises OSError when it is taken."""
+        self._most = min(CONNECTIONS, _descriptors() // 4)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
-        address = self._runner.addresses[0]
-        return int(address[1])
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._protocol, self._host, self._port)
+        return int(self._listener.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Stop listening."""
+        if self._listener is not None:
+            self._listener.close()
         await self._runner.cleanup()
+
+    def _protocol(self) -> asyncio.Protocol:
+        """One connection's. Whoever opens very many leaves the worker its descriptors and others a way in."""
+        server = self._runner.server
+        held = [] if server is None else [one for one in server.connections if one.transport is not None]
+        if server is not None and len(held) < self._most:
+            return server()
+        idle = next((one for one in held if not one._request_in_progress), None)
+        if server is None or idle is None:
+            return _Closed()
+        idle.force_close()  # `close` would leave it open, and unwatched
+        return server()
 
     async def _serve_metrics(self, request: web.Request) -> web.Response:
         """The format that the scraper asks for: OpenMetrics, or Prometheus' own text."""
@@ -223,3 +247,18 @@ class HttpServer:
             content_type="application/json",
             status=503 if reasons else 200,
         )
+
+
+class _Closed(asyncio.Protocol):
+    """A connection that is closed at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+def _descriptors() -> int:
+    """How many this process may have: as many as it is allowed, within what it can use."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted

@@ -39,6 +39,7 @@ expected_seconds = 0.02
 [enclave]
 provider = "simulator"
 models = "models"
+restart_backoff_seconds = 0.02
 """
 
 
@@ -301,6 +302,68 @@ async def test_a_stall_amid_a_job_claims_nothing_more_and_hands_in_what_is_held(
     await _until(lambda: isinstance(world.jobs[second.id].status, Accepted))
     stop.set()
     await running
+
+
+@pytest.mark.parametrize("task", ["supervisor", "watch"])
+async def test_a_task_of_the_whole_life_that_fails_is_started_again(tmp_path: Path, task: str) -> None:
+    """Without the one no enclave was started any more, without the other /healthz stayed as it was."""
+    world, stop, again = World(), asyncio.Event(), asyncio.Event()
+    enclave = Enclave(world)
+    node = _node(tmp_path, world, enclave)
+    faults: list[Exception] = [OSError(24, "Too many open files"), KeyError("tcb")]
+
+    async def fails(stop: asyncio.Event) -> None:
+        if faults:
+            raise faults.pop()
+        again.set()
+        await stop.wait()
+
+    if task == "supervisor":
+        enclave.supervise = fails  # type: ignore[method-assign]
+    else:
+        node._watch = fails  # type: ignore[method-assign]
+    running = asyncio.create_task(node.run(stop))
+    await asyncio.wait_for(again.wait(), 20)
+    stop.set()
+    await asyncio.wait_for(running, 20)
+    assert enclave.stopped
+
+
+async def _silent(port: int, said: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    return reader, writer
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /livez HTTP/1.1\r\nHost: a"])
+async def test_a_connection_that_says_no_whole_request_is_ended(
+    said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proofward_node.metrics.IDLE_SECONDS", 0.05)
+    server = HttpServer(Metrics(), "127.0.0.1", 0)
+    reader, writer = await _silent(await server.start(), said)
+    assert await asyncio.wait_for(reader.read(), 20) == b""
+    writer.close()
+    await server.stop()
+
+
+async def test_attack_idle_connections_to_the_workers_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand of them left the worker no descriptor for its enclave and its chain."""
+    monkeypatch.setattr("proofward_node.metrics.CONNECTIONS", 8)
+    server = HttpServer(Metrics(), "127.0.0.1", 0)
+    port = await server.start()
+    attack = [await _silent(port, b"GET /livez HTTP/1.1\r\n") for _ in range(100)]
+    ended = [asyncio.ensure_future(reader.read()) for reader, _ in attack]
+    while sum(one.done() for one in ended) < len(attack) - 8:
+        await asyncio.wait([one for one in ended if not one.done()], return_when=asyncio.FIRST_COMPLETED)
+    async with (
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+        session.get("/livez") as reply,
+    ):
+        assert reply.status == 200
+    for _, writer in attack:
+        writer.close()
+    await server.stop()
 
 
 async def test_metrics_and_health_over_http() -> None:
