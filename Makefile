@@ -77,7 +77,8 @@ check: setup tests/conformance/node_modules/.ready ## lint, types, imports, docs
 	$(BIN)/python docs/reference.py build/docs
 	tests/conformance/node_modules/.bin/biome ci --error-on-warnings
 	cd prover && cargo fmt --all --check && cargo clippy -p proofward-prover -p proofward-prover-python --all-targets --quiet -- -D warnings
-	cd chain && cargo fmt --check
+	cd chain && cargo fmt --check && cargo fmt --check --manifest-path node/Cargo.toml
+	cargo fmt --check --manifest-path tests/conformance/subxt/Cargo.toml
 	cd chain && $(CLIPPY) cargo build $(PALLETS) --tests --quiet
 	cd chain && $(CLIPPY) cargo build --package proofward-weights --package proofward-metadata-hash --all-targets --quiet
 

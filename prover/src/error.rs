@@ -31,7 +31,6 @@ pub enum Refusal {
 	MalformedProgram,
 	/// A proof's bytes are not a proof's.
 	MalformedProof,
-	/// A contract template has a place that nobody fills.
 	/// A size exceeds a documented limit.
 	OverLimit,
 	/// A wire or a coefficient may need more bits than there are.
