@@ -483,6 +483,8 @@ class Node:
         if head.number % SWEEP_BLOCKS == 0:
             await self.chain.sweep()
         self._gauges()
+        if self.sessions is not None:
+            await self.sessions.step(head)
         held = self.jobs.bound
         if not self.enclave.up and not held:
             return
@@ -496,7 +498,7 @@ class Node:
             self._show(worker, head)
             await self.serving.declare(head)
             if self.sessions is not None:
-                await self.sessions.step(head, self.serving.models)
+                await self.sessions.offer(head, self.serving.models)
             await self.jobs.discover()
             await self.jobs.start(head, worker, stop)
         except (EnclaveDown, EnclaveError) as error:

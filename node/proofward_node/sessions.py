@@ -42,6 +42,8 @@ OFFERS_EVERY_BLOCKS: Final = 10
 LAST_VOUCHER_BLOCKS: Final = 8
 #: Blocks without a client after which a session that owes nothing is closed, so that its slot is free again.
 IDLE_BLOCKS: Final = 600
+#: Blocks before a window's end in which a session is waived whose enclave is away (half its window, if less).
+WAIVE_BLOCKS: Final = 10
 #: Seconds that go by before the next frame is heard when records were refused for now.
 HOLD_SECONDS: Final = 0.25
 #: Of what the longest windows give, the least that the offered ones should.
@@ -79,6 +81,7 @@ class Sessions:
     _dropped: set[bytes] = field(default_factory=set)
     _told: set[bytes] = field(default_factory=set)
     _recalled: set[bytes] = field(default_factory=set)
+    _known: set[bytes] = field(default_factory=set)
     _ahead: Ahead = field(default_factory=Ahead)
     _sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep
     _height: int = 0
@@ -249,15 +252,21 @@ class Sessions:
 
     # blocks ---------------------------------------------------------------------------------------
 
-    async def step(self, head: Head, served: Mapping[bytes, ModelRecord]) -> None:
-        """See to everything at a finalised block; what takes long goes on beside. Raises ChainDown."""
-        self._height, self._served = head.number, served
-        self._pace.block(head.number, head.time_ms / 1000)
-        self._late = self._pace.late((one[1:] for one in self._to_prove()), head.number)
+    async def offer(self, head: Head, served: Mapping[bytes, ModelRecord]) -> None:
+        """See to what is offered; for a worker that is registered. Raises ChainDown."""
+        self._served = served
         if head.number - self._offers_at >= OFFERS_EVERY_BLOCKS:
             self._offers_at = head.number
             self._look_at_terms()
             await self._offer()
+
+    async def step(self, head: Head) -> None:
+        """See to all sessions at a finalised block, registered or not, enclave or not: their bonds are down.
+        What takes long goes on beside. Raises ChainDown.
+        """
+        self._height = head.number
+        self._pace.block(head.number, head.time_ms / 1000)
+        self._late = self._pace.late((one[1:] for one in self._to_prove()), head.number)
         journaled = self.journal.sessions()  # before the chain is asked: one that begins now is not gone
         records = await self.chain.ask(lambda client: sessions.of_worker(client, self.chain.account))
         self.metrics.sessions.set(len(records))
@@ -281,9 +290,13 @@ class Sessions:
         self._dropped &= names
         self._recalled &= names
         self._ahead.keep(names | self._lives.keys())
-        for gone in journaled - names:
+        earlier, self._known = self._known, names
+        for gone in (journaled | earlier | self._lives.keys()) - names:
             if await self.chain.ask(lambda client, gone=gone: sessions.get(client, gone)) is None:  # type: ignore[misc]
-                await self._forget(gone)
+                try:
+                    await self._forget(gone)
+                except (EnclaveDown, EnclaveError):
+                    self._known.add(gone)  # it is looked for again at the next block
 
     async def _drop(self, record: SessionRecord) -> None:
         """End a session whose client does not vouch: what it did not vouch for can never be picked, so it
@@ -354,13 +367,30 @@ class Sessions:
         windows = await self.chain.ask(lambda client: sessions.windows(client, record))
         self._windows[record.id] = record, windows
         self._ahead.posted(record)
-        if windows and not await self._has(record.id) and any(not one.excused for one in windows.values()):
-            await self._send(f"session:{record.id.hex()}:waive", sessions.waive(record.id))
+        if await self._lost(record, windows):
+            # the oldest may be over and to be finished first: what was refused then is tried again after it
+            key = f"session:{record.id.hex()}:waive:{record.oldest}"
+            await self._send(key, sessions.waive(record.id))
             return
         self._proving.over(record.id, record.oldest)
         for number, window in windows.items():
             self._owe(record, number, window)
         await self._draw(record, windows)
+
+    async def _lost(self, record: SessionRecord, windows: Mapping[int, WindowRecord]) -> bool:
+        """Whether the session's pages are gone, or will be missed: an enclave that is away is waited for, but
+        not until a window is over. Raises EnclaveDown.
+        """
+        owing = [one for one in windows.values() if not one.excused]
+        try:
+            return bool(owing) and not await self._has(record.id)
+        except EnclaveDown:
+            dues = [one.due for one in owing if one.drawn is None or one.owed]
+            head = (await self.chain.finalised()).number
+            if not dues or min(dues) - head > min(WAIVE_BLOCKS, record.window // 2):
+                raise
+            log.error("enclave-stays-away", session=record.id.hex(), due=min(dues), block=head)
+            return True
 
     async def _see_to_accounts(self, record: SessionRecord) -> None:
         """Post what is vouched for, end what is over."""

@@ -160,13 +160,13 @@ def test_a_client_that_reads_nothing_holds_up_neither_a_block_nor_the_node(world
                 return [one]
 
             keeper.chain.ask = ask  # type: ignore[assignment, method-assign]
-            keeper._offers_at = keeper._height = 8
+            keeper._height = 8
             keeper._recalled.add(one.id)
             keeper.journal.sessions = set  # type: ignore[method-assign]
             tended: list[Any] = []
             keeper._tend = tended.append  # type: ignore[assignment, method-assign]
             async with asyncio.timeout(60):
-                await keeper.step(SimpleNamespace(number=9, time_ms=0), {})  # type: ignore[arg-type]
+                await keeper.step(SimpleNamespace(number=9, time_ms=0))  # type: ignore[arg-type]
             assert tended == [one]
             live.lock.release()
 

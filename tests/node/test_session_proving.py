@@ -485,6 +485,7 @@ class Enclave:
 
     faults: dict[int, Exception] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
+    up: bool = True
 
     async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         assert method == "session_prove"
