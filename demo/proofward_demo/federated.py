@@ -302,9 +302,8 @@ researchers = [{json.dumps(self.study.researcher)}]
             return one is not None and any(each.site == site for each in one.committed)
 
         self._until(committed, f"{REVOKES} to commit in round 0")
-        register = Register.load(self._site(REVOKES) / "consents.json")
-        register.take_back(REVOKES, paper.read_text())
-        register.save(self._site(REVOKES) / "consents.json")
+        with Register.changing(self._site(REVOKES) / "consents.json") as register:
+            register.take_back(REVOKES, paper.read_text())
         self.say("patient", f"took a consent to {REVOKES} back: from the next tree on")
 
     def check_rounds(self) -> None:

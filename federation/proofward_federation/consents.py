@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -18,10 +19,13 @@ from proofward.files import write_whole
 from proofward.protocol import sha256
 from proofward.protocol.sessions import Tree
 from proofward_federation.errors import FederationError
+from proofward_federation.locking import exclusive
 from proofward_federation.wallet import read_consent, read_revocation
 
 _LEAF: Final = b"proofward/consent/v1"
 _ROUND_UP: Final = 32
+MAX_KEPT: Final = 1 << 18
+"""Consents and revocations of a register, those that count no more included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,9 @@ class Consent:
     until: int
     revoked: bool = False
     issuer: str = ""
-    """The patient's name here, by which it can revoke; empty when the hospital wrote the consent down."""
+    """The patient's name here, by which it can revoke; empty when the hospital wrote the consent down.
+
+    A revocation that came before its consent is one without a record."""
 
     @property
     def leaf(self) -> bytes:
@@ -49,10 +55,12 @@ class Consent:
 
 
 class Register:
-    """A hospital's consents, in a file of its own (mode 0600)."""
+    """A hospital's consents, in a file of its own (mode 0600): all that were ever given, so that none that
+    was taken back comes in again. A record may have several, for several purposes and renewed.
+    """
 
     def __init__(self, consents: Iterable[Consent] = ()) -> None:
-        self._of = {consent.record: consent for consent in consents}
+        self._all = list(consents)
 
     @classmethod
     def load(cls, path: Path) -> Register:
@@ -62,51 +70,82 @@ class Register:
         except (OSError, ValueError, TypeError) as error:
             raise FederationError(f"{path} holds no consents: {error}", code="bad-consents") from None
 
+    @classmethod
+    @contextmanager
+    def changing(cls, path: Path, *, new: bool = False) -> Iterator[Register]:
+        """The file's consents, written back at the end, and not after an error; another process that changes
+        them waits. `new`: a file that is not there yet is begun. Raises FederationError(bad-consents).
+        """
+        with exclusive(path.parent):
+            held = cls() if new and not path.exists() else cls.load(path)
+            yield held
+            held.save(path)
+
     def save(self, path: Path) -> None:
         """Write the file whole."""
-        write_whole(path, json.dumps([asdict(one) for one in self._of.values()], indent=1).encode())
+        write_whole(path, json.dumps([asdict(one) for one in self._all], indent=1).encode())
 
     def grant(self, record: str, purpose: str, until: int) -> Consent:
-        """A patient agrees, under a fresh handle."""
-        consent = Consent(record, secrets.token_hex(32), purpose, until)
-        self._of[record] = consent
-        return consent
+        """A patient agrees, under a fresh handle. Raises FederationError(register-full)."""
+        return self._kept(Consent(record, secrets.token_hex(32), purpose, until))
 
     def accept(self, record: str, hospital: str, credential: str) -> Consent:
-        """Take in a patient's own consent. Raises FederationError for one that does not verify, and for a
-        handle that is here already.
+        """Take in a patient's own consent. Raises FederationError for one that does not verify, for a handle
+        that is here already (consent-again), and for one that was taken back (consent-revoked).
         """
         given = read_consent(credential, hospital)
-        if any(one.handle == given.handle for one in self._of.values()):
-            raise FederationError("this consent is here already", code="consent-again")
-        consent = Consent(record, given.handle, given.purpose, given.until, issuer=given.issuer)
-        self._of[record] = consent
-        return consent
+        for one in self._all:
+            if one.handle != given.handle:
+                continue
+            if one.revoked and one.issuer == given.issuer:
+                raise FederationError("the patient took this consent back", code="consent-revoked")
+            if one.record:
+                raise FederationError("this consent is here already", code="consent-again")
+        return self._kept(Consent(record, given.handle, given.purpose, given.until, issuer=given.issuer))
 
-    def take_back(self, hospital: str, revocation: str) -> Consent:
-        """Follow a patient's own revocation. Raises FederationError unless who gave the consent signed it."""
+    def take_back(self, hospital: str, revocation: str) -> Consent | None:
+        """Follow a patient's own revocation: the consent that it takes back. None where no consent here is of
+        this patient and handle; then the revocation is kept, and the consent not taken in when it comes.
+
+        Raises FederationError(bad-credential, register-full).
+        """
         issuer, handle = read_revocation(revocation, hospital)
-        for found in self._of.values():
+        for place, found in enumerate(self._all):
             if (found.issuer, found.handle) == (issuer, handle):
-                self._of[found.record] = replace(found, revoked=True)
-                return found
-        raise FederationError("no consent here is of this patient and handle", code="unknown-consent")
+                self._all[place] = replace(found, revoked=True)
+                return found if found.record else None
+        self._kept(Consent("", handle, "", 0, revoked=True, issuer=issuer))
+        return None
 
     def revoke(self, record: str) -> None:
-        """A patient agrees no more. Raises FederationError(unknown-consent)."""
-        found = self._of.get(record)
-        if found is None or found.revoked:
+        """A patient agrees no more, to nothing. Raises FederationError(unknown-consent)."""
+        places = [place for place, one in enumerate(self._all) if one.record == record and not one.revoked]
+        if not places:
             raise FederationError(f"there is no live consent of {record}", code="unknown-consent")
-        self._of[record] = replace(found, revoked=True)
+        for place in places:
+            self._all[place] = replace(self._all[place], revoked=True)
 
     def live(self, purpose: str, now: int) -> LiveConsents:
-        """The consents that count for a purpose. Raises FederationError(no-consents) when there is none."""
-        found = [one for one in self._of.values() if one.live(purpose, now)]
-        if not found:
+        """The consents that count for a purpose, of each record the one that lasts longest. Raises
+        FederationError(no-consents) when there is none.
+        """
+        longest: dict[str, Consent] = {}
+        for one in self._all:
+            if one.live(purpose, now) and (
+                one.record not in longest or one.until > longest[one.record].until
+            ):
+                longest[one.record] = one
+        if not longest:
             raise FederationError(f"nobody agrees to {purpose}", code="no-consents")
         # in the order of their leaves, which tells nothing of the hospital's
-        found.sort(key=lambda one: one.leaf)
+        found = sorted(longest.values(), key=lambda one: one.leaf)
         return LiveConsents(tuple(one.record for one in found), tuple(one.leaf for one in found))
+
+    def _kept(self, consent: Consent) -> Consent:
+        if len(self._all) >= MAX_KEPT:
+            raise FederationError(f"a register has at most {MAX_KEPT} consents", code="register-full")
+        self._all.append(consent)
+        return consent
 
 
 @dataclass(frozen=True, slots=True)

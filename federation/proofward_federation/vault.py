@@ -9,9 +9,7 @@ and what was published before keeps its noise and the record.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import secrets
 import struct
 from collections.abc import Sequence
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from proofward.files import write_whole
 from proofward_federation.errors import FederationError
+from proofward_federation.locking import exclusive
 from proofward_federation.site import Records
 
 VAULT, KEYS = "records.vault", "record-keys.json"
@@ -92,17 +91,13 @@ class Vault:
 
         Raises FederationError(unknown-record).
         """
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)  # another process may have erased since, and is not undone
-            there = Vault.load(self.folder).keys
+        with exclusive(self.folder):
+            there = Vault.load(self.folder).keys  # another process may have erased since, and is not undone
             if there.pop(name, None) is None:
                 raise FederationError(f"there is no record {name} here", code="unknown-record")
             self.keys.clear()
             self.keys.update(there)
             self._save_keys()
-        finally:
-            os.close(folder)
 
     def _opened(self, name: str) -> Sequence[float]:
         data = self.sealed[name]

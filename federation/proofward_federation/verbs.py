@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -556,12 +557,8 @@ def erase(
 
     with reporting(as_json):
         Vault.load(folder).erase(record)
-        register = Register.load(folder / "consents.json")
-        try:
-            register.revoke(record)
-            register.save(folder / "consents.json")
-        except FederationError:  # there was none, or it was taken back before
-            pass
+        with Register.changing(folder / "consents.json") as held, suppress(FederationError):
+            held.revoke(record)  # unless there was none, or it was taken back before
         emit(as_json, {"record": record, "erased": True}, [f"{record}: its key is destroyed"])
 
 
@@ -626,11 +623,16 @@ def grant(
 
 
 def revoke(
-    hospital: HospitalArgument, wallet: WalletOption, out: OutOption, as_json: JsonOption = False
+    hospital: HospitalArgument,
+    wallet: WalletOption,
+    out: OutOption,
+    purpose: Annotated[str | None, typer.Option(help="Only what was given for this; all of it.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """As a patient: take back all that was given to a hospital.
+    """As a patient: take back all that was given to a hospital, or what was given for one purpose.
 
-    What was published before keeps its noise and the record; nobody can take it out again.
+    What was published before keeps its noise and the record; nobody can take it out again. The wallet keeps
+    what was taken back, and gives its revocations out again when they are asked for again.
 
     Example: proofward consent revoke Cleveland --wallet me.json --out revocation.sdjwt
     """
@@ -639,7 +641,7 @@ def revoke(
 
     with reporting(as_json):
         held = Wallet.load(wallet)
-        revocations = held.revoke(hospital)
+        revocations = held.revoke(hospital, purpose)
         write_whole(out, "\n".join(revocations).encode())
         held.save(wallet)
         emit(
@@ -661,9 +663,8 @@ def accept(
     from proofward_federation.consents import Register
 
     with reporting(as_json):
-        held = Register.load(register) if register.exists() else Register()
-        taken = held.accept(record, hospital, _text(credential))
-        held.save(register)
+        with Register.changing(register, new=True) as held:
+            taken = held.accept(record, hospital, _text(credential))
         emit(
             as_json, {"record": record, "purpose": taken.purpose, "until": taken.until}, [f"{record} agrees"]
         )
@@ -677,15 +678,36 @@ def take_back(
 ) -> None:
     """As a hospital: follow a patient's revocations; no update made from now on has the record in it.
 
+    Each is followed on its own. One of a consent that is not here is kept: it will not be taken in later.
+
     Example: proofward consent take-back revocation.sdjwt --register consents.json --hospital Cleveland
     """
     from proofward_federation.consents import Register
+    from proofward_federation.errors import FederationError
 
     with reporting(as_json):
-        held = Register.load(register)
-        records = [held.take_back(hospital, one).record for one in _text(credential).split()]
-        held.save(register)
-        emit(as_json, {"records": records}, [f"{record} agrees no more" for record in records])
+        faults: list[FederationError] = []
+        found = []
+        with Register.changing(register) as held:
+            for one in _text(credential).split():
+                try:
+                    found.append(held.take_back(hospital, one))
+                except FederationError as error:
+                    faults.append(error)
+        if faults:
+            raise FederationError(
+                f"{len(faults)} of {len(faults) + len(found)} revocations could not be followed, the others "
+                f"were: {faults[0].message}",
+                code=faults[0].code,
+            )
+        taken = [f"{one.record} agrees no more to {one.purpose}" for one in found if one is not None]
+        unknown = found.count(None)
+        told = f"{unknown} of no consent here: kept, so that none is taken in under it"
+        emit(
+            as_json,
+            {"records": [one.record for one in found if one is not None], "unknown": unknown},
+            [*taken, *([told] if unknown else [])],
+        )
 
 
 def note_down(
@@ -706,24 +728,22 @@ def note_down(
     with reporting(as_json):
         if purpose not in PURPOSES:
             raise FederationError(f"a purpose is one of {', '.join(PURPOSES)}", code="unknown-purpose")
-        held = Register.load(register) if register.exists() else Register()
-        given = held.grant(record, purpose, int(time.time()) + days * 86_400)
-        held.save(register)
+        with Register.changing(register, new=True) as held:
+            given = held.grant(record, purpose, int(time.time()) + days * 86_400)
         values = {"record": record, "purpose": purpose, "until": given.until}
         emit(as_json, values, [f"{record} agrees to {purpose}"])
 
 
 def strike(record: RecordArgument, register: RegisterOption, as_json: JsonOption = False) -> None:
-    """As a hospital: write down that a patient agrees no more.
+    """As a hospital: write down that a patient agrees no more, to nothing.
 
     Example: proofward consent strike 4711 --register consents.json
     """
     from proofward_federation.consents import Register
 
     with reporting(as_json):
-        held = Register.load(register)
-        held.revoke(record)
-        held.save(register)
+        with Register.changing(register) as held:
+            held.revoke(record)
         emit(as_json, {"record": record, "revoked": True}, [f"{record} agrees no more"])
 
 

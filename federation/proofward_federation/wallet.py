@@ -14,7 +14,7 @@ import json
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,12 +42,24 @@ class Given:
     until: int
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a wallet keeps of a consent; an older one kept neither `purpose` nor `until` (Unix seconds)."""
+
+    handle: str
+    purpose: str = ""
+    until: int = 0
+    revoked: bool = False
+
+
 @dataclass(slots=True, repr=False)
 class Wallet:
-    """A patient's file (mode 0600): the seed of all keys, and what was given, by hospital and handle."""
+    """A patient's file (mode 0600): the seed of all keys, and by hospital what was given, and what of it was
+    taken back.
+    """
 
     seed: bytes = field(repr=False)
-    given: dict[str, list[str]] = field(default_factory=dict)
+    given: dict[str, list[Held]] = field(default_factory=dict)
 
     @classmethod
     def new(cls) -> Wallet:
@@ -59,16 +71,17 @@ class Wallet:
         """Raises FederationError(bad-wallet)."""
         try:
             values = json.loads(path.read_text())
-            seed, given = bytes.fromhex(values["seed"]), dict(values["given"])
+            seed = bytes.fromhex(values["seed"])
             if len(seed) != 32:
                 raise ValueError("its seed has another length")
-            return cls(seed, given)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            return cls(seed, {name: [_held(one) for one in kept] for name, kept in values["given"].items()})
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise FederationError(f"{path} is no wallet: {error}", code="bad-wallet") from None
 
     def save(self, path: Path) -> None:
         """Write the file whole."""
-        write_whole(path, json.dumps({"seed": self.seed.hex(), "given": self.given}, indent=1).encode())
+        given = {hospital: [asdict(one) for one in kept] for hospital, kept in self.given.items()}
+        write_whole(path, json.dumps({"seed": self.seed.hex(), "given": given}, indent=1).encode())
 
     def grant(self, hospital: str, purpose: str, *, until: int, scope: Sequence[str] = ("all",)) -> str:
         """A consent for a hospital to take in. Raises FederationError(unknown-purpose), EngineMissing."""
@@ -77,15 +90,21 @@ class Wallet:
         handle = secrets.token_hex(32)
         claims = {"purpose": purpose, "scope": list(scope), "handle": handle, "exp": until}
         credential = self._signed(hospital, CONSENT, claims, disclosable=("scope",))
-        self.given.setdefault(hospital, []).append(handle)
+        self.given.setdefault(hospital, []).append(Held(handle, purpose, until))
         return credential
 
-    def revoke(self, hospital: str) -> list[str]:
-        """Revocations of all that was given to a hospital. Raises FederationError(unknown-consent)."""
-        handles = self.given.pop(hospital, [])
-        if not handles:
-            raise FederationError(f"nothing was given to {hospital}", code="unknown-consent")
-        return [self._signed(hospital, REVOCATION, {"handle": handle}) for handle in handles]
+    def revoke(self, hospital: str, purpose: str | None = None) -> list[str]:
+        """Revocations of all that was given to a hospital, or of that for one purpose; those given out before
+        again, since one may have been lost. Raises FederationError(unknown-consent).
+        """
+        kept = self.given.get(hospital, [])
+        # what an older wallet kept without its purpose may be of this one
+        meant = [one for one in kept if purpose is None or one.purpose in (purpose, "")]
+        if not meant:
+            told = "" if purpose is None else f" for {purpose}"
+            raise FederationError(f"nothing was given to {hospital}{told}", code="unknown-consent")
+        self.given[hospital] = [replace(one, revoked=True) if one in meant else one for one in kept]
+        return [self._signed(hospital, REVOCATION, {"handle": one.handle}) for one in meant]
 
     def issuer(self, hospital: str) -> str:
         """Who the patient is for a hospital."""
@@ -106,6 +125,13 @@ class Wallet:
         key = keys.Ed25519SigningKey.from_jwk(jwk, f"{issuer}#0")
         named = {"iss": issuer, "aud": hospital, **claims}
         return str(suite.issue(named, signing_key=key, vct=kind, disclosable=disclosable))
+
+
+def _held(value: Any) -> Held:
+    found = Held(value) if isinstance(value, str) else Held(**value)
+    if not _is_handle(found.handle):
+        raise ValueError("a handle is 64 hexadecimal digits")
+    return found
 
 
 def read_consent(credential: str, hospital: str) -> Given:

@@ -82,3 +82,28 @@ def test_a_patient_s_wallet_and_a_hospital_s_register(cli: typer.Typer, tmp_path
     assert _run(cli, "consent", "revoke", "VA", "--wallet", wallet, "--out", back).exit_code == 0
     assert _run(cli, "consent", "take-back", back, *hospital).exit_code == 0
     assert _run(cli, *show).exit_code == 1
+
+
+def test_a_revocation_that_is_not_known_here_stops_none_beside_it(cli: typer.Typer, tmp_path: Path) -> None:
+    pytest.importorskip("openvc", reason="make federation installs openvc-core")
+    wallet, register_file = str(tmp_path / "me.json"), str(tmp_path / "consents.json")
+    back, hospital = tmp_path / "back", ("--register", register_file, "--hospital", "VA")
+    for purpose in ("quality", "cardiology"):
+        given = str(tmp_path / purpose)
+        grant = ("consent", "grant", "VA", "--wallet", wallet, "--purpose", purpose, "--out", given)
+        assert _run(cli, *grant).exit_code == 0
+    assert _run(cli, "consent", "accept", "7", str(tmp_path / "cardiology"), *hospital).exit_code == 0
+    assert _run(cli, "consent", "revoke", "VA", "--wallet", wallet, "--out", str(back)).exit_code == 0
+    took = ("consent", "take-back", str(back), *hospital, "--json")
+    assert json.loads(_run(cli, *took).stdout) == {"records": ["7"], "unknown": 1}
+    late = _run(cli, "consent", "accept", "8", str(tmp_path / "quality"), *hospital, "--json")
+    assert late.exit_code == 1
+    assert "consent-revoked" in late.output
+    again = ("consent", "grant", "VA", "--wallet", wallet, "--purpose", "cardiology", "--out", given)
+    assert _run(cli, *again).exit_code == 0
+    assert _run(cli, "consent", "accept", "7", given, *hospital).exit_code == 0
+    assert _run(cli, "consent", "revoke", "VA", "--wallet", wallet, "--out", str(back)).exit_code == 0
+    back.write_text("no revocation\n" + back.read_text())
+    assert _run(cli, *took).exit_code == 1
+    show = ("consent", "show", "--register", register_file, "--purpose", "cardiology")
+    assert _run(cli, *show).exit_code == 1, "those beside the one that is none were followed"

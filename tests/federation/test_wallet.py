@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from proofward_federation.consents import Register
 from proofward_federation.errors import FederationError
-from proofward_federation.wallet import Wallet, read_consent
+from proofward_federation.wallet import Held, Wallet, read_consent, read_revocation
 
 pytest.importorskip("openvc", reason="make federation installs openvc-core")
 
@@ -28,7 +30,9 @@ def test_a_patient_gives_and_takes_back(tmp_path: Path) -> None:
     wallet.save(path)
     assert path.stat().st_mode & 0o777 == 0o600
     (revocation,) = Wallet.load(path).revoke("Cleveland")
-    assert register.take_back("Cleveland", revocation).record == "4711"
+    followed = register.take_back("Cleveland", revocation)
+    assert followed is not None
+    assert followed.record == "4711"
     with pytest.raises(FederationError, match="nobody agrees"):
         register.live("cardiology", int(time.time()))
     with pytest.raises(FederationError, match="nothing was given"):
@@ -77,11 +81,117 @@ def test_what_is_not_this_patient_s_word_for_this_hospital() -> None:
     with pytest.raises(FederationError) as refused:
         register.accept("2", "Cleveland", credential)
     assert refused.value.code == "consent-again"
-    stranger = Wallet(other.seed, {"Cleveland": [read_consent(credential, "Cleveland").handle]})
-    with pytest.raises(FederationError) as refused:
-        register.take_back("Cleveland", stranger.revoke("Cleveland")[0])
-    assert refused.value.code == "unknown-consent"
+    handle = read_consent(credential, "Cleveland").handle
+    stranger = Wallet(other.seed, {"Cleveland": [Held(handle)]})
+    assert register.take_back("Cleveland", stranger.revoke("Cleveland")[0]) is None
     assert register.live("cardiology", int(time.time())).records == ("1",)
+    early = Register()
+    early.take_back("Cleveland", stranger.revoke("Cleveland")[0])
+    early.accept("1", "Cleveland", credential)  # a stranger's word keeps nobody's consent out
+
+
+def _live(register: Register, purpose: str = "cardiology") -> tuple[str, ...]:
+    with suppress(FederationError):
+        return register.live(purpose, int(time.time())).records
+    return ()
+
+
+def test_a_patient_who_gave_twice_takes_all_back(tmp_path: Path) -> None:
+    wallet, register, path = Wallet.new(), Register(), tmp_path / "consents.json"
+    for until in (LATER, LATER + 1):  # a renewal
+        register.accept("4711", "VA", wallet.grant("VA", "cardiology", until=until))
+    assert len(register.live("cardiology", int(time.time())).leaves) == 1, "a record counts once"
+    wallet.save(tmp_path / "me.json")
+    first, second = Wallet.load(tmp_path / "me.json").revoke("VA")
+    register.take_back("VA", first)
+    register.save(path)
+    assert _live(Register.load(path)) == ("4711",)
+    with Register.changing(path) as held:
+        held.take_back("VA", second)
+    assert _live(Register.load(path)) == ()
+    # a revocation that was lost is given out again
+    assert {read_revocation(one, "VA") for one in wallet.revoke("VA")} == {
+        read_revocation(one, "VA") for one in (first, second)
+    }
+
+
+def test_a_revoked_consent_does_not_come_back(tmp_path: Path) -> None:
+    wallet, register, path = Wallet.new(), Register(), tmp_path / "consents.json"
+    first = wallet.grant("VA", "cardiology", until=LATER)
+    register.accept("4711", "VA", first)
+    (revocation,) = wallet.revoke("VA")
+    register.take_back("VA", revocation)
+    second = wallet.grant("VA", "cardiology", until=LATER)
+    register.accept("4711", "VA", second)
+    register.save(path)
+    early = Register()
+    assert early.take_back("VA", revocation) is None  # the revocation comes before the consent
+    for held in (Register.load(path), early):
+        with pytest.raises(FederationError) as refused:
+            held.accept("4711", "VA", first)
+        assert refused.value.code == "consent-revoked"
+    assert _live(early) == ()
+
+
+def test_a_record_s_purposes_are_given_and_taken_back_one_by_one(tmp_path: Path) -> None:
+    wallet, register = Wallet.new(), Register()
+    for purpose in ("cardiology", "infection"):
+        register.accept("4711", "VA", wallet.grant("VA", purpose, until=LATER))
+    assert _live(register, "cardiology") == _live(register, "infection") == ("4711",)
+    for revocation in wallet.revoke("VA", "infection"):
+        register.take_back("VA", revocation)
+    assert (_live(register, "cardiology"), _live(register, "infection")) == (("4711",), ())
+    assert [(one.purpose, one.revoked) for one in wallet.given["VA"]] == [
+        ("cardiology", False),
+        ("infection", True),
+    ]
+    with pytest.raises(FederationError, match="nothing was given to VA for quality"):
+        wallet.revoke("VA", "quality")
+    register.revoke("4711")  # struck by the hospital: to nothing
+    assert _live(register) == ()
+
+
+def test_two_clerks_at_once_lose_no_revocation(tmp_path: Path) -> None:
+    wallets, path = [Wallet.new(), Wallet.new()], tmp_path / "consents.json"
+    with Register.changing(path, new=True) as held:
+        for place, wallet in enumerate(wallets):
+            held.accept(str(place), "VA", wallet.grant("VA", "cardiology", until=LATER))
+    begun, other = threading.Event(), []
+
+    def clerk() -> None:
+        begun.set()
+        with Register.changing(path) as held:
+            other.append(_live(held))
+            held.take_back("VA", wallets[1].revoke("VA")[0])
+
+    thread = threading.Thread(target=clerk)
+    with Register.changing(path) as held:
+        thread.start()
+        begun.wait()
+        held.take_back("VA", wallets[0].revoke("VA")[0])
+    thread.join()
+    assert other == [("1",)], "the second read what the first had written"
+    assert _live(Register.load(path)) == ()
+
+
+def test_a_register_that_cannot_be_read_is_not_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "consents.json"
+    path.write_text("{")
+    with pytest.raises(FederationError) as refused, Register.changing(path, new=True):
+        pass
+    assert (refused.value.code, path.read_text()) == ("bad-consents", "{")
+
+
+def test_a_wallet_of_before_takes_back_what_it_gave(tmp_path: Path) -> None:
+    wallet, path = Wallet.new(), tmp_path / "me.json"
+    handle = read_consent(wallet.grant("VA", "cardiology", until=LATER), "VA").handle
+    path.write_text(json.dumps({"seed": wallet.seed.hex(), "given": {"VA": [handle]}}))
+    (revocation,) = Wallet.load(path).revoke("VA", "cardiology")
+    assert read_revocation(revocation, "VA") == (wallet.issuer("VA"), handle)
+    path.write_text(json.dumps({"seed": wallet.seed.hex(), "given": {"VA": ["no handle"]}}))
+    with pytest.raises(FederationError) as refused:
+        Wallet.load(path)
+    assert refused.value.code == "bad-wallet"
 
 
 def test_a_patient_is_another_at_every_hospital() -> None:
