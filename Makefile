@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: test-tdx-peer conformance bench-day bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
+.PHONY: check-python check-rust test-tdx-peer conformance bench-day bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,7 +67,9 @@ CLIPPY = RUSTC_WORKSPACE_WRAPPER="$$(MAKEFLAGS= rustc --print sysroot)/bin/clipp
 	CARGO_INCREMENTAL=0 SKIP_WASM_BUILD=1
 PALLETS := --workspace --exclude proofward-weights --exclude proofward-metadata-hash
 
-check: setup tests/conformance/node_modules/.ready ## lint, types, imports, docs: ruff, mypy, pdoc, biome, rustfmt, clippy
+check: check-python check-rust ## lint, types, imports, docs: ruff, mypy, pdoc, biome, rustfmt, clippy
+
+check-python: setup tests/conformance/node_modules/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -76,6 +78,8 @@ check: setup tests/conformance/node_modules/.ready ## lint, types, imports, docs
 	$(BIN)/python -m pytest tests/test_docs.py
 	$(BIN)/python docs/reference.py build/docs
 	tests/conformance/node_modules/.bin/biome ci --error-on-warnings
+
+check-rust: build/wheels/.prover
 	cd prover && cargo fmt --all --check && cargo clippy -p proofward-prover -p proofward-prover-python --all-targets --quiet -- -D warnings
 	cd chain && cargo fmt --check && cargo fmt --check --manifest-path node/Cargo.toml
 	cargo fmt --check --manifest-path tests/conformance/subxt/Cargo.toml
