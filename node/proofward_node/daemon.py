@@ -1,7 +1,8 @@
 """`proofward worker run`: puts the parts together and keeps them going until SIGTERM or SIGINT.
 
 Exit codes: 0 stopped cleanly, 1 another process works this account, 2 the configuration or the journal cannot
-be used. An unreachable chain and a dead enclave are reported and tried again for as long as it takes.
+be used, 75 the disk is full or fails: start again when it has room. An unreachable chain and a dead enclave
+are reported and tried again for as long as it takes.
 """
 
 from __future__ import annotations
@@ -75,6 +76,9 @@ TCB_SECONDS = 3600.0
 #: How often chain and enclave are looked at beside the work, so that a long job does not look like a fault.
 WATCH_SECONDS = 15.0
 
+#: The exit code of a fault that may pass: `EX_TEMPFAIL` of sysexits.h.
+PASSING = 75
+
 #: What some refusals of a registration mean.
 _REFUSALS = {"TcbNotAllowed": Code.TCB, "MeasurementNotAllowed": Code.MEASUREMENT}
 
@@ -102,7 +106,7 @@ def run(path: Path) -> int:
             message=f"journal or outbox in {config.worker.data_dir} cannot be used ({error}): free space or "
             "mend the permissions, and start again; what was written down goes on",
         )
-        return 2
+        return PASSING if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else 2
 
 
 async def _main(config: NodeConfig) -> int:

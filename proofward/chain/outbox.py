@@ -274,11 +274,30 @@ class Outbox:
     def _exclusive(self) -> Iterator[None]:
         """Alone with the file, among threads and processes: two must not choose the same nonce."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN IMMEDIATE")
             try:
                 yield
             finally:
-                self._db.execute("COMMIT")  # what was learnt on the way to a refusal is kept
+                try:
+                    if self._db.in_transaction:  # a full disk has ended it
+                        self._db.execute("COMMIT")  # what was learnt on the way to a refusal is kept
+                except sqlite3.Error:
+                    with contextlib.suppress(sqlite3.Error):
+                        self._db.execute("ROLLBACK")
+                    raise
+
+    def _execute(self, statement: str, *values: object) -> None:
+        """Raises ChainError when another process held the file for all of the time that one waits."""
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            raise ChainError(
+                f"another process has been signing from the same outbox for {_LOCK_SECONDS:g} s: try again "
+                "when it is done, or give this one a state folder of its own",
+                code="outbox-busy",
+            ) from error
 
     def _send_earlier(self, account: bytes) -> None:
         for entry in self.pending():
@@ -399,10 +418,10 @@ class Outbox:
         self._sent.discard(entry.id)
         self._handed.pop(entry.id, None)
         with self._lock:
-            self._db.execute(
+            self._execute(
                 "UPDATE outbox SET state = ?, block = ?, error = ?, data = x'' WHERE id = ?",
-                (state, block, error, entry.id),
-            )
+                state, block, error, entry.id,
+            )  # fmt: skip
         log.info("extrinsic settled", key=entry.key, state=str(state), block=block, error=error)
 
     # ---- after a restart ------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import typer
 
@@ -16,7 +16,7 @@ def units(text: str | float | int) -> int:
     """
     try:
         value = Decimal(str(text)).scaleb(DECIMALS)
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or one with an exponent out of all bounds
         raise typer.BadParameter(f"{text!r} is no amount in UNIT; write 1.5") from None
     if not value.is_finite() or value < 0:
         raise typer.BadParameter(f"{text!r} is no amount in UNIT: it must be a number of zero or more")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import structlog
 import typer
 
 from proofward import extras
-from proofward.errors import ProofwardError
+from proofward.errors import ProofwardError, Refused
 
 
 class Exit(IntEnum):
@@ -73,6 +74,9 @@ _BY_CODE = {
     "timeout": Exit.TIMEOUT,
     "chain-timeout": Exit.TIMEOUT,
     "usage": Exit.USAGE,
+    "outbox-busy": Exit.TIMEOUT,
+    "files-unusable": Exit.USAGE,
+    "outbox-unusable": Exit.USAGE,
     "bad-account": Exit.USAGE,
     "bad-table": Exit.USAGE,
     "bad-config": Exit.USAGE,
@@ -110,7 +114,7 @@ def reporting(as_json: bool) -> Iterator[None]:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        with extras.explained():
+        with extras.explained(), _files():
             yield
     except ProofwardError as error:
         if as_json:
@@ -121,6 +125,28 @@ def reporting(as_json: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
+
+
+@contextmanager
+def _files() -> Iterator[None]:
+    """A disk that is full, a folder that is a file, no permission: nothing that a traceback would mend."""
+    try:
+        yield
+    except BrokenPipeError:  # who reads us has left
+        raise
+    except OSError as error:
+        what = error.filename or "a file, or a connection,"
+        raise Refused(
+            f"{what} cannot be used ({error.strerror or error}): free space, mend its permissions, or name "
+            "another one",
+            code="files-unusable",
+        ) from error
+    except sqlite3.Error as error:
+        raise Refused(
+            f"the outbox, or another database of this account, cannot be used ({error}): free space, or mend "
+            "the permissions of the folder that PROOFWARD_STATE or the configuration names",
+            code="files-unusable",
+        ) from error
 
 
 def _exit(error: ProofwardError) -> Exit:

@@ -68,6 +68,51 @@ def test_a_kept_chain_that_was_deleted_takes_the_same_act_again(tmp_path: Path) 
         assert act(chain).block < first.block
 
 
+TWICE = """
+import sys
+from pathlib import Path
+from proofward.chain import Outbox, dev_keypair
+from proofward.chain.client import SubstrateClient
+from proofward.chain.values import Call
+url, path, name = sys.argv[1:]
+with SubstrateClient.connect(url) as client:
+    outbox = Outbox(Path(path), client)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for key in ["both", *(f"{name} {number}" for number in range(4))]:
+        call = Call("System", "remark_with_event", {"remark": key.encode()})
+        outbox.send(key, call, dev_keypair("//Alice"))
+"""
+
+
+def test_two_processes_share_one_outbox(tmp_path: Path) -> None:
+    with Devnet() as chain:
+        two = [
+            subprocess.Popen(
+                [sys.executable, "-c", TWICE, chain.url, str(tmp_path / "outbox"), name],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+            for name in ("first", "second")
+        ]  # fmt: skip
+        for one in two:
+            assert one.stdout is not None
+            assert one.stdout.readline() == "ready\n"
+        for one in two:
+            assert one.stdin is not None
+            one.stdin.write("\n")
+            one.stdin.flush()
+        for one in two:
+            _, errors = one.communicate(timeout=120)
+            assert one.returncode == 0, errors
+        with chain.connect() as client:
+            said = [
+                call.args["remark"].decode()
+                for number in range(client.finalised_head().number + 1)
+                for call in client.find_calls(client.block_hash(number), "System", "remark_with_event")
+            ]
+    assert sorted(said) == sorted(["both", *(f"{who} {n}" for who in ("first", "second") for n in range(4))])
+
+
 def test_a_directory_in_use_and_one_of_another_chain_are_refused(tmp_path: Path) -> None:
     with Devnet(tmp_path), pytest.raises(DevnetError, match="in use") as caught:
         Devnet(tmp_path).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -185,6 +186,26 @@ def test_errors_have_exit_codes(error: Exception, code: int) -> None:
     with pytest.raises(typer.Exit) as caught, reporting(as_json=False):
         raise error
     assert caught.value.exit_code == code
+
+
+@pytest.mark.parametrize("fault", ["no room", "no folder", "a folder"])
+def test_files_that_cannot_be_used_are_a_line(fault: str, tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    name = {"no room": "my.key", "no folder": "none/my.key", "a folder": "kept"}[fault]
+    limit = "ulimit -f 0; " if fault == "no room" else ""
+    command = f"{limit}exec {sys.executable} -m proofward.cli account new {name} --json"
+    done = subprocess.run(["/bin/bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert json.loads(done.stdout)["error"]["code"] in ("files-unusable", "bad-account")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_without_room_is_a_line() -> None:
+    with sqlite3.connect(":memory:") as full:
+        full.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(typer.Exit) as caught, reporting(as_json=False):
+            full.execute("CREATE TABLE outbox (data BLOB)")
+    assert caught.value.exit_code == 2
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -74,7 +74,9 @@ def test_amounts_are_exact(text: str, plancks: int) -> None:
     assert units(text) == plancks
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "-1", "1.0000000000001", "1,5", "", "a lot", "1e40"])
+@pytest.mark.parametrize(
+    "text", ["nan", "inf", "-1", "1.0000000000001", "1,5", "", "a lot", "1e40", "1e999999", "1e-999999"]
+)
 def test_what_is_no_amount_is_refused(text: str, run: Any) -> None:
     result = CliRunner().invoke(app, ["account", "send", "//Bob", "--", text])
     assert result.exit_code == 2
@@ -85,6 +87,16 @@ def test_amounts_are_shown_without_zeros_that_say_nothing() -> None:
     assert [shown(n) for n in (0, 1, UNIT, 1_234_500 * UNIT // 1000, 10**18 + 1)] == [
         "0 UNIT", "0.000000000001 UNIT", "1 UNIT", "1,234.5 UNIT", "1,000,000.000000000001 UNIT",
     ]  # fmt: skip
+
+
+def test_a_state_folder_that_is_a_file_is_a_line(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PROOFWARD_STATE", str(tmp_path / "file"))
+    error = run("job", "list", code=2)["error"]
+    assert error["code"] == "files-unusable"
+    assert str(tmp_path / "file") in error["message"]
 
 
 def test_an_account_from_a_key_to_a_transfer(run: Any, tmp_path: Path) -> None:

@@ -235,18 +235,27 @@ def test_status_without_a_port_is_read_from_lock_diary_and_journal(tmp_path: Pat
     assert asyncio.run(health(config))["status"] == "not running"
 
 
-def test_a_full_disk_is_a_line_and_exit_code_2(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("fault", "code"), [("a full disk", 75), ("no database", 2)])
+def test_a_disk_that_fails_is_a_line_and_an_exit_code_that_says_whether_it_may_pass(
+    tmp_path: Path, fault: str, code: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "worker.toml").write_text(CONFIG)
     (tmp_path / "models").mkdir()
 
-    async def full(*_: Any) -> int:
-        raise sqlite3.OperationalError("database or disk is full")
+    async def fails(*_: Any) -> int:
+        if fault == "no database":
+            (tmp_path / "journal").write_bytes(b"no database" * 100)
+            sqlite3.connect(tmp_path / "journal").execute("SELECT * FROM sqlite_schema")
+        full = sqlite3.connect(":memory:")
+        full.execute("PRAGMA max_page_count = 1")
+        full.execute("CREATE TABLE jobs (id BLOB)")
+        return 0
 
-    monkeypatch.setattr("proofward_node.daemon._connect", full)
-    assert run(tmp_path / "worker.toml") == 2
-    assert "database or disk is full" in "".join(capfd.readouterr())
+    monkeypatch.setattr("proofward_node.daemon._connect", fails)
+    assert run(tmp_path / "worker.toml") == code
+    said = "".join(capfd.readouterr())
+    assert "free space" in said
+    assert "Traceback" not in said
 
 
 async def test_a_silent_chain_is_asked_again(tmp_path: Path) -> None:
