@@ -351,24 +351,30 @@ class Sessions:
     # checkpoints ----------------------------------------------------------------------------------
 
     def checkpoint(self, params: Params) -> dict[str, Any]:
-        """Sign for all that was served since the last checkpoint: {frames}, to be sent to the client; none
-        when there is nothing, or the client has not vouched for the one before. Raises
+        """Sign for what was served since the last checkpoint, up to `pages`: {frames}, to be sent to the
+        client; none when there is nothing, or the client has not vouched for the one before. Raises
         EnclaveError(unknown-session).
         """
-        session = self._session(params)
+        session, most = self._session(params), max(1, params.u32("pages"))
         with session.lock:
             if session.channel is None or session.proposed is not None:
                 return {"frames": []}
             told = {page.number for page in session.loose}
-            self._fill(session, rest=True)
+            self._fill(session, rest=len(session.loose) < most)
             if not session.loose:
                 return {"frames": []}
             new = tuple(page.receipt for page in session.loose if page.number not in told)
-            pages, session.loose = session.loose, []
+            pages, session.loose = session.loose[:most], session.loose[most:]
+            last = pages[-1]
             tree = Tree([page.leaf for page in pages])
             context = session.context
             statement = Checkpoint(
-                context.genesis, context.session, session.number, tree.root, session.pages, session.records
+                context.genesis,
+                context.session,
+                session.number,
+                tree.root,
+                last.number + 1,
+                last.first + last.records,
             )
             signature = _protocol(lambda: session.receipt.sign(statement.enclave_message()))
             window = _Window(statement, signature, pages, tree)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from proofward.chain.pallets.sessions import SessionRecord, WindowRecord
-from proofward.protocol.sessions import MAX_SAMPLED, PARTS, sampled
+from proofward.protocol.sessions import MAX_SAMPLED, PARTS, most_pages, sampled
 from proofward_node.session_pace import MAX_FORCED
 
 #: Pages that a session's first frame is thought to make; then it is the most that one of its frames made.
@@ -38,15 +38,18 @@ class _Account:
 
     def proofs(self) -> float:
         """That one common draw may pick: each of its windows is rounded up to whole proofs, and what is not
-        vouched for may be two, the one that is proposed and the next.
+        vouched for may be two, the one that is proposed and the next, or more where all would be too many.
         """
         sample = self.record.sample
         loose = self.pages + ((self.frame_pages or FIRST_FRAME_PAGES) if self.under_way else 0)
-        expected = min(loose, loose * sample / PARTS + 2) if self.pages else loose * sample / PARTS
+        windows = 2 + loose // most_pages(sample)
+        expected = min(loose, loose * sample / PARTS + windows) if self.pages else loose * sample / PARTS
         return expected + sum(sampled(pages, sample, MAX_SAMPLED) for pages in self.vouched.values())
 
     def forceable(self) -> int:
-        windows = [self.pages, *self.vouched.values()]
+        most = most_pages(self.record.sample)
+        loose = [most] * (self.pages // most) + [self.pages % most]
+        windows = [*loose, *self.vouched.values()]
         return sum(
             min(MAX_FORCED, pages - sampled(pages, self.record.sample, MAX_SAMPLED))
             for pages in windows

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proofward.chain.pallets.sessions import MAX_WINDOWS
-from proofward.protocol.sessions import MAX_SAMPLED, sampled
+from proofward.protocol.sessions import MAX_SAMPLED, most_pages, sampled
 
 #: Of the proving slots' time until a window's end, how much may be promised.
 FEASIBLE: Final = 0.7
@@ -27,8 +27,7 @@ WINDOW_BLOCKS: Final = range(5, 601)
 """That a session may have for proofs (WINDOW_BLOCKS of the pallet)."""
 #: Windows that a session should have open: one below the chain's bound, and time for a call to be final.
 OPEN_WINDOWS: Final = MAX_WINDOWS - 1
-#: Pages of a window, and those that its client may have proved beside the sampled ones (of the pallet).
-MAX_PAGES: Final = 1 << 16
+#: Pages of a window that its client may have proved beside the sampled ones (of the pallet).
 MAX_FORCED: Final = 8
 #: Seconds of a proof before one was made, and of a block before enough were seen.
 FIRST_PROOF_SECONDS: Final = 1.0
@@ -165,9 +164,10 @@ class Pace:
         client vouches for each checkpoint at once and may force all that it can; 0 where not even a page a
         window is.
         """
-        low, high = 0, 1
-        while high <= MAX_PAGES and self._fits(load, high):
+        low, high, most = 0, 1, most_pages(load.sample)
+        while high <= most and self._fits(load, high):
             low, high = high, 2 * high
+        high = min(high, most + 1)
         while high - low > 1:
             half = (low + high) // 2
             low, high = (half, high) if self._fits(load, half) else (low, half)

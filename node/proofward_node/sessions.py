@@ -22,7 +22,7 @@ from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.sessions import ProvedPage, SessionRecord, Terms, WindowRecord
 from proofward.chain.values import Call
 from proofward.protocol.enclave import EnclaveError
-from proofward.protocol.sessions import sampled
+from proofward.protocol.sessions import most_pages, sampled
 from proofward_node.chain_port import ChainPort
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.metrics import Metrics
@@ -148,11 +148,9 @@ class Sessions:
             reply = await live.frame(frame, lambda reply: self._heard(record, reply), behind=behind)
         finally:
             self._ahead.end(record)
-        if "voucher" in reply:
-            return
-        if live.unvouched >= self.policy.checkpoint_pages:
+        if live.unvouched >= min(self.policy.checkpoint_pages, most_pages(record.sample)):
             await self._checkpoint(live)
-        if behind:
+        if behind and "voucher" not in reply:
             self.metrics.session_held.inc(HOLD_SECONDS)
             await self._sleep(HOLD_SECONDS)
 
@@ -240,7 +238,7 @@ class Sessions:
     async def _checkpoint(self, live: Live) -> None:
         live.checkpoint_at = self._height
         try:
-            await live.ask("session_checkpoint")
+            await live.ask("session_checkpoint", pages=most_pages(live.record.sample))
         except (EnclaveError, EnclaveDown, ConnectionError) as error:
             log.warning("checkpoint-failed", session=live.record.id.hex(), message=str(error))
 

@@ -55,6 +55,7 @@ from proofward.protocol.sessions import (
     Tree,
     hello_message,
     leaf,
+    most_pages,
     page_message,
     run_on,
     running_message,
@@ -654,6 +655,12 @@ class Session:
         self._pages(message.pages)
         book = self._book
         count = message.total_pages - (book.pages - len(book.open))
+        if count > (most := most_pages(self.secrets.sample)):
+            raise SessionError(
+                f"checkpoint {message.number} is of {count} pages, and the ordered share is sampled of "
+                f"{most} at most; it is not vouched for",
+                code="too-many-pages",
+            )
         mine = book.open[: max(count, 0)]
         right = (
             message.number == self._checkpoint and len(mine) == count > 0 and mine[-1].end == message.records

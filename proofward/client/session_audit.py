@@ -19,7 +19,7 @@ from proofward.chain.pallets import sessions
 from proofward.chain.pallets.sessions import SessionRecord
 from proofward.client.session_calls import own_receipts, posted
 from proofward.errors import NotFound
-from proofward.protocol.sessions import Tree, leaf, sample, sampled
+from proofward.protocol.sessions import MAX_SAMPLED, PARTS, Tree, leaf, most_pages, sample, sampled
 
 SHARES = ("1 page", "10 pages", "1 %", "0.1 %")
 """How much a cheater forges of a window."""
@@ -169,7 +169,17 @@ def audit(
             f"not checked: that the tree of window {', '.join(unknown)} is of your own records (receipts of "
             "its pages, or the checkpoint that both ends signed, are not to be had)"
         )
+    notes += [_thin(window, rate) for window in windows if window.sampled and window.pages > most_pages(rate)]
     return SessionAudit(session, price, bond, tuple(windows), end, tuple(notes))
+
+
+def _thin(window: WindowAudit, rate: int) -> str:
+    picked = len(window.sampled)
+    return (
+        f"window {window.number}: {picked} of {window.pages:,} pages were sampled, "
+        f"{picked / window.pages:.2%} and not the {rate / PARTS:.2%} that were ordered (a draw picks "
+        f"{MAX_SAMPLED} at most)"
+    )
 
 
 def _note(found: dict[int, dict[str, Any]], name: str, fields: Mapping[str, Any]) -> None:

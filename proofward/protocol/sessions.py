@@ -153,6 +153,11 @@ def sampled(pages: int, rate: int, most: int = MAX_SAMPLED) -> int:
     return min(max(-(-pages * rate // PARTS), 1), pages, most)
 
 
+def most_pages(rate: int) -> int:
+    """The most pages of a window of which the chain picks `rate` millionths: of more, a smaller share."""
+    return min(MAX_SAMPLED * PARTS // rate, MAX_PAGES)
+
+
 def sample(value: bytes, session: bytes, number: int, pages: int, count: int) -> list[int]:
     """The positions below `pages` that a beacon's value picks: `count` different ones, each set of them as
     likely as any other (Bentley and Floyd 1987, "A sample of brilliance").

@@ -37,7 +37,15 @@ from proofward.protocol.session_frames import (
     parse_message,
     running_salt,
 )
-from proofward.protocol.sessions import Checkpoint, Tree, leaf, page_message, run_on, running_message
+from proofward.protocol.sessions import (
+    PARTS,
+    Checkpoint,
+    Tree,
+    leaf,
+    page_message,
+    run_on,
+    running_message,
+)
 from tests.enclave.fake_model import BATCH, FEATURES, FakePublic
 
 GENESIS, SESSION, CLIENT, WORKER, MODEL = (bytes([one]) * 32 for one in range(1, 6))
@@ -63,6 +71,7 @@ class Worker:
 
     fault: str
     secret: bytes = bytes(32)
+    sample: int = 1
     hpke: HpkePrivateKey = field(default_factory=lambda: HpkePrivateKey.generate(HpkeSuite.X25519))
     key: ReceiptKey = field(default_factory=lambda: ReceiptKey(b"r" * 32))
     vouchers: list[Voucher] = field(default_factory=list)
@@ -149,7 +158,7 @@ def connected(worker: Worker, folder: Path) -> Iterator[Session]:
             model=MODEL.hex(), manifest_hash=worker.public.manifest_hash.hex(), secret=worker.secret.hex(),
             voucher_seed=(b"v" * 32).hex(), hpke_key=worker.hpke.public.hex(),
             receipt_key=worker.key.public.hex(), epoch=1, endpoint=f"http://127.0.0.1:{port}", price=1,
-            sample=1, bond=1, since=0,
+            sample=worker.sample, bond=1, since=0,
         )  # fmt: skip
         try:
             yield Session(told, worker.public, SessionStore(folder, GENESIS))  # type: ignore[arg-type]
@@ -237,6 +246,27 @@ def pages(worker: Worker) -> list[PageReceipt]:
     rows = RECORDS.astype(np.int64)
     (answers, _) = worker.replies(Records(0, 4, rows.astype("<i8").tobytes()))
     return list(answers.pages)
+
+
+def test_a_window_that_would_be_sampled_at_less_than_the_ordered_share_has_no_voucher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its records, pages and signatures are right: there are only too many of them for one draw."""
+    monkeypatch.setattr("proofward.protocol.sessions.MAX_SAMPLED", 1)
+    worker = Worker("", sample=PARTS // 2)  # two pages, of which one is picked
+    with connected(worker, tmp_path / "right") as session:
+        session.infer_many(RECORDS)
+        assert session.wait_vouched(20)
+        session.close(0)
+    worker = Worker("", sample=PARTS // 2 + 1)
+    with connected(worker, tmp_path / "diluted") as session:
+        with pytest.raises(SessionError) as refused:  # noqa: PT012 - whichever hears of it
+            session.infer_many(RECORDS)
+            assert not session.wait_vouched(20)
+            session.infer(RECORDS[0])
+        session.close(0)
+    assert refused.value.code == "too-many-pages"
+    assert worker.vouchers == []
 
 
 @pytest.mark.parametrize(

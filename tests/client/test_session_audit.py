@@ -5,10 +5,14 @@ from __future__ import annotations
 import random
 from fractions import Fraction
 from itertools import combinations
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from proofward.client.session_audit import SessionAudit, WindowAudit, forged_pages, unseen
+from proofward.chain.pallets import sessions as pallet
+from proofward.client import session_audit
+from proofward.client.session_audit import SessionAudit, WindowAudit, audit, forged_pages, unseen
 from proofward.protocol.hashes import blake2_256
 from proofward.protocol.sessions import sample
 
@@ -60,6 +64,43 @@ def test_the_ratio_is_of_what_is_lost_to_what_is_gained() -> None:
     assert found.ratio("1 page") == (Fraction(20_000, 160), Fraction(9))
     assert found.unseen("1 page") == Fraction(9, 10)
     assert (found.committed, found.pages, found.proved) == (1600, 100, 10)
+
+
+def chain_of(monkeypatch: pytest.MonkeyPatch, *events: tuple[str, dict[str, Any]]) -> Any:
+    """A chain whose blocks, from the first on, have one event each of a session that is nobody's."""
+
+    def told(name: str, fields: dict[str, Any]) -> Any:
+        return SimpleNamespace(pallet=pallet.PALLET, name=name, fields={"session": bytes(32), **fields})
+
+    blocks = {bytes([number]): told(*one) for number, one in enumerate(events, 1)}
+    monkeypatch.setattr(session_audit, "_root", lambda *_: None)
+    monkeypatch.setattr(pallet, "get", lambda *_, at: None)
+    return SimpleNamespace(
+        finalised_head=lambda: SimpleNamespace(number=len(blocks)),
+        block_hash=lambda number: bytes([number]),
+        events=lambda name: [blocks[name]],
+    )
+
+
+@pytest.mark.parametrize(
+    ("pages", "told"),
+    [
+        (12_800, []),
+        (25_600, ["window 0: 128 of 25,600 pages were sampled, 0.50% and not the 1.00% that were ordered"]),
+    ],
+)
+def test_a_window_too_large_for_its_share_is_told(
+    pages: int, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = chain_of(
+        monkeypatch,
+        ("Opened", {}),
+        ("Checkpointed", {"number": 0, "pages": pages, "records": pages}),
+        ("Drawn", {"number": 0, "value": bytes(32), "choices": 1}),
+    )
+    found = audit(chain, bytes(32), 1, price=1, bond=1, rate=10_000, receipts=None)
+    assert len(found.windows[0].sampled) == 128
+    assert [note.partition(" (")[0] for note in found.notes[1:]] == told
 
 
 def test_nothing_drawn_is_nothing_said() -> None:

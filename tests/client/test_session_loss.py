@@ -129,7 +129,11 @@ class Worker:
         while not stop.wait(0.02):
             with lock, suppress(Refused, ConnectionClosed, ConnectionError, Cut):
                 if not stop.is_set():
-                    self._send(socket, self.host.call("session_checkpoint", session=self.session)["frames"])
+                    self._send(socket, self._checkpoint())
+
+    def _checkpoint(self) -> list[bytes]:
+        found = self.host.call("session_checkpoint", session=self.session, pages=3)["frames"]
+        return list(found)
 
     def _send(self, socket: ServerConnection, frames: list[bytes]) -> None:
         try:

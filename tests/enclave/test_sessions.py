@@ -128,8 +128,8 @@ class Peer:
             assert np.array_equal(np.frombuffer(answer.values, dtype="<i8"), sums)
         return answer
 
-    def checkpoint(self) -> list[Any]:
-        reply = self.world.host.call("session_checkpoint", session=self.context.session)
+    def checkpoint(self, pages: int = 1 << 16) -> list[Any]:
+        reply = self.world.host.call("session_checkpoint", session=self.context.session, pages=pages)
         return [parse_message(self.channel.open(frame)) for frame in reply["frames"]]
 
     def vouch(self, proposal: Proposal, key: ReceiptKey | None = None, **changes: Any) -> dict[str, Any]:
@@ -346,6 +346,27 @@ def test_one_checkpoint_waits_for_its_voucher_and_an_empty_one_is_not_made(world
     assert len(peer.checkpoint()) == 1
     peer.ask(1)
     assert peer.checkpoint() == []
+
+
+def test_a_checkpoint_is_of_no_more_pages_than_the_host_asks_for(world: World) -> None:
+    """The others come with the next ones, in their order, and the page that is not full with the last."""
+    peer = world.client()
+    peer.connect()
+    peer.ask(4 * BATCH)
+    peer.ask(BATCH + 1)
+    seen = []
+    while proposals := peer.checkpoint(pages=2):
+        seen.append((proposals[0].total_pages, proposals[0].records, len(proposals[0].pages)))
+        assert peer.vouch(proposals[0])["unvouched"] == max(0, 5 - proposals[0].total_pages)
+    assert seen == [(2, 4, 0), (4, 8, 0), (6, 11, 1)]
+    proof = world.host.call("session_prove", session=peer.context.session, number=2, page=5)
+    mark = leaf(peer.context.session, 5, proof["input_commitment"], proof["output_commitment"])
+    assert root_of(mark, 1, proof["path"]) == proposals_root(world, peer)
+
+
+def proposals_root(world: World, peer: Peer) -> bytes:
+    held = world.host.call("session_vouchers", session=peer.context.session)["vouchers"]
+    return bytes(held[-1]["root"])
 
 
 def test_what_nobody_vouched_for_is_dropped_for_good(world: World) -> None:

@@ -65,19 +65,22 @@ class Client:
     taken: int = 0
     refused: int = 0
     posted: list[int] = field(default_factory=list)
+    checkpoints: list[int] = field(default_factory=list)
 
     async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         if method == "session_checkpoint":
+            self.checkpoints.append(params["pages"])
             return {}
         assert method == "session_frame"
         pages, voucher = 0, {}
         if params["frame"] == b"voucher":
-            self.posted.append(self.made - self.vouched)
-            self.vouched = self.made
+            told = min(self.made - self.vouched, *self.checkpoints[-1:], 1 << 16)
+            self.posted.append(told)
+            self.vouched += told
             number = self.record.next + len(self.posted) - 1
             voucher = {"voucher": {
-                "number": number, "root": b"", "pages": self.made, "records": self.made, "signature": b"",
-                "voucher": b"",
+                "number": number, "root": b"", "pages": self.vouched, "records": self.vouched,
+                "signature": b"", "voucher": b"",
             }}  # fmt: skip
         elif params["behind"]:
             self.refused += 1
@@ -412,6 +415,25 @@ def test_a_voucher_that_a_full_disk_did_not_take_is_asked_of_the_enclave_again(t
     asyncio.run(worker._recall(live.record))
     assert journal.get(live.record.id, number) == Vouched(live.record.id, **held)
     journal.close()
+
+
+def test_a_checkpoint_holds_no_more_pages_than_are_sampled_at_the_ordered_share() -> None:
+    model = Model(seconds=0.001, block=2.0, sample=500_000, window=120, clients=1)
+    (client,), most = model.clients, 256
+    assert most < model.worker.policy.checkpoint_pages
+    for _ in range(4):
+        assert client.checkpoints == []
+        model.frame(0, 64)
+    assert client.checkpoints == [most]
+    for _ in range(5):
+        model.frame(0, 64)
+    client.checkpoints = [most]
+    model.vouch(0)
+    assert (client.posted, model.lives[0].unvouched) == ([most], 320)
+    assert client.checkpoints == [most, most]  # what came meanwhile, at once
+    model.vouch(0)
+    assert (client.posted, model.lives[0].unvouched) == ([most, most], 64)
+    assert model.worker._pace.steady(Load(MODEL, 500_000, 120, 8, 1)) <= most / (8 * 2.0)
 
 
 def test_a_session_never_has_more_windows_than_the_chain_lets_be_open() -> None:

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from proofward.protocol import ProtocolError
 from proofward.protocol.session_frames import Channel, page_salt
-from proofward.protocol.sessions import Tree, depth, root_of, sample, sampled
+from proofward.protocol.sessions import (
+    MAX_PAGES,
+    PARTS,
+    Tree,
+    depth,
+    most_pages,
+    root_of,
+    sample,
+    sampled,
+)
 from tests.vectors.sessions import PATH, vectors
 
 
@@ -38,6 +47,17 @@ def test_a_sample_is_of_different_pages_within_the_window(pages: int, rate: int,
     chosen = sample(bytes(32), bytes(32), number, pages, count)
     assert len(set(chosen)) == len(chosen) == count >= 1
     assert all(0 <= one < pages for one in chosen)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, PARTS), st.integers(1, MAX_PAGES))
+def test_up_to_most_pages_the_ordered_share_is_sampled_and_of_one_more_it_is_not(
+    rate: int, pages: int
+) -> None:
+    most = most_pages(rate)
+    for count in (min(pages, most), most):
+        assert sampled(count, rate) * PARTS >= count * rate
+    assert most == MAX_PAGES or sampled(most + 1, rate) * PARTS < (most + 1) * rate
 
 
 def test_each_page_and_side_has_its_own_salt() -> None:
