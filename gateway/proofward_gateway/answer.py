@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import aiohttp
@@ -111,8 +111,8 @@ class Answer:
 
     async def _failed(self, status: int, body: bytes) -> web.StreamResponse:
         """An upstream's error. Under encryption its text stays here: it may repeat the prompt."""
-        if 300 <= status < 400:
-            raise Broken("upstream-redirects")
+        if status < 400:  # to a client no failure, and unlike 200 nothing that a proxy checks
+            raise Broken("upstream-redirects" if status >= 300 else "upstream-malformed")
         if self._encryption is None and _object(body) is not None:
             return await self._send(body, status, "application/json")
         told = Refusal(status, "upstream_error", f"the upstream answered {status}", code=f"upstream_{status}")
@@ -130,37 +130,35 @@ class Answer:
     # ---- streams -----------------------------------------------------------------------------------
 
     async def _events(self, content: aiohttp.StreamReader) -> web.StreamResponse:
-        """Each event as it comes; the one that ends the stream, or a comment, only after the receipt."""
-        splitter, length, held, noted = sse.Splitter(), 0, b"", False
+        """Each event as it comes; from the one that ends the stream on, only after the receipt."""
+        splitter, length, noted, ended = sse.Splitter(), 0, False, False
+        held: list[bytes] = []
         async for chunk in content.iter_any():
             length += len(chunk)
             if length > MAX_STREAM:
                 raise Broken("upstream-too-long")
             parts: list[bytes] = []
-            fault: AciError | None = None
+            fault: AciError | Broken | None = None
             try:
                 for event in splitter.feed(chunk):
                     if not noted:
                         self._note_first(event)
                         noted = True
-                    if held:
-                        parts.append(held)
-                    held, out = b"", self._sealed(event)
-                    if sse.ends(event):
-                        held = out
-                    elif out:
-                        parts.append(out)
-            except AciError as error:  # what came before it in this chunk goes out all the same
+                    out = self._sealed(event)
+                    ended = ended or sse.ends(event)
+                    if out:
+                        (held if ended else parts).append(out)
+            except (AciError, Broken) as error:  # what came before it in this chunk goes out all the same
                 fault = error
             if noted:
                 await self._pass_on(parts)
             if fault is not None:
                 raise fault
-        if splitter.rest().strip():
+            if sum(map(len, held)) > sse.MAX_EVENT:
+                raise Broken("upstream-too-long")
+        if not ended or splitter.rest().strip():
             raise Broken("upstream-truncated")
-        if self._stream is None:
-            await self._begin(alone=False)
-        await self._last(held or b": end\n\n")
+        await self._last(*held)
         assert self._stream is not None
         return self._stream
 
@@ -182,16 +180,16 @@ class Answer:
         if not events:
             return
         assert self._stream is not None
-        out = b"".join(sse.padded(event, self._pad) if self._pad else event for event in events)
+        out = self._padded(events)
         try:
             await self._stream.write(out)
         except ConnectionError:
             raise Gone("the client has closed the connection") from None
         self.exchange.emitted(out)
 
-    async def _last(self, event: bytes, *, aborted: str | None = None) -> None:
+    async def _last(self, *events: bytes, aborted: str | None = None) -> None:
         assert self._stream is not None
-        out = sse.padded(event, self._pad) if self._pad else event
+        out = self._padded(events)
         self.exchange.emitted(out)
         await self._finish(aborted)
         try:
@@ -199,17 +197,22 @@ class Answer:
         except ConnectionError:
             raise Gone("the client has closed the connection") from None
 
+    def _padded(self, events: Iterable[bytes]) -> bytes:
+        return b"".join(sse.padded(event, self._pad) if self._pad else event for event in events)
+
     def _sealed(self, event: bytes) -> bytes:
         if self._encryption is None:
-            return sse.without_comments(event) or b":\n\n"  # a comment may be all that keeps a client waiting
+            return sse.plain(event) or b":\n\n"  # a comment may be all that keeps a client waiting
         data = sse.data_of(event)
         if data is None:
             return b""  # an upstream's comment may hold anything
         if data == b"[DONE]":
-            return event
+            return sse.plain(event)
         value = jcs.loads(data)
         if not isinstance(value, dict):
             raise AciError("an event holds no object")
+        if value.get("error") is not None:
+            raise Broken("upstream-failed")  # its text stays here: it may repeat the prompt
         self._encryption.seal_response(self.exchange.endpoint, value)
         return sse.with_data(event, jcs.compact(value))
 

@@ -131,45 +131,55 @@ class Model:
         await stream.prepare(request)
         head = {**head, "object": "chat.completion.chunk"}
         counted: Any = None
-        async for chunk in self._chunks(asked):
-            counted = chunk.usage or counted
-            choices = [
-                {
-                    "index": 0,
-                    "finish_reason": one.finish_reason,
-                    "delta": {"content": one.delta.content or ""},
-                }
-                for one in chunk.choices
-            ]
-            await stream.write(_event({**head, "choices": choices}))
+        try:
+            async for chunk in self._chunks(asked):
+                counted = chunk.usage or counted
+                choices = [
+                    {
+                        "index": 0,
+                        "finish_reason": one.finish_reason,
+                        "delta": {"content": one.delta.content or ""},
+                    }
+                    for one in chunk.choices
+                ]
+                await stream.write(_event({**head, "choices": choices}))
+        except Unanswerable:
+            return stream  # without its last event: the gateway says so in the receipt
         if usage and counted is not None:
             await stream.write(_event({**head, "choices": [], "usage": _usage(counted)}))
         await stream.write(b"data: [DONE]\n\n")
         return stream
 
     async def _chunks(self, asked: dict[str, Any]) -> AsyncIterator[Any]:
-        """The chunks as the model makes them; its iterator blocks, so a thread of its own runs it."""
+        """The chunks as the model makes them; its iterator blocks, so a thread of its own runs it.
+
+        Raises Unanswerable when the model stops before its end.
+        """
         import mistralrs
 
         loop, queue = asyncio.get_running_loop(), asyncio.Queue[Any]()
         left = threading.Event()
 
         def work() -> None:
+            end: Unanswerable | None = Unanswerable("the model stopped in the middle of its answer")
             try:
                 wanted = mistralrs.ChatCompletionRequest(model="default", stream=True, **asked)
                 for chunk in self._runner.send_chat_completion_request(wanted):
                     if left.is_set():
                         return
                     loop.call_soon_threadsafe(queue.put_nowait, chunk)
+                end = None
             except ValueError:
-                pass  # the stream ends without its last event: the gateway says so in the receipt
+                pass  # its text may repeat the prompt
             finally:
                 with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(queue.put_nowait, None)
+                    loop.call_soon_threadsafe(queue.put_nowait, end)
 
         threading.Thread(target=work, daemon=True).start()
         try:
             while (chunk := await queue.get()) is not None:
+                if isinstance(chunk, Unanswerable):
+                    raise chunk
                 yield chunk
         finally:
             left.set()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from proofward.aci import jcs
 from proofward.aci.errors import AciError
 
 MAX_EVENT: Final = 1 << 20
@@ -54,8 +55,8 @@ def kind_of(event: bytes) -> str | None:
 
 
 def with_data(event: bytes, data: bytes) -> bytes:
-    """The event with other data, on one line; its other lines stay."""
-    lines = [line for line in _LINE.split(event) if line and not line.startswith((b"data:", b":"))]
+    """The event with other data, on one line; its name stays."""
+    lines = [line for line in _LINE.split(event) if line.startswith(b"event:")]
     return b"\n".join([*lines, b"data: " + data, b"", b""])
 
 
@@ -63,10 +64,19 @@ _LAST: Final = ("message_stop", "response.completed", "response.incomplete", "re
 
 
 def ends(event: bytes) -> bool:
-    """Whether this event is the last that a client waits for: OpenAI's sentinel, the end of one of its
-    responses, or Anthropic's stop.
+    """Whether a client may stop at this event: OpenAI's sentinel, the end of one of its responses, or
+    Anthropic's stop; each in every form that their own clients take for it.
     """
-    return data_of(event) == b"[DONE]" or kind_of(event) in _LAST
+    data = data_of(event) or b""
+    return data.startswith(b"[DONE]") or kind_of(event) in _LAST or _type_of(data) in _LAST
+
+
+def _type_of(data: bytes) -> object:
+    try:
+        value = jcs.loads(data, limit=MAX_EVENT)
+    except AciError:
+        return None
+    return value.get("type") if isinstance(value, dict) else None
 
 
 def padded(event: bytes, multiple: int) -> bytes:
@@ -75,10 +85,7 @@ def padded(event: bytes, multiple: int) -> bytes:
     return b": " + b"0" * short + b"\n" + event
 
 
-def without_comments(event: bytes) -> bytes:
-    """The event without comment lines; empty when nothing else is in it."""
-    lines = _LINE.split(event)
-    kept = [line for line in lines if not line.startswith(b":")]
-    if len(kept) == len(lines):
-        return event
-    return b"\n".join(kept) if any(kept) else b""
+def plain(event: bytes) -> bytes:
+    """The event as every reader has it alike, name and data alone; empty when it has neither."""
+    lines = [line for line in _LINE.split(event) if line.startswith((b"event:", b"data:"))]
+    return b"\n".join([*lines, b"", b""]) if lines else b""

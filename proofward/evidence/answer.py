@@ -182,14 +182,19 @@ def opened(encryption: Encryption, endpoint: str, wire: bytes) -> bytes:
 
 
 def opened_event(encryption: Encryption | None, endpoint: str, event: bytes) -> bytes:
-    """One event without padding, its fields in plain; empty when it was padding alone. Raises AciError."""
-    event = sse.without_comments(event)
+    """One event without padding, its fields in plain; empty when it was padding alone.
+
+    Raises AciError, for data too that parsers would read differently.
+    """
+    event = sse.plain(event)
     data = sse.data_of(event)
-    if encryption is None or data is None or data == b"[DONE]":
+    if data is None or data == b"[DONE]":
         return event
     value = jcs.loads(data)
     if not isinstance(value, dict):
         raise AciError("an event holds no object", code="e2ee-decryption-failed")
+    if encryption is None:
+        return event
     e2ee.open_response(encryption.key, encryption.context, endpoint, value)
     return sse.with_data(event, jcs.compact(value))
 

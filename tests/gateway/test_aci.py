@@ -303,10 +303,34 @@ def test_an_event_without_end_is_refused() -> None:
         list(splitter.feed(b"x"))
 
 
+def test_an_end_is_known_by_every_form_that_a_client_takes_for_one() -> None:
+    ends = [
+        b"data: [DONE]", b"data:[DONE] and more", b"event: message_stop\ndata: {}",
+        b'event: x\ndata: {"type": "response.completed"}', b'data: {"type":\ndata: "response.\\u0066ailed"}',
+    ]  # fmt: skip
+    goes_on = [
+        b"data: {}",
+        b'data: "[DONE]"',
+        b": [DONE]",
+        b'data: {"a": {"type": "message_stop"}}',
+        b"id: 1",
+    ]
+    assert [sse.ends(one + b"\n\n") for one in ends + goes_on] == [True] * len(ends) + [False] * len(goes_on)
+
+
+def test_what_one_reader_of_a_stream_sees_and_another_does_not_is_left_out() -> None:
+    for event, wanted in {
+        b"data: a\n\rdata: b\r\n\r\n": b"data: a\ndata: b\n\n",
+        b"\xef\xbb\xbfdata: a\n\n": b"",
+        b"data\nid: 1\nretry: 1\n: c\nevent: x\ndata:a\n\n": b"event: x\ndata:a\n\n",
+    }.items():
+        assert sse.plain(event) == wanted
+
+
 def test_padding_hides_lengths_and_changes_nothing() -> None:
     for length in range(300):
         event = b"data: " + b"x" * length + b"\n\n"
         padded = sse.padded(event, 256)
         assert len(padded) % 256 == 0
         assert sse.data_of(padded) == sse.data_of(event)
-        assert sse.without_comments(padded) == event
+        assert sse.plain(padded) == event

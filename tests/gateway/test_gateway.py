@@ -35,6 +35,7 @@ from tests.gateway.world import (
     ask,
     caller,
     config,
+    desk,
     echo,
     gateway,
     house,
@@ -338,12 +339,16 @@ async def test_no_byte_of_a_prompt_goes_to_an_upstream(
 FAULTS = {
     "is down": (500, None),
     "redirects": (502, "upstream-redirects"),
+    "creates": (502, "upstream-malformed"),
     "is endless": (502, "upstream-too-long"),
     "hangs": (502, "upstream-timeout"),
 }
 STREAM_FAULTS = {
     "dies in the middle": "upstream-failed",
     "breaks an event": "upstream-malformed",
+    "breaks after its end": "upstream-malformed",
+    "errs in the middle": "upstream-failed",
+    "ends without its end": "upstream-truncated",
     "stops in the middle": "upstream-timeout",
 }
 
@@ -372,6 +377,27 @@ async def test_an_upstream_that_fails_leaves_a_receipt(tmp_path: Path) -> None:
             assert (events[-1]["reason"], events[-1]["bytes"]) == (reason, len(wire))
             assert events[-2]["body_hash"] == jcs.tagged(wire)
             assert b"[DONE]" not in wire, "a client would take it for whole"
+            assert b"a prompt" not in wire, "an upstream's error repeats what was encrypted"
+
+
+async def test_a_stream_without_its_last_event_is_receipted_as_cut(tmp_path: Path) -> None:
+    async with (
+        echo() as behind,
+        gateway(config(tmp_path, upstream(behind.origin, "inside"))) as origin,
+        caller(origin) as one,
+        desk(origin, tmp_path) as user,
+    ):
+        behind.fault = "ends without its end"
+        for path, body in REQUESTS.values():
+            if not body.get("stream"):
+                continue
+            _, answered, wire = await one.post(path, body)
+            _, events = await receipt_of(one, answered)
+            assert types(events)[-1] == "response.aborted", path
+            assert (events[-1]["reason"], events[-1]["bytes"]) == ("upstream-truncated", len(wire))
+            async with one.session.post(f"{user.url}{path}", json=body) as response:
+                assert b"answer-refused" in await response.read()
+        assert not user.answers()
 
 
 async def test_a_client_that_leaves_gets_a_receipt_of_what_was_sent(tmp_path: Path) -> None:

@@ -8,7 +8,11 @@ import json
 import os
 import secrets
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,9 +22,10 @@ from proofward.evidence.policy import Policy
 from proofward_gateway.__main__ import run
 from proofward_gateway.channel import GatewayError, Origin
 from proofward_gateway.config import UpstreamConfig
+from proofward_gateway.model import Model
 from tests.canary import Canary, in_files, in_text
 from tests.gateway import tiny
-from tests.gateway.world import MODEL, POLICY, ask, caller, config, desk, gateway
+from tests.gateway.world import MODEL, POLICY, ask, caller, config, desk, gateway, serving, upstream
 
 needs_runtime = pytest.mark.skipif(
     importlib.util.find_spec("mistralrs") is None or importlib.util.find_spec("gguf") is None,
@@ -96,6 +101,34 @@ async def test_a_model_that_ends_takes_the_gateway_along(tmp_path: Path) -> None
     with pytest.raises(GatewayError) as caught:
         await asyncio.wait_for(task, 30)
     assert caught.value.code == "model-failed"
+
+
+class Broken:
+    """A runtime that breaks in its second chunk."""
+
+    def send_chat_completion_request(self, _request: object) -> Iterator[Any]:
+        delta = SimpleNamespace(finish_reason=None, delta=SimpleNamespace(content="a"))
+        yield SimpleNamespace(usage=None, choices=[delta])
+        raise ValueError("the prompt")
+
+
+async def test_a_model_that_breaks_in_the_middle_sends_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = SimpleNamespace(ChatCompletionRequest=lambda **_: None)
+    monkeypatch.setitem(sys.modules, "mistralrs", runtime)
+    model = Model.__new__(Model)
+    model._runner, model._name = Broken(), MODEL
+    async with (
+        serving(model._chat) as behind,
+        gateway(config(tmp_path, upstream(behind, "inside"))) as origin,
+        caller(origin) as one,
+    ):
+        _, headers, wire = await one.post("/v1/chat/completions", ask(stream=True))
+        _, receipt = await one.get(f"/v1/aci/receipts/{headers['X-Receipt-Id']}")
+        assert b'"a"' in wire
+        assert b"[DONE]" not in wire
+        assert receipt["event_log"][-1]["reason"] == "upstream-truncated"
 
 
 def _is_ours(pid: int) -> bool:

@@ -24,6 +24,7 @@ from proofward.evidence import answer as answers
 from proofward.evidence.answer import Answer, AnswerError
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Outcome
+from proofward_gateway import answer as gateway_answer
 from proofward_gateway.exchange import Exchange
 from proofward_gateway.proxy.server import AnswerRefused
 from proofward_gateway.proxy.settings import settings_of
@@ -266,6 +267,59 @@ async def test_a_gateway_that_lies_about_the_bytes_gets_no_answer_through(
         status, wire = await post(one, "/v1/chat/completions", ask("hello", stream=True))
         assert b"[DONE]" not in wire
         assert b"answer-refused" in wire
+        assert not one.answers()
+
+
+RESPONSE = {"model": MODEL, "input": "hello", "store": False, "stream": True}
+DELTA = b'data: {"type":"response.output_text.delta","delta":"a"}'
+#: What OpenAI's clients take for the end of a response's stream -> how its upstream writes it.
+HIDDEN_ENDS = {
+    "[DONE] and more": [b"data: [DONE]x\n\n"],
+    "the end by its type alone": [b'data: {"type":"response.completed","response":{}}\n\n'],
+    "the end in an event of another name": [b'event: x\ndata: {"type":"response.completed"}\n\n'],
+    "the end behind a blank line that some do not see": [DELTA + b"\n\rdata: [DONE]\n\n"],
+    "the end behind a byte-order mark": [b"\xef\xbb\xbfdata: [DONE]\n\n"],
+    "two ends": [b"data: [DONE]\n\n", b"data: [DONE]\n\n"],
+}
+
+
+async def test_no_end_of_a_stream_leaves_before_its_checks(tmp_path: Path) -> None:
+    async with (
+        house(tmp_path) as (behind, outer),
+        desk(outer, tmp_path, upstream_pins=["0x" + "00" * 32]) as one,
+    ):
+        for fault, events in HIDDEN_ENDS.items():
+            behind.script = [DELTA + b"\n\n", *events, DELTA + b"\n\n", b"data: [DONE]\n\n"]
+            _, wire = await post(one, "/v1/responses", RESPONSE)
+            assert b"answer-refused" in wire, fault
+            assert not any(end in wire for end in (b"[DONE]", b"response.completed")), fault
+        assert not one.answers()
+
+
+async def test_events_after_the_end_come_with_it(tmp_path: Path) -> None:
+    """Some servers end a message by its own last event and by OpenAI's besides."""
+    async with house(tmp_path) as (behind, outer), desk(outer, tmp_path) as one:
+        last = [b'event: message_stop\ndata: {"type":"message_stop"}\n\n', b"data: [DONE]\n\n"]
+        behind.script = [b'event: message_start\ndata: {"type":"message_start"}\n\n', *last]
+        _, wire = await post(one, "/v1/messages", ask(max_tokens=9, stream=True))
+        assert wire == b"".join(behind.script)
+        assert answers.load(one.answers()[0]).verdict(PINNED).outcome is Outcome.ACCEPTED
+
+
+async def test_an_answer_of_another_status_than_200_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To a client 201 is as good as 200; it would have come past receipt, pins and file."""
+    async with house(tmp_path) as (_, outer), desk(outer, tmp_path) as one:
+        send = gateway_answer.Answer._send
+
+        async def created(self: Any, body: bytes, _status: int, *rest: Any, **named: Any) -> Any:
+            return await send(self, body, 201, *rest, **named)
+
+        monkeypatch.setattr(gateway_answer.Answer, "_send", created)
+        status, told = await post(one, "/v1/messages", ask("hello", max_tokens=3))
+        assert (status, json.loads(told)["error"]["code"]) == (502, "answer-refused")
+        assert b"hello" not in told
         assert not one.answers()
 
 

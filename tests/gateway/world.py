@@ -40,6 +40,8 @@ class Echo:
     """An upstream that says what it was told, and fails in the way that `fault` names."""
 
     fault: str | None = None
+    script: list[bytes] | None = None
+    """Events that it streams in place of its own."""
     seen: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -73,11 +75,12 @@ class Echo:
             return web.json_response({"object": "list", "data": items, "model": MODEL, "usage": USAGE})
         if value.get("stream"):
             return await self._stream(request, value, text, fault)
+        status = 201 if fault == "creates" else 200
         if request.path == "/v1/messages":
-            return web.json_response(_message(text, tool=bool(value.get("tools"))))
+            return web.json_response(_message(text, tool=bool(value.get("tools"))), status=status)
         if request.path == "/v1/responses":
-            return web.json_response(_response(text))
-        return web.json_response(_completion(request.path, text, value))
+            return web.json_response(_response(text), status=status)
+        return web.json_response(_completion(request.path, text, value), status=status)
 
     async def _stream(
         self, request: web.Request, value: dict[str, Any], text: str, fault: str | None
@@ -90,15 +93,21 @@ class Echo:
             events = _response_events(text)
         else:
             events = _chunks(request.path, value, text)
-        for number, event in enumerate(events):
+        for number, event in enumerate(self.script or events):
             if fault == "dies in the middle" and number == 2:
                 assert request.transport is not None
                 request.transport.abort()
                 return stream
             if fault == "stops in the middle" and number == 2:
                 await asyncio.Event().wait()
+            if fault == "ends without its end" and number == 2:
+                return stream
             if fault == "breaks an event" and number == 2:
                 event = b"data: {broken\n\n"
+            if fault == "errs in the middle" and number == 2:
+                event = b"data: " + json.dumps({"error": {"message": text}}).encode() + b"\n\n"
+            if fault == "breaks after its end" and number == len(events) - 1:
+                event += b": more\n\ndata: {broken\n\n"
             await stream.write(event)
         return stream
 

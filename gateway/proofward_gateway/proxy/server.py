@@ -127,6 +127,8 @@ class Proxy:
                         told = await read_bounded(response.content, 1 << 20)
                         if not again and _keys_changed(told):
                             continue
+                        if response.status < 400:
+                            raise AnswerRefused(f"an answer has status 200, not {response.status}")
                         return _passed_on(response, told)
                     if response.content_type == "text/event-stream":
                         return await self._stream(request, call, response)
@@ -181,21 +183,24 @@ class Proxy:
     async def _stream(
         self, request: web.Request, call: _Call, response: aiohttp.ClientResponse
     ) -> web.StreamResponse:
-        """Events as they open; the last one only when receipt and upstream have been checked."""
+        """Events as they open; from the last one on, only when receipt and upstream have been checked."""
         stream = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         await stream.prepare(request)
         try:
-            splitter, wire, held = sse.Splitter(), bytearray(), b""
+            splitter, wire, held, ended = sse.Splitter(), bytearray(), b"", False
             async for chunk in response.content.iter_any():
                 wire += chunk
                 if len(wire) > MAX_ANSWER:
                     raise AnswerRefused(f"the answer has more than {MAX_ANSWER} bytes")
                 for event in splitter.feed(chunk):
                     plain = opened_event(call.encryption, call.endpoint, event)
-                    if sse.ends(plain):
-                        held = plain
+                    ended = ended or sse.ends(plain)
+                    if ended:
+                        held += plain
                     elif plain:
                         await stream.write(plain)
+            if not ended or splitter.rest().strip():
+                raise AnswerRefused("the answer is refused: it ended without its last event")
             await self._proved(call, response, bytes(wire))
             await stream.write(held)
         except (ProofwardError, aiohttp.ClientError) as error:
