@@ -267,7 +267,7 @@ researchers = [{json.dumps(self.study.researcher)}]
                 name,
                 *("-m", "proofward.cli", "federation", "take-part", str(self._site(name))),
                 *("--study", self.name.hex(), "--aggregator", self.door, "--signer", SITES[name]),
-                *("--budget", str(budget), "--chain", str(self.url)),
+                *("--budget", str(budget), "--dev", "--chain", str(self.url)),
             )
         for name, fault, number in ((LIES, "lies", 2), (DIES, "dies", 1)):
             self._rogue(name, fault, number)

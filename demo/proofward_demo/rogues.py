@@ -115,6 +115,7 @@ def main(arguments: list[str]) -> int:
                 bytes.fromhex(name),
                 url=url,
                 measurement=simulated_measurement(),
+                development=True,
                 tell=tell,
             )
             if kind == "dies":

@@ -12,6 +12,7 @@ import typer
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
+    DevOption,
     JsonOption,
     SignerOption,
     emit,
@@ -354,12 +355,14 @@ def take_part(
     budget: Annotated[
         int | None, typer.Option(min=1, help="Most nano-rho for this study; default: what it may spend.")
     ] = None,
+    dev: DevOption = False,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
     """As a hospital: register its rules and consents, join a study, answer its rounds until it is over.
 
-    Records stay; what leaves is a commitment, a proof of length, and an update that is sealed to the enclave.
+    Records stay; what leaves is a commitment, a proof of length, and an update that is sealed to the enclave,
+    whose quote is looked at here: a simulated one is believed with --dev alone.
 
     Example: proofward federation take-part cleveland --study 0x… --aggregator http://sum:8790 --signer c.key
     """
@@ -380,6 +383,7 @@ def take_part(
                 name,
                 url=aggregator,
                 measurement=wanted,
+                development=dev,
                 tell=lambda line: note(as_json, line),
             )
             hospital.enter(budget or announced(client, name).plan.budget)

@@ -126,6 +126,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                 done.name,
                 url=url,
                 measurement=simulated_measurement(),
+                development=True,
                 tell=done.site_told.append,
             )
 

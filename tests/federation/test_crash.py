@@ -147,7 +147,15 @@ def _hospital(
     folder = _folder(at, place)
     rules = (folder / "site.toml").read_text()
     (folder / "site.toml").write_text(rules.replace("alice", asks))
-    return Hospital(client, dev_keypair(uri), folder, name, url=url, measurement=simulated_measurement())
+    return Hospital(
+        client,
+        dev_keypair(uri),
+        folder,
+        name,
+        url=url,
+        measurement=simulated_measurement(),
+        development=True,
+    )
 
 
 def _open(client: SubstrateClient, name: bytes) -> int | None:

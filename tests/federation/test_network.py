@@ -18,10 +18,13 @@ from typing import Any
 
 import pytest
 
+from proofward.attestation import PRODUCTION_ROOTS
 from proofward.chain import DispatchError, SubstrateClient, dev_keypair, ss58
 from proofward.chain.pallets import attestation, federation, workers
 from proofward.devnet.chains import Devnet
+from proofward.protocol import Level
 from proofward.protocol.federation import study_id
+from proofward.protocol.keys import HpkePrivateKey
 from proofward_federation.consents import Register
 from proofward_federation.errors import FederationError
 from proofward_federation.study import Study
@@ -116,6 +119,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     asks = ss58(bytes(dev_keypair(RESEARCHER).public_key))
     study = study_of(cohort=2, rounds=2, budget=2 * study_of().rho, researcher=asks)
     software = simulated_measurement()
+    attested: dict[str, Any] = {"measurement": software, "development": True}
     hospitals: list[Hospital] = []
     threads: list[threading.Thread] = []
 
@@ -159,11 +163,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
                 folder = _folder(at, place)
                 rules = (folder / "site.toml").read_text()
                 (folder / "site.toml").write_text(rules.replace("alice", asks))
-                mine = kind(client, dev_keypair(uri), folder, name, url=url, measurement=software)
+                mine = kind(client, dev_keypair(uri), folder, name, url=url, **attested)
                 mine.enter(study.rho * (1 if place == 2 else 2))
                 hospitals.append(mine)
             first = hospitals[0]
-            again = Hospital(client, dev_keypair(SITES[0]), first.folder, name, url=url, measurement=software)
+            again = Hospital(client, dev_keypair(SITES[0]), first.folder, name, url=url, **attested)
             hospitals[1].take_back(study)  # type: ignore[attr-defined]
             for one in hospitals:
                 start(one)
@@ -309,6 +313,44 @@ def test_a_hospital_answers_to_no_other_software_and_no_other_model(run: Run) ->
     with pytest.raises(FederationError) as refused:
         site._answer(study, waiting)
     assert refused.value.code == "wrong-values"
+
+
+@pytest.mark.parametrize(
+    "lie", ["hpke_key", "level", "account", "other roots", "quote_hash", "registered_at"]
+)
+def test_a_node_that_lies_about_the_aggregator_gets_no_update(
+    run: Run, lie: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The round's own receipt key stands, as a node would leave it; each lie is one that seals to another."""
+    study = federation.study(run.client, run.name)
+    waiting = federation.round_of(run.client, run.name, 1)
+    assert study is not None
+    assert waiting is not None
+    site = run.hospitals[1]
+    told = workers.get(run.client, run.host.account)
+    assert told is not None
+    site._shown.clear()
+    site._attested(study, waiting)
+    changes: dict[str, Any] = {
+        "hpke_key": HpkePrivateKey.generate().public,
+        "level": Level.HARDWARE,
+        "account": bytes(32),
+        "quote_hash": bytes(32),
+        "registered_at": 1,
+    }
+    if lie == "other roots":
+        site._shown.clear()
+        monkeypatch.setattr(site, "_roots", PRODUCTION_ROOTS)
+    else:
+        lying = replace(told, **{lie: changes[lie]})
+        if lie == "registered_at":
+            site._shown.clear()
+        monkeypatch.setattr(workers, "get", lambda *_args, **_named: lying)
+    before = {path.name for path in site.folder.iterdir()}
+    with pytest.raises(FederationError) as refused:
+        site._answer(study, waiting)
+    assert refused.value.code == "other-keys"
+    assert {path.name for path in site.folder.iterdir()} == before
 
 
 def test_an_aggregator_that_was_started_again_goes_on_after_the_last_sum(run: Run) -> None:

@@ -15,11 +15,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS, AttestationError
 from proofward.chain import Call, DispatchError, Receipt, SubstrateClient
 from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import federation, workers
 from proofward.chain.pallets.attestation import batch
 from proofward.chain.pallets.federation import RoundRecord, SiteRecord, StudyRecord
+from proofward.chain.pallets.workers import WorkerRecord
+from proofward.client.workers import recheck
+from proofward.errors import NotFound
 from proofward.files import write_whole
 from proofward.tables.errors import TableError
 from proofward_federation.consents import Register
@@ -35,6 +39,8 @@ TRIES: Final = 5
 """Of a delivery; a host that is gone is not waited for longer than the round."""
 _NOT_YET: Final = frozenset({"aggregator-away", "not-committed", "other-consents"})
 """What the host says while its node is a block behind the hospital's."""
+_QUOTED: Final = ("account", "level", "measurement", "hpke_key", "receipt_key", "epoch", "quote_hash")
+"""Of a worker's record, what its quote shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,9 @@ class Answered:
 
 
 class Hospital:
-    """One hospital in one study. `measurement` (32 bytes) is the aggregator's software that it answers to."""
+    """One hospital in one study. `measurement` (32 bytes) is the aggregator's software that it answers to;
+    `development`: simulated quotes are believed.
+    """
 
     def __init__(
         self,
@@ -63,12 +71,16 @@ class Hospital:
         *,
         url: str,
         measurement: bytes,
+        development: bool = False,
         tell: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.client, self.folder, self.name = client, folder, name
         self.account = bytes(keypair.public_key)
         self._keypair, self._url, self._measurement, self._tell = keypair, url, measurement, tell
         self.site = read_site(folder, self.account)
+        self._roots = DEVELOPMENT_ROOTS if development else PRODUCTION_ROOTS
+        self._shown: set[tuple[object, ...]] = set()
+        """Registrations whose quotes were looked at: later the chain's node may have dropped that state."""
         self._done: set[int] = set()
         self.answered: list[int] = []
         self.refused: dict[int, str] = {}
@@ -189,15 +201,7 @@ class Hospital:
 
     def _answer(self, record: StudyRecord, waiting: RoundRecord) -> Answered:
         study, told = self._asked(record)
-        aggregator = workers.get(self.client, record.aggregator)
-        if aggregator is None or aggregator.measurement != self._measurement:
-            raise FederationError(
-                "the aggregator is not the software that this hospital answers to", code="other-measurement"
-            )
-        if aggregator.receipt_key != waiting.receipt_key:
-            raise FederationError(
-                "the aggregator changed its keys since it began the round", code="other-keys"
-            )
+        aggregator = self._attested(record, waiting)
         if study.kind == "counts":
             self._read_anew(waiting.number)
         self.post_consents(study)
@@ -221,6 +225,36 @@ class Hospital:
         write_whole(self._file(waiting.number), json.dumps(asdict(answered)).encode())
         return answered
 
+    def _attested(self, record: StudyRecord, waiting: RoundRecord) -> WorkerRecord:
+        """The aggregator's registration, whose keys, level and software its quote shows here: the node that
+        tells of it could name a key of its own. Raises FederationError.
+        """
+        found = workers.get(self.client, record.aggregator)
+        if found is None or found.measurement != self._measurement:
+            raise FederationError(
+                "the aggregator is not the software that this hospital answers to", code="other-measurement"
+            )
+        if found.receipt_key != waiting.receipt_key:
+            raise FederationError(
+                "the aggregator changed its keys since it began the round", code="other-keys"
+            )
+        keys = tuple(getattr(found, name) for name in _QUOTED)
+        if keys not in self._shown:
+            try:
+                failed = [one for one in recheck(self.client, found, self._roots) if one.ok is not True]
+            except (NotFound, AttestationError) as error:
+                raise FederationError(
+                    f"the aggregator's quote cannot be looked at: {error.message}", code="other-keys"
+                ) from None
+            if failed:
+                raise FederationError(
+                    f"the aggregator's quote does not show what the node tells: {failed[0].name}: "
+                    f"{failed[0].detail}",
+                    code="other-keys",
+                )
+            self._shown.add(keys)
+        return found
+
     def _read_anew(self, number: int) -> None:
         """This period's records. Raises RecordsNotYet: those of a period before would be counted twice, and
         what is no table may be one in a moment.
@@ -240,7 +274,7 @@ class Hospital:
         self,
         record: StudyRecord,
         waiting: RoundRecord,
-        aggregator: workers.WorkerRecord,
+        aggregator: WorkerRecord,
         here: SiteRecord,
     ) -> RoundView:
         return RoundView(
