@@ -33,6 +33,7 @@ class Exit(IntEnum):
     INCOMPLETE = 7
     NOT_VERIFIABLE = 8
     AT_RISK = 9
+    TRY_AGAIN = 75
 
 
 DEFAULT_CHAIN = "ws://127.0.0.1:9944"
