@@ -1,9 +1,12 @@
 """What a job costs in reads when the chain is full of other people's entries: `python -m bench.crowd`.
 
-Exits 1 if a job needs more requests on the full chain than on the empty one.
+Then the worker is buried under junk of its own: jobs that name it and do not open. It is to do what an honest
+client seals to it meanwhile, and to get rid of the junk.
 
-python -m bench.crowd                                    # 100,000 ended jobs, 10,000 models, 10,000 open
-python -m bench.crowd --ended 1000 --models 100 --open 100
+Exits 1 if a job needs more requests on the full chain than on the empty one, or if junk hides a job or stays.
+
+python -m bench.crowd                          # 100,000 ended jobs, 10,000 models, 10,000 open, 4,000 junk
+python -m bench.crowd --ended 1000 --models 100 --open 100 --junk 600
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import json
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +38,12 @@ it reads the one before reads once for both, and how often that happens depends 
 
 @dataclass(frozen=True)
 class Crowd:
-    """How many entries of others there are."""
+    """How many entries of others there are; `junk` are open jobs that name the measured worker as well."""
 
     ended: int
     models: int
     open: int
+    junk: int = 0
 
 
 def entries(
@@ -62,7 +67,8 @@ def entries(
             raise LookupError(f"{pallet}.{item} has no entry to copy")
         return runtime.storage_key(pallet, item, *keys), value
 
-    of_ended = entry("Jobs", "Jobs", ended, like=(ended,))[1]
+    if crowd.ended:
+        of_ended = entry("Jobs", "Jobs", ended, like=(ended,))[1]
     for number in range(crowd.ended):
         value = of_ended.replace(client, someone("client", number)).replace(worker, someone("worker", number))
         yield runtime.storage_key("Jobs", "Jobs", someone("ended", number)), value
@@ -82,18 +88,21 @@ def entries(
 
     of_waiting = entry("Jobs", "Jobs", waiting, like=(waiting,))[1]
     sealed = entry("Jobs", "Sealed", waiting, like=(waiting,))[1]
-    names = [someone("open", number) for number in range(crowd.open)]
+    kind = "junk" if crowd.junk else "open"
+    names = [someone(kind, number) for number in range(crowd.junk or crowd.open)]
 
     def link(before: bytes | None, behind: bytes | None) -> bytes:
         return b"".join(b"\0" if name is None else b"\1" + name for name in (before, behind))
 
     for number, name in enumerate(names):
-        value = of_waiting.replace(client, someone("client", number)).replace(
-            worker, someone("worker", number)
-        )
+        other = someone("worker", number)
+        # junk has another recipient besides, who never says no: nobody holds money for its end
+        named = b"\x08" + worker + other if crowd.junk else b"\x04" + other
+        value = of_waiting.replace(client, someone("client", number)).replace(b"\x04" + worker, named)
         yield runtime.storage_key("Jobs", "Jobs", name), value
         yield runtime.storage_key("Jobs", "Sealed", name), sealed
-        yield runtime.storage_key("Jobs", "JobsOf", someone("worker", number), name), b""
+        for recipient in [other, *([worker] if crowd.junk else [])]:
+            yield runtime.storage_key("Jobs", "JobsOf", recipient, name), b""
         yield runtime.storage_key("Jobs", "OpenJobs", someone("client", number)), (1).to_bytes(4, "little")
         behind = names[number + 1] if number + 1 < len(names) else waiting
         yield runtime.storage_key("Jobs", "Links", name), link(names[number - 1] if number else None, behind)
@@ -134,6 +143,27 @@ class CountedScene(Scene):
         self.of_worker = self._stack.enter_context(Counted(self.url, QUIET))
         self.of_client = self._stack.enter_context(Counted(self.url))
         self.worker_url, self.client_url = self.of_worker.url, self.of_client.url
+
+
+def buried(scene: CountedScene, junk: int) -> dict[str, object]:
+    """How long a job takes among junk that names the worker, and the junk to go; what the junk has it read.
+    Raises TimeoutError.
+    """
+    scene.stop_worker()
+    (waiting,) = scene.submit(1)
+    fill(scene.chain, Crowd(0, 0, 0, junk), b"", waiting.id)
+    scene.of_worker.quiet = 0.0  # it is not counted by the block here
+    began, before = time.monotonic(), scene.of_worker.reads()[0]
+    scene.start_worker()
+    scene.client.wait(waiting)
+    done = time.monotonic() - began
+    scene.until(lambda: scene.open_jobs() == 0, "the junk to be declined", 3600.0, every=1.0)
+    return {
+        "junk": junk,
+        "job_seconds": round(done, 1),
+        "rid_of_it_seconds": round(time.monotonic() - began, 1),
+        "requests_for_each": round((scene.of_worker.reads()[0] - before) / junk, 2),
+    }
 
 
 NAMES = ("client_requests", "client_bytes", "worker_requests", "worker_bytes")
@@ -191,6 +221,7 @@ def main() -> None:
     parser.add_argument("--ended", type=int, default=100_000, help="ended jobs of others")
     parser.add_argument("--models", type=int, default=10_000, help="models of others")
     parser.add_argument("--open", type=int, default=10_000, help="open jobs of others, in the same queue")
+    parser.add_argument("--junk", type=int, default=4_000, help="open jobs that name the worker and are none")
     parser.add_argument("--jobs", type=int, default=10, help="own jobs that are measured, each time")
     parser.add_argument("--keep", type=Path, help="folder for logs and state; default: a temporary one")
     given = parser.parse_args()
@@ -199,6 +230,7 @@ def main() -> None:
         where.mkdir(parents=True, exist_ok=True)
         with CountedScene(where) as scene:
             found = measure(scene, Crowd(given.ended, given.models, given.open), given.jobs)
+            found["buried"] = buried(scene, given.junk)
             print(json.dumps(found, indent=1))
             sys.exit(0 if found["same_number_of_requests"] else 1)
 

@@ -238,9 +238,9 @@ class ChainPort:
         """A job's envelope, while it is open."""
         return await self._read(lambda: jobs.sealed(self._open, job))
 
-    async def open_jobs(self, limit: int) -> list[bytes]:
-        """Up to `limit` open jobs that name this worker or are held by it, in no order."""
-        return await self._read(lambda: jobs.open_for(self._open, self.account, limit))
+    async def open_jobs(self, limit: int, after: bytes | None = None) -> list[bytes]:
+        """See `proofward_node.ports.Chain.open_jobs`."""
+        return await self._read(lambda: jobs.open_for(self._open, self.account, limit, after=after))
 
     async def models(self, ids: Sequence[bytes]) -> list[ModelRecord]:
         """Those of some models that there are."""

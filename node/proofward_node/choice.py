@@ -19,6 +19,10 @@ from proofward_node.reasons import Code, Reason
 STAGGER_BLOCKS = 2
 
 
+#: Reasons of which waiting makes nothing better, of jobs that the chain still offers us.
+_HOPELESS = frozenset({Code.BOND, Code.RELEASED, Code.PRICE, Code.LEVEL, Code.SETUP, Code.DEADLINE})
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the operator decides; see `proofward_node.config.WorkerConfig`. `keeps_keys`: an enclave that
@@ -47,7 +51,8 @@ class Situation:
 
     `seconds` is how long jobs of its model take; `ahead` others are proved first; `tried` says whether this
     worker handed it back itself on its way out; `others_first` is the block until which the chain has others
-    come first; `closed` is why nothing new is claimed at all, if so.
+    come first; `closed` is why nothing new is claimed at all, if so; `block_ms` is how far the chain's clock
+    goes in a block, in milliseconds.
     """
 
     account: bytes
@@ -58,6 +63,7 @@ class Situation:
     tried: bool = False
     others_first: int = 0
     closed: Reason | None = None
+    block_ms: float = 1000.0
 
 
 def obstacle(record: JobRecord, model: ModelRecord | None, policy: Policy, now: Situation) -> Reason | None:
@@ -103,8 +109,10 @@ def _not_now(record: JobRecord, model: ModelRecord | None, policy: Policy, now: 
         return Reason(Code.DEADLINE, f"block {record.deadline}, {alone} blocks are needed")
     if alone > model.claim_blocks:
         return Reason(Code.SLOW, f"a claim lasts {model.claim_blocks} blocks, {alone} are needed")
-    if now.worker.expires_at <= head.time_ms:
-        return Reason(Code.EXPIRED)
+    left = now.worker.expires_at - head.time_ms
+    if left <= need * now.block_ms:
+        # nobody whose registration ended may hand in a result, and its renewal may be refused
+        return Reason(Code.EXPIRED, f"{max(left, 0) // 1000} s are left of it, {need} blocks are needed")
     if now.closed is not None:
         return now.closed
     if head.number < now.others_first:
@@ -116,6 +124,13 @@ def _not_now(record: JobRecord, model: ModelRecord | None, policy: Policy, now: 
     if head.number + need > record.deadline or need > model.claim_blocks:
         return Reason(Code.BUSY, f"{now.ahead} claims ahead")
     return None
+
+
+def hopeless(reason: Reason) -> bool:
+    """Whether a job that is left for this reason will never be done here: it is declined, so that its client
+    need not wait for us and it stands in nobody's way.
+    """
+    return reason.code in _HOPELESS
 
 
 def setup_allowed(model: ModelRecord, record: JobRecord) -> bool:

@@ -17,6 +17,7 @@ from proofward.chain.errors import ExtrinsicInvalid
 from proofward.chain.pallets.jobs import JobRecord
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
+from proofward_node.choice import hopeless
 from proofward_node.journal import HELD, Entry, State
 from proofward_node.ports import ChainDown, Head
 from proofward_node.reasons import Code, Reason
@@ -24,10 +25,13 @@ from proofward_node.steps import HANDED_BACK, Steps
 
 log = structlog.get_logger("proofward_node.worker")
 
-#: Open jobs of ours that one look takes in: each was paid for by a client who chose this worker.
-OPEN_SCAN = 4096
-#: States of held claims that the enclave has yet to prove.
-TO_PROVE = (State.CLAIMING, State.CLAIMED, State.WORKING)
+#: Open jobs of ours that one look takes in, as one answer of the node holds them: when there are more, the
+#: next look goes on behind them, so that nobody's junk hides a job for longer than a turn.
+LOOK = 500
+#: Jobs that wait to be looked into or claimed, at most: no more are written down before some have ended.
+WAITING = 4096
+#: Envelopes looked into at once: one with no more in it than junk is done with in milliseconds.
+INSPECTIONS = 128
 #: Jobs of models that we do not serve which are remembered, so that they are not fetched again each block.
 NOT_OURS = 4096
 
@@ -38,6 +42,7 @@ class Jobs(Steps):
 
     unserved: Mapping[bytes, Reason] = field(default_factory=dict)
     _adopted: set[bytes] = field(default_factory=set)
+    _after: dict[str, bytes | None] = field(default_factory=dict)
     _not_ours: dict[bytes, None] = field(default_factory=dict)
     _driving: dict[bytes, asyncio.Task[bool]] = field(default_factory=dict)
 
@@ -57,7 +62,7 @@ class Jobs(Steps):
         worker = await self.chain.worker()
         if worker is None or worker.open_claims == 0:
             return
-        for job in await self.chain.open_jobs(OPEN_SCAN):
+        for job in await self._page("adopt"):
             entry = self.journal.get(job)
             if entry is not None and entry.state not in (State.DONE, State.SEEN, State.INSPECTED):
                 continue
@@ -77,24 +82,31 @@ class Jobs(Steps):
         """Write down the open jobs of our models that name us: queued, or claimed by one that may die. The
         chain keeps them by recipient, so that jobs of others cost nothing to pass over.
         """
-        for job in await self.chain.open_jobs(OPEN_SCAN):
-            await self._see(job)
-
-    async def _see(self, job: bytes) -> None:
-        if self._known(job):
+        if len(self.journal.entries(State.SEEN, State.INSPECTED, State.DECLINING)) >= WAITING:
             return
-        record = await self.chain.job(job)
+        new = [job for job in await self._page("discover") if not self._known(job)]
+        records = await self.chain.jobs(new) if new else {}
+        for job in new:
+            self._see(job, records.get(job))
+
+    async def _page(self, reader: str) -> list[bytes]:
+        """The next of our open jobs, in turns; the turn of each reader is its own."""
+        found = await self.chain.open_jobs(LOOK, self._after.get(reader))
+        self._after[reader] = found[-1] if len(found) == LOOK else None
+        return found
+
+    def _see(self, job: bytes, record: JobRecord | None) -> None:
         if record is None or record.model not in self.models or self.chain.account not in record.recipients:
             self._not_ours[job] = None
             if record is not None:
-                self._leave(record)
+                self._note_left(record)
             if len(self._not_ours) > NOT_OURS:
                 del self._not_ours[next(iter(self._not_ours))]
         else:
             self.journal.see(job, record.model)
             log.info("job-seen", job=job.hex(), model=record.model.hex(), deadline=record.deadline)
 
-    def _leave(self, record: JobRecord) -> None:
+    def _note_left(self, record: JobRecord) -> None:
         named = self.chain.account in record.recipients
         reason = self.unserved.get(record.model, Reason(Code.NOT_SERVED, f"model 0x{record.model.hex()}"))
         self.on_reason(record.id, reason if named else Reason(Code.NOT_NAMED))
@@ -149,9 +161,11 @@ class Jobs(Steps):
         records = await self.chain.jobs([entry.job for entry in (*held, *waiting)])
         for entry in held:
             self._drive(entry.job, stop)
-        coming = len(self._driving.keys() - {one.job for one in held})
-        claims, ahead = len(held) + coming, sum(one.state in TO_PROVE for one in held) + coming
-        for entry in waiting:
+        under_way = [one for one in waiting if one.job in self._driving]
+        coming = sum(self._opens(one) for one in under_way)
+        looks = sum(one.state is not State.DECLINING for one in under_way) - coming
+        claims, ahead = len(held) + coming, self._ahead() + coming
+        for entry in sorted(waiting, key=lambda one: not self._opens(one)):
             record = records.get(entry.job)
             if entry.job in self._driving:
                 continue
@@ -161,12 +175,25 @@ class Jobs(Steps):
                 self._drive(entry.job, stop)
             elif stop.is_set():
                 self.on_reason(entry.job, Reason(Code.STOPPING))
-            elif claims >= self.policy.max_claims:
-                self.on_reason(entry.job, Reason(Code.BUSY, f"{claims} claims, the most at once"))
-            elif self._obstacle(record, worker, head, ahead=ahead) is None:
+            elif not self._opens(entry):
+                if looks < INSPECTIONS and self._may_go_on(record, worker, head):
+                    self._drive(entry.job, stop)
+                    looks += 1
+            elif not self._full(entry.job, claims) and self._may_go_on(record, worker, head, ahead):
                 self._drive(entry.job, stop)
                 claims, ahead = claims + 1, ahead + 1
         return done
+
+    def _may_go_on(self, record: JobRecord, worker: WorkerRecord, head: Head, ahead: int = 0) -> bool:
+        """Whether nothing speaks against its claim, or so much that it is to be declined."""
+        reason = self._obstacle(record, worker, head, ahead)
+        if reason is not None and hopeless(reason):
+            return self._leave(record.id, f"declined:{reason.code}")
+        return reason is None
+
+    def _opens(self, entry: Entry) -> bool:
+        """Whether the enclave that runs has opened its envelope."""
+        return entry.state is not State.DECLINING and self._looked.get(entry.job) == self.enclave.generation
 
     def _drive(self, job: bytes, stop: asyncio.Event) -> None:
         if job not in self._driving:

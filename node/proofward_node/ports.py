@@ -86,8 +86,10 @@ class Chain(Protocol):
         """A job's sealed input while the chain holds it."""
         ...
 
-    async def open_jobs(self, limit: int) -> list[bytes]:
-        """Open jobs that name this worker, and those it holds; in no order."""
+    async def open_jobs(self, limit: int, after: bytes | None = None) -> list[bytes]:
+        """Up to `limit` open jobs that name this worker, and those it holds, in an order that stays; those
+        behind the job `after`, if given.
+        """
 
     async def models(self, ids: Sequence[bytes]) -> list[ModelRecord]:
         """Those of some models that there are."""

@@ -102,7 +102,7 @@ MEANING: dict[Code, str] = {
     Code.CHAIN_AWAY: "the chain's node did not answer",
     Code.CHAIN_STALLED: "the chain brought no final block",
     Code.ENCLAVE_DOWN: "the enclave did not answer",
-    Code.EXPIRED: "the registration had expired",
+    Code.EXPIRED: "the registration had expired, or would have before a result is in",
     Code.TCB: "the chain refuses this platform's TCB",
     Code.MEASUREMENT: "the software's measurement is not on the chain's allow-list",
     Code.REGISTRATION: "the chain refused the registration",

@@ -19,7 +19,7 @@ from proofward.chain.pallets import jobs as pallet
 from proofward.chain.pallets.jobs import Accepted, JobRecord, Refunded
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
-from proofward.protocol import JobContext, ProtocolError, decode_envelope
+from proofward.protocol import JobContext
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import JobRequest
 from proofward_node.choice import Policy, Situation, obstacle, only_ours
@@ -36,6 +36,10 @@ OTHERS_FIRST_BLOCKS = 20
 #: Kept beyond a bond, in the smallest unit: below this the chain refuses claims, since the worker could not
 #: pay for handing in a result or handing back.
 ENDING_RESERVE = 10**12
+#: States of held claims that the enclave has yet to prove.
+TO_PROVE = (State.CLAIMING, State.CLAIMED, State.WORKING)
+#: Jobs declined at once: most of the senders are left to claims and results.
+DECLINES = 32
 #: Envelopes kept between the look into them and the work: at most 64 KiB each.
 ENVELOPES = 64
 #: How long the enclave may take to look into an envelope.
@@ -78,8 +82,6 @@ _UNPAID = {
     "FaultyProof": ("faulty-proof", Code.FAULTY_PROOF, "faulty-proof"),
     "NoVerdict": ("no-verdict", Code.NO_VERDICT, "no-verdict"),
 }
-#: Why a job that was never held is declined.
-_KEYS_GONE = "keys-gone"
 #: An outcome after which a later process may try the job again.
 HANDED_BACK = "handed-back"
 
@@ -110,8 +112,11 @@ class Steps:
     _poor_at: int | None = None
     _others_first: dict[bytes, int] = field(default_factory=dict)
     _bench: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _declining: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DECLINES))
     _envelopes: dict[bytes, bytes] = field(default_factory=dict)
+    _looked: dict[bytes, int] = field(default_factory=dict)  # which run of the enclave opened the envelope
     _worker: WorkerRecord | None = None
+    _since: Head | None = None
 
     async def step(self, job: bytes, stop: asyncio.Event) -> bool:
         """Do the next thing for a job. False when the job waits or is done."""
@@ -174,6 +179,7 @@ class Steps:
                 tried=entry is not None and entry.attempt > 0,
                 others_first=self._others_first.get(record.id, 0),
                 closed=closed,
+                block_ms=self._block_ms(head),
             ),
         )
         if found is not None:
@@ -185,6 +191,12 @@ class Steps:
         if closed is not None and closed.code is Code.DRAINING and only_ours(record, self.chain.account):
             closed = None  # its client has nobody else, and the keys that open it end with this enclave
         return self.stalled or closed
+
+    def _block_ms(self, head: Head) -> float:
+        """How far the chain's clock goes in a block: a development chain's has a pace of its own."""
+        since = self._since = self._since or head
+        blocks = max(head.number - since.number, 1)
+        return max(self.policy.block_seconds * 1000, (head.time_ms - since.time_ms) / blocks)
 
     def _note(self, job: bytes, code: Code, detail: str = "") -> None:
         self.on_reason(job, Reason(code, detail))
@@ -234,23 +246,43 @@ class Steps:
             self._note(record.id, Code.KEYS_GONE if gone else Code.ENVELOPE, error.code)
             if ours:
                 return self._give_back(record.id, f"refused:{error.code}")
-            if gone and _sealed_before(sealed, self.chain.account, worker.epoch):
-                self.journal.advance(record.id, State.DECLINING, outcome=_KEYS_GONE)
-                return True
-            return self._finish(record.id, f"refused:{error.code}")
+            return self._leave(record.id, f"declined:{Code.KEYS_GONE}" if gone else f"refused:{error.code}")
         begun = found.get("block")
         if begun is not None and not (record.claim and ours and begun >= record.claim.claimed_at):
             # its one receipt names a block of an earlier claim, and counts in no other
             self._note(record.id, Code.WORKED_BEFORE, f"begun at block {begun}")
             if ours:
                 return self._give_back(record.id, "worked-before")
-            return self._finish(record.id, "worked-before")
+            return self._leave(record.id, "worked-before")
+        self._looked[record.id] = self.enclave.generation
         self.journal.advance(record.id, State.INSPECTED)
         return True
 
+    def _leave(self, job: bytes, outcome: str) -> bool:
+        """Never do a job that is not held: it is declined, which is free since its client paid for it."""
+        self.journal.advance(job, State.DECLINING, outcome=outcome)
+        return True
+
+    def _full(self, job: bytes, claims: int) -> bool:
+        """Whether no more claims may be held than these."""
+        full = claims >= self.policy.max_claims
+        if full:
+            self._note(job, Code.BUSY, f"{claims} claims, the most at once")
+        return full
+
+    def _ahead(self) -> int:
+        """Claims that the enclave has yet to prove."""
+        return len(self.journal.entries(*TO_PROVE))
+
     async def _intend_claim(self, record: JobRecord, worker: WorkerRecord, stop: asyncio.Event) -> bool:
-        obstacle = stop.is_set() or self._obstacle(record, worker, await self.chain.finalised())
-        if obstacle or not await self._can_pay(record) or self._closed_for(record) is not None:
+        head = await self.chain.finalised()
+
+        def barred() -> bool:
+            if stop.is_set() or self._full(record.id, len(self.journal.entries(*HELD))):
+                return True
+            return self._obstacle(record, worker, head, self._ahead()) is not None
+
+        if barred() or not await self._can_pay(record) or barred():  # others claim meanwhile
             self.journal.advance(record.id, State.SEEN)
             return False
         self.journal.advance(record.id, State.CLAIMING)
@@ -279,11 +311,14 @@ class Steps:
         if record.claimed_by(self.chain.account):
             self.journal.advance(entry.job, State.SEEN)
             return True
-        if record.is_for(self.chain.account):
-            sent = await self._send(f"decline:{entry.job.hex()}", pallet.decline(entry.job))
-            if sent.error is not None:
-                log.warning("decline-refused", error=sent.error)
-        return self._finish(entry.job, _declined(entry.outcome))
+        with self.company.away():
+            async with self._declining:
+                now = await self.chain.job(entry.job)  # it may have ended while others were declined
+                if now is not None and now.is_open and now.is_for(self.chain.account):
+                    sent = await self.chain.send(f"decline:{entry.job.hex()}", pallet.decline(entry.job))
+                    if sent.error is not None:
+                        log.warning("decline-refused", error=sent.error)
+        return self._finish(entry.job, entry.outcome or "declined")
 
     async def _claim(self, entry: Entry, record: JobRecord, worker: WorkerRecord) -> bool:
         if self._obstacle(record, worker, await self.chain.finalised()) is not None:
@@ -305,7 +340,8 @@ class Steps:
         if sent.error == "OthersFirst":
             self._others_first[entry.job] = sent.block + OTHERS_FIRST_BLOCKS
         if sent.error in _FINAL_CLAIM_ERRORS:
-            return self._finish(entry.job, f"refused:{sent.error}")
+            self.journal.advance(entry.job, State.SEEN)
+            return self._leave(entry.job, f"refused:{sent.error}")
         self.journal.advance(entry.job, State.SEEN)
         return False
 
@@ -506,6 +542,7 @@ class Steps:
     def _finish(self, job: bytes, outcome: str) -> bool:
         self.journal.advance(job, State.DONE, outcome=outcome)
         self._envelopes.pop(job, None)
+        self._looked.pop(job, None)
         self._others_first.pop(job, None)
         self.on_outcome(outcome)
         log.info("job-done", job=job.hex(), outcome=outcome)
@@ -538,21 +575,6 @@ class Steps:
             setup=model.setup,
             level=worker.level,
         ).encode()
-
-
-def _sealed_before(envelope: bytes, account: bytes, epoch: int) -> bool:
-    """Whether the envelope is sealed to keys of an epoch of ours before `epoch`: an invented epoch, for which
-    a client would have us pay, is none.
-    """
-    try:
-        return decode_envelope(envelope).recipient(account).epoch < epoch
-    except ProtocolError:
-        return False
-
-
-def _declined(outcome: str | None) -> str:
-    """How a declined job ended: by what had it handed back, if it was held; else by its keys."""
-    return outcome if outcome not in (None, _KEYS_GONE) else f"declined:{_KEYS_GONE}"
 
 
 def _claim_key(what: str, record: JobRecord) -> str:

@@ -35,6 +35,8 @@ BLOCKING = frozenset(
         Code.REGISTRATION, Code.NO_MODELS,
     }
 )  # fmt: skip
+#: With the reason's code: the outcome of a job that was declined and never claimed.
+DECLINED = "declined:"
 #: Endings in the journal that say by themselves what happened.
 _OUTCOMES = {
     "rejected": Code.REJECTED,
@@ -43,7 +45,6 @@ _OUTCOMES = {
     "worked-before": Code.WORKED_BEFORE,
     "too-late": Code.TOO_LATE,
     "handed-back": Code.STOPPING,
-    "declined:keys-gone": Code.KEYS_GONE,
     "refused:unknown-epoch": Code.KEYS_GONE,
     "failed:enclave-down": Code.ENCLAVE_DOWN,
     "not-served": Code.NOT_SERVED,
@@ -167,6 +168,8 @@ def _ended_by_us(known: Known, record: JobRecord) -> Finding | None:
         faulty = known.entry is not None and known.entry.outcome == "faulty-proof"
         return Finding(known.job, Code.FAULTY_PROOF if faulty else Code.REJECTED)
     if known.account in record.declined_by:
+        if known.entry is not None and _given_up(known.entry):
+            return None  # what kept us from claiming it says more than that it was declined then
         note = _last(known.notes, lambda note: note.reason.code in _DECLINED_FOR)
         if note is not None:
             return _noted(known, note)
@@ -303,12 +306,20 @@ def _noted(known: Known, note: Note) -> Finding:
     )
 
 
+def _given_up(entry: Entry) -> bool:
+    """Whether it was declined since no claim of ours could come to anything."""
+    outcome = entry.outcome or ""
+    return outcome.startswith(DECLINED) and outcome != f"{DECLINED}{Code.KEYS_GONE}"
+
+
 def _outcome(entry: Entry) -> Code | None:
     outcome = entry.outcome
     if outcome is None or entry.state is not State.DONE:
         return None
     if outcome in _OUTCOMES:
         return _OUTCOMES[outcome]
+    if outcome.startswith(DECLINED):
+        return Code(outcome.removeprefix(DECLINED))
     if outcome.startswith("failed:"):
         return Code.ENCLAVE_FAILED
     # an enclave's codes are in small letters, the chain's errors in capitals

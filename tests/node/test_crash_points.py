@@ -91,7 +91,7 @@ def test_killed_once_at_each_step_in_turn() -> None:
                 assert accepted, f"killed at step {step}: the job was not finished"
             assert not set(counts) - {
                 "done:accepted",
-                "done:refused:unknown-epoch",
+                "done:declined:keys-gone",
                 "done:failed:unknown-epoch",
                 "seen",
             }, counts

@@ -388,6 +388,15 @@ async def the_client_took_it_back_before_its_turn(worker: Worker) -> None:
 
 
 @cause(Code.EXPIRED)
+async def the_registration_would_end_before_the_claim(worker: Worker) -> None:
+    worker.worker = replace(WORKER, expires_at=(worker.world.block + 10) * 1000)
+    worker.add(recipients=(ACCOUNT, OTHER))
+    await worker.round()
+    worker.taken_by()
+    await worker.round()
+
+
+@cause(Code.EXPIRED)
 async def the_registration_had_expired(worker: Worker) -> None:
     worker.worker = replace(WORKER, expires_at=1)
     worker.add(recipients=(ACCOUNT, OTHER))

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from proofward.chain import Call
-from proofward.chain.pallets.jobs import Accepted
+from proofward.chain.pallets.jobs import Accepted, JobRecord
 from proofward.chain.pallets.workers import WorkerRecord
-from proofward.protocol import HpkePrivateKey, JobContext, JobPayload, Level, RecipientKey, seal_job
+from proofward.protocol import Level, sha256
+from proofward.protocol.enclave import EnclaveError
 from proofward_node.choice import Policy
 from proofward_node.enclave_link import EnclaveDown
-from proofward_node.jobs import Jobs
-from proofward_node.journal import Journal, State
-from proofward_node.ports import ChainDown, Sent
+from proofward_node.jobs import INSPECTIONS, LOOK, Jobs
+from proofward_node.journal import HELD, Journal, State
+from proofward_node.ports import ChainDown, Head, Sent
 from proofward_node.steps import ENDING_RESERVE, OTHERS_FIRST_BLOCKS
 from tests.node.world import (
     ACCOUNT,
-    CLIENT,
     GENESIS,
     MODEL,
     OTHER,
@@ -51,6 +51,10 @@ async def _jobs(world: World, journal: Journal, **changes: Any) -> Jobs:
 async def _round(jobs: Jobs, worker: WorkerRecord = WORKER, stop: asyncio.Event | None = None) -> None:
     await jobs.discover()
     await jobs.run(await jobs.chain.finalised(), worker, stop or asyncio.Event())
+
+
+def _numbered(number: int, **changes: Any) -> JobRecord:
+    return job(id=sha256(number.to_bytes(4, "big")), **changes)
 
 
 def _calls(world: World) -> list[str]:
@@ -87,23 +91,28 @@ async def test_a_job_goes_from_the_queue_to_its_verdict(journal: Journal) -> Non
 async def test_no_bond_is_risked_on(fault: str, changes: dict[str, Any], journal: Journal) -> None:
     world = World()
     world.add(job(**changes))
-    await _round(await _jobs(world, journal, policy=Policy(min_price=10)))
-    assert _calls(world) == [], fault
+    jobs = await _jobs(world, journal, policy=Policy(min_price=10))
+    await _round(jobs)
+    await _round(jobs)
+    for_others = ("not-a-recipient", "rejected-before", "another-is-first", "claimed-by-another")
+    assert _calls(world) == ([] if fault in for_others else ["decline"]), fault
 
 
 @pytest.mark.parametrize(
     "code", ["malformed-envelope", "wrong-binding", "commitment-mismatch", "input-out-of-range", "oversize"]
 )
-async def test_a_bad_envelope_is_refused_before_the_claim(code: str, journal: Journal) -> None:
+async def test_an_envelope_that_does_not_open_is_declined(code: str, journal: Journal) -> None:
+    """It stood among this worker's open jobs until its deadline, and its client waited as long."""
     world = World()
     record = world.add(job())
     jobs = await _jobs(world, journal, enclave=FakeEnclave(world, refuse={"inspect": code}))
     await _round(jobs)
     await _round(jobs)
-    assert _calls(world) == []
+    assert _calls(world) == ["decline"]
     entry = journal.get(record.id)
     assert entry is not None
     assert entry.outcome == f"refused:{code}"
+    assert await jobs.chain.open_jobs(10) == []
 
 
 async def test_a_busy_enclave_is_asked_again(journal: Journal) -> None:
@@ -246,11 +255,12 @@ async def test_no_more_jobs_are_claimed_than_can_be_proved_before_they_lapse(jou
     for number in range(9):
         world.add(job(number))
     policy = Policy(expected_seconds=10.0, margin_blocks=4)  # of claims of 60 blocks of one second
-    jobs = await _jobs(world, journal, policy=policy)
+    enclave = FakeEnclave(world, refuse={"work": "busy"})
+    jobs = await _jobs(world, journal, policy=policy, enclave=enclave)
     await jobs.discover()
     await jobs.start(await jobs.chain.finalised(), WORKER, asyncio.Event())
-    assert len(jobs._driving) == 4  # 10 s and 15 s for each ahead: 59 blocks for the fourth
-    await jobs.abandon()
+    await jobs.drain(30)
+    assert len(journal.entries(*HELD)) == 4  # 10 s and 15 s for each ahead: 59 blocks for the fourth
 
 
 async def test_a_stopping_worker_claims_nothing(journal: Journal) -> None:
@@ -303,36 +313,16 @@ async def test_a_job_that_must_wait_does_not_hold_up_the_others(journal: Journal
     assert [call.args["job"] for call in world.applied] == [second.id, second.id]
 
 
-async def _restarted(world: World, journal: Journal, epoch: int) -> Jobs:
-    """A worker in epoch 3 whose enclave lost its keys, and a job sealed to epoch `epoch`."""
-    sealed = seal_job(
-        JobContext(GENESIS, b"j" * 32, CLIENT, MODEL.id, b"c" * 32),
-        JobPayload(1, (1,), b"s" * 32, HpkePrivateKey.generate().public),
-        [RecipientKey(ACCOUNT, epoch, HpkePrivateKey.generate().public)],
-    )
-    jobs = await _jobs(world, journal, enclave=FakeEnclave(world, has_keys=False))
-    jobs.chain.envelope = sealed  # type: ignore[attr-defined]
-    world.add(job())
-    return jobs
-
-
 async def test_a_job_sealed_to_keys_that_are_gone_is_declined(journal: Journal) -> None:
+    """Or to an epoch that never was: declining is free."""
     world, outcomes = World(), list[str]()
-    jobs = await _restarted(world, journal, 2)
-    jobs.on_outcome = outcomes.append
-    await _round(jobs, replace(WORKER, epoch=3))
-    await _round(jobs, replace(WORKER, epoch=3))
+    world.add(job())
+    enclave = FakeEnclave(world, has_keys=False)
+    jobs = await _jobs(world, journal, enclave=enclave, on_outcome=outcomes.append)
+    await _round(jobs)
+    await _round(jobs)
     assert _calls(world) == ["decline"]
     assert outcomes == ["declined:keys-gone"]
-
-
-@pytest.mark.parametrize("epoch", [3, 4, 2**32 - 1])
-async def test_nobody_makes_a_worker_pay_for_declining_an_invented_epoch(
-    journal: Journal, epoch: int
-) -> None:
-    world = World()
-    await _round(await _restarted(world, journal, epoch), replace(WORKER, epoch=3))
-    assert _calls(world) == []
 
 
 async def test_a_restart_between_intent_and_decline_declines(journal: Journal) -> None:
@@ -360,8 +350,10 @@ async def test_a_job_without_a_verdict_is_over_for_this_worker(
 async def test_attack_bond_a_model_that_asks_for_more_than_the_operator_puts_down(journal: Journal) -> None:
     world = World()
     world.add(job())
-    await _round(await _jobs(world, journal, policy=Policy(max_bond=MODEL.terms.bond - 1)))
-    assert _calls(world) == []
+    jobs = await _jobs(world, journal, policy=Policy(max_bond=MODEL.terms.bond - 1))
+    await _round(jobs)
+    await _round(jobs)
+    assert _calls(world) == ["decline"]
 
 
 async def test_attack_bond_a_claim_that_could_not_be_ended_is_not_made(journal: Journal) -> None:
@@ -405,6 +397,86 @@ async def test_attack_flood_jobs_of_others_are_never_read(journal: Journal) -> N
     await _round(jobs)
     assert _calls(world) == ["claim", "complete"]
     assert len(set(read)) == 1
+
+
+async def test_more_open_jobs_than_a_look_takes_in_are_seen_in_turns(journal: Journal) -> None:
+    """However many are junk that this worker cannot get rid of, each job is seen after a turn."""
+    world = World()
+    junk = [world.add(_numbered(number, status=claimed(OTHER, 9, 400))) for number in range(2 * LOOK + 7)]
+    last = max(record.id for record in junk)
+    honest = world.add(job(id=last[:-1] + b"\xff" if last[-1] < 255 else b"\xff" * 32))
+    jobs = await _jobs(world, journal)
+    for _ in range(2):
+        await jobs.discover()
+        assert journal.get(honest.id) is None
+    await jobs.discover()
+    assert journal.get(honest.id) is not None, "it was hidden"
+    await jobs.discover()  # and anew from the beginning
+    await jobs.run(await jobs.chain.finalised(), WORKER, asyncio.Event())
+    assert isinstance(world.jobs[honest.id].status, Accepted)
+
+
+async def test_attack_flood_a_worker_buried_in_junk_works_and_gets_rid_of_it(journal: Journal) -> None:
+    """Attack flood: junk that names the worker itself is declined, while what others seal to it is done."""
+    world = World()
+    junk = {world.add(_numbered(number)).id for number in range(3 * INSPECTIONS)}
+    honest = world.add(job(id=b"\xff" * 32))
+    enclave = FakeEnclave(world)
+    call = enclave.call
+
+    async def opens(method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        if params["job"]["job"] in junk:
+            raise EnclaveError("no envelope", code="malformed-envelope")
+        return await call(method, params, timeout_seconds)
+
+    enclave.call = opens  # type: ignore[method-assign]
+    jobs = await _jobs(world, journal, enclave=enclave)
+    for _ in range(4):
+        await _round(jobs)
+    assert isinstance(world.jobs[honest.id].status, Accepted)
+    assert await jobs.chain.open_jobs(10) == []
+
+
+async def test_a_worker_with_its_hands_full_looks_into_an_envelope_once(journal: Journal) -> None:
+    world = World(block=10)
+    for number in range(6):
+        world.add(job(number, deadline=10_000))
+    enclave = FakeEnclave(world, refuse={"work": "busy"})
+    call, looks = enclave.call, list[bytes]()
+
+    async def counted(method: str, params: dict[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        if method == "inspect":
+            looks.append(params["job"]["job"])
+        return await call(method, params, timeout_seconds)
+
+    enclave.call = counted  # type: ignore[method-assign]
+    jobs = await _jobs(world, journal, enclave=enclave, policy=Policy(max_claims=2))
+    for _ in range(4):
+        await _round(jobs)
+    assert _calls(world) == ["claim", "claim"]
+    assert sorted(looks) == sorted(world.jobs), "a job that waits for its turn costs the enclave nothing"
+
+
+@pytest.mark.parametrize("pace", [1, 6], ids=["a second a block", "six"])
+async def test_no_claim_is_taken_that_outlives_the_registration(journal: Journal, pace: int) -> None:
+    """Its result would wait for a renewal that may be refused, and the bond would be lost."""
+    world = World()
+    world.add(job(deadline=10_000))
+    jobs = await _jobs(world, journal, policy=Policy(expected_seconds=5.0, margin_blocks=10))
+    finalised = jobs.chain.finalised
+
+    async def of_this_pace() -> Head:
+        head = await finalised()
+        return replace(head, time_ms=head.number * pace * 1000)
+
+    jobs.chain.finalised = of_this_pace  # type: ignore[method-assign]
+    for left in (1, 14):  # of 15 blocks that the work takes
+        now = await of_this_pace()
+        await _round(jobs, replace(WORKER, expires_at=now.time_ms + left * pace * 1000))
+    assert _calls(world) == []
+    now = await of_this_pace()
+    await _round(jobs, replace(WORKER, expires_at=now.time_ms + 30 * pace * 1000))
+    assert _calls(world) == ["claim", "complete"]
 
 
 async def test_who_let_go_of_a_job_does_not_pay_at_every_block_for_asking_again(journal: Journal) -> None:

@@ -243,10 +243,10 @@ class FakeChain:
     async def sealed(self, job: bytes) -> bytes | None:
         return self.envelope
 
-    async def open_jobs(self, limit: int) -> list[bytes]:
+    async def open_jobs(self, limit: int, after: bytes | None = None) -> list[bytes]:
         self._answer()
         ours = (key for key, record in self.world.jobs.items() if record.is_open and record.is_for(ACCOUNT))
-        return list(ours)[:limit]
+        return sorted(key for key in ours if after is None or key > after)[:limit]
 
     async def models(self, ids: Sequence[bytes]) -> list[ModelRecord]:
         return [record for record in self.world.models if record.id in ids]

@@ -306,14 +306,14 @@ class Port:
         await self._read()
         return self._market.sealed.get(job)  # type: ignore[no-any-return]
 
-    async def open_jobs(self, limit: int) -> list[bytes]:
+    async def open_jobs(self, limit: int, after: bytes | None = None) -> list[bytes]:
         await self._read()
         mine = (
             job
             for job, record in self._market.jobs.items()
             if record.is_open and (record.is_for(self.account) or record.claimed_by(self.account))
         )
-        return list(mine)[:limit]
+        return sorted(job for job in mine if after is None or job > after)[:limit]
 
     async def models(self, ids: Sequence[bytes]) -> list[ModelRecord]:
         return [MODEL] if MODEL.id in ids else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -240,9 +241,18 @@ def queue(
     return found
 
 
-def open_for(client: SubstrateClient, worker: bytes, limit: int, at: bytes | None = None) -> list[bytes]:
-    """Up to `limit` open jobs (queued or claimed) that a worker may still do or holds, in no order."""
-    return [job for _, job in client.keys(PALLET, "JobsOf", worker, limit=limit, at=at)]
+def open_for(
+    client: SubstrateClient,
+    worker: bytes,
+    limit: int,
+    at: bytes | None = None,
+    after: bytes | None = None,
+) -> list[bytes]:
+    """Up to `limit` open jobs (queued or claimed) that a worker may still do or holds, in the order of their
+    hashes; those behind the job `after`, if given, which need not be open any more.
+    """
+    start = b"" if after is None else hashlib.blake2b(after, digest_size=16).digest() + after
+    return [job for _, job in client.keys(PALLET, "JobsOf", worker, limit=limit, at=at, start=start)]
 
 
 def sealed(client: SubstrateClient, job: bytes, at: bytes | None = None) -> bytes | None:
