@@ -9,7 +9,10 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?"
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]{1,3})?")
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 POINTS_BETWEEN_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
-MISSING = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "null", "none", "nil", ".", "-", "--", "missing"})
+MISSING = frozenset(
+    {"", "?", "*", ".", "-", "--", "na", "n/a", "n.a.", "#n/a", "<na>", "nan", "nat", "missing"}
+    | {"nd", "n.d.", "not done", "null", "none", "nil", "unk", "unknown"}
+)
 
 #: Fields that are no number, no missing value and no name; the first that fits says what it is.
 _KINDS: tuple[tuple[re.Pattern[str], str], ...] = (

@@ -64,6 +64,7 @@ def arrange(
         found = table
     elif features is None:
         _check_count(table, width)
+        _refuse_unnamed(table)
         note(
             f"the model names no features: the header of {table.source} is not compared, its columns are "
             "taken as they stand"
@@ -139,6 +140,16 @@ def _check_count(table: Table, width: int) -> None:
     if table.columns != width:
         raise TableError(
             f"{table.source} has {table.columns} columns and the model {width} features; give exactly these"
+        )
+
+
+def _refuse_unnamed(table: Table) -> None:
+    """Where no name is compared, a first line that lacks one may have been a record."""
+    unnamed = next((i for i, name in enumerate(table.names or ()) if not name), None)
+    if unnamed is not None:
+        raise TableError(
+            f"{table.source}, column {unnamed + 1} has no name: is its first line a header, or a record "
+            "without values? Name every column, or leave the header out"
         )
 
 

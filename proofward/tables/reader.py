@@ -259,20 +259,24 @@ def _header(
     rows: list[tuple[int, list[str]]], name: str
 ) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     """The header's names and the units below it. A first line is a header only if none of its fields is a
-    number or anything that could be a record's value.
+    number or anything that could be a record's value, and it names every column but an index.
     """
     line, row = rows[0]
     words = _names_in(row)
-    if not any(words) or not all(word or not field.strip() for word, field in zip(words, row, strict=True)):
-        odd = next((i for i, f in enumerate(row) if fields.number(f, ",") is None), None)
-        if any(words) and odd is not None:
-            at = words.index(True)
-            raise TableError(
-                f"{name}, line {line}, column {at + 1}: a word beside numbers or missing values; a "
-                "header has "
-                "words only, and a record numbers only"
-            )
+    if not any(words):
         return None, None
+    if not all(word or not field.strip() for word, field in zip(words, row, strict=True)):
+        raise TableError(
+            f"{name}, line {line}, column {words.index(True) + 1}: a word beside numbers or missing values; "
+            "a header has words only, and a record numbers only"
+        )
+    # `withdrawn,,,` may be a record; an index has no name, nor has what follows a delimiter too many.
+    blank = [at for at, field in enumerate(row) if not field.strip()]
+    if blank and blank not in ([0], [len(row) - 1]):
+        raise TableError(
+            f"{name}, line {line}, column {blank[-1] + 1} is empty beside words: is this line a header, or a "
+            "record without values? Name every column, or leave the record's words out"
+        )
     names = tuple(unicodedata.normalize("NFC", field.strip())[:MAX_NAME] for field in row)
     if len(rows) > 1 and _is_units(rows[1][1]):
         return names, tuple(_unit_of(field) for field in rows[1][1])

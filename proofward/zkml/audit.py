@@ -63,15 +63,16 @@ def _compared(manifest: Manifest, remade: Remade) -> list[Check]:
     found = _leaves(manifest)
     checks, same = [], []
     for name in sorted((found.keys() | remade.fields.keys()) - {"weights_digest", "setup"}):
-        if name in remade.told:
-            checks.append(said(name, f"{_short(found.get(name))}: {remade.told[name]}"))
-        elif name not in remade.fields:
-            checks.append(Check(name, None, f"{_short(found[name])}: this version cannot recompute it"))
-        elif remade.fields[name] == found.get(name):
-            same.append(name)
-        else:
+        known = name in remade.fields
+        if known and remade.fields[name] != found.get(name):
             told = f"published {_short(found.get(name))}, recomputed {_short(remade.fields[name])}"
             checks.append(Check(name, False, told))
+        elif name in remade.told:
+            checks.append(said(name, f"{_short(found.get(name))}: {remade.told[name]}"))
+        elif known:
+            same.append(name)
+        else:
+            checks.append(Check(name, None, f"{_short(found[name])}: this version cannot recompute it"))
     return [Check("recomputed fields", True, ", ".join(same)), *checks]
 
 

@@ -159,6 +159,10 @@ _CSV: dict[str, tuple[str | bytes, Rows | None]] = {
     "missing_of_sas": (HEAD + "63,.A,233,2.5\n", None),
     "missing_of_excel": (HEAD + "63,#N/A,233,2.5\n", None),
     "utf32": ((HEAD + BODY).encode("utf-32"), None),
+    "word_and_blanks_first": ("withdrawn,,,\n" + BODY, None),
+    "not_done_first": ("ND,ND,ND,ND\n" + BODY, None),
+    "not_done_under_a_header": (HEAD + "63,not done,233,2.5\n", None),
+    "missing_of_pandas": (HEAD + "63,<NA>,233,2.5\n", None),
     "total_row": (HEAD + BODY + "total,275,437,4.0\n", None),
 }
 

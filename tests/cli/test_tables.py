@@ -56,6 +56,34 @@ def test_refusals(tmp_path: Path, fault: str, text: str) -> None:
         read_table(path)
 
 
+@pytest.mark.parametrize(
+    ("width", "first"),
+    [(4, "withdrawn,,,"), (4, ",,withdrawn,"), (3, "refused,,"), (2, "withdrawn,"), (2, ",x")],
+)
+def test_a_record_of_a_word_and_blanks_is_no_header(tmp_path: Path, width: int, first: str) -> None:
+    """A model without names would answer for one record fewer, and for the others a line too high."""
+    path = tmp_path / "t"
+    path.write_text(f"{first}\n" + f"{','.join('1' * width)}\n" * 2)
+    with pytest.raises(TableError, match="a header, or a record without values"):
+        arrange(read_table(path), None, width)
+
+
+@pytest.mark.parametrize("word", ["ND", "n.d.", "unk", "Unknown", "N.A.", "not done", "NaT", "<NA>", "*"])
+def test_a_missing_value_in_the_first_line_is_a_record(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "t"
+    path.write_text(f"{word}\n63\n41\n")
+    assert arrange(read_table(path), None, 1, allow_missing=True)[:, 0].tolist()[1:] == [63.0, 41.0]
+    with pytest.raises(TableError, match="line 1, column 1: the value is missing"):
+        arrange(read_table(path), None, 1)
+
+
+def test_an_index_s_header_and_a_delimiter_too_many_stay_headers(tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    for text in (",bp,age\n7,145,63\n", "bp,age,\n145,63,7\n"):
+        path.write_text(text)
+        assert arrange(read_table(path), NAMED, 2, ignore_extra=True).tolist() == [[63.0, 145.0]]
+
+
 def test_the_truth_is_the_last_column() -> None:
     x, y = split_truth(Table("t", np.array([[1.0, 2.0, 3.0]]), (1,)), None, 2)
     assert x.values.tolist() == [[1.0, 2.0]]

@@ -14,6 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 from proofward_prover import Circuit
+from skl2onnx import to_onnx
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
 
 from proofward.check import Check
 from proofward.publisher.audit import Audit, AuditOutcome
@@ -121,6 +126,74 @@ def test_lies(lie: str, spoil: Callable[[Manifest], Manifest], check: str, world
     assert found.outcome is AuditOutcome.REFUSED
     assert check in _failed(found), (lie, _failed(found))
     assert check in found.line
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """An artefact whose input may be missing, and the file that it was made from."""
+
+    onnx: bytes
+    public: PublicArtifact
+
+    def failed(self, quantiser: Any) -> set[str]:
+        """What fails of a manifest with this quantiser instead."""
+        manifest = self.public.manifest
+        manifest = manifest.model_copy(
+            update={"input": manifest.input.model_copy(update={"quantiser": quantiser})}
+        )
+        public = PublicArtifact(Manifest.parse(manifest.canonical()), self.public.files)
+        auditor = Auditor(None, np.random.default_rng(77002))
+        return _failed(Audit("dev", tuple(audit_fields(self.onnx, public, auditor))))
+
+
+@pytest.fixture(scope="module")
+def gaps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Gaps]:
+    """A tree and a regression behind an imputer, both of records that lack values."""
+    x = np.random.default_rng(11).normal(size=(300, 3))
+    y = ((x[:, 0] > 0) ^ (x[:, 1] > 0.5)).astype(int)
+    x[::4, 0] = np.nan
+    models = {
+        "tree": DecisionTreeClassifier(max_depth=4, random_state=0),
+        "imputer": make_pipeline(SimpleImputer(), LogisticRegression()),
+    }
+    made = {}
+    for name, model in models.items():
+        onnx = to_onnx(model.fit(x, y), x[:1].astype(np.float32)).SerializeToString()
+        out = tmp_path_factory.mktemp("gaps") / name
+        made[name] = Gaps(onnx, compile_model(onnx, x, out, name=name, lane="groth16").public)
+    return made
+
+
+def _moved(rows: list[list[float]]) -> list[list[float]]:
+    return [[value + 0.01 for value in row] for row in rows]
+
+
+QUANTISER_LIES: list[tuple[str, str, Callable[[Any], dict[str, Any]]]] = [
+    ("tree", "thresholds moved", lambda q: {"thresholds": _moved(q.thresholds)}),
+    ("tree", "two features swapped", lambda q: {"thresholds": [q.thresholds[i] for i in (1, 0, 2)]}),
+    (
+        "tree",
+        "another rank of a missing value",
+        lambda q: {"missing": [(i, 1 - min(r, 1)) for i, r in q.missing]},
+    ),
+    ("tree", "input of whole numbers", lambda q: {"integers": True}),
+    ("tree", "input of doubles", lambda q: {"doubles": True}),
+    ("tree", "a value imputed", lambda q: {"imputed": [(0, 99.0)]}),
+    ("imputer", "another value imputed", lambda q: {"imputed": [(i, 99.0) for i, _ in q.imputed]}),
+    ("imputer", "nothing imputed", lambda q: {"imputed": []}),
+    ("imputer", "input of whole numbers", lambda q: {"integers": True}),
+]
+
+
+@pytest.mark.parametrize(("model", "lie", "spoil"), QUANTISER_LIES)
+def test_c_audit_lies_about_the_quantiser(
+    model: str, lie: str, spoil: Callable[[Any], dict[str, Any]], gaps: dict[str, Gaps]
+) -> None:
+    """A client quantises by the published one: the circuit is the same, and its answers are others."""
+    world = gaps[model]
+    honest = world.public.manifest.input.quantiser
+    assert world.failed(honest) == set()
+    assert "input.quantiser" in world.failed(honest.model_copy(update=spoil(honest))), lie
 
 
 def _requantised(world: World, quantiser: AffineQuantiser, plan: Plan) -> Manifest:

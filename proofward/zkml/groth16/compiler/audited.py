@@ -12,7 +12,7 @@ from typing import Any
 
 from proofward_prover import Circuit, ProverError
 
-from proofward.check import Check
+from proofward.check import Check, said
 from proofward.zkml.errors import ArtifactError, CompileError, UnsupportedModel
 from proofward.zkml.groth16.compiler import float_model
 from proofward.zkml.groth16.compiler.build import constraints_of, names_of
@@ -30,6 +30,10 @@ from proofward.zkml.report import MAX_REFUSED, Scores, check_truth, report
 from proofward.zkml.task import resolve
 
 _CHOICE = "the publisher's choice; its effect is measured below"
+_FREE = (
+    "steps, ranges, flags and which features may be missing are the publisher's choice; thresholds, ranks "
+    "and imputed values were recomputed"
+)
 
 
 @dataclass(frozen=True)
@@ -75,16 +79,17 @@ def remake(onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor:
         **{f"constraints.{name}": value for name, value in constraints_of(circuit).items()},
     }
     told = {"lane_params.plan": _CHOICE} if params.plan is not None else {}
-    if isinstance(lowered.quantiser, AffineQuantiser) or lowered.quantiser.missing:
-        told["input.quantiser"] = _CHOICE
     if traced.kind == "raw":
         told["output.task"] = "the publisher's own word: the graph does not say what its numbers mean"
     if decision in ("value", "multilabel"):
         told["output.names"] = "the publisher's own names of its targets"
+    fields = {name: value for name, value in fields.items() if name not in told}
     model = _Model(onnx, traced, lowered)
     checks = [_random(model, auditor), *_own(model, manifest, auditor)]
     if manifest.setup == "ceremony":
         checks.append(_ceremony(circuit, files, auditor.ptau))
+    if isinstance(lowered.quantiser, AffineQuantiser) or lowered.quantiser.missing:
+        checks.append(said("quantisation", _FREE))
     return Remade(fields, told, checks)
 
 
