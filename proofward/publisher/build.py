@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, cast
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofward import extras, zkml
+from proofward.publisher.asked import differing, digest, keep
 from proofward.tables import Table, TableError, arrange, is_loinc, read_table, split_truth
 from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, load_artifact
 from proofward.zkml.ends import Single, single
@@ -78,7 +79,8 @@ def artifact(
 ) -> Artifact:
     """Load the artefact in the folder `source`, or compile the ONNX file `source` to `out`.
 
-    An artefact that an earlier run compiled to `out` from the same file is taken as it is. `evaluation` holds
+    An artefact that an earlier run compiled to `out` is taken as it is where it was made from the same files
+    with the same choices; without `calibration`, where it has what is asked for. `evaluation` holds
     held-out records with the truth (:func:`proofward.tables.split_truth`). Raises ZkmlError, TableError.
     """
     if source.is_dir():
@@ -92,16 +94,20 @@ def artifact(
     out = out or source.with_suffix(".proofward")
     if (out / "public" / "manifest.json").is_file():
         found = load_artifact(out)
-        if found.onnx == onnx and found.manifest.batch == batch and lane in ("auto", found.manifest.lane):
+        same = found.onnx == onnx and found.manifest.batch == batch and lane in ("auto", found.manifest.lane)
+        others = differing(out, _asked(calibration, evaluation, name, choices, srs))
+        if same and not others:
             progress(f"artefact {out} is of this very model; it is used as it is")
             return found
         raise CompileError(
-            f"{out} holds the artefact of another model or batch; give another --out, or remove it"
+            f"{out} holds the artefact of another "
+            f"{' and '.join(others) if same else 'model or batch'}; give another --out, or remove it"
         )
     if calibration is None:
         raise CompileError("compiling needs representative records: give --calibration", code="usage")
+    asked = _asked(calibration, evaluation, name, choices, srs)
     tables = records(calibration, evaluation, choices, progress, model.features, model.classes)
-    return compile_model(
+    made = compile_model(
         onnx,
         tables.calibration,
         out,
@@ -113,6 +119,33 @@ def artifact(
         progress=progress,
         **_wanted(tables, lane, choices),
     )
+    keep(out, asked)
+    return made
+
+
+def _asked(
+    calibration: Path | None, evaluation: Path | None, name: str | None, choices: Choices, srs: Path | None
+) -> dict[str, str | None]:
+    """What is asked for beside model, batch and lane; without calibration only what was said, for then an
+    artefact that is there is meant.
+    """
+    found: dict[str, str | None] = {
+        "calibration": digest(calibration),
+        "evaluation": digest(evaluation),
+        "name": name,
+        "srs": digest(srs),
+        **_texts(choices),
+        "loinc": digest(choices.loinc),
+    }
+    if calibration is not None:
+        return found
+    default = _texts(DEFAULTS)
+    return {one: value for one, value in found.items() if value != default.get(one)}
+
+
+def _texts(choices: Choices) -> dict[str, str | None]:
+    given = {one.name: getattr(choices, one.name) for one in fields(choices)}
+    return {name: None if value is None else str(value) for name, value in given.items()}
 
 
 def dry_run(

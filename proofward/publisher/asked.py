@@ -1,0 +1,54 @@
+"""What an artefact was compiled from and with, kept beside it: the same command finds it again, and another
+one never takes it for its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from proofward.zkml.errors import CompileError
+
+NAME = "asked.json"
+MAX_BYTES = 1 << 16
+
+Asked = Mapping[str, str | None]
+"""What was asked for, by name: a file's SHA-256, or the value as text. None: nothing was said of it."""
+
+
+def digest(source: Path | None) -> str | None:
+    """SHA-256 of a file, None where there is none. Standard input is read once: it equals nothing.
+
+    Raises CompileError.
+    """
+    if source is None:
+        return None
+    if str(source) == "-":
+        return secrets.token_hex(32)
+    try:
+        with source.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise CompileError(f"cannot read {source}: {error.strerror}", code="not-found") from error
+
+
+def keep(folder: Path, asked: Asked) -> None:
+    """Write what the artefact in `folder` was asked for."""
+    (folder / NAME).write_text(json.dumps(dict(asked), sort_keys=True, indent=1) + "\n")
+
+
+def differing(folder: Path, asked: Asked) -> list[str]:
+    """The names in `asked` under which the artefact in `folder` was made with something else, or does not
+    say.
+    """
+    try:
+        with (folder / NAME).open("rb") as file:
+            made = json.loads(file.read(MAX_BYTES))
+    except (OSError, ValueError):
+        made = None
+    if not isinstance(made, dict):
+        return sorted(asked)
+    return sorted(name for name, value in asked.items() if name not in made or made[name] != value)
