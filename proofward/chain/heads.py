@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
-from proofward.chain.transport import MAX_MESSAGE
+from proofward.chain.transport import connected
 from proofward.consensus.header import from_json
 from proofward.protocol import blake2_256
 
 SILENCE: Final = 10.0
-"""Seconds without news after which the node is asked instead: the connection may be dead."""
+"""Seconds without news after which the node is asked instead: the connection may be dead. After three times
+as many another one is opened.
+"""
 _RETRY: Final = 1.0
 KEPT: Final = 64
 """Heads whose hashes are remembered."""
@@ -59,7 +61,7 @@ class HeadFeed:
     @property
     def best(self) -> int | None:
         """Number of the newest block, final or not; None when the node has to be asked."""
-        return self._best
+        return self._best if self.latest is not None else None
 
     @property
     def spec_version(self) -> int | None:
@@ -97,15 +99,13 @@ class HeadFeed:
                     time.sleep(_RETRY)
 
     def _follow(self) -> None:
-        connection = self._connection = connect(
-            self._url, max_size=MAX_MESSAGE, open_timeout=10, close_timeout=1, ping_interval=None, proxy=None
-        )
+        connection = self._connection = connected(self._url)
         with connection:
             _send(connection, 0, "chain_subscribeFinalizedHeads")
             _send(connection, 1, "chain_subscribeNewHeads")
             _send(connection, 2, "state_subscribeRuntimeVersion")
             while not self._closed:
-                message = json.loads(connection.recv())
+                message = json.loads(connection.recv(timeout=3 * SILENCE))
                 told = message.get("params", {}).get("result")
                 match message.get("method"):
                     case "chain_newHead":

@@ -7,9 +7,12 @@ of a connection is retried: every method this library calls may be sent twice (a
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -17,7 +20,6 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
-    stop_after_delay,
     wait_exponential_jitter,
 )
 from websockets.exceptions import WebSocketException
@@ -30,6 +32,10 @@ MAX_MESSAGE: Final = 32 * 1024 * 1024
 CALL_TIMEOUT: Final = 120.0
 """Seconds that one answer may take: a runtime call on the embedded chain's interpreter can take several."""
 _IDLE: Final = 8
+IDLE_SECONDS: Final = 60.0
+"""How long a connection may wait for its next call: firewalls forget those that say nothing."""
+DEAD_SECONDS: Final = 15
+"""Seconds without a sign from the other machine's kernel after which a connection is lost."""
 
 _T = TypeVar("_T")
 _LOST = (OSError, TimeoutError, WebSocketException)
@@ -44,7 +50,7 @@ class Transport:
             raise ChainUnreachable(url, "the address must start with ws:// or wss://")
         self.url = url
         self._ids = itertools.count(1)
-        self._idle: list[ClientConnection] = []
+        self._idle: list[tuple[float, ClientConnection]] = []
         self._lock = threading.Lock()
         self._closed = False
         self._patience = patience
@@ -72,9 +78,14 @@ class Transport:
             error = state.outcome.exception() if state.outcome else None
             raise ChainUnreachable(self.url, str(error) or type(error).__name__) from None
 
+        def enough(state: RetryCallState) -> bool:
+            error = state.outcome.exception() if state.outcome else None
+            slow = state.attempt_number > 1 or isinstance(error, TimeoutError)
+            return slow and (state.seconds_since_start or 0.0) >= self._patience
+
         retrying = Retrying(
             retry=retry_if_exception_type(_LOST),
-            stop=stop_after_delay(self._patience),
+            stop=enough,  # a connection that was found dead late says nothing of the node
             wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.05),
             retry_error_callback=give_up,
         )
@@ -107,7 +118,8 @@ class Transport:
             while not is_ours(answer := json.loads(connection.recv(timeout=CALL_TIMEOUT))):
                 pass
         except BaseException:
-            connection.close()  # an answer may still be under way on it
+            _drop(connection)  # an answer may still be under way on it
+            self._forget()  # what is wrong with it is wrong with its like
             raise
         self._give_back(connection)
         return answer
@@ -116,17 +128,21 @@ class Transport:
         if self._closed:
             raise ChainUnreachable(self.url, "this client was closed")
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        # no pings: a node busy with a block answers late, and a dead one is found by the next call
-        return connect(
-            self.url, max_size=MAX_MESSAGE, open_timeout=10, close_timeout=1, ping_interval=None, proxy=None
-        )
+            if self._idle and self._idle[-1][0] > time.monotonic() - IDLE_SECONDS:
+                return self._idle.pop()[1]
+        self._forget()
+        return connected(self.url)
+
+    def _forget(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for _, connection in idle:
+            _drop(connection)
 
     def _give_back(self, connection: ClientConnection) -> None:
         with self._lock:
             if not self._closed and len(self._idle) < _IDLE:
-                self._idle.append(connection)
+                self._idle.append((time.monotonic(), connection))
                 return
         connection.close()
 
@@ -135,8 +151,33 @@ class Transport:
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for connection in idle:
+        for _, connection in idle:
             connection.close()
+
+
+def _drop(connection: ClientConnection) -> None:
+    """Close without waiting for an answer that may never come."""
+    with contextlib.suppress(OSError):
+        connection.socket.shutdown(socket.SHUT_RDWR)
+    connection.close()
+
+
+def connected(url: str) -> ClientConnection:
+    """A connection to a node, lost when its machine is gone. Raises OSError, WebSocketException."""
+    # no pings: a node that is busy with a block answers late, and its kernel answers all the same
+    connection = connect(
+        url, max_size=MAX_MESSAGE, open_timeout=10, close_timeout=1, ping_interval=None, proxy=None
+    )
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", DEAD_SECONDS // 3),
+        ("TCP_KEEPINTVL", DEAD_SECONDS // 3),
+        ("TCP_KEEPCNT", 2),
+        ("TCP_USER_TIMEOUT", DEAD_SECONDS * 1000),
+    ):
+        if (option := getattr(socket, name, None)) is not None:  # not on every system
+            connection.socket.setsockopt(socket.IPPROTO_TCP, option, value)
+    return connection
 
 
 def _request(number: int, method: str, params: list[Any]) -> dict[str, Any]:

@@ -1,0 +1,133 @@
+"""The connections to a node, when it or the way to it vanishes without a word."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from proofward.chain.client import SubstrateClient
+from proofward.chain.heads import HeadFeed
+from proofward.chain.transport import DEAD_SECONDS, Transport, connected
+from proofward.devnet.chains import Devnet
+
+
+class Way:
+    """A TCP port that leads to a node. What came by it so far can be forgotten, as a firewall does: then
+    nothing comes through any more, and neither end is told.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port, self._listener = port, socket.create_server(("127.0.0.1", 0))
+        self.url = f"ws://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.connections = 0
+        self._life = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def forget(self) -> None:
+        self._life += 1
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            far = socket.create_connection(("127.0.0.1", self._port))
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._pass, args=(one, other, self._life), daemon=True).start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket, life: int) -> None:
+        try:
+            while data := source.recv(65536):
+                if life == self._life:
+                    sink.sendall(data)
+            if life == self._life:
+                sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[Devnet]:
+    with Devnet() as devnet:
+        yield devnet
+
+
+@pytest.fixture
+def way(chain: Devnet) -> Iterator[Way]:
+    one = Way(int(chain.url.rsplit(":", 1)[1]))
+    yield one
+    one.close()
+
+
+def test_a_connection_is_lost_when_the_other_machine_is_gone(chain: Devnet) -> None:
+    """A call to a machine without power took two minutes."""
+    with connected(chain.url) as connection:
+        told = connection.socket
+        assert told.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert told.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == DEAD_SECONDS * 1000
+
+
+def test_one_dead_connection_condemns_those_that_waited_with_it(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proofward.chain.transport.CALL_TIMEOUT", 1.0)
+    transport = Transport(way.url, patience=1.5)
+    held = [transport._take() for _ in range(8)]
+    for one in held:
+        transport._give_back(one)
+    way.forget()
+    assert transport.call("system_name")
+    assert way.connections == 9
+    transport.close()
+
+
+def test_a_connection_that_waited_long_is_not_used_again(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = Transport(way.url)
+    transport.call("system_name")
+    transport.call("system_name")
+    assert way.connections == 1
+    monkeypatch.setattr("proofward.chain.transport.IDLE_SECONDS", 0.0)
+    way.forget()
+    assert transport.call("system_name")
+    assert way.connections == 2
+    transport.close()
+
+
+def test_heads_come_again_when_their_connection_died_in_silence(
+    way: Way, chain: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proofward.chain.heads.SILENCE", 1.0)
+    heard = threading.Event()
+    with SubstrateClient.connect(chain.url) as client:
+        feed = HeadFeed(way.url)
+        feed.listen(heard.set)
+        assert heard.wait(30)
+        way.forget()
+        number = client.finalised_head().number + 2
+        client.rpc("dev_newBlock", {"count": 3})
+        feed.wait(number, 30)
+        while (latest := feed.latest) is None or latest.number <= number:
+            heard.clear()
+            assert heard.wait(30)
+        assert way.connections > 1
+        feed.close()
+
+
+def test_the_best_head_of_a_feed_that_hears_nothing_is_not_believed(
+    way: Way, chain: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = threading.Event()
+    feed = HeadFeed(way.url)
+    feed.listen(heard.set)
+    assert heard.wait(30)
+    monkeypatch.setattr("proofward.chain.heads.SILENCE", 0.0)
+    assert feed.best is None
+    feed.close()
