@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -94,14 +95,25 @@ class Attested:
 
 
 def client_session() -> aiohttp.ClientSession:
-    """A session that follows no proxy of the environment, stores no cookie and asks for no compression."""
+    """A session that follows no proxy of the environment, stores no cookie and asks for no compression.
+
+    A `trace_request_ctx` is called when its request's connection stands, before the first byte leaves.
+    """
+    leaving = aiohttp.TraceConfig()
+    leaving.on_request_headers_sent.append(_leaves)
     return aiohttp.ClientSession(
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         headers={"Accept-Encoding": "identity", "User-Agent": "proofward"},
         skip_auto_headers=("Accept-Encoding",),
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+        trace_configs=[leaving],
     )
+
+
+async def _leaves(_session: aiohttp.ClientSession, context: SimpleNamespace, _told: object) -> None:
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx()
 
 
 async def attest(

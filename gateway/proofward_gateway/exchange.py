@@ -54,12 +54,8 @@ class Exchange:
         self._received = tagged(body)
 
     def forwarded(self, body: bytes) -> None:
-        """The exact bytes for the upstream; called before the first of them leaves."""
+        """The exact bytes for the upstream; called when its connection stands, before the first leaves."""
         self._forwarded = tagged(body)
-
-    def not_forwarded(self) -> None:
-        """The connection failed before a byte of it had left."""
-        self._forwarded = None
 
     def weighed(self, model: str, digest: str) -> None:
         """The model runs here, with weights of this digest, measured as they were loaded."""

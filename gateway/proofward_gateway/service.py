@@ -9,6 +9,7 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -21,7 +22,7 @@ from proofward_enclave import log
 from proofward_enclave.providers.base import ProviderError
 from proofward_gateway.answer import Answer, Broken, Gone
 from proofward_gateway.bond import registration
-from proofward_gateway.channel import GatewayError
+from proofward_gateway.channel import CONNECT_SECONDS, GatewayError
 from proofward_gateway.config import INSIDE, Config, ProvedConfig, UpstreamConfig
 from proofward_gateway.exchange import Exchange, Refusal
 from proofward_gateway.inclusion import inclusion
@@ -132,7 +133,6 @@ class Service:
         headers = _forwarded_headers(upstream, answer.request)
         for again in (False, True):
             session = await self._admitted(exchange, upstream, prompt)
-            exchange.forwarded(prompt.body)
             try:
                 async with self._client.post(
                     f"{configured.origin}{exchange.endpoint}",
@@ -140,22 +140,23 @@ class Service:
                     headers=headers,
                     ssl=True if session is None else session.pin,
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(connect=10, sock_read=self._config.idle_seconds),
+                    timeout=aiohttp.ClientTimeout(
+                        connect=CONNECT_SECONDS, sock_read=self._config.idle_seconds
+                    ),
+                    trace_request_ctx=partial(exchange.forwarded, prompt.body),
                 ) as response:
                     if configured.kind == "proved" and response.status == 200:
                         exchange.proved(prompt.model, _facts(response.headers.get(PROVED_HEADER), configured))
                     return await answer.relay(response, prompt.encryption)
             except aiohttp.ServerFingerprintMismatch:
-                exchange.not_forwarded()
                 if session is not None:
                     upstream.forget(session)  # it has new keys: they are attested before the one more try
                 if again:
                     break
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+                raise Broken("upstream-unreachable") from None
             except aiohttp.ServerTimeoutError:
                 raise Broken("upstream-timeout") from None
-            except aiohttp.ClientConnectorError:
-                exchange.not_forwarded()
-                raise Broken("upstream-unreachable") from None
             except aiohttp.ClientError:
                 raise Broken("upstream-failed") from None
         told = "the upstream shows another TLS key than it has just attested"

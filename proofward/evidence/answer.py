@@ -109,7 +109,7 @@ class Answer:
             *checks,
             *_weights(events),
             *_proof(self, events, replace(policy, measurements=pins)),
-            _served(self.receipt),
+            _served(self.receipt, self.at, found.keyset, policy),
         )
 
     def verdict(self, policy: Policy, *, upstreams: Collection[bytes] | None = None) -> Verdict:
@@ -214,8 +214,23 @@ def dated(at: int, policy: Policy) -> Check:
     return Check("time", good, f"attested at {at}" if good else f"attested at {at}, in the reader's future")
 
 
-def _served(receipt: dict[str, Any]) -> Check:
-    return said("served at", f"{receipt.get('served_at')}: the gateway's own clock")
+def _served(receipt: dict[str, Any], at: int, keyset: documents.Keyset, policy: Policy) -> Check:
+    """The gateway's word, unless it lies outside of what the reader knows himself: when he attested it, until
+    when its keys were, and his own time.
+    """
+    served = receipt.get("served_at")
+    if not isinstance(served, int) or isinstance(served, bool):
+        return Check("served at", False, "the receipt has no time")
+    now = int(time.time()) if policy.now is None else policy.now
+    bounds = {
+        "before the gateway was attested": served < at - CLOCK_SLACK,
+        "after its keys ended": served > keyset.not_after + CLOCK_SLACK,
+        "in the reader's future": served > now + CLOCK_SLACK,
+    }
+    wrong = [name for name, outside in bounds.items() if outside]
+    if wrong:
+        return Check("served at", False, f"{served}: {wrong[0]}")
+    return said("served at", f"{served}: the gateway's own clock")
 
 
 def _upstream(answer: Answer, events: list[dict[str, Any]], policy: Policy) -> list[Check]:

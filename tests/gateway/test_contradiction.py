@@ -72,6 +72,25 @@ async def test_a_receipt_that_no_chain_can_judge_is_called_so(
     assert "2 receipt keys" in stake_checks(kept.receipt, twice)[0].detail
 
 
+async def test_a_receipts_time_is_within_what_its_reader_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, _, keys = await _lied_to(tmp_path, monkeypatch)
+    later = replace(PINNED, now=kept.at + 200_000)
+    ends, end = (kept.at - 600, keys.keyset.not_after + 600), "after its keys ended"
+    times: list[tuple[Any, Policy, str | None]] = [
+        (ends[0], PINNED, None), (ends[0] - 1, PINNED, "before the gateway was attested"),
+        (ends[1], later, None), (ends[1] + 1, later, end),
+        (kept.at + 5_000, PINNED, "in the reader's future"),
+        ("1", PINNED, "no time"), (True, PINNED, "no time"),
+    ]  # fmt: skip
+    for served, policy, wrong in times:
+        receipt = _changed(kept.receipt, keys, served_at=served)
+        (told,) = [one for one in replace(kept, receipt=receipt).checks(policy) if one.name == "served at"]
+        assert (told.ok, told.required) == ((None, False) if wrong is None else (False, True)), served
+        assert wrong is None or wrong in told.detail
+
+
 NO_PROOF: dict[str, Callable[[TwoReceipts, Keys], TwoReceipts]] = {
     "a second receipt that nobody signed": lambda two, _keys: replace(
         two, receipts=(two.receipts[0], {**two.receipts[1], "model": "another"})

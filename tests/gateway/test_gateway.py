@@ -22,7 +22,8 @@ from proofward.attestation.gateway import GatewayPolicy
 from proofward.attestation.verify import verify_quote
 from proofward.protocol import sha256
 from proofward_enclave.providers.base import Evidence
-from proofward_gateway.channel import GatewayError, attest, client_session
+from proofward_gateway import service
+from proofward_gateway.channel import GatewayError, Origin, attest, client_session
 from proofward_gateway.config import GatewayConfigError, load
 from proofward_gateway.exchange import Refusal
 from proofward_gateway.keys import Workload
@@ -398,6 +399,28 @@ async def test_a_stream_without_its_last_event_is_receipted_as_cut(tmp_path: Pat
             async with one.session.post(f"{user.url}{path}", json=body) as response:
                 assert b"answer-refused" in await response.read()
         assert not user.answers()
+
+
+@pytest.mark.parametrize("ends", ["the connection", "the request"])
+async def test_no_receipt_says_forwarded_of_a_prompt_that_never_left(
+    ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The upstream takes the connection and never shakes hands: whichever time ends first, no byte left."""
+    if ends == "the connection":
+        monkeypatch.setattr(service, "CONNECT_SECONDS", 0.2)
+    seconds = 60 if ends == "the connection" else 1
+    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    behind = upstream(Origin("https", "127.0.0.1", silent.sockets[0].getsockname()[1]), "plain")
+    async with (
+        silent,
+        gateway(config(tmp_path, behind, request_seconds=seconds)) as origin,
+        caller(origin) as one,
+    ):
+        status, headers, _ = await one.post("/v1/chat/completions", ask(**UNVERIFIED))
+        _, events = await receipt_of(one, headers)
+        assert "request.forwarded" not in types(events)
+        wanted = {"the connection": (502, "upstream-unreachable"), "the request": (504, "gateway-timeout")}
+        assert (status, events[-1]["reason"]) == wanted[ends]
 
 
 async def test_a_client_that_leaves_gets_a_receipt_of_what_was_sent(tmp_path: Path) -> None:

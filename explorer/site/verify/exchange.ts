@@ -107,8 +107,23 @@ function checksOf(one: Exchange, policy: Policy): Check[] {
   checks.push(check('receipt', true, `${String(one.receipt.receipt_id)}, signed by the attested key`, unsigned))
   checks.push(frame(one), body('request', events, 'request.received', one.request), response(one, events), opens(one))
   checks.push(...upstream(one, events, policy), ...weights(events), ...proved(events))
-  checks.push(said('served at', `${String(one.receipt.served_at)}: the gateway's own clock`))
+  checks.push(served(one, found.keyset, policy))
   return checks
+}
+
+/** The gateway's word, unless it lies outside of what the reader knows. */
+function served({ receipt, at }: Exchange, keyset: Keyset, { now }: Policy): Check {
+  const named = receipt.served_at
+  let time: number
+  try {
+    time = integerOf(named)
+  } catch {
+    return check('served at', false, 'the receipt has no time')
+  }
+  if (time < at - SLACK) return check('served at', false, `${time}: before the gateway was attested`)
+  if (time > keyset.notAfter + SLACK) return check('served at', false, `${time}: after its keys ended`)
+  if (time > now + SLACK) return check('served at', false, `${time}: in the reader's future`)
+  return said('served at', `${time}: the gateway's own clock`)
 }
 
 function unsignedOf(receipt: Fields): string {
