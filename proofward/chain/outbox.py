@@ -54,9 +54,11 @@ _SCHEMA: Final = (
         "DROP INDEX one_live",
         "CREATE UNIQUE INDEX one_live ON outbox (signer, key) WHERE state IN ('signed', 'done')",
     ),
-    ("ALTER TABLE chain ADD COLUMN first BLOB",),
+    ("ALTER TABLE chain ADD COLUMN first BLOB", "ALTER TABLE chain ADD COLUMN development INTEGER"),
 )
-"""What leads from one version of the file to the next: 2 has keys by signer, 3 the hash of block 1."""
+"""What leads from one version of the file to the next: 2 has keys by signer; 3 has the hash of block 1, and
+whether the chain is for development.
+"""
 
 _LOCK_SECONDS: Final = 60.0
 """How long one process waits for another that signs from the same file."""
@@ -104,8 +106,9 @@ class Outbox:
     not pay) holds the nonce that all later ones wait for. So before anything new is signed for an account,
     what this process has not sent itself goes out first, in the order of the nonces.
 
-    A chain that began anew has the same genesis and another block 1: what the file says of the old one was
-    never done on the new one, and is signed again when it is wanted.
+    A development chain that began anew has the same genesis and another block 1: what the file says of the
+    old one was never done on the new one, and is signed again when it is wanted. Of any other chain that is
+    refused: a node that lies would have everything done a second time.
     """
 
     def __init__(self, path: Path, client: SubstrateClient) -> None:
@@ -158,14 +161,23 @@ class Outbox:
         if self._client.finalised_head().number < 1:
             return False
         first = self._client.block_hash(1)
-        self._met = True
         with self._exclusive():
-            held = self._db.execute("SELECT first FROM chain").fetchone()["first"]
-            if held == first:
+            row = self._db.execute("SELECT first, development FROM chain").fetchone()
+            self._met = row["first"] in (None, first) or bool(row["development"])
+            if row["first"] == first:
                 return False
+            if row["first"] is None:
+                development = self._client.chain_type == "Development"
+                self._db.execute("UPDATE chain SET first = ?, development = ?", (first, development))
+                return False
+            if not row["development"]:
+                raise ChainError(
+                    f"block 1 of the chain at {self._client.url} is 0x{first.hex()}, and the outbox was "
+                    f"written on one whose block 1 is 0x{row['first'].hex()}: its node lies, or it was "
+                    "started over; if you know that it was, move the outbox away",
+                    code="began-anew",
+                )
             self._db.execute("UPDATE chain SET first = ?", (first,))
-            if held is None:
-                return False
             self._forget("state IN ('signed', 'done')")
             self._sent.clear()
             self._handed.clear()
@@ -402,6 +414,12 @@ class Outbox:
         found = self._client.receipt_in(self._client.block_hash(entry.block), entry.extrinsic.hash)
         if found is None:
             with self._lock:
+                if not self._db.execute("SELECT development FROM chain").fetchone()["development"]:
+                    raise ChainError(
+                        f"{entry.call} ({entry.key}) was done in the final block {entry.block}, and the node "
+                        f"at {self._client.url} does not have it there: ask another node",
+                        code="reorganised",
+                    )
                 self._forget("id = ?", entry.id)
         return found
 

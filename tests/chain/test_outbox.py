@@ -45,6 +45,7 @@ class World:
 
     genesis = b"\x07" * 32
     url = "ws://world"
+    chain_type = "Development"
 
     def __init__(self, luck: Callable[[str], bool]) -> None:
         self.luck = luck
@@ -260,6 +261,28 @@ def test_a_chain_that_begins_anew_under_a_process_is_seen_when_it_is_asked_for_w
     world.begin_anew()
     outbox.send("job 1", call("publish"), SIGNER)
     assert world.effects == ["publish"]
+
+
+def test_a_node_that_says_that_a_real_chain_began_anew_has_nothing_done_twice(path: Path) -> None:
+    world = World(lucky("include"))
+    world.chain_type = "Live"
+    world.height = 20
+    outbox = opened(path, world)
+    outbox.send("job 1", call("publish"), SIGNER)
+    real = world.bodies
+    world.bodies = {}
+    with pytest.raises(ChainError, match="ask another node"):
+        outbox.send("job 1", call("publish"), SIGNER)
+    outbox.close()
+    world.begin_anew()
+    world.chain_type = "Development"  # what it says now does not count
+    lied_to = opened(path, world)
+    for _ in range(2):
+        with pytest.raises(ChainError, match="its node lies, or it was started over"):
+            lied_to.send("job 1", call("publish"), SIGNER)
+        with pytest.raises(ChainError, match="its node lies"):
+            lied_to.hand_over([("job 2", call("claim"))], SIGNER)
+    assert (world.signatures, [len(body) for body in real.values()]) == (1, [1])
 
 
 def test_a_node_that_is_behind_is_no_chain_that_began_anew(path: Path) -> None:

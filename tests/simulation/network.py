@@ -150,6 +150,10 @@ class SimulatedClient(SubstrateClient):
         self._point("read")
         return Head(self._network.final, self._network.blocks[self._network.final].hash)
 
+    @property
+    def chain_type(self) -> str:
+        return "Live"
+
     def best_number(self) -> int:
         self._point("read")
         return self._network.best
