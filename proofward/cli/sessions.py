@@ -251,8 +251,11 @@ def audit(
             "proved_pages": found.proved,
             "windows": [_plain(window) | {"unproved": list(window.unproved)} for window in found.windows],
             "unseen": chances,
-            "loss_to_gain": {share: ratio and float(ratio[0]) for share, ratio in ratios.items()},
-            "pays_below": {share: ratio and float(ratio[1]) for share, ratio in ratios.items()},
+            "loss_to_gain": {share: ratio and float(ratio.loss) for share, ratio in ratios.items()},
+            "loss_to_gain_with_bond": {
+                share: ratio and float(ratio.with_bond) for share, ratio in ratios.items()
+            },
+            "pays_below": {share: ratio and float(ratio.pays_below) for share, ratio in ratios.items()},
             "notes": list(found.notes),
         }
         lines = [
@@ -438,4 +441,7 @@ def _window_line(window: Any) -> str:
 def _ratio(ratio: Any) -> str:
     if ratio is None:
         return ""
-    return f"; seen, it loses {float(ratio[0]):,.0f} times what it gains (pays below {float(ratio[1]):.2f})"
+    return (
+        f"; seen, it loses {float(ratio.loss):,.0f} times what it gains, {float(ratio.with_bond):,.0f} with "
+        f"its bond, which `waive` saves (pays below {float(ratio.pays_below):.2f})"
+    )

@@ -71,6 +71,18 @@ class WindowAudit:
 
 
 @dataclass(frozen=True, slots=True)
+class Ratio:
+    """What a cheater that is seen loses over what it gains when it is not, the price of the forged pages.
+    `loss`: one that waives as soon as the draw shows a forged page loses its window alone, and has a missed
+    claim; `with_bond`: one that does not loses the bond too. Forging pays below `pays_below`.
+    """
+
+    loss: Fraction
+    with_bond: Fraction
+    pays_below: Fraction
+
+
+@dataclass(frozen=True, slots=True)
 class SessionAudit:
     """All windows of a session, and what stood behind them (smallest unit)."""
 
@@ -101,12 +113,11 @@ class SessionAudit:
         drawn = [window.unseen(share) for window in self.windows if window.beacon is not None]
         return max(drawn, default=Fraction(1))
 
-    def ratio(self, share: str) -> tuple[Fraction, Fraction] | None:
-        """(what a cheater loses when seen, over what it gains when not; the ratio below which that pays) in
-        the window where it is most tempting. Lost: the bond and the window's price. Gained: the price of
-        the forged pages. None where nothing was drawn.
+    def ratio(self, share: str) -> Ratio | None:
+        """What forging so much risks in the window where it is most tempting; None where nothing was
+        drawn.
         """
-        best: tuple[Fraction, Fraction] | None = None
+        best: Ratio | None = None
         for window in self.windows:
             if window.beacon is None or not window.records:
                 continue
@@ -115,8 +126,8 @@ class SessionAudit:
             gain = value * forged_pages(window.pages, share) / window.pages
             if chance == 1 or gain == 0:
                 continue
-            found = (self.bond + value) / gain, chance / (1 - chance)
-            if best is None or found[0] - found[1] < best[0] - best[1]:
+            found = Ratio(value / gain, (self.bond + value) / gain, chance / (1 - chance))
+            if best is None or found.loss - found.pays_below < best.loss - best.pays_below:
                 best = found
         return best
 

@@ -12,7 +12,14 @@ import pytest
 
 from proofward.chain.pallets import sessions as pallet
 from proofward.client import session_audit
-from proofward.client.session_audit import SessionAudit, WindowAudit, audit, forged_pages, unseen
+from proofward.client.session_audit import (
+    Ratio,
+    SessionAudit,
+    WindowAudit,
+    audit,
+    forged_pages,
+    unseen,
+)
 from proofward.protocol.hashes import blake2_256
 from proofward.protocol.sessions import sample
 
@@ -33,22 +40,41 @@ def test_a_choice_among_draws_helps_the_cheater() -> None:
     assert unseen(10, 10, 1, 3) == 0
 
 
+@pytest.mark.parametrize("waives", [True, False])
 @pytest.mark.parametrize(("forged", "choices"), [(1, 1), (10, 1), (10, 3), (30, 3)])
-def test_ten_thousand_cheaters_are_seen_as_often_as_the_audit_says(forged: int, choices: int) -> None:
-    """Each forges pages of a window of 200 of which 10 are sampled, and takes the best of its draws."""
+def test_ten_thousand_cheaters_are_seen_as_often_as_the_audit_says(
+    forged: int, choices: int, waives: bool
+) -> None:
+    """Each forges pages of a window of 200 of which 10 are sampled, and takes the best of its draws. One that
+    waives when it is seen keeps its bond.
+    """
     chooser = random.Random(f"{forged} {choices}")
     cheaters, pages, drawn = 10_000, 200, 10
-    free = 0
+    price, bond, records = 10, 4_000, 16
+    free, worth = 0, 0
     for number in range(cheaters):
         chosen = set(chooser.sample(range(pages), forged))
         draws = (
             sample(blake2_256(number.to_bytes(4, "little") + bytes([one])), bytes(32), 0, pages, drawn)
             for one in range(choices)
         )
-        free += any(chosen.isdisjoint(draw) for draw in draws)
+        unseen_now = any(chosen.isdisjoint(draw) for draw in draws)
+        free += unseen_now
+        if unseen_now:
+            worth += price * records * forged
+        else:
+            worth -= price * records * pages + (0 if waives else bond)
     chance = float(unseen(pages, forged, drawn, choices))
     sigma = (cheaters * chance * (1 - chance)) ** 0.5
     assert abs(free - cheaters * chance) <= 3 * sigma
+    window = WindowAudit(0, pages, records * pages, bytes(32), choices, tuple(range(drawn)), (), (), None, "")
+    found = SessionAudit(bytes(32), price, bond, (window,), "").ratio(f"{100 * forged / pages} %")
+    assert found is not None
+    loss = float(found.loss if waives else found.with_bond)
+    gain = price * records * forged
+    expected = cheaters * gain * (chance - loss * (1 - chance))
+    assert abs(worth - expected) <= 3 * sigma * gain * (1 + loss)
+    assert (expected > 0) is (loss < found.pays_below)
 
 
 def test_shares_are_of_a_windows_pages() -> None:
@@ -60,8 +86,8 @@ def test_shares_are_of_a_windows_pages() -> None:
 def test_the_ratio_is_of_what_is_lost_to_what_is_gained() -> None:
     window = WindowAudit(0, 100, 1600, bytes(32), 1, tuple(range(10)), tuple(range(10)), (), True, "paid")
     found = SessionAudit(bytes(32), 10, 4_000, (window,), "settled")
-    # one of a hundred pages: 160 plancks; the bond and the window's 16,000 are lost
-    assert found.ratio("1 page") == (Fraction(20_000, 160), Fraction(9))
+    # one of a hundred pages: 160 plancks; 16,000 of the window are lost, and the bond by who does not waive
+    assert found.ratio("1 page") == Ratio(Fraction(16_000, 160), Fraction(20_000, 160), Fraction(9))
     assert found.unseen("1 page") == Fraction(9, 10)
     assert (found.committed, found.pages, found.proved) == (1600, 100, 10)
 
