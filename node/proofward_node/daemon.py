@@ -22,6 +22,7 @@ import structlog
 
 from proofward.attestation import AttestationError
 from proofward.chain import FinalityWatch
+from proofward.chain.pallets import sessions
 from proofward.chain.pallets.sessions import Terms
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol.enclave import EnclaveError
@@ -31,7 +32,7 @@ from proofward_node import tcb
 from proofward_node.artefacts import PublicArtefacts
 from proofward_node.chain_port import SWEEP_BLOCKS, ChainPort
 from proofward_node.choice import Policy
-from proofward_node.config import ConfigError, NodeConfig, load
+from proofward_node.config import ConfigError, NodeConfig, SessionsConfig, load
 from proofward_node.diary import Diary
 from proofward_node.enclave_link import (
     BACKOFF_MAX_SECONDS,
@@ -53,7 +54,7 @@ from proofward_node.registration import Registration, RegistrationRefused, Rival
 from proofward_node.serving import Offer, Serving
 from proofward_node.session_door import SessionDoor
 from proofward_node.session_journal import SessionJournal
-from proofward_node.sessions import SessionPolicy, Sessions
+from proofward_node.sessions import SessionPolicy, Sessions, withdraw_offer
 from proofward_node.view import View
 
 log = structlog.get_logger("proofward_node")
@@ -278,19 +279,7 @@ class Node:
                 round(told.most_sampled_percent * PARTS / 100),
                 told.least_window_blocks,
             )
-            self.sessions = Sessions(
-                self.chain,
-                self.config.socket,
-                SessionJournal(self.config.session_journal),
-                SessionPolicy(
-                    terms,
-                    told.checkpoint_blocks,
-                    told.checkpoint_pages,
-                    told.proofs_at_once,
-                    told.voucher_blocks,
-                ),
-                self.metrics,
-            )
+            self.sessions = self._keeper(told, terms)
         self.registration = Registration(
             self.chain,
             self.enclave,
@@ -301,6 +290,26 @@ class Node:
             lambda quote: self.chain.fetch_collateral(quote, enclave.pccs_url),
             fresh_keys=self.config.sessions is not None,
         )
+
+    def _keeper(self, told: SessionsConfig, terms: Terms | None) -> Sessions:
+        policy = SessionPolicy(
+            terms,
+            told.checkpoint_blocks,
+            told.checkpoint_pages,
+            told.proofs_at_once,
+            told.voucher_blocks,
+        )
+        journal = SessionJournal(self.config.session_journal)
+        return Sessions(self.chain, self.config.socket, journal, policy, self.metrics)
+
+    async def _without_sessions(self) -> None:
+        """No [sessions]: what was offered before is taken back, and what runs comes to its end."""
+        if any([await withdraw_offer(self.chain, model) for model in await self.chain.serving()]):
+            log.info(
+                "sessions-withdrawn", message="the configuration has no [sessions]: their offers are gone"
+            )
+        if await self.chain.ask(lambda client: sessions.of_worker(client, self.chain.account)):
+            self.sessions = self._keeper(SessionsConfig(price=1), None)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`, then finish or hand back the claims within `worker.shutdown_seconds`, and stop
@@ -473,6 +482,8 @@ class Node:
         await self.chain.reconcile()
         self.jobs.reopen()
         await self.jobs.adopt()
+        if self.sessions is None:
+            await self._without_sessions()
         for _ in range(round(ENCLAVE_SECONDS / ENCLAVE_LOOK_SECONDS)):
             if self.enclave.up or stop.is_set():
                 break

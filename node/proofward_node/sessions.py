@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
+from proofward.chain import SubstrateClient
 from proofward.chain.pallets import models as chain_models
 from proofward.chain.pallets import sessions
 from proofward.chain.pallets.models import ModelRecord
-from proofward.chain.pallets.sessions import ProvedPage, SessionRecord, Terms, WindowRecord
+from proofward.chain.pallets.sessions import Offer, ProvedPage, SessionRecord, Terms, WindowRecord
 from proofward.chain.values import Call
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.sessions import most_pages, sampled
@@ -52,11 +53,11 @@ _FULL: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """What the operator offers, after how many blocks or pages a checkpoint is made, and for how many blocks
-    a client may leave what it was answered without its voucher.
+    """What the operator offers (None: nothing, what runs comes to its end), after how many blocks or pages a
+    checkpoint is made, and for how many blocks a client may leave what it was answered without its voucher.
     """
 
-    terms: Terms
+    terms: Terms | None
     checkpoint_blocks: int
     checkpoint_pages: int
     proofs_at_once: int
@@ -223,6 +224,8 @@ class Sessions:
     def _look_at_terms(self) -> None:
         """Say once a model that windows as short as are offered hold clients up."""
         terms, paces = self.policy.terms, []
+        if terms is None:
+            return
         for model in self._served:
             found = self.pace(model, terms.most_sampled, terms.least_window)
             if found is None or not found["measured"]:
@@ -344,19 +347,29 @@ class Sessions:
             log.error("session-failed", session=record.id.hex(), code=error.code, message=error.message)
 
     async def _offer(self) -> None:
-        """Make our offers what the operator set, for every model that we serve and that is for sessions."""
+        """Make our offers what the operator set, for every model that we serve and that is for sessions: as
+        many places as no session has. One that failed or was waived does not give its place back by itself.
+        """
+        terms = self.policy.terms
+        if terms is None:
+            return
         for model, record in self._served.items():
             if record.retired:
                 continue
-            least = await self.chain.ask(lambda client, model=model: sessions.floor(client, model))  # type: ignore[misc]
-            if least is None or least > self.policy.terms.price:
-                continue
-            now = await self.chain.ask(
-                lambda client, model=model: sessions.offer_of(client, model, self.chain.account)  # type: ignore[misc]
+            least, now, running = await self.chain.ask(
+                lambda client, model=model: _offered(client, model, self.chain.account)  # type: ignore[misc]
             )
-            if now is not None and now.terms == self.policy.terms:
+            if least is None or least > terms.price:
                 continue
-            await self._send(f"offer:{model.hex()}:{self._height}", sessions.offer(model, self.policy.terms))
+            places = terms.capacity - running
+            if now is not None and (replace(now.terms, capacity=terms.capacity), now.free) == (terms, places):
+                continue
+            key = f"offer:{model.hex()}:{self._height}"
+            if places > 0:
+                log.info("sessions-offered", model=model.hex(), places=places, running=running)
+                await self._send(key, sessions.offer(model, replace(terms, capacity=places)))
+            elif now is not None and now.free > 0:
+                await self._send(key, sessions.withdraw(model))
 
     # one session ----------------------------------------------------------------------------------
 
@@ -539,3 +552,24 @@ class Sessions:
         else:
             log.info("session-call", key=key, call=call.name, block=sent.block)
         return True
+
+
+async def withdraw_offer(chain: ChainPort, model: bytes) -> bool:
+    """Take back what an earlier configuration offered of a model; whether there was such an offer. Raises
+    ChainDown.
+    """
+    offer = await chain.ask(lambda client: sessions.offer_of(client, model, chain.account))
+    if offer is None:
+        return False
+    head = (await chain.finalised()).number
+    sent = await chain.send(f"withdraw:{model.hex()}:{head}", sessions.withdraw(model))
+    if sent.error is not None:
+        log.warning("session-call-refused", call="withdraw", error=sent.error, block=sent.block)
+    return sent.error is None
+
+
+def _offered(client: SubstrateClient, model: bytes, worker: bytes) -> tuple[int | None, Offer | None, int]:
+    """The publisher's least price, our offer and how many sessions run, as of one block."""
+    at = client.finalised_head().hash
+    running = sum(one.model == model for one in sessions.of_worker(client, worker, at))
+    return sessions.floor(client, model, at), sessions.offer_of(client, model, worker, at), running

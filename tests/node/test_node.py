@@ -53,6 +53,9 @@ class Chain(FakeChain):
 
     calls = 0
 
+    async def ask(self, action: Any) -> Any:
+        """Of sessions it has none."""
+
     async def attested(self, quote: bytes | None = None) -> Attested | None:
         return None
 

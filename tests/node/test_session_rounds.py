@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from proofward.chain.pallets import sessions as pallet
-from proofward.chain.pallets.sessions import Drawn, SessionRecord, Terms, WindowRecord
+from proofward.chain.pallets.sessions import Drawn, Offer, SessionRecord, Terms, WindowRecord
 from proofward.chain.values import Call
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.metrics import Metrics
 from proofward_node.ports import Head
 from proofward_node.registration import RegistrationRefused
 from proofward_node.session_journal import SessionJournal
-from proofward_node.sessions import WAIVE_BLOCKS, SessionPolicy, Sessions
+from proofward_node.sessions import OFFERS_EVERY_BLOCKS, WAIVE_BLOCKS, SessionPolicy, Sessions
 from tests.node.test_node import Enclave as NodeEnclave
 from tests.node.test_node import _node
-from tests.node.test_session_proving import Enclave, record, window
+from tests.node.test_session_proving import MODEL, Enclave, record, window
 from tests.node.world import ACCOUNT, GENESIS, World
 
 TERMS = Terms(price=1, bond=1, capacity=4, most_sampled=10_000, least_window=120)
@@ -34,6 +34,7 @@ class Chain:
 
     records: dict[bytes, SessionRecord] = field(default_factory=dict)
     open_windows: dict[bytes, dict[int, WindowRecord]] = field(default_factory=dict)
+    offers: dict[bytes, Offer] = field(default_factory=dict)
     sent: list[tuple[str, Call]] = field(default_factory=list)
     height: int = 50
     account: bytes = ACCOUNT
@@ -42,12 +43,23 @@ class Chain:
     async def ask(self, action: Callable[[Any], Any]) -> Any:
         return action(self)
 
+    def finalised_head(self) -> Any:
+        return SimpleNamespace(number=self.height, hash=bytes(32))
+
+    async def serving(self) -> dict[bytes, int]:
+        return {MODEL: 1}
+
     async def finalised(self) -> Head:
         return Head(self.height, bytes(32), self.height * 1000)
 
     async def send(self, key: str, call: Call) -> Any:
         self.sent.append((key, call))
-        session = call.args["session"]
+        session = call.args.get("session", b"")
+        if call.name == "offer":
+            terms = Terms(**call.args["terms"])
+            self.offers[call.args["model"]] = Offer(terms, terms.capacity, 0)
+        elif call.name == "withdraw":
+            del self.offers[call.args["model"]]
         if call.name == "waive":
             del self.records[session], self.open_windows[session]
         elif call.name == "finish":
@@ -69,6 +81,8 @@ def chain(monkeypatch: pytest.MonkeyPatch) -> Chain:
     monkeypatch.setattr(pallet, "get", lambda client, name, at=None: client.records.get(name))
     monkeypatch.setattr(pallet, "of_worker", lambda client, _, at=None: list(client.records.values()))
     monkeypatch.setattr(pallet, "windows", windows)
+    monkeypatch.setattr(pallet, "floor", lambda *_: 1)
+    monkeypatch.setattr(pallet, "offer_of", lambda client, model, _, at=None: client.offers.get(model))
     return Chain()
 
 
@@ -140,3 +154,51 @@ async def test_an_enclave_that_stays_away_is_waived_before_the_window_ends(
     await node._round(await chain.finalised(), asyncio.Event())
     assert made._known == set()
     made.journal.close()
+
+
+async def test_a_place_that_a_waived_session_took_is_offered_again(chain: Chain, tmp_path: Path) -> None:
+    """Places and sessions that run are never more than the operator's capacity, whatever became of some."""
+    made = keeper(chain, tmp_path, Enclave())
+    served: Any = {MODEL: SimpleNamespace(retired=False, batch=16)}
+
+    async def looked() -> int:
+        chain.height += OFFERS_EVERY_BLOCKS
+        await made.offer(await chain.finalised(), served)
+        return chain.offers[MODEL].free
+
+    assert await looked() == TERMS.capacity
+    one, other = (record(bytes([at]) * 32, worker=ACCOUNT) for at in (1, 2))
+    chain.records = {one.id: one, other.id: other}
+    chain.offers[MODEL] = replace(chain.offers[MODEL], free=2)
+    assert await looked() == 2
+    assert chain.names == ["offer"]  # two places are free and two taken: nothing to do
+    del chain.records[one.id]  # waived: the chain gives no place back
+    assert await looked() == 3
+    del chain.records[other.id]  # settled: the offer is of three, and takes no more by itself
+    assert await looked() == TERMS.capacity
+    assert chain.names == ["offer"] * 3
+    # Fewer than run: none is free until some have ended.
+    chain.records = {bytes([at]): record(bytes([at]) * 32) for at in range(5)}
+    chain.height += OFFERS_EVERY_BLOCKS
+    await made.offer(await chain.finalised(), served)
+    assert chain.names == [*["offer"] * 3, "withdraw"]
+    made.journal.close()
+
+
+async def test_without_the_section_the_offer_is_withdrawn(chain: Chain, tmp_path: Path) -> None:
+    """And a session that runs is seen to its end all the same."""
+    node = _node(tmp_path, World(), NodeEnclave(World()))
+    assert node.sessions is None
+    one = record(worker=ACCOUNT)
+    chain.offers[MODEL], chain.records[one.id] = Offer(TERMS, 4, 0), one
+    node.chain = chain  # type: ignore[assignment]
+    await node._without_sessions()
+    assert chain.names == ["withdraw"]
+    assert node.sessions is not None
+    await node.sessions.offer(await chain.finalised(), {MODEL: SimpleNamespace(retired=False)})
+    assert (chain.names, chain.offers) == (["withdraw"], {})
+    node.sessions.journal.close()
+    # With nothing offered and nothing running there is nobody to keep.
+    node.sessions, chain.records = None, {}
+    await node._without_sessions()
+    assert (chain.names, node.sessions) == (["withdraw"], None)
