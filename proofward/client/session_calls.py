@@ -21,6 +21,23 @@ from proofward.protocol.keys import verify_signature
 from proofward.protocol.sessions import Checkpoint, depth, leaf, root_of, session_id
 
 
+def opened(chain: SubstrateClient, session: bytes, since: int) -> SessionRecord:
+    """A session as it was opened, which may have ended: in the first block from `since` on that opens it.
+    Raises NotFound, ChainError.
+    """
+    head = chain.finalised_head().number
+    for number in range(since, head + 1):
+        block = chain.block_hash(number)
+        if any(
+            (one.pallet, one.name, one.fields.get("session")) == (sessions.PALLET, "Opened", session)
+            for one in chain.events(block)
+        ):
+            if (record := sessions.get(chain, session, at=block)) is None:
+                raise NotFound(f"the node no longer has the state of block {number}; ask an archive node")
+            return record
+    raise NotFound(f"no block from {since} to {head} opens session 0x{session.hex()}; give --since")
+
+
 def opening_nonce(chain: SubstrateClient, block: bytes, record: SessionRecord) -> bytes:
     """The nonce by which the client's id of the session is. Raises NotFound, ChainError."""
     for args in _calls(chain, block, "open", "Opened", record):

@@ -14,6 +14,7 @@ from proofward.chain.pallets.sessions import Offer, SessionRecord
 from proofward.client.ids import hash32
 from proofward.client.job import Demand
 from proofward.client.session import Persist, Session
+from proofward.client.session_calls import opened
 from proofward.client.session_pace import look_at_pace
 from proofward.client.session_page import collect_page
 from proofward.client.session_store import SessionSecrets, SessionStore
@@ -173,7 +174,8 @@ def session(client: Client, name: bytes) -> SessionRecord:
     record = sessions.get(client.chain, name)
     if record is None:
         raise NotFound(
-            f"the chain has no session 0x{name.hex()}: it ended (see `proofward session audit`), or never was"
+            f"the chain has no session 0x{name.hex()} now: it ended, or never was; `proofward session audit` "
+            "says what became of one of your own, and with --since of anybody's"
         )
     return record
 
@@ -201,19 +203,26 @@ def _mine(client: Client, name: bytes, since: int | None) -> tuple[SessionSecret
     """
     try:
         told = session_store(client).load(name)
-    except NotFound:
+    except NotFound as error:
         if since is None:
-            raise
+            raise NotFound(f"{error.message}; of anybody's session give --since") from error
         return None, since
     return told, told.since if since is None else since
 
 
+def _anybodys(client: Client, name: bytes, since: int) -> SessionRecord:
+    """A session that runs, or ran: on what terms it was opened. Raises NotFound, ChainError."""
+    return sessions.get(client.chain, name) or opened(client.chain, name, since)
+
+
 def audit_terms(client: Client, which: str, since: int | None) -> dict[str, Any]:
-    """What `session_audit.audit` needs of a session of one's own, or of one that runs. Raises NotFound."""
+    """What `session_audit.audit` needs of a session of one's own, or with `since` of anybody's. Raises
+    NotFound, ChainError.
+    """
     name = hash32(which, "session")
     told, begin = _mine(client, name, since)
     if told is None:
-        record = session(client, name)
+        record = _anybodys(client, name, begin)
         price, bond, rate, receipts = record.price, record.bond, record.sample, None
     else:
         price, bond, rate, receipts = told.price, told.bond, told.sample, session_store(client).pages(name)
@@ -237,7 +246,7 @@ def page_bundle(
     name = hash32(which, "session")
     told, begin = _mine(client, name, since)
     if told is None:
-        model, receipts, folder = session(client, name).model, None, None
+        model, receipts, folder = _anybodys(client, name, begin).model, None, None
     else:
         model, receipts, folder = bytes.fromhex(told.model), session_store(client).pages(name), _folder(told)
     public, _ = client.honest_artifact(client.model(model), artifact or folder)

@@ -113,6 +113,37 @@ def shown(stage: Scene, name: bytes, folder: Path) -> None:
         assert lists.search(name.hex()) == [{"kind": "session", "id": "0x" + name.hex()}]
 
 
+def test_a_stranger_audits_a_session_that_has_ended(stage: Scene, tmp_path: Path) -> None:
+    """From the chain alone, with nothing of its client's: what was paid, and a page that was proved."""
+    since = stage.rpc.finalised_head().number
+    with stage.client.session(stage.model, order=ORDER) as session:
+        session.infer_many(RECORDS[:32])
+        name = session.id
+    stage.finished(name, 32)
+    page = stage.events("Proved", name)[0]["pages"][0]
+    env = {"PROOFWARD_STATE": str(tmp_path / "nothing")}
+
+    def asked(*arguments: str, code: int = 0) -> Any:
+        result = CliRunner().invoke(
+            app, ["session", *arguments, "--chain", stage.chain.url, "--json"], env=env
+        )
+        assert result.exit_code == code, (result.stdout, result.stderr, result.exception)
+        return json.loads(result.stdout)
+
+    told, begin = "0x" + name.hex(), ["--since", str(since)]
+    found = asked("audit", told, *begin)
+    assert (found["end"], found["committed"], found["loss_to_gain"]["1 page"]) == ("settled", 32, 2)
+    out = tmp_path / "page.bundle"
+    collected = asked("bundle", told, str(page), "--out", str(out), "--artifact", str(stage.artifact), *begin)
+    assert collected["status"] == "proved"
+    pins = ["--genesis", stage.rpc.genesis.hex(), "--measurement", simulated_measurement().hex(), "--dev"]
+    verified = CliRunner().invoke(app, ["verify", str(out), *pins])
+    assert verified.exit_code == 0, verified.output
+    assert "--since" in asked("show", told, code=4)["error"]["message"]
+    assert "--since" in asked("audit", told, code=4)["error"]["message"]
+    asked("audit", told, "--since", str(stage.rpc.finalised_head().number), code=4)
+
+
 def compiled(stage: Scene) -> Artifact:
     """The worker's artefact, for its integers."""
     return load_artifact(stage.artifact)
