@@ -1,4 +1,4 @@
-"""`proofward session allow|open|run|list|show|audit|bundle|force|close|settle`."""
+"""`proofward session …`: for clients, and where it says so for publishers, workers and strangers."""
 
 from __future__ import annotations
 
@@ -336,6 +336,111 @@ def force(
             {"session": name, "window": window, "page": page, "fee": fee},
             [f"asked for, {shown(fee)}"],
         )
+
+
+@app.command("top-up")
+def top_up(
+    session: SessionArgument,
+    by: Annotated[str, typer.Option("--by", help="How much more goes into escrow, in UNIT.")],
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Put more into a session's escrow; one that said `escrow-exhausted` goes on when it is used again.
+
+    Example: proofward session top-up 0x1f… --by 0.5 --signer //Charlie
+    """
+    from proofward.client import Client
+    from proofward.client.ids import hash32
+    from proofward.client.sessions import top_up_session
+
+    with reporting(as_json), Client(chain, signer) as client:
+        amount = units(by)
+        record = top_up_session(client, hash32(session, "session"), amount)
+        emit(
+            as_json,
+            {"session": record.id, "by": amount, "escrow": record.escrow, "room": record.room},
+            [f"{hex0x(record.id)}: {shown(amount)} more, {record.room:,} inferences are paid for"],
+        )
+
+
+@app.command("offers")
+def offers(model: ModelArgument, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOption = False) -> None:
+    """List the workers that offer sessions of a model, and on what terms; the cheapest first.
+
+    Example: proofward session offers breast-cancer-mlp
+    """
+    from proofward.chain.pallets import sessions
+    from proofward.client import Client
+    from proofward.protocol.sessions import PARTS
+
+    with reporting(as_json), Client(chain) as client:
+        found = sessions.offers(client.chain, client.model(model).id)
+        ordered = sorted(found.items(), key=lambda one: (one[1].terms.price, one[0]))
+        rows = [{"worker": account, **_plain(offer)} for account, offer in ordered]
+        lines = [
+            f"{hex0x(account)}  {shown(offer.terms.price)} an inference, {offer.free} free, bond "
+            f"{shown(offer.terms.bond)}, sampled {offer.terms.most_sampled / PARTS:.2%} at most, "
+            f"windows of {offer.terms.least_window} blocks at least"
+            for account, offer in ordered
+        ]
+        emit(as_json, rows, lines or ["no worker offers sessions of this model"])
+
+
+@app.command("withdraw")
+def withdraw(
+    model: ModelArgument,
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """As a worker: take the offer of sessions of a model back, with its bonds. Sessions that run go on.
+
+    Example: proofward session withdraw breast-cancer-mlp --signer worker.key
+    """
+    from proofward.chain.pallets import sessions
+    from proofward.client import Client
+
+    with reporting(as_json), Client(chain, signer) as client:
+        found = client.model(model).id
+        client.chain.submit(sessions.withdraw(found), client.signer).raise_for_error()
+        emit(as_json, {"model": found}, [f"{hex0x(found)}: no new sessions of yours"])
+
+
+@app.command("report")
+def report(
+    file: Annotated[Path, typer.Argument(help="Two receipts of one page, as its client kept them.")],
+    signer: SignerOption = "//Alice",
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the chain that an enclave signed two pages of one number: half of its worker's stake.
+
+    Example: proofward session report ~/.local/state/proofward/…/1f….double
+    """
+    from proofward.chain.pallets import sessions
+    from proofward.client import Client
+    from proofward.client.session_double import load_double
+    from proofward.errors import Refused
+
+    with reporting(as_json):
+        found = load_double(file)
+        found.check()
+        with Client(chain, signer) as client:
+            if found.genesis != client.chain.genesis.hex():
+                raise Refused(f"{file} is of another chain, 0x{found.genesis}", code="no-evidence")
+            receipt = client.chain.submit(found.call(), client.signer).raise_for_error()
+            event = receipt.find(sessions.PALLET, "Equivocated")
+            worker, slashed = (event.fields["worker"], event.fields["slashed"]) if event else (None, 0)
+            value = {
+                "session": "0x" + found.session,
+                "page": found.page,
+                "worker": worker,
+                "slashed": slashed,
+            }
+            emit(
+                as_json, value, [f"page {found.page} was signed twice: {shown(slashed)} of the stake is gone"]
+            )
 
 
 @app.command("close")

@@ -26,8 +26,11 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from proofward.client.errors import ClientError
+from proofward.client.session_calls import own_receipts
+from proofward.client.session_double import double_page
 from proofward.client.session_store import SessionSecrets, SessionStore, append_line
 from proofward.errors import Refused
+from proofward.files import write_whole
 from proofward.protocol import SYSTEM_RANDOM, ProtocolError
 from proofward.protocol.keys import ReceiptKey, hpke_seal, verify_signature
 from proofward.protocol.session_frames import (
@@ -88,6 +91,7 @@ _LOST: Final = (
     "disk-failed",
     "stopping",
 )
+_SIDES: Final = ("input", "output")
 #: Pause before records that were refused for lack of room are sent again.
 AGAIN_SECONDS: Final = 0.2
 #: Refusals that pass: the voucher, a window's end or proofs make room.
@@ -201,6 +205,7 @@ class Session:
         self._features = int(np.prod(public.manifest.input.shape))
         self._length = public.manifest.output.length
         self._log, self._pages_file = store.inputs(self.id), store.pages(self.id)
+        self._double_file = store.double(self.id)
         self._changed = threading.Condition()
         self._sent: deque[_Sent] = deque()
         self._again: list[_Sent] = []
@@ -217,6 +222,11 @@ class Session:
         self._channel, state = self._greet(self._socket)
         none = self._none(self._features), self._none(self._length)
         self._book = _Book(state.vouched, *none, state.pages)
+        self._earlier = {
+            page: leaf(self.id, page, *(bytes.fromhex(told[f"{side}_commitment"]) for side in _SIDES))
+            for page, told in own_receipts(self._pages_file).items()
+            if page >= state.pages
+        }
         self._take_up(state)
         self._reader = threading.Thread(target=self._read, name="session-reader", daemon=True)
         self._reader.start()
@@ -609,12 +619,35 @@ class Session:
     def _pages(self, pages: Sequence[PageReceipt]) -> None:
         """What is good of them is on the disk when this returns: one write for all."""
         lines: list[str] = []
-        try:
-            for page in pages:
+        for page in pages:
+            try:
                 lines.append(self._page(page))
-        finally:
-            if lines:
-                append_line(self._pages_file, "\n".join(lines))
+            except (SessionError, ProtocolError):
+                self._keep(lines)
+                self._signed_twice(page)
+                raise
+        self._keep(lines)
+
+    def _keep(self, lines: list[str]) -> None:
+        if lines:
+            append_line(self._pages_file, "\n".join(lines))
+
+    def _signed_twice(self, page: PageReceipt) -> None:
+        """Keep both receipts where an earlier one of this number says something else."""
+        before = own_receipts(self._pages_file).get(page.page)
+        if before is None:
+            return
+        found = double_page(self._genesis, self.id, self._receipt_key, page.page, before, _receipt(page))
+        try:
+            found.check()
+        except Refused:
+            return
+        write_whole(self._double_file, found.model_dump_json().encode())
+        raise SessionError(
+            f"the enclave signed two pages {page.page}: `proofward session report {self._double_file}` costs "
+            "its worker half of its stake",
+            code="signed-twice",
+        )
 
     def _page(self, page: PageReceipt) -> str:
         """A page is what we sent and what we were told, or the session ends here."""
@@ -634,19 +667,13 @@ class Session:
         verify_signature(
             self._receipt_key, page_message(self._genesis, self.id, page.page, mark), page.signature
         )
+        if self._earlier.pop(page.page, mark) != mark:
+            raise SessionError(f"page {page.page} is not what it was before", code="wrong-page")
         book.first, book.pages = book.first + page.records, book.pages + 1
         book.open.append(_Page(mark, book.first, inputs))
         book.inputs, book.outputs = book.inputs[page.records :], book.outputs[page.records :]
         self.counts.pages += 1
-        line = {
-            "page": page.page,
-            "first": page.first,
-            "records": page.records,
-            "input_commitment": page.input_commitment.hex(),
-            "output_commitment": page.output_commitment.hex(),
-            "signature": page.signature.hex(),
-        }
-        return json.dumps(line)
+        return json.dumps(_receipt(page))
 
     def _proposal(self, message: Proposal) -> None:
         if self._replay_end:
@@ -739,6 +766,17 @@ class Session:
 
     def __exit__(self, kind: object, *_: object) -> None:
         self.close(30.0 if kind is None else 0.0)
+
+
+def _receipt(page: PageReceipt) -> dict[str, Any]:
+    return {
+        "page": page.page,
+        "first": page.first,
+        "records": page.records,
+        "input_commitment": page.input_commitment.hex(),
+        "output_commitment": page.output_commitment.hex(),
+        "signature": page.signature.hex(),
+    }
 
 
 def _not_kept(what: str, error: OSError) -> SessionError:

@@ -98,6 +98,10 @@ class SessionStore:
         """Where the receipts of the session's pages are kept, one JSON object a line."""
         return self._path(session.hex(), "pages")
 
+    def double(self, session: bytes) -> Path:
+        """Where two receipts of one page are kept, should its enclave ever sign two."""
+        return self._path(session.hex(), "double")
+
     def _path(self, session: str, kind: str) -> Path:
         return self.directory / f"{session}.{kind}"
 

@@ -90,6 +90,10 @@ class Client(Protocol):
     def require_key(self, worker: bytes, hpke_key: bytes) -> None:
         """Whether something may be sealed to this key of a worker's."""
 
+    @property
+    def signer(self) -> Any:
+        """Who signs."""
+
     def send(self, key: str, call: Any) -> Any:
         """Make a call happen once."""
 
@@ -258,6 +262,17 @@ def close_session(client: Client, name: bytes) -> None:
     record = sessions.get(client.chain, name)
     if record is not None and record.end > client.chain.finalised_head().number:
         client.send(f"session:{name.hex()}:close", sessions.close(name))
+
+
+def top_up_session(client: Client, name: bytes, amount: int) -> SessionRecord:
+    """Put more of one's own into a session's escrow; returns the session as it is then. A session that ended
+    with `escrow-exhausted` goes on when it is connected to again. Raises NotFound, DispatchError, ChainError.
+    """
+    if amount <= 0:
+        raise Refused(f"a session is topped up by more than nothing, not by {amount}")
+    session(client, name)
+    client.chain.submit(sessions.top_up(name, amount), client.signer).raise_for_error()
+    return session(client, name)
 
 
 def _folder(told: SessionSecrets) -> str | None:

@@ -70,7 +70,8 @@ def test_the_verbs() -> None:
         network up,network status,network down,network kill,network start,network partition,network heal
         network spec,network checkpoint
         session allow,session open,session run,session list,session show,session audit,session force
-        session close,session settle,session bundle
+        session close,session settle,session bundle,session offers,session top-up
+        session withdraw,session report
         audit export,audit verify
         edge run,edge verify
         statement setup,statement prove,statement verify,statement show,statement accuracy

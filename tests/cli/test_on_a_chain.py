@@ -24,10 +24,13 @@ from proofward.chain.pallets.models import Terms
 from proofward.cli import app
 from proofward.cli.amounts import shown, units
 from proofward.client import Client
+from proofward.client.session_double import double_page
 from proofward.devnet.chains import Devnet
 from proofward.errors import Refused
 from proofward.protocol import blake2_256
 from proofward.protocol.collateral import encode_collateral
+from proofward.protocol.keys import ReceiptKey
+from proofward.protocol.sessions import leaf, page_message
 from proofward.publisher.publish import publish
 from proofward.zkml import Artifact, load_public
 from proofward_demo.attacker import Attacker
@@ -508,3 +511,25 @@ def test_a_devices_windows_are_on_the_chain_and_those_that_it_picks_are_proved(
     Path("ecg.log").write_text("\n".join([json.dumps(begun), *lines[1:]]) + "\n")
     refused = run(*verify, *where, code=1)
     assert [one["name"] for one in refused["checks"] if one["ok"] is False] == ["posts"]
+
+
+def test_two_receipts_are_reported_to_their_own_chain_only_and_those_of_no_worker_cost_nobody(
+    run: Any, rpc: SubstrateClient, tmp_path: Path
+) -> None:
+    key, session = ReceiptKey(bytes([5]) * 32), bytes([6]) * 32
+
+    def receipt(genesis: bytes, side: int) -> dict[str, str]:
+        both = bytes([side]) * 32, bytes(32)
+        said = page_message(genesis, session, 7, leaf(session, 7, *both))
+        return {
+            "input_commitment": both[0].hex(), "output_commitment": both[1].hex(),
+            "signature": key.sign(said).hex(),
+        }  # fmt: skip
+
+    def reported(genesis: bytes, code: int) -> Any:
+        found = double_page(genesis, session, key.public, 7, receipt(genesis, 1), receipt(genesis, 2))
+        (tmp_path / "x.double").write_text(found.model_dump_json())
+        return run("session", "report", "x.double", "--signer", "//Eve", code=code)["error"]
+
+    assert reported(bytes(32), 1)["code"] == "no-evidence"
+    assert "NoEvidence" in reported(rpc.genesis, 1)["message"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ from websockets.sync.server import ServerConnection, serve
 
 from proofward.client import session as module
 from proofward.client.session import Session, SessionError, _Sent
+from proofward.client.session_double import load_double
 from proofward.client.session_store import InputLog, SessionSecrets, SessionStore
+from proofward.errors import Refused
 from proofward.protocol import HpkePrivateKey, HpkeSuite
 from proofward.protocol.keys import ReceiptKey, verify_signature
 from proofward.protocol.session_frames import (
@@ -138,6 +141,7 @@ class Worker:
         salts = [page_salt(self.secret, SESSION, side, number) for side in ("in", "out")]
         both = self.public.commit_input(rows, salts[0]), self.public.commit_output(outputs, salts[1])
         place = number + (self.fault == "a page number left out" and number == 1)
+        place = 0 if self.fault == "a page signed twice" else place
         mark = leaf(SESSION, place, *both)
         by = ReceiptKey(b"x" * 32) if self.fault == "a page signed by another key" else self.key
         signature = by.sign(page_message(GENESIS, SESSION, place, mark))
@@ -248,6 +252,42 @@ def pages(worker: Worker) -> list[PageReceipt]:
     return list(answers.pages)
 
 
+def test_two_signatures_over_one_page_are_kept_and_can_be_reported(tmp_path: Path) -> None:
+    worker = Worker("a page signed twice")
+    with connected(worker, tmp_path) as session:
+        with pytest.raises(SessionError, match="proofward session report"):
+            session.infer_many(RECORDS)
+        session.close(0)
+    found = load_double(SessionStore(tmp_path, GENESIS).double(SESSION))
+    found.check()
+    call = found.call().args
+    first, second = worker._leaves(pages(worker))
+    assert (call["page"], call["first"], call["second"]) == (0, first, second)
+    for side in ("first", "second"):
+        said = page_message(GENESIS, SESSION, 0, call[side])
+        verify_signature(worker.key.public, said, call[f"{side}_signature"])
+    for changes in ({"second": found.first}, {"page": 1}, {"receipt_key": "11" * 32}, {"genesis": "11" * 32}):
+        with pytest.raises(Refused) as refused:
+            found.model_copy(update=changes).check()
+        assert refused.value.code == "no-evidence"
+    (tmp_path / "junk").write_text(found.model_dump_json()[:-9])
+    with pytest.raises(Refused, match="no two receipts"):
+        load_double(tmp_path / "junk")
+
+
+def test_a_page_that_is_signed_anew_for_a_client_that_comes_back_is_noticed(tmp_path: Path) -> None:
+    """Its client has died meanwhile: what it was told of the page is on the disk alone."""
+    worker, store = Worker(""), SessionStore(tmp_path, GENESIS)
+    other = worker._page(1, RECORDS[:BATCH].astype(np.int64), np.zeros((BATCH, 1), np.int64), 2)
+    store.pages(SESSION).write_text(json.dumps(module._receipt(other)) + "\n")
+    with connected(worker, tmp_path) as session:
+        with pytest.raises(SessionError) as refused:
+            session.infer_many(RECORDS)
+        session.close(0)
+    assert refused.value.code == "signed-twice"
+    load_double(store.double(SESSION)).check()
+
+
 def test_a_window_that_would_be_sampled_at_less_than_the_ordered_share_has_no_voucher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +319,7 @@ def test_a_window_that_would_be_sampled_at_less_than_the_ordered_share_has_no_vo
         ("a page of other records", "wrong-page"),
         ("a page number left out", "wrong-page"),
         ("a page signed by another key", "bad-receipt"),
+        ("a page signed twice", "signed-twice"),
         ("a checkpoint of pages never asked for", "wrong-checkpoint"),
         ("a checkpoint of records never asked for", "wrong-checkpoint"),
         ("a checkpoint of fewer pages than were answered for", "wrong-checkpoint"),

@@ -128,7 +128,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def scene(chain: Devnet, artifact: Artifact, folder: Path, blocks: int = 2) -> Iterator[Scene]:
+def scene(
+    chain: Devnet, artifact: Artifact, folder: Path, blocks: int = 2, price: int = PRICE
+) -> Iterator[Scene]:
     """Publish the model, open it to sessions, and start a worker that offers them; `blocks`: of a window."""
     port = free_port()
     worker = None
@@ -151,7 +153,7 @@ def scene(chain: Devnet, artifact: Artifact, folder: Path, blocks: int = 2) -> I
         rpc.submit(sessions.allow(model, PRICE // 2), publisher)
         worker = Worker(
             "w", WORKER, folder / "worker", Path(sockets), chain.url, artifact.path.parent, PUBLISHER,
-            endpoint=f"http://127.0.0.1:{port}", port=port, more=_MORE.format(price=PRICE, blocks=blocks),
+            endpoint=f"http://127.0.0.1:{port}", port=port, more=_MORE.format(price=price, blocks=blocks),
         )  # fmt: skip
         worker.start()
         account = bytes(accounts.dev_keypair(WORKER).public_key)

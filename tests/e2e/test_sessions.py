@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from proofward_explorer.indexer import Indexer
 from proofward_explorer.lists import Lists
 from proofward_explorer.store import open_reader
 from tests.canary import Canary, in_files, in_memory, in_text
-from tests.e2e.session_scene import CLIENT, PRICE, Scene, metrics, scene
+from tests.e2e.session_scene import CLIENT, PRICE, WORKER, Scene, metrics, scene
 from tests.evidence import compile_tiny
 
 ORDER = SessionOrder(sample=0.2, window_blocks=100)
@@ -388,6 +389,39 @@ def test_a_kill_between_answer_and_checkpoint_costs_a_window_and_no_money(
         assert stage.events("Finished", name) == stage.events("Failed", name) == []
     assert stage.owned()["client held"] == 0
     stage.until(lambda: (now := workers.get(stage.rpc, stage.account)) is not None and now.epoch > epoch)
+
+
+def test_an_exhausted_escrow_is_topped_up_and_the_asking_goes_on(stage: Scene, tmp_path: Path) -> None:
+    dear = 10**10  # the least escrow pays for a hundred
+    with Devnet() as chain, scene(chain, compiled(stage), tmp_path, price=dear) as one:
+
+        def call(*arguments: str) -> Any:
+            result = CliRunner().invoke(app, ["session", *arguments, "--chain", chain.url, "--json"])
+            assert result.exit_code == 0, (result.stdout, result.stderr, result.exception)
+            return json.loads(result.stdout)
+
+        (offer,) = call("offers", "0x" + one.model.hex())
+        assert (offer["terms"]["price"], offer["free"]) == (dear, 8)
+        name = open_session(one.client, one.model, replace(ORDER, records=100)).id
+        first = connect_session(one.client, name)
+        first.infer_many(RECORDS[:64])
+        with pytest.raises(SessionError) as refused:
+            first.infer_many(RECORDS[64:128])
+        assert refused.value.code == "escrow-exhausted"
+        first.close(0)
+        found = call("top-up", "0x" + name.hex(), "--by", "1", "--signer", CLIENT)
+        assert found["room"] >= 200 - 64
+        second = connect_session(one.client, name)
+        assert second.next_index == 64
+        second.infer_many(RECORDS[64:128])
+        close_session(one.client, name)
+        assert second.close()
+        one.finished(name, 128)
+        assert sum(event["records"] for event in one.events("Finished", name)) == 128
+        call("withdraw", "0x" + one.model.hex(), "--signer", WORKER)
+        one.until(
+            lambda: sessions.offer_of(one.rpc, one.model, one.account) is not None, blocks=1
+        )  # its policy
 
 
 def test_the_files_of_a_session_are_the_owners_alone(stage: Scene) -> None:
