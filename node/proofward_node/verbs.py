@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proofward.cli.members import told
 from proofward.cli.models import EvaluationFile, IgnoreExtra, RecordOpenings, TaskOption, TruthOption
 from proofward.cli.output import (
     DEFAULT_CHAIN,
@@ -237,25 +238,7 @@ def disallow(
 
 
 def _told(as_json: bool, measurement: bytes, decided: str, found: Agreement) -> None:
-    from proofward.chain import accounts
-
-    value = {
-        "measurement": measurement,
-        "motion": found.motion,
-        "agreed": [accounts.ss58(one) for one in found.agreed],
-        "needed": found.needed,
-        "seats": found.seats,
-        "until": found.until,
-        "block": found.block,
-    }
-    if found.block is not None:
-        line = f"{hex0x(measurement)} {decided} since block {found.block}, by {len(found.agreed)} members"
-    else:
-        line = (
-            f"agreed: {len(found.agreed)} of {found.needed} members that are needed, out of {found.seats}; "
-            f"the others run the same command until block {found.until} (motion {hex0x(found.motion)})"
-        )
-    emit(as_json, value, [line])
+    told(as_json, found, f"{hex0x(measurement)} {decided}", measurement=measurement)
 
 
 def _chain(given: str | None, config: Path | None) -> str:

@@ -1,7 +1,7 @@
-"""Decisions of the consortium's council: two thirds of its seats agree to a call, each member for itself.
+"""Decisions of the consortium's council: enough of its seats agree to a call, each member for itself.
 
 A call that governance may make has one motion at most, named by its BLAKE2b-256. Whoever agrees to a call
-first proposes it; whoever makes it two thirds closes it, and it happens.
+first proposes it; whoever makes it enough closes it, and it happens.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from proofward.errors import Refused
 from proofward.protocol.hashes import blake2_256
 
 PALLET: Final = "Council"
+CONSORTIUM: Final = "Consortium"
 MOST_WEIGHT: Final = {"ref_time": 500_000_000_000, "proof_size": 1_000_000}
 """What a motion's call may use when it is made, as its closer declares; what it does not use comes back."""
 
@@ -31,6 +32,17 @@ class Agreement:
     seats: int
     until: int | None
     block: int | None
+
+
+def needed(call: Call, seats: int) -> int:
+    """How many of so many seats must agree to a call: two thirds; for what changes who the members are or
+    announces what root does, more than two thirds; and a third to take such a decision back.
+    """
+    if call.pallet == CONSORTIUM:
+        return -(-seats // 3) if call.name == "withdraw" else 2 * seats // 3 + 1
+    if call.pallet == "Utility":  # what it carries may be any of them
+        return 2 * seats // 3 + 1
+    return -(-2 * seats // 3)
 
 
 def agree(client: SubstrateClient, signer: Signer, call: Call) -> Agreement:
@@ -53,11 +65,11 @@ def agree(client: SubstrateClient, signer: Signer, call: Call) -> Agreement:
         _close(client, signer, motion, votes["index"], len(encoded))  # its time is over: it begins anew
         votes = client.query(PALLET, "Voting", motion)
     if votes is None:
-        needed = -(-2 * len(seats) // 3)
-        arguments = {"threshold": needed, "proposal": call, "length_bound": len(encoded)}
+        wanted = needed(call, len(seats))
+        arguments = {"threshold": wanted, "proposal": call, "length_bound": len(encoded)}
         proposed = client.submit(Call(PALLET, "propose", arguments), signer)
-        if needed < 2:
-            return Agreement(motion, (member,), needed, len(seats), None, proposed.block)
+        if wanted < 2:
+            return Agreement(motion, (member,), wanted, len(seats), None, proposed.block)
         votes = client.query(PALLET, "Voting", motion)
     if member not in map(bytes, votes["ayes"]):
         vote = {"proposal": motion, "index": votes["index"], "approve": True}
@@ -66,16 +78,16 @@ def agree(client: SubstrateClient, signer: Signer, call: Call) -> Agreement:
         if votes is None:  # another member's vote was enough, and it closed in between
             raise Refused(f"motion 0x{motion.hex()} was closed meanwhile; look again", code="closed")
     agreed = tuple(map(bytes, votes["ayes"]))
-    needed = int(votes["threshold"])
-    if len(agreed) < needed and len(seats) - len(votes["nays"]) < needed:
+    wanted = int(votes["threshold"])
+    if len(agreed) < wanted and len(seats) - len(votes["nays"]) < wanted:
         raise Refused(
             f"motion 0x{motion.hex()} cannot pass: {len(votes['nays'])} of {len(seats)} are against it",
             code="voted-down",
         )
     block = None
-    if len(agreed) >= needed:
+    if len(agreed) >= wanted:
         block = _close(client, signer, motion, votes["index"], len(encoded))
-    return Agreement(motion, agreed, needed, len(seats), int(votes["end"]), block)
+    return Agreement(motion, agreed, wanted, len(seats), int(votes["end"]), block)
 
 
 def _close(client: SubstrateClient, signer: Signer, motion: bytes, index: int, length: int) -> int:

@@ -188,8 +188,8 @@ class Runtime:
     def failure(self, events: list[Event]) -> DispatchError | None:
         """Why an extrinsic with these events did not do all that it was to do; None when it did.
 
-        A failure inside Sudo, a council's motion or a Utility batch counts, though the extrinsic around it
-        succeeded.
+        A failure inside Sudo, a council's motion, an announced call or a Utility batch counts, though the
+        extrinsic around it succeeded; so does a runtime that is not put on the chain.
         """
         for event in events:
             match event.pallet, event.name:
@@ -201,7 +201,9 @@ class Runtime:
                         return self.dispatch_error(result["Err"])
                 case "Utility", "BatchInterrupted" | "ItemFailed":
                     return self.dispatch_error(event.fields["error"])
-                case ("Utility", "DispatchedAs") | ("Council", "Executed"):
+                case "System", "RejectedInvalidAuthorizedUpgrade":
+                    return self.dispatch_error(event.fields["error"])
+                case ("Utility", "DispatchedAs") | ("Council", "Executed") | ("Consortium", "Enacted"):
                     result = event.fields.get("result")
                     if isinstance(result, dict) and "Err" in result:
                         return self.dispatch_error(result["Err"])

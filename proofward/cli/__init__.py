@@ -19,6 +19,7 @@ from proofward.cli import (
     entries,
     evidence,
     jobs,
+    members,
     models,
     network,
     sessions,
@@ -62,6 +63,7 @@ app.add_typer(models.app, name="model")
 app.add_typer(setup.app, name="setup")
 app.add_typer(workers.app, name="worker")
 app.add_typer(jobs.app, name="job")
+members.add_to(network.app)
 app.add_typer(network.app, name="network")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sessions.app, name="session")

@@ -1,10 +1,11 @@
-"""What the chain holds, as JSON-ready values: models and workers."""
+"""What the chain holds, as JSON-ready values: models, workers, and who runs it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from proofward.chain import SubstrateClient
+from proofward.chain.pallets import consortium as chain_consortium
 from proofward.chain.pallets import models as chain_models
 from proofward.chain.pallets import workers as chain_workers
 from proofward.cli.render import plain
@@ -31,3 +32,15 @@ def workers(url: str) -> list[dict[str, Any]]:
             {**plain(record), "expires_in_seconds": (record.expires_at - now) // 1000}
             for _, record in chain_workers.all(client)
         ]
+
+
+def consortium(url: str) -> dict[str, Any]:
+    """Members, settings, and decisions that do not hold yet, as of one finalised block."""
+    with SubstrateClient.connect(url) as client:
+        head = client.finalised_head()
+        return {
+            "block": head.number,
+            "settings": plain(chain_consortium.settings(client, head.hash)),
+            "members": plain(chain_consortium.members(client, head.hash)),
+            "notices": plain(chain_consortium.notices(client, head.hash)),
+        }

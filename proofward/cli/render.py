@@ -10,7 +10,10 @@ from proofward.chain import accounts
 from proofward.errors import Refused
 from proofward.protocol import Level, ProtocolError, Setup
 
-_ACCOUNTS = ("publisher", "client", "worker", "account", "recipients", "rejected_by", "released_by")
+_ACCOUNTS = (
+    "publisher", "client", "worker", "account", "member", "successor",
+    "recipients", "rejected_by", "released_by",
+)  # fmt: skip
 
 
 def address(account_id: bytes) -> str:
@@ -39,6 +42,8 @@ def plain(value: Any, name: str = "") -> Any:
         return str(getattr(value, "label", value.name.lower()))
     if isinstance(value, bytes):
         return address(value) if name in _ACCOUNTS and len(value) == 32 else "0x" + value.hex()
+    if isinstance(value, dict):
+        return {key: plain(one, key) for key, one in value.items()}
     if isinstance(value, tuple | list):
         return [plain(one, name) for one in value]
     return value

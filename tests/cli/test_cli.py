@@ -69,6 +69,9 @@ def test_the_verbs() -> None:
         setup new,setup contribute,setup verify,setup finish
         network up,network status,network down,network kill,network start,network partition,network heal
         network spec,network checkpoint
+        network members,network set-keys,network endpoint,network leave,network enact,network upgrade
+        network vote admit,network vote remove,network vote replace,network vote reinstate
+        network vote announce,network vote withdraw,network vote recover-finality
         session allow,session open,session run,session list,session show,session audit,session force
         session close,session settle,session bundle,session offers,session top-up
         session withdraw,session report

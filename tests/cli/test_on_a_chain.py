@@ -27,7 +27,7 @@ from proofward.client import Client
 from proofward.client.session_double import double_page
 from proofward.devnet.chains import Devnet
 from proofward.errors import Refused
-from proofward.protocol import blake2_256
+from proofward.protocol import blake2_256, sha256
 from proofward.protocol.collateral import encode_collateral
 from proofward.protocol.keys import ReceiptKey
 from proofward.protocol.sessions import leaf, page_message
@@ -482,6 +482,80 @@ def test_a_motion_whose_call_fails_and_one_that_is_voted_down_say_so(run: Any, c
             client.submit(against, accounts.dev_keypair(signer))
         down = run("worker", "disallow", absent, "--council", "--signer", "//Alice", code=1)
         assert down["error"]["code"] == "voted-down"
+
+
+ALL = ("//Alice", "//Bob", "//Charlie")
+
+
+def test_members_decide_by_verbs_and_a_third_takes_it_back(run: Any, chain: Devnet) -> None:
+    eve = accounts.ss58(accounts.dev_keypair("//Eve").public_key)
+    admit = ("network", "vote", "admit", eve, "--legal-name", "Hospital E", "--endpoint", "/dns/e/tcp/30333")
+    assert run(*admit, "--signer", "//Eve", code=1)["error"]["code"] == "no-seat"
+    for number, member in enumerate(ALL, 1):
+        found = run(*admit, "--signer", member)
+        assert (len(found["agreed"]), found["needed"], found["seats"]) == (number, 3, 3)
+    assert found["block"] is not None
+    listed = run("network", "members")
+    assert [one["seated"] for one in listed["members"]] == [True] * 3
+    (notice,) = listed["notices"]
+    assert (notice["change"], notice["details"]["account"]) == ("Admit", eve)
+    assert notice["details"]["legal_name"] == "0x" + sha256(b"Hospital E").hex()
+    assert notice["due"] == found["block"] + listed["settings"]["notice_blocks"]
+    taken = run("network", "vote", "withdraw", str(notice["number"]), "--signer", "//Bob")
+    assert (taken["needed"], taken["block"] is not None) == (1, True)
+    assert run("network", "members")["notices"] == []
+    gone = run("network", "vote", "withdraw", str(notice["number"]), "--signer", "//Bob", code=1)
+    assert "Consortium.UnknownNotice" in gone["error"]["message"]
+
+    run("network", "endpoint", "/dns/b.example/tcp/30333", "--signer", "//Bob")
+    endpoints = {one["account"]: one["endpoint"] for one in run("network", "members")["members"]}
+    bob = accounts.ss58(accounts.dev_keypair("//Bob").public_key)
+    assert endpoints[bob] == "/dns/b.example/tcp/30333"
+    bad = run("network", "endpoint", "caf\u00e9", "--signer", "//Bob", code=2)
+    assert bad["error"]["code"] == "usage"
+
+
+def test_an_announced_call_is_made_after_its_notice_by_anybody(run: Any, rpc: SubstrateClient) -> None:
+    measurement = bytes.fromhex("7d" * 32)
+    call = "0x" + rpc.runtime.encode_call(attestation.allow_measurement(measurement, "x")).hex()
+    for member in ALL:
+        found = run("network", "vote", "announce", "--call", call, "--signer", member)
+    assert found["block"] is not None
+    (notice,) = run("network", "members")["notices"]
+    enact = ("network", "enact", str(notice["number"]), "--signer", "//Ferdie")
+    early = run(*enact, "--call", call, code=1)
+    assert "Consortium.NotDue" in early["error"]["message"]
+    rpc.wait_block(notice["due"], timeout=60)
+    other = "0x" + rpc.runtime.encode_call(attestation.allow_measurement(measurement, "y")).hex()
+    assert "Consortium.AnotherCall" in run(*enact, "--call", other, code=1)["error"]["message"]
+    run(*enact, "--call", call)
+    assert measurement in attestation.measurements(rpc)
+    gone = "0x" + rpc.runtime.encode_call(attestation.disallow_measurement(bytes(32))).hex()
+    for member in ALL:
+        run("network", "vote", "announce", "--call", gone, "--signer", member)
+    (notice,) = run("network", "members")["notices"]
+    rpc.wait_block(notice["due"], timeout=60)
+    failed = run("network", "enact", str(notice["number"]), "--call", gone, "--signer", "//Ferdie", code=1)
+    assert "Attestation." in failed["error"]["message"], "a call that failed was told as made"
+    assert run(*enact, code=2)["error"]["code"] == "usage"
+
+
+def test_a_runtime_goes_up_only_as_announced_and_of_a_greater_version(
+    run: Any, rpc: SubstrateClient, tmp_path: Path
+) -> None:
+    wasm = tmp_path / "runtime.wasm"
+    wasm.write_bytes(b"no runtime")
+    assert "no runtime" in run("network", "upgrade", str(wasm), code=2)["error"]["message"]
+    wasm.write_bytes(bytes.fromhex(rpc.rpc("state_getStorage", "0x" + b":code".hex())[2:]))
+    for member in ALL:
+        run("network", "vote", "announce", "--upgrade", str(wasm), "--signer", member)
+    (notice,) = run("network", "members")["notices"]
+    early = run("network", "upgrade", str(wasm), "--signer", "//Ferdie", code=1)
+    assert "System.NothingAuthorized" in early["error"]["message"]
+    rpc.wait_block(notice["due"], timeout=60)
+    run("network", "enact", str(notice["number"]), "--upgrade", str(wasm), "--signer", "//Ferdie")
+    same = run("network", "upgrade", str(wasm), "--signer", "//Ferdie", code=1)
+    assert "System.SpecVersionNeedsToIncrease" in same["error"]["message"]
 
 
 def test_a_devices_windows_are_on_the_chain_and_those_that_it_picks_are_proved(

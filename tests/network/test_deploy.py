@@ -51,3 +51,14 @@ def test_the_node_knows_each_option() -> None:
     known = set(re.findall(r"--[a-z0-9-]+", told))
     role = set(re.findall(r"--[a-z0-9-]+", (DEPLOY / "chain.env").read_text()))
     assert options(UNIT) | options(DEPLOY / "compose.yaml") | role <= known
+
+
+def test_what_joins_a_chain_can_warp_and_nothing_unsafe_is_served_unless_said() -> None:
+    """A place for `--sync warp` where the runbook sends its reader, with the same defaults in both files."""
+    unit, container = UNIT.read_text(), (DEPLOY / "compose.yaml").read_text()
+    for option, setting, default in (("sync", "SYNC", "full"), ("rpc-methods", "RPC_METHODS", "safe")):
+        assert f"--{option} ${{{setting}}}" in unit
+        assert f"{setting}={default}" in unit.partition("EnvironmentFile=")[0]
+        assert f"--{option} ${{{setting}:-{default}}}" in container
+        assert f"\n{setting}={default}\n" in (DEPLOY / "chain.env").read_text()
+    assert "SYNC=warp" in (DEPLOY.parent / "docs" / "runbook.md").read_text()
