@@ -17,14 +17,13 @@ from proofward.evidence.model import contract_check, model_checks, proof_check
 from proofward.evidence.policy import Policy
 from proofward.evidence.setup import setup_checks
 from proofward.evidence.times import no_younger, order_checks
+from proofward.evidence.two_results import receipt_of
 from proofward.evidence.verdict import Outcome, Verdict
 from proofward.protocol import (
     Level,
     ProtocolError,
-    Receipt,
     Setup,
     SetupKind,
-    sha256,
     verify_receipt,
 )
 from proofward.zkml.hiding import hides
@@ -118,23 +117,9 @@ def worker_checks(account: bytes, worker: WorkerPart, genesis: bytes, policy: Po
 
 
 def _receipt(bundle: Bundle) -> Check:
-    result, job = bundle.result, bundle.job
     try:
-        receipt = Receipt(
-            genesis=bundle.chain.genesis,
-            job=job.id,
-            model=job.model,
-            worker=result.worker,
-            weights_digest=bundle.model.weights_digest,
-            input_commitment=job.input_commitment,
-            output_commitment=result.output_commitment,
-            sealed_output_hash=sha256(result.sealed_output),
-            proof_hash=sha256(result.proof),
-            level=Level.from_label(result.level),
-            setup=Setup.decode(result.setup),
-            block=result.receipt_block,
-        )
-        verify_receipt(receipt, result.receipt_signature, bundle.worker.receipt_key)
+        receipt = receipt_of(bundle)
+        verify_receipt(receipt, bundle.result.receipt_signature, bundle.worker.receipt_key)
     except ProtocolError as error:
         return Check("receipt", False, error.message)
     return Check(

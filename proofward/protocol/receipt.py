@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from proofward.protocol import scale
 from proofward.protocol.bounds import HASH_LENGTH
@@ -52,13 +53,16 @@ class Receipt:
         """The signed bytes: "proofward/receipt/v1" || SCALE(fields in order). Raises ProtocolError on a bad
         field.
         """
-        values = {name: getattr(self, name) for name in _HASHES}
-        values |= {
+        return _DOMAIN + _RECORD.encode(self.values())
+
+    def values(self) -> dict[str, Any]:
+        """The fields as SCALE and the chain's calls take them."""
+        return {
+            **{name: getattr(self, name) for name in _HASHES},
             "level": self.level.name.capitalize(),
             "setup": self.setup.scale_value(),
             "block": self.block,
         }
-        return _DOMAIN + _RECORD.encode(values)
 
 
 def sign_receipt(receipt: Receipt, key: ReceiptKey) -> bytes:

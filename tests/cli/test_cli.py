@@ -64,7 +64,7 @@ def test_the_verbs() -> None:
         gateway serve,gateway measurement,gateway anchor,gateway anchored,gateway contradiction,gateway report
         gateway register,gateway registered,signer serve
         worker init,worker run,worker status,worker list,worker retire,worker withdraw,worker top-up
-        worker allow,worker disallow,worker contribute,worker why
+        worker report,worker allow,worker disallow,worker contribute,worker why
         worker drain,worker resume,worker backup,worker restore,worker tcb,worker console
         setup new,setup contribute,setup verify,setup finish
         network up,network status,network down,network kill,network start,network partition,network heal

@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
+from proofward.attestation import parse_quote
 from proofward.chain import Call, DispatchError, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation, balances, models, workers
 from proofward.chain.pallets import jobs as pallet
@@ -27,7 +28,9 @@ from proofward.client import Client
 from proofward.client.session_double import double_page
 from proofward.devnet.chains import Devnet
 from proofward.errors import Refused
-from proofward.protocol import blake2_256, sha256
+from proofward.evidence.bundle import save_bundle
+from proofward.evidence.two_results import receipt_of
+from proofward.protocol import ReceiptKey, blake2_256, sha256, sign_receipt
 from proofward.protocol.collateral import encode_collateral
 from proofward.protocol.keys import ReceiptKey
 from proofward.protocol.sessions import leaf, page_message
@@ -482,6 +485,65 @@ def test_a_motion_whose_call_fails_and_one_that_is_voted_down_say_so(run: Any, c
             client.submit(against, accounts.dev_keypair(signer))
         down = run("worker", "disallow", absent, "--council", "--signer", "//Alice", code=1)
         assert down["error"]["code"] == "voted-down"
+
+
+def test_two_results_of_one_job_are_reported_from_two_bundles(
+    run: Any, rpc: SubstrateClient, evidence: Evidence, tmp_path: Path
+) -> None:
+    allow = attestation.allow_measurement(simulated_measurement(), "test")
+    rpc.submit(attestation.sudo(allow), accounts.dev_keypair("//Alice"))
+    liar = Attacker(rpc, accounts.dev_keypair("//Eve"))
+    registration = liar.registration()
+    collateral = encode_collateral(DevPlatform().collateral(dt.datetime.now(dt.UTC).date()))
+    if not attestation.collateral(rpc, *_family(registration.args["quote"])):
+        refresh = attestation.refresh_collateral(registration.args["quote"], collateral)
+        rpc.submit(refresh, accounts.dev_keypair("//Alice"))
+    rpc.submit(registration, liar.keypair)
+    before = workers.get(rpc, liar.account)
+    assert before is not None
+
+    def bundle(name: str, output: bytes, genesis: bytes = rpc.genesis, key: ReceiptKey | None = None) -> str:
+        signing = key or liar._receipt_key
+        made = evidence.bundle
+        made = made.model_copy(
+            update={
+                "chain": made.chain.model_copy(update={"genesis": genesis}),
+                "result": made.result.model_copy(
+                    update={"worker": liar.account, "output_commitment": output}
+                ),
+                "worker": made.worker.model_copy(update={"receipt_key": liar._receipt_key.public}),
+            }
+        )
+        signature = sign_receipt(receipt_of(made), signing)
+        result = made.result.model_copy(update={"receipt_signature": signature})
+        save_bundle(made.model_copy(update={"result": result}), tmp_path / name)
+        return str(tmp_path / name)
+
+    one, other = bundle("one", b"1" * 32), bundle("other", b"2" * 32)
+    for wrong in (
+        bundle("same", b"1" * 32),
+        bundle("elsewhere", b"2" * 32, genesis=b"g" * 32),
+        bundle("forged", b"2" * 32, key=ReceiptKey.generate()),
+    ):
+        refused = run("worker", "report", one, wrong, "--signer", "//Bob", code=1)
+        assert refused["error"]["code"] == "no-evidence", wrong
+    done = run("worker", "report", one, other, "--signer", "//Bob")
+    after = workers.get(rpc, liar.account)
+    assert after is not None
+    assert (after.banned, before.stake - after.stake) == (True, done["slashed"])
+    again = run("worker", "report", one, other, "--signer", "//Bob", code=1)
+    assert "AlreadyPunished" in again["error"]["message"]
+
+    # who reads the list sees whom it hit, and what each worker rests on
+    (listed,) = run("worker", "list", "--banned", "--measurement", "0x" + after.measurement.hex())
+    assert (listed["account"], listed["banned"]) == (accounts.ss58(liar.account), True)
+    assert listed["platform"] == "0x" + after.platform.hex()
+    assert run("worker", "list", "--root", "0x" + "00" * 32) == []
+
+
+def _family(quote: bytes) -> tuple[bytes, Any]:
+    parsed = parse_quote(quote)
+    return parsed.fmspc, parsed.ca
 
 
 ALL = ("//Alice", "//Bob", "//Charlie")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from proofward.chain.client import FoundCall, SubstrateClient
 from proofward.chain.pallets import _read
 from proofward.chain.values import Call
+from proofward.protocol.receipt import Receipt
 from proofward.protocol.types import Level
 
 PALLET: Final = "Workers"
@@ -214,6 +215,23 @@ def renew(
 ) -> Call:
     """Change to the keys of a greater epoch."""
     return Call(PALLET, "renew", _keys(quote, hpke_key, receipt_key, possession, epoch, block, endpoint))
+
+
+def report_equivocation(
+    receipt_key: bytes, first: Receipt, first_signature: bytes, second: Receipt, second_signature: bytes
+) -> Call:
+    """Show that a worker signed two different results of one job under one key."""
+    return Call(
+        PALLET,
+        "report_equivocation",
+        {
+            "receipt_key": receipt_key,
+            "first": first.values(),
+            "first_signature": first_signature,
+            "second": second.values(),
+            "second_signature": second_signature,
+        },
+    )
 
 
 def report_two_receipts(
