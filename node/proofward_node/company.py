@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 #: So many leave without waiting for more.
@@ -16,6 +16,32 @@ MOST = 32
 #: One waits for the time in which so many jobs are proved, and for so many seconds at most.
 PROOFS = 8
 SECONDS = 4.0
+
+
+@dataclass
+class Lots:
+    """Lets `most` in at once, and the next ones when all of these are out again: they too leave together."""
+
+    most: int
+    _inside: int = 0
+    _closed: bool = False
+    _opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextlib.asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Inside, one is of the present lot."""
+        while self._closed:
+            await self._opened.wait()
+        self._inside += 1
+        self._closed = self._inside >= self.most
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._closed = False
+                self._opened.set()
+                self._opened = asyncio.Event()
 
 
 @dataclass

@@ -23,7 +23,7 @@ from proofward.protocol import JobContext
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import JobRequest
 from proofward_node.choice import Policy, Situation, obstacle, only_ours
-from proofward_node.company import Company
+from proofward_node.company import Company, Lots
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.journal import HELD, Entry, Journal, Result, State
 from proofward_node.ports import Chain, Enclave, Head, Sent
@@ -112,7 +112,7 @@ class Steps:
     _poor_at: int | None = None
     _others_first: dict[bytes, int] = field(default_factory=dict)
     _bench: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _declining: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DECLINES))
+    _declining: Lots = field(default_factory=lambda: Lots(DECLINES))
     _envelopes: dict[bytes, bytes] = field(default_factory=dict)
     _looked: dict[bytes, int] = field(default_factory=dict)  # which run of the enclave opened the envelope
     _worker: WorkerRecord | None = None
@@ -312,7 +312,7 @@ class Steps:
             self.journal.advance(entry.job, State.SEEN)
             return True
         with self.company.away():
-            async with self._declining:
+            async with self._declining.place():
                 now = await self.chain.job(entry.job)  # it may have ended while others were declined
                 if now is not None and now.is_open and now.is_for(self.chain.account):
                     sent = await self.chain.send(f"decline:{entry.job.hex()}", pallet.decline(entry.job))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from proofward_node import company
-from proofward_node.company import MOST, SECONDS, Company
+from proofward_node.company import MOST, SECONDS, Company, Lots
 
 QUICK = 0.001
 
@@ -106,3 +106,27 @@ async def test_where_a_proof_takes_longer_than_a_wait_may_nobody_waits() -> None
     jobs = Departures()
     with jobs.company.on_the_way():
         await asyncio.wait_for(jobs.one(1, asyncio.sleep(0), SECONDS + 1), 1)
+
+
+async def test_the_next_lot_leaves_when_all_of_the_one_before_are_back() -> None:
+    """Each one behind another would be a block for each, on a chain that builds one when something waits."""
+    lots, left, back = Lots(3), list[int](), asyncio.Event()
+
+    async def go(number: int) -> None:
+        async with lots.place():
+            left.append(number)
+            await back.wait()
+
+    tasks = [asyncio.create_task(go(number)) for number in range(8)]
+    for size in (3, 6, 8):
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert left == list(range(size))
+        back.set()
+        await asyncio.sleep(0)
+        back.clear()
+    tasks[-1].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    async with lots.place():
+        left.append(8)
+    assert left == list(range(9)), "who gives up gives its place back"
