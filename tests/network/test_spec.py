@@ -1,4 +1,4 @@
-"""The chain of six members, made as the runbook says: what its genesis holds, and that it decides by its rules."""
+"""The chain of six members, made as the runbook says: what its genesis holds, and how it decides."""
 
 from __future__ import annotations
 
