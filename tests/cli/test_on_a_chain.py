@@ -30,7 +30,7 @@ from proofward.devnet.chains import Devnet
 from proofward.errors import Refused
 from proofward.evidence.bundle import save_bundle
 from proofward.evidence.two_results import receipt_of
-from proofward.protocol import ReceiptKey, blake2_256, sha256, sign_receipt
+from proofward.protocol import blake2_256, sha256, sign_receipt
 from proofward.protocol.collateral import encode_collateral
 from proofward.protocol.keys import ReceiptKey
 from proofward.protocol.sessions import leaf, page_message
