@@ -409,7 +409,7 @@ def estimate_lines(lane: str, found: Estimate) -> list[str]:
         f"rows     {found.rows} constraints in a domain of {found.domain}",
         f"time     about {found.prove_ms:.0f} ms a proof on two cores",
         f"memory   about {found.memory_bytes >> 20} MB in the prover, key {found.key_bytes / 2**20:.1f} MB",
-        *report.lines(found.accuracy),
+        *report.lines(found.accuracy, found.names),
         "no keys were made and nothing was written",
     ]
 
@@ -420,7 +420,7 @@ def report_lines(manifest: Manifest) -> list[str]:
 
     names = manifest.output.names or []
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return [f"task     {manifest.output.task}: {shown}", *report.lines(manifest.accuracy)]
+    return [f"task     {manifest.output.task}: {shown}", *report.lines(manifest.accuracy, names)]
 
 
 def records_of(source: str | Path, public: PublicArtifact, ignore_extra: bool, as_json: bool) -> Floats:

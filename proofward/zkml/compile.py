@@ -27,6 +27,7 @@ from proofward.zkml.lanes import _ROOMS, CompileRequest, Estimate, HeldOut, Lane
 from proofward.zkml.manifest import (
     MAX_BATCH,
     RECORD_OPENINGS,
+    Accuracy,
     Feature,
     InputSpec,
     LaneName,
@@ -99,8 +100,9 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
         (staging / "private" / "model.onnx").write_bytes(onnx)
         with plainly(chosen), _advised(chosen, request):
             compiled = chosen.compile(request, staging)
-        require(compiled.accuracy, accuracy_bound)
-        report.require(compiled.accuracy, request.bounds)
+        accuracy = _with_shared(compiled.accuracy, request, evaluation)
+        require(accuracy, accuracy_bound)
+        report.require(accuracy, request.bounds)
         files = hash_tree(staging)
         key = compiled.verifying_key
         if key is not None and files["public/vk.bin"] != hashlib.sha256(key).hexdigest():
@@ -117,7 +119,7 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
             input=_named(compiled.input, features),
             output=_named_outputs(compiled.output, outputs),
             batch=batch,
-            accuracy=compiled.accuracy,
+            accuracy=accuracy,
             files=files,
             lane_params={**compiled.lane_params, "lane_reason": reason},
             constraints=compiled.constraints,
@@ -164,7 +166,8 @@ def dry_run(  # noqa: PLR0913 - what a publisher may choose, by keyword
     chosen, reason = choose_lane(onnx, batch, lane)
     request.progress(f"lane {chosen.name}: {reason}")
     with plainly(chosen), _advised(chosen, request):
-        return chosen.name, chosen.estimate(request)
+        found = chosen.estimate(request)
+    return chosen.name, replace(found, accuracy=_with_shared(found.accuracy, request, evaluation))
 
 
 def _bounds(loss: float, disagreement: float | None, shift: float) -> Bounds:
@@ -299,6 +302,22 @@ def _kept_back(records: Floats) -> tuple[Floats, Floats]:
     order = np.random.default_rng(0).permutation(len(records))
     kept = max(1, len(records) // KEPT_BACK)
     return records[np.sort(order[kept:])], records[np.sort(order[:kept])]
+
+
+def _with_shared(accuracy: Accuracy, request: CompileRequest, evaluation: Evaluation | None) -> Accuracy:
+    """The report with a warning where held-out records have the values of some that chose the integers."""
+    if evaluation is None or accuracy.report is None:
+        return accuracy
+    known = {row.tobytes() for row in request.everything + 0.0}  # -0.0 is 0.0
+    shared = sum(row.tobytes() in known for row in request.held_out.x + 0.0)
+    if not shared:
+        return accuracy
+    told = (
+        f"{shared} of {len(request.held_out.x)} held-out records have the values of records in calibration: "
+        "figures on records that were seen before flatter"
+    )
+    made = accuracy.report.model_copy(update={"warnings": [*accuracy.report.warnings, told]})
+    return accuracy.model_copy(update={"report": made})
 
 
 def _named(spec: InputSpec, features: Sequence[Feature] | None) -> InputSpec:

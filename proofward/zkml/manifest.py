@@ -112,7 +112,8 @@ class Report(_Strict):
     `searched` and `chosen` other records served before, to search for the integers and to choose among those
     found (absent: trees need no search; too few records choose nothing). `refused` of the records given lie
     outside the calibrated range and are in no other figure. Intervals are of 95 %: Wilson's for shares, a
-    bootstrap's for r2. `agreement` is the share of decisions equal to the float model's (of a regression:
+    bootstrap's for r2. `each` has (float, integers) of the first 64 targets (r2) or labels (accuracy), by
+    output. `agreement` is the share of decisions equal to the float model's (of a regression:
     absent); false negatives and positives are flips of its decisions, counted for binary and multi-label
     models. Shifts are between the scores: of probabilities where the model has them, of its scores where it
     has
@@ -126,6 +127,7 @@ class Report(_Strict):
     held_out: bool
     float_interval: tuple[float, float]
     integer_interval: tuple[float, float]
+    each: list[tuple[float, float]] | None = Field(default=None, min_length=2, max_length=64)
     agreement: float | None = None
     flips: int | None = None
     false_negatives: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,6 +22,9 @@ MIN_CALIBRATION, FEW_RECORDS = 20, 50
 _Z = 1.959964  # 95 %
 _RESAMPLES = 400
 _WINDOW = 16
+MAX_EACH = 64
+_ORDERED, _GAIN = 20, 0.05  # records, and the gain of another order, below which it may be chance
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -118,10 +122,12 @@ def probabilities(decision: Decision, scores: Floats) -> Floats:
 def report(
     scores: Scores, truth: NDArray[np.float64] | NDArray[np.int64] | None, *, given: int, held_out: bool
 ) -> Accuracy:
-    """Accuracy with its whole report, on the records that the range took; `given` counts the refused
-    too.
+    """Accuracy with its whole report, on the records that the range took; `given` counts the refused too.
+
+    Raises CompileError where the truth's columns fit the outputs in another order only.
     """
     accuracy = measure(scores.decision, scores.float_, scores.integer, truth)
+    each = None if truth is None else _each(scores, np.asarray(truth, dtype=np.float64))
     n, binary = accuracy.records, scores.decision in ("sigmoid", "multilabel") or scores.float_.shape[1] == 2
     flips = scores.flips
     shifts = scores.shifts
@@ -141,7 +147,8 @@ def report(
         largest_shift=float(shifts.max(initial=0.0)),
         mean_shift=float(shifts.mean()),
         shift_of=scores.shift_of,
-        warnings=_warnings(accuracy, truth, held_out),
+        each=None if each is None else each[:MAX_EACH],
+        warnings=_warnings(accuracy, truth, held_out) + _warnings_of_each(scores, each, truth),
         **kinds,  # type: ignore[arg-type]
     )
     return accuracy.model_copy(update={"report": made})
@@ -203,8 +210,8 @@ def check_truth(
         )
 
 
-def lines(accuracy: Accuracy) -> list[str]:
-    """The report for a screen."""
+def lines(accuracy: Accuracy, names: Sequence[str] | None = None) -> list[str]:
+    """The report for a screen; `names` are the outputs'."""
     made = accuracy.report
     name = accuracy.metric
     if made is None:
@@ -219,6 +226,10 @@ def lines(accuracy: Accuracy) -> list[str]:
         f"{made.float_interval[1]:.4f}], "
         f"integers {accuracy.integer:.4f} [{made.integer_interval[0]:.4f}, {made.integer_interval[1]:.4f}] "
         "(95 % intervals)",
+    ]
+    shown += [
+        f"  {names[at] if names else f'output {at + 1}'}: float {one:.4f}, integers {other:.4f}"
+        for at, (one, other) in enumerate(made.each or [])
     ]
     if made.searched is not None:
         by = "the same" if made.chosen is None else f"{made.chosen} others"
@@ -265,6 +276,72 @@ def _warnings(
                 "are truth and columns the right ones?"
             )
     return found
+
+
+def _each(scores: Scores, truth: Floats) -> list[tuple[float, float]] | None:
+    """(float, integers) of each target's r2 or each label's accuracy; None for one output, and for classes.
+
+    Raises CompileError where another order of the truth's columns fits clearly better.
+    """
+    length = scores.float_.shape[1]
+    if scores.decision not in ("value", "multilabel") or length < 2:
+        return None
+    target = truth.reshape(len(truth), -1)
+    if length <= MAX_EACH:
+        _check_order(_fits(scores.decision, scores.float_, target), len(target))
+    floats, integers = (
+        [_fits(scores.decision, one[:, [i]], target[:, [i]])[0, 0] for i in range(length)]
+        for one in (scores.float_, scores.integer)
+    )
+    return [(float(a), float(b)) for a, b in zip(floats, integers, strict=True)]
+
+
+def _fits(decision: Decision, scores: Floats, target: Floats) -> Floats:
+    """How well each output (row) fits each column of the truth: r2, or the share of labels that are right."""
+    if decision == "value":
+        columns = range(target.shape[1])
+        return np.array(
+            [[r2(target[:, [j]], scores[:, [i]]) for j in columns] for i in range(scores.shape[1])]
+        )
+    ours = np.asarray(decide(decision, scores), dtype=np.float64)
+    return np.asarray((ours.T @ target + (1 - ours).T @ (1 - target)) / len(target))
+
+
+def _check_order(fits: Floats, records: int) -> None:
+    """Another order that fits better by more than chance would have it is the right one."""
+    from scipy.optimize import linear_sum_assignment
+
+    bounded = np.clip(fits, -1.0, 1.0)
+    rows, columns = linear_sum_assignment(bounded, maximize=True)
+    gain = float(bounded[rows, columns].mean() - bounded.diagonal().mean())
+    if records >= _ORDERED and gain > max(_GAIN, 1 / np.sqrt(records)):
+        order = ", ".join(str(column + 1) for column in columns)
+        raise CompileError(
+            "the truth's columns seem to be in another order than the model's outputs: these fit its columns "
+            f"{order} better, by {gain:.2f} on average; give the truth in the outputs' order"
+        )
+
+
+def _warnings_of_each(
+    scores: Scores,
+    each: list[tuple[float, float]] | None,
+    truth: NDArray[np.float64] | NDArray[np.int64] | None,
+) -> list[str]:
+    """Targets worse than their mean and labels below their own majority, which a mean over all hides."""
+    if each is None or truth is None:
+        return []
+    floats = np.array([one for one, _ in each])
+    if scores.decision == "value":
+        least, what = np.zeros(len(floats)), "targets whose r2 is worse than their mean"
+    else:
+        share = np.asarray(truth, dtype=np.float64).reshape(len(truth), -1).mean(axis=0)
+        least, what = np.maximum(share, 1 - share), "labels less often right than their more frequent value"
+    odd = np.flatnonzero(floats < least - 1e-12)
+    if not len(odd):
+        return []
+    shown = ", ".join(f"{i + 1} ({floats[i]:.3f})" for i in odd[:_SHOWN])
+    more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
+    return [f"{what}, of the float model: {shown}{more}: are truth and columns the right ones?"]
 
 
 def _interval(

@@ -4,7 +4,9 @@ tasks.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from proofward.publisher.build import Choices, artifact
+from proofward.tables import TableError
 from proofward.zkml import (
     AccuracyError,
     CompileError,
@@ -304,3 +307,71 @@ def test_several_inputs_are_joined_by_name_and_an_output_is_chosen(tmp_path: Pat
         assert decided == [str(int(2 * record[0] - record[1] > 0))]
     with pytest.raises(UnsupportedModel, match="no output"):
         artifact(tmp_path / "m.onnx", table, None, out=tmp_path / "c", choices=Choices(output="other"))
+
+
+def _several(path: Path, decision: str) -> tuple[bytes, np.ndarray, np.ndarray]:
+    """A model of two targets or labels, records, and the truth in the outputs' order."""
+    graph = Graph((2,))
+    graph.node("Gemm", np.array([[2.0, 0.1], [0.1, -3.0]], dtype=np.float32))
+    x = _data(400, 2, 14)
+    truth = x @ np.array([[2.0, 0.1], [0.1, -3.0]])
+    return graph.model(), x, (truth > 0).astype(int) if decision == "multilabel" else truth
+
+
+@pytest.mark.parametrize("task", ["multilabel", "multi-target"])
+def test_a_truth_in_another_order_than_the_outputs_is_refused(tmp_path: Path, task: Any) -> None:
+    """Its header would name the outputs: flu and covid would be exchanged, at an agreement of 1."""
+    model, x, y = _several(tmp_path, task)
+    with pytest.raises(CompileError, match=r"another order .* columns 2, 1 better"):
+        dry_run(model, x[:200], evaluation=Evaluation(x[200:], y[200:, ::-1]), task=task)
+    _, found = dry_run(model, x[:200], evaluation=Evaluation(x[200:], y[200:]), task=task)
+    made = found.accuracy.report
+    assert made is not None
+    assert made.each is not None
+    assert all(one > 0.99 and other > 0.97 for one, other in made.each)
+    assert not made.warnings
+    said = report_lines(found.accuracy, ["flu", "covid"])
+    assert [line.split(":")[0].strip() for line in said if line.startswith("  ")] == ["flu", "covid"]
+
+
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ("multi-target", r"r2 is worse than their mean.*: 2 \(-"),
+        ("multilabel", r"labels less often right.*: 2 \(0"),
+    ],
+)
+def test_one_output_that_is_worse_than_a_guess_is_named(tmp_path: Path, task: Any, says: str) -> None:
+    """Beside one at 1.0 the mean of both looks well."""
+    model, x, y = _several(tmp_path, task)
+    y[:, 1] = 1 if task == "multilabel" else y[:, 1] + 20
+    _, found = dry_run(model, x[:200], evaluation=Evaluation(x[200:], y[200:]), task=task)
+    assert found.accuracy.report is not None
+    assert re.search(says, "\n".join(found.accuracy.report.warnings))
+
+
+def test_figures_below_a_guess_are_warned_of() -> None:
+    model, x, y = _near_the_line(400, 15)
+    _, found = dry_run(model, x[:300], evaluation=Evaluation(x[300:], 1 - y[300:]))
+    assert found.accuracy.report is not None
+    assert "below the largest class's share" in "".join(found.accuracy.report.warnings)
+    graph = Graph((2,))
+    graph.node("Gemm", graph.weights(2, 1))
+    _, found = dry_run(
+        graph.model(), x[:300], evaluation=Evaluation(x[300:], x[300:, 0] + 50), task="regression"
+    )
+    assert found.accuracy.report is not None
+    assert "worse than its mean" in "".join(found.accuracy.report.warnings)
+
+
+def test_held_out_records_that_calibration_has_too_are_counted_or_refused(tmp_path: Path) -> None:
+    model, x, y = _near_the_line(400, 16)
+    _, found = dry_run(model, x[:300], evaluation=Evaluation(x[290:], y[290:]))
+    assert found.accuracy.report is not None
+    assert "10 of 110 held-out records" in "".join(found.accuracy.report.warnings)
+    (tmp_path / "m.onnx").write_bytes(model)
+    rows = np.column_stack([x, y])
+    table = tmp_path / "t.csv"
+    table.write_text("a,b,sick\n" + "".join(f"{a},{b},{int(t)}\n" for a, b, t in rows.tolist()))
+    with pytest.raises(TableError, match="very records"):
+        artifact(tmp_path / "m.onnx", table, table, out=tmp_path / "out", choices=Choices(truth="sick"))

@@ -185,6 +185,7 @@ const REPORT = {
   held_out: flag,
   float_interval: pair(float, float),
   integer_interval: pair(float, float),
+  each: list(pair(float, float), 2, 64),
   agreement: float,
   flips: anyInteger,
   false_negatives: anyInteger,
@@ -194,7 +195,16 @@ const REPORT = {
   shift_of: oneOf('probability', 'score', 'spread'),
   warnings: list(anyText, 0, 32),
 }
-const REPORT_OPTIONAL = ['searched', 'chosen', 'agreement', 'flips', 'false_negatives', 'false_positives', 'warnings']
+const REPORT_OPTIONAL = [
+  'searched',
+  'chosen',
+  'each',
+  'agreement',
+  'flips',
+  'false_negatives',
+  'false_positives',
+  'warnings',
+]
 const FEATURE = {
   name: text(1, 128),
   unit: text(1, 64),
