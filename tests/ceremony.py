@@ -192,6 +192,8 @@ def attack(held: Held) -> None:
         refused = cli("setup", "verify", *finished, "--enclave", str(spoilt), code=1)
         assert refused["error"]["code"] == "quote-rejected"
     spoilt.write_text(json.dumps(quote))
+    unpinned = cli("setup", "verify", *finished, "--enclave", str(spoilt), code=6)
+    assert [one["ok"] for one in unpinned["enclaves"]] == [True, None]
     for pins in (["--measurement", "0x" + "11" * 32, "--dev"], []):
         cli("setup", "verify", *finished[:4], *pins, "--enclave", str(spoilt), code=1)
 

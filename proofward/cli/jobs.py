@@ -63,6 +63,12 @@ def submit(
     worker: Annotated[list[str] | None, typer.Option(help="Seal to this account (may be repeated).")] = None,
     workers: Annotated[int, typer.Option(help="How many workers to choose, 1 to 8.")] = 3,
     verify_workers: Annotated[bool, typer.Option(help="Verify the chosen workers' quotes here too.")] = False,
+    uncontestable: Annotated[
+        bool,
+        typer.Option(
+            "--uncontestable", help="Take a model whose manifest is too large to contest a result of it."
+        ),
+    ] = False,
     measurement: MeasurementOption = None,
     wait: Annotated[bool, typer.Option(help="Wait for the verdict and open the answer.")] = False,
     signer: SignerOption = "//Alice",
@@ -96,6 +102,7 @@ def submit(
             allow_dev_setup=allow_dev_setup,
             recipients=[account(one) for one in worker] if worker else workers,
             verify_workers=verify_workers,
+            uncontestable=uncontestable,
         )
         value: dict[str, Any] = {
             "job": str(job),

@@ -344,6 +344,7 @@ def audit(
     max_disagreement: Annotated[
         float, typer.Option(help="Greatest share of decisions on them that may differ from ONNX Runtime's.")
     ] = 0.01,
+    output: OutputOption = None,
     card: Annotated[
         Path | None, typer.Option(help="Where the model comes from (`federation card`): followed back.")
     ] = None,
@@ -369,6 +370,7 @@ def audit(
             max_disagreement=max_disagreement,
             ptau=ptau,
             card=card,
+            output=output,
         )
         emit(
             as_json,

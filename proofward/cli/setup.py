@@ -1,4 +1,4 @@
-"""`proofward setup new|contribute|verify|finish`: a ceremony for a model's keys, in files."""
+"""`proofward setup new|contribute|verify|finish|export`: a ceremony for a model's keys, in files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proofward.cli.output import JsonOption, emit, reporting
+from proofward.cli.output import Exit, JsonOption, emit, reporting
 
 if TYPE_CHECKING:
     from proofward.check import Check
@@ -69,6 +69,8 @@ def verify(
 ) -> None:
     """Check a ceremony: every contribution, and the key that came of them.
 
+    Exit 0: it holds; 1: refused; 6: it holds, and the software of an `--enclave` is not pinned.
+
     Example: proofward setup verify 3.ceremony --artifact build/models/mlp --ptau pot14.ptau
     """
     from proofward.evidence.bundle import BundleError
@@ -82,6 +84,9 @@ def verify(
         checks = _enclaves(enclave or [], measurement, dev, done)
         held = "holds: every contribution follows from the one before, and the key from them"
         lines = [*map(str, checks), held]
+        code = Exit.NOT_ANCHORED if any(check.ok is None for check in checks) else Exit.OK
+        if code is Exit.NOT_ANCHORED:
+            lines.append("consistent, not anchored: pin the enclave's software with --measurement")
         refused = [check for check in checks if check.ok is False]
         if refused:
             raise BundleError(
@@ -89,6 +94,25 @@ def verify(
             )
         told = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in checks]
         _show(as_json, done, "\n".join(lines), **({"enclaves": told} if enclave else {}))
+    raise typer.Exit(code)
+
+
+@app.command("export")
+def export(
+    artifact: ArtifactOption,
+    out: Annotated[Path, typer.Option(help="The .r1cs file to write; must not exist.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a compiled model's circuit as R1CS (iden3's .r1cs, version 1), for snarkjs and others to read.
+
+    Example: proofward setup export --artifact build/models/mlp --out mlp.r1cs
+    """
+    from proofward.zkml.groth16 import ceremony
+
+    with reporting(as_json):
+        digest, constraints = ceremony.export(artifact, out)
+        value = {"circuit": digest, "constraints": constraints, "r1cs": str(out)}
+        emit(as_json, value, [f"circuit  {digest}", f"written  {out}: {constraints} constraints"])
 
 
 @app.command("finish")

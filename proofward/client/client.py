@@ -20,7 +20,7 @@ from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.answer import Answer, open_answer
 from proofward.client.artifacts import Artifacts, require_contract, require_match
 from proofward.client.collect import accepted_job, collect, sealed_output
-from proofward.client.contest import contest, with_contest
+from proofward.client.contest import contest, require_contestable, with_contest
 from proofward.client.epochs import GoneKeys, gone
 from proofward.client.errors import JobTimeout
 from proofward.client.ids import hash32
@@ -132,6 +132,7 @@ class Client:
         allow_dev_setup: bool | None = None,
         recipients: Sequence[bytes] | int = DEFAULT_RECIPIENTS,
         verify_workers: bool = False,
+        uncontestable: bool = False,
     ) -> Job:
         """Seal records to workers and put the job into its model's queue.
 
@@ -145,6 +146,7 @@ class Client:
             min_level, allow_dev_setup: default `hardware` and False; in development `simulated` and True.
             recipients: accounts, or how many workers to choose (1 to 8).
             verify_workers: verify each chosen worker's quote here, not only on the chain.
+            uncontestable: take a model whose manifest is too large for the chain to judge a result by.
 
         Returns after the submission is finalised. Raises Refused, NotFound, NotHiding (the model's lane shows
         what is sealed), InputRangeError, DispatchError, ChainError (`finality-stalled`: nothing was sent).
@@ -156,6 +158,8 @@ class Client:
             price,
         )
         record, public, folder = self.open_model(model, artifact, demand)
+        if not uncontestable:
+            require_contestable(public)
         self.chain.require_finality()
         choices = self.choose_workers(record.id, demand, recipients, verify=verify_workers)
         owner = Owner(self.chain.genesis, self.account)
@@ -441,6 +445,7 @@ class Client:
             min_level=record.min_level,
             allow_dev_setup=record.allow_dev_setup,
             recipients=len(record.recipients),
+            uncontestable=True,  # whose risk it is has chosen already
         )
 
     # opening and verifying ------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from proofward.chain import SubstrateClient
 from proofward.chain.pallets import jobs, models
@@ -17,9 +17,19 @@ from proofward.errors import NotFound, Refused
 from proofward.evidence.verdict import Verdict
 from proofward.protocol import HpkePrivateKey, HpkeSuite, job_id, reply_nonce
 from proofward.zkml import PublicArtifact
+from proofward.zkml.manifest import MAX_CONTESTED_BYTES
 
-MAX_MANIFEST: Final = 65_536
-"""Bytes of the longest manifest that the chain reads in a contest."""
+
+def require_contestable(public: PublicArtifact) -> None:
+    """Refuse a model whose worker could be paid for a result that does not open. Raises Refused."""
+    size = len(public.manifest.canonical())
+    if size > MAX_CONTESTED_BYTES:
+        raise Refused(
+            f"the model's manifest has {size} bytes, and the chain reads {MAX_CONTESTED_BYTES} at most: a "
+            "result that does not open could not be contested, and its worker keeps the price; `job submit "
+            "--uncontestable` takes that risk",
+            code="not-contestable",
+        )
 
 
 def contest(
@@ -57,12 +67,7 @@ def contest(
     end = verdict.block + int(chain.constant(jobs.PALLET, "ContestWindow"))
     if chain.finalised_head().number >= end:
         raise Refused(f"job 0x{job.hex()} could be contested until block {end}", code="contest-over")
-    manifest = public.manifest.canonical()
-    if len(manifest) > MAX_MANIFEST:
-        raise Refused(
-            f"the model's manifest has {len(manifest)} bytes, and the chain reads {MAX_MANIFEST} at most",
-            code="not-contestable",
-        )
+    require_contestable(public)
     # The entry may have left the chain since; a node that keeps old state still has it.
     model = models.get(chain, record.model) or models.get(
         chain, record.model, at=chain.block_hash(verdict.block)
@@ -73,7 +78,7 @@ def contest(
         job=job,
         reply_key=reply_secret,
         sealed_output=sealed,
-        manifest=manifest,
+        manifest=public.manifest.canonical(),
         publisher=model.publisher,
         weights_digest=model.weights_digest,
         lane=model.lane,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,6 +17,7 @@ from proofward.tables import arrange, read_table, split_truth
 from proofward.zkml import PublicArtifact, load_public
 from proofward.zkml.audit import audit_fields, rests_on
 from proofward.zkml.contracts import check_code
+from proofward.zkml.ends import single
 from proofward.zkml.external import whole
 from proofward.zkml.lanes import KEYS, Auditor, HeldOut
 from proofward.zkml.manifest import Manifest
@@ -76,11 +78,13 @@ def audit(
     max_disagreement: float = Auditor.max_disagreement,
     ptau: Path | None = None,
     card: Path | None = None,
+    output: str | None = None,
 ) -> Audit:
     """Recompute every field of the manifest from the ONNX file, run both models on random records and on the
     auditor's own (`records`, the truth in the column `truth`); with a model on the chain, compare its record
     and contract too. `ptau` holds the powers that a ceremony began with: its transcript is checked.
-    `card` says where the model comes from: it is followed back, on the chain too.
+    `card` says where the model comes from: it is followed back, on the chain too. `output` is the one of
+    several that was proven. A model of several inputs is joined as its publisher's was.
 
     Raises NotFound, ZkmlError, TableError, ChainError, CardError.
     """
@@ -89,13 +93,25 @@ def audit(
     except OSError as error:
         raise NotFound(f"cannot read {onnx}: {error.strerror}") from error
     public = load_public(artifact)
+    data, names = _as_published(data, output, public.manifest.weights_digest)
     own = None if records is None else own_records(public.manifest, records, truth)
-    checks = audit_fields(data, public, Auditor(own, max_disagreement=max_disagreement, ptau=ptau))
+    checks = audit_fields(data, public, Auditor(own, max_disagreement=max_disagreement, ptau=ptau), names)
     if which is not None:
         checks += _published(public, which, url)
     if card is not None:
         checks += _origin(data, card, None if which is None else url)
     return Audit(public.manifest.setup, tuple(checks))
+
+
+def _as_published(data: bytes, output: str | None, digest: str) -> tuple[bytes, list[str] | None]:
+    """The model as an artefact of this digest has it, with its features' names where inputs were joined.
+
+    Raises UnsupportedModel.
+    """
+    if hashlib.sha256(data).hexdigest() == digest:
+        return data, None
+    found = single(data, output)
+    return found.onnx, found.features
 
 
 def own_records(manifest: Manifest, source: Path, truth: str | None) -> HeldOut:

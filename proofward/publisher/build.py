@@ -20,7 +20,7 @@ from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, lo
 from proofward.zkml.ends import Single, single
 from proofward.zkml.external import whole
 from proofward.zkml.lanes import Estimate
-from proofward.zkml.manifest import RECORD_OPENINGS, Feature, Task, Wishes
+from proofward.zkml.manifest import MAX_CONTESTED_BYTES, RECORD_OPENINGS, Feature, Task, Wishes
 from proofward.zkml.report import MAX_SHIFT
 from proofward.zkml.task import TASKS
 
@@ -120,6 +120,12 @@ def artifact(
         **_wanted(tables, lane, choices),
     )
     keep(out, asked)
+    size = len(made.manifest.canonical())
+    if size > MAX_CONTESTED_BYTES:
+        progress(
+            f"the manifest has {size} bytes, and the chain reads {MAX_CONTESTED_BYTES} in a contest: clients "
+            "take this model with --uncontestable alone"
+        )
     return made
 
 

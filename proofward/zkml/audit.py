@@ -7,7 +7,7 @@ Every field is compared with what its lane recomputes, or told as somebody's wor
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proofward.check import Check, said
@@ -24,10 +24,15 @@ _RESTS_ON = {
 _PARTS = ("input", "output", "accuracy", "lane_params", "constraints", "files")
 
 
-def audit_fields(onnx: bytes, public: PublicArtifact, auditor: Auditor | None = None) -> list[Check]:
+def audit_fields(
+    onnx: bytes,
+    public: PublicArtifact,
+    auditor: Auditor | None = None,
+    names: Sequence[str] | None = None,
+) -> list[Check]:
     """Recompute what can be recomputed from the ONNX file and the published quantisation, and compare.
 
-    Raises LaneUnavailable.
+    `names` are the model's own of its features, where it has any. Raises LaneUnavailable.
     """
     manifest, auditor = public.manifest, auditor or Auditor()
     weights = hashlib.sha256(onnx).hexdigest()
@@ -48,14 +53,23 @@ def audit_fields(onnx: bytes, public: PublicArtifact, auditor: Auditor | None = 
     remade.told |= {
         "name": _PUBLISHER,
         "versions": _PUBLISHER,
-        "input.features": f"{_PUBLISHER}: names and units",
+        "input.features": f"{_PUBLISHER}: names and units" if names is None else f"{_PUBLISHER}: units",
         "lane_params.lane_reason": _PUBLISHER,
         "files.private/pk.bin": "checked by every enclave that loads it",
         **{f"accuracy.{name}": f"{_PUBLISHER}, on records of its own" for name in _aliases()},
     }
     known = any(check.name == KEYS for check in remade.checks)
     origin = [] if known else [_origin(manifest)]
+    checks += [] if names is None else [_feature_names(manifest, names)]
     return [*checks, *_compared(manifest, remade), *remade.checks, *origin]
+
+
+def _feature_names(manifest: Manifest, names: Sequence[str]) -> Check:
+    """The published names in order against the model's own: clients' columns follow them."""
+    published = [feature.name for feature in manifest.input.features or ()]
+    same = published == list(names)
+    own = f"the ONNX file's own {_short(list(names))}"
+    return Check("feature names", same, own if same else f"published {_short(published)}, {own}")
 
 
 def _compared(manifest: Manifest, remade: Remade) -> list[Check]:

@@ -66,7 +66,7 @@ def test_the_verbs() -> None:
         worker init,worker run,worker status,worker list,worker retire,worker withdraw,worker top-up
         worker report,worker allow,worker disallow,worker contribute,worker why
         worker drain,worker resume,worker backup,worker restore,worker tcb,worker console
-        setup new,setup contribute,setup verify,setup finish
+        setup new,setup contribute,setup verify,setup finish,setup export
         network up,network status,network down,network kill,network start,network partition,network heal
         network spec,network checkpoint
         network members,network set-keys,network endpoint,network leave,network enact,network upgrade

@@ -17,11 +17,14 @@ from proofward.chain.pallets.models import LaneContract, ModelRecord
 from proofward.client import NotFound, Refused
 from proofward.client.artifacts import Artifacts, require_contract, require_match
 from proofward.client.client import Client
+from proofward.client.contest import require_contestable
 from proofward.client.job import Demand
 from proofward.client.workers import SAMPLE, choose
 from proofward.protocol import DEV_SETUP, Lane, Level, Setup, SetupKind, sha256
+from proofward.zkml import PublicArtifact
 from proofward.zkml.contracts import verifier_code
 from proofward.zkml.hiding import NotHiding
+from proofward.zkml.manifest import MAX_CONTESTED_BYTES
 from tests.evidence import Evidence
 
 NOW = 1_000_000_000
@@ -224,6 +227,27 @@ def test_sealed_jobs_refuse_a_lane_that_is_not_hiding(tmp_path: Path) -> None:
     client.model = lambda which: cast(Any, record)  # type: ignore[method-assign]
     with pytest.raises(NotHiding):
         client.submit(bytes(32), [[1.0]])
+
+
+def test_a_model_whose_results_cannot_be_contested_is_refused(
+    evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack A5: the chain reads no larger manifest, so a worker would be paid for garbage, and keep it."""
+    public = evidence.artifact.public
+    require_contestable(public)
+    params = {**public.manifest.lane_params, "note": "x" * MAX_CONTESTED_BYTES}
+    padded = public.manifest.model_copy(update={"lane_params": params})
+    large = PublicArtifact(padded, public.files)
+    client = object.__new__(Client)
+    client._keypair, client.development = cast(Any, object()), True
+    monkeypatch.setattr(Client, "open_model", lambda *_: (None, large, Path()))
+    taken = RuntimeError("the job goes on")
+    client.chain = cast(Any, SimpleNamespace(require_finality=lambda: (_ for _ in ()).throw(taken)))
+    with pytest.raises(Refused, match="could not be contested") as caught:
+        client.submit("m", [1.0])
+    assert caught.value.code == "not-contestable"
+    with pytest.raises(RuntimeError, match="goes on"):
+        client.submit("m", [1.0], uncontestable=True)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def _setup_quote(evidence: Evidence, identity: TdIdentity | None = None, **chang
 ATTESTED = Setup(SetupKind.ATTESTED, Level.SIMULATED)
 
 
-def test_a_measurement_pin_reaches_the_enclave_that_made_the_keys(evidence: Evidence) -> None:
+def test_d_verify_a_measurement_pin_reaches_the_enclave_that_made_the_keys(evidence: Evidence) -> None:
     """Attack d_verify: an enclave of the attacker's own makes the keys and keeps what forges proofs."""
     audited = TdIdentity(mrtd=b"\x01" * 48)
     good = _setup_quote(evidence, identity=audited)

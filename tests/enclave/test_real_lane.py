@@ -86,7 +86,7 @@ def test_a_setups_quote_rests_on_nothing_that_the_host_can_write(tmp_path: Path)
         load_artifact(folder)
 
 
-def test_a_key_swapped_while_it_is_written_ends_the_setup(
+def test_t_attested_a_key_swapped_while_it_is_written_ends_the_setup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Attack t_attested inside the enclave's own folder: what is hashed must be what was computed."""

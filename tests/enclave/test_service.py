@@ -132,7 +132,7 @@ def test_an_enclave_signs_no_better_setup_than_its_artefact_has(running: Running
     assert host.call("work", job=job.request(), envelope=sealed, block=1)["proof"]
 
 
-def test_an_enclave_works_no_job_whose_proof_would_show_it(running: Running) -> None:
+def test_a_ezkl_an_enclave_works_no_job_whose_proof_would_show_it(running: Running) -> None:
     """Attack a_ezkl: proofs of the ezkl lane open what was sealed."""
     host, service, job, keys = running
     sealed = job.seal(keys["hpke_key"])

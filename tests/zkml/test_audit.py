@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from proofward_prover import Circuit
 from skl2onnx import to_onnx
 from sklearn.impute import SimpleImputer
@@ -21,8 +23,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 from proofward.check import Check
-from proofward.publisher.audit import Audit, AuditOutcome
-from proofward.zkml import Evaluation, compile_model, load_public
+from proofward.publisher.audit import Audit, AuditOutcome, audit
+from proofward.publisher.build import Choices, artifact
+from proofward.zkml import Evaluation, UnsupportedModel, compile_model, load_public
 from proofward.zkml.artifact import PublicArtifact
 from proofward.zkml.audit import audit_fields
 from proofward.zkml.groth16.compiler.build import constraints_of
@@ -121,7 +124,7 @@ LIES: list[tuple[str, Callable[[Manifest], Manifest], str]] = [
 
 
 @pytest.mark.parametrize(("lie", "spoil", "check"), LIES, ids=[lie[0] for lie in LIES])
-def test_lies(lie: str, spoil: Callable[[Manifest], Manifest], check: str, world: World) -> None:
+def test_c_audit_lies(lie: str, spoil: Callable[[Manifest], Manifest], check: str, world: World) -> None:
     found = world.audit(spoil(world.public.manifest))
     assert found.outcome is AuditOutcome.REFUSED
     assert check in _failed(found), (lie, _failed(found))
@@ -253,6 +256,35 @@ def test_a_field_that_this_version_does_not_know_never_passes(world: World) -> N
     assert "lane_params.approved_by" in found.line
     ceremony = Audit("ceremony", (Check("x", True, ""), unknown))
     assert ceremony.line == "incomplete; not checked: lane_params.approved_by"
+
+
+def test_the_publisher_s_own_file_of_several_inputs_and_outputs_is_audited(tmp_path: Path) -> None:
+    """Its digest is of the model whose inputs are joined and whose one output is kept."""
+    graph = Graph((1,), seed=5)
+    graph.raw("Concat", ["x", "z"], axis=1)
+    hidden = graph.node("Gemm", graph.weights(2, 1))
+    graph.raw("Sigmoid", [hidden])
+    proto = onnx.load_model_from_string(graph.model())
+    proto.graph.input.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [None, 1]))
+    proto.graph.output.append(helper.make_tensor_value_info(hidden, TensorProto.FLOAT, None))
+    own, table = tmp_path / "m.onnx", tmp_path / "cal.csv"
+    own.write_bytes(proto.SerializeToString())
+    rows = np.random.default_rng(6).normal(size=(100, 2)).tolist()
+    table.write_text("z,x\n" + "".join(f"{a},{b}\n" for a, b in rows))
+    made = artifact(own, table, None, choices=Choices(output=graph.last))
+    public = made.path / "public"
+    assert not _failed(audit(own, public, None, "", output=graph.last))
+    with pytest.raises(UnsupportedModel, match="no output 'other'"):
+        audit(own, public, None, "", output="other")
+    assert _failed(audit(own, public, None, "")) == {"weights_digest"}
+    assert not _failed(audit(made.path / "private" / "model.onnx", public, None, ""))
+    manifest = made.manifest
+    swapped = manifest.input.model_copy(update={"features": list(manifest.input.features or [])[::-1]})
+    lie = manifest.model_copy(update={"input": swapped})
+    (public / "manifest.json").write_bytes(lie.canonical())
+    found = audit(own, public, None, "", output=graph.last)
+    assert _failed(found) == {"feature names"}
+    assert "refused: feature names" in found.line
 
 
 def test_another_models_onnx_is_refused(world: World) -> None:

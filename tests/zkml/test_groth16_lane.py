@@ -33,6 +33,7 @@ from proofward.zkml.audit import audit_fields
 from proofward.zkml.groth16 import OpenedRecord, check_record, open_record
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.groth16.program.program import Program
+from tests.ceremony import snarkjs
 from tests.zkml.onnx_models import Graph
 
 SALTS = bytes(range(32)), bytes(range(32, 64))
@@ -316,6 +317,12 @@ def test_a_ceremony_of_three_gives_a_model_its_keys(trees: Artifact, tmp_path: P
         assert done.exit_code == code, done.output
         said: dict[str, Any] = json.loads(done.stdout)
         return said
+
+    exported = setup("export", *powers[:2], "--out", str(tmp_path / "c.r1cs"))
+    assert exported["circuit"] == trees.manifest.circuit_digest
+    read = snarkjs(r1cs=tmp_path / "c.r1cs")["r1cs"]
+    assert (read["constraints"], read["publics"]) == (exported["constraints"] - 3, 2)
+    assert setup("export", *powers[:2], "--out", exported["r1cs"], code=1)["error"]["code"] == "bad-artifact"
 
     setup("new", *powers, "--out", file[0])
     for i, name in enumerate(("Ada", "Barbara", "Grace")):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from proofward_prover import Ceremony, Circuit, ProverError, check_transcript
+from proofward_prover import Ceremony, Circuit, ProverError, check_transcript, r1cs
 
 from proofward.zkml.artifact import fresh_directory, hash_tree, load_artifact
 from proofward.zkml.errors import ArtifactError, CompileError
@@ -114,6 +114,18 @@ def finish(
         )
         (staging / "public" / "manifest.json").write_bytes(manifest.canonical())
     return _transcript(ceremony), manifest
+
+
+def export(artifact: Path, out: Path) -> tuple[str, int]:
+    """Write the artefact's circuit as R1CS to `out`; its digest (hex) and number of constraints.
+
+    Raises ArtifactError, CompileError.
+    """
+    _absent(out)
+    circuit = _circuit(artifact)
+    with _refusals():
+        out.write_bytes(r1cs(circuit))
+    return circuit.digest.hex(), circuit.constraints
 
 
 def _circuit(artifact: Path) -> Circuit:
