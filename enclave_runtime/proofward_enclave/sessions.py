@@ -50,6 +50,7 @@ from proofward.zkml import Artifact, InputRangeError, ProvingError
 from proofward.zkml.hiding import NotHiding, require_hiding
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.models import ModelStore
+from proofward_enclave.work import PASSING
 
 MAX_OVER: Final = 1 << 18
 """Ids of sessions that were closed, at most: a process that knows so many begins no more."""
@@ -68,7 +69,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True, repr=False)
 class _Page:
-    """A committed page: int64 [batch, features] and [batch, outputs], of which `records` rows are real."""
+    """A committed page: int64 [batch, features] and [batch, outputs], of which `records` rows are real.
+
+    `proof` is the one that was made of it, or the error of the one try that failed.
+    """
 
     number: int
     first: int
@@ -77,6 +81,8 @@ class _Page:
     outputs: Integers
     receipt: PageReceipt
     leaf: bytes
+    proof: bytes | EnclaveError | None = None
+    proving: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def size(self) -> int:
@@ -211,7 +217,7 @@ class Sessions:
         earlier ones must come first.
 
         `voucher`, when the frame held a good one: what the chain's checkpoint takes. Raises EnclaveError:
-        unknown-session, stale-connection, wrong-binding, malformed-envelope.
+        unknown-session, stale-connection, wrong-binding, malformed-envelope, model-quarantined.
         """
         session = self._session(params)
         connection, frame = params.u32("connection"), params.blob("frame", MAX_SESSION_FRAME)
@@ -263,6 +269,7 @@ class Sessions:
         if self._bytes + len(message.values) + _OVERHEAD > self.max_bytes:
             return [Refusal(message.first, "memory-full").encode()]
         public = session.artifact.public
+        self._models.get(public.manifest_hash)
         features = int(np.prod(public.manifest.input.shape))
         values = np.frombuffer(message.values, dtype="<i8").astype(np.int64)
         if len(values) != message.count * features:
@@ -407,8 +414,10 @@ class Sessions:
     # proofs ---------------------------------------------------------------------------------------
 
     def prove(self, params: Params) -> dict[str, Any]:
-        """Prove one page of a window: {input_commitment, output_commitment, path, proof}. Raises
-        EnclaveError: unknown-session, unknown-page (its window is over), prover-failed.
+        """Prove one page of a window: {input_commitment, output_commitment, path, proof}, the same for ever.
+
+        A page has one try, as a job has: which pages fail would be the host's to learn, a bit a call. Raises
+        EnclaveError: unknown-session, unknown-page (its window is over), model-quarantined, prover-failed.
         """
         session = self._session(params)
         number, page_number = params.u32("number"), params.u32("page")
@@ -422,20 +431,28 @@ class Sessions:
                 page_salt(session.secret, session.context.session, side, page_number)
                 for side in ("in", "out")
             ]
-        try:
-            proof = session.artifact.prove(page.inputs, *salts)
-        except (ProvingError, InputRangeError):
-            raise EnclaveError("no proof was made", code="prover-failed") from None
-        about = (page.receipt.input_commitment, page.receipt.output_commitment)
-        same = (proof.input_commitment, proof.output_commitment) == about
-        if not same or not session.artifact.public.verify_made(*about, proof.proof):
-            raise EnclaveError("the proof does not verify here", code="prover-failed")
         return {
-            "input_commitment": about[0],
-            "output_commitment": about[1],
+            "input_commitment": page.receipt.input_commitment,
+            "output_commitment": page.receipt.output_commitment,
             "path": window.tree.path(place),
-            "proof": proof.proof,
+            "proof": self._proved_once(session, page, salts),
         }
+
+    def _proved_once(self, session: _Session, page: _Page, salts: list[bytes]) -> bytes:
+        manifest_hash = session.artifact.public.manifest_hash
+        with page.proving:
+            if page.proof is None:
+                self._models.get(manifest_hash)  # one that another page or a job failed of is gone
+                try:
+                    page.proof = _proof(session.artifact, page, salts)
+                except (ProvingError, InputRangeError) as error:
+                    if error.code in PASSING:
+                        raise EnclaveError("no proof was made", code="prover-failed") from None
+                    self._models.quarantine(manifest_hash)
+                    page.proof = EnclaveError("no proof was made", code="prover-failed")
+            if isinstance(page.proof, EnclaveError):
+                raise EnclaveError(page.proof.message, code=page.proof.code)
+            return page.proof
 
     # ends -----------------------------------------------------------------------------------------
 
@@ -529,6 +546,16 @@ def _check_model(context: SessionContext, artifact: Artifact, publisher: bytes) 
     )
     if found != context.model:
         raise EnclaveError("the session's model is not the loaded artefact", code="wrong-binding")
+
+
+def _proof(artifact: Artifact, page: _Page, salts: list[bytes]) -> bytes:
+    """A proof of the page's own commitments that verifies here. Raises ProvingError, InputRangeError."""
+    proof = artifact.prove(page.inputs, *salts)
+    about = (page.receipt.input_commitment, page.receipt.output_commitment)
+    same = (proof.input_commitment, proof.output_commitment) == about
+    if not same or not artifact.public.verify_made(*about, proof.proof):
+        raise ProvingError("the proof does not verify here")
+    return proof.proof
 
 
 def _infer(artifact: Artifact, rows: Integers) -> Integers:

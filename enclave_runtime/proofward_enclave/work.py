@@ -50,7 +50,7 @@ T = TypeVar("T")
 BUCKETS: Final = (0.0625, 0.25, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0)
 """Seconds: what crosses the boundary about the time that a stage took."""
 
-_PASSING: Final = frozenset({"prover-timeout"})
+PASSING: Final = frozenset({"prover-timeout"})
 """Failures of a prover that say something about the machine, not about the key and the witness."""
 
 
@@ -136,7 +136,7 @@ class JobRunner:
             proof = watch.time("prove", lambda: _prove(opened, salt))
             watch.time("verify_local", lambda: _check_proof(job, opened, inferred, proof, salt))
         except ProvingError as error:
-            if error.code not in _PASSING:
+            if error.code not in PASSING:
                 self._models.quarantine(job.manifest_hash)
             raise EnclaveError("no proof was made", code="prover-failed") from None
         sealed = watch.time("seal", lambda: self._seal(job, opened, proof, salt))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ from proofward.protocol.sessions import (
     session_id,
 )
 from proofward_enclave.service import Service
-from tests.enclave.fake_model import BATCH, FEATURES, FakePublic
+from tests.enclave.fake_model import BATCH, FEATURES, FakeArtifact, FakePublic
 from tests.enclave.world import (
     ACCOUNT,
     CLIENT,
@@ -185,6 +185,49 @@ def test_pages_are_signed_in_one_tree_and_a_page_of_it_is_proved(world: World) -
     assert world.host.call("session_status")["bytes"] == 0
     with pytest.raises(Refused, match="unknown-page"):
         world.host.call("session_prove", session=session, number=0, page=2)
+
+
+def _checkpointed(world: World, records: int) -> Peer:
+    """A client's session with a vouched window of so many records."""
+    peer = world.client()
+    peer.connect()
+    peer.ask(records)
+    (proposal,) = peer.checkpoint()
+    peer.vouch(proposal)
+    return peer
+
+
+def _proved(world: World, peer: Peer, page: int) -> dict[str, Any]:
+    return world.host.call("session_prove", session=peer.context.session, number=0, page=page)
+
+
+def test_a_page_is_proved_once_and_its_proof_is_the_same_for_ever(world: World) -> None:
+    """Attack b_toctou in a session: a host that asks again, and disturbs, has one try a page."""
+    peer = _checkpointed(world, 4)
+    artifact = cast(FakeArtifact, world.service._models.get(world.public.manifest_hash))
+    first = _proved(world, peer, 0)
+    artifact.fault = "prover"
+    assert _proved(world, peer, 0) == first
+    assert artifact.proofs == 1
+
+
+@pytest.mark.parametrize("fault", ["prover", "proof", "commitment"])
+def test_a_failed_proof_of_a_page_costs_the_model(world: World, fault: str) -> None:
+    peer = _checkpointed(world, 4)
+    artifact = cast(FakeArtifact, world.service._models.get(world.public.manifest_hash))
+    made = _proved(world, peer, 1)
+    artifact.fault = fault
+    for _ in range(2):
+        with pytest.raises(Refused, match="prover-failed"):
+            _proved(world, peer, 0)
+        artifact.fault = ""
+    assert artifact.proofs == 2
+    assert artifact.closed
+    assert _proved(world, peer, 1) == made
+    with pytest.raises(Refused, match="model-quarantined"):
+        peer.ask(1)
+    with pytest.raises(Refused, match="model-quarantined"):
+        peer.connect()
 
 
 def test_a_client_that_comes_back_has_its_answers_again(world: World) -> None:
