@@ -49,9 +49,9 @@ class SetupRunner:
         """Check the params and give the blocking work.
 
         Params: onnx (bytes), name, lane (default groth16), batch (u32), calibration and optionally
-        evaluation_x (float64 LE, C order) with features (u32), evaluation_y (float64 LE), wishes (JSON,
-        proofward.zkml.manifest.Wishes); and what the quote is for: genesis, publisher and block_hash (32
-        bytes each), of a recent block. The result:
+        evaluation_x (float64 LE, C order) with features (u32), evaluation_y (float64 LE) with truths (u32:
+        its columns), wishes (JSON, proofward.zkml.manifest.Wishes); and what the quote is for: genesis,
+        publisher and block_hash (32 bytes each), of a recent block. The result:
         {path, manifest_hash, weights_digest, vk_hash, circuit_digest, quote, collateral}; path is relative
         to the models' directory.
 
@@ -67,8 +67,8 @@ class SetupRunner:
         evaluation = None
         if params.has("evaluation_x"):
             x = _table(params.blob("evaluation_x", MAX_TABLE), features)
-            y = _table(params.blob("evaluation_y", MAX_TABLE), 1).reshape(-1)
-            evaluation = Evaluation(x, y)
+            y = _table(params.blob("evaluation_y", MAX_TABLE), params.u32("truths"))
+            evaluation = Evaluation(x, y[:, 0] if y.shape[1] == 1 else y)
         try:
             wishes = Wishes.model_validate_json(params.text("wishes", MAX_WISHES, "{}"))
         except ValueError:

@@ -360,7 +360,9 @@ def setup_request(
     }
     if tables.evaluation is not None:
         x, y = tables.evaluation.x, tables.evaluation.y
-        if y.ndim != 1:
-            raise CompileError("an attested setup measures one column of truth; leave the others out")
-        request |= {"evaluation_x": x.astype("<f8").tobytes(), "evaluation_y": y.astype("<f8").tobytes()}
+        request |= {
+            "evaluation_x": x.astype("<f8").tobytes(),
+            "evaluation_y": y.astype("<f8").tobytes(),
+            "truths": 1 if y.ndim == 1 else y.shape[1],
+        }
     return request

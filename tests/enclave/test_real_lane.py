@@ -14,8 +14,9 @@ from proofward_prover import setup as groth16_setup
 
 from proofward.attestation import DEVELOPMENT_ROOTS, Collateral, verify_quote
 from proofward.protocol import setup_report_data, sha256
+from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import Params
-from proofward.publisher.build import setup_request
+from proofward.publisher.build import Choices, setup_request
 from proofward.zkml import ArtifactError, CompileError, compile_model, load_artifact, load_public
 from proofward.zkml.artifact import hash_tree
 from proofward_enclave.models import ModelStore
@@ -24,6 +25,7 @@ from proofward_enclave.providers.simulator import SimulatorProvider
 from proofward_enclave.setup import SetupRunner
 from tests.enclave import world
 from tests.enclave.world import Refused, begin
+from tests.zkml.onnx_models import Graph
 
 
 def logistic() -> bytes:
@@ -104,6 +106,33 @@ def test_t_attested_a_key_swapped_while_it_is_written_ends_the_setup(
             name="m",
             lane="groth16",
         )
+
+
+def test_an_attested_setup_measures_each_of_several_labels(tmp_path: Path) -> None:
+    weights = np.array([[2.0, 0.1], [0.1, -3.0]], dtype=np.float32)
+    graph = Graph((2,))
+    graph.node("Gemm", weights)
+    (tmp_path / "m.onnx").write_bytes(graph.model())
+    x = np.random.default_rng(2).normal(size=(160, 2))
+    rows = np.column_stack([x, (x @ weights > 0).astype(int)]).tolist()
+    (tmp_path / "c.csv").write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b, *_ in rows[:80]))
+    (tmp_path / "h.csv").write_text(
+        "a,b,flu,covid\n" + "".join(f"{a},{b},{int(p)},{int(q)}\n" for a, b, p, q in rows[80:])
+    )
+    models = tmp_path / "models"
+    models.mkdir()
+    runner = SetupRunner(Watching(models), ModelStore(models, load_artifact))
+    request = setup_request(
+        tmp_path / "m.onnx", tmp_path / "c.csv", tmp_path / "h.csv", name=None, lane="groth16", batch=1,
+        choices=Choices(task="multilabel"),
+    )  # fmt: skip
+    made = load_public(models / runner.prepare(Params(request | PURPOSE))()["path"]).manifest
+    assert (made.output.names, made.accuracy.metric) == (["flu", "covid"], "accuracy")
+    assert made.accuracy.report is not None
+    assert len(made.accuracy.report.each or []) == 2
+    for truths in (0, 3):
+        with pytest.raises(EnclaveError, match="whole records"):
+            runner.prepare(Params(request | PURPOSE | {"truths": truths, "evaluation_y": bytes(64)}))
 
 
 def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
