@@ -291,6 +291,52 @@ test('what is too large is refused, and so is one too many', async () => {
   last.socket.close()
 })
 
+test('a block has its turn while a batch of dear requests is answered', async () => {
+  const [dear, other] = [await opened(), await opened()]
+  const requests = Array.from({ length: 64 }, (_, id) => ({ id, method: 'state_getMetadata', params: [] }))
+  const happened = []
+  const { call } = chain
+  chain.events.once('block', () => happened.push('block'))
+  try {
+    const begun = new Promise((resolve) => {
+      chain.call = function (block, name, input) {
+        if (name === 'Metadata_metadata') happened.push('request')
+        resolve()
+        return call.call(this, block, name, input)
+      }
+    })
+    const answered = new Promise((resolve) => dear.socket.once('message', resolve))
+    dear.socket.send(JSON.stringify(requests))
+    await begun
+    assert.ok((await other.ask('dev_newBlock', [])).result)
+    await answered
+  } finally {
+    chain.call = call
+  }
+  const block = happened.indexOf('block')
+  assert.ok(block > 0 && block < happened.lastIndexOf('request'), `after ${block} of ${happened.length - 1}`)
+  for (const one of [dear, other]) one.socket.close()
+})
+
+test('idle connections keep nobody out, and cost nobody a subscription', async () => {
+  const kept = LIMITS.connections
+  LIMITS.connections = 8
+  try {
+    const subscriber = await opened()
+    const heads = (await subscriber.ask('chain_subscribeNewHeads', [])).result
+    const idle = []
+    for (let i = 0; i < 20; i += 1) idle.push(await opened())
+    assert.ok((await post('{"id":1,"method":"system_health"}')).text.includes('result'))
+    await Promise.all(idle.slice(0, 12).map((one) => one.closed))
+    await chain.newBlock()
+    await subscriber.heard((all) => all.some(({ params }) => params.subscription === heads))
+    for (const one of [subscriber, ...idle]) one.socket.terminate()
+    await Promise.all([subscriber, ...idle].map((one) => one.closed))
+  } finally {
+    LIMITS.connections = kept
+  }
+})
+
 test('no request makes an answer of many copies of a large value', async () => {
   const client = await opened()
   const CODE = '0x3a636f6465'

@@ -18,6 +18,7 @@ export const LIMITS = {
   idBytes: 256, // of a request's id, when it is a string
   headersMs: 10_000,
   requestMs: 30_000,
+  turnMs: 20, // that a batch takes before blocks and other requests have their turn
 }
 
 const PARSE_ERROR = -32700
@@ -126,6 +127,11 @@ export class Connection {
     return this.#of(kind).size
   }
 
+  // Whether nothing would be lost with it.
+  get isIdle() {
+    return this.#subscriptions.size === 0 && [...this.#kept.values()].every((some) => some.size === 0)
+  }
+
   close() {
     for (const id of [...this.#subscriptions.keys()]) this.unsubscribe(id)
     this.#kept.clear()
@@ -186,7 +192,12 @@ async function answerText(handler, text, connection, log, results = []) {
   }
   const answers = []
   let size = 0
+  let began = performance.now()
   for (const request of message) {
+    if (performance.now() - began > LIMITS.turnMs) {
+      await new Promise(setImmediate)
+      began = performance.now()
+    }
     // one after another, so that a batch holds one answer's memory beyond what it sends
     const reply =
       size > LIMITS.answerBytes ? tooBig(request?.id ?? null) : await answer(handler, request, connection, log, results)
@@ -197,7 +208,8 @@ async function answerText(handler, text, connection, log, results = []) {
   return answers.length === 0 ? undefined : `[${answers.join(',')}]`
 }
 
-function onSocket(handler, socket, log) {
+// `heard` tells what becomes of it: that it said something, and whether it could be spared.
+function onSocket(handler, socket, log, heard) {
   const sendText = (text) => {
     if (socket.readyState !== WebSocket.OPEN) return
     socket.send(text)
@@ -208,7 +220,9 @@ function onSocket(handler, socket, log) {
   }
   const connection = new Connection((notification) => sendText(JSON.stringify(notification)))
   let waiting = 0
+  heard(() => waiting === 0 && connection.isIdle)
   socket.on('message', async (data) => {
+    heard(() => waiting === 0 && connection.isIdle)
     if (waiting >= LIMITS.waiting) {
       sendText(
         JSON.stringify(
@@ -298,27 +312,53 @@ async function onRequest(handler, allowed, request, response, log) {
   return response.writeHead(200, { 'Content-Type': 'application/json' }).end(reply ?? '')
 }
 
+// The connections in the order in which they were last heard. At the bound, one more takes the place of the first that
+// waits for nothing; if all wait, it is refused.
+class Room {
+  #held = new Map() // socket -> whether it could be spared
+
+  enter(socket) {
+    if (this.#held.size >= LIMITS.connections) {
+      const spared = [...this.#held].find(([, isIdle]) => isIdle())?.[0]
+      if (spared) this.#held.delete(spared)
+      ;(spared ?? socket).destroy()
+      if (!spared) return
+    }
+    this.heard(socket, () => true)
+    socket.on('close', () => this.#held.delete(socket))
+  }
+
+  heard(socket, isIdle) {
+    this.#held.delete(socket)
+    if (!socket.destroyed) this.#held.set(socket, isIdle)
+  }
+}
+
 // Listen; port 0 takes a free one. `cors` are the origins whose pages may ask. Rejects with the system's error when the
 // port cannot be had.
 export async function listen(handler, { host, port, cors = [], log = () => {} }) {
   const allowed = originCheck(cors)
+  const room = new Room()
   const server = http.createServer(
     { headersTimeout: LIMITS.headersMs, requestTimeout: LIMITS.requestMs },
     (request, response) => {
+      room.heard(request.socket, () => response.writableFinished)
       onRequest(handler, allowed, request, response, log).catch((problem) => {
         if (problem?.code !== 'ECONNRESET') log('request failed', { error: String(problem?.stack ?? problem) })
         response.destroy()
       })
     },
   )
-  server.maxConnections = LIMITS.connections
+  server.on('connection', (socket) => room.enter(socket))
   await new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
   })
   server.on('error', (problem) => log('server failed', { error: String(problem?.stack ?? problem) }))
   const sockets = new WebSocketServer({ noServer: true, maxPayload: LIMITS.requestBytes, perMessageDeflate: false })
-  sockets.on('connection', (socket) => onSocket(handler, socket, log))
+  sockets.on('connection', (socket, { socket: wire }) =>
+    onSocket(handler, socket, log, (isIdle) => room.heard(wire, isIdle)),
+  )
   sockets.on('wsClientError', (_, socket) => socket.destroy())
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', () => socket.destroy())
