@@ -66,7 +66,10 @@ class Register:
     def load(cls, path: Path) -> Register:
         """Raises FederationError(bad-consents)."""
         try:
-            return cls(Consent(**one) for one in json.loads(path.read_text()))
+            values = json.loads(path.read_text())
+            if not isinstance(values, list):
+                raise ValueError("they are no list")
+            return cls(Consent(**one) for one in values)
         except (OSError, ValueError, TypeError) as error:
             raise FederationError(f"{path} holds no consents: {error}", code="bad-consents") from None
 

@@ -1,6 +1,7 @@
-"""A hospital's folder: `site.toml`, `consents.json`, and its records: `records.vault` with their keys, or one
-of `records.csv` and `records.parquet` (a column `record` of its own numbers of patients) and `records.json`
-(FHIR Observations or a Bundle of them: a record a subject, named by its reference; columns are LOINC codes).
+"""A hospital's folder: `site.toml`, `consents.json`, `spent.json` once it answered a round, and its records:
+`records.vault` with their keys, or one of `records.csv` and `records.parquet` (a column `record` of its own
+numbers of patients) and `records.json` (FHIR Observations or a Bundle of them: a record a subject, named by
+its reference; columns are LOINC codes).
 
 A column whose unit the table gives is named with it, `2093-3 [mg/dL]`: a study and a policy name the unit
 that they mean, and results in another one are another column.
@@ -20,16 +21,19 @@ from proofward_federation.consents import Register
 from proofward_federation.errors import FederationError
 from proofward_federation.policy import SitePolicy
 from proofward_federation.site import Records, Site
+from proofward_federation.spent import Ledger
 from proofward_federation.update import Floats
 from proofward_federation.vault import VAULT, Vault
 
 
-def read_site(folder: Path, account: bytes | None = None) -> Site:
-    """A hospital's folder; `account` is the chain's name of it. Raises FederationError, TableError."""
+def read_site(folder: Path, account: bytes | None = None, *, ledger: Ledger | None = None) -> Site:
+    """A hospital's folder; `account` is the chain's name of it, `ledger` where its answers are written down:
+    what is rehearsed without one costs nothing. Raises FederationError, TableError.
+    """
     policy = SitePolicy.load(folder / "site.toml")
     records = Vault.load(folder).open() if _sealed(folder) else read_table_of(folder)
     register = Register.load(folder / "consents.json")
-    return Site(account or sha256(policy.name.encode()), policy, records, register, time.time)
+    return Site(account or sha256(policy.name.encode()), policy, records, register, time.time, ledger)
 
 
 TABLES: Final = ("records.csv", "records.parquet", "records.json")

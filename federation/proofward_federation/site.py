@@ -18,6 +18,7 @@ from proofward_federation.consents import Register
 from proofward_federation.enclave import seal_payload
 from proofward_federation.errors import FederationError
 from proofward_federation.policy import SitePolicy
+from proofward_federation.spent import Ledger, Spending
 from proofward_federation.study import Study
 from proofward_federation.update import Floats, Update, clip, count_parts, logistic_parts, prove_short
 
@@ -82,7 +83,9 @@ class Answer:
 
 
 class Site:
-    """A hospital: its policy, its records, its register of consents. `now` is in Unix seconds."""
+    """A hospital: its policy, its records, its register of consents, and what its answers cost so far, which
+    without a `ledger` is known to this process alone. `now` is in Unix seconds.
+    """
 
     def __init__(
         self,
@@ -91,9 +94,10 @@ class Site:
         records: Records,
         consents: Register,
         now: Callable[[], float],
+        ledger: Ledger | None = None,
     ) -> None:
         self.account, self.policy, self.consents = account, policy, consents
-        self._records, self._now = records, now
+        self._records, self._now, self._ledger = records, now, ledger or Ledger()
 
     @property
     def digest(self) -> bytes:
@@ -105,6 +109,15 @@ class Site:
         self.policy.admit_round(
             study, rule=view.rule, registered=view.policy, level=view.level, spent=view.spent
         )
+        cost = Spending(
+            genesis=view.genesis.hex(),
+            study=view.study.hex(),
+            number=view.number,
+            noise=view.noise.hex(),
+            rho=study.rho,
+            at=int(self._now()),
+        )
+        self._ledger.admit(cost, self.policy.yearly)
         live = self.consents.live(study.purpose, int(self._now()))
         known = set(self._records.names)
         used = [record for record in live.records if record in known]
@@ -130,5 +143,6 @@ class Site:
         )
         proof = prove_short(update, study, live.most, context.info())
         payload = seal_payload(update, self.policy.cohort, live.leaves, live.places(used))
+        self._ledger.charge(cost, self.policy.yearly)
         sealed = hpke_seal(view.hpke_key, payload, context.info())
         return Answer(update.commitment, live.root, sealed, proof, live.most)

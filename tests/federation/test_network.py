@@ -353,6 +353,24 @@ def test_a_node_that_lies_about_the_aggregator_gets_no_update(
     assert {path.name for path in site.folder.iterdir()} == before
 
 
+def test_a_site_knows_what_it_answered_whatever_its_node_says(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = federation.study(run.client, run.name)
+    waiting = federation.round_of(run.client, run.name, 1)
+    site = run.hospitals[-1]
+    there = federation.site(run.client, site.account)
+    assert study is not None
+    assert waiting is not None
+    assert there is not None
+    monkeypatch.setattr(federation, "site", lambda *_args, **_named: replace(there, spent=0))
+    kept = json.loads((site.folder / "spent.json").read_text())
+    assert [(one["number"], one["rho"]) for one in kept] == [(0, run.study.rho), (1, run.study.rho)]
+    with pytest.raises(FederationError) as refused:
+        site._answer(study, replace(waiting, noise=bytes(32)))
+    assert refused.value.code == "answered-already"
+
+
 def test_an_aggregator_that_was_started_again_goes_on_after_the_last_sum(run: Run) -> None:
     with aggregator() as call:
         second = Host(run.client, dev_keypair(SUMS), call, run.study, state=run.host._state)

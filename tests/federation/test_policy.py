@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from proofward.protocol import Level
 from proofward_federation.errors import FederationError, PolicyRefused
 from proofward_federation.policy import SitePolicy
+from proofward_federation.site import Answer
+from proofward_federation.spent import YEAR, Ledger
 from proofward_federation.study import Study
 from tests.federation.world import POLICY, UNITS, World, site_of, study_of
 
@@ -40,6 +43,55 @@ def test_nothing_leaves_that_the_site_does_not_let(
     with pytest.raises(PolicyRefused) as refused:
         site.answer(world.study, world.view(site, **told), np.zeros(3))
     assert refused.value.code == code, fault
+
+
+def _answered(world: World, folder: Path, **told: Any) -> Answer:
+    """By a site whose process was started again, to a node that says that it has spent nothing."""
+    site = site_of(0)
+    site._ledger = Ledger(folder / "spent.json")
+    return site.answer(world.study, world.view(site, spent=0, **told), np.zeros(3))
+
+
+def test_a_node_that_forgets_what_was_spent_gets_no_more_than_a_year(tmp_path: Path) -> None:
+    world = World()
+    rounds = site_of(0).policy.yearly // world.study.rho
+    assert 1 < rounds < 64
+    for number in range(rounds):
+        world.open(number)
+        _answered(world, tmp_path)
+    world.open(rounds)
+    before = (tmp_path / "spent.json").read_bytes()
+    with pytest.raises(PolicyRefused) as refused:
+        _answered(world, tmp_path)
+    assert refused.value.code == "policy-spent"
+    assert (tmp_path / "spent.json").read_bytes() == before
+    site = site_of(0)
+    site._ledger, site._now = Ledger(tmp_path / "spent.json"), lambda: 1_000.0 + YEAR
+    site.consents.grant("0-0", "cardiology", 2_000 + YEAR)
+    assert site.answer(world.study, world.view(site), np.zeros(3)).sealed, "a year later"
+
+
+def test_a_round_is_answered_under_one_noise(tmp_path: Path) -> None:
+    world = World()
+    world.open()
+    _answered(world, tmp_path)
+    before = (tmp_path / "spent.json").read_bytes()
+    assert _answered(world, tmp_path).sealed, "after a death, or a consent taken back: into the same sum"
+    assert (tmp_path / "spent.json").read_bytes() == before
+    with pytest.raises(FederationError) as refused:
+        _answered(world, tmp_path, noise=bytes(32))
+    assert refused.value.code == "answered-already"
+    assert _answered(world, tmp_path, noise=bytes(32), genesis=bytes(32)).sealed, "another chain's"
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"number": 1}]'])
+def test_a_ledger_that_cannot_be_read_lets_nothing_out(text: str, tmp_path: Path) -> None:
+    world = World()
+    world.open()
+    (tmp_path / "spent.json").write_text(text)
+    with pytest.raises(FederationError) as refused:
+        _answered(world, tmp_path)
+    assert refused.value.code == "bad-ledger"
 
 
 def test_an_aggregator_below_the_level_gets_nothing() -> None:

@@ -176,10 +176,11 @@ def test_two_clerks_at_once_lose_no_revocation(tmp_path: Path) -> None:
 
 def test_a_register_that_cannot_be_read_is_not_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "consents.json"
-    path.write_text("{")
-    with pytest.raises(FederationError) as refused, Register.changing(path, new=True):
-        pass
-    assert (refused.value.code, path.read_text()) == ("bad-consents", "{")
+    for text in ("{", "{}"):
+        path.write_text(text)
+        with pytest.raises(FederationError) as refused, Register.changing(path, new=True):
+            pass
+        assert (refused.value.code, path.read_text()) == ("bad-consents", text)
 
 
 def test_a_wallet_of_before_takes_back_what_it_gave(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ from proofward_federation.errors import FederationError, PolicyRefused
 from proofward_federation.folder import read_site
 from proofward_federation.network.ledger import announced, rules_of, weights_after
 from proofward_federation.network.wire import MAX_TOLD, Delivery, TheStudy
-from proofward_federation.site import RoundView
+from proofward_federation.site import RoundView, Site
+from proofward_federation.spent import Ledger
 from proofward_federation.study import Study
 
 HTTP_SECONDS: Final = 60.0
@@ -77,7 +78,7 @@ class Hospital:
         self.client, self.folder, self.name = client, folder, name
         self.account = bytes(keypair.public_key)
         self._keypair, self._url, self._measurement, self._tell = keypair, url, measurement, tell
-        self.site = read_site(folder, self.account)
+        self.site = self._read()
         self._roots = DEVELOPMENT_ROOTS if development else PRODUCTION_ROOTS
         self._shown: set[tuple[object, ...]] = set()
         """Registrations whose quotes were looked at: later the chain's node may have dropped that state."""
@@ -260,7 +261,7 @@ class Hospital:
         what is no table may be one in a moment.
         """
         try:
-            self.site = read_site(self.folder, self.account)
+            self.site = self._read()
         except (FederationError, TableError) as error:
             raise RecordsNotYet(error.message) from None
         digest = self.site.digest.hex()
@@ -284,7 +285,7 @@ class Hospital:
             number=waiting.number,
             noise=waiting.noise,
             policy=here.rules.policy,
-            spent=here.spent,
+            spent=here.spent if here.year == federation.year(self.client) else 0,
             hpke_key=aggregator.hpke_key,
             level=aggregator.level,
         )
@@ -333,6 +334,9 @@ class Hospital:
             raise FederationError("the aggregator tells of another study than the chain", code="other-study")
         announced(self.client, self.name, study)
         return study, told
+
+    def _read(self) -> Site:
+        return read_site(self.folder, self.account, ledger=Ledger(self.folder / "spent.json"))
 
     def _registered(self) -> SiteRecord:
         found = federation.site(self.client, self.account)

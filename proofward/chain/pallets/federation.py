@@ -154,6 +154,11 @@ def site(client: SubstrateClient, account: bytes, at: bytes | None = None) -> Si
     return _read.record(SiteRecord, account=account, **{**value, "rules": rules, "consents": consents})
 
 
+def year(client: SubstrateClient) -> int:
+    """The year since the genesis that a round is charged to now; `SiteRecord.year` may be one before."""
+    return client.finalised_head().number // max(1, int(client.constant(PALLET, "Year")))
+
+
 def study(client: SubstrateClient, name: bytes, at: bytes | None = None) -> StudyRecord | None:
     """A study that goes on; None when it ended, or never was."""
     value = client.query(PALLET, "Studies", name, at=at)
