@@ -300,7 +300,15 @@ class Node:
             told.voucher_blocks,
         )
         journal = SessionJournal(self.config.session_journal)
-        return Sessions(self.chain, self.config.socket, journal, policy, self.metrics)
+        return Sessions(
+            self.chain,
+            self.config.socket,
+            journal,
+            policy,
+            self.metrics,
+            self.holding.outcome,
+            self.diary.note,
+        )
 
     async def _without_sessions(self) -> None:
         """No [sessions]: what was offered before is taken back, and what runs comes to its end."""

@@ -1,4 +1,4 @@
-"""When a worker claims nothing new: the operator drains it, or claims were lost in a row.
+"""When a worker claims nothing new: the operator drains it, or bonds were lost in a row.
 
 One small file, `hold.json` in the data folder, says so. It is written by `worker drain` or by the circuit
 breaker, survives restarts, and is taken away by `worker resume` alone. A file that cannot be read holds.
@@ -21,11 +21,12 @@ from proofward_node.reasons import Code, Reason
 
 log = structlog.get_logger("proofward_node.holding")
 
-#: Lost claims in a row after which nothing is claimed until somebody has looked.
+#: Lost bonds in a row after which nothing is claimed until somebody has looked.
 LOST_IN_A_ROW = 2
-#: Outcomes that cost the bond of a claim.
-_LOST = frozenset({"lapsed", "rejected", "faulty-proof"})
-#: Names in the journal: lost claims in a row, and the hold that the daemon has taken note of.
+#: Outcomes that cost the bond of a claim or of a session, and those that were paid.
+_LOST = frozenset({"lapsed", "rejected", "faulty-proof", "session-failed"})
+_WELL = frozenset({"accepted", "session-settled"})
+#: Names in the journal: lost bonds in a row, and the hold that the daemon has taken note of.
 _COUNT, _SEEN = "lost_in_a_row", "hold_seen"
 MAX_BYTES = 16_384
 #: What may stand in the file; `stopping` is a drain that claims not even what only this worker may do.
@@ -113,12 +114,12 @@ class Holding:
 
     @property
     def lost(self) -> int:
-        """Claims lost in a row."""
+        """Bonds lost in a row."""
         return int(self.journal.get_meta(_COUNT) or 0)
 
     def outcome(self, name: str) -> None:
-        """Count what came of a job; the second lost claim in a row breaks the circuit."""
-        if name == "accepted":
+        """Count what came of a job or a session; the second lost bond in a row breaks the circuit."""
+        if name in _WELL:
             if self.lost:
                 self.journal.set_meta(_COUNT, b"0")
         elif name in _LOST:
@@ -128,7 +129,7 @@ class Holding:
             self.journal.set_meta(_COUNT, str(count).encode())
 
     def _break(self, count: int, last: str) -> None:
-        detail = f"{count} claims lost in a row, the last one {last}"
+        detail = f"{count} bonds lost in a row, the last one {last}"
         hold = Hold(Code.BROKEN_CIRCUIT, detail, int(time.time()))
         log.error("circuit-broken", message=f"{detail}: look at `proofward worker why`, then `worker resume`")
         try:

@@ -36,6 +36,9 @@ OUTCOMES = (
     "accepted", "rejected", "faulty-proof", "no-verdict", "refused", "declined", "failed", "lapsed", "lost",
     "refunded", "handed-back", "too-late", "worked-before", "not-served", "unknown",
 )  # fmt: skip
+#: What may become of a session's window, as `proofward_session_windows_total` counts it; failed, waived and
+#: unseen end the session.
+WINDOW_OUTCOMES = ("posted", "finished", "failed", "waived", "unseen", "dropped")
 #: Why a worker may claim nothing new until somebody acts.
 HOLDS = (Code.DRAINING, Code.STOPPING, Code.BROKEN_CIRCUIT)
 
@@ -109,6 +112,8 @@ class Metrics:
         self.session_windows = Counter(
             "proofward_session_windows", "Windows by what became of them", ["outcome"], registry=self.registry
         )
+        for outcome in WINDOW_OUTCOMES:
+            self.session_windows.labels(outcome)
         self._head_seen = self.clock()
         self._stall: str | None = None
         self._hold: Reason | None = None

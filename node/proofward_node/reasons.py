@@ -44,6 +44,11 @@ class Code(StrEnum):
     REFUNDED = "refunded"
     ACCEPTED = "accepted"
     UNDER_WAY = "under-way"
+    # a session
+    SESSION_SETTLED = "session-settled"
+    SESSION_FAILED = "session-failed"
+    SESSION_WAIVED = "session-waived"
+    SESSION_UNSEEN = "session-unseen"
     # the worker
     DRAINING = "draining"
     BROKEN_CIRCUIT = "circuit-open"
@@ -95,8 +100,13 @@ MEANING: dict[Code, str] = {
     Code.REFUNDED: "the client has its money back",
     Code.ACCEPTED: "done and paid",
     Code.UNDER_WAY: "it is being done",
+    Code.SESSION_SETTLED: "the session ended well",
+    Code.SESSION_FAILED: "a page was not proved in time, or falsely, and the session's bond is lost",
+    Code.SESSION_WAIVED: "the enclave lost what it would have proved with: open windows are unpaid, the bond "
+    "is kept",
+    Code.SESSION_UNSEEN: "the session is off the chain, and the node no longer has the block that says how",
     Code.DRAINING: "the operator had the worker drain: `proofward worker resume` ends it",
-    Code.BROKEN_CIRCUIT: "claims were lost in a row, so nothing is claimed until `proofward worker resume`",
+    Code.BROKEN_CIRCUIT: "bonds were lost in a row, so nothing is taken until `proofward worker resume`",
     Code.STOPPING: "the worker was being stopped",
     Code.NOT_RUNNING: "the daemon did not run",
     Code.CHAIN_AWAY: "the chain's node did not answer",

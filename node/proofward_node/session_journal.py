@@ -1,4 +1,6 @@
-"""Vouchers on the disk before they are posted: without them nothing of a window is paid."""
+"""Sessions that run, and vouchers on the disk before they are posted: without them nothing of a window is
+paid.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +26,7 @@ SCHEMA = (
         ) STRICT
         """,
     ),
+    ("CREATE TABLE begun (session BLOB PRIMARY KEY CHECK (length(session) = 32), block INTEGER) STRICT",),
 )
 
 
@@ -70,13 +73,22 @@ class SessionJournal:
         ).fetchone()
         return None if row is None else Vouched(*row)
 
-    def sessions(self) -> set[bytes]:
-        """Sessions of which something is written down."""
-        return {row[0] for row in self._db.execute("SELECT DISTINCT session FROM vouchers")}
+    def begin(self, session: bytes, block: int) -> None:
+        """Write down the block in which a session was opened; the same one again is no error."""
+        self._db.execute("INSERT OR IGNORE INTO begun VALUES (?, ?)", (session, block))
+
+    def sessions(self) -> dict[bytes, int]:
+        """Sessions of which something is written down, and the block each was opened in, 0 if it is not."""
+        rows = self._db.execute(
+            "SELECT session, block FROM begun UNION ALL "
+            "SELECT DISTINCT session, 0 FROM vouchers WHERE session NOT IN (SELECT session FROM begun)"
+        )
+        return {row[0]: row[1] for row in rows}
 
     def forget(self, session: bytes) -> None:
         """A session has ended."""
-        self._db.execute("DELETE FROM vouchers WHERE session = ?", (session,))
+        for table in ("vouchers", "begun"):
+            self._db.execute(f"DELETE FROM {table} WHERE session = ?", (session,))
 
     def close(self) -> None:
         """Close the file."""

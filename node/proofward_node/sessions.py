@@ -24,12 +24,15 @@ from proofward.chain.pallets.sessions import Offer, ProvedPage, SessionRecord, T
 from proofward.chain.values import Call
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.sessions import most_pages, sampled
+from proofward_node import session_endings
 from proofward_node.chain_port import ChainPort
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.metrics import Metrics
 from proofward_node.ports import ChainDown, Head
+from proofward_node.reasons import Code, Reason
 from proofward_node.session_ahead import Ahead
 from proofward_node.session_door import Live, SessionRefused
+from proofward_node.session_endings import Ending
 from proofward_node.session_journal import SessionJournal, Vouched
 from proofward_node.session_link import SessionLink
 from proofward_node.session_pace import WINDOW_BLOCKS, Load, Pace, checkpoint_every
@@ -73,16 +76,19 @@ class Sessions:
     journal: SessionJournal
     policy: SessionPolicy
     metrics: Metrics
+    on_outcome: Callable[[str], None] = lambda outcome: None
+    on_reason: Callable[[bytes, Reason, Head], None] = lambda session, reason, head: None
     _served: Mapping[bytes, ModelRecord] = field(default_factory=dict)
     _lives: dict[bytes, Live] = field(default_factory=dict)
     _tasks: dict[tuple[bytes, str], asyncio.Task[None]] = field(default_factory=dict)
     _seen: dict[bytes, int] = field(default_factory=dict)
+    _there: dict[bytes, int] = field(default_factory=dict)
+    _ended: set[bytes] = field(default_factory=set)
     _windows: dict[bytes, tuple[SessionRecord, Mapping[int, WindowRecord]]] = field(default_factory=dict)
     _late: bool = False
     _dropped: set[bytes] = field(default_factory=set)
     _told: set[bytes] = field(default_factory=set)
     _recalled: set[bytes] = field(default_factory=set)
-    _known: set[bytes] = field(default_factory=set)
     _ahead: Ahead = field(default_factory=Ahead)
     _sleep: Callable[[float], Coroutine[None, None, None]] = asyncio.sleep
     _height: int = 0
@@ -268,12 +274,17 @@ class Sessions:
         self._height = head.number
         self._pace.block(head.number, head.time_ms / 1000)
         self._late = self._pace.late((one[1:] for one in self._to_prove()), head.number)
-        journaled = self.journal.sessions()  # before the chain is asked: one that begins now is not gone
+        # before the chain is asked: one that begins now is not gone
+        opened = {name: live.record.opened_at for name, live in self._lives.items()}
+        ours = {**opened, **self.journal.sessions(), **self._there}
         records = await self.chain.ask(lambda client: sessions.of_worker(client, self.chain.account))
         self.metrics.sessions.set(len(records))
         self.metrics.session_owed.set(self._proving.waiting)
         self.metrics.session_proof_seconds.set(self._pace.slowest)
         for record in records:
+            if record.id not in self._there:
+                self.journal.begin(record.id, record.opened_at)
+            self._there[record.id] = max(head.number, record.opened_at)
             await self._recall(record)
             live = self._lives.get(record.id)
             if live is not None:
@@ -291,13 +302,33 @@ class Sessions:
         self._dropped &= names
         self._recalled &= names
         self._ahead.keep(names | self._lives.keys())
-        earlier, self._known = self._known, names
-        for gone in (journaled | earlier | self._lives.keys()) - names:
+        for gone in ours.keys() - names:
             if await self.chain.ask(lambda client, gone=gone: sessions.get(client, gone)) is None:  # type: ignore[misc]
-                try:
-                    await self._forget(gone)
-                except (EnclaveDown, EnclaveError):
-                    self._known.add(gone)  # it is looked for again at the next block
+                await self._over(gone, ours[gone])
+
+    async def _over(self, name: bytes, since: int) -> None:
+        """It is off the chain, by whomever's call: say how it ended, once, and forget it."""
+        if name not in self._ended:
+            ending = await self.chain.ask(lambda client: session_endings.read(client, name, since))
+            self._ended.add(name)
+            self._say(name, ending)
+        try:
+            await self._forget(name)
+        except (EnclaveDown, EnclaveError):
+            return  # it is tried again at the next block
+        self._ended.discard(name)
+
+    def _say(self, name: bytes, ending: Ending) -> None:
+        code = ending.reason.code
+        told = {"session": name.hex(), "block": ending.block, "message": str(ending.reason)}
+        if code is Code.SESSION_SETTLED:
+            log.info("session-settled", **told)
+        else:
+            self.metrics.session_windows.labels(code.removeprefix("session-")).inc()
+            log.error("session-bond-lost" if code is Code.SESSION_FAILED else str(code), **told)
+        self.on_reason(name, ending.reason, Head(ending.block, ending.hash, 0))
+        if ending.paid or code is not Code.SESSION_SETTLED:
+            self.on_outcome(code)
 
     async def _drop(self, record: SessionRecord) -> None:
         """End a session whose client does not vouch: what it did not vouch for can never be picked, so it
@@ -341,8 +372,6 @@ class Sessions:
             now = await self.chain.ask(lambda client: sessions.get(client, record.id))
             if now is not None:
                 await act(now)
-            elif act == self._see_to_accounts:
-                await self._forget(record.id)
         except (ChainDown, EnclaveDown, EnclaveError) as error:
             log.error("session-failed", session=record.id.hex(), code=error.code, message=error.message)
 
@@ -516,8 +545,8 @@ class Sessions:
         if head < record.end and (record.id in self._dropped or (live is None and quiet)):
             await self._send(f"{key}:close", sessions.close(record.id))
         over = live is None and head > record.end + LAST_VOUCHER_BLOCKS
-        if over and await self._send(f"{key}:settle", sessions.settle(record.id)):
-            await self._forget(record.id)
+        if over:
+            await self._send(f"{key}:settle", sessions.settle(record.id))
 
     async def _forget(self, name: bytes) -> None:
         if (live := self._lives.get(name)) is not None:
@@ -528,6 +557,7 @@ class Sessions:
         await self._ask("session_close", session=name)
         self.journal.forget(name)
         self._seen.pop(name, None)
+        self._there.pop(name, None)
 
     async def _has(self, name: bytes) -> bool:
         """Whether the enclave still holds the session. Raises EnclaveDown."""
@@ -541,17 +571,13 @@ class Sessions:
         return await self._asking.call(method, params)
 
     async def _send(self, key: str, call: Call) -> bool:
+        """Whether it did what it is for; a session that it ended is seen to at the next block."""
         sent = await self.chain.send(key, call)
         if sent.error is not None:
             log.warning("session-call-refused", key=key, call=call.name, error=sent.error, block=sent.block)
             return False
-        failed = sent.event(sessions.PALLET, "Failed")
-        if failed is not None:
-            self.metrics.session_windows.labels("failed").inc()
-            log.error("session-bond-lost", key=key, block=sent.block)
-        else:
-            log.info("session-call", key=key, call=call.name, block=sent.block)
-        return True
+        log.info("session-call", key=key, call=call.name, block=sent.block)
+        return sent.event(sessions.PALLET, "Failed") is None
 
 
 async def withdraw_offer(chain: ChainPort, model: bytes) -> bool:

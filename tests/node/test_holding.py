@@ -69,7 +69,7 @@ async def test_two_lost_claims_in_a_row_break_the_circuit_until_resume(
     reason = await _closed(held)
     assert reason is not None
     assert reason.code is Code.BROKEN_CIRCUIT
-    assert "2 claims" in reason.detail
+    assert "2 bonds" in reason.detail
     again = Holding(tmp_path / "hold.json", journal)  # a restart, and even a job that ends well
     again.outcome("accepted")
     assert await _closed(again) is not None
@@ -228,9 +228,9 @@ def test_a_drain_that_does_not_end_in_time_stays_and_says_what_is_left(
 @pytest.mark.usefixtures("no_chain")
 def test_a_drain_of_a_broken_circuit_keeps_its_reason(tmp_path: Path) -> None:
     config = _config(tmp_path)
-    holding.write(config.hold, Hold(Code.BROKEN_CIRCUIT, "2 claims lost in a row"))
+    holding.write(config.hold, Hold(Code.BROKEN_CIRCUIT, "2 bonds lost in a row"))
     with pytest.raises(DrainRefused):
         draining.drain(config, now=True, seconds=0.0, progress=lambda text: None)
     found = holding.read(config.hold)
     assert found is not None
-    assert "2 claims lost in a row" in found.detail
+    assert "2 bonds lost in a row" in found.detail

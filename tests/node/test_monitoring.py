@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from proofward_node.metrics import OUTCOMES, Metrics
+from proofward_node.metrics import OUTCOMES, WINDOW_OUTCOMES, Metrics
 from proofward_node.reasons import Code
 
 ROOT = Path(__file__).parents[2]
@@ -53,19 +53,26 @@ def test_every_metric_is_exported_documented_and_shown() -> None:
 
 def test_outcomes_and_reasons_that_are_asked_for_exist() -> None:
     text = expressions()
-    for outcome in re.findall(r'outcome=~?"([a-z|-]+)"', text):
-        assert set(outcome.split("|")) <= set(OUTCOMES)
+    for metric, known in (("jobs", OUTCOMES), ("session_windows", WINDOW_OUTCOMES)):
+        asked = re.findall(rf'proofward_{metric}_total{{outcome=~?"([a-z|-]+)"', text)
+        assert asked
+        assert {one for outcome in asked for one in outcome.split("|")} <= set(known)
     for reason in re.findall(r'reason=~?"([a-z|-]+)"', text):
         assert set(reason.split("|")) <= {str(code) for code in Code}
     for row in (ROOT / "docs" / "operators.md").read_text().splitlines():
         if row.startswith("| `proofward_jobs_total"):
             assert set(re.findall(r"[a-z-]{4,}", row.split("|")[2])) == set(OUTCOMES)
+        if row.startswith("| `proofward_session_windows_total"):
+            told = re.sub(r"\(.*?\)", "", row.split("|")[2])
+            assert set(re.findall(r"[a-z-]{4,}", told)) == set(WINDOW_OUTCOMES)
 
 
 def test_every_outcome_is_there_from_the_start_so_that_the_first_one_is_an_increase() -> None:
     metrics = Metrics()
-    for outcome in OUTCOMES:
-        assert metrics.registry.get_sample_value("proofward_jobs_total", {"outcome": outcome}) == 0
+    for metric, outcomes in (("jobs", OUTCOMES), ("session_windows", WINDOW_OUTCOMES)):
+        for outcome in outcomes:
+            found = metrics.registry.get_sample_value(f"proofward_{metric}_total", {"outcome": outcome})
+            assert found == 0, (metric, outcome)
 
 
 def test_the_dashboards_panels_lie_side_by_side() -> None:
@@ -85,7 +92,6 @@ def exposition() -> list[dict[str, str]]:
     """Series for promtool of all that a worker exports, with its own labels; each grows by one a minute."""
     metrics = Metrics()
     metrics.stage.labels("prove").observe(0.02)
-    metrics.session_windows.labels("proved")
     found = []
     for family in metrics.registry.collect():
         for one in family.samples:

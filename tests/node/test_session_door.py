@@ -162,7 +162,8 @@ def test_a_client_that_reads_nothing_holds_up_neither_a_block_nor_the_node(world
             keeper.chain.ask = ask  # type: ignore[assignment, method-assign]
             keeper._height = 8
             keeper._recalled.add(one.id)
-            keeper.journal.sessions = set  # type: ignore[method-assign]
+            keeper._there[one.id] = 1
+            keeper.journal.sessions = dict  # type: ignore[method-assign]
             tended: list[Any] = []
             keeper._tend = tended.append  # type: ignore[assignment, method-assign]
             async with asyncio.timeout(60):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,13 +30,21 @@ from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.sessions import sampled
 from proofward_node.config import SessionsConfig
 from proofward_node.enclave_link import EnclaveDown
-from proofward_node.metrics import Metrics
+from proofward_node.holding import Holding
+from proofward_node.holding import read as read_hold
+from proofward_node.journal import Journal
+from proofward_node.metrics import WINDOW_OUTCOMES, Metrics
+from proofward_node.ports import Head
+from proofward_node.reasons import Code, Reason
 from proofward_node.session_door import Live, SessionRefused
 from proofward_node.session_journal import SessionJournal, Vouched
 from proofward_node.session_pace import BEACON_BLOCKS, FEASIBLE, FEW, LEAST_BLOCK_SECONDS, Load, Pace
 from proofward_node.session_proving import Proving
 from proofward_node.session_report import line, told
 from proofward_node.sessions import SessionPolicy, Sessions
+from tests.node.session_world import SESSION, Keeper, Ledger, keeper, step
+from tests.node.session_world import record as world_record
+from tests.node.world import ACCOUNT, GENESIS
 
 MODEL = b"m" * 32
 
@@ -613,3 +622,79 @@ def test_worker_why_says_what_a_session_waits_for() -> None:
         assert found["session"] in line(found)
     owing = told(open_one, {0: window(90, 1, 2), 1: window(80, 3)}, 0, 50)
     assert (owing["pages_owed"], owing["next_due"]) == (3, 80)
+
+
+async def test_a_bond_that_a_strangers_call_took_is_told_and_counts_for_the_circuit(tmp_path: Path) -> None:
+    ledger, journal = Ledger(), Journal(tmp_path / "journal.sqlite", GENESIS + ACCOUNT)
+    holding, noted = Holding(tmp_path / "hold.json", journal), list[tuple[bytes, Reason, Head]]()
+    names = [bytes([at]) * 32 for at in range(3)]
+    ledger.records = {name: world_record(id=name, opened_at=10) for name in names}
+
+    def start() -> Keeper:
+        return keeper(
+            ledger, tmp_path, on_outcome=holding.outcome, on_reason=lambda *told: noted.append(told)
+        )
+
+    worker = start()
+    await step(worker, ledger, blocks=3)
+    ledger.end("Failed", names[0], number=4, bond=7, refunded=0)
+    worker.down = True  # what ended is told though the enclave cannot be told, and once
+    with capture_logs() as logs:
+        await step(worker, ledger, blocks=2)
+        assert names[0] in worker.journal.sessions()
+        worker.down = False
+        await step(worker, ledger, blocks=2)
+    (said,) = [one for one in logs if one["event"] == "session-bond-lost"]
+    assert (said["session"], said["block"], said["log_level"]) == (names[0].hex(), 14, "error")
+    assert "window 4" in said["message"]
+    assert holding.lost == 1
+    assert names[0] not in worker.journal.sessions()
+    # Of what ended while no process ran, too; by then the block is far behind, and found with few reads.
+    worker.journal.close()
+    ledger.block(200)
+    ledger.end("Failed", names[1], number=0, bond=7, refunded=0)
+    ledger.block(900)
+    ledger.end("Settled", names[2], paid=5, refunded=0)
+    ledger.block(900)
+    ledger.reads = 0
+    again = start()
+    await step(again, ledger)
+    assert ledger.reads < 40
+    counted = {
+        outcome: again.metrics.session_windows.labels(outcome)._value.get() for outcome in WINDOW_OUTCOMES
+    }
+    assert counted == {**dict.fromkeys(WINDOW_OUTCOMES, 0), "failed": 1}
+    told = {name: (reason.code, head.number) for name, reason, head in noted}
+    assert told[names[1]] == (Code.SESSION_FAILED, 219)
+    assert told[names[2]] == (Code.SESSION_SETTLED, 1120)
+    again.journal.close()
+    journal.close()
+
+
+async def test_two_bonds_of_sessions_in_a_row_break_the_circuit_and_a_paid_session_between_them_does_not(
+    tmp_path: Path,
+) -> None:
+    with closing(Journal(tmp_path / "journal.sqlite", GENESIS + ACCOUNT)) as journal:
+        holding = Holding(tmp_path / "hold.json", journal)
+        for outcome in (Code.SESSION_FAILED, Code.SESSION_SETTLED, "lapsed"):
+            holding.outcome(outcome)
+        assert read_hold(tmp_path / "hold.json") is None
+        holding.outcome(Code.SESSION_FAILED)
+        hold = read_hold(tmp_path / "hold.json")
+    assert hold is not None
+    assert (hold.code, hold.detail) == (
+        Code.BROKEN_CIRCUIT, "2 bonds lost in a row, the last one session-failed",
+    )  # fmt: skip
+
+
+async def test_an_ending_whose_block_the_node_dropped_is_said_to_be_unseen(tmp_path: Path) -> None:
+    ledger, codes = Ledger(records={SESSION: world_record()}), list[Code]()
+    worker = keeper(ledger, tmp_path, on_reason=lambda _, reason, head: codes.append(reason.code))
+    await step(worker, ledger)
+    ledger.end("Failed", number=0, bond=7, refunded=0)
+    ledger.block(300)
+    ledger.kept = 200
+    await step(worker, ledger)
+    assert codes == [Code.SESSION_UNSEEN]
+    assert worker.metrics.session_windows.labels("unseen")._value.get() == 1
+    worker.journal.close()

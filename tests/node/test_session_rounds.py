@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from proofward.chain import Event
 from proofward.chain.pallets import sessions as pallet
 from proofward.chain.pallets.sessions import Drawn, Offer, SessionRecord, Terms, WindowRecord
 from proofward.chain.values import Call
@@ -67,6 +68,15 @@ class Chain:
             del self.open_windows[session][one.oldest]
             self.records[session] = replace(one, oldest=one.oldest + 1)
         return SimpleNamespace(error=None, block=self.height, event=lambda *_: None)
+
+    def finalised_head(self) -> Head:
+        return Head(self.height, bytes(32), self.height * 1000)
+
+    def block_hash(self, number: int) -> bytes:
+        return number.to_bytes(32, "big")
+
+    def events(self, _: bytes) -> list[Event]:
+        return [Event(pallet.PALLET, "Waived", {"session": record().id, "refunded": 0}, 0)]
 
     @property
     def names(self) -> list[str]:
@@ -152,7 +162,8 @@ async def test_an_enclave_that_stays_away_is_waived_before_the_window_ends(
     assert chain.sent[-1][0].endswith(":waive:1")
     enclave.up = True
     await node._round(await chain.finalised(), asyncio.Event())
-    assert made._known == set()
+    assert made._there == {}
+    assert made.metrics.session_windows.labels("waived")._value.get() == 1
     made.journal.close()
 
 
