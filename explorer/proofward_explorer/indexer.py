@@ -11,19 +11,15 @@ from typing import Any, Final
 from proofward.chain import SubstrateClient
 from proofward.chain.client import Block
 from proofward.chain.errors import ChainError
-from proofward.chain.pallets import attestation, jobs, models, sessions, workers
+from proofward.chain.pallets import KEPT, attestation, jobs, models, sessions, workers
 from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
 from proofward.chain.plain import dumps, plain
 from proofward.chain.runtime import Event
 from proofward.logs import Logger
-from proofward_explorer.lists import GOVERNANCE
 from proofward_explorer.store import IndexUnusable, open_index, remove
 
 _log = Logger(__name__)
 _PAUSE: Final = 2.0
-_PALLETS: Final = frozenset(
-    {"Jobs", "Workers", "Models", "Attestation", "InferenceSessions", "Federation", *GOVERNANCE}
-)
 _DAY_MS: Final = 86_400_000
 _ACCOUNTS: Final = ("worker", "client", "publisher", "member")
 _SUBJECTS: Final = ("job", "session", "study", "model", "measurement", "root")
@@ -232,8 +228,8 @@ class _Reading:
         at, number = block.hash, block.number
         self.time = client.timestamp(at) if number else 0
         found = client.events(at) if number else []
-        self.raw = [one for one in found if one.pallet in _PALLETS]
-        self.events = [_row(number, place, one) for place, one in enumerate(found) if one.pallet in _PALLETS]
+        self.raw = [one for one in found if one.pallet in KEPT]
+        self.events = [_row(number, place, one) for place, one in enumerate(found) if one.pallet in KEPT]
         self.extrinsics = [
             (one.hash, number, one.index, one.signer, name)
             for one in block.extrinsics

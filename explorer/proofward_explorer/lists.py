@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from proofward.chain import accounts
 from proofward.chain.accounts import AccountError
+from proofward.chain.pallets import GOVERNANCE
 from proofward.errors import NotFound, ProofwardError
 
 PAGE: Final = 50
-GOVERNANCE: Final = ("Consortium", "Grandpa", "Offences", "Council", "TxPause", "Sudo")
-"""Pallets of whose events the history of members and finality is made."""
 _PROVED: Final = "sum(json_array_length(events.fields, '$.pages'))"
 _MOST: Final = 200
 _DAYS: Final = 30

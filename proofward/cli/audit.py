@@ -24,7 +24,8 @@ def export(
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
-    """Write blocks and the events of jobs, workers, models and attestation: a line of JSON each.
+    """Write blocks and the events of jobs, sessions, studies, workers, models, attestation, members and
+    finality: a line of JSON each, of at most 1,000,000 together.
 
     Keep the root, which it prints, where nobody can change it.
 
@@ -42,6 +43,7 @@ def export(
             "to": made.last,
             "head": made.head,
             "genesis": made.genesis,
+            "pallets": list(made.pallets),
         }
         emit(
             as_json,

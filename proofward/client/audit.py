@@ -1,12 +1,13 @@
-"""Export what a chain did to models, workers and jobs, for an auditor's own files; and compare one again."""
+"""Export what a chain did, for an auditor's own files; and compare one again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
 
 from proofward.chain import SubstrateClient
+from proofward.chain.pallets import KEPT
 from proofward.chain.plain import plain
 from proofward.check import Check
 from proofward.errors import Refused
@@ -14,7 +15,6 @@ from proofward.evidence import audit_file
 from proofward.evidence.audit_file import Manifest
 from proofward.evidence.verdict import Verdict
 
-PALLETS: Final = frozenset({"Attestation", "Jobs", "Models", "Workers"})
 _EVERY: Final = 500
 """Blocks between two lines of progress."""
 
@@ -29,7 +29,7 @@ def export(
 ) -> Manifest:
     """Write the finalised blocks from `first` to `last` (default: the head) with the events of our pallets.
 
-    Raises Refused (no such range), AuditError, ChainError.
+    Raises Refused (no such range, or more than one export holds), AuditError, ChainError.
     """
     with SubstrateClient.connect(url) as client:
         head = client.finalised_head().number
@@ -38,11 +38,19 @@ def export(
             raise Refused(
                 f"blocks {first} to {end} are no range of the finalised blocks 0 to {head}", code="usage"
             )
+        if end - first >= audit_file.MAX_LINES:
+            raise Refused(
+                f"blocks {first} to {end} are more than the {audit_file.MAX_LINES:,} lines of one export, "
+                f"and events are lines too: give --to {first + audit_file.MAX_LINES // 2 - 1}, and export "
+                "the rest for itself",
+                code="usage",
+            )
         return audit_file.write(
             out,
-            _lines(client, first, end, progress),
+            _lines(client, KEPT, first, end, progress),
             genesis=client.genesis,
             chain=client.chain_name,
+            pallets=KEPT,
             first=first,
             last=end,
             head=client.block_hash(end),
@@ -72,7 +80,7 @@ def _on_chain(client: SubstrateClient, manifest: Manifest) -> Check:
         return Check(
             "chain", False, f"block {manifest.last} is 0x{found}, the manifest has 0x{manifest.head}"
         )
-    lines = list(_lines(client, manifest.first, manifest.last, lambda line: None))
+    lines = list(_lines(client, manifest.pallets, manifest.first, manifest.last, lambda line: None))
     changed = audit_file.differences(manifest.leaf_hashes(), lines)
     if changed:
         return Check("chain", False, f"the chain says otherwise: {changed[0]}, of {len(changed)}")
@@ -81,7 +89,11 @@ def _on_chain(client: SubstrateClient, manifest: Manifest) -> Check:
 
 
 def _lines(
-    client: SubstrateClient, first: int, last: int, progress: Callable[[str], None]
+    client: SubstrateClient,
+    pallets: Collection[str],
+    first: int,
+    last: int,
+    progress: Callable[[str], None],
 ) -> Iterator[bytes]:
     for number in range(first, last + 1):
         name = client.block_hash(number)
@@ -98,7 +110,7 @@ def _lines(
             }
         )
         for place, event in enumerate(client.events(name) if number else ()):
-            if event.pallet in PALLETS:
+            if event.pallet in pallets:
                 by = None if event.extrinsic is None else block.extrinsics[event.extrinsic]
                 yield audit_file.line_of(
                     {

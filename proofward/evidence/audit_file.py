@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,6 +27,8 @@ MAX_LINE_BYTES = 1 << 20
 _MAX_MANIFEST = 64 * MAX_LINES + (1 << 16)
 _TOLD = 20
 _HASH = r"^[0-9a-f]{64}$"
+_UNNAMED: Final = ("Attestation", "Jobs", "Models", "Workers")
+"""The pallets of an export whose manifest names none."""
 
 
 class AuditError(ProofwardError):
@@ -37,7 +39,7 @@ class AuditError(ProofwardError):
 
 class Manifest(BaseModel):
     """Which blocks of which chain, and what every line was: `leaves` are the leaf hashes, one after the
-    other; `head` is the hash of block `last`.
+    other; `head` is the hash of block `last`, `pallets` are those whose events it has.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,6 +47,7 @@ class Manifest(BaseModel):
     format: Literal["proofward/audit/v1"] = FORMAT
     genesis: str = Field(pattern=_HASH)
     chain: str = Field(max_length=128)
+    pallets: tuple[Annotated[str, Field(max_length=64)], ...] = Field(default=_UNNAMED, max_length=64)
     first: int = Field(ge=0, lt=2**32)
     last: int = Field(ge=0, lt=2**32)
     head: str = Field(pattern=_HASH)
@@ -86,7 +89,15 @@ def manifest_path(path: Path) -> Path:
 
 
 def write(
-    path: Path, lines: Iterable[bytes], *, genesis: bytes, chain: str, first: int, last: int, head: bytes
+    path: Path,
+    lines: Iterable[bytes],
+    *,
+    genesis: bytes,
+    chain: str,
+    pallets: Collection[str] = _UNNAMED,
+    first: int,
+    last: int,
+    head: bytes,
 ) -> Manifest:
     """Write an export and its manifest, whole or not at all; neither may be there. Raises AuditError."""
     name = manifest_path(path)
@@ -105,6 +116,7 @@ def write(
         manifest = Manifest(
             genesis=genesis.hex(),
             chain=chain,
+            pallets=tuple(sorted(pallets)),
             first=first,
             last=last,
             head=head.hex(),

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from proofward.chain import SubstrateClient, accounts
+from proofward.chain.pallets import attestation
 from proofward.cli import app
 from proofward.devnet.chains import Devnet
 from proofward.evidence import audit_file
@@ -135,6 +137,50 @@ def test_an_export_of_a_chain_and_what_becomes_of_it(chain: Devnet, tmp_path: Pa
     assert "line 2 was edited" in detail
 
 
+def test_an_export_names_its_pallets_and_one_of_before_is_compared_with_its_own(
+    chain: Devnet, tmp_path: Path
+) -> None:
+    measurement, alice = sha256(b"software"), accounts.dev_keypair("//Alice")
+    with chain.connect() as client:
+        receipt = client.submit(attestation.sudo(attestation.allow_measurement(measurement, "x")), alice)
+        place = str(client.finalised_head().number)
+    out = tmp_path / "audit.jsonl"
+    made = run("export", "--out", str(out), "--to", place, "--chain", chain.url, code=0)
+    assert {"Jobs", "InferenceSessions", "Federation", "Consortium", "Grandpa", "Sudo"} <= {*made["pallets"]}
+    lines = out.read_bytes().splitlines()
+    events = [one for one in map(json.loads, lines) if one["kind"] == "event"]
+    assert {one["event"].split(".")[0] for one in events} == {"Attestation", "Sudo"}
+    assert {one["extrinsic"] for one in events} == {receipt.hash.hex()}
+    assert run("verify", str(out), "--chain", chain.url, code=0)["outcome"] == "accepted"
+    # an earlier release left all but four pallets out, and named none
+    manifest = audit_file.manifest_path(out)
+    facts = json.loads(manifest.read_text())
+    out.unlink()
+    manifest.unlink()
+    old = [line for line in lines if b'"event":"Sudo.' not in line]
+    assert len(old) < len(lines)
+    audit_file.write(
+        out, old, genesis=chain.genesis, chain=facts["chain"], first=0, last=int(place),
+        head=bytes.fromhex(facts["head"]),
+    )  # fmt: skip
+    unnamed = json.loads(manifest.read_text())
+    del unnamed["pallets"]
+    manifest.write_text(json.dumps(unnamed))
+    assert run("verify", str(out), "--chain", chain.url, code=0)["outcome"] == "accepted"
+
+
+def test_a_range_of_too_many_lines_is_refused_before_it_is_read(
+    chain: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_file, "MAX_LINES", 3)
+    monkeypatch.setattr(SubstrateClient, "block", lambda *_: pytest.fail("a block was read"))
+    out = tmp_path / "audit.jsonl"
+    refused = run("export", "--out", str(out), "--from", "0", "--to", "3", "--chain", chain.url, code=2)
+    assert "3 lines" in refused["error"]["message"]
+    assert "--to 0" in refused["error"]["message"]
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -144,6 +190,8 @@ def test_an_export_of_a_chain_and_what_becomes_of_it(chain: Devnet, tmp_path: Pa
         {"root": "00"},
         {"more": 1},
         {"first": -1},
+        {"pallets": ["Jobs"] * 65},
+        {"pallets": "Jobs"},
     ],
 )
 def test_a_manifest_that_is_none_is_refused(change: dict[str, Any], tmp_path: Path) -> None:

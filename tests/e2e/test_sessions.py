@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -18,6 +19,7 @@ import pytest
 from typer.testing import CliRunner
 from websockets.sync.server import serve
 
+from proofward.chain import accounts
 from proofward.chain.pallets import sessions, workers
 from proofward.cli import app
 from proofward.client import Client
@@ -38,8 +40,10 @@ from proofward_enclave.measure import simulated_measurement
 from proofward_explorer.indexer import Indexer
 from proofward_explorer.lists import Lists
 from proofward_explorer.store import open_reader
+from proofward_node import diary
+from proofward_node.reasons import Code
 from tests.canary import Canary, in_files, in_memory, in_text
-from tests.e2e.session_scene import CLIENT, PRICE, WORKER, Scene, metrics, scene
+from tests.e2e.session_scene import CLIENT, PRICE, PUBLISHER, WORKER, Scene, metrics, scene
 from tests.evidence import compile_tiny
 
 ORDER = SessionOrder(sample=0.2, window_blocks=100)
@@ -90,6 +94,7 @@ def test_a_session_is_answered_proved_and_paid_to_the_unit(stage: Scene, tmp_pat
     assert before["client held"] == after["client held"] == 0
     assert after["publisher"] - before["publisher"] == sum(event["royalty"] for event in finished)
     shown(stage, name, tmp_path)
+    exported(stage, name, tmp_path / "audit.jsonl")
 
 
 def shown(stage: Scene, name: bytes, folder: Path) -> None:
@@ -143,6 +148,18 @@ def test_a_stranger_audits_a_session_that_has_ended(stage: Scene, tmp_path: Path
     assert "--since" in asked("show", told, code=4)["error"]["message"]
     assert "--since" in asked("audit", told, code=4)["error"]["message"]
     asked("audit", told, "--since", str(stage.rpc.finalised_head().number), code=4)
+
+
+def exported(stage: Scene, name: bytes, out: Path) -> None:
+    """An auditor's export has the session's whole life: escrow, windows, proofs and payments."""
+    made = CliRunner().invoke(app, ["audit", "export", "--out", str(out), "--chain", stage.chain.url])
+    assert made.exit_code == 0, made.output
+    told = [line for line in map(json.loads, out.read_text().splitlines()) if line["kind"] == "event"]
+    mine = [line for line in told if line["fields"].get("session") == "0x" + name.hex()]
+    paid = [int(line["fields"]["paid"]) for line in mine if line["event"] == "InferenceSessions.Finished"]
+    assert sum(paid) == sum(event["paid"] for event in stage.events("Finished", name)) > 0
+    kinds = {line["event"].removeprefix("InferenceSessions.") for line in mine}
+    assert kinds == {"Opened", "Closed", "Checkpointed", "Drawn", "Proved", "Finished", "Settled"}
 
 
 def compiled(stage: Scene) -> Artifact:
@@ -360,6 +377,30 @@ def test_an_enclave_that_starts_anew_gives_its_windows_up_and_keeps_its_bond(sta
     stage.until(lambda: sessions.get(stage.rpc, name) is None, 90)
     assert stage.events("Waived", name)
     assert not stage.events("Failed", name)
+
+
+def test_a_bond_that_a_stranger_has_the_chain_take_is_seen_by_the_worker(stage: Scene) -> None:
+    """The enclave hangs, a window runs out, and somebody else ends it: metric, log and diary say so."""
+    with stage.client.session(stage.model, order=ORDER) as session:
+        session.infer_many(RECORDS[:32])
+        name = session.id
+    stage.until(lambda: (record := sessions.get(stage.rpc, name)) is not None and record.next == 1)
+    record = sessions.get(stage.rpc, name)
+    assert record is not None
+    enclave = stage.worker.events("enclave-started")[-1]["pid"]
+    os.kill(enclave, signal.SIGSTOP)
+    try:
+        stage.chain.skip_to(sessions.windows(stage.rpc, record)[0].due)
+        stage.rpc.submit(sessions.finish(name), accounts.dev_keypair(PUBLISHER)).raise_for_error()
+    finally:
+        os.kill(enclave, signal.SIGCONT)
+    (failed,) = stage.events("Failed", name)
+    stage.until(lambda: b'windows_total{outcome="failed"} 1.0' in metrics(stage), blocks=1)
+    (lost,) = stage.worker.events("session-bond-lost")
+    assert lost["session"] == name.hex()
+    noted = diary.read(stage.worker.folder / "data" / "diary.sqlite", job=name).notes[-1]
+    assert (noted.reason.code, noted.block) == (Code.SESSION_FAILED, lost["block"])
+    assert f"{failed['bond']:,}" in noted.reason.detail
 
 
 def test_a_kill_between_answer_and_checkpoint_costs_a_window_and_no_money(

@@ -44,9 +44,6 @@ class Chain:
     async def ask(self, action: Callable[[Any], Any]) -> Any:
         return action(self)
 
-    def finalised_head(self) -> Any:
-        return SimpleNamespace(number=self.height, hash=bytes(32))
-
     async def serving(self) -> dict[bytes, int]:
         return {MODEL: 1}
 
