@@ -177,10 +177,12 @@ class Indexer:
         )  # fmt: skip
 
     def _outcome(self, event: Event, number: int, time: int) -> None:
-        """What an event alone says of a job: who was paid what, and how long it took."""
+        """What an event alone says of a job or a session: who was paid what, and how long a job took."""
+        fields = event.fields
+        if (event.pallet, event.name) == ("InferenceSessions", "Finished"):
+            self._paid(fields)
         if event.pallet != "Jobs":
             return
-        fields = event.fields
         if event.name == "Accepted":
             paid, royalty, job = fields["paid"], fields["royalty"], fields["job"]
             self._db.execute(
@@ -189,9 +191,9 @@ class Indexer:
                 (str(paid), str(royalty), fields["worker"], number, time, job),
             )
             model = self._db.execute("SELECT model FROM jobs WHERE id = ?", (job,)).fetchone()
-            self._count("worker", fields["worker"], paid, royalty)
+            self._count("worker", fields["worker"], paid, royalty, jobs=1)
             if model is not None:
-                self._count("model", model[0], paid, royalty)
+                self._count("model", model[0], paid, royalty, jobs=1)
         elif event.name == "Refunded":
             # a job that was cancelled before anybody took it may have left state in the same block
             self._db.execute(
@@ -199,15 +201,26 @@ class Indexer:
                 (number, fields["job"]),
             )
 
-    def _count(self, kind: str, name: bytes, paid: int, royalty: int) -> None:
-        """Exact sums of what a worker or a model earned."""
+    def _paid(self, fields: dict[str, Any]) -> None:
+        """A window of a session was paid, or ended unpaid."""
         found = self._db.execute(
-            "SELECT jobs, paid, royalty FROM totals WHERE kind = ? AND id = ?", (kind, name)
-        ).fetchone() or (0, "0", "0")
-        self._db.execute(
-            "INSERT OR REPLACE INTO totals VALUES (?, ?, ?, ?, ?)",
-            (kind, name, found[0] + 1, str(int(found[1]) + paid), str(int(found[2]) + royalty)),
-        )
+            "SELECT json_extract(fields, '$.worker'), json_extract(fields, '$.model') FROM records "
+            "WHERE kind = 'session' AND id = ?",
+            (fields["session"],),
+        ).fetchone()
+        for kind, name in zip(("worker", "model"), found or (), strict=False):
+            paid = bytes.fromhex(name[2:]), fields["paid"], fields["royalty"]
+            self._count(kind, *paid, records=fields["records"])
+
+    def _count(
+        self, kind: str, name: bytes, paid: int, royalty: int, *, jobs: int = 0, records: int = 0
+    ) -> None:
+        """Exact sums of what a worker or a model earned, by jobs and by inferences in sessions."""
+        found = self._db.execute(
+            "SELECT jobs, paid, royalty, records FROM totals WHERE kind = ? AND id = ?", (kind, name)
+        ).fetchone() or (0, "0", "0", 0)
+        sums = found[0] + jobs, str(int(found[1]) + paid), str(int(found[2]) + royalty), found[3] + records
+        self._db.execute("INSERT OR REPLACE INTO totals VALUES (?, ?, ?, ?, ?, ?)", (kind, name, *sums))
 
 
 class _Transaction:

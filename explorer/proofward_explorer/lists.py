@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
 from proofward.chain import accounts
@@ -15,6 +15,8 @@ from proofward.errors import NotFound, ProofwardError
 
 PAGE: Final = 50
 _PROVED: Final = "sum(json_array_length(events.fields, '$.pages'))"
+_PAID: Final = "sum(json_extract(events.fields, '$.records'))"
+_OPENED: Final = "json_extract(fields, '$.opened_at')"
 _MOST: Final = 200
 _DAYS: Final = 30
 _DAY_MS: Final = 86_400_000
@@ -97,6 +99,9 @@ class Lists:
             if row[1] == "accepted":
                 day["seconds"] = row[3]
         escrow = self._all("SELECT price FROM jobs WHERE status IN ('queued', 'claimed')")
+        escrow += self._all(
+            "SELECT json_extract(fields, '$.escrow') FROM records WHERE kind = 'session' AND gone = 0"
+        )
         kinds = self._all("SELECT kind, count(*) FROM records WHERE gone = 0 GROUP BY kind")
         sizes = self._one(
             "SELECT avg(proof_bytes), avg(seconds) FROM (SELECT proof_bytes, seconds FROM jobs "
@@ -140,9 +145,7 @@ class Lists:
         return {"jobs": [_job(row) for row in rows[:limit]], "next": more}
 
     def _filters(self, asked: Mapping[str, str]) -> tuple[list[str], list[Any]]:
-        unknown = set(asked) - {"status", "level", "model", "worker", "client", "before", "limit"}
-        if unknown:
-            raise BadQuestion(f"jobs are not filtered by {', '.join(sorted(unknown))}")
+        _only(asked, "jobs", {"status", "level", "model", "worker", "client", "before", "limit"})
         where: list[str] = []
         values: list[Any] = []
         for name, choices in (("status", _STATUSES), ("level", _LEVELS)):
@@ -219,36 +222,73 @@ class Lists:
             "(events.pallet = 'Jobs' AND events.name IN ('Released', 'Lapsed', 'Rejected', 'FaultyProof')) "
             "OR (events.pallet = 'Workers' AND events.name IN "
             "('Equivocated', 'Contradicted', 'Undelivered', 'Suspended', 'Banned')) "
-            "OR (events.pallet = 'Models' AND events.name IN ('StruckOff', 'Faulted'))",
+            "OR (events.pallet = 'Models' AND events.name IN ('StruckOff', 'Faulted')) "
+            "OR (events.pallet = 'InferenceSessions' AND events.name IN ('Failed', 'Waived', 'Equivocated'))",
             limit=PAGE,
         )
         return {"models": self._totals("model"), "workers": self._totals("worker"), "lost": lost}
 
     def _totals(self, kind: str) -> list[dict[str, Any]]:
-        rows = self._all("SELECT * FROM totals WHERE kind = ? ORDER BY jobs DESC LIMIT 50", kind)
-        return [
-            {"id": _hex(row["id"]), "jobs": row["jobs"], "paid": row["paid"], "royalty": row["royalty"]}
-            for row in rows
-        ]
-
-    def sessions(self) -> list[dict[str, Any]]:
-        """Sessions, the latest first: what was committed, and how many pages were proved."""
+        # the text of a larger amount is longer, or later in the alphabet
         rows = self._all(
-            f"SELECT records.*, (SELECT {_PROVED} FROM events WHERE "
-            "events.subject = records.id AND events.pallet = 'InferenceSessions' AND events.name = 'Proved') "
-            "AS proved FROM records WHERE kind = 'session' ORDER BY block DESC LIMIT ?",
-            _MOST,
+            "SELECT * FROM totals WHERE kind = ? ORDER BY length(paid) DESC, paid DESC LIMIT 50", kind
         )
-        return [{**_record(row), "proved": row["proved"] or 0} for row in rows]
+        names = ("jobs", "records", "paid", "royalty")
+        return [{"id": _hex(row["id"]), **{name: row[name] for name in names}} for row in rows]
 
-    def session(self, session: bytes) -> dict[str, Any]:
-        """One session with all that happened to it. Raises NotFound."""
+    def sessions(self, asked: Mapping[str, str]) -> dict[str, Any]:
+        """Sessions, the latest opened first, with what was committed, proved and paid of each, and sums of
+        all; `before` continues. Raises BadQuestion.
+        """
+        _only(asked, "sessions", {"before", "limit"})
+        limit = _number(asked, "limit", PAGE, _MOST)
+        where, values = "", tuple[Any, ...]()
+        if "before" in asked:
+            opened, _, name = asked["before"].partition(".")
+            values = (_number({"before": opened}, "before", 0, 2**32), hash_of(name, "a session's id"))
+            where = f"AND ({_OPENED}, id) < (?, ?)"
+        rows = self._all(
+            f"SELECT * FROM records WHERE kind = 'session' {where} ORDER BY {_OPENED} DESC, id DESC LIMIT ?",
+            *values,
+            limit + 1,
+        )
+        found = [self._session(row) for row in rows[:limit]]
+        more = f"{found[-1]['opened_at']}.{found[-1]['id']}" if len(rows) > limit else None
+        return {"sessions": found, "next": more, "totals": self.overview()["sessions"]}
+
+    def _session(self, row: sqlite3.Row) -> dict[str, Any]:
+        """A record leaves state together with its last window: what was paid is what the events say."""
+        proved, paid = (
+            self._one(
+                f"SELECT {what} FROM events WHERE subject = ? AND pallet = 'InferenceSessions' AND name = ?",
+                row["id"],
+                name,
+            )
+            for what, name in ((_PROVED, "Proved"), (_PAID, "Finished"))
+        )
+        assert proved is not None
+        assert paid is not None
+        return {**_record(row), "proved": proved[0] or 0, "paid": paid[0] or 0}
+
+    def session(self, session: bytes, asked: Mapping[str, str]) -> dict[str, Any]:
+        """One session with what happened to it, oldest first, the latest of it or what was `before`.
+        Raises NotFound, BadQuestion.
+        """
+        _only(asked, "a session's events", {"before"})
         found = self._one("SELECT * FROM records WHERE kind = 'session' AND id = ?", session)
         if found is None:
             raise NotFound(f"the index has no session {_hex(session)}")
-        events = self._events("events.subject = ?", session)
-        proved = sum(len(one["fields"]["pages"]) for one in events if one["name"] == "Proved")
-        return {"session": {**_record(found), "proved": proved}, "events": events}
+        where, values = "events.subject = ?", list[Any]([session])
+        if "before" in asked:
+            block, _, place = asked["before"].partition(".")
+            where += " AND (events.block, events.place) < (?, ?)"
+            values += [_number({"before": one}, "before", 0, 2**32, least=0) for one in (block, place)]
+        events = self._events(where, *values, limit=_MOST + 1)
+        more = None
+        if len(events) > _MOST:
+            events = events[1:]
+            more = f"{events[0]['block']}.{events[0]['place']}"
+        return {"session": self._session(found), "events": events, "next": more}
 
     def consortium(self) -> list[dict[str, Any]]:
         """What was announced, decided and shown of members and finality, the latest, oldest first."""
@@ -326,12 +366,17 @@ class Lists:
         }
 
 
-def _number(asked: Mapping[str, str], name: str, default: int, most: int) -> int:
+def _only(asked: Mapping[str, str], what: str, known: Set[str]) -> None:
+    if unknown := asked.keys() - known:
+        raise BadQuestion(f"{what} are not filtered by {', '.join(sorted(unknown))}")
+
+
+def _number(asked: Mapping[str, str], name: str, default: int, most: int, *, least: int = 1) -> int:
     text = asked.get(name)
     if text is None:
         return default
-    if not re.fullmatch(r"[0-9]{1,16}", text) or not 1 <= int(text) <= most:
-        raise BadQuestion(f"{name} is a number from 1 to {most}")
+    if not re.fullmatch(r"[0-9]{1,16}", text) or not least <= int(text) <= most:
+        raise BadQuestion(f"{name} is a number from {least} to {most}")
     return int(text)
 
 
@@ -353,6 +398,7 @@ def _job(row: sqlite3.Row) -> dict[str, Any]:
 def _event(row: sqlite3.Row) -> dict[str, Any]:
     return {
         "block": row["block"],
+        "place": row["place"],
         "block_hash": _hex(row["block_hash"]),
         "time": row["time"],
         "pallet": row["pallet"],

@@ -142,9 +142,9 @@ class Site:
             "/api/models/{id}": lambda request: lists.record(
                 "model", hash_of(request.match_info["id"], "a model's id")
             ),
-            "/api/sessions": lambda request: lists.sessions(),
+            "/api/sessions": lambda request: lists.sessions(_asked(request)),
             "/api/sessions/{id}": lambda request: lists.session(
-                hash_of(request.match_info["id"], "a session's id")
+                hash_of(request.match_info["id"], "a session's id"), _asked(request)
             ),
             "/api/studies": lambda request: lists.studies(),
             "/api/studies/{id}": lambda request: lists.study(

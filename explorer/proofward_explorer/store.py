@@ -48,7 +48,13 @@ _SCHEMA: Final = (
 _ANEW: Final = tuple(
     f"DELETE FROM {table}" for table in ("blocks", "extrinsics", "events", "jobs", "records", "totals")
 )
-STEPS: Final = (_SCHEMA, _ANEW, _ANEW)
+#: What sessions paid, and sessions in the order of their opening, page by page.
+_SESSIONS: Final = (
+    "ALTER TABLE totals ADD COLUMN records INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX records_opened ON records (kind, json_extract(fields, '$.opened_at'), id)",
+    *_ANEW,
+)
+STEPS: Final = (_SCHEMA, _ANEW, _ANEW, _SESSIONS)
 
 
 class IndexUnusable(ProofwardError):

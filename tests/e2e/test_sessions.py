@@ -108,12 +108,18 @@ def shown(stage: Scene, name: bytes, folder: Path) -> None:
     assert proved > 0
     with open_reader(folder / "index.sqlite") as database:
         lists = Lists(database)
-        (listed,) = lists.sessions()
+        page = lists.sessions({})
+        (listed,) = page["sessions"]
         assert (listed["id"], listed["gone"]) == ("0x" + name.hex(), True)
         assert (listed["records"], listed["paid"], listed["proved"]) == (200, 200, proved)
         totals = {"count": 1, "records": 200, "pages": listed["pages"], "proved": proved}
-        assert lists.overview()["sessions"] == totals
-        found = lists.session(name)
+        assert lists.overview()["sessions"] == page["totals"] == totals
+        assert lists.overview()["escrow"] == "0"
+        found = lists.session(name, {})
+        finished, market = stage.events("Finished", name), lists.market()
+        sums = {key: str(sum(event[key] for event in finished)) for key in ("paid", "royalty")}
+        assert market["workers"] == [{"id": listed["worker"], "jobs": 0, "records": 200, **sums}]
+        assert market["models"] == [{"id": listed["model"], "jobs": 0, "records": 200, **sums}]
         assert found["session"] == listed
         assert {"Opened", "Checkpointed", "Proved", "Settled"} <= {event["name"] for event in found["events"]}
         assert lists.search(name.hex()) == [{"kind": "session", "id": "0x" + name.hex()}]

@@ -199,10 +199,73 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for name in ("Submitted", "Accepted")
         ),
     )  # fmt: skip
+    _sessions(database)
     database.execute("COMMIT")
     database.execute("ANALYZE")
     database.close()
     return path
+
+
+#: Sessions of which each has two windows, but for one that has eighty: five events each.
+SESSIONS, LONG = 300, 80
+
+
+def _sessions(database: sqlite3.Connection) -> None:
+    place = 100
+    for n in range(SESSIONS):
+        name, windows = n.to_bytes(32, "big"), LONG if n == 7 else 2
+        told = {"worker": "0x" + "00" * 32, "model": "0x" + "00" * 32, "opened_at": n // 3, "escrow": 10**15,
+                "records": 160 * windows, "pages": 10 * windows, "paid": 0}  # fmt: skip
+        database.execute(
+            "INSERT INTO records VALUES ('session', ?, 9000, ?, ?)", (name, n % 2, json.dumps(told))
+        )
+        for window in range(windows):
+            for kind, fields in (
+                ("Checkpointed", {}), ("Drawn", {}), ("Forced", {}), ("Proved", {"pages": [1, 2, 3]}),
+                ("Finished", {"records": 160}),
+            ):  # fmt: skip
+                place += 1
+                database.execute(
+                    "INSERT INTO events VALUES (?, ?, 1, 'InferenceSessions', ?, ?, zeroblob(32), ?)",
+                    (9_000 + window, place, kind, name, json.dumps(fields)),
+                )
+
+
+def test_every_session_and_event_is_counted_and_reached(crowded: Path) -> None:
+    """Of three hundred sessions, and of one with four hundred events."""
+    with open_reader(crowded) as database:
+        lists = Lists(database)
+        seen, asked = list[dict[str, Any]](), dict[str, str]()
+        while True:
+            page = lists.sessions({"limit": "70", **asked})
+            seen += page["sessions"]
+            if page["next"] is None:
+                break
+            asked = {"before": page["next"]}
+        windows = 2 * (SESSIONS - 1) + LONG
+        assert [one["id"] for one in seen] == [
+            f"0x{n.to_bytes(32, 'big').hex()}" for n in reversed(range(SESSIONS))
+        ]
+        assert sum(one["proved"] for one in seen) == 3 * windows
+        totals = {"count": SESSIONS, "records": 160 * windows, "pages": 10 * windows, "proved": 3 * windows}
+        assert page["totals"] == lists.overview()["sessions"] == totals
+        name = (7).to_bytes(32, "big")
+        events, before = list[dict[str, Any]](), dict[str, str]()
+        while True:
+            one = lists.session(name, before)
+            assert (one["session"]["proved"], one["session"]["paid"]) == (3 * LONG, 160 * LONG)
+            events = [*one["events"], *events]
+            if one["next"] is None:
+                break
+            before = {"before": one["next"]}
+        places = [(event["block"], event["place"]) for event in events]
+        assert places == sorted(set(places))
+        assert len(places) == 5 * LONG
+        for question in ({"before": "9"}, {"before": "x"}, {"before": "1.2.3"}, {"after": "1"}):
+            with pytest.raises(BadQuestion):
+                lists.sessions(question)
+            with pytest.raises(BadQuestion):
+                lists.session(name, question)
 
 
 def test_lists_of_a_hundred_thousand_jobs(crowded: Path) -> None:
@@ -244,12 +307,15 @@ def test_lists_of_a_hundred_thousand_jobs(crowded: Path) -> None:
             "job": lambda: lists.job(job),
             "search": lambda: lists.search(job.hex()),
             "block": lambda: lists.block(77),
+            "sessions": lambda: lists.sessions({}),
+            "session": lambda: lists.session((7).to_bytes(32, "big"), {}),
         }
         for name, ask in questions.items():
             started = time.perf_counter()
             ask()
             print(f"{name}: {1000 * (time.perf_counter() - started):.1f} ms")
-        assert lists.overview()["escrow"] == str(sum(10**19 + n for n in range(4, JOBS, 5)))
+        held = sum(10**19 + n for n in range(4, JOBS, 5)) + (SESSIONS // 2) * 10**15
+        assert lists.overview()["escrow"] == str(held)
 
 
 HOSTILE = (

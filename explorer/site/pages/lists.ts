@@ -193,6 +193,7 @@ export async function market(): Promise<Child> {
   const earned = (kind: string) => [
     { name: kind.slice(0, -1), of: (one: Record<string, unknown>) => link(kind, one.id) },
     { name: 'accepted jobs', number: true, of: (one: Record<string, unknown>) => text(one.jobs) },
+    { name: 'inferences in sessions', number: true, of: (one: Record<string, unknown>) => text(one.records) },
     { name: 'to workers', number: true, of: (one: Record<string, unknown>) => unit(one.paid) },
     { name: 'to publishers', number: true, of: (one: Record<string, unknown>) => unit(one.royalty) },
   ]

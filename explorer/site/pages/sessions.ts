@@ -5,19 +5,30 @@ import { count, link, short, unit } from '../ui/format.js'
 import { byIndex, eventTable, facts, state, table, tiles } from './parts.js'
 
 const mono = (value: unknown): HTMLElement => h('span', { class: 'mono' }, text(value))
-const total = (found: Row[], name: string): string => count(found.reduce((sum, one) => sum + Number(one[name] ?? 0), 0))
 const stands = (one: Row): string => (one.gone === true ? 'ended' : 'runs')
 
-export async function sessions(): Promise<Child> {
-  const found = rows(await ask<unknown>('sessions'))
+/** What the index is asked: `before` where the address has it. */
+function asking(path: string, asked: URLSearchParams): string {
+  const before = asked.get('before')
+  return before ? `${path}?${new URLSearchParams({ before })}` : path
+}
+
+const older = (path: string, next: unknown, what: string): Child =>
+  next !== null &&
+  next !== undefined &&
+  h('p', {}, h('a', { href: `#/${path}?${new URLSearchParams({ before: text(next) })}` }, what))
+
+export async function sessions(_: string, asked: URLSearchParams): Promise<Child> {
+  const found = await ask(asking('sessions', asked))
+  const totals = row(found.totals)
   return [
     h('h1', {}, 'Sessions'),
     byIndex('Sessions'),
     tiles([
-      ['sessions', count(found.length)],
-      ['records committed', total(found, 'records')],
-      ['pages committed', total(found, 'pages')],
-      ['pages proved', total(found, 'proved')],
+      ['sessions', count(Number(totals.count))],
+      ['records committed', count(Number(totals.records))],
+      ['pages committed', count(Number(totals.pages))],
+      ['pages proved', count(Number(totals.proved))],
     ]),
     h(
       'p',
@@ -37,13 +48,14 @@ export async function sessions(): Promise<Child> {
         { name: 'proved', number: true, of: (one) => text(one.proved) },
         { name: 'level', of: (one) => state(one.level) },
       ],
-      found,
+      rows(found.sessions),
     ),
+    older('sessions', found.next, 'older sessions'),
   ]
 }
 
-export async function session(id: string): Promise<Child> {
-  const found = await ask(`sessions/${id}`)
+export async function session(id: string, asked: URLSearchParams): Promise<Child> {
+  const found = await ask(asking(`sessions/${id}`, asked))
   const one = row(found.session)
   return [
     h('h1', {}, 'Session'),
@@ -68,5 +80,6 @@ export async function session(id: string): Promise<Child> {
     h('p', {}, 'What it is worth: ', h('code', {}, `proofward session audit ${text(one.id)}`)),
     h('h2', {}, 'What happened to it'),
     eventTable('Events', found.events),
+    older(`sessions/${id}`, found.next, 'earlier events'),
   ]
 }
