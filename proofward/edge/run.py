@@ -8,16 +8,19 @@ the post's time.
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward.chain.errors import ChainTimeout, ChainUnreachable, FinalityStalled, RpcError
 from proofward.chain.values import Call
 from proofward.client import Client
 from proofward.edge import log as logs
@@ -27,9 +30,17 @@ from proofward.protocol import SYSTEM_RANDOM
 from proofward.protocol.sessions import session_id
 from proofward.zkml import InputRangeError
 
+T = TypeVar("T")
 Told = Callable[[Answered, float, float | None], None]
 MAX_WAITING = 4096
 """Windows that may wait for the chain or for their proof; then the device stops."""
+AGAIN_SECONDS = 1.0
+AGAIN_MOST_SECONDS = 60.0
+"""Pauses before a chain that is away is asked again: the first, and the longest of those that follow."""
+LAST_SECONDS = 300.0
+"""For which it is still asked when the last window has ended."""
+#: A chain that is away; what it says to a post that it took is another matter.
+_AWAY = (ChainUnreachable, ChainTimeout, FinalityStalled, RpcError, OSError)
 
 
 @dataclass
@@ -149,7 +160,9 @@ class _Poster:
         self._took: list[int] = []
         self._proved = 0
         self._failure: Exception | None = None
-        self._stop = False
+        self._stop = threading.Event()
+        self._give_up = math.inf
+        self._away: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="edge-poster", daemon=True)
         self._thread.start()
 
@@ -161,11 +174,13 @@ class _Poster:
             self._waiting.put_nowait((line, answered))
         except queue.Full:
             raise EdgeError(
-                f"{MAX_WAITING} windows wait for the chain; it does not finalise", code="chain-timeout"
+                f"{MAX_WAITING} windows wait for the chain: {self._away or 'it does not finalise'}",
+                code="chain-timeout",
             ) from None
 
     def finish(self, report: Report) -> None:
-        """Post what is left. Raises what the chain refused."""
+        """Post what is left. Raises what the chain refused, and what keeps it away for `LAST_SECONDS`."""
+        self._give_up = time.monotonic() + LAST_SECONDS
         while self._thread.is_alive():
             with contextlib.suppress(queue.Full):
                 self._waiting.put(None, timeout=1.0)
@@ -179,7 +194,7 @@ class _Poster:
 
     def abandon(self) -> None:
         """Stop, with what waits unposted."""
-        self._stop = True
+        self._stop.set()
         with contextlib.suppress(queue.Full):  # then it waits for nothing, and looks at _stop next
             self._waiting.put_nowait(None)
         self._thread.join(30.0)
@@ -187,7 +202,7 @@ class _Poster:
     def _work(self) -> None:
         try:
             first = number = 0
-            while not self._stop and (head := self._waiting.get()) is not None:
+            while not self._stop.is_set() and (head := self._waiting.get()) is not None:
                 batch, over = [head], False
                 while len(batch) < 1 << 16:
                     try:
@@ -210,17 +225,39 @@ class _Poster:
         post = logs.Post(number=number, first=first, count=len(batch), root=root, block=0)
         self._writer.sync()
         call = Call("System", "remark_with_event", {"remark": logs.remark(self._run, post)})
-        head = self._client.chain.finalised_head().number
-        receipt = self._client.send(f"edge:{self._run.run}:{number}", call)
+        head, receipt = self._insist(
+            lambda: (
+                self._client.chain.finalised_head().number,
+                self._client.send(f"edge:{self._run.run}:{number}", call),  # once, however often it is tried
+            )
+        )
         post = post.model_copy(update={"block": receipt.block})
         self._writer.line(post)
         self._took.append(receipt.block - head)
         if self._run.sample < 1_000_000:
-            beacon = _hash_of(self._client, receipt.block + 1)
+            beacon = self._insist(lambda: _hash_of(self._client, receipt.block + 1))
             for one in logs.chosen(self._run, post, beacon):
                 proof = self._device.prove(batch[one - first][1])
                 self._writer.line(logs.Proved(number=one, proof=proof.hex()))
                 self._proved += 1
+
+    def _insist(self, action: Callable[[], T]) -> T:
+        """What the chain says, whenever it is there again. Raises what it refuses, and what keeps it away
+        when the run is given up.
+        """
+        pause = AGAIN_SECONDS
+        while True:
+            try:
+                found = action()
+                self._away = None
+                return found
+            except _AWAY as error:
+                self._away = error
+                if self._stop.wait(min(pause, max(0.0, self._give_up - time.monotonic()))):
+                    raise
+                if time.monotonic() >= self._give_up:
+                    raise
+                pause = min(2 * pause, AGAIN_MOST_SECONDS)
 
 
 def _hash_of(client: Client, block: int) -> bytes:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import stat
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from proofward.chain.errors import ChainUnreachable, DispatchError
 from proofward.cli import app
 from proofward.edge import log as logs
+from proofward.edge import run as edge_run
 from proofward.edge import source
 from proofward.edge.device import Device
 from proofward.edge.errors import EdgeError
@@ -115,6 +122,74 @@ def test_a_log_is_not_written_over(device: Device, written: Path) -> None:
 def test_without_a_chain_there_is_no_beacon(device: Device, tmp_path: Path) -> None:
     with pytest.raises(EdgeError, match="no beacon"):
         run(device, iter(signal()), tmp_path / "log", sample=10_000)
+
+
+@dataclass
+class Away:
+    """A client whose chain is away for so many calls, or for good, or refuses."""
+
+    failures: float
+    error: Exception = field(default_factory=lambda: ChainUnreachable("ws://a-node", "refused"))
+    sent: list[str] = field(default_factory=list)
+    failed: threading.Event = field(default_factory=threading.Event)
+    signer: Any = field(default_factory=lambda: SimpleNamespace(public_key=b"d" * 32))
+
+    @property
+    def chain(self) -> Any:
+        return SimpleNamespace(
+            genesis=bytes(32),
+            finalised_head=lambda: SimpleNamespace(number=100),
+            block_hash=lambda number: bytes([number]) * 32,
+        )
+
+    def send(self, key: str, call: Any) -> Any:
+        self.sent.append(key)
+        if self.failures > 0:
+            self.failures -= 1
+            if self.failures < 1 or self.failures == math.inf:
+                self.failed.set()
+            raise self.error
+        return SimpleNamespace(block=10)
+
+
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge_run, "AGAIN_SECONDS", 0.001)
+    monkeypatch.setattr(edge_run, "LAST_SECONDS", 0.1)
+
+
+def behind(client: Away) -> Iterator[np.ndarray]:
+    """Windows of which all but the first end while the chain is away."""
+    first, *others = signal()
+    yield first
+    assert client.failed.wait(60)
+    yield from others
+
+
+def test_a_chain_that_is_away_stops_no_window(
+    device: Device, artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ended meanwhile is posted when it is back, each window once, under the keys that were tried."""
+    patient(monkeypatch)
+    client = Away(failures=5)
+    report = run(device, behind(client), tmp_path / "log", sample=500_000, client=client)  # type: ignore[arg-type]
+    assert (report.windows, report.posted, client.failures) == (WINDOWS, len(set(client.sent)), 0)
+    assert len(set(client.sent[:6])) == 1
+    posts = logs.load(tmp_path / "log").posts
+    assert [post.first for post in posts] == [0, *np.cumsum([post.count for post in posts])[:-1]]
+    assert sum(post.count for post in posts) == WINDOWS
+
+
+@pytest.mark.parametrize(
+    "error", [DispatchError("System", "CallFiltered"), ChainUnreachable("ws://a-node", "refused")]
+)
+def test_a_chain_that_refuses_or_stays_away_to_the_end_ends_the_run(
+    error: Exception, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient(monkeypatch)
+    client = Away(math.inf, error)
+    with pytest.raises(type(error)):
+        run(device, behind(client), tmp_path / "log", sample=500_000, client=client)  # type: ignore[arg-type]
+    assert len(client.sent) > 1 or isinstance(error, DispatchError)
 
 
 def test_what_a_beacon_picks_is_of_the_post_and_of_its_size() -> None:
