@@ -46,6 +46,11 @@ def register(groups: Groups) -> None:
 ConfigOption = Annotated[Path, typer.Option("--config", help="gateway.toml; docs/gateway.md has its keys.")]
 
 
+GenesisOption = Annotated[
+    str | None, typer.Option("--genesis", help="Pin the chain: its genesis hash, 0x and 64 hex digits.")
+]
+
+
 def serve(config: ConfigOption, as_json: JsonOption = False) -> None:
     """Run the gateway until SIGTERM; it logs JSON to standard error.
 
@@ -105,20 +110,35 @@ def anchor(
 
 def anchored(
     file: Annotated[Path, typer.Argument(help="An answer's file, as `proofward proxy` writes it.")],
+    genesis: GenesisOption = None,
+    light: Annotated[
+        Path | None,
+        typer.Option(help="Read the chain of this spec by proofs, as a light client; no node is believed."),
+    ] = None,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
     """Check that an answer's receipt is on the chain, and by when; the proof comes from its gateway.
 
-    Example: proofward gateway anchored answers/rcpt-0a.json
+    Example: proofward gateway anchored answers/rcpt-0a.json --genesis 0x9a… --light consortium.json
     """
     from proofward.chain import SubstrateClient
+    from proofward.client.ids import hash32
     from proofward.evidence.answer import load
     from proofward_gateway.anchoring.check import checks, fetch
 
-    with reporting(as_json), SubstrateClient.connect(chain) as client:
+    with reporting(as_json):
+        pinned = None if genesis is None else hash32(genesis, "genesis")
         answer = load(file)
-        found = checks(answer.receipt, fetch(answer.gateway, answer.receipt["receipt_id"]), client)
+        proof = fetch(answer.gateway, answer.receipt["receipt_id"])
+        if light is None:
+            client = SubstrateClient.connect(chain)
+        else:
+            from proofward.light.client import LightClient
+
+            client = LightClient.open(light)
+        with client:
+            found = checks(answer.receipt, proof, client, pinned=pinned)
         good = all(one.ok is True for one in found)
         value = {
             "anchored": good,
@@ -289,6 +309,11 @@ def proxy(
             help="sha256: of the weights that may answer (repeatable). Default: any, or none named."
         ),
     ] = None,
+    genesis: GenesisOption = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="The chain's raw spec: its final state must have the upstream that answers."),
+    ] = None,
     dev: DevOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -323,6 +348,8 @@ def proxy(
                 development=dev,
                 allow_unverified=allow_unverified,
                 weights=weights or [],
+                genesis=genesis,
+                spec=spec,
             ),
             port,
             ready,

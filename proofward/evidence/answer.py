@@ -334,10 +334,13 @@ def _session(answer: Answer, cited: str, policy: Policy) -> list[Check]:
 
 
 def _registered(bundle: dict[str, Any], found: Appraisal, began: int, policy: Policy) -> list[Check]:
-    """Whether the chain's final state had the upstream's keys and software, where a session says so."""
+    """Whether the chain's final state had the upstream's keys and software, where a session or the reader
+    says so.
+    """
     value = bundle.get("registered")
     if value is None:
-        return []
+        told = "no proof is here that the reader's chain has this upstream"
+        return [] if policy.authorities is None else [Check(ON_CHAIN, None, told)]
     named = bytes.fromhex(value["account"])
     if policy.authorities is None:
         told = f"0x{named.hex()}, says the gateway: a proof is here and unread, give the chain's --spec"

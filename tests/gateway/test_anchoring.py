@@ -10,6 +10,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from typer.testing import CliRunner
 from proofward.chain import ChainError, ChainTimeout, SubstrateClient, dev_keypair
 from proofward.cli import app
 from proofward.devnet.chains import Devnet
+from proofward.light.client import LightClient
 from proofward_gateway.anchoring import run
 from proofward_gateway.anchoring.check import checks, fetch
 from proofward_gateway.anchoring.run import Anchored, Anchors, keep
@@ -93,9 +95,11 @@ def _lies(receipts: list[dict[str, Any]], proof: dict[str, Any], chain: Substrat
         assert failed[:1] == [wanted], fault
 
 
-async def test_the_verbs_anchor_and_find(tmp_path: Path, chain: SubstrateClient) -> None:
-    def invoke(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
-        done = CliRunner().invoke(app, [*arguments, "--chain", chain.url, "--json"])
+async def test_the_verbs_anchor_and_find(
+    tmp_path: Path, chain: SubstrateClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def invoke(*arguments: str, at: str = chain.url) -> tuple[int, list[dict[str, Any]]]:
+        done = CliRunner().invoke(app, [*arguments, "--chain", at, "--json"])
         return done.exit_code, [json.loads(line) for line in done.stdout.splitlines()]
 
     state = tmp_path / "outer" / "state"
@@ -109,6 +113,19 @@ async def test_the_verbs_anchor_and_find(tmp_path: Path, chain: SubstrateClient)
         assert (code, [line.get("receipts") for line in out]) == (0, [1]), out
         code, out = await asyncio.to_thread(invoke, *find)
         assert (code, out[0]["anchored"]) == (0, True)
+        for genesis, wanted in ((chain.genesis, 0), (bytes(32), 1)):
+            code, out = await asyncio.to_thread(invoke, *find, "--genesis", f"0x{genesis.hex()}")
+            assert (code, out[0]["anchored"]) == (wanted, not wanted), "the node has another chain"
+        opened = []
+
+        def light(spec: Path) -> SubstrateClient:
+            opened.append(spec)
+            return SubstrateClient.connect(chain.url)
+
+        monkeypatch.setattr(LightClient, "open", light)
+        by_proofs = (*find, "--light", "spec.json")
+        assert (await asyncio.to_thread(partial(invoke, *by_proofs, at="ws://127.0.0.1:1")))[0] == 0
+        assert opened == [Path("spec.json")], "no node is asked"
         other = json.loads(file.read_text())
         other["receipt"]["served_at"] += 1
         file.write_text(json.dumps(other))

@@ -22,19 +22,30 @@ from proofward_gateway.keys import Workload
 from proofward_gateway.measure import simulated_measurement
 from tests.consensus.chain import chain, header, trie
 from tests.gateway.test_proxy import PINNED, post
-from tests.gateway.world import Echo, ask, caller, config, desk, echo, gateway, upstream, workloads
+from tests.gateway.world import (
+    Echo,
+    ask,
+    caller,
+    config,
+    desk,
+    echo,
+    gateway,
+    house,
+    upstream,
+    workloads,
+)  # fmt: skip
 
 FOUR, OTHERS = chain(4), chain(4, seed=1)
 GENESIS, ACCOUNT, HASH = b"g" * 32, b"a" * 32, b"h" * 32
 HOUR = 3600
 
 
-def spec(folder: Path) -> Path:
-    """A raw spec whose authorities are ours."""
+def spec(folder: Path, by: Any = FOUR) -> Path:
+    """A raw spec whose authorities are these."""
     from proofward.consensus import value_key
     from proofward.protocol.scale import compact
 
-    voters = FOUR.authorities.voters
+    voters = by.authorities.voters
     stored = compact(len(voters)) + b"".join(key + weight.to_bytes(8, "little") for key, weight in voters)
     top = {"0x" + value_key("Grandpa", "Authorities").hex(): "0x" + stored.hex()}
     path = folder / "spec.json"
@@ -140,6 +151,28 @@ async def test_an_upstream_is_who_the_chain_says(tmp_path: Path, monkeypatch: py
         "another chain": replace(policy, genesis=bytes(32)),
     }.items():
         assert _on_chain(kept, reader) is False, fault
+
+
+async def test_a_proxy_takes_no_answer_of_an_upstream_that_its_users_chain_does_not_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    async with street(tmp_path, monkeypatch) as here:
+        here.prove(proof(entry(here.upstream)))
+        pins: list[tuple[int, dict[str, Any]]] = [
+            (200, {"spec": spec(tmp_path), "genesis": f"0x{GENESIS.hex()}"}),
+            (502, {"spec": spec(tmp_path), "genesis": "0x" + "00" * 32}),
+            (502, {"spec": spec(other, OTHERS)}),
+        ]
+        for number, (wanted, demanded) in enumerate(pins):
+            async with desk(here.outer, tmp_path / str(number), **demanded) as user:
+                status, told = await post(user, "/v1/chat/completions", ask("hello"))
+                assert (status, len(user.answers())) == (wanted, wanted == 200), demanded
+                assert wanted == 200 or ON_CHAIN.encode() in told
+    async with house(tmp_path / "pinned") as (_, outer), desk(outer, tmp_path, spec=spec(tmp_path)) as user:
+        status, told = await post(user, "/v1/chat/completions", ask("hello"))
+        assert (status, ON_CHAIN.encode() in told, user.answers()) == (502, True, []), "pinned by hand alone"
 
 
 def _on_chain(kept: Answer, policy: Any) -> bool | None:

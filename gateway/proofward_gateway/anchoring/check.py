@@ -28,8 +28,13 @@ def fetch(gateway: str, receipt_id: str) -> dict[str, Any]:
         ) from None
 
 
-def checks(receipt: dict[str, Any], proof: dict[str, Any], chain: SubstrateClient) -> list[Check]:
-    """Each step from the receipt to the chain's clock. Raises ChainError."""
+def checks(
+    receipt: dict[str, Any], proof: dict[str, Any], chain: SubstrateClient, *, pinned: bytes | None = None
+) -> list[Check]:
+    """Each step from the receipt to the chain's clock; `pinned` is the genesis hash of the reader's chain.
+
+    Raises ChainError.
+    """
     try:
         root = root_under(receipt, proof)
         number, count, block = int(proof["number"]), int(proof["count"]), int(proof["block"])
@@ -40,6 +45,8 @@ def checks(receipt: dict[str, Any], proof: dict[str, Any], chain: SubstrateClien
     found = [Check("path", stated, f"receipt {proof['position']} of {count} under root 0x{root.hex()}")]
     if genesis != chain.genesis:
         return [*found, Check("chain", False, f"the proof is of chain 0x{genesis.hex()}")]
+    if pinned not in (None, genesis):
+        return [*found, Check("chain", False, f"genesis 0x{genesis.hex()}, which is not the pinned one")]
     found.append(Check("chain", True, f"genesis 0x{genesis.hex()}"))
     if not 0 < block <= chain.finalised_head().number:
         return [*found, Check("block", False, f"block {block} is not final")]

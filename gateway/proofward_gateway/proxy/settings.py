@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from proofward.aci.documents import DIGEST
 from proofward.client.ids import hash32
-from proofward.evidence.policy import Policy
+from proofward.client.targets import policy_of
 from proofward_gateway.channel import Origin
 from proofward_gateway.proxy.server import AnswerRefused, Settings
 
@@ -21,8 +22,14 @@ def settings_of(
     development: bool,
     allow_unverified: bool,
     weights: Sequence[str] = (),
+    genesis: str | None = None,
+    spec: Path | None = None,
 ) -> Settings:
-    """Raises AnswerRefused(usage) without a pin outside of development, GatewayError(bad-url)."""
+    """With `spec`, the chain's raw one, an upstream must be one that this chain's final state has.
+
+    Raises AnswerRefused(usage) without a pin outside of development, GatewayError(bad-url), ProofwardError
+    for a genesis that is no hash or a spec that is none.
+    """
     if wrong := [one for one in weights if not DIGEST.fullmatch(one)]:
         raise AnswerRefused(
             f"{wrong[0]!r} is no digest of weights: `sha256:` and 64 hex digits", code="usage"
@@ -38,6 +45,5 @@ def settings_of(
             code="usage",
         )
     upstreams = frozenset(hash32(one, "upstream measurement") for one in upstream_pins) or measurements
-    make = Policy.for_development if development else Policy
-    policy = make(measurements=measurements)
+    policy = replace(policy_of(development, genesis, (), spec), measurements=measurements)
     return Settings(Origin.parse(gateway), policy, upstreams, folder, allow_unverified, frozenset(weights))
