@@ -236,7 +236,7 @@ def _served(receipt: dict[str, Any], at: int, keyset: documents.Keyset, policy: 
 def _upstream(answer: Answer, events: list[dict[str, Any]], policy: Policy) -> list[Check]:
     """Whether a verified upstream served, and whether its own evidence says so too (sections 9.2 and 9.3)."""
     if not any(one.get("type") == "upstream.verified" for one in events):
-        return [Check(UPSTREAM, True, "none: the model runs in the gateway's own trust domain")]
+        return [_own(events)]
     try:
         event = documents.one_event(events, "upstream.verified")
         if event.get("result") != "verified":
@@ -255,6 +255,13 @@ def _upstream(answer: Answer, events: list[dict[str, Any]], policy: Policy) -> l
             else "the session lacks a member, or has another kind"
         )
         return [Check(UPSTREAM, False, told)]
+
+
+def _own(events: list[dict[str, Any]]) -> Check:
+    """A model that the gateway has loaded or had proved is its own; of others its configuration says so."""
+    told = "none: the model runs in the gateway's own trust domain"
+    named = any(one.get("type") in ("model.weights", PROVED) for one in events)
+    return Check(UPSTREAM, True, told) if named else said(UPSTREAM, f"{told}, says its configuration")
 
 
 def _weights(events: list[dict[str, Any]]) -> list[Check]:

@@ -20,6 +20,7 @@ from proofward.evidence.policy import Policy
 from proofward_gateway.measure import simulated_measurement
 from tests.explorer.browser import STATIC, Browser
 from tests.explorer.site import ask, require_packages
+from tests.gateway.test_contradiction import UNJUDGED, _changed
 from tests.gateway.test_legacy import LOG, Guest
 from tests.gateway.test_proxy import LIES, PINNED, answered, post
 from tests.gateway.world import MODEL, POLICY, config, desk, echo, gateway, house, upstream, workloads
@@ -152,6 +153,34 @@ UNREAD = {
     "dstack": "a dstack guest's boot log",
     "of another kind": "of a kind that is not known",
 }
+
+
+async def test_of_a_receipts_stake_and_time_and_of_an_upstream_inside_the_page_says_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_packages()
+    made = workloads(monkeypatch)
+    async with (
+        echo() as behind,
+        gateway(config(tmp_path, upstream(behind.origin, "inside"))) as origin,
+        desk(origin, tmp_path) as one,
+    ):
+        assert (await post(one, "/v1/chat/completions", asked("hello")))[0] == 200
+        kept = answers.load(one.answers()[0])
+    weights = [*kept.receipt["event_log"], {"type": "model.weights", "digest": "sha256:" + "5b" * 32}]
+    times = [kept.at - 600, kept.at - 601, kept.at + 5_000, kept.at + 200_000]
+    changes: dict[str, dict[str, Any]] = {"none": {}, **UNJUDGED, "weights": {"event_log": weights}}
+    changes |= {str(time): {"served_at": time} for time in times}
+    changed = [replace(kept, receipt=_changed(kept.receipt, made[0].keys, **one)) for one in changes.values()]
+    told = found([content(one, tmp_path) for one in changed])
+    for (fault, page), answer in zip(zip(changes, told, strict=True), changed, strict=True):
+        lines = [(line.name, line.word, line.detail) for line in answer.checks(PINNED)]
+        for name in ("stake", "upstream", "served at"):
+            of_page = [tuple(one) for one in page["checks"] if one[0] == name]
+            assert of_page == [one for one in lines if one[0] == name], fault
+        assert any(name == "stake" for name, _, _ in lines) == (fault in UNJUDGED), fault
+    words = [{name: word for name, word, _ in page["checks"]}["upstream"] for page in (told[0], told[7])]
+    assert words == ["said", "ok"], "a tick for what the attested software itself has loaded, and for no more"
 
 
 @pytest.mark.parametrize("what", UNREAD)

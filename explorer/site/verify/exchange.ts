@@ -5,6 +5,7 @@ import { type Check, check, said } from './check.js'
 import { type Encryption, encryptionOf, opened } from './e2ee.js'
 import { API_VERSION, appraise, type Channel, DEPLOYMENT, type Keyset, MAX_DOCUMENT, tagged } from './gateway.js'
 import { sha256 } from './hashes.js'
+import { stakeChecks } from './judged.js'
 import type { Policy } from './policy.js'
 import { verifySignature } from './protocol.js'
 import {
@@ -105,6 +106,7 @@ function checksOf(one: Exchange, policy: Policy): Check[] {
   }
   const unsigned = { 'signed bytes': tagged(utf8(unsignedOf(one.receipt))), signature: String(one.receipt.signature) }
   checks.push(check('receipt', true, `${String(one.receipt.receipt_id)}, signed by the attested key`, unsigned))
+  checks.push(...stakeChecks(unsignedOf(one.receipt), found.keyset.receipts.length))
   checks.push(frame(one), body('request', events, 'request.received', one.request), response(one, events), opens(one))
   checks.push(...upstream(one, events, policy), ...weights(events), ...proved(events))
   checks.push(served(one, found.keyset, policy))
@@ -205,8 +207,7 @@ function opens({ encryption, endpoint, response: wire }: Exchange): Check {
 
 /** Whether a verified upstream served, and whether its own evidence says so too (sections 9.2 and 9.3). */
 function upstream(one: Exchange, events: readonly Fields[], policy: Policy): Check[] {
-  if (!events.some((event) => event.type === 'upstream.verified'))
-    return [check('upstream', true, "none: the model runs in the gateway's own trust domain")]
+  if (!events.some((event) => event.type === 'upstream.verified')) return [own(events)]
   try {
     const event = oneEvent(events, 'upstream.verified')
     if (event.result !== 'verified') {
@@ -218,6 +219,13 @@ function upstream(one: Exchange, events: readonly Fields[], policy: Policy): Che
   } catch (error) {
     return [check('upstream', false, (error as Error).message)]
   }
+}
+
+/** A model that the gateway has loaded or had proved is its own; of another one its configuration says so. */
+function own(events: readonly Fields[]): Check {
+  const told = "none: the model runs in the gateway's own trust domain"
+  const named = events.some((one) => one.type === 'model.weights' || one.type === 'proof.verified')
+  return named ? check('upstream', true, told) : said('upstream', `${told}, says its configuration`)
 }
 
 function session({ session: cited, receipt }: Exchange, id: string, policy: Policy): Check[] {
