@@ -39,6 +39,8 @@ CLOSE_SECONDS: Final = 2.0
 #: Of a hello, before the sealed secret: the client's random word and its signature.
 _HEAD: Final = RANDOM_LENGTH + 64
 HEARTBEAT_SECONDS: Final = 20.0
+SEND_SECONDS: Final = 10.0
+"""That a client may take to read a frame: one that reads nothing holds its session's lock and memory here."""
 REFUSED: Final = 4000
 """The close code of a connection that we end."""
 
@@ -83,7 +85,7 @@ class Live:
             reply = await self.link.call(method, {"session": self.record.id, **params})
             heard(reply)
             for frame in reply.get("frames", ()):
-                await self.socket.send_bytes(frame)
+                await _say(self.socket, frame, self.abort)
         return reply
 
     async def frame(
@@ -99,6 +101,16 @@ class Live:
     async def end(self, code: str) -> None:
         """Hang up, and say why."""
         await _hang_up(self.socket, code, self.abort)
+
+
+async def _say(socket: web.WebSocketResponse, frame: bytes, abort: Callable[[], None]) -> None:
+    """Send a frame. Raises ConnectionError, the connection aborted, when the client does not read it."""
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await socket.send_bytes(frame)
+    except TimeoutError:
+        abort()
+        raise ConnectionAbortedError(f"the client read nothing for {SEND_SECONDS:g} s") from None
 
 
 async def _hang_up(socket: web.WebSocketResponse, code: str, abort: Callable[[], None]) -> None:
@@ -196,10 +208,9 @@ class SessionDoor:
             self._entering += 1
             try:
                 await socket.prepare(request)
-                live = await self._enter(host, request.match_info["session"], socket, link)
+                live = await self._enter(host, request.match_info["session"], socket, link, abort)
             finally:
                 self._entering -= 1
-            live.abort = abort
             host.entered(live)
             try:
                 async for message in socket:
@@ -221,7 +232,14 @@ class SessionDoor:
             link.close()
         return socket
 
-    async def _enter(self, host: Host, name: str, socket: web.WebSocketResponse, link: SessionLink) -> Live:
+    async def _enter(
+        self,
+        host: Host,
+        name: str,
+        socket: web.WebSocketResponse,
+        link: SessionLink,
+        abort: Callable[[], None],
+    ) -> Live:
         session = _hash(name)
         try:
             async with asyncio.timeout(HELLO_SECONDS):
@@ -232,12 +250,11 @@ class SessionDoor:
             raise SessionRefused.by("malformed-envelope")
         record, model = await host.admit(session)
         reply = await link.call("session_connect", connect_params(host.genesis, record, model, hello.data))
-        await socket.send_bytes(reply["random"])
-        for frame in reply["frames"]:
-            await socket.send_bytes(frame)
+        for frame in (reply["random"], *reply["frames"]):
+            await _say(socket, frame, abort)
         allowed = record.records + record.room
         return Live(
-            record, socket, link, reply["connection"], allowed, 0, reply["records"], reply["unvouched"]
+            record, socket, link, reply["connection"], allowed, 0, reply["records"], reply["unvouched"], abort
         )
 
 

@@ -172,3 +172,26 @@ def test_a_client_that_reads_nothing_holds_up_neither_a_block_nor_the_node(world
             live.lock.release()
 
     asyncio.run(run())
+
+
+def test_attack_a_client_that_reads_nothing_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It held its session's lock, and all checkpoints behind it, for as long as it sent a byte at times."""
+    monkeypatch.setattr(session_door, "SEND_SECONDS", 0.2)
+
+    async def call(*_: Any) -> dict[str, Any]:
+        return {"frames": [bytes(2**20)] * 256}
+
+    async def run() -> None:
+        async with world.door() as (keeper, port), AsyncExitStack() as held:
+            socket = await held.enter_async_context(world.connect(port))
+            await world.enter(socket)
+            (live,) = keeper._lives.values()
+            live.link.call = call  # type: ignore[method-assign, assignment]
+            async with asyncio.timeout(60):
+                with pytest.raises(ConnectionAbortedError, match="read nothing"):
+                    await live.ask("session_checkpoint")
+                assert not live.lock.locked()
+                while keeper._lives:
+                    await asyncio.sleep(0)
+
+    asyncio.run(run())
