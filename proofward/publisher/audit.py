@@ -119,13 +119,14 @@ def own_records(manifest: Manifest, source: Path, truth: str | None) -> HeldOut:
     TableError.
     """
     features, width = manifest.input.features, manifest.input.quantiser.features
+    gaps = manifest.input.missing
     table = read_table(source, truth=truth, classes=manifest.output.labels or ())
     if truth is None and table.columns == width:
-        return HeldOut(arrange(table, features, width), None)
+        return HeldOut(arrange(table, features, width, allow_missing=gaps), None)
     names = None if features is None else [feature.name for feature in features]
     given, answers = split_truth(table, names, width, truth)
     y = answers.values[:, 0] if answers.columns == 1 else answers.values
-    return HeldOut(arrange(given, features, width), y)
+    return HeldOut(arrange(given, features, width, allow_missing=gaps), y)
 
 
 def _origin(data: bytes, card: Path, url: str | None) -> list[Check]:
