@@ -21,6 +21,7 @@ from typing import Any
 from bench import extras, lanes, targets
 from bench.models import ACCURACY, BENCH
 from proofward.zkml import load_artifact
+from proofward.zkml.manifest import MAX_BATCH
 
 
 def bench(names: list[str], rounds: int, baseline: bool, out: Path) -> None:
@@ -36,7 +37,7 @@ def bench(names: list[str], rounds: int, baseline: bool, out: Path) -> None:
         if "mlp" in names:
             model = models[names.index("mlp")]
             lanes.say("mlp: throughput, batch verification, gas")
-            single, batch = load_artifact(folder / "mlp-groth16-1"), lanes.compiled(model, folder, 16)
+            single, batch = load_artifact(folder / "mlp-groth16-1"), lanes.compiled(model, folder, MAX_BATCH)
             report |= extras.throughput(single, batch)
             report["batch_verify_ms"] = extras.batch_verification(single)
             report["gas"] = extras.gas(single, batch)

@@ -14,6 +14,7 @@ import proofward_prover as prover
 from proofward.zkml import Artifact
 from proofward.zkml.contracts import accepted, verifier_code, verify_calldata, verify_many_calldata
 from proofward.zkml.groth16.lane import PROVING_KEY
+from proofward.zkml.groth16.params import circuit_of
 
 SECONDS = 4.0
 BATCH_VERIFIED = 64
@@ -71,14 +72,14 @@ def batch_verification(artifact: Artifact) -> float:
 
 def gas(single: Artifact, batch: Artifact) -> dict[str, float]:
     """Gas of transactions that ask the lane's contract: base cost, calldata and execution. One proof, an
-    inference of a batch of 16, and a proof among sixteen that are verified together.
+    inference of a batch, and a proof among sixteen that are verified together.
     """
     sixteen = [_proof(single) for _ in range(MANY)]
     inputs, outputs, proofs = zip(*sixteen, strict=True)
     vk = single.public.vk
     return {
         "single": _spent(verify_calldata(vk, *sixteen[0])),
-        "per_inference_at_16": _spent(verify_calldata(batch.public.vk, *_proof(batch)))
+        f"per_inference_at_{batch.manifest.batch}": _spent(verify_calldata(batch.public.vk, *_proof(batch)))
         / batch.manifest.batch,
         "per_proof_of_16": _spent(verify_many_calldata(vk, inputs, outputs, proofs)) / MANY,
     }
@@ -106,7 +107,7 @@ def _proof(artifact: Artifact) -> tuple[bytes, bytes, bytes]:
 
 def _opened(artifact: Artifact) -> tuple[prover.Circuit, prover.ProvingKey]:
     private = artifact.path / "private"
-    circuit = prover.Circuit((private / "program.bin").read_bytes(), artifact.manifest.batch)
+    circuit = circuit_of((private / "program.bin").read_bytes(), artifact.manifest)
     return circuit, prover.ProvingKey.load(
         private / "pk.bin", circuit, bytes.fromhex(artifact.manifest.files[PROVING_KEY])
     )
