@@ -104,7 +104,7 @@ _CONTRACT = scale.Record("VerifierContract", {"address": scale.fixed(20), "code_
 
 def keys(*, job: bytes, model: bytes, lane: Lane, measurement: bytes) -> list[bytes]:
     """What the proof must cover, as storage keys: the genesis hash, which the chain keeps for good, its time,
-    job, model, the lane's contract, the measurement.
+    job, model, the lane's contract, the measurement, and whether the job's client has contested its result.
     """
     return [
         map_key("System", "BlockHash", bytes(4), "twox_64_concat"),
@@ -113,7 +113,12 @@ def keys(*, job: bytes, model: bytes, lane: Lane, measurement: bytes) -> list[by
         map_key("Models", "Models", model),
         map_key("Models", "Verifiers", bytes([lane.value]), "twox_64_concat"),
         map_key("Attestation", "Measurements", measurement, "identity"),
+        _contest_key(job),
     ]
+
+
+def _contest_key(job: bytes) -> bytes:
+    return map_key("Jobs", "Contested", job)
 
 
 def inclusion_checks(bundle: Bundle, policy: Policy) -> list[Check]:
@@ -133,13 +138,26 @@ def inclusion_checks(bundle: Bundle, policy: Policy) -> list[Check]:
     if told.ok is None:
         return [told]
     try:
-        differing = [*_differences(bundle, StorageProof(header.state_root, part.nodes))]
+        proof = StorageProof(header.state_root, part.nodes)
+        differing = [*_differences(bundle, proof)]
     except (BadProof, ProtocolError) as error:
         return [told, Check("inclusion", False, error.message)]
     if differing:
         return [told, Check("inclusion", False, f"the chain's state differs: {', '.join(differing)}")]
     where = f"job, model, contract and measurement are in the state of block {header.number}"
-    return [told, Check("inclusion", True, where)]
+    return [told, Check("inclusion", True, where), _delivery(bundle.job.id, proof, header.number)]
+
+
+def _delivery(job: bytes, proof: StorageProof, block: int) -> Check:
+    """Whether the job's client showed that the output does not open; the window may still be open."""
+    try:
+        contested = proof.value(_contest_key(job))
+    except BadProof:
+        told = "nothing proves whether the result was contested: export the evidence again"
+        return Check("delivery", None, told)
+    if contested is None:
+        return Check("delivery", True, f"nobody has contested the result by block {block}")
+    return Check("delivery", False, "its client showed the chain that the output does not open")
 
 
 def _final(
@@ -187,7 +205,7 @@ def _differences(bundle: Bundle, proof: StorageProof) -> Iterator[str]:
     job, model = bundle.job, bundle.model
     lane = Lane.from_label(model.lane)
     wanted = keys(job=job.id, model=job.model, lane=lane, measurement=bundle.worker.measurement)
-    genesis, now, of_job, of_model, contract, allowed = map(proof.value, wanted)
+    genesis, now, of_job, of_model, contract, allowed = map(proof.value, wanted[:6])
     if genesis != bundle.chain.genesis:
         yield "the genesis hash"
     if now is None or 1_000 * bundle.worker.attestation.time > int.from_bytes(now, "little"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proofward.consensus import BadProof, Checkpoint, checkpoint_of, decode_header
+from proofward.consensus import BadProof, Checkpoint, checkpoint_of, decode_header, map_key
 from proofward.consensus.checkpoint import PROPERTY
 from proofward.evidence.bundle import Bundle, ChangePart, InclusionPart
 from proofward.evidence.inclusion import JOB, MODEL, keys
@@ -19,6 +19,8 @@ from tests.consensus.chain import Chain, chain, header, trie
 from tests.evidence import Evidence, pinned
 
 Records = dict[str, Any]
+#: What the chain keeps of a contest that was won: the fault, what was slashed, the block.
+CONTEST = bytes([0]) + (10**12).to_bytes(16, "little") + (7).to_bytes(4, "little")
 FOUR, FIVE = chain(4), chain(5, seed=1, set_id=1)
 ONE, NONE, ZERO = (1).to_bytes(16, "little"), bytes(16), bytes(32)
 
@@ -52,6 +54,7 @@ def records(bundle: Bundle) -> Records:
         },
         "contract": model.verifier + keccak256(model.contract_code),
         "measurement": b"\x0cfor",
+        "contested": None,
     }  # fmt: skip
 
 
@@ -74,8 +77,10 @@ def with_proof(
         stored["model"] and MODEL.encode(stored["model"]),
         stored["contract"],
         stored["measurement"],
+        stored["contested"],
     ]
     others = {sha256(bytes([number])): bytes([number]) * 40 for number in range(50)}
+    others |= {map_key("Jobs", "Contested", sha256(bytes([number]))): bytes(40) for number in range(20)}
     state = others | {name: value for name, value in zip(names, values, strict=True) if value is not None}
     root, nodes = trie(state)
     block = header(300, root)
@@ -254,6 +259,29 @@ def test_a_state_that_says_otherwise_is_refused(name: str, evidence: Evidence) -
     failed = details(verdict_on(evidence, with_proof(evidence.bundle, stored)))
     assert list(failed) == ["inclusion"]
     assert fault in failed["inclusion"]
+
+
+def without_a_node(bundle: Bundle) -> list[Bundle]:
+    """The bundle as often as its proof has nodes, each time without one."""
+    part = bundle.inclusion
+    assert part is not None
+    kept = [part.nodes[:at] + part.nodes[at + 1 :] for at in range(len(part.nodes))]
+    return [
+        bundle.model_copy(update={"inclusion": part.model_copy(update={"nodes": nodes})}) for nodes in kept
+    ]
+
+
+def test_d_verify_a_contested_result_is_refused_and_an_unproved_one_is_incomplete(evidence: Evidence) -> None:
+    """Its worker lost stake over it, and exports its evidence all the same."""
+    stored = records(evidence.bundle)
+    contested = with_proof(evidence.bundle, stored | {"contested": CONTEST})
+    assert list(details(verdict_on(evidence, contested))) == ["delivery"]
+    fewer = [verdict_on(evidence, one) for one in without_a_node(with_proof(evidence.bundle, stored))]
+    whole = [verdict for verdict in fewer if not details(verdict)]
+    assert Outcome.INCOMPLETE in {verdict.outcome for verdict in whole}
+    for verdict in whole:
+        found = {check.name: check for check in verdict}["delivery"]
+        assert (found.ok is None) is (verdict.outcome is Outcome.INCOMPLETE)
 
 
 def test_a_state_laid_out_otherwise_is_refused(evidence: Evidence) -> None:

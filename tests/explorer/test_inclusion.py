@@ -10,7 +10,7 @@ from proofward.evidence.bundle import Bundle, ChangePart, InclusionPart
 from proofward.evidence.verify import verify_bundle
 from tests.consensus.chain import header
 from tests.consensus.test_finality import HEADER, JUSTIFICATION, NODES, VOTERS
-from tests.consensus.test_inclusion import FIVE, FOUR, STATES, records, with_proof
+from tests.consensus.test_inclusion import CONTEST, FIVE, FOUR, STATES, records, with_proof, without_a_node
 from tests.evidence import Evidence, pinned
 from tests.explorer.site import ask
 from tests.explorer.test_verifier import question
@@ -33,6 +33,9 @@ def cases(bundle: Bundle) -> list[tuple[str, Bundle, Authorities]]:
         stored = records(bundle)
         change(stored)
         found.append((name, with_proof(bundle, stored), FOUR.authorities))
+    contested = records(bundle) | {"contested": CONTEST}
+    found.append(("contested", with_proof(bundle, contested), FOUR.authorities))
+    found += [("a node is missing", one, FOUR.authorities) for one in without_a_node(good)]
     block = header(100, bytes(32), change=FIVE.authorities)
     part = ChangePart(header=block, justification=FOUR.justify(block, 100, [0, 1, 2]))
     later = with_proof(bundle, records(bundle), FIVE, (part,))
@@ -78,5 +81,7 @@ def test_site_and_library_say_the_same_of_a_proof(evidence: Evidence) -> None:
         wanted = [(one.name, one.word) for one in verdict]
         assert [(one["name"], one["word"]) for one in answer["checks"]] == wanted, name
         for one, check in zip(answer["checks"], verdict, strict=True):
-            if check.name in ("finality", "inclusion") and (check.ok or "differs" in check.detail):
+            if check.name in ("finality", "inclusion", "delivery") and (
+                check.ok or "differs" in check.detail
+            ):
                 assert one["detail"] == check.detail, name

@@ -17,6 +17,7 @@ const KEYS = {
     ezkl: 'c3640f626d80070f2da7a29935f3402f1efb9b6b96c7b379817f9d6e10eec25d682705db4aa834e900',
     groth16: 'c3640f626d80070f2da7a29935f3402f1efb9b6b96c7b379817f9d6e10eec25d30e7211b8127418a01',
   },
+  contested: '1c88f06ceab6c17559377f12624f77d87713d88e44ae38269eaa7ccbe8f5f2cd',
   measurements: '6310fed47319b658f9b8b2504e0d72ec4bcbec8bc6755473d819c383c9532339',
 }
 const UNREAD = "a proof of the chain's state is here and unread: give the chain's --spec"
@@ -45,14 +46,28 @@ export function inclusionChecks(bundle: Bundle, policy: Policy): Check[] {
   }
   const voted = `block ${header.number}, by ${final.weight} of ${final.total} authorities of set ${final.setId}`
   const told = check('finality', true, voted, inputs)
+  let proof: StorageProof
   try {
-    const differing = differences(bundle, new StorageProof(header.stateRoot, bundle.inclusion.nodes))
+    proof = new StorageProof(header.stateRoot, bundle.inclusion.nodes)
+    const differing = differences(bundle, proof)
     if (differing.length) return [told, check('inclusion', false, `the chain's state differs: ${differing.join(', ')}`)]
   } catch (error) {
     return [told, check('inclusion', false, (error as Error).message)]
   }
   const where = `job, model, contract and measurement are in the state of block ${header.number}`
-  return [told, check('inclusion', true, where)]
+  return [told, check('inclusion', true, where), delivery(bundle.job.id, proof, header.number)]
+}
+
+/** Whether the job's client has shown that the sealed output does not open; the window may still be open. */
+function delivery(job: Uint8Array, proof: StorageProof, block: number): Check {
+  let contested: Uint8Array | null
+  try {
+    contested = proof.value(entry(KEYS.contested, job))
+  } catch {
+    return check('delivery', null, 'nothing proves whether the result was contested: export the evidence again')
+  }
+  if (!contested) return check('delivery', true, `nobody has contested the result by block ${block}`)
+  return check('delivery', false, 'its client showed the chain that the output does not open')
 }
 
 function differences(bundle: Bundle, proof: StorageProof): string[] {
