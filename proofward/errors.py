@@ -83,6 +83,7 @@ ProofwardError
 ├─ EngineMissing                  federated studies
 ├─ FederationError
 │  ├─ AggregatorAway
+│  ├─ ConsentsMoved
 │  └─ RecordsNotYet
 ├─ PolicyRefused
 ├─ Refusal

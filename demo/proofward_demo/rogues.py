@@ -66,7 +66,8 @@ class Liar(Site):
         )
         live = self.consents.live(study.purpose, int(self._now()))
         other = Update.of([100 * study.clip] * study.dimension, len(live.records))
-        payload = seal_payload(other, self.policy.cohort, live.leaves, list(range(len(live.leaves))))
+        places = live.places(live.records)
+        payload = seal_payload(other, self.policy.cohort, live.shown(places), places)
         return replace(honest, sealed=hpke_seal(view.hpke_key, payload, context.info()))
 
 

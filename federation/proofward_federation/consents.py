@@ -23,7 +23,10 @@ from proofward_federation.locking import exclusive
 from proofward_federation.wallet import read_consent, read_revocation
 
 _LEAF: Final = b"proofward/consent/v1"
-_ROUND_UP: Final = 32
+ROUND_UP: Final = 32
+"""Live consents are told in multiples of it."""
+MAX_LIVE: Final = 1 << 16
+"""Consents in a tree."""
 MAX_KEPT: Final = 1 << 18
 """Consents and revocations of a register, those that count no more included."""
 
@@ -46,12 +49,12 @@ class Consent:
 
     @property
     def leaf(self) -> bytes:
-        """What the tree holds: SHA-256(0x00 || "proofward/consent/v1" || handle || purpose)."""
-        return sha256(b"\0" + _LEAF + bytes.fromhex(self.handle) + self.purpose.encode())
+        """What the tree holds."""
+        return leaf_of(bytes.fromhex(self.handle), self.purpose)
 
-    def live(self, purpose: str, now: int) -> bool:
+    def live(self, now: int) -> bool:
         """Whether it counts."""
-        return not self.revoked and self.purpose == purpose and now <= self.until
+        return not self.revoked and now <= self.until
 
 
 class Register:
@@ -129,20 +132,33 @@ class Register:
             self._all[place] = replace(self._all[place], revoked=True)
 
     def live(self, purpose: str, now: int) -> LiveConsents:
-        """The consents that count for a purpose, of each record the one that lasts longest. Raises
-        FederationError(no-consents) when there is none.
+        """The consents that count for a purpose. Raises FederationError: there is none (no-consents), or
+        there are more than a tree holds.
         """
-        longest: dict[str, Consent] = {}
-        for one in self._all:
-            if one.live(purpose, now) and (
-                one.record not in longest or one.until > longest[one.record].until
-            ):
-                longest[one.record] = one
-        if not longest:
+        tree = self.tree(now)
+        if not any(one.purpose == purpose for one in tree):
             raise FederationError(f"nobody agrees to {purpose}", code="no-consents")
-        # in the order of their leaves, which tells nothing of the hospital's
-        found = sorted(longest.values(), key=lambda one: one.leaf)
-        return LiveConsents(tuple(one.record for one in found), tuple(one.leaf for one in found))
+        return LiveConsents(tree, purpose)
+
+    def tree(self, now: int) -> tuple[Consent, ...]:
+        """The consents that count, of each record and purpose the one that lasts longest, in the order of
+        their leaves, which tells nothing of the hospital's. Raises FederationError(register-full).
+        """
+        longest: dict[tuple[str, str], Consent] = {}
+        for one in self._all:
+            other = longest.get((one.record, one.purpose))
+            if one.live(now) and (other is None or one.until > other.until):
+                longest[one.record, one.purpose] = one
+        if len(longest) > MAX_LIVE:
+            raise FederationError(f"a tree holds at most {MAX_LIVE} consents", code="register-full")
+        return tuple(sorted(longest.values(), key=lambda one: one.leaf))
+
+    def of(self, record: str) -> list[Consent]:
+        """All of a record, those that count no more included. Raises FederationError(unknown-consent)."""
+        found = [one for one in self._all if one.record == record]
+        if not found:
+            raise FederationError(f"there was never a consent of {record}", code="unknown-consent")
+        return found
 
     def _kept(self, consent: Consent) -> Consent:
         if len(self._all) >= MAX_KEPT:
@@ -153,30 +169,54 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class LiveConsents:
-    """Records with their leaves, in the tree's order."""
+    """All live consents in the order of their leaves: a site has one tree, whatever its studies are for.
+    Records and places are of those for `purpose`.
+    """
 
-    records: tuple[str, ...]
-    leaves: tuple[bytes, ...]
+    consents: tuple[Consent, ...]
+    purpose: str
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """Whose patients agree to the purpose, in the tree's order."""
+        return tuple(one.record for one in self.consents if one.purpose == self.purpose)
+
+    @property
+    def leaves(self) -> tuple[bytes, ...]:
+        """Of the whole tree."""
+        return tuple(one.leaf for one in self.consents)
 
     @property
     def root(self) -> bytes:
-        """Of their tree."""
+        """Of the whole tree."""
         return root_of(self.leaves)
 
     @property
     def most(self) -> int:
-        """How many there are, rounded up: what the chain is told."""
-        return -(-len(self.leaves) // _ROUND_UP) * _ROUND_UP
+        """How many there are for all purposes, rounded up: what the chain is told."""
+        return -(-len(self.consents) // ROUND_UP) * ROUND_UP
 
     def places(self, records: Sequence[str]) -> list[int]:
         """Where records stand. Raises FederationError(no-consent) for one whose patient does not agree."""
-        where = {record: place for place, record in enumerate(self.records)}
+        where = {one.record: place for place, one in enumerate(self.consents) if one.purpose == self.purpose}
         missing = [record for record in records if record not in where]
         if missing:
             raise FederationError(
                 f"{len(missing)} records have no live consent: they are not used", code="no-consent"
             )
         return [where[record] for record in records]
+
+    def shown(self, used: Sequence[int]) -> list[bytes]:
+        """The leaves, with handles in their stead in the places that are used."""
+        found = list(self.leaves)
+        for place in used:
+            found[place] = bytes.fromhex(self.consents[place].handle)
+        return found
+
+
+def leaf_of(handle: bytes, purpose: str) -> bytes:
+    """SHA-256(0x00 || "proofward/consent/v1" || handle || purpose)."""
+    return sha256(b"\0" + _LEAF + handle + purpose.encode())
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:

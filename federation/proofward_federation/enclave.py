@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 import proofward_prover
@@ -29,7 +30,7 @@ from proofward.protocol.federation import (
 )
 from proofward.protocol.requests import Params
 from proofward_enclave.epochs import Epoch, Epochs
-from proofward_federation.consents import root_of
+from proofward_federation.consents import MAX_LIVE, leaf_of, root_of
 from proofward_federation.errors import FederationError
 from proofward_federation.study import Study
 from proofward_federation.update import Update, bound, counts
@@ -40,15 +41,14 @@ MAX_TAKEN: Final = 4 * MAX_MEMBERS
 """Updates of a round, those included that nobody committed to."""
 MAX_SEALED: Final = 3 << 20
 MAX_VALUES: Final = 1 << 17
-MAX_CONSENTS: Final = 1 << 16
 SEALED_UPDATE: Final = scale.Record(
     "SealedUpdate",
     {
         "values": scale.i64_vec(MAX_VALUES),
         "blinding": scale.fixed(32),
         "cohort": scale.U32,
-        "leaves": scale.vec(scale.fixed(HASH_LENGTH), MAX_CONSENTS),
-        "used": scale.vec(scale.U32, MAX_CONSENTS),
+        "tree": scale.vec(scale.fixed(HASH_LENGTH), MAX_LIVE),
+        "used": scale.vec(scale.U32, MAX_LIVE),
     },
 )
 
@@ -56,16 +56,16 @@ Noise = Callable[[int, int], list[int]]
 """(how many, deviation): as many integers of the discrete Gaussian."""
 
 
-def seal_payload(update: Update, cohort: int, leaves: Sequence[bytes], used: Sequence[int]) -> bytes:
+def seal_payload(update: Update, cohort: int, tree: Sequence[bytes], used: Sequence[int]) -> bytes:
     """What a site seals: its update, the fewest sites that it wants in the sum, the leaves of its consents,
-    and which of them the update's records are of. Raises ProtocolError.
+    and which of them the update's records are of: in these places `tree` has handles. Raises ProtocolError.
     """
     return SEALED_UPDATE.encode(
         {
             "values": update.values,
             "blinding": update.blinding,
             "cohort": cohort,
-            "leaves": list(leaves),
+            "tree": list(tree),
             "used": list(used),
         }
     )
@@ -207,7 +207,7 @@ class Aggregator:
 
 def _examined(study: Study, context: UpdateContext, payload: dict[str, Any]) -> Taken:
     """Everything that a lying site could get wrong. Texts name no value: the host sees them."""
-    values, leaves, used = payload["values"], payload["leaves"], payload["used"]
+    values, used = payload["values"], payload["used"]
     if len(values) != study.dimension:
         raise EnclaveError("the update has another number of parameters than the study", code="bad-dimension")
     try:
@@ -216,16 +216,29 @@ def _examined(study: Study, context: UpdateContext, payload: dict[str, Any]) -> 
         raise EnclaveError("the update cannot be committed to", code="bad-update") from None
     if opened != context.commitment:
         raise EnclaveError("the update is not the one that the site committed to", code="wrong-commitment")
-    if not leaves or root_of(leaves) != context.consents:
-        raise EnclaveError("the consents are not those of the tree on the chain", code="wrong-consents")
-    if not used or len(set(used)) != len(used) or max(used) >= len(leaves) or len(set(leaves)) != len(leaves):
-        raise EnclaveError("not every record has a consent of its own", code="no-consent")
+    _consented(study, context, payload["tree"], used)
     if sum(value * value for value in values) > bound(study, len(used)):
         raise EnclaveError("the update is longer than its records can make it", code="over-bound")
     if not counts(study, values, len(used)):
         raise EnclaveError("the update counts other records than have a consent", code="wrong-count")
     update = Update(tuple(values), len(used), payload["blinding"], opened)
     return Taken(opened, update, payload["cohort"])
+
+
+def _consented(study: Study, context: UpdateContext, tree: list[bytes], used: list[int]) -> None:
+    """Each record has a consent of its own, for the study's purpose, in the tree on the chain."""
+    if not used or len(set(used)) != len(used) or max(used) >= len(tree):
+        raise EnclaveError("not every record has a consent of its own", code="no-consent")
+    leaves = list(tree)
+    for place in used:
+        leaves[place] = leaf_of(tree[place], study.purpose)
+    if root_of(leaves) != context.consents:
+        raise EnclaveError(
+            "the consents are not those of the tree on the chain, or for another purpose",
+            code="wrong-consents",
+        )
+    if any(one >= other for one, other in pairwise(leaves)):  # a patient who is not there sees it by this
+        raise EnclaveError("the tree's leaves are not in order, each once", code="wrong-consents")
 
 
 def _study(document: bytes) -> Study:

@@ -142,7 +142,8 @@ class Site:
             consents=live.root,
         )
         proof = prove_short(update, study, live.most, context.info())
-        payload = seal_payload(update, self.policy.cohort, live.leaves, live.places(used))
+        places = live.places(used)
+        payload = seal_payload(update, self.policy.cohort, live.shown(places), places)
         self._ledger.charge(cost, self.policy.yearly)
         sealed = hpke_seal(view.hpke_key, payload, context.info())
         return Answer(update.commitment, live.root, sealed, proof, live.most)

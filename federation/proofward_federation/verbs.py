@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from proofward.chain import SubstrateClient
     from proofward.check import Check
     from proofward_federation.study import Study
+    from proofward_federation.wallet import Held
 
 CARD_FORMAT = "proofward/federation-card/v1"
 
@@ -65,6 +66,8 @@ def register(groups: Groups) -> None:
     consent.command("strike")(strike)
     consent.command("erase")(erase)
     consent.command("show")(show)
+    consent.command("path")(path_of)
+    consent.command("placed")(placed)
     groups.root.add_typer(federation, name="federation")
     groups.root.add_typer(consent, name="consent")
     cards.READERS[CARD_FORMAT] = _follow
@@ -752,24 +755,132 @@ def strike(record: RecordArgument, register: RegisterOption, as_json: JsonOption
 
 
 def show(
-    register: RegisterOption,
-    purpose: Annotated[str, typer.Option(help="Which consents to count.")],
+    register: Annotated[
+        Path | None, typer.Option("--register", help="As a hospital: its file of consents.")
+    ] = None,
+    purpose: Annotated[str | None, typer.Option(help="With --register: which consents to count.")] = None,
+    wallet: Annotated[Path | None, typer.Option("--wallet", help="As a patient: one's own file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count the live consents for a purpose, and print the root of their tree.
+    """As a patient, what was given to whom; as a hospital, the live consents for a purpose, and their root.
 
-    Example: proofward consent show --register consents.json --purpose cardiology
+    Example: proofward consent show --wallet me.json
     """
+    with reporting(as_json):
+        if wallet is not None and register is None and purpose is None:
+            _show_wallet(wallet, as_json)
+        elif wallet is None and register is not None and purpose is not None:
+            _show_register(register, purpose, as_json)
+        else:
+            raise typer.BadParameter("give --wallet, or --register with --purpose")
+
+
+def _show_wallet(wallet: Path, as_json: bool) -> None:
+    from proofward_federation.wallet import Wallet
+
+    given = [(hospital, one) for hospital, kept in Wallet.load(wallet).given.items() for one in kept]
+    values = {
+        "given": [
+            {
+                "hospital": hospital,
+                "purpose": one.purpose or None,
+                "until": one.until or None,
+                "handle": one.handle,
+                "revoked": one.revoked,
+            }
+            for hospital, one in given
+        ]
+    }
+    lines = [f"{hospital}: {_told(one)}, handle {one.handle[:16]}…" for hospital, one in given]
+    emit(as_json, values, lines or ["nothing was given"])
+
+
+def _told(one: Held) -> str:
+    until = time.strftime("%Y-%m-%d", time.gmtime(one.until)) if one.until else "an unknown day"
+    return f"{one.purpose or 'an unknown purpose'} until {until}{', taken back' if one.revoked else ''}"
+
+
+def _show_register(register: Path, purpose: str, as_json: bool) -> None:
     from proofward_federation.consents import Register
 
+    live = Register.load(register).live(purpose, int(time.time()))
+    values = {"live": len(live.records), "told": live.most, "root": live.root}
+    told = f"{len(live.records)} live; for all purposes at most {live.most}, which is told"
+    emit(as_json, values, [told, f"root {hex0x(live.root)}"])
+
+
+def path_of(
+    record: RecordArgument,
+    register: RegisterOption,
+    out: Annotated[Path, typer.Option("--out", help="Where to write what the patient checks.")],
+    as_json: JsonOption = False,
+) -> None:
+    """As a hospital: show a patient where each consent of the record stands in the tree, or that it does not.
+
+    Example: proofward consent path 4711 --register consents.json --out places.json
+    """
+    from proofward_federation.consents import Register
+    from proofward_federation.errors import FederationError
+    from proofward_federation.placed import save
+    from proofward_federation.placed import show as shown_of
+
     with reporting(as_json):
-        live = Register.load(register).live(purpose, int(time.time()))
-        values = {"live": len(live.records), "told": live.most, "root": live.root}
-        emit(
-            as_json,
-            values,
-            [f"{len(live.records)} live, told as at most {live.most}", f"root {hex0x(live.root)}"],
-        )
+        held = Register.load(register)
+        leaves = [one.leaf for one in held.tree(int(time.time()))]
+        if not leaves:
+            raise FederationError("nobody agrees to anything: there is no tree", code="no-consents")
+        places = {one.leaf: shown_of(leaves, one.leaf) for one in held.of(record)}
+        save(out, places)
+        emit(as_json, {"record": record, "consents": len(places)}, [f"{out}: {len(places)} consents' places"])
+
+
+def placed(
+    hospital: HospitalArgument,
+    wallet: WalletOption,
+    places: Annotated[Path, typer.Option("--path", help="What the hospital's `consent path` wrote.")],
+    site: Annotated[str, typer.Option(help="The hospital's account.")],
+    chain: ChainOption = DEFAULT_CHAIN,
+    as_json: JsonOption = False,
+) -> None:
+    """As a patient: whether one's consents are under the root that the hospital has on the chain.
+
+    Exit code 1 when one that was taken back is in the tree still, or is not shown to be out of it.
+
+    Example: proofward consent placed Cleveland --wallet me.json --path places.json --site 5F…
+    """
+    from proofward.chain import SubstrateClient
+    from proofward.chain.accounts import address
+    from proofward.chain.pallets import federation as pallet
+    from proofward_federation.consents import leaf_of
+    from proofward_federation.errors import FederationError
+    from proofward_federation.placed import load, stands
+    from proofward_federation.wallet import Wallet
+
+    with reporting(as_json):
+        given, shown = Wallet.load(wallet).given.get(hospital, []), load(places)
+        if not given:
+            raise FederationError(f"nothing was given to {hospital}", code="unknown-consent")
+        with SubstrateClient.connect(chain) as client:
+            found = pallet.site(client, address(site))
+        if found is None or found.consents is None:
+            raise FederationError(f"{site} has no tree of consents on the chain", code="not-registered")
+        root, live = found.consents.root, found.consents.live
+        states: list[tuple[Held, bool | None]] = []
+        for one in given:
+            leaf = leaf_of(bytes.fromhex(one.handle), one.purpose)
+            states.append((one, stands(leaf, shown[leaf], root, live) if leaf in shown else None))
+        words = {True: "is in the tree", False: "is not in the tree", None: "is not shown"}
+        values = {
+            "root": root,
+            "block": found.consents.at,
+            "consents": [
+                {"handle": one.handle, "purpose": one.purpose, "revoked": one.revoked, "in_tree": state}
+                for one, state in states
+            ],
+        }
+        emit(as_json, values, [f"{_told(one)}: {words[state]}" for one, state in states])
+        if any(one.revoked and state is not False for one, state in states):
+            raise typer.Exit(1)
 
 
 def _text(path: Path) -> str:

@@ -83,6 +83,7 @@ def test_the_verbs() -> None:
         federation announce,federation serve,federation take-part,federation status,federation close
         federation seal-records,federation post-accuracy,federation posted,consent erase
         consent grant,consent accept,consent note,consent revoke,consent take-back,consent strike,consent show
+        consent path,consent placed
         job submit,job list,job show,job watch,job cancel,job again,job open,job contest"""
     names = {
         name.strip()

@@ -100,6 +100,21 @@ class Stubborn(Hospital):
         self.post_consents(study)
 
 
+class Overtaken(Hospital):
+    """Another study's process of the same site posts a tree before the first commitment is in a block."""
+
+    told: tuple[str, ...] = ()
+
+    def _commit(self, answered: Answered) -> None:
+        if not self.told:
+            self._send(federation.set_consents(bytes(32), 32))
+        try:
+            super()._commit(answered)
+        except DispatchError as error:
+            self.told += (error.name,)
+            raise
+
+
 @dataclass
 class Run:
     client: SubstrateClient
@@ -147,7 +162,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         host.register()
         researcher, nonce = dev_keypair(RESEARCHER), bytes(range(32))
         name = study_id(bytes(researcher.public_key), nonce)
-        plan = plan_of(study, rounds=4, window=5, end=client.finalised_head().number + 500)
+        plan = plan_of(study, rounds=4, window=12, end=client.finalised_head().number + 500)
         client.submit(federation.create(nonce, host.account, plan), researcher)
         for uri in SITES:
             client.submit(federation.invite(name, bytes(dev_keypair(uri).public_key)), researcher)
@@ -159,7 +174,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         host.attend(name)
         with opened(Door(host), "127.0.0.1", 0) as port:
             url = f"http://127.0.0.1:{port}"
-            for place, (uri, kind) in enumerate(zip(SITES, (Mortal, Stubborn, Hospital), strict=True)):
+            for place, (uri, kind) in enumerate(zip(SITES, (Mortal, Stubborn, Overtaken), strict=True)):
                 folder = _folder(at, place)
                 rules = (folder / "site.toml").read_text()
                 (folder / "site.toml").write_text(rules.replace("alice", asks))
@@ -186,6 +201,10 @@ def test_a_study_whose_sites_die_revoke_and_overspend_has_its_sums(run: Run) -> 
     assert rounds[0].ending.absent == (dead,)  # type: ignore[union-attr]
     assert {one.site for one in rounds[1].present} == {accounts[0], accounts[1]}
     assert "SiteOverspends" in run.hospitals[2].refused[1]
+    # who was overtaken answered anew, under the tree as it is, at no further cost
+    overtaken = run.hospitals[2]
+    assert overtaken.told == ("StaleConsents", "SiteOverspends")  # type: ignore[attr-defined]
+    assert overtaken.account in {one.site for one in rounds[0].present}
     assert run.hospitals[1].refusals == ("StaleConsents", "StaleConsents")  # type: ignore[attr-defined]
     # round 0 names the dead; a sum that hides that is as wrong as one of other values
     assert run.host.refusals == ["WrongSum", "WrongSum", "WrongSum", "CohortTooSmall"]

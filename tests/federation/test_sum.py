@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from proofward_federation.update import (
     logistic_parts,
     prove_short,
 )
-from tests.federation.world import BLOCK, GENESIS, STUDY, UNITS, World, site_of, some_noise, study_of
+from tests.federation.world import BLOCK, GENESIS, POLICY, STUDY, UNITS, World, site_of, some_noise, study_of
 from tests.vectors import federation
 
 
@@ -120,7 +121,7 @@ def test_sets_that_are_not_the_chain_s() -> None:
 def _sealed_by_a_liar(world: World, site: Site, honest: Answer, **lies: Any) -> tuple[Answer, dict[str, Any]]:
     """An answer whose payload, or whose commitment, is not what an honest site would give."""
     live = site.consents.live("cardiology", 1_000)
-    used = list(range(len(live.leaves)))
+    used = live.places(live.records)
     update = lies.get("update") or Update.of([1, 2, 3, 4], len(used))
     commitment = lies.get("commitment", update.commitment)
     context = UpdateContext(
@@ -133,7 +134,7 @@ def _sealed_by_a_liar(world: World, site: Site, honest: Answer, **lies: Any) -> 
         commitment=commitment,
         consents=live.root,
     )
-    payload = seal_payload(update, 2, lies.get("leaves", live.leaves), lies.get("used", used))
+    payload = seal_payload(update, 2, lies.get("tree", live.shown(used)), lies.get("used", used))
     sealed = hpke_seal(world.epoch.hpke.public, payload, context.info())
     return Answer(commitment, live.root, sealed, b"", 0), {}
 
@@ -146,6 +147,9 @@ def _sealed_by_a_liar(world: World, site: Site, honest: Answer, **lies: Any) -> 
         ("a parameter too many", "bad-dimension"),
         ("one consent for two records", "no-consent"),
         ("a consent that is not in the tree", "wrong-consents"),
+        ("a consent for another purpose", "wrong-consents"),
+        ("leaves that are shown as consents", "wrong-consents"),
+        ("no tree", "no-consent"),
         ("no consents", "no-consent"),
         ("a count of more records than have a consent", "wrong-count"),
         ("a count of none", "wrong-count"),
@@ -154,15 +158,20 @@ def _sealed_by_a_liar(world: World, site: Site, honest: Answer, **lies: Any) -> 
 def test_a_lying_site_is_left_out(fault: str, code: str) -> None:
     world, site = World(), site_of(0)
     world.open()
+    site.consents.grant("0-0", "infection", 2_000)
+    live = site.consents.live("cardiology", 1_000)
+    ours, places = live.places(live.records), list(range(len(live.leaves)))
     honest = world.answer(site)
-    leaves = list(site.consents.live("cardiology", 1_000).leaves)
     most = bound(world.study, 20)
     lies: dict[str, dict[str, Any]] = {
         "an update over the bound": {"update": Update.of([int(most**0.5) + 1, 0, 0, 0], 20)},
         "another update than the committed one": {"commitment": honest.commitment},
         "a parameter too many": {"update": Update.of([1] * 5, 20)},
         "one consent for two records": {"used": [0, 0, 1]},
-        "a consent that is not in the tree": {"leaves": [bytes(32), *leaves[1:]]},
+        "a consent that is not in the tree": {"tree": [bytes(32), *live.shown(ours)[1:]]},
+        "a consent for another purpose": {"tree": live.shown(places), "used": places},
+        "leaves that are shown as consents": {"tree": list(live.leaves)},
+        "no tree": {"tree": []},
         "no consents": {"used": []},
         "a count of more records than have a consent": {
             "update": Update.of([0, 0, 0, int(COUNT_SHARE * UNITS) * 21], 20)
@@ -192,6 +201,38 @@ def test_a_patient_who_revokes_is_in_no_later_update() -> None:
     late._now = lambda: 2_001.0
     with pytest.raises(FederationError, match="nobody agrees"):
         world.answer(late)
+
+
+def test_two_studies_of_two_purposes_share_a_site_s_one_root() -> None:
+    """A site has one root on the chain: neither study's update makes the other's stale."""
+    worlds = [World(), World(study_of(name="weekly", purpose="infection"))]
+    policy = POLICY.replace('["cardiology"]', '["cardiology", "infection"]')
+    sites = [site_of(place, policy=policy) for place in range(2)]
+    for site in sites:
+        for name in site._records.names[:5]:
+            site.consents.grant(name, "infection", 2_000)
+    counts = []
+    for number, world in enumerate(worlds):  # one study's round 0 and the other's round 1
+        world.open(number)
+        answers = [world.answer(site) for site in sites]
+        assert [one.consents for one in answers] == [
+            site.consents.live(world.study.purpose, 1_000).root for site in sites
+        ]
+        for site, answer in zip(sites, answers, strict=True):
+            world.take(site, answer)
+        counts.append((world.close(sites, answers)["values"][-1], {one.consents for one in answers}))
+    share = int(COUNT_SHARE * UNITS)
+    assert [count for count, _ in counts] == [2 * 20 * share, 2 * 5 * share]
+    assert counts[0][1] == counts[1][1]
+
+
+def test_a_tree_out_of_order_shows_nobody_s_absence(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, site = World(), site_of(0)
+    world.open()
+    register = site.consents.live("cardiology", 1_000)
+    turned = replace(register, consents=register.consents[::-1])
+    monkeypatch.setattr(site.consents, "live", lambda _purpose, _now: turned)
+    assert _refused(lambda: world.take(site, world.answer(site))) == "wrong-consents"
 
 
 def test_two_hospitals_cannot_join_a_patient() -> None:

@@ -145,7 +145,7 @@ class Hospital:
                 return
             try:
                 self.look(found)
-            except (AggregatorAway, RecordsNotYet) as error:
+            except (AggregatorAway, RecordsNotYet, ConsentsMoved) as error:
                 # tried again at the next block, while the round waits
                 if error.message != told:
                     self._tell(error.message)
@@ -177,6 +177,10 @@ class Hospital:
         try:
             self._commit(answered)
         except DispatchError as error:
+            if error.name == "StaleConsents":
+                raise ConsentsMoved(
+                    f"the consents on the chain are others since round {number} was answered: answers it anew"
+                ) from None
             if error.name != "CommittedAlready":
                 raise
             return  # the block that has it is looked at next
@@ -365,6 +369,12 @@ class RecordsNotYet(FederationError):
     """A study of counts begins a period, and the folder has not its records: none, or those of one before."""
 
     code = "no-records-yet"
+
+
+class ConsentsMoved(FederationError):
+    """Another process of this site, in another study, posted a tree since; the round waits still."""
+
+    code = "consents-moved"
 
 
 class AggregatorAway(FederationError):
