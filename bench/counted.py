@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
@@ -91,9 +91,9 @@ class Counted:
     async def _outward(self, near: ServerConnection, far: ClientConnection, asked: dict[object, str]) -> None:
         with suppress(ConnectionClosed):
             async for message in near:
-                request = json.loads(message)
-                asked[request.get("id")] = request["method"]
-                self.calls[request["method"]] += 1
+                for request in _each(message):
+                    asked[request.get("id")] = request["method"]
+                    self.calls[request["method"]] += 1
                 await far.send(message)
 
     async def _homeward(
@@ -105,10 +105,10 @@ class Counted:
     ) -> None:
         with suppress(ConnectionClosed):
             async for message in far:
-                answer = json.loads(message)
-                method = asked.pop(answer.get("id"), None) or str(answer.get("method"))
-                self.bytes[method] += len(message)
-                if self.quiet and "id" not in answer:
+                answers = _each(message)
+                methods = [str(asked.pop(one.get("id"), one.get("method"))) for one in answers]
+                self.bytes[methods[0]] += len(message)
+                if self.quiet and "id" not in answers[0]:
                     news.put_nowait(message)
                 else:
                     await near.send(message)
@@ -124,3 +124,9 @@ class Counted:
                     requests = self.calls.total()
                     await asyncio.sleep(self.quiet)
                 await near.send(message)
+
+
+def _each(message: str | bytes) -> list[Any]:
+    """What one message holds: a request or an answer, or several together, which are of one method."""
+    held = json.loads(message)
+    return held if isinstance(held, list) else [held]

@@ -218,6 +218,11 @@ class SubstrateClient:
         told = None if self._feed is None else self._feed.best
         return int(self.rpc("chain_getHeader")["number"], 16) if told is None else told
 
+    def best_head(self) -> Head:
+        """The newest block that the node knows, final or not; asked for each time."""
+        name = _unhex(self.rpc("chain_getBlockHash"))
+        return Head(self._number(name), name)
+
     def require_finality(self) -> None:
         """Raises FinalityStalled while blocks go on and are not finalised: what is sent then may hang for
         hours.
@@ -412,13 +417,20 @@ class SubstrateClient:
         return int(self.query("System", "Account", account, at=at)["nonce"])
 
     def sign(
-        self, call: Call, signer: Signer, *, nonce: int | None = None, tip: int = 0, period: int = ERA_PERIOD
+        self,
+        call: Call,
+        signer: Signer,
+        *,
+        nonce: int | None = None,
+        tip: int = 0,
+        period: int = ERA_PERIOD,
+        behind: Head | None = None,
     ) -> SignedExtrinsic:
-        """Sign a call for the `period` blocks behind the finalised head. Raises MetadataError when it does
-        not fit.
+        """Sign a call for the `period` blocks behind a block (default: the finalised head). Raises
+        MetadataError when it does not fit.
         """
         runtime = self._load_runtime()
-        head = self.finalised_head()
+        head = behind or self.finalised_head()
         return sign_extrinsic(
             runtime.encode_call(call),
             signer,
@@ -539,6 +551,26 @@ class SubstrateClient:
                 if error.code not in ("nonce-used", "put-aside"):
                     raise
         return self.wait_finalised(extrinsic, timeout).raise_for_error()
+
+    def submit_unfinal(
+        self, call: Call, signer: Signer, *, timeout: float = 60.0, every: float = 0.5
+    ) -> Receipt:
+        """As `submit`, but wait only until the node's best chain has it, which may yet be undone: for what
+        brings finality back, since nothing is finalised meanwhile. Looks `every` so many seconds.
+        """
+        with self.signing(bytes(signer.public_key)):
+            head = self.best_head()
+            extrinsic = self.sign(call, signer, behind=head)
+            self.broadcast(extrinsic)
+        number, deadline = head.number + 1, time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if number > self.best_head().number:
+                time.sleep(every)
+                continue
+            if (receipt := self.receipt_in(self.block_hash(number), extrinsic.hash)) is not None:
+                return receipt.raise_for_error()
+            number += 1
+        raise ChainTimeout(f"extrinsic {_hex(extrinsic.hash)} was in no block in {timeout:g} s")
 
     def submit_bare(self, call: Call, timeout: float = 60.0) -> Receipt:
         """Send a call that nobody signs (the pallet itself must let it in) and wait for it."""

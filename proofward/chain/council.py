@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from proofward.chain import Call, SubstrateClient, accounts
 from proofward.chain.extrinsic import Signer
+from proofward.chain.heads import Head
 from proofward.errors import Refused
 from proofward.protocol.hashes import blake2_256
 
@@ -45,36 +46,68 @@ def needed(call: Call, seats: int) -> int:
     return -(-2 * seats // 3)
 
 
-def agree(client: SubstrateClient, signer: Signer, call: Call) -> Agreement:
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """The council as one member has it before him: by final blocks, or, where none come, by the newest."""
+
+    client: SubstrateClient
+    signer: Signer
+    final: bool
+
+    def head(self) -> Head:
+        return self.client.finalised_head() if self.final else self.client.best_head()
+
+    def read(self, item: str, *keys: Any) -> Any:
+        return self.client.query(PALLET, item, *keys, at=self.head().hash)
+
+    def send(self, name: str, arguments: dict[str, Any]) -> int:
+        call = Call(PALLET, name, arguments)
+        send = self.client.submit if self.final else self.client.submit_unfinal
+        return send(call, self.signer).block
+
+    def close(self, motion: bytes, index: int, length: int) -> int:
+        return self.send(
+            "close",
+            {
+                "proposal_hash": motion,
+                "index": index,
+                "proposal_weight_bound": MOST_WEIGHT,
+                "length_bound": length,
+            },
+        )
+
+
+def agree(client: SubstrateClient, signer: Signer, call: Call, *, final: bool = True) -> Agreement:
     """Agree to a call as a member of the council, and make it if that is enough. Doing it again does no harm.
 
-    Raises Refused (`no-seat`: the signer is no member; `voted-down`: so many are against it that it cannot
-    pass before it is closed), DispatchError (also when the call itself failed), ChainError.
+    With `final` False all of it goes by the newest blocks, which may be undone: for what brings finality
+    back. Raises Refused (`no-seat`: the signer is no member; `voted-down`: so many are against it that it
+    cannot pass before it is closed), DispatchError (also when the call itself failed), ChainError.
     """
+    desk = _Desk(client, signer, final)
     encoded = client.runtime.encode_call(call)
     motion, member = blake2_256(encoded), bytes(signer.public_key)
-    seats = [bytes(one) for one in client.query(PALLET, "Members")]
+    seats = [bytes(one) for one in desk.read("Members")]
     if member not in seats:
         raise Refused(
             f"{accounts.ss58(member)} has no seat in the council, which has {len(seats)}: "
             + (", ".join(map(accounts.ss58, seats)) or "nobody"),
             code="no-seat",
         )
-    votes = client.query(PALLET, "Voting", motion)
-    if votes is not None and client.finalised_head().number > votes["end"]:
-        _close(client, signer, motion, votes["index"], len(encoded))  # its time is over: it begins anew
-        votes = client.query(PALLET, "Voting", motion)
+    votes = desk.read("Voting", motion)
+    if votes is not None and desk.head().number > votes["end"]:
+        desk.close(motion, votes["index"], len(encoded))  # its time is over: it begins anew
+        votes = desk.read("Voting", motion)
     if votes is None:
         wanted = needed(call, len(seats))
         arguments = {"threshold": wanted, "proposal": call, "length_bound": len(encoded)}
-        proposed = client.submit(Call(PALLET, "propose", arguments), signer)
+        block = desk.send("propose", arguments)
         if wanted < 2:
-            return Agreement(motion, (member,), wanted, len(seats), None, proposed.block)
-        votes = client.query(PALLET, "Voting", motion)
+            return Agreement(motion, (member,), wanted, len(seats), None, block)
+        votes = desk.read("Voting", motion)
     if member not in map(bytes, votes["ayes"]):
-        vote = {"proposal": motion, "index": votes["index"], "approve": True}
-        client.submit(Call(PALLET, "vote", vote), signer)
-        votes = client.query(PALLET, "Voting", motion)
+        desk.send("vote", {"proposal": motion, "index": votes["index"], "approve": True})
+        votes = desk.read("Voting", motion)
         if votes is None:  # another member's vote was enough, and it closed in between
             raise Refused(f"motion 0x{motion.hex()} was closed meanwhile; look again", code="closed")
     agreed = tuple(map(bytes, votes["ayes"]))
@@ -84,17 +117,6 @@ def agree(client: SubstrateClient, signer: Signer, call: Call) -> Agreement:
             f"motion 0x{motion.hex()} cannot pass: {len(votes['nays'])} of {len(seats)} are against it",
             code="voted-down",
         )
-    block = None
-    if len(agreed) >= wanted:
-        block = _close(client, signer, motion, votes["index"], len(encoded))
-    return Agreement(motion, agreed, wanted, len(seats), int(votes["end"]), block)
-
-
-def _close(client: SubstrateClient, signer: Signer, motion: bytes, index: int, length: int) -> int:
-    arguments: dict[str, Any] = {
-        "proposal_hash": motion,
-        "index": index,
-        "proposal_weight_bound": MOST_WEIGHT,
-        "length_bound": length,
-    }
-    return client.submit(Call(PALLET, "close", arguments), signer).block
+    passed = len(agreed) >= wanted
+    closed = desk.close(motion, votes["index"], len(encoded)) if passed else None
+    return Agreement(motion, agreed, wanted, len(seats), int(votes["end"]), closed)

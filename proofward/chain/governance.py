@@ -45,11 +45,11 @@ def agree_to_disallow(url: str, signer: str, measurement: bytes) -> Agreement:
     return agree(url, signer, attestation.disallow_measurement(measurement))
 
 
-def agree(url: str, signer: str, call: Call) -> Agreement:
+def agree(url: str, signer: str, call: Call, *, final: bool = True) -> Agreement:
     """As a member of the council: agree to a call. Raises as `council.agree`, and AccountError."""
     keypair = accounts.keypair_of(signer)
     with SubstrateClient.connect(url) as client:
-        return council.agree(client, keypair, call)
+        return council.agree(client, keypair, call, final=final)
 
 
 def send(url: str, signer: str, call: Call, seconds: float = 120.0) -> int:

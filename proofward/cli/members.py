@@ -207,7 +207,7 @@ def recover_finality(
     as_json: JsonOption = False,
 ) -> None:
     """Begin anew with finality that stands for good; docs/runbook.md comes first. More than two thirds are
-    needed. This command waits for final blocks too, so it reports a timeout where none come.
+    needed. It goes by the newest blocks, since none are final.
 
     Example: proofward network vote recover-finality 123456 --delay 100 --signer member.key
     """
@@ -215,7 +215,7 @@ def recover_finality(
 
     with reporting(as_json):
         call = consortium.recover_finality(delay, best_finalised)
-        _agree(as_json, chain, signer, call, "finality begins anew with the next session")
+        _agree(as_json, chain, signer, call, "finality begins anew with the next session", final=False)
 
 
 def set_keys(
@@ -349,10 +349,10 @@ def _endpoint(text: str) -> str:
     return text
 
 
-def _agree(as_json: bool, chain: str, signer: str, call: Call, decided: str) -> None:
+def _agree(as_json: bool, chain: str, signer: str, call: Call, decided: str, *, final: bool = True) -> None:
     from proofward.chain import governance
 
-    told(as_json, governance.agree(chain, signer, call), decided)
+    told(as_json, governance.agree(chain, signer, call, final=final), decided)
 
 
 def told(as_json: bool, found: Agreement, decided: str, **more: object) -> None:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from proofward.attestation import parse_quote
 from proofward.chain import Call, DispatchError, Outbox, SubstrateClient, accounts
+from proofward.chain.heads import Head
 from proofward.chain.pallets import attestation, balances, models, workers
 from proofward.chain.pallets import jobs as pallet
 from proofward.chain.pallets.models import Terms
@@ -600,6 +601,23 @@ def test_an_announced_call_is_made_after_its_notice_by_anybody(run: Any, rpc: Su
     failed = run("network", "enact", str(notice["number"]), "--call", gone, "--signer", "//Ferdie", code=1)
     assert "Attestation." in failed["error"]["message"], "a call that failed was told as made"
     assert run(*enact, code=2)["error"]["code"] == "usage"
+
+
+def test_finality_that_stands_is_begun_anew_by_blocks_that_are_not_final(
+    run: Any, rpc: SubstrateClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that is read, signed or waited for may lean on a final block: there is none for hours."""
+    stood = rpc.finalised_head()
+    rpc.wait_block(stood.number + 3)
+    with monkeypatch.context() as stalled:
+        stalled.setattr(SubstrateClient, "finalised_head", lambda self: Head(0, rpc.block_hash(0)))
+        stalled.setattr(SubstrateClient, "wait_finalised", None)
+        for member in ALL:
+            found = run("network", "vote", "recover-finality", str(stood.number), "--signer", member)
+    assert (found["needed"], found["block"] is not None) == (3, True)
+    events = rpc.events(rpc.block_hash(found["block"]))
+    (event,) = [one for one in events if (one.pallet, one.name) == ("Consortium", "FinalityRestarted")]
+    assert event.fields == {"delay": 100, "best_finalised": stood.number}
 
 
 def test_a_runtime_goes_up_only_as_announced_and_of_a_greater_version(

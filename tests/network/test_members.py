@@ -8,16 +8,16 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from proofward.chain import Call, SubstrateClient, accounts
+from proofward.chain import Call, SubstrateClient, accounts, council, governance
 from proofward.chain.client import Receipt
+from proofward.chain.pallets import consortium
+from proofward.chain.pallets.consortium import Notice
 from proofward.devnet.chains import find_binary
 from proofward.network import control, process
 from proofward.network.state import Network, Node, load
@@ -29,7 +29,6 @@ ALL_BUT_CHARLIE = ("//Alice", "//Bob", "//Dave", "//Eve")
 LEFT = ("//Alice", "//Bob", "//Eve")
 """When Charlie was voted out, and Dave has said two things at once."""
 SECONDS = 180.0
-MOST_WEIGHT = {"ref_time": 500_000_000_000, "proof_size": 1_000_000}
 
 
 @pytest.fixture
@@ -90,26 +89,14 @@ def submit(chain: SubstrateClient, name: str, call: Call) -> Receipt:
     return chain.submit(call, accounts.keypair_of(name), timeout=SECONDS).raise_for_error()
 
 
-def decide(chain: SubstrateClient, call: Call, voters: tuple[str, ...]) -> Receipt:
-    """A motion of the council, agreed to by these; what closing it did."""
-    encoded = chain.runtime.encode_call(call)
-    proposal = {"threshold": len(voters), "proposal": call, "length_bound": len(encoded)}
-    proposed = submit(chain, voters[0], Call("Council", "propose", proposal)).find("Council", "Proposed")
-    assert proposed is not None
-    motion = hashlib.blake2b(encoded, digest_size=32).digest()
-    index = proposed.fields["proposal_index"]
-    vote = Call("Council", "vote", {"proposal": motion, "index": index, "approve": True})
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda name: submit(chain, name, vote), voters))
-    closing = {
-        "proposal_hash": motion,
-        "index": index,
-        "proposal_weight_bound": MOST_WEIGHT,
-        "length_bound": len(encoded),
-    }
-    closed = submit(chain, voters[0], Call("Council", "close", closing))
-    assert closed.find("Consortium", "Noticed") is not None, closed.events
-    return closed
+def decide(chain: SubstrateClient, call: Call, voters: tuple[str, ...]) -> Notice:
+    """What these agree to, each as its member would: the notice of it."""
+    known = {one.number for one in consortium.notices(chain)}
+    for name in voters:
+        found = council.agree(chain, accounts.keypair_of(name), call)
+    assert found.block is not None, f"{len(found.agreed)} of {found.needed} that are needed agreed"
+    (notice,) = [one for one in consortium.notices(chain) if one.number not in known]
+    return notice
 
 
 def wait(chain: SubstrateClient, good: Callable[[], bool], what: str, blocks: int = 120) -> int:
@@ -144,30 +131,18 @@ def test_members_and_the_runtime_change_by_vote_while_jobs_run_and_an_equivocato
 
         # A fifth member is voted in, and validates.
         network = another(network, "eve", "eve")
-        admission: dict[str, Any] = {
-            "account": eve,
-            "legal_name": hashlib.sha256(b"Eve").digest(),
-            "endpoint": b"/ip4/127.0.0.1",
-        }
+        admission = consortium.admit(eve, hashlib.sha256(b"Eve").digest(), "/ip4/127.0.0.1")
         # her node first: a candidate without keys when the notice is due does not come in
-        with SubstrateClient.connect(network.node("eve").url, patience=SECONDS) as node:
-            decide(chain, Call("Consortium", "admit", admission), VOTERS[:3])
-            made = node.rpc("author_rotateKeysWithOwner", "0x" + eve.hex())
-        keys = bytes.fromhex(made["keys"][2:])
-        session = {
-            "keys": {"aura": keys[:32], "grandpa": keys[32:]},
-            "proof": bytes.fromhex(made["proof"][2:]),
-        }
-        submit(chain, "//Eve", Call("Session", "set_keys", session))
+        with SubstrateClient.connect(network.node("eve").url, patience=SECONDS):
+            decide(chain, admission, VOTERS[:3])
+        submit(chain, "//Eve", governance.new_session_keys(network.node("eve").url, eve))
         wait(chain, lambda: eve in validators(chain), "fifth validator")
 
         done = one_more_accepted(stream, 0)
 
         # A member is voted out, and validates no more.
         charlie = key("//Charlie")
-        decide(
-            chain, Call("Consortium", "remove", {"member": charlie}), ("//Alice", "//Bob", "//Dave", "//Eve")
-        )
+        decide(chain, consortium.remove(charlie), ALL_BUT_CHARLIE)
         wait(chain, lambda: charlie not in validators(chain), "set of validators without him")
         assert charlie not in members(chain)
         control.kill(load(network.folder), "charlie")  # the others finalise without him
@@ -196,15 +171,10 @@ def test_members_and_the_runtime_change_by_vote_while_jobs_run_and_an_equivocato
             {"code_hash": hashlib.blake2b(code, digest_size=32).digest()},
         )
         announced = hashlib.blake2b(chain.runtime.encode_call(authorise), digest_size=32).digest()
-        closed = decide(
-            chain, Call("Consortium", "announce_call", {"call": announced}), ("//Alice", "//Bob", "//Eve")
-        )
-        noticed = closed.find("Consortium", "Noticed")
-        assert noticed is not None
-        chain.wait_block(noticed.fields["due"], timeout=SECONDS)
-        enact = {"notice": noticed.fields["notice"], "call": authorise}
-        submit(chain, "//Ferdie", Call("Consortium", "enact", enact))
-        applied = submit(chain, "//Ferdie", Call("System", "apply_authorized_upgrade", {"code": code}))
+        notice = decide(chain, consortium.announce_call(announced), LEFT)
+        chain.wait_block(notice.due, timeout=SECONDS)
+        submit(chain, "//Ferdie", consortium.enact(notice.number, authorise))
+        applied = submit(chain, "//Ferdie", consortium.apply_upgrade(code))
         assert applied.find("System", "CodeUpdated") is not None
         one_more_accepted(stream, done)
 

@@ -179,7 +179,14 @@ class SimulatedClient(SubstrateClient):
         return nonce
 
     def sign(
-        self, call: Call, signer: Signer, *, nonce: int | None = None, tip: int = 0, period: int = ERA_PERIOD
+        self,
+        call: Call,
+        signer: Signer,
+        *,
+        nonce: int | None = None,
+        tip: int = 0,
+        period: int = ERA_PERIOD,
+        behind: Head | None = None,
     ) -> SignedExtrinsic:
         self._point("sign")
         assert nonce is not None
