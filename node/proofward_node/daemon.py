@@ -502,11 +502,12 @@ class Node:
         """One finalised block: registration and models are seen to, and jobs set going. What they wait for
         goes on beside the rounds.
         """
-        await self.holding.apply(self.jobs, self.serving)
+        hold = await self.holding.apply(self.jobs, self.serving)
         if head.number % SWEEP_BLOCKS == 0:
             await self.chain.sweep()
         self._gauges()
         if self.sessions is not None:
+            self.sessions.closing = hold is not None and hold.code is not Code.BROKEN_CIRCUIT
             await self.sessions.step(head)
         held = self.jobs.bound
         if not self.enclave.up and not held:

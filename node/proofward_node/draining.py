@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from proofward.chain import SubstrateClient
+from proofward.chain.pallets import sessions
+from proofward.chain.pallets.sessions import SessionRecord
 from proofward.errors import ProofwardError
 from proofward_node import holding
 from proofward_node.chain_port import ChainPort
@@ -31,7 +34,8 @@ class DrainRefused(ProofwardError):
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What is left. `noticed`: the daemon has seen the hold, so that nothing new comes to it; `waiting` are
-    extrinsics that are signed and not settled; `only` are open jobs that nobody but this worker may do.
+    extrinsics that are signed and not settled; `only` are open jobs that nobody but this worker may do;
+    `sessions` run, or wait for their windows to end, the last in block `due`.
     """
 
     noticed: bool
@@ -40,19 +44,22 @@ class Standing:
     waiting: int
     open_claims: int
     only: int
+    sessions: int = 0
+    due: int | None = None
 
     @property
     def safe(self) -> bool:
         """Whether the process, and the enclave with its keys, can end without loss to anybody."""
-        settled = self.held == self.waiting == self.open_claims == self.only == 0
+        settled = self.held == self.waiting == self.open_claims == self.only == self.sessions == 0
         return settled and (self.noticed or not self.running)
 
     def __str__(self) -> str:
         if not self.noticed and self.running:
             return "the daemon has not looked yet"
+        ends = "" if self.due is None else f", the last window due at block {self.due}"
         return (
             f"{max(self.held, self.open_claims)} claims held, {self.waiting} extrinsics on their way, "
-            f"{self.only} jobs that only this worker may do"
+            f"{self.only} jobs that only this worker may do, {self.sessions} sessions{ends}"
         )
 
 
@@ -146,8 +153,14 @@ async def _standing(config: NodeConfig, port: ChainPort, hold: Hold) -> Standing
             only_ours(one, port.account) and one.deadline > head.number and one.id not in given_up
             for one in open_jobs.values()
         )
-    claims = 0 if record is None else record.open_claims
-    return Standing(noticed, running, held, _pending(config), claims, only)
+    found = await port.ask(lambda client: sessions.of_worker(client, port.account))
+    due = max(await port.ask(lambda client: _dues(client, found)), default=None)
+    claims = 0 if record is None else max(0, record.open_claims - len(found))  # a session counts as one
+    return Standing(noticed, running, held, _pending(config), claims, only, len(found), due)
+
+
+def _dues(client: SubstrateClient, found: list[SessionRecord]) -> list[int]:
+    return [one.due for record in found for one in sessions.windows(client, record).values()]
 
 
 def _meta(config: NodeConfig) -> bytes | None:

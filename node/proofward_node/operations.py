@@ -26,7 +26,9 @@ def register(groups: Groups) -> None:
 
 
 def why(
-    job: Annotated[str | None, typer.Argument(help="0x and 64 hex digits; default: all of --since.")] = None,
+    job: Annotated[
+        str | None, typer.Argument(help="A job or a session, 0x and 64 hex digits; default: all of --since.")
+    ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="The worker's TOML file.")] = None,
     since: Annotated[str, typer.Option(help="How far to look back: 90s, 30m, 1h, 2d.")] = "1h",
     out: Annotated[Path | None, typer.Option(help="Write the signed report into this file.")] = None,
@@ -34,8 +36,8 @@ def why(
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
-    """Say why each job that named this worker was not done here, what each time without work was for, and
-    what each session waits for.
+    """Say why each job that named this worker was not done here, what each time without work was for, what
+    each session waits for or how it ended, and why sessions of a model are not offered.
 
     From the diary, the journal and the chain. The running enclave signs the report with the receipt key; that
     shows who says so, not that it is true. With --check nothing but the file and --chain is read.

@@ -49,6 +49,16 @@ class Code(StrEnum):
     SESSION_FAILED = "session-failed"
     SESSION_WAIVED = "session-waived"
     SESSION_UNSEEN = "session-unseen"
+    SESSION_UNVOUCHED = "session-unvouched"
+    SESSION_IDLE = "session-idle"
+    SESSION_DRAINED = "session-drained"
+    SESSION_REFUSED = "session-client-refused"
+    SESSION_CALL = "session-call-refused"
+    SESSION_OFFER = "session-not-offered"
+    SESSION_ESCROW = "session-escrow-out"
+    SESSION_WINDOWS = "session-windows-full"
+    SESSION_OVER = "session-over"
+    SESSION_RUNS = "session-runs"
     # the worker
     DRAINING = "draining"
     BROKEN_CIRCUIT = "circuit-open"
@@ -104,6 +114,16 @@ MEANING: dict[Code, str] = {
     Code.SESSION_FAILED: "a page was not proved in time, or falsely, and the session's bond is lost",
     Code.SESSION_WAIVED: "the enclave lost what it would have proved with: open windows are unpaid, the bond "
     "is kept",
+    Code.SESSION_UNVOUCHED: "its client did not vouch in time, so its serving ended; what is vouched counts",
+    Code.SESSION_IDLE: "no client came for it any more, so this worker ended it",
+    Code.SESSION_DRAINED: "the worker was drained, so it ended the session; what was vouched for is paid",
+    Code.SESSION_REFUSED: "its client was refused",
+    Code.SESSION_CALL: "the chain refused a call about it",
+    Code.SESSION_OFFER: "this worker offers no sessions of the model",
+    Code.SESSION_ESCROW: "its escrow is exhausted: the client may top it up",
+    Code.SESSION_WINDOWS: "as many windows are open as may be: vouchers wait until one ends",
+    Code.SESSION_OVER: "its time is over: it is settled when its windows have ended",
+    Code.SESSION_RUNS: "it runs",
     Code.SESSION_UNSEEN: "the session is off the chain, and the node no longer has the block that says how",
     Code.DRAINING: "the operator had the worker drain: `proofward worker resume` ends it",
     Code.BROKEN_CIRCUIT: "bonds were lost in a row, so nothing is taken until `proofward worker resume`",
@@ -122,6 +142,10 @@ MEANING: dict[Code, str] = {
     Code.WAITING: "open jobs named this worker, and each was left for a reason of its own",
     Code.UNKNOWN: "neither journal nor chain says why",
 }
+
+
+#: Those that are about a session or, `session-not-offered`, a model of sessions.
+SESSION_CODES = frozenset(code for code in Code if code.startswith("session-"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from proofward_node.config import NodeConfig
 from proofward_node.enclave_link import EnclaveDown, EnclaveLink
 from proofward_node.journal import Entry, JournalError, peek, select
 from proofward_node.ports import ChainDown, Head
+from proofward_node.reasons import SESSION_CODES
 from proofward_node.status import health
 from proofward_node.why import Finding, Known, Lost
 
@@ -43,7 +44,7 @@ class ReportRefused(ProofwardError):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Findings, oldest first, and what they were read from; sessions as the chain has them. `gaps` says what
+    """Findings, oldest first, and what they were read from; sessions, those that ended too. `gaps` says what
     could not be read.
     """
 
@@ -97,8 +98,10 @@ async def _make(config: NodeConfig, job: bytes | None, since_seconds: float) -> 
     port = ChainPort(config.chain.url, config.signer, None, config.chain.genesis)
     running = _running(await health(config))
     pages = diary.read(config.diary, 0.0 if job is not None else began, job)
+    of_sessions = [note for note in pages.notes if note.reason.code in SESSION_CODES]
+    pages = replace(pages, notes=tuple(note for note in pages.notes if note not in of_sessions))
     seen = why.with_gaps(pages.stretches, began, now, running)
-    if not pages.notes and not pages.stretches:
+    if not pages.notes and not of_sessions and not pages.stretches:
         gaps.append("the diary is empty or cannot be read: the worker did not run, or ran another version")
     head: Head | None = None
     records: dict[bytes, JobRecord] = {}
@@ -109,11 +112,13 @@ async def _make(config: NodeConfig, job: bytes | None, since_seconds: float) -> 
         genesis, head = port.genesis, await port.finalised()
         wanted = [job] if job is not None else await _wanted(port, entries, pages, began)
         records = await port.jobs(wanted)
-        if job is None:
-            sessions = await session_report.seen(port, config.session_journal)
+        sessions = await session_report.seen(port, config.session_journal, of_sessions, job)
     except ChainDown as error:
         gaps.append(f"the chain: {error}")
+        sessions = session_report.noted(of_sessions)
         wanted = [job] if job is not None else _local(entries, pages, began)
+    if job is not None and sessions:
+        wanted = []  # it is a session
     found: list[Finding] = []
     lost = _lost(config.outbox)
     notes: dict[bytes, list[diary.Note]] = {}

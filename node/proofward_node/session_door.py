@@ -135,6 +135,9 @@ class Host(Protocol):
         """A session that is served here. Raises SessionRefused, ChainDown."""
         ...
 
+    def refused(self, session: bytes, code: str) -> None:
+        """A client of it was refused, or hung up upon."""
+
     def link(self) -> SessionLink:
         """A connection to the enclave."""
         ...
@@ -221,6 +224,8 @@ class SessionDoor:
             finally:
                 host.left(live)
         except (SessionRefused, EnclaveError) as error:
+            with contextlib.suppress(SessionRefused):
+                host.refused(_hash(request.match_info["session"]), error.code)
             await _hang_up(socket, error.code, abort)
         except EnclaveDown:
             await _hang_up(socket, "enclave-down", abort)

@@ -84,6 +84,8 @@ class Sessions:
     _seen: dict[bytes, int] = field(default_factory=dict)
     _there: dict[bytes, int] = field(default_factory=dict)
     _ended: set[bytes] = field(default_factory=set)
+    _noted: dict[bytes, set[Reason]] = field(default_factory=dict)
+    closing: bool = False
     _windows: dict[bytes, tuple[SessionRecord, Mapping[int, WindowRecord]]] = field(default_factory=dict)
     _late: bool = False
     _dropped: set[bytes] = field(default_factory=set)
@@ -120,12 +122,26 @@ class Sessions:
             raise SessionRefused.by("unknown-session")
         if session in self._dropped:
             raise SessionRefused.by("voucher-overdue")
+        if self.closing and session not in {one.id for one in self._ahead.sessions}:
+            raise SessionRefused.by("draining")  # who has something to vouch for may still do so
         if (await self.chain.finalised()).number > record.end + LAST_VOUCHER_BLOCKS:
             raise SessionRefused.by("session-ended")
         model = await self.chain.ask(lambda client: chain_models.get(client, record.model))
         if model is None:
             raise SessionRefused.by("unknown-model")
         return record, model
+
+    def refused(self, session: bytes, code: str) -> None:
+        """See `session_door.Host`."""
+        if session in self._there:
+            self._note(session, Code.SESSION_REFUSED, code)
+
+    def _note(self, name: bytes, code: Code, detail: str = "") -> None:
+        """Write down what befell a session or a model, once: a client may come again and again."""
+        reason, noted = Reason(code, detail), self._noted.setdefault(name, set())
+        if reason not in noted:
+            noted.add(reason)
+            self.on_reason(name, reason, Head(self._height, b"", 0))
 
     def entered(self, live: Live) -> None:
         """See `session_door.Host`."""
@@ -344,6 +360,7 @@ class Sessions:
             self._dropped.add(record.id)
             self.metrics.session_windows.labels("dropped").inc()
             log.warning("session-unvouched", session=record.id.hex(), blocks=self.policy.voucher_blocks)
+            self._note(record.id, Code.SESSION_UNVOUCHED, f"after {self.policy.voucher_blocks} blocks")
         if (live := self._lives.get(record.id)) is not None:
             self._beside(live.end("voucher-overdue"))
 
@@ -380,15 +397,18 @@ class Sessions:
         many places as no session has. One that failed or was waived does not give its place back by itself.
         """
         terms = self.policy.terms
-        if terms is None:
+        if terms is None or self.closing:
             return
         for model, record in self._served.items():
             if record.retired:
+                self._note(model, Code.SESSION_OFFER, "its publisher retired it")
                 continue
             least, now, running = await self.chain.ask(
                 lambda client, model=model: _offered(client, model, self.chain.account)  # type: ignore[misc]
             )
             if least is None or least > terms.price:
+                asks = "did not open it to sessions" if least is None else f"asks for {least:,} at least"
+                self._note(model, Code.SESSION_OFFER, f"its publisher {asks}")
                 continue
             places = terms.capacity - running
             if now is not None and (replace(now.terms, capacity=terms.capacity), now.free) == (terms, places):
@@ -435,6 +455,9 @@ class Sessions:
     async def _see_to_accounts(self, record: SessionRecord) -> None:
         """Post what is vouched for, end what is over."""
         now: SessionRecord | None = record
+        if self.closing and self._height < record.end:
+            await self._close(record, Code.SESSION_DRAINED)
+            return
         while now is not None:
             vouched = self.journal.get(now.id, now.next)
             if (
@@ -543,10 +566,20 @@ class Sessions:
         live = self._lives.get(record.id)
         quiet = head - max(self._seen.get(record.id, 0), record.opened_at) > IDLE_BLOCKS
         if head < record.end and (record.id in self._dropped or (live is None and quiet)):
-            await self._send(f"{key}:close", sessions.close(record.id))
+            await self._close(
+                record, Code.SESSION_UNVOUCHED if record.id in self._dropped else Code.SESSION_IDLE
+            )
         over = live is None and head > record.end + LAST_VOUCHER_BLOCKS
         if over:
             await self._send(f"{key}:settle", sessions.settle(record.id))
+
+    async def _close(self, record: SessionRecord, why: Code) -> None:
+        """End the serving; what was answered is still vouched for, checkpointed, proved and paid."""
+        if await self._send(f"session:{record.id.hex()}:close", sessions.close(record.id)):
+            if why is not Code.SESSION_UNVOUCHED:  # which has been noted
+                self._note(record.id, why)
+            if (live := self._lives.get(record.id)) is not None:
+                self._beside(self._checkpoint(live))
 
     async def _forget(self, name: bytes) -> None:
         if (live := self._lives.get(name)) is not None:
@@ -558,6 +591,7 @@ class Sessions:
         self.journal.forget(name)
         self._seen.pop(name, None)
         self._there.pop(name, None)
+        self._noted.pop(name, None)
 
     async def _has(self, name: bytes) -> bool:
         """Whether the enclave still holds the session. Raises EnclaveDown."""
@@ -575,6 +609,9 @@ class Sessions:
         sent = await self.chain.send(key, call)
         if sent.error is not None:
             log.warning("session-call-refused", key=key, call=call.name, error=sent.error, block=sent.block)
+            about = Code.SESSION_CALL if "session" in call.args else Code.SESSION_OFFER
+            name = call.args.get("session") or call.args["model"]
+            self._note(name, about, f"the chain refused {call.name}: {sent.error}")
             return False
         log.info("session-call", key=key, call=call.name, block=sent.block)
         return sent.event(sessions.PALLET, "Failed") is None

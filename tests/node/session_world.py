@@ -40,6 +40,11 @@ def vouched(number: int = 0, session: bytes = SESSION) -> Vouched:
     return Vouched(session, number, bytes(32), 8, 8, bytes(64), bytes(64))
 
 
+def window(due: int, *, first: int = 0) -> WindowRecord:
+    """One of eight pages, of which the beacon picked none yet."""
+    return WindowRecord(bytes(32), first, 8, 8, 8, due - 30, due, due, None, (), False)
+
+
 @dataclass
 class Ledger:
     """The chain, as the node's port to it and as its client. `kept`: the oldest block with a state."""
@@ -84,7 +89,15 @@ class Ledger:
         if (error := self.refuse.get(call.name)) is not None:
             return Sent(self.height, error)
         session = call.args.get("session", b"")
-        if call.name == "close":
+        if call.name == "checkpoint":
+            one = self.records[session]
+            self.records[session] = replace(one, next=one.next + 1)
+            self.windows[session, one.next] = window(self.height + 40, first=8 * one.next)
+        elif call.name == "finish":
+            one = self.records[session]
+            del self.windows[session, one.oldest]
+            self.records[session] = replace(one, oldest=one.oldest + 1, paid=one.paid + 8)
+        elif call.name == "close":
             self.records[session] = replace(self.records[session], end=self.height)
         elif call.name == "waive":
             self.end("Waived", session, refunded=0)
@@ -138,6 +151,16 @@ class Ledger:
         yield from ((self.account, name) for name in list(self.records)[:limit])
 
 
+class Nobody:
+    """A link to an enclave that makes no proofs."""
+
+    async def call(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        raise EnclaveDown("no proofs are made here")
+
+    def close(self) -> None:
+        pass
+
+
 class Keeper(Sessions):
     """`Sessions` over an enclave that is a set of ids: `holds`, unless it is down."""
 
@@ -150,7 +173,7 @@ class Keeper(Sessions):
         return {"bytes": 0, "sessions": list(self.holds), "vouchers": []}
 
     def link(self) -> Any:
-        raise EnclaveDown("no proofs are made here")
+        return Nobody()
 
 
 def keeper(ledger: Ledger, folder: Path, **more: Any) -> Keeper:

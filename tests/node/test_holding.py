@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from proofward.chain.pallets.jobs import Queued
+from proofward.chain.pallets.workers import WorkerRecord
 from proofward_node import draining, holding
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import NodeConfig, load
@@ -22,6 +23,10 @@ from proofward_node.journal import Journal, State
 from proofward_node.ports import ChainDown
 from proofward_node.reasons import Code, Reason
 from proofward_node.serving import Offer, Serving
+from proofward_node.session_door import Live, SessionRefused
+from proofward_node.session_journal import Vouched
+from tests.node.session_world import SESSION, Ledger, keeper, step, vouched
+from tests.node.session_world import record as session_record
 from tests.node.world import (
     ACCOUNT,
     GENESIS,
@@ -234,3 +239,55 @@ def test_a_drain_of_a_broken_circuit_keeps_its_reason(tmp_path: Path) -> None:
     found = holding.read(config.hold)
     assert found is not None
     assert "2 bonds lost in a row" in found.detail
+
+
+async def test_a_drain_ends_sessions_and_pays_what_was_vouched_for(tmp_path: Path) -> None:
+    """Its client is asked to vouch once more, it is closed and settled, and nobody else comes in."""
+    ledger = Ledger(records={SESSION: session_record()}, floors={MODEL.id: 1})
+    worker = keeper(ledger, tmp_path)
+    asked = list[str]()
+
+    async def call(method: str, _: dict[str, Any]) -> dict[str, Any]:
+        asked.append(method)
+        if len(asked) == 1:
+            told = {name: getattr(vouched(), name) for name in Vouched.__slots__ if name != "session"}
+            worker._vouched(ledger.records[SESSION], told)
+        return {"frames": []}
+
+    async def close(**_: Any) -> None:
+        worker.left(live)
+
+    socket, link = SimpleNamespace(close=close), SimpleNamespace(call=call)
+    live = Live(session_record(), socket, link, 1, 1000, ledger.height)  # type: ignore[arg-type]
+    await step(worker, ledger)
+    worker.entered(live)
+    await step(worker, ledger)
+    assert [one.name for one in ledger.sent] == []
+    worker.closing = True
+    await step(worker, ledger, served=(MODEL,), blocks=3)
+    assert asked[0] == "session_checkpoint"
+    assert [one.name for one in ledger.sent[:2]] == ["close", "checkpoint"]
+    with pytest.raises(SessionRefused) as refused:
+        await worker.admit(SESSION)
+    assert refused.value.code == "draining"
+    due = ledger.windows[SESSION, 0].due
+    standing = await _standing_of(ledger, tmp_path)
+    assert not standing.safe
+    assert str(standing).endswith(f", 1 sessions, the last window due at block {due}")
+    await step(worker, ledger, blocks=due - ledger.height + 5)
+    names = [one.name for one in ledger.sent if one.name != "draw"]
+    assert names == ["close", "checkpoint", "finish", "settle"]
+    assert not ledger.records
+    assert (await _standing_of(ledger, tmp_path)).safe
+    worker.journal.close()
+
+
+async def _standing_of(ledger: Ledger, folder: Path) -> draining.Standing:
+    """What `worker drain` reads of a worker whose claims are those of its sessions alone."""
+
+    async def worker() -> WorkerRecord:
+        return replace(WORKER, open_claims=len(ledger.records))
+
+    port = SimpleNamespace(connected=True, worker=worker, ask=ledger.ask, account=ACCOUNT)
+    hold = Hold(Code.STOPPING)
+    return await draining._standing(_config(folder), port, hold)  # type: ignore[arg-type]

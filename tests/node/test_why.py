@@ -15,15 +15,19 @@ import pytest
 from proofward.chain import Call
 from proofward.chain.errors import ExtrinsicInvalid
 from proofward.chain.pallets.jobs import Accepted, JobRecord, Refunded
+from proofward.chain.pallets.models import ModelRecord
+from proofward.chain.pallets.sessions import Asked
 from proofward.protocol import DEV_SETUP, Level
-from proofward_node import diary, why
+from proofward_node import diary, session_report, why
 from proofward_node.choice import Policy
 from proofward_node.diary import Diary
 from proofward_node.jobs import Jobs
 from proofward_node.journal import Journal, State
 from proofward_node.ports import ChainDown, Head, Sent
-from proofward_node.reasons import MEANING, Code, Reason
+from proofward_node.reasons import MEANING, SESSION_CODES, Code, Reason
 from proofward_node.why import Finding, Known, Lost
+from tests.node.session_world import SESSION, Ledger, keeper, step, vouched, window
+from tests.node.session_world import record as session_record
 from tests.node.world import (
     ACCOUNT,
     GENESIS,
@@ -554,6 +558,181 @@ def test_the_same_reason_block_after_block_is_one_line(tmp_path: Path) -> None:
     for number in range(100):
         book.note(b"j" * 32, Reason(Code.BUSY, f"{number} ahead"), Head(number, bytes(32), 0))
     assert len(diary.read(tmp_path / "diary.sqlite").notes) == 1
+
+
+@dataclass
+class SessionWorker:
+    """`Sessions` with a diary over a chain of tables, and what `worker why` then says of one session."""
+
+    folder: Path
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def __post_init__(self) -> None:
+        self.diary = Diary(self.folder / "diary.sqlite", lambda: float(self.ledger.height))
+        self.ledger.records[SESSION] = session_record()
+        self.ledger.floors[MODEL.id] = 1
+        self.keeper = keeper(self.ledger, self.folder, on_reason=self.diary.note)
+
+    async def step(self, blocks: int = 1, *, model: ModelRecord = MODEL) -> None:
+        await step(self.keeper, self.ledger, served=(model,), blocks=blocks)
+
+    async def ask(self) -> dict[str, Any]:
+        notes = diary.read(self.folder / "diary.sqlite").notes
+        assert {note.reason.code for note in notes} <= SESSION_CODES
+        found = await session_report.seen(self.ledger, self.folder / "sessions.sqlite", notes)  # type: ignore[arg-type]
+        for one in found:
+            assert session_report.line(one)
+        (told,) = [one for one in found if one["code"] != "session-runs"] or found
+        return told
+
+
+SessionCause = Callable[[SessionWorker], Awaitable[None]]
+SESSION_CAUSES: list[tuple[Code, SessionCause]] = []
+
+
+def session_cause(code: Code) -> Callable[[SessionCause], SessionCause]:
+    def add(bring: SessionCause) -> SessionCause:
+        SESSION_CAUSES.append((code, bring))
+        return bring
+
+    return add
+
+
+@session_cause(Code.SESSION_RUNS)
+async def it_runs(worker: SessionWorker) -> None:
+    await worker.step()
+
+
+@session_cause(Code.SESSION_SETTLED)
+async def its_client_closed_it_and_it_was_paid(worker: SessionWorker) -> None:
+    await worker.step()
+    worker.ledger.end("Settled", paid=8, refunded=0)
+    await worker.step()
+
+
+@session_cause(Code.SESSION_WAIVED)
+async def the_enclave_started_anew(worker: SessionWorker) -> None:
+    worker.keeper.journal.save(vouched())
+    await worker.step()
+    worker.keeper.holds.clear()
+    await worker.step(3)
+
+
+@session_cause(Code.SESSION_FAILED)
+async def a_window_was_missed_and_a_stranger_ended_it(worker: SessionWorker) -> None:
+    await worker.step()
+    worker.ledger.end("Failed", number=0, bond=7, refunded=0)
+    await worker.step()
+
+
+@session_cause(Code.SESSION_FAILED)
+async def a_window_was_missed_and_nobody_ended_it_yet(worker: SessionWorker) -> None:
+    worker.ledger.refuse["finish"] = "Busy"
+    late = replace(window(12), asked=(Asked(1, 0, False),))
+    worker.ledger.windows[SESSION, 0] = late
+    worker.ledger.records[SESSION] = session_record(next=1)
+    worker.ledger.block(5)
+
+
+@session_cause(Code.SESSION_UNVOUCHED)
+async def its_client_was_silent(worker: SessionWorker) -> None:
+    worker.keeper._ahead.found(session_record(), 8, 8)
+    await worker.step(110)
+
+
+@session_cause(Code.SESSION_UNVOUCHED)
+async def its_client_was_silent_and_it_is_over(worker: SessionWorker) -> None:
+    await its_client_was_silent(worker)
+    await worker.step(30)
+    assert not worker.ledger.records
+
+
+@session_cause(Code.SESSION_ESCROW)
+async def its_escrow_is_out(worker: SessionWorker) -> None:
+    worker.ledger.records[SESSION] = session_record(owed=1000)
+    await worker.step()
+
+
+@session_cause(Code.SESSION_OFFER)
+async def the_publisher_asks_for_more_than_is_offered(worker: SessionWorker) -> None:
+    worker.ledger.floors[MODEL.id] = 5
+    await worker.step()
+
+
+@session_cause(Code.SESSION_OFFER)
+async def the_model_is_not_for_sessions(worker: SessionWorker) -> None:
+    worker.ledger.floors.clear()
+    await worker.step()
+
+
+@session_cause(Code.SESSION_OFFER)
+async def the_model_was_retired(worker: SessionWorker) -> None:
+    await worker.step(model=replace(MODEL, retired_at=5))
+
+
+@session_cause(Code.SESSION_OFFER)
+async def the_account_cannot_pay_for_the_bonds(worker: SessionWorker) -> None:
+    worker.ledger.refuse["offer"] = "FundsUnavailable"
+    await worker.step()
+
+
+@session_cause(Code.SESSION_CALL)
+async def the_registration_was_refused_so_its_checkpoint_is(worker: SessionWorker) -> None:
+    worker.ledger.refuse["checkpoint"] = "WorkerInactive"
+    worker.keeper.journal.save(vouched())
+    await worker.step(3)
+
+
+@session_cause(Code.SESSION_REFUSED)
+async def its_model_is_another_than_the_loaded_one(worker: SessionWorker) -> None:
+    await worker.step()
+    for code in ("wrong-binding", "unknown-epoch") * 50:
+        worker.keeper.refused(SESSION, code)
+    assert len(diary.read(worker.folder / "diary.sqlite").notes) == 2
+
+
+@session_cause(Code.SESSION_REFUSED)
+async def the_enclave_has_as_many_sessions_as_it_takes(worker: SessionWorker) -> None:
+    await worker.step()
+    worker.keeper.refused(SESSION, "too-many-sessions")
+    worker.keeper.refused(b"x" * 32, "too-many-sessions")  # whose it is nobody knows
+
+
+@session_cause(Code.SESSION_IDLE)
+async def nobody_came_for_it(worker: SessionWorker) -> None:
+    await worker.step()
+    worker.ledger.block(700)
+    await worker.step(30)
+
+
+@session_cause(Code.SESSION_DRAINED)
+async def the_worker_was_drained(worker: SessionWorker) -> None:
+    await worker.step()
+    worker.keeper.closing = True
+    await worker.step(30)
+    assert not worker.ledger.records
+
+
+@session_cause(Code.SESSION_UNSEEN)
+async def it_ended_while_nobody_looked_and_the_block_is_gone(worker: SessionWorker) -> None:
+    await worker.step()
+    worker.ledger.end("Failed", number=0, bond=7, refunded=0)
+    worker.ledger.block(300)
+    worker.ledger.kept = 200
+    await worker.step()
+
+
+async def test_each_cause_of_a_sessions_end_is_named_and_none_is_named_wrong(tmp_path: Path) -> None:
+    assert len(SESSION_CAUSES) >= 10
+    for code, bring in SESSION_CAUSES:
+        folder = tmp_path / bring.__name__
+        folder.mkdir()
+        worker = SessionWorker(folder)
+        await bring(worker)
+        found = await worker.ask()
+        assert (found["code"], found["certain"]) == (code, code is not Code.SESSION_UNSEEN), bring.__name__
+        worker.diary.close()
+        worker.keeper.journal.close()
 
 
 def test_every_code_has_its_words() -> None:
