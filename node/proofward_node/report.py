@@ -98,8 +98,10 @@ async def _make(config: NodeConfig, job: bytes | None, since_seconds: float) -> 
     port = ChainPort(config.chain.url, config.signer, None, config.chain.genesis)
     running = _running(await health(config))
     pages = diary.read(config.diary, 0.0 if job is not None else began, job)
-    of_sessions = [note for note in pages.notes if note.reason.code in SESSION_CODES]
-    pages = replace(pages, notes=tuple(note for note in pages.notes if note not in of_sessions))
+    # what befell one that still runs may be older than what is asked for
+    told = diary.read(config.diary, 0.0, job).notes
+    of_sessions = [note for note in told if note.reason.code in SESSION_CODES]
+    pages = replace(pages, notes=tuple(note for note in pages.notes if note.reason.code not in SESSION_CODES))
     seen = why.with_gaps(pages.stretches, began, now, running)
     if not pages.notes and not of_sessions and not pages.stretches:
         gaps.append("the diary is empty or cannot be read: the worker did not run, or ran another version")
@@ -112,10 +114,11 @@ async def _make(config: NodeConfig, job: bytes | None, since_seconds: float) -> 
         genesis, head = port.genesis, await port.finalised()
         wanted = [job] if job is not None else await _wanted(port, entries, pages, began)
         records = await port.jobs(wanted)
-        sessions = await session_report.seen(port, config.session_journal, of_sessions, job)
+        since = began if job is None else 0.0
+        sessions = await session_report.seen(port, config.session_journal, of_sessions, since, job)
     except ChainDown as error:
         gaps.append(f"the chain: {error}")
-        sessions = session_report.noted(of_sessions)
+        sessions = session_report.noted(of_sessions, began if job is None else 0.0)
         wanted = [job] if job is not None else _local(entries, pages, began)
     if job is not None and sessions:
         wanted = []  # it is a session

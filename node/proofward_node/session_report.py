@@ -25,10 +25,11 @@ _TROUBLES = (*_CAUSES, Code.SESSION_REFUSED, Code.SESSION_CALL)
 
 
 async def seen(
-    port: ChainPort, journal: Path, notes: Sequence[Note], session: bytes | None = None
+    port: ChainPort, journal: Path, notes: Sequence[Note], since: float, session: bytes | None = None
 ) -> tuple[dict[str, Any], ...]:
-    """A map a session, those that run first, oldest first, then those of the notes that have ended, and the
-    models that are not offered; with `session` that one alone. Raises ChainDown.
+    """A map a session, those that run first, oldest first, then those of the notes that have ended `since`,
+    and the models that were not offered since, or are not now; with `session` that one alone. Raises
+    ChainDown.
     """
     head = (await port.finalised()).number
     vouched = {(bytes(row[0]), row[1]) for row in select(journal, "SELECT session, number FROM vouchers")}
@@ -46,12 +47,19 @@ async def seen(
         for record, windows in found
         if session in (None, record.id)
     ]
-    return *running, *(_from_notes(name, some) for name, some in by_name.items())
+    models = [name for name, some in by_name.items() if some[-1].reason.code is Code.SESSION_OFFER]
+    unoffered = {
+        model
+        for model in models
+        if await port.ask(lambda client, model=model: sessions.offer_of(client, model, port.account)) is None  # type: ignore[misc]
+    }
+    rest = {name: some for name, some in by_name.items() if some[-1].at >= since or name in unoffered}
+    return *running, *(_from_notes(name, some) for name, some in rest.items())
 
 
-def noted(notes: Sequence[Note]) -> tuple[dict[str, Any], ...]:
+def noted(notes: Sequence[Note], since: float) -> tuple[dict[str, Any], ...]:
     """What the notes alone say, where the chain cannot be asked."""
-    return tuple(_from_notes(name, some) for name, some in _by_name(notes).items())
+    return tuple(_from_notes(name, some) for name, some in _by_name(notes).items() if some[-1].at >= since)
 
 
 def _by_name(notes: Sequence[Note]) -> dict[bytes, list[Note]]:

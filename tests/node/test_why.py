@@ -579,7 +579,11 @@ class SessionWorker:
     async def ask(self) -> dict[str, Any]:
         notes = diary.read(self.folder / "diary.sqlite").notes
         assert {note.reason.code for note in notes} <= SESSION_CODES
-        found = await session_report.seen(self.ledger, self.folder / "sessions.sqlite", notes)  # type: ignore[arg-type]
+        journal, now = self.folder / "sessions.sqlite", float(self.ledger.height)
+        found = await session_report.seen(self.ledger, journal, notes, 0.0)  # type: ignore[arg-type]
+        late = await session_report.seen(self.ledger, journal, notes, now + 1)  # type: ignore[arg-type]
+        lasting = [one for one in found if "ends_at" in one or "model" in one]
+        assert list(late) == lasting, "what lasts is told though it began before, what is over is not"
         for one in found:
             assert session_report.line(one)
         (told,) = [one for one in found if one["code"] != "session-runs"] or found
