@@ -112,12 +112,21 @@ def status(config: ConfigOption, as_json: JsonOption = False) -> None:
 
     Example: proofward worker status --config worker.toml
     """
+    from proofward.chain import accounts
+    from proofward.cli.render import said
     from proofward_node.config import load
     from proofward_node.status import status as collect
 
     with reporting(as_json):
         value = collect(load(config))
-        lines = [f"{part:8} {key:20} {value[part][key]}" for part in value for key in value[part]]
+        text = {part: dict(found) for part, found in value.items()}
+        if "account" in text.get("chain", {}):
+            text["chain"]["account"] = accounts.ss58(bytes.fromhex(text["chain"]["account"]))
+        lines = [
+            f"{part:8} {key:20} {said(one, key)}"
+            for part, found in text.items()
+            for key, one in found.items()
+        ]
         emit(as_json, value, lines)
 
 

@@ -135,7 +135,7 @@ def show(job: JobArgument, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOpti
 
     Example: proofward job show 0x1f… --chain ws://127.0.0.1:9944
     """
-    from proofward.cli.render import plain
+    from proofward.cli.render import plain, said
     from proofward.client import Client
 
     with reporting(as_json), Client(chain) as client:
@@ -149,7 +149,11 @@ def show(job: JobArgument, chain: ChainOption = DEFAULT_CHAIN, as_json: JsonOpti
                 "undelivered": plain(outcome.undelivered),
                 "keys_gone": plain(lost),
             },
-            [_line(outcome), *(f"  {key:18} {record[key]}" for key in record), *_gone(outcome, lost)],
+            [
+                _line(outcome),
+                *(f"  {key:18} {said(record[key], key)}" for key in record),
+                *_gone(outcome, lost),
+            ],
         )
 
 

@@ -321,10 +321,11 @@ def show(
     Example: proofward model show breast-cancer-mlp
     """
     from proofward.cli import listings
+    from proofward.cli.render import said
 
     with reporting(as_json):
         value = listings.model(chain, model)
-        emit(as_json, value, [f"{key:16} {value[key]}" for key in value])
+        emit(as_json, value, [f"{key:16} {said(value[key], key)}" for key in value])
 
 
 @app.command("audit")

@@ -7,13 +7,16 @@ from enum import Enum
 from typing import Any
 
 from proofward.chain import accounts
+from proofward.cli.amounts import shown
 from proofward.errors import Refused
 from proofward.protocol import Level, ProtocolError, Setup
 
 _ACCOUNTS = (
     "publisher", "client", "worker", "account", "member", "successor",
-    "recipients", "rejected_by", "released_by",
+    "recipients", "rejected_by", "released_by", "declined_by",
 )  # fmt: skip
+_AMOUNTS = ("price", "deposit", "record_deposit", "bond", "stake", "balance", "serves")
+"""Fields that hold plancks, or a table of them."""
 
 
 def address(account_id: bytes) -> str:
@@ -47,3 +50,20 @@ def plain(value: Any, name: str = "") -> Any:
     if isinstance(value, tuple | list):
         return [plain(one, name) for one in value]
     return value
+
+
+def said(value: Any, name: str = "") -> str:
+    """A JSON-ready value as people read it: amounts in UNIT, no literals of Python's."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        inner = (f"{key} {said(one, name if name in _AMOUNTS else key)}" for key, one in value.items())
+        return ", ".join(inner) or "none"
+    if isinstance(value, list | tuple):
+        nested = any(isinstance(one, dict) for one in value)
+        return ("; " if nested else ", ").join(said(one, name) for one in value) or "none"
+    if isinstance(value, int) and name in _AMOUNTS:
+        return shown(value)
+    return str(value)

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from proofward.cli import app
 from proofward.cli.doctor import PURPOSES
 from proofward.cli.output import Exit, reporting
+from proofward.cli.render import said
 from proofward.client import JobTimeout, NotFound, OutputMismatch, Refused
 from proofward.evidence import bundle as bundles
 from proofward.evidence.bundle import save_bundle
@@ -211,6 +212,18 @@ def test_a_database_without_room_is_a_line() -> None:
         with pytest.raises(typer.Exit) as caught, reporting(as_json=False):
             full.execute("CREATE TABLE outbox (data BLOB)")
     assert caught.value.exit_code == 2
+
+
+def test_text_for_people_has_units_and_no_python_literals() -> None:
+    found = {
+        "account": None, "registered": True, "balance": 3 * 10**11, "epoch": 3, "recipients": [],
+        "serves": {"0xab": 10**12}, "tally": {"accepted": 3, "lapsed": 0}, "terms": {"price": 10**12},
+        "recent": [{"job": "ab", "outcome": None}, {"job": "cd", "outcome": "accepted"}],
+    }  # fmt: skip
+    assert [said(one, key) for key, one in found.items()] == [
+        "none", "yes", "0.3 UNIT", "3", "none", "0xab 1 UNIT", "accepted 3, lapsed 0", "price 1 UNIT",
+        "job ab, outcome none; job cd, outcome accepted",
+    ]  # fmt: skip
 
 
 def test_a_bug_keeps_its_traceback() -> None:
