@@ -379,10 +379,13 @@ def test_an_enclave_that_starts_anew_gives_its_windows_up_and_keeps_its_bond(sta
         session.infer_many(RECORDS[:32])
         name = session.id
     stage.until(lambda: (record := sessions.get(stage.rpc, name)) is not None and record.next == 1)
+    epoch = sessions.get(stage.rpc, name).epoch  # type: ignore[union-attr]
     stage.kill_enclave()
     stage.until(lambda: sessions.get(stage.rpc, name) is None, 90)
     assert stage.events("Waived", name)
     assert not stage.events("Failed", name)
+    # what is owed waits for no registration; the next client's session is of the new enclave's keys
+    stage.until(lambda: (now := workers.get(stage.rpc, stage.account)) is not None and now.epoch > epoch, 90)
 
 
 def test_a_bond_that_a_stranger_has_the_chain_take_is_seen_by_the_worker(stage: Scene) -> None:
