@@ -40,7 +40,8 @@ from proofward_enclave.measure import simulated_measurement
 from proofward_explorer.indexer import Indexer
 from proofward_explorer.lists import Lists
 from proofward_explorer.store import open_reader
-from proofward_node import diary
+from proofward_node import diary, holding
+from proofward_node.holding import Hold
 from proofward_node.reasons import Code
 from tests.canary import Canary, in_files, in_memory, in_text
 from tests.e2e.session_scene import CLIENT, PRICE, PUBLISHER, WORKER, Scene, metrics, scene
@@ -250,6 +251,27 @@ def test_a_client_that_does_not_vouch_loses_its_session_and_what_it_vouched_for_
     stage.finished(name, 20)
     assert [event["records"] for event in stage.events("Finished", name)] == [20]
     assert stage.events("Settled", name)[0]["paid"] == 20
+
+
+def test_a_drained_worker_ends_its_sessions_and_is_paid(stage: Scene) -> None:
+    """Its client, which goes on asking, is asked to vouch once more; then nobody waits for anything."""
+    name = open_session(stage.client, stage.model, ORDER).id
+    session = connect_session(stage.client, name)
+    session.infer_many(RECORDS[:20])
+    hold = stage.worker.folder / "data" / "hold.json"
+    holding.write(hold, Hold(Code.DRAINING))
+    try:
+        stage.until(lambda: stage.events("Closed", name), blocks=1)
+        stage.finished(name, 20)
+    finally:
+        hold.unlink()
+    assert stage.events("Settled", name)[0]["paid"] == 20
+    codes = [
+        note.reason.code for note in diary.read(stage.worker.folder / "data" / "diary.sqlite", job=name).notes
+    ]
+    assert codes[0] is Code.SESSION_DRAINED
+    assert codes[-1] is Code.SESSION_SETTLED
+    session.close(0)
 
 
 def test_a_forced_page_is_proved_and_its_receipt_is_in_the_tree(stage: Scene) -> None:
