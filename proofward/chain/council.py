@@ -1,7 +1,8 @@
 """Decisions of the consortium's council: enough of its seats agree to a call, each member for itself.
 
 A call that governance may make has one motion at most, named by its BLAKE2b-256. Whoever agrees to a call
-first proposes it; whoever makes it enough closes it, and it happens.
+first proposes it; whoever makes it enough closes it, and it happens. The runtime takes no motion that would
+need more or fewer.
 """
 
 from __future__ import annotations

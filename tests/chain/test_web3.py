@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from eth_account import Account
@@ -15,6 +16,7 @@ from web3 import HTTPProvider, Web3
 from web3.exceptions import ContractCustomError, ContractLogicError, TransactionNotFound, Web3RPCError
 from web3.middleware import SignAndSendRawMiddlewareBuilder
 
+from proofward.chain.ethereum import revive
 from proofward.chain.ethereum.provider import SubstrateProvider
 from proofward.devnet.chains import LocalChain, find_binary, free_port
 from proofward.zkml.verifier_contract import compile_solidity
@@ -171,9 +173,26 @@ def test_what_is_not_there_is_refused_in_web3s_words(w3: Web3) -> None:
         w3.eth.get_transaction_receipt(HexBytes("0x" + "ab" * 32))
     with pytest.raises((Web3RPCError, ValueError)):
         w3.eth.send_raw_transaction(b"\x02\x01\x02\x03")
-    signed = ALITH.sign_transaction(
-        {"nonce": 0, "gas": 10**6, "gasPrice": w3.eth.gas_price, "to": BALTATHAR.address, "value": 1,
-         "data": b"", "chainId": w3.eth.chain_id + 1}
-    )  # fmt: skip
-    with pytest.raises((Web3RPCError, ValueError)):
-        w3.eth.send_raw_transaction(signed.raw_transaction)
+
+
+def test_what_was_signed_for_another_chain_counts_on_none_but_that(w3: Web3) -> None:
+    def known_by(kind: str, genesis: bytes) -> int:
+        told = SimpleNamespace(query=lambda *_: {"kind": kind}, genesis=genesis)
+        return revive.chain_id(cast(Any, told))
+
+    assert known_by("Development", bytes(32)) == w3.eth.chain_id
+    others = [
+        known_by("Local", bytes(32)),
+        known_by("Consortium", b"\xab" * 32),
+        known_by("Consortium", bytes(32)),
+    ]
+    assert others == [0x50570002, 0x5057ABABABAB, 0x505700000000]
+    before = w3.eth.get_transaction_count(ALITH.address)
+    for other in others:
+        signed = ALITH.sign_transaction(
+            {"nonce": before, "gas": 10**6, "gasPrice": w3.eth.gas_price, "to": BALTATHAR.address, "value": 1,
+             "data": b"", "chainId": other}
+        )  # fmt: skip
+        with pytest.raises((Web3RPCError, ValueError), match=r"(?i)chain id|invalid transaction"):
+            w3.eth.send_raw_transaction(signed.raw_transaction)
+    assert w3.eth.get_transaction_count(ALITH.address) == before

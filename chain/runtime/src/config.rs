@@ -3,7 +3,7 @@
 use frame_support::{
 	parameter_types,
 	traits::{
-		tokens::imbalance::ResolveTo, ConstBool, ConstU128, ConstU16, ConstU32, ConstU64, ConstU8,
+		tokens::imbalance::ResolveTo, ConstBool, ConstU128, ConstU16, ConstU32, ConstU64, ConstU8, Get,
 		InsideBoth, VariantCountOf,
 	},
 	weights::{
@@ -12,11 +12,13 @@ use frame_support::{
 	},
 };
 use frame_system::{EnsureNever, EnsureSigned};
+use pallet_consortium::types::Kind;
 use pallet_revive::{
 	evm::fees::{BlockRatioFee, Info as FeeInfo},
 	AccountId32Mapper, AutoMapper,
 };
 use polkadot_sdk::*;
+use sp_core::H256;
 use sp_runtime::{
 	traits::{AccountIdLookup, BlakeTwo256, OpaqueKeys},
 	FixedU128, Perbill, Permill,
@@ -28,7 +30,8 @@ use crate::{
 	consensus::{GrandpaFinality, MaxMembers, ReportLongevity, SessionKeys, Sessions, RETAINED},
 	fees::{Congestion, EndingReserve, Fees, PerLength, Pot},
 	governance::{
-		CouncilCollective, Governance, KeysStay, Members, NeverPaused, Objection, PlatformRoom, ProxyType,
+		CouncilCollective, Desk, Governance, KeysStay, Members, NeverPaused, Objection, OwnMajority,
+		PlatformRoom, ProxyType, MOST_MOTIONS,
 	},
 	verifier::Contracts,
 	*,
@@ -47,7 +50,7 @@ pub const PER_ITEM: Balance = 10 * MILLI_UNIT;
 pub const PER_BYTE: Balance = MILLI_UNIT / 100;
 
 /// What ordinary extrinsics get of a block. The rest is kept for those that end what was begun: results, releases and
-/// renewals are operational.
+/// renewals are operational, of those whose they are (`ranks`).
 const NORMAL: Perbill = Perbill::from_percent(75);
 
 parameter_types! {
@@ -79,7 +82,7 @@ fn block_length() -> frame_system::limits::BlockLength {
 
 impl frame_system::Config for Runtime {
 	type RuntimeEvent = RuntimeEvent;
-	type BaseCallFilter = InsideBoth<TxPause, KeysStay>;
+	type BaseCallFilter = InsideBoth<TxPause, InsideBoth<KeysStay, OwnMajority>>;
 	type BlockWeights = RuntimeBlockWeights;
 	type BlockLength = RuntimeBlockLength;
 	type RuntimeOrigin = RuntimeOrigin;
@@ -177,6 +180,25 @@ parameter_types! {
 	pub const GasScale: u32 = 50_000;
 }
 
+/// By which wallets and the chain know what an Ethereum-signed transaction is for: "PW", then 1 on development's chain and
+/// 2 on a local one, whose keys are published; on every other "PW" and the first four bytes of the genesis hash, so that
+/// what is signed for one chain counts on no other. On no list of chains.
+pub struct EthereumId;
+
+impl Get<u64> for EthereumId {
+	fn get() -> u64 {
+		const PW: u64 = 0x5057;
+		match pallet_consortium::SettingsOf::<Runtime>::get().kind {
+			Kind::Development => PW << 16 | 1,
+			Kind::Local => PW << 16 | 2,
+			Kind::Consortium => {
+				let H256([a, b, c, d, ..]) = System::block_hash(0);
+				PW << 32 | u64::from(u32::from_be_bytes([a, b, c, d]))
+			}
+		}
+	}
+}
+
 impl pallet_revive::Config for Runtime {
 	type Time = Timestamp;
 	type Balance = Balance;
@@ -198,8 +220,7 @@ impl pallet_revive::Config for Runtime {
 	type InstantiateOrigin = EnsureSigned<AccountId>;
 	type RuntimeMemory = ConstU32<{ 128 * 1024 * 1024 }>;
 	type PVFMemory = ConstU32<{ 512 * 1024 * 1024 }>;
-	// "PW", then the number of the network: 1 is development. On no list of chains.
-	type ChainId = ConstU64<0x5057_0001>;
+	type ChainId = EthereumId;
 	// Wallets count in 18 decimals, the chain in 12.
 	type NativeToEthRatio = ConstU32<1_000_000>;
 	type FeeInfo = FeeInfo<Address, Signature, EthereumExtension>;
@@ -212,7 +233,7 @@ impl pallet_revive::Config for Runtime {
 }
 
 parameter_types! {
-	/// Four tenths of a UNIT and more for 64 KiB of collateral: what a family of platforms costs its first member.
+	/// Two thirds of a UNIT for 64 KiB of collateral: what a family of platforms costs its first member.
 	pub const CollateralDeposit: Balance = PER_ITEM + 65_536 * PER_BYTE;
 	/// More families of platforms than Intel has; each is an entry of 25 kB.
 	pub const MaxFamilies: u32 = 256;
@@ -417,7 +438,7 @@ impl pallet_collective::Config<CouncilCollective> for Runtime {
 	type Proposal = RuntimeCall;
 	type RuntimeEvent = RuntimeEvent;
 	type MotionDuration = MotionDuration;
-	type MaxProposals = ConstU32<32>;
+	type MaxProposals = ConstU32<MOST_MOTIONS>;
 	type MaxMembers = MaxMembers;
 	// A member that does not vote has not agreed.
 	type DefaultVote = pallet_collective::PrimeDefaultVote;
@@ -427,7 +448,7 @@ impl pallet_collective::Config<CouncilCollective> for Runtime {
 	type MaxProposalWeight = MaxProposalWeight;
 	type DisapproveOrigin = Governance;
 	type KillOrigin = Governance;
-	type Consideration = ();
+	type Consideration = Desk;
 }
 
 impl pallet_proxy::Config for Runtime {

@@ -1,10 +1,10 @@
 //! Who decides, and what can be stopped.
 
 use alloc::vec::Vec;
-use frame_support::traits::{Contains, EitherOfDiverse, InstanceFilter};
+use frame_support::traits::{Consideration, Contains, EitherOfDiverse, InstanceFilter, MaybeConsideration};
 use frame_system::EnsureRoot;
 use polkadot_sdk::*;
-use sp_runtime::traits::Convert;
+use sp_runtime::{traits::Convert, DispatchError};
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use proofward_primitives::Level;
@@ -54,7 +54,8 @@ pub enum ProxyType {
 	#[codec(index = 0)]
 	Any,
 	/// A worker's daily work and nothing that moves its stake: claim, complete, release, decline and renew; the pages of
-	/// sessions; the rounds of studies that it aggregates.
+	/// sessions; the rounds of studies that it aggregates. Not for which model and price: whoever stole it could have the
+	/// worker's bonds by a model of his own.
 	#[codec(index = 1)]
 	Work,
 	/// A publisher's: publish, set the price, retire.
@@ -78,17 +79,16 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 				call,
 				RuntimeCall::Jobs(
 					Jobs::claim { .. } | Jobs::complete { .. } | Jobs::release { .. } | Jobs::decline { .. }
-				) | RuntimeCall::Workers(
-					Workers::renew { .. } | Workers::serve { .. } | Workers::unserve { .. }
-				) | RuntimeCall::InferenceSessions(
-					Sessions::checkpoint { .. }
-						| Sessions::draw { .. }
-						| Sessions::prove { .. }
-						| Sessions::finish { .. }
-						| Sessions::settle { .. }
-						| Sessions::waive { .. }
-						| Sessions::close { .. }
-				) | RuntimeCall::Federation(
+				) | RuntimeCall::Workers(Workers::renew { .. } | Workers::unserve { .. })
+					| RuntimeCall::InferenceSessions(
+						Sessions::checkpoint { .. }
+							| Sessions::draw { .. }
+							| Sessions::prove { .. }
+							| Sessions::finish { .. }
+							| Sessions::settle { .. }
+							| Sessions::waive { .. }
+							| Sessions::close { .. }
+					) | RuntimeCall::Federation(
 					Federation::open { .. } | Federation::publish { .. } | Federation::fail { .. }
 				)
 			),
@@ -112,8 +112,8 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 	}
 }
 
-/// Calls that governance cannot pause: those that end what was begun, give people their money back, or take a consent
-/// back.
+/// Calls that governance cannot pause: those that end what was begun or keep it standing until then, show a wrong, give
+/// people their money back, or take a consent back.
 pub struct NeverPaused;
 
 impl Contains<pallet_tx_pause::RuntimeCallNameOf<Runtime>> for NeverPaused {
@@ -121,11 +121,28 @@ impl Contains<pallet_tx_pause::RuntimeCallNameOf<Runtime>> for NeverPaused {
 		let call = (Vec::from(pallet.as_slice()), Vec::from(call.as_slice()));
 		let named = |pallet: &[u8], calls: &[&[u8]]| call.0 == pallet && calls.contains(&call.1.as_slice());
 		let endings: &[&[u8]] =
-			&[b"complete", b"release", b"lapse", b"expire", b"cancel", b"decline", b"forget"];
+			&[b"complete", b"release", b"lapse", b"expire", b"cancel", b"decline", b"forget", b"contest"];
+		let sessions: &[&[u8]] = &[
+			b"checkpoint",
+			b"draw",
+			b"force",
+			b"prove",
+			b"finish",
+			b"waive",
+			b"settle",
+			b"close",
+			b"withdraw",
+			b"report",
+		];
+		let workers: &[&[u8]] =
+			&[b"renew", b"top_up", b"retire", b"withdraw", b"report_equivocation", b"report_two_receipts"];
 		named(b"Jobs", endings)
-			|| named(b"InferenceSessions", &[b"draw", b"prove", b"finish", b"waive", b"settle", b"close"])
+			|| named(b"InferenceSessions", sessions)
 			|| named(b"Federation", &[b"set_consents", b"withdraw", b"leave", b"publish", b"fail", b"close"])
-			|| named(b"Workers", &[b"retire", b"withdraw"])
+			|| named(b"Workers", workers)
+			// What a proxy or several signatories end for an account is filtered by its own name inside.
+			|| named(b"Proxy", &[b"proxy"])
+			|| named(b"Multisig", &[b"as_multi", b"as_multi_threshold_1", b"approve_as_multi", b"cancel_as_multi"])
 			|| named(b"Models", &[b"remove"])
 			|| call.0 == b"Sudo"
 			|| call.0 == b"Council"
@@ -142,6 +159,74 @@ pub struct KeysStay;
 impl Contains<RuntimeCall> for KeysStay {
 	fn contains(call: &RuntimeCall) -> bool {
 		!matches!(call, RuntimeCall::Session(pallet_session::Call::purge_keys {}))
+	}
+}
+
+/// Most motions of the council at once.
+pub const MOST_MOTIONS: u32 = 32;
+
+/// A motion needs as many ayes as what it wants to do, and neither fewer nor more: nobody has the others' ayes wasted on
+/// one that too few can close, and nobody makes one that everybody would have to agree to.
+pub struct OwnMajority;
+
+impl OwnMajority {
+	/// The ayes of `seats` that a motion for `call` needs.
+	pub fn of(call: &RuntimeCall, seats: u32) -> u32 {
+		use pallet_consortium::Call as Consortium;
+		match call {
+			RuntimeCall::Consortium(Consortium::withdraw { .. }) => seats.div_ceil(3),
+			// What is wrapped may hold any of them; more than two thirds are two thirds as well.
+			RuntimeCall::Consortium(_) | RuntimeCall::Utility(_) => 2 * seats / 3 + 1,
+			_ => (2 * seats).div_ceil(3),
+		}
+	}
+}
+
+impl Contains<RuntimeCall> for OwnMajority {
+	fn contains(call: &RuntimeCall) -> bool {
+		let RuntimeCall::Council(pallet_collective::Call::propose { threshold, proposal, .. }) = call else {
+			return true;
+		};
+		let seats = pallet_collective::Members::<Runtime, CouncilCollective>::get().len() as u32;
+		*threshold == Self::of(proposal, seats)
+	}
+}
+
+/// A member's part of the council's desk: all motions, shared among the seats. What one member proposes takes no room
+/// that another has.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Desk;
+
+impl Consideration<AccountId, u32> for Desk {
+	fn new(who: &AccountId, _: u32) -> Result<Self, DispatchError> {
+		let seats = pallet_collective::Members::<Runtime, CouncilCollective>::get().len() as u32;
+		let own = |motion: &sp_core::H256| {
+			let proposer = pallet_collective::CostOf::<Runtime, CouncilCollective>::get(motion);
+			proposer.is_some_and(|(proposer, _)| proposer == *who)
+		};
+		// This one is among them, and its proposer not noted yet.
+		let open = pallet_collective::Proposals::<Runtime, CouncilCollective>::get();
+		let open = open.iter().rev().skip(1).filter(|motion| own(motion)).count() as u32;
+		let room = (MOST_MOTIONS / seats.max(1)).max(1);
+		if open < room {
+			Ok(Self)
+		} else {
+			Err(pallet_collective::Error::<Runtime, CouncilCollective>::TooManyProposals.into())
+		}
+	}
+
+	fn update(self, who: &AccountId, count: u32) -> Result<Self, DispatchError> {
+		Self::new(who, count)
+	}
+
+	fn drop(self, _: &AccountId) -> Result<(), DispatchError> {
+		Ok(())
+	}
+}
+
+impl MaybeConsideration<AccountId, u32> for Desk {
+	fn is_none(&self) -> bool {
+		false
 	}
 }
 

@@ -21,6 +21,8 @@ pub mod genesis;
 pub mod governance;
 mod parachain;
 #[warn(missing_docs)]
+pub mod ranks;
+#[warn(missing_docs)]
 pub mod verifier;
 
 #[cfg(test)]
@@ -70,8 +72,10 @@ pub type Executive = frame_executive::Executive<
 >;
 /// What an upgrade to this version changes in state, oldest first. Nothing yet: the chain begins with this version.
 pub type Migrations = ();
-/// What is checked of every signed extrinsic, and what it pays.
-pub type TxExtension = (
+/// What is checked of every signed extrinsic, and what it pays, each at its rank.
+pub type TxExtension = ranks::Ranked<Extensions>;
+/// The extensions themselves.
+pub type Extensions = (
 	frame_system::CheckNonZeroSender<Runtime>,
 	frame_system::CheckSpecVersion<Runtime>,
 	frame_system::CheckTxVersion<Runtime>,
@@ -95,7 +99,7 @@ impl EthExtra for EthereumExtension {
 	type ExtensionOtherVersions = sp_runtime::traits::InvalidVersion;
 
 	fn get_eth_extension(nonce: u32, tip: Balance) -> TxExtension {
-		(
+		ranks::Ranked((
 			frame_system::CheckNonZeroSender::new(),
 			frame_system::CheckSpecVersion::new(),
 			frame_system::CheckTxVersion::new(),
@@ -107,7 +111,7 @@ impl EthExtra for EthereumExtension {
 			pallet_revive::evm::tx_extension::SetOrigin::new_from_eth_transaction(),
 			frame_metadata_hash_extension::CheckMetadataHash::new(false),
 			frame_system::WeightReclaim::new(),
-		)
+		))
 	}
 }
 
@@ -117,7 +121,7 @@ pub const VERSION: RuntimeVersion = RuntimeVersion {
 	spec_name: Cow::Borrowed("proofward"),
 	impl_name: Cow::Borrowed("proofward"),
 	authoring_version: 1,
-	spec_version: 7,
+	spec_version: 8,
 	impl_version: 1,
 	apis: apis::RUNTIME_API_VERSIONS,
 	transaction_version: 2,

@@ -15,15 +15,15 @@ use polkadot_sdk::{
 	sp_runtime::{
 		generic::Era,
 		traits::{DispatchTransaction, TransactionExtension},
-		transaction_validity::{InvalidTransaction, TransactionValidityError},
+		transaction_validity::{InvalidTransaction, TransactionSource, TransactionValidityError},
 		BuildStorage, Digest, DigestItem, DispatchError,
 	},
 	*,
 };
 use proofward_runtime::{
 	config::UNIT, fees::Pot, genesis, AccountId, AllPalletsWithSystem, Attestation, Balance, Balances,
-	Consortium, Federation, InferenceSessions, Jobs, Models, Runtime, RuntimeCall, RuntimeEvent,
-	RuntimeGenesisConfig, RuntimeOrigin, System, Timestamp, TransactionPayment, TxExtension, Workers,
+	Consortium, Federation, InferenceSessions, Jobs, Models, RuntimeCall, RuntimeEvent, RuntimeGenesisConfig,
+	RuntimeOrigin, System, Timestamp, TxExtension, Workers,
 };
 
 /// Milliseconds since the Unix epoch of block 0, and from block to block: one of development's slots.
@@ -81,7 +81,7 @@ pub fn hash(number: u32) -> H256 {
 }
 
 fn extension(who: &AccountId, tip: Balance) -> TxExtension {
-	(
+	proofward_runtime::ranks::Ranked((
 		frame_system::CheckNonZeroSender::new(),
 		frame_system::CheckSpecVersion::new(),
 		frame_system::CheckTxVersion::new(),
@@ -93,7 +93,7 @@ fn extension(who: &AccountId, tip: Balance) -> TxExtension {
 		pallet_revive::evm::tx_extension::SetOrigin::default(),
 		frame_metadata_hash_extension::CheckMetadataHash::new(false),
 		frame_system::WeightReclaim::new(),
-	)
+	))
 }
 
 fn info(call: &RuntimeCall, extension: &TxExtension) -> DispatchInfo {
@@ -104,9 +104,11 @@ fn info(call: &RuntimeCall, extension: &TxExtension) -> DispatchInfo {
 
 /// What the pool sorts by.
 pub fn priority(who: &AccountId, call: &RuntimeCall, tip: Balance) -> u64 {
-	let (info, length) = (info(call, &extension(who, tip)), call.encoded_size() + ENVELOPE);
-	let fee = TransactionPayment::compute_fee(length as u32, &info, tip);
-	pallet_transaction_payment::ChargeTransactionPayment::<Runtime>::get_priority(&info, length, tip, fee)
+	let extension = extension(who, tip);
+	let (info, length) = (info(call, &extension), call.encoded_size() + ENVELOPE);
+	let origin = RuntimeOrigin::signed(who.clone());
+	let valid = extension.validate_only(origin, call, &info, length, TransactionSource::External, 0);
+	valid.expect("its sender can pay for it").0.priority
 }
 
 /// Puts a call of `who`'s into the present block.

@@ -191,7 +191,7 @@ class EthMethods:
 
     def _eth_chainId(self) -> str:
         if self._chain_id is None:
-            self._chain_id = int(self.client.constant("Revive", "ChainId"))
+            self._chain_id = revive.chain_id(self.client)
         return hex(self._chain_id)
 
     def _net_version(self) -> str:

@@ -13,7 +13,7 @@ from proofward.chain.ethereum import revive
 
 def explain(client: SubstrateClient, sender: bytes, fields: dict[str, Any], refusal: ExtrinsicInvalid) -> str:
     """The cause, looked for in this order: chain, nonce, fee, funds, gas; else what the node said."""
-    chain = int(client.constant("Revive", "ChainId"))
+    chain = revive.chain_id(client)
     signed_for = chain_id(fields)
     if signed_for != chain:
         told = "no chain (it lacks replay protection)" if signed_for is None else f"chain {signed_for}"

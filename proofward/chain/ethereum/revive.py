@@ -154,6 +154,19 @@ def balance(client: SubstrateClient, address: bytes, at: bytes | None = None) ->
     return _u256(Reader(client.runtime_call(_API, "balance", address, at=at)))
 
 
+def chain_id(client: SubstrateClient) -> int:
+    """What wallets know this chain by (EIP-155): one number for every development chain and one for every
+    local one, whose keys are published; for every other chain a number of its genesis.
+
+    Asked of the state: the constant in the metadata is right only after block 0.
+    """
+    kind = client.query("Consortium", "SettingsOf")["kind"]
+    published = {"Development": 1, "Local": 2}
+    if kind in published:
+        return 0x5057 << 16 | published[kind]
+    return 0x5057 << 32 | int.from_bytes(client.genesis[:4], "big")
+
+
 def nonce(client: SubstrateClient, address: bytes, at: bytes | None = None) -> int:
     """The next nonce of an Ethereum address (20 bytes)."""
     return Reader(client.runtime_call(_API, "nonce", address, at=at)).u32()

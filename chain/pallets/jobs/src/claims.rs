@@ -9,7 +9,7 @@ use proofward_primitives::{Balance, Ending, ModelRegistry, WorkerRegistry};
 use crate::{
 	escrow, index, queue,
 	types::{Job, Status},
-	verdict, Config, Contested, Error, Event, Jobs, Pallet,
+	verdict, ClaimedSetups, Config, Contested, Error, Event, Jobs, Pallet,
 };
 
 pub fn claim<T: Config>(worker: T::AccountId, id: H256, max_bond: Balance) -> DispatchResult {
@@ -49,6 +49,7 @@ pub fn claim<T: Config>(worker: T::AccountId, id: H256, max_bond: Balance) -> Di
 	job.status = Status::Claimed { worker: worker.clone(), claimed_at: now, lapses_at, bond: model.bond };
 	job.attempts = job.attempts.saturating_add(1);
 	Jobs::<T>::insert(id, job);
+	ClaimedSetups::<T>::insert(id, model.setup);
 	Pallet::<T>::deposit_event(Event::Claimed { job: id, worker, lapses_at });
 	Ok(())
 }
@@ -178,6 +179,7 @@ pub fn held<T: Config>(job: &Job<T::AccountId>, caller: &T::AccountId) -> Result
 /// Puts a job that nobody holds any more at the back of its queue.
 pub fn requeue<T: Config>(id: H256, mut job: Job<T::AccountId>) -> DispatchResult {
 	queue::push::<T>(job.model, id)?;
+	ClaimedSetups::<T>::remove(id);
 	job.status = Status::Queued;
 	Jobs::<T>::insert(id, job);
 	Ok(())

@@ -3,7 +3,7 @@
 
 use polkadot_sdk::sp_core::H256;
 
-use crate::{types::Job, Config, JobsOf, OpenJobs, Sealed};
+use crate::{types::Job, ClaimedSetups, Config, JobsOf, OpenJobs, Sealed};
 
 /// Enters a new job.
 pub fn open<T: Config>(id: H256, job: &Job<T::AccountId>) {
@@ -18,7 +18,7 @@ pub fn remove<T: Config>(recipient: &T::AccountId, id: H256) {
 	JobsOf::<T>::remove(recipient, id);
 }
 
-/// Takes out a job that ends, its ciphertext too.
+/// Takes out a job that ends, its ciphertext and the setup of its claim too.
 pub fn close<T: Config>(id: H256, job: &Job<T::AccountId>) {
 	for recipient in &job.recipients {
 		JobsOf::<T>::remove(recipient, id);
@@ -27,4 +27,5 @@ pub fn close<T: Config>(id: H256, job: &Job<T::AccountId>) {
 		*open = open.and_then(|open| open.checked_sub(1)).filter(|left| *left > 0);
 	});
 	Sealed::<T>::remove(id);
+	ClaimedSetups::<T>::remove(id);
 }

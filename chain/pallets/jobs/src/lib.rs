@@ -59,7 +59,7 @@ pub mod pallet {
 	use polkadot_sdk::sp_runtime::traits::{BlockNumberProvider, Convert};
 	use proofward_opening::Fault;
 	use proofward_primitives::{
-		Balance, Equivocation, Level, ModelRegistry, ProofVerifier, RejectReason, WorkerRegistry,
+		Balance, Equivocation, Level, ModelRegistry, ProofVerifier, RejectReason, Setup, WorkerRegistry,
 	};
 
 	#[pallet::pallet]
@@ -150,6 +150,10 @@ pub mod pallet {
 	#[pallet::storage]
 	pub type JobsOf<T: Config> =
 		StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Blake2_128Concat, H256, (), OptionQuery>;
+
+	/// The setups that claimed jobs' models had when they were claimed. Governance may change a model's meanwhile.
+	#[pallet::storage]
+	pub type ClaimedSetups<T: Config> = StorageMap<_, Blake2_128Concat, H256, Setup, OptionQuery>;
 
 	/// How many jobs of each client are open.
 	#[pallet::storage]
@@ -492,6 +496,12 @@ pub mod pallet {
 
 		pub(crate) fn now() -> u32 {
 			T::BlockNumberProvider::current_block_number()
+		}
+
+		/// Whether `worker` holds the job and can still hand in a result, or hand it back.
+		pub fn awaits(worker: &T::AccountId, job: H256) -> bool {
+			let claim = Self::job(job).ok().and_then(|job| claims::held::<T>(&job, worker).ok());
+			claim.is_some_and(|claim| Self::now() <= claim.lapses_at)
 		}
 
 		pub(crate) fn job(id: H256) -> Result<Job<T::AccountId>, DispatchError> {

@@ -6,8 +6,8 @@ use polkadot_sdk::{frame_support::ensure, sp_core::H256, sp_runtime::TryRuntimeE
 use proofward_primitives::Balance;
 
 use crate::{
-	escrow::on_hold, Config, Contested, HoldReason, Jobs, JobsOf, Judging, Links, OpenJobs, Pallet, Queues,
-	Sealed, Status,
+	escrow::on_hold, ClaimedSetups, Config, Contested, HoldReason, Jobs, JobsOf, Judging, Links, OpenJobs,
+	Pallet, Queues, Sealed, Status,
 };
 
 impl<T: Config> Pallet<T> {
@@ -18,6 +18,7 @@ impl<T: Config> Pallet<T> {
 		holds_are_those_of_jobs::<T>()?;
 		queues_are_the_queued_jobs::<T>()?;
 		contested_jobs_were_accepted::<T>()?;
+		setups_are_those_of_claims::<T>()?;
 		indices_are_the_open_jobs::<T>()
 	}
 }
@@ -69,6 +70,13 @@ fn contested_jobs_were_accepted<T: Config>() -> Result<(), TryRuntimeError> {
 	let accepted =
 		|id: H256| Jobs::<T>::get(id).is_some_and(|job| matches!(job.status, Status::Accepted { .. }));
 	ensure!(Contested::<T>::iter_keys().all(accepted), "a result was contested that was not accepted");
+	Ok(())
+}
+
+fn setups_are_those_of_claims<T: Config>() -> Result<(), TryRuntimeError> {
+	let claimed =
+		|id: H256| Jobs::<T>::get(id).is_some_and(|job| matches!(job.status, Status::Claimed { .. }));
+	ensure!(ClaimedSetups::<T>::iter_keys().all(claimed), "a setup is kept of a job that nobody holds");
 	Ok(())
 }
 

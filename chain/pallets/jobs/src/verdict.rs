@@ -14,14 +14,14 @@ use polkadot_sdk::{
 	sp_runtime::{traits::Zero, DispatchError},
 };
 use proofward_primitives::{
-	messages::Receipt, Decision, Ending, Level, ModelRegistry, ModelView, ProofVerifier, RejectReason,
+	messages::Receipt, Decision, Ending, Level, ModelRegistry, ModelView, ProofVerifier, RejectReason, Setup,
 	Verdict, WorkerRegistry, PROBED,
 };
 
 use crate::{
 	claims, escrow, index,
 	types::{Job, Proof, SealedBytes, Status},
-	Config, Error, Event, Jobs, Judging, Pallet, WeightInfo,
+	ClaimedSetups, Config, Error, Event, Jobs, Judging, Pallet, WeightInfo,
 };
 
 /// The arguments of `complete`.
@@ -43,6 +43,7 @@ struct Checked<AccountId> {
 	job: Job<AccountId>,
 	model: ModelView<AccountId>,
 	level: Level,
+	setup: Setup,
 	claim: claims::Held,
 	proof_hash: H256,
 	sealed_output_hash: H256,
@@ -107,7 +108,7 @@ fn check<T: Config>(
 
 	let (proof_hash, sealed_output_hash) =
 		(sha2_256(&delivery.proof).into(), sha2_256(&delivery.sealed_output).into());
-	let receipt = Receipt {
+	let receipt = |setup| Receipt {
 		genesis: frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero()),
 		job: id,
 		model: job.model,
@@ -118,12 +119,17 @@ fn check<T: Config>(
 		sealed_output_hash,
 		proof_hash,
 		level: view.level,
-		setup: model.setup,
+		setup,
 		block: delivery.receipt_block,
 	};
-	let signed = view.receipt_keys().any(|key| receipt.verify(key, &delivery.receipt_signature));
-	ensure!(signed, Error::<T>::BadReceipt);
-	Ok(Checked { job, model, level: view.level, claim, proof_hash, sealed_output_hash })
+	let signed = |setup: &Setup| {
+		let receipt = receipt(*setup);
+		view.receipt_keys().any(|key| receipt.verify(key, &delivery.receipt_signature))
+	};
+	// Whoever claimed before governance changed the setup states one or the other, and neither is a lie.
+	let setup = [Some(model.setup), ClaimedSetups::<T>::get(id).filter(|setup| *setup != model.setup)];
+	let setup = setup.into_iter().flatten().find(signed).ok_or(Error::<T>::BadReceipt)?;
+	Ok(Checked { job, model, level: view.level, setup, claim, proof_hash, sealed_output_hash })
 }
 
 /// Asks the lane's contract about two commitments and a proof. Whatever runs inside is rolled back, the mark that
@@ -158,7 +164,7 @@ fn accept<T: Config>(
 	output_commitment: H256,
 	checked: Checked<T::AccountId>,
 ) -> DispatchResult {
-	let Checked { mut job, model, level, claim, proof_hash, sealed_output_hash } = checked;
+	let Checked { mut job, model, level, setup, claim, proof_hash, sealed_output_hash } = checked;
 	escrow::return_bond::<T>(&worker, claim.bond)?;
 	let royalty = escrow::pay::<T>(&job, &worker, &model)?;
 	T::Workers::claim_closed(&worker, Ending::Accepted);
@@ -167,7 +173,7 @@ fn accept<T: Config>(
 	job.status = Status::Accepted {
 		worker: worker.clone(),
 		level,
-		setup: model.setup,
+		setup,
 		output_commitment,
 		proof_hash,
 		sealed_output_hash,

@@ -502,6 +502,11 @@ pub mod pallet {
 			polkadot_sdk::frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::default())
 		}
 
+		/// Whether these pages of the worker's session owe proofs, or may, before the beacon's word was asked for.
+		pub fn awaits(worker: &T::AccountId, session: H256, number: u32, pages: &[u32]) -> bool {
+			proving::awaits::<T>(worker, session, number, pages)
+		}
+
 		pub(crate) fn session(id: H256) -> Result<Session<T::AccountId>, DispatchError> {
 			Sessions::<T>::get(id).ok_or_else(|| Error::<T>::UnknownSession.into())
 		}

@@ -85,6 +85,17 @@ pub fn most_weight<T: Config>(id: &H256, pages: u32) -> Weight {
 	one.saturating_mul(u64::from(pages).saturating_add(1))
 }
 
+/// Whether these pages of the worker's session owe proofs, or may, before the beacon's word was asked for.
+pub fn awaits<T: Config>(worker: &T::AccountId, id: H256, number: u32, pages: &[u32]) -> bool {
+	let owed = |window: &Window| {
+		let owes = |page: &u32| window.asked.iter().any(|asked| asked.page == *page && !asked.proved);
+		let drawn = window.drawn.is_some();
+		Pallet::<T>::now() <= window.due && !window.excused && (!drawn || pages.iter().all(owes))
+	};
+	crate::Sessions::<T>::get(id).is_some_and(|session| session.worker == *worker)
+		&& Windows::<T>::get(id, number).as_ref().is_some_and(owed)
+}
+
 type Checked<T> = (
 	Session<<T as polkadot_sdk::frame_system::Config>::AccountId>,
 	Window,

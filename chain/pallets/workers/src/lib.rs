@@ -165,6 +165,11 @@ pub mod pallet {
 	#[pallet::storage]
 	pub type SuspendedUntil<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, u32>;
 
+	/// Workers whose last call that could have ended something did not, and until which block their calls have no
+	/// place before others'.
+	#[pallet::storage]
+	pub type LastUntil<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, u32>;
+
 	#[pallet::event]
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
 	// A variant's sentence says what its fields are.
@@ -404,6 +409,7 @@ pub mod pallet {
 			Workers::<T>::remove(&who);
 			Reliability::<T>::remove(&who);
 			SuspendedUntil::<T>::remove(&who);
+			LastUntil::<T>::remove(&who);
 			// Each took a part of the stake, so they are few.
 			let _ = Punished::<T>::clear_prefix(&who, u32::MAX, None);
 			Self::deposit_event(Event::Withdrawn { worker: who });

@@ -47,7 +47,7 @@ impl<T: frame_system::Config> WeightInfo for Measured<T> {
 		Weight::from_parts(592_833_000, 87_529).saturating_add(T::DbWeight::get().reads_writes(34, 66))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(282_681_000, 14_479).saturating_add(T::DbWeight::get().reads_writes(5, 40))
+		Weight::from_parts(282_681_000, 14_479).saturating_add(T::DbWeight::get().reads_writes(5, 41))
 	}
 	fn serve() -> Weight {
 		Weight::from_parts(77_634_000, 16_198).saturating_add(T::DbWeight::get().reads_writes(6, 4))
@@ -81,7 +81,7 @@ impl WeightInfo for () {
 		Weight::from_parts(592_833_000, 87_529).saturating_add(RocksDbWeight::get().reads_writes(34, 66))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(282_681_000, 14_479).saturating_add(RocksDbWeight::get().reads_writes(5, 40))
+		Weight::from_parts(282_681_000, 14_479).saturating_add(RocksDbWeight::get().reads_writes(5, 41))
 	}
 	fn serve() -> Weight {
 		Weight::from_parts(77_634_000, 16_198).saturating_add(RocksDbWeight::get().reads_writes(6, 4))

@@ -1,16 +1,20 @@
 //! Who decides, and what a proxy may do.
 
+use codec::Encode;
 use frame_support::{
 	assert_noop, assert_ok,
-	traits::{Contains, EnsureOrigin, InstanceFilter, OnRuntimeUpgrade},
+	traits::{Contains, EnsureOrigin, GetCallMetadata, InstanceFilter, OnRuntimeUpgrade},
 };
 use polkadot_sdk::*;
 use sp_core::H256;
-use sp_runtime::{BuildStorage, DispatchError};
+use sp_runtime::{
+	traits::{Dispatchable, Hash},
+	BuildStorage, DispatchError,
+};
 
 use crate::{
 	governance::{CouncilCollective, Governance, NeverPaused, ProxyType},
-	AccountId, Migrations, RuntimeCall, RuntimeGenesisConfig, RuntimeOrigin,
+	AccountId, Migrations, Runtime, RuntimeCall, RuntimeGenesisConfig, RuntimeOrigin,
 };
 
 fn council(yes: u32, of: u32) -> RuntimeOrigin {
@@ -50,6 +54,103 @@ fn members_are_changed_by_more_than_two_thirds_and_stopped_by_a_third() {
 	}
 }
 
+fn seated(seats: u8) -> sp_io::TestExternalities {
+	let mut chain: sp_io::TestExternalities = RuntimeGenesisConfig::default().build_storage().unwrap().into();
+	chain.execute_with(|| {
+		let members: Vec<AccountId> = (1..=seats).map(|n| [n; 32].into()).collect();
+		pallet_collective::Members::<Runtime, CouncilCollective>::put(members);
+		crate::System::set_block_number(1);
+	});
+	chain
+}
+
+fn propose(member: u8, threshold: u32, motion: RuntimeCall) -> Result<(), DispatchError> {
+	let length_bound = motion.encoded_size() as u32;
+	let proposal = Box::new(motion);
+	let call = RuntimeCall::Council(pallet_collective::Call::propose { threshold, proposal, length_bound });
+	call.dispatch(RuntimeOrigin::signed([member; 32].into())).map(|_| ()).map_err(|failed| failed.error)
+}
+
+fn ban(platform: u8) -> RuntimeCall {
+	let platform = H256::repeat_byte(platform);
+	RuntimeCall::Attestation(pallet_attestation::Call::ban_platform { platform, banned: true })
+}
+
+/// Motions were free and stood for a week: one member's filled the desk, and nobody could propose even its removal.
+#[test]
+fn one_member_cannot_fill_the_councils_desk() {
+	type Error = pallet_collective::Error<Runtime, CouncilCollective>;
+	seated(4).execute_with(|| {
+		for member in 1..=4 {
+			for n in 0..8 {
+				assert_ok!(propose(member, 3, ban(10 * member + n)));
+			}
+			assert_eq!(propose(member, 3, ban(10 * member + 9)), Err(Error::TooManyProposals.into()));
+		}
+		// Room comes back with the end of a motion.
+		let motion = <Runtime as frame_system::Config>::Hashing::hash_of(&ban(10));
+		assert_ok!(crate::Council::disapprove_proposal(RuntimeOrigin::root(), motion));
+		assert_eq!(propose(2, 3, ban(99)), Err(Error::TooManyProposals.into()));
+		assert_ok!(propose(1, 3, ban(99)));
+	});
+}
+
+/// Whoever was first to propose a call used to say how many must agree to it: all of them, or too few for it to count.
+#[test]
+fn a_motion_needs_what_its_call_needs() {
+	use crate::governance::{Members, Objection, OwnMajority};
+	let account: AccountId = [9; 32].into();
+	let remove = || RuntimeCall::Consortium(pallet_consortium::Call::remove { member: account.clone() });
+	let withdraw = || RuntimeCall::Consortium(pallet_consortium::Call::withdraw { notice: 0 });
+	seated(6).execute_with(|| {
+		for threshold in 1..=7 {
+			let filtered = Err(frame_system::Error::<Runtime>::CallFiltered.into());
+			let result = propose(1, threshold, ban(threshold as u8));
+			assert_eq!(result, if threshold == 4 { Ok(()) } else { filtered });
+			let result = propose(1, threshold, remove());
+			assert_eq!(result, if threshold == 5 { Ok(()) } else { filtered });
+			let result = propose(1, threshold, withdraw());
+			assert_eq!(result, if threshold == 2 { Ok(()) } else { filtered });
+		}
+		let batch = pallet_utility::Call::batch { calls: vec![remove()] };
+		assert_ok!(propose(2, 5, RuntimeCall::Utility(batch)));
+	});
+	// Each the least with which its origin is had, for every number of seats.
+	for seats in 1..=32 {
+		let least = |call: &RuntimeCall, enough: &dyn Fn(RuntimeOrigin) -> bool| {
+			let needed = OwnMajority::of(call, seats);
+			assert!(
+				enough(council(needed, seats)) && !enough(council(needed - 1, seats)),
+				"{needed} of {seats}"
+			);
+		};
+		least(&ban(1), &|origin| Governance::ensure_origin(origin).is_ok());
+		least(&remove(), &|origin| Members::ensure_origin(origin).is_ok());
+		least(&withdraw(), &|origin| Objection::ensure_origin(origin).is_ok());
+	}
+}
+
+/// A transaction signed by an Ethereum key for one chain is none of another's.
+#[test]
+fn two_chains_have_two_ethereum_ids() {
+	use crate::config::EthereumId;
+	use frame_support::traits::Get;
+	use pallet_consortium::{types::Kind, SettingsOf};
+	let id = |kind: Kind, genesis: u8| {
+		let mut chain = seated(4);
+		chain.execute_with(|| {
+			SettingsOf::<Runtime>::mutate(|settings| settings.kind = kind);
+			frame_system::BlockHash::<Runtime>::insert(0, H256::repeat_byte(genesis));
+			EthereumId::get()
+		})
+	};
+	assert_eq!(id(Kind::Development, 1), 0x5057_0001);
+	assert_eq!(id(Kind::Local, 1), 0x5057_0002);
+	assert_eq!(id(Kind::Consortium, 0xab), 0x5057_abab_abab);
+	assert_eq!(id(Kind::Consortium, 0xff), 0x5057_ffff_ffff);
+	assert!(id(Kind::Consortium, 0xff) < 1 << 53, "wallets count in floating point");
+}
+
 #[test]
 fn a_working_proxy_cannot_move_the_stake() {
 	let job = H256::zero();
@@ -63,6 +164,7 @@ fn a_working_proxy_cannot_move_the_stake() {
 		RuntimeCall::Workers(pallet_workers::Call::withdraw {}),
 		RuntimeCall::Balances(pallet_balances::Call::burn { value: 1, keep_alive: false }),
 		RuntimeCall::Proxy(pallet_proxy::Call::remove_proxies {}),
+		RuntimeCall::Workers(pallet_workers::Call::serve { model: H256::zero(), min_price: 0 }),
 		RuntimeCall::Utility(pallet_utility::Call::batch { calls: may.to_vec() }),
 	];
 	assert!(may.iter().all(|call| ProxyType::Work.filter(call)));
@@ -106,13 +208,27 @@ fn what_was_begun_can_always_be_ended() {
 	let endings = [
 		("Jobs", "complete"),
 		("Jobs", "expire"),
+		("Jobs", "contest"),
+		("Workers", "renew"),
+		("Workers", "top_up"),
+		("Workers", "report_equivocation"),
+		("Workers", "report_two_receipts"),
 		("Workers", "withdraw"),
+		("InferenceSessions", "checkpoint"),
+		("InferenceSessions", "force"),
+		("InferenceSessions", "report"),
+		("InferenceSessions", "withdraw"),
+		("Proxy", "proxy"),
+		("Multisig", "as_multi"),
 		("Council", "vote"),
 		("Federation", "set_consents"),
 		("Federation", "withdraw"),
 		("Federation", "close"),
 	];
-	assert!(endings.iter().all(|(pallet, call)| NeverPaused::contains(&name(pallet, call))));
+	for (pallet, call) in endings {
+		assert!(RuntimeCall::get_call_names(pallet).contains(&call), "{pallet} has {call}");
+		assert!(NeverPaused::contains(&name(pallet, call)), "{pallet}.{call}");
+	}
 	let beginnings =
 		[("Jobs", "submit"), ("Workers", "register"), ("Revive", "call"), ("Federation", "create")];
 	assert!(beginnings.iter().all(|(pallet, call)| !NeverPaused::contains(&name(pallet, call))));

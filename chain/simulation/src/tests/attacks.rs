@@ -99,6 +99,82 @@ fn poc_stuff() {
 	});
 }
 
+/// Batches of hand-backs of jobs that nobody knows were operational whoever sent them, filled the room that is kept for
+/// results for 2 UNIT a block, and went before a result by a small tip: every open claim ran out, to its client's profit.
+#[test]
+fn poc_stuff_with_results_of_nobody() {
+	use polkadot_sdk::pallet_utility;
+	play(|scene| {
+		let order = scene.order(1);
+		done(&scene.client, order.submit());
+		done(&scene.worker, market::claim(order.id(), BOND));
+		next_block();
+		let (victim, attacker) = (owns(&scene.worker), owns(&scene.mallory));
+		let nobodys = |count: u64| {
+			let calls = (0..count).map(|n| market::release(H256::from_low_u64_be(n))).collect();
+			RuntimeCall::Utility(pallet_utility::Call::force_batch { calls })
+		};
+		let tip = UNIT / 5;
+		let result = market::complete(&scene.worker, order.id(), true);
+		// Nothing of it is longer than an ordinary extrinsic may be.
+		assert_eq!(chain::apply(&scene.mallory, nobodys(330), tip), Err(Failure::BlockFull));
+		let mut sent = 0;
+		for size in [240, 120, 60, 30, 15, 8, 4, 2, 1] {
+			while chain::apply(&scene.mallory, nobodys(size), tip).is_ok() {
+				sent += size;
+			}
+		}
+		assert!(sent > 100, "the ordinary room is full: {sent}");
+		// Nor does a call that only root or the job's holder may make get into the room that is left, or go first.
+		let code = RuntimeCall::System(polkadot_sdk::frame_system::Call::set_code { code: vec![] });
+		let others = [market::release(order.id()), result.clone(), code];
+		for call in others {
+			let first = chain::priority(&scene.worker, &market::release(order.id()), 0);
+			let tried = chain::apply(&scene.mallory, call.clone(), 0);
+			assert_eq!(tried, Err(Failure::BlockFull), "{call:?}");
+			next_block();
+			assert!(chain::priority(&scene.mallory, &call, 0) < first, "{call:?}");
+			assert!(matches!(chain::apply(&scene.mallory, call, 0), Err(Failure::Failed(_))));
+			while chain::apply(&scene.mallory, nobodys(1), tip).is_ok() {}
+		}
+		assert!(
+			chain::priority(&scene.worker, &result, 0) > chain::priority(&scene.mallory, &nobodys(200), tip)
+		);
+		assert!(chain::apply(&scene.worker, result, 0).is_ok(), "there is room in the full block");
+		assert!(accepted(order.id()));
+		assert!(owns(&scene.worker) > victim && owns(&scene.mallory) < attacker);
+	});
+}
+
+/// A worker that has a claim, or a registration, repeats calls that end nothing: one of them goes first, and the others
+/// with everybody's. What hands its claim back still does.
+#[test]
+fn poc_stuff_with_results_of_ones_own() {
+	play(|scene| {
+		let order = scene.order(1);
+		done(&scene.client, order.submit());
+		done(&scene.worker, market::claim(order.id(), BOND));
+		let first = |call: &RuntimeCall| {
+			chain::priority(&scene.worker, call, 0) > 3 * chain::priority(&scene.client, call, 0)
+		};
+		let mut false_receipt = market::complete(&scene.worker, order.id(), true);
+		if let RuntimeCall::Jobs(pallet_jobs::Call::complete { receipt_signature, .. }) = &mut false_receipt {
+			receipt_signature[0] ^= 1;
+		}
+		let honest = market::complete(&scene.worker, order.id(), true);
+		assert!(first(&false_receipt) && first(&honest) && first(&market::release(order.id())));
+		fails(&scene.worker, false_receipt.clone(), Jobs::BadReceipt);
+		assert!(!first(&false_receipt) && !first(&honest));
+		assert!(first(&market::release(order.id())), "handing it back cannot be repeated");
+		let wait = proofward_runtime::Workers::goes_last;
+		chain::skip_to(System::block_number() + pallet_workers::reliability::LAST_FOR.min(CLAIM_BLOCKS - 2));
+		assert!(wait(&scene.worker) && !wait(&scene.second));
+		done(&scene.worker, honest);
+		assert!(accepted(order.id()), "it goes with the others' meanwhile");
+		assert!(!first(&market::release(order.id())), "there is nothing left to hand back");
+	});
+}
+
 /// `poc_flood.py`: junk jobs used to hide an honest one from a node that looked at 64 queue heads and 1,024 keys.
 #[test]
 fn poc_flood() {

@@ -435,3 +435,39 @@ fn calls_without_a_signature() {
 		assert!(matches!(Records::<Test>::get(job).expect("kept").status, Status::Claimed { .. }));
 	});
 }
+
+/// Governance may certify a model's setup, or take that back, while a worker is at work. Its receipt states what it saw.
+#[test]
+fn a_setup_that_changes_under_a_claim_costs_nobody() {
+	new_test_ext().execute_with(|| {
+		let (dev, ceremony) = (Setup::Dev, Setup::Ceremony);
+		let cases = [
+			(dev, ceremony, dev),
+			(dev, ceremony, ceremony),
+			(ceremony, dev, dev),
+			(ceremony, dev, ceremony),
+		];
+		for (n, (before, after, stated)) in cases.into_iter().enumerate() {
+			amend_model(|model| model.setup = before);
+			let job = Order { nonce: H256([70 + n as u8; 32]), ..Order::default() }.claimed_by(&worker(0));
+			amend_model(|model| model.setup = after);
+			let mut outcome = Outcome::honest(&worker(0), job);
+			outcome.receipt.setup = Setup::Attested(Level::Hardware);
+			refused("a third setup", || outcome.deliver(), Error::<Test>::BadReceipt);
+			outcome.receipt.setup = stated;
+			assert_ok!(outcome.deliver());
+			let status = Records::<Test>::get(job).expect("kept").status;
+			assert!(matches!(status, Status::Accepted { setup, .. } if setup == stated), "{status:?}");
+			invariants::hold();
+		}
+		// What was claimed afterwards knows only the new one.
+		amend_model(|model| model.setup = Setup::Ceremony);
+		let job = Order { nonce: H256([90; 32]), ..Order::default() }.claimed_by(&worker(0));
+		assert_ok!(dispatch(&worker(0), Call::release { job }));
+		amend_model(|model| model.setup = Setup::Dev);
+		assert_ok!(claim(&worker(1), job));
+		let mut outcome = Outcome::honest(&worker(1), job);
+		outcome.receipt.setup = Setup::Ceremony;
+		refused("the last claim's setup", || outcome.deliver(), Error::<Test>::BadReceipt);
+	});
+}

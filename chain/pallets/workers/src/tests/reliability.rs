@@ -75,6 +75,39 @@ fn only_lapses_are_misses() {
 	});
 }
 
+/// Claiming and handing back one's own job costs little, as often as one likes: it excuses no lapse.
+#[test]
+fn handing_back_buys_no_misses() {
+	chain().execute_with(|| {
+		assert_ok!(register(ALICE, Arguments::alice()));
+		for _ in 0..ALLOWED_LAPSES {
+			ends(3 * ONE_IN, Ending::Released);
+			ends(1, Ending::Lapsed);
+		}
+		assert!(!suspended());
+		ends(100, Ending::Released);
+		ends(1, Ending::Lapsed);
+		assert_eq!((suspended(), stake()), (true, USUAL_STAKE - 2));
+	});
+}
+
+#[test]
+fn a_worker_whose_call_ended_nothing_goes_last_for_a_while() {
+	use crate::reliability::LAST_FOR;
+	chain().execute_with(|| {
+		Workers::put_last(&ALICE);
+		assert!(!Workers::goes_last(&ALICE), "nobody's entry without a worker");
+		assert_ok!(register(ALICE, Arguments::alice()));
+		Workers::put_last(&ALICE);
+		System::set_block_number(System::block_number() + LAST_FOR - 1);
+		assert!(Workers::goes_last(&ALICE));
+		System::set_block_number(System::block_number() + 1);
+		assert!(!Workers::goes_last(&ALICE));
+		leave(ALICE);
+		assert_eq!(crate::LastUntil::<Test>::iter().count(), 0);
+	});
+}
+
 #[test]
 fn old_misses_fade() {
 	chain().execute_with(|| {
