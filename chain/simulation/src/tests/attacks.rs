@@ -81,16 +81,17 @@ fn poc_stuff() {
 		done(&scene.client, order.submit());
 		done(&scene.worker, market::claim(order.id(), BOND));
 		let (victim, attacker) = (owns(&scene.worker), owns(&scene.mallory));
+		let mut junk = 0;
 		for block in 0..CLAIM_BLOCKS - 2 {
 			next_block();
+			junk = chain::priority(&scene.mallory, &market::stuffing(3_900_000), 0);
 			done(&scene.mallory, market::stuffing(3_900_000));
 			let again = chain::apply(&scene.mallory, market::stuffing(3_900_000), 0);
 			assert_eq!(again, Err(Failure::BlockFull), "block {block} is full");
 		}
 		// In the last of them the result has its room, and goes first.
 		let result = market::complete(&scene.worker, order.id(), true);
-		let priority = |who, call: &RuntimeCall| chain::priority(who, call, 0);
-		assert!(priority(&scene.worker, &result) > priority(&scene.mallory, &market::stuffing(3_900_000)));
+		assert!(chain::priority(&scene.worker, &result, 0) > junk);
 		done(&scene.worker, result);
 		assert!(accepted(order.id()));
 		assert!(owns(&scene.worker) > victim, "the worker is paid");
@@ -172,6 +173,23 @@ fn poc_stuff_with_results_of_ones_own() {
 		done(&scene.worker, honest);
 		assert!(accepted(order.id()), "it goes with the others' meanwhile");
 		assert!(!first(&market::release(order.id())), "there is nothing left to hand back");
+	});
+}
+
+/// Anybody may hand in the next runtime's code: it goes first if it is the one that was decided on.
+#[test]
+fn an_upgrade_that_was_authorised_goes_first() {
+	use polkadot_sdk::{frame_system::Call, sp_io::hashing::blake2_256};
+	play(|scene| {
+		let apply = |code: &[u8]| {
+			let call = RuntimeCall::System(Call::apply_authorized_upgrade { code: code.to_vec() });
+			chain::priority(&scene.mallory, &call, 0)
+		};
+		let before = apply(b"next");
+		let hash = H256(blake2_256(b"next"));
+		System::authorize_upgrade_without_checks(proofward_runtime::RuntimeOrigin::root(), hash).unwrap();
+		assert!(apply(b"next") > 3 * before);
+		assert_eq!(apply(b"junk"), before);
 	});
 }
 
