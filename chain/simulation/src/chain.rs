@@ -102,13 +102,13 @@ fn info(call: &RuntimeCall, extension: &TxExtension) -> DispatchInfo {
 	info
 }
 
-/// What the pool sorts by.
+/// What the pool sorts by; nothing for what it would not take.
 pub fn priority(who: &AccountId, call: &RuntimeCall, tip: Balance) -> u64 {
 	let extension = extension(who, tip);
 	let (info, length) = (info(call, &extension), call.encoded_size() + ENVELOPE);
 	let origin = RuntimeOrigin::signed(who.clone());
 	let valid = extension.validate_only(origin, call, &info, length, TransactionSource::External, 0);
-	valid.expect("its sender can pay for it").0.priority
+	valid.map_or(0, |(valid, ..)| valid.priority)
 }
 
 /// Puts a call of `who`'s into the present block.
