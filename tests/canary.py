@@ -62,7 +62,7 @@ class Canary:
 
     def search(self, data: bytes) -> list[str]:
         """Names of the forms that `data` holds."""
-        if not self._any.find_matches_as_indexes(data):
+        if data == bytes(len(data)) or not self._any.find_matches_as_indexes(data):  # most memory is empty
             return []
         return [name for name, needle in self.needles.items() if needle in data]
 
