@@ -77,7 +77,7 @@ export async function session(id: string, asked: URLSearchParams): Promise<Child
       ['opened in', link('blocks', one.opened_at, text(one.opened_at))],
       ['ends in block', text(one.end)],
     ]),
-    h('p', {}, 'What it is worth: ', h('code', {}, `proofward session audit ${text(one.id)}`)),
+    h('p', {}, 'What it is worth: ', h('code', { class: 'mono' }, `proofward session audit ${text(one.id)}`)),
     h('h2', {}, 'What happened to it'),
     eventTable('Events', found.events),
     older(`sessions/${id}`, found.next, 'earlier events'),
