@@ -266,11 +266,13 @@ def test_a_drained_worker_ends_its_sessions_and_is_paid(stage: Scene) -> None:
     finally:
         hold.unlink()
     assert stage.events("Settled", name)[0]["paid"] == 20
-    codes = [
-        note.reason.code for note in diary.read(stage.worker.folder / "data" / "diary.sqlite", job=name).notes
-    ]
-    assert codes[0] is Code.SESSION_DRAINED
-    assert codes[-1] is Code.SESSION_SETTLED
+
+    def told() -> list[Code]:
+        notes = diary.read(stage.worker.folder / "data" / "diary.sqlite", job=name).notes
+        return [note.reason.code for note in notes]
+
+    stage.until(lambda: told()[-1] is Code.SESSION_SETTLED, blocks=1)
+    assert told()[0] is Code.SESSION_DRAINED
     session.close(0)
 
 
