@@ -297,9 +297,7 @@ def enact(
 
 
 def upgrade(
-    code: Annotated[
-        Path, typer.Argument(metavar="WASM", exists=True, dir_okay=False, help="The new runtime.")
-    ],
+    code: Annotated[Path, typer.Argument(metavar="WASM", help="The new runtime.")],
     signer: SignerOption = "//Alice",
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
