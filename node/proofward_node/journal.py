@@ -84,7 +84,7 @@ HELD = (State.CLAIMING, State.CLAIMED, State.WORKING, State.PROVED, State.COMPLE
 
 _STEPS: dict[State, frozenset[State]] = {
     State.SEEN: frozenset({State.INSPECTED, State.RELEASING, State.DECLINING, State.DONE}),
-    State.INSPECTED: frozenset({State.SEEN, State.CLAIMING, State.RELEASING, State.DONE}),
+    State.INSPECTED: frozenset({State.SEEN, State.CLAIMING, State.RELEASING, State.DECLINING, State.DONE}),
     State.CLAIMING: frozenset({State.SEEN, State.CLAIMED, State.DONE}),
     State.CLAIMED: frozenset({State.WORKING, State.RELEASING, State.SEEN, State.DONE}),
     State.WORKING: frozenset({State.WORKING, State.PROVED, State.RELEASING, State.SEEN, State.DONE}),

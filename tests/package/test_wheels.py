@@ -166,16 +166,7 @@ def model(publisher: Venv) -> Model:
     (folder / "tiny.onnx").write_bytes(graph.model())
     np.savetxt(folder / "train.csv", graph.records(64), delimiter=",")
     (folder / "record.csv").write_text("0.25,-0.5,0.75\n")
-    compiled = (
-        "--calibration",
-        "train.csv",
-        "--out",
-        "tiny.proofward",
-        "--accuracy-bound",
-        "0.5",
-        "--task",
-        "regression",
-    )
+    compiled = ("--calibration", "train.csv", "--out", "tiny.proofward", "--task", "regression")
     good(publisher.run("proofward", "compile", "tiny.onnx", *compiled))
     return Model(folder / "tiny.onnx", folder / "tiny.proofward", folder / "record.csv")
 
@@ -230,9 +221,8 @@ def test_a_job_from_publishing_to_a_verdict(
         published = publisher.run("proofward", "model", "publish", str(model.artifact), *at, "--json")
         name = json.loads(good(published))["model"]
         assert json.loads(published.stdout)["published"]
-        again = good(
-            publisher.run("python", EXAMPLES / "publish.py", chain.url, str(model.onnx), "train.csv")
-        )
+        asked = (chain.url, str(model.onnx), "train.csv", "regression")
+        again = good(publisher.run("python", EXAMPLES / "publish.py", *asked))
         assert again.splitlines()[-1] == f"model {name}"
         with served(worker, chain.url, model):
             public_half = ("--artifact", str(model.artifact / "public"), "--dev")
