@@ -134,7 +134,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
 
 def _announce(client: SubstrateClient, study: Study, nonce: bytes, host: Host, begun: int) -> None:
     researcher = dev_keypair(RESEARCHER)
-    plan = plan_of(study, rounds=begun, window=40, end=client.finalised_head().number + 500)
+    plan = plan_of(study, rounds=begun, window=160, end=client.finalised_head().number + 2000)
     client.submit(federation.create(nonce, host.account, plan), researcher)
     name = study_id(bytes(researcher.public_key), nonce)
     for uri in SITES:
