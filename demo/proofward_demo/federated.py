@@ -252,7 +252,7 @@ researchers = [{json.dumps(self.study.researcher)}]
         sites = [part for uri in SITES.values() for part in ("--site", uri)]
         said = self._cli(
             *("federation", "announce", str(self.folder / "study.json"), "--aggregator", AGGREGATOR),
-            *(*sites, "--signer", RESEARCHER, "--window", "20", "--rounds", "4"),
+            *(*sites, "--signer", RESEARCHER, "--window", "60", "--rounds", "4"),
         )
         self.name = bytes.fromhex(said["study"].removeprefix("0x"))
         self.say(
