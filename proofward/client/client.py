@@ -83,7 +83,8 @@ class Client:
     ) -> None:
         self._keypair = None if signer is None else accounts.keypair_of(signer)
         self.chain = SubstrateClient.connect(url) if isinstance(url, str) else url
-        self.development, self._pinned = development, measurements
+        self.development = development
+        self._pinned = None if measurements is None else frozenset(measurements)
         if development and self.chain.chain_type != "Development":
             kind, where = self.chain.chain_type, self.chain.url
             self.chain.close()
@@ -191,9 +192,10 @@ class Client:
         where software is pinned, each one's quote is verified here. Raises Refused.
         """
         count, named = (wanted, None) if isinstance(wanted, int) else (1, list(wanted))
-        pinned = None if self._pinned is None else frozenset(self._pinned)
-        chosen = choose(self.chain, model, demand.min_level, count, named, price=demand.price, pinned=pinned)
-        if verify or pinned is not None:
+        chosen = choose(
+            self.chain, model, demand.min_level, count, named, price=demand.price, pinned=self._pinned
+        )
+        if verify or self._pinned is not None:
             self._verify_workers([choice.record for choice in chosen])
         return chosen
 
@@ -533,12 +535,12 @@ class Client:
         make = Policy.for_development if self.development else Policy
         pinned = self._pinned
         if pinned is None:
-            pinned = chain_attestation.measurements(self.chain)
+            pinned = frozenset(chain_attestation.measurements(self.chain))
         record = models.get(self.chain, model)
         ceremony = record is not None and record.setup.kind is SetupKind.CEREMONY
         return make(
             genesis=self.chain.genesis,
-            measurements=frozenset(pinned),
+            measurements=pinned,
             certified=frozenset({model} if ceremony else ()),
             witness=self.chain.witness,
         )
