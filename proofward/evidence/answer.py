@@ -102,7 +102,8 @@ class Answer:
             return (*checks, Check("receipt", False, error.message))
         checks.append(Check("receipt", True, f"{self.receipt.get('receipt_id')}, signed by the attested key"))
         checks += stake_checks(self.receipt, found.keyset)
-        checks += [self._frame(), self._request(events), self._response(events), self._opens()]
+        checks += [self._frame(), self._request(events), self._response(events), *self._stream()]
+        checks.append(self._opens())
         pins = policy.measurements if upstreams is None else upstreams
         checks += _upstream(self, events, replace(policy, measurements=pins))
         return (
@@ -156,6 +157,19 @@ class Answer:
             return Check("response", False, f"it ended early: {ended[0].get('reason')}")
         return _hash("response", events, "response.returned", self.response)
 
+    def _stream(self) -> list[Check]:
+        """Whether a stream has its last event; none for an answer in one document."""
+        if _is_object(self.response):
+            return []
+        splitter = sse.Splitter()
+        try:
+            ended = any([sse.ends(event) for event in splitter.feed(self.response)])
+        except AciError as error:
+            return [Check("stream", False, error.message)]
+        if not ended or splitter.rest().strip():
+            return [Check("stream", False, "cut: it has no last event, so it is not the whole answer")]
+        return [Check("stream", True, "ended: its last event is here")]
+
     def _opens(self) -> Check:
         if self.encryption is None:
             return said("encryption", "none beside the attested TLS connection")
@@ -164,6 +178,15 @@ class Answer:
         except AciError as error:
             return Check("encryption", False, error.message)
         return Check("encryption", True, f"every field opens in its place, {self.encryption.context.suite}")
+
+
+def _is_object(wire: bytes) -> bool:
+    if not wire.lstrip().startswith(b"{"):
+        return False
+    try:
+        return isinstance(jcs.loads(wire, limit=MAX_ANSWER), dict)
+    except AciError:
+        return False
 
 
 def opened(encryption: Encryption, endpoint: str, wire: bytes) -> bytes:

@@ -22,7 +22,7 @@ from tests.explorer.browser import STATIC, Browser
 from tests.explorer.site import ask, require_packages
 from tests.gateway.test_contradiction import UNJUDGED, _changed
 from tests.gateway.test_legacy import LOG, Guest
-from tests.gateway.test_proxy import LIES, PINNED, answered, post
+from tests.gateway.test_proxy import ENDS, LIES, PINNED, answered, post, resigned
 from tests.gateway.world import MODEL, POLICY, config, desk, echo, gateway, house, upstream, workloads
 from tests.gateway.world import ask as asked
 
@@ -113,6 +113,23 @@ async def test_every_lie_is_refused_in_the_page_too(tmp_path: Path) -> None:
             fault
         )
         assert LIES[fault][1] in [name for name, word, _ in page["checks"] if word == "REFUSED"], fault
+
+
+async def test_the_page_says_whether_a_stream_has_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_packages()
+    made = workloads(monkeypatch)
+    async with house(tmp_path) as (_, outer), desk(outer, tmp_path) as one:
+        assert (await post(one, "/v1/chat/completions", asked("hello", stream=True)))[0] == 200
+        kept = answers.load(one.answers()[0])
+    changed = [resigned(kept, made[1], change(kept.response)) for change, _ in ENDS.values()]
+    told = found([content(one, tmp_path) for one in changed])
+    for fault, cut, page in zip(ENDS, changed, told, strict=True):
+        verdict = cut.verdict(PINNED)
+        assert page["word"] == verdict.word, fault
+        (word,) = [word for name, word, _ in page["checks"] if name == "stream"]
+        assert word == next(line.word for line in verdict if line.name == "stream"), fault
 
 
 async def test_what_is_no_answer_is_told(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Outcome
 from proofward_gateway import answer as gateway_answer
 from proofward_gateway.exchange import Exchange
+from proofward_gateway.keys import Workload
 from proofward_gateway.proxy.server import AnswerRefused
 from proofward_gateway.proxy.settings import settings_of
 from tests.canary import Canary, in_files, in_text
@@ -42,6 +43,7 @@ from tests.gateway.world import (
     gateway,
     house,
     upstream,
+    workloads,
 )
 
 PINNED = Policy.for_development(measurements=POLICY.measurements)
@@ -177,6 +179,54 @@ LIES: dict[str, tuple[Callable[[Answer], Answer], str]] = {
     "no session": (lambda one: spoil(one, session=None), "upstream"),
     "from the future": (lambda one: spoil(one, at=one.at + 10_000), "time"),
 }  # fmt: skip
+
+
+def resigned(kept: Answer, signer: Workload, wire: bytes) -> Answer:
+    """The answer as its gateway would have it if these had been its bytes."""
+    unsigned = {name: value for name, value in kept.receipt.items() if name != "signature"}
+    log = [
+        {**one, "body_hash": jcs.tagged(wire)} if one["type"] == "response.returned" else one
+        for one in kept.receipt["event_log"]
+    ]
+    made = documents.sign_receipt({**unsigned, "event_log": log}, signer.keys.receipt)
+    return replace(kept, response=wire, receipt=made)
+
+
+#: What is done to the bytes of a stream -> whether they are still a whole answer.
+ENDS: dict[str, tuple[Callable[[bytes], bytes], bool]] = {
+    "whole": (lambda wire: wire, True),
+    "without its last event": (lambda wire: wire[: wire.rindex(b"data: [DONE]")], False),
+    "cut within its last event": (lambda wire: wire.rstrip(b"\n"), False),
+    "with half an event behind its last": (lambda wire: wire + b"data: {", False),
+    "its end in a comment": (lambda wire: wire.replace(b"data: [DONE]", b": data: [DONE]"), False),
+    "an object before it": (lambda wire: b"{}\n\n" + wire[: wire.rindex(b"data: [DONE]")], False),
+    "empty": (lambda _wire: b"", False),
+    "no JSON and no events": (lambda _wire: b"<html>", False),
+    "an event that is too long": (lambda wire: b"data: " + b"1" * (1 << 20) + b"\n\n" + wire, False),
+}
+
+
+async def test_a_verdict_says_whether_a_stream_has_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = workloads(monkeypatch)
+    async with house(tmp_path) as (_, outer), desk(outer, tmp_path) as one:
+        assert (await post(one, "/v1/messages", ask("hello", max_tokens=3, stream=True)))[0] == 200
+        assert (await post(one, "/v1/responses", {"model": MODEL, "input": "hello", "stream": True}))[
+            0
+        ] == 200
+        assert (await post(one, "/v1/chat/completions", ask("hello")))[0] == 200
+        assert (await post(one, "/v1/chat/completions", ask("hello", stream=True)))[0] == 200
+        *others, kept = [answers.load(file) for file in one.answers()]
+    told = [
+        [line.detail.partition(":")[0] for line in x.verdict(PINNED) if line.name == "stream"] for x in others
+    ]
+    assert told == [["ended"], ["ended"], []], "a document has no end of its own"
+    for fault, (change, whole) in ENDS.items():
+        verdict = resigned(kept, made[1], change(kept.response)).verdict(PINNED)
+        (line,) = [line for line in verdict if line.name == "stream"]
+        assert line.ok is whole, fault
+        assert (verdict.outcome is Outcome.ACCEPTED) is whole, fault
 
 
 async def test_every_lie_is_refused_by_the_check_that_is_for_it(tmp_path: Path) -> None:

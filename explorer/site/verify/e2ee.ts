@@ -50,6 +50,40 @@ function document(encryption: Encryption, endpoint: string, data: Uint8Array): s
 
 const END = /\r\n\r\n|\n\n|\r\r/g
 
+const LAST = ['message_stop', 'response.completed', 'response.incomplete', 'response.failed']
+
+/** Whether a stream has its last event and nothing cut off behind it; null of an answer that is one document. */
+export function ended(wire: Uint8Array): boolean | null {
+  const source = new TextDecoder('latin1').decode(wire)
+  if (/^[\t-\r ]*\{/.test(source) && isFields(parsed(source, MAX_ANSWER))) return null
+  const found = events(wire)
+  const rest = found.length && !/(\r\n\r\n|\n\n|\r\r)$/.test(found.at(-1) as string) ? found.pop() : ''
+  return found.some(ends) && !rest?.replace(/[\t-\r ]/g, '')
+}
+
+/** Whether a client may stop at this event, as `sse.ends` has it. */
+function ends(event: string): boolean {
+  const lines = event.split(/\r\n|\n|\r/)
+  const member = (name: string): string[] =>
+    lines.filter((line) => line.startsWith(name)).map((line) => line.slice(name.length).replace(/^ /, ''))
+  const data = member('data:').join('\n')
+  const value = parsed(data, MAX_EVENT)
+  const kinds = [member('event:').at(-1), isFields(value) ? value.type : undefined]
+  return data.startsWith('[DONE]') || kinds.some((kind) => typeof kind === 'string' && LAST.includes(kind))
+}
+
+/** JSON out of Latin-1 letters; null when it is none. */
+function parsed(letters: string, limit: number): Value {
+  try {
+    return parseStrict(
+      Uint8Array.from(letters, (letter) => letter.charCodeAt(0)),
+      limit,
+    )
+  } catch {
+    return null
+  }
+}
+
 /** Server-sent events, each with its framing; the rest is one too. Bytes as Latin-1 letters. */
 function events(wire: Uint8Array): string[] {
   const source = new TextDecoder('latin1').decode(wire)

@@ -2,7 +2,7 @@
 // proofward/evidence/answer.py has them. The file is the user's own; it holds the key that opens the answer.
 import { hex, unhex, utf8 } from './bytes.js'
 import { type Check, check, said } from './check.js'
-import { type Encryption, encryptionOf, opened } from './e2ee.js'
+import { type Encryption, encryptionOf, ended, opened } from './e2ee.js'
 import { API_VERSION, appraise, type Channel, DEPLOYMENT, type Keyset, MAX_DOCUMENT, tagged } from './gateway.js'
 import { sha256 } from './hashes.js'
 import { stakeChecks } from './judged.js'
@@ -107,7 +107,8 @@ function checksOf(one: Exchange, policy: Policy): Check[] {
   const unsigned = { 'signed bytes': tagged(utf8(unsignedOf(one.receipt))), signature: String(one.receipt.signature) }
   checks.push(check('receipt', true, `${String(one.receipt.receipt_id)}, signed by the attested key`, unsigned))
   checks.push(...stakeChecks(unsignedOf(one.receipt), found.keyset.receipts.length))
-  checks.push(frame(one), body('request', events, 'request.received', one.request), response(one, events), opens(one))
+  checks.push(frame(one), body('request', events, 'request.received', one.request), response(one, events))
+  checks.push(...stream(one), opens(one))
   checks.push(...upstream(one, events, policy), ...weights(events), ...proved(events))
   checks.push(served(one, found.keyset, policy))
   return checks
@@ -193,6 +194,19 @@ function response({ response: wire }: Exchange, events: readonly Fields[]): Chec
   const ended = events.find((one) => one.type === 'response.aborted')
   if (ended) return check('response', false, `it ended early: ${String(ended.reason)}`)
   return body('response', events, 'response.returned', wire)
+}
+
+/** Whether a stream has its last event; none for an answer in one document. */
+function stream({ response: wire }: Exchange): Check[] {
+  let whole: boolean | null
+  try {
+    whole = ended(wire)
+  } catch (error) {
+    return [check('stream', false, (error as Error).message)]
+  }
+  if (whole === null) return []
+  const cut = 'cut: it has no last event, so it is not the whole answer'
+  return [check('stream', whole, whole ? 'ended: its last event is here' : cut)]
 }
 
 function opens({ encryption, endpoint, response: wire }: Exchange): Check {
