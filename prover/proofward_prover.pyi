@@ -173,6 +173,15 @@ def check_transcript(
     Raises io, malformed-ceremony, malformed-ptau, malformed-key, key-mismatch, bad-contribution.
     """
 
+def read_transcript(
+    transcript: bytes, verifying_key: bytes
+) -> tuple[bytes, bytes, list[tuple[str, bool, bytes]]]:
+    """(circuit's digest, SHA-256 of the .ptau, contributions), if these hold, one is a secret, and they end
+    in this key. That its other points are the circuit's over those powers takes `check_transcript`.
+
+    Raises malformed-ceremony, malformed-key, key-mismatch, bad-contribution.
+    """
+
 def make_ptau(path: str | PathLike[str], power: int) -> None:
     """Write a .ptau of 2^power powers that rest on this process alone, power up to 20.
 

@@ -41,7 +41,7 @@ def snarkjs(**request: object) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=900,
+        timeout=7200,
     )
     said: dict[str, Any] = json.loads(done.stdout)
     return said

@@ -34,7 +34,7 @@ use crate::keys::{self, rows, Points, Reader, Writer};
 use crate::layout::{Layout, Section, G1_BYTES, G2_BYTES};
 use crate::matrices::{Matrices, Sparse, MAX_ROWS};
 use crate::msm;
-use crate::points::{self, VERIFYING_KEY_BYTES};
+use crate::points::{self, Bn254, VERIFYING_KEY_BYTES};
 use crate::ptau::{self, Phase1};
 use crate::secrets::{self, nonzero};
 
@@ -47,6 +47,7 @@ pub const MAX_CONTRIBUTIONS: usize = 1024;
 pub const MAX_NAME: usize = 64;
 /// The beacons of a ceremony are hashed 2^this times at most, together: some seconds for whoever checks it.
 pub const MAX_ITERATIONS: u8 = 24;
+const NOT_THIS_KEY: &str = "the verifying key is not the one that this ceremony made for this circuit";
 /// Windows of four bits of a scalar.
 const WINDOW: u8 = 4;
 
@@ -261,11 +262,9 @@ impl Transcript {
 	/// Check a published transcript: its contributions, and that the verifying key is the circuit's under
 	/// them and phase 1. Refuses io, malformed-ptau, malformed-key, key-mismatch, bad-contribution.
 	pub fn check_verifying_key(&self, circuit: &Circuit, ptau: &Path, verifying_key: &[u8]) -> Result<()> {
-		let key = points::verifying_key_from_bytes(verifying_key)?;
 		let layout = &*circuit.layout;
 		let phase1 = self.matching(circuit, ptau)?;
-		self.check()?;
-		let g2 = G2Affine::generator();
+		let key = self.ends_in(verifying_key)?;
 		let weights = Weights::new(layout.widths.len());
 		let mut public = Weights::zero(layout.widths.len());
 		layout.public().into_iter().for_each(|i| public.0[i] = weights.0[i]);
@@ -280,16 +279,33 @@ impl Transcript {
 			+ combine(&phase1.alpha_g1, &coefficients(columns.b), bits);
 		let input: G1Projective =
 			layout.public().iter().zip(&key.gamma_abc_g1).map(|(&i, p)| *p * Fr::from(weights.0[i])).sum();
-		let sound = key.alpha_g1 == phase1.alpha_g1[0]
-			&& key.beta_g2 == phase1.beta_g2
-			&& key.gamma_g2 == g2
-			&& input == expected
-			&& equal(&[(self.delta().into(), g2)], &[(G1Affine::generator().into(), key.delta_g2)]);
+		let sound = key.alpha_g1 == phase1.alpha_g1[0] && key.beta_g2 == phase1.beta_g2 && input == expected;
 		match sound {
 			true => Ok(()),
+			false => refuse(Refusal::KeyMismatch, NOT_THIS_KEY),
+		}
+	}
+
+	/// Check what shows without phase 1 and circuit: every contribution, that one of them is a secret, and
+	/// that this verifying key is what they end in. Refuses malformed-key, key-mismatch, bad-contribution.
+	pub fn ends_in(&self, verifying_key: &[u8]) -> Result<VerifyingKey<Bn254>> {
+		let key = points::verifying_key_from_bytes(verifying_key)?;
+		self.check()?;
+		self.has_a_secret()?;
+		let (g1, g2) = (G1Affine::generator(), G2Affine::generator());
+		match key.gamma_g2 == g2 && equal(&[(self.delta().into(), g2)], &[(g1.into(), key.delta_g2)]) {
+			true => Ok(key),
+			false => refuse(Refusal::KeyMismatch, NOT_THIS_KEY),
+		}
+	}
+
+	/// Refuses bad-contribution where nobody contributed a secret.
+	fn has_a_secret(&self) -> Result<()> {
+		match self.contributions.iter().any(|c| matches!(c.proof, ShareProof::Secret(..))) {
+			true => Ok(()),
 			false => refuse(
-				Refusal::KeyMismatch,
-				"the verifying key is not the one that this ceremony made for this circuit",
+				Refusal::BadContribution,
+				"nobody contributed a secret: whoever knows the beacon could forge proofs",
 			),
 		}
 	}
@@ -361,6 +377,19 @@ fn beacon(value: &[u8; 32], iterations: u8) -> Fr {
 	}
 	let wide = [0u8, 1].map(|i| Sha256::new_with_prefix([i]).chain_update(digest).finalize());
 	Fr::from_be_bytes_mod_order(&wide.concat())
+}
+
+/// A contributor's secrets. Erased when dropped.
+struct Share {
+	x: Zeroizing<Fr>,
+	/// The logarithm of s.
+	secret: Zeroizing<Fr>,
+}
+
+impl Share {
+	fn random() -> Share {
+		Share { x: nonzero(), secret: nonzero() }
+	}
 }
 
 /// A ceremony between two contributors.
@@ -437,14 +466,14 @@ impl State {
 		if self.key.delta_g1 != self.transcript.delta() {
 			return refuse(Refusal::BadContribution, "the key is not that of the last contribution");
 		}
-		self.share(contributor);
+		self.share(contributor, Share::random);
 		secrets::wipe_stacks();
 		Ok(())
 	}
 
 	#[inline(never)]
-	fn share(&mut self, contributor: &str) {
-		let (x, secret) = (nonzero(), nonzero());
+	fn share(&mut self, contributor: &str, draw: fn() -> Share) {
+		let Share { x, secret } = draw();
 		let s = times(&G1Affine::generator(), &secret).into_affine();
 		let sx = times(&s, &x).into_affine();
 		let hashes = self.transcript.hashes();
@@ -524,13 +553,7 @@ impl State {
 	/// Write the proving key; the verifying key's bytes, and the file's SHA-256. Refuses io, and
 	/// bad-contribution where nobody contributed a secret.
 	pub fn finish(&self, path: &Path) -> Result<(Vec<u8>, [u8; 32])> {
-		let secret = |c: &Contribution| matches!(c.proof, ShareProof::Secret(..));
-		if !self.transcript.contributions.iter().any(secret) {
-			return refuse(
-				Refusal::BadContribution,
-				"nobody contributed a secret: whoever knows the beacon could forge proofs",
-			);
-		}
+		self.transcript.has_a_secret()?;
 		let sha256 = keys::write(path, &self.transcript.circuit, &self.key)?;
 		Ok((points::verifying_key_to_bytes(&self.key.verifying_key), sha256))
 	}
@@ -732,4 +755,38 @@ fn transform<P: SWCurveConfig<ScalarField = Fr>>(
 		})
 		.collect();
 	(0..radix).flat_map(|part| rows.iter().map(move |row| row[part])).collect()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+	use super::*;
+	use crate::secrets::search;
+
+	fn seeded() -> Share {
+		let [x, secret] = search::seeded(0x5a4e);
+		Share { x, secret }
+	}
+
+	#[test]
+	fn h_tau_no_secret_of_a_contribution_is_left_in_memory() {
+		let _alone = search::alone();
+		let circuit = search::circuit();
+		let ptau = std::env::temp_dir().join(format!("proofward-{}.ptau", std::process::id()));
+		ptau::generate(&ptau, usize::BITS - circuit.layout.domain.leading_zeros()).expect("powers");
+		let begun = State::new(&circuit, &ptau);
+		fs::remove_file(&ptau).expect("it was written");
+		let mut state = begun.expect("a ceremony");
+		state.share("Ada", seeded);
+		secrets::wipe_stacks();
+		let memory = search::snapshot();
+
+		state.transcript.check().expect("a contribution that holds");
+		let Share { x, secret } = seeded();
+		assert_eq!(state.key.delta_g1, G1Affine::generator() * *x, "this was the secret");
+		let named =
+			[("x", *x), ("1 / x", x.inverse().expect("not 0")), ("s", *secret), ("s x", *secret * *x)];
+		for (name, secret) in named {
+			assert!(!search::found(&memory, &secret), "{name} was left in memory");
+		}
+	}
 }

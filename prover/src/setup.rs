@@ -208,73 +208,23 @@ where
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-	use std::io::{Read, Seek, SeekFrom};
-
-	use ark_ff::UniformRand;
-	use rand::rngs::StdRng;
-	use rand::SeedableRng;
-
 	use super::*;
-	use crate::ir::{encode, Bounds, Node, Op};
+	use crate::secrets::search;
 
-	fn small() -> Circuit {
-		let node = |op| Node { label: String::new(), op };
-		let input = node(Op::Input(vec![Bounds { lo: 0, hi: 15 }; 4]));
-		let shift = node(Op::Shift { s: 2, wires: vec![0, 1, 2, 3] });
-		Circuit::new(&encode(&[input, shift, node(Op::Output(vec![4, 5, 6, 7]))]), 1)
-			.expect("a small circuit")
-	}
-
-	/// The same secrets each time; nothing else in this process has them.
-	#[inline(never)]
 	fn seeded(_: usize) -> Toxic {
-		let mut rng = Box::new(StdRng::seed_from_u64(0x70f1c));
-		let mut next = || Zeroizing::new(Fr::rand(&mut *rng));
-		let toxic = Toxic { alpha: next(), beta: next(), gamma: next(), delta: next(), tau: next() };
-		// The generator's buffer holds what it gave; so does the heap after it.
-		*rng = StdRng::seed_from_u64(0);
-		rand::RngCore::next_u64(&mut *rng);
-		std::hint::black_box(&rng);
-		toxic
-	}
-
-	/// All memory that this process may write to, as one file: searching it takes what must not be in it.
-	fn snapshot() -> Vec<u8> {
-		let mut memory = std::fs::File::open("/proc/self/mem").expect("Linux");
-		let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
-		let mut all = Vec::with_capacity(512 << 20);
-		for line in maps.lines() {
-			let mut fields = line.split_whitespace();
-			let (range, rights) = (fields.next().unwrap_or(""), fields.next().unwrap_or(""));
-			let (from, to) = range.split_once('-').expect("a range");
-			let [from, to] = [from, to].map(|x| u64::from_str_radix(x, 16).expect("hexadecimal"));
-			let own = (from..to).contains(&(all.as_ptr() as u64));
-			if rights.starts_with("rw") && !own && memory.seek(SeekFrom::Start(from)).is_ok() {
-				let before = all.len();
-				assert!(before as u64 + (to - from) <= all.capacity() as u64, "a small process");
-				all.resize(before + (to - from) as usize, 0);
-				if memory.read_exact(&mut all[before..]).is_err() {
-					all.truncate(before);
-				}
-			}
-		}
-		all
-	}
-
-	fn found(memory: &[u8], secret: &Fr) -> bool {
-		let forms = [secret.0 .0, secret.into_bigint().0];
-		let forms = forms.map(|limbs| limbs.map(u64::to_le_bytes).concat());
-		memory.windows(32).step_by(8).any(|bytes| forms.iter().any(|form| bytes == form))
+		let [alpha, beta, gamma, delta, tau] = search::seeded(0x70f1c);
+		Toxic { alpha, beta, gamma, delta, tau }
 	}
 
 	#[test]
 	fn h_tau_no_secret_is_left_in_memory() {
-		let circuit = small();
+		let _alone = search::alone();
+		let circuit = search::circuit();
 		let made = make(&circuit, seeded);
 		secrets::wipe_stacks();
 		let planted = Box::new(Fr::from(0x1234_5678_9abc_u64).inverse().expect("not 0"));
-		let memory = snapshot();
-		assert!(found(&memory, &planted), "the search finds what is there");
+		let memory = search::snapshot();
+		assert!(search::found(&memory, &planted), "the search finds what is there");
 
 		let points = made.expect("keys");
 		let toxic = seeded(0);
@@ -301,7 +251,7 @@ mod tests {
 			("the first of H", quotient_scalars(&domain, &toxic)[0]),
 		];
 		for (name, secret) in named {
-			assert!(secret.is_zero() || !found(&memory, &secret), "{name} was left in memory");
+			assert!(secret.is_zero() || !search::found(&memory, &secret), "{name} was left in memory");
 		}
 	}
 }

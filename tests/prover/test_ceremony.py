@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from collections.abc import Callable
@@ -52,6 +53,11 @@ def opened(folder: Path, state: bytes) -> prover.Ceremony:
     return prover.Ceremony.read(folder / "state")
 
 
+def beacon_bytes(listed: tuple[str, bool, bytes]) -> int:
+    """Of a beacon in a ceremony's file."""
+    return 1 + len(listed[0]) + 1 + 64 + 32 + 1
+
+
 def test_three_contributors_make_keys_that_work(world: World, tmp_path: Path) -> None:
     last = opened(tmp_path, world.states[-1])
     assert [name for name, _, _ in last.contributions] == ["Ada", "Barbara", "Grace"]
@@ -64,6 +70,8 @@ def test_three_contributors_make_keys_that_work(world: World, tmp_path: Path) ->
     assert prover.verify(verifying_key, made.input_commitment, made.output_commitment, made.proof)
     listed = prover.check_transcript(closed.transcript, world.circuit, world.ptau, verifying_key)
     assert listed == closed.contributions
+    named = (world.circuit.digest, hashlib.sha256(world.ptau.read_bytes()).digest(), listed)
+    assert prover.read_transcript(closed.transcript, verifying_key) == named
     assert [beacon for _, beacon, _ in listed] == [False, False, False, True]
 
 
@@ -74,6 +82,13 @@ def test_a_ceremony_without_a_secret_makes_no_keys(world: World, tmp_path: Path)
     public = first.beacon("block 7", bytes(32), 2)
     assert refusal(public.finish, tmp_path / "pk.bin") == "bad-contribution"
     assert not (tmp_path / "pk.bin").exists()
+    # A publisher's own program would write them all the same: everybody could forge proofs under them.
+    for ceremony in (first, public):
+        ceremony.write(tmp_path / "written")
+        key = (tmp_path / "written").read_bytes()[76 + sum(map(beacon_bytes, ceremony.contributions)) + 16 :]
+        call = (ceremony.transcript, world.circuit, world.ptau, key[:640])
+        assert refusal(prover.check_transcript, *call) == "bad-contribution"
+        assert refusal(prover.read_transcript, ceremony.transcript, key[:640]) == "bad-contribution"
 
 
 def test_forged_dropped_and_reordered_contributions_are_refused(world: World, tmp_path: Path) -> None:
@@ -102,6 +117,7 @@ def test_forged_dropped_and_reordered_contributions_are_refused(world: World, tm
         call = prover.check_transcript
         refused = refusal(call, spoilt.transcript, world.circuit, world.ptau, finished)
         assert refused in ("bad-contribution", "key-mismatch"), fault
+        assert refusal(prover.read_transcript, spoilt.transcript, finished) == refused, fault
 
 
 def test_beacons_that_take_hours_to_check_are_refused_at_once(world: World, tmp_path: Path) -> None:

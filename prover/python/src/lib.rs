@@ -341,6 +341,21 @@ fn check_transcript<'py>(
 }
 
 #[pyfunction]
+fn read_transcript<'py>(
+	py: Python<'py>,
+	transcript: &[u8],
+	verifying_key: &[u8],
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, Contributions<'py>)> {
+	let transcript = released(py, || {
+		let transcript = ceremony::Transcript::decode(transcript)?;
+		transcript.ends_in(verifying_key)?;
+		Ok(transcript)
+	})?;
+	let listed = contributions(py, &transcript);
+	Ok((bytes(py, &transcript.circuit), bytes(py, &transcript.phase1), listed))
+}
+
+#[pyfunction]
 fn make_ptau(py: Python<'_>, path: PathBuf, power: u32) -> PyResult<()> {
 	released(py, || prover::generate(&path, power))
 }
@@ -690,6 +705,7 @@ fn proofward_prover(module: &Bound<'_, PyModule>) -> PyResult<()> {
 	module.add_function(wrap_pyfunction!(setup, module)?)?;
 	module.add_function(wrap_pyfunction!(check_key, module)?)?;
 	module.add_function(wrap_pyfunction!(check_transcript, module)?)?;
+	module.add_function(wrap_pyfunction!(read_transcript, module)?)?;
 	module.add_function(wrap_pyfunction!(make_ptau, module)?)?;
 	module.add_function(wrap_pyfunction!(r1cs, module)?)?;
 	module.add_function(wrap_pyfunction!(prove, module)?)?;
