@@ -50,6 +50,7 @@ ProofwardError
 ├─ BundleError
 ├─ AuditError
 ├─ BadProof                       of a final header, or of the state under it
+│  └─ OlderThanCheckpoint
 ├─ FetchError                     a server does not have an artefact, or has another one
 ├─ NetworkError                   the network on this machine cannot do what was asked
 ├─ MissingExtra                   a package that only some need is not installed

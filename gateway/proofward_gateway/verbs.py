@@ -89,7 +89,7 @@ def anchor(
 
     Example: proofward gateway anchor --state gateway-state --signer //Alice --once
     """
-    from proofward.chain import ChainError, SubstrateClient, keypair_of
+    from proofward.chain import SubstrateClient, keypair_of
     from proofward_gateway.anchoring.run import Anchored, fields, keep
 
     def told(found: Anchored) -> None:
@@ -97,8 +97,8 @@ def anchor(
         emit(as_json, {"event": "anchored", **fields(found)}, [text])
         sys.stdout.flush()
 
-    def failed(error: ChainError) -> None:
-        note(as_json, f"{error}; the batch waits and is sent again")
+    def failed(error: ProofwardError) -> None:
+        note(as_json, f"{error}; it is tried again")
 
     with reporting(as_json), SubstrateClient.connect(chain) as client:
         again = None if once else failed
@@ -110,41 +110,47 @@ def anchor(
 
 def anchored(
     file: Annotated[Path, typer.Argument(help="An answer's file, as `proofward proxy` writes it.")],
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Put the proof into the file: `proofward verify` then has it.")
+    ] = False,
     genesis: GenesisOption = None,
     light: Annotated[
         Path | None,
         typer.Option(help="Read the chain of this spec by proofs, as a light client; no node is believed."),
+    ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(help="Ask no chain: read the chain's proof that its gateway hands out, by this spec."),
     ] = None,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
 ) -> None:
     """Check that an answer's receipt is on the chain, and by when; the proof comes from its gateway.
 
-    Example: proofward gateway anchored answers/rcpt-0a.json --genesis 0x9a… --light consortium.json
+    Example: proofward gateway anchored answers/rcpt-0a.json --keep --genesis 0x9a… --light consortium.json
     """
-    from proofward.chain import SubstrateClient
-    from proofward.client.ids import hash32
-    from proofward.evidence.answer import load
-    from proofward_gateway.anchoring.check import checks, fetch
+    from dataclasses import replace
+
+    from proofward.evidence.answer import load, replace_file
+    from proofward_gateway.anchoring.check import fetch, look, read
 
     with reporting(as_json):
-        pinned = None if genesis is None else hash32(genesis, "genesis")
         answer = load(file)
-        proof = fetch(answer.gateway, answer.receipt["receipt_id"])
-        if light is None:
-            client = SubstrateClient.connect(chain)
+        proof = answer.anchor if answer.anchor and not keep else None
+        proof = proof or fetch(answer.gateway, answer.receipt["receipt_id"])
+        if spec is not None:
+            found = read(answer.receipt, proof, spec, genesis)
         else:
-            from proofward.light.client import LightClient
-
-            client = LightClient.open(light)
-        with client:
-            found = checks(answer.receipt, proof, client, pinned=pinned)
-        good = all(one.ok is True for one in found)
+            found = look(answer.receipt, proof, chain, light, genesis)
+        good = all(one.ok is True for one in found.checks)
+        if good and keep:
+            replace_file(replace(answer, anchor=found.proof), file)
         value = {
             "anchored": good,
-            "checks": [{"name": one.name, "ok": one.ok, "detail": one.detail} for one in found],
+            "kept": good and keep,
+            "checks": [{"name": one.name, "ok": one.ok, "detail": one.detail} for one in found.checks],
         }
-        emit(as_json, value, [*map(str, found), "anchored" if good else "refused"])
+        emit(as_json, value, [*map(str, found.checks), "anchored" if good else "refused"])
         if not good:
             raise typer.Exit(1)
 

@@ -9,18 +9,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proofward.consensus.authorities import Authorities, Change, follow
+from proofward.consensus.authorities import Authorities
 from proofward.consensus.checkpoint import Checkpoint
 from proofward.consensus.errors import BadProof
-from proofward.consensus.grandpa import check_justification
-from proofward.consensus.header import Header, decode_header
+from proofward.consensus.final import final_state
 from proofward.consensus.keys import map_key, value_key
-from proofward.consensus.trie import MAX_NODES, StorageProof
+from proofward.consensus.trie import StorageProof
 from proofward.protocol import Level, ProtocolError, scale
 from proofward.protocol.types import SCALE_LEVEL
 
 FORMAT: Final = "proofward/registered/v1"
-MAX_CHANGES: Final = 256
 MAX_AGE: Final = 600
 """Seconds between the chain's time in a proof and its use, before and after."""
 LEAST_STAKE: Final = 50 * 10**12
@@ -107,19 +105,10 @@ def read(
     Raises BadProof: not final by these authorities, no such worker, retired, banned, without its stake, or on
     software, a root or a platform that is not trusted.
     """
-    try:
-        if value["format"] != FORMAT:
-            raise BadProof(f"the proof is of another format than {FORMAT}")
-        changes = [
-            Change(bytes.fromhex(one["header"]), bytes.fromhex(one["justification"]))
-            for one in _few(value["changes"], MAX_CHANGES)
-        ]
-        nodes = [bytes.fromhex(one) for one in _few(value["nodes"], MAX_NODES)]
-        justification = bytes.fromhex(value["justification"])
-        header = _final(bytes.fromhex(value["header"]), justification, changes, authorities, checkpoint)
-    except (KeyError, TypeError, ValueError):
-        raise BadProof("the proof lacks a member, or has one of another kind") from None
-    return _registered(StorageProof(header.state_root, nodes), account, header.number)
+    if value.get("format") != FORMAT:
+        raise BadProof(f"the proof is of another format than {FORMAT}")
+    header, proof = final_state(value, authorities, checkpoint)
+    return _registered(proof, account, header.number)
 
 
 def _registered(proof: StorageProof, account: bytes, block: int) -> Registered:
@@ -157,28 +146,3 @@ def _registered(proof: StorageProof, account: bytes, block: int) -> Registered:
         int.from_bytes(found["expires_at"], "little") // 1000,
         int.from_bytes(found["stake"], "little"),
     )
-
-
-def _final(
-    header: bytes,
-    justification: bytes,
-    changes: list[Change],
-    authorities: Authorities,
-    checkpoint: Checkpoint | None,
-) -> Header:
-    """The header that the authorities finalised: from the spec's first on, or from its checkpoint's."""
-    found = decode_header(header)
-    if checkpoint is not None:
-        if found.number <= checkpoint.number or checkpoint.authorities is None:
-            raise BadProof(f"block {found.number} is not behind a checkpoint that names authorities")
-        authorities = checkpoint.authorities
-        changes = [one for one in changes if decode_header(one.header).number > checkpoint.number]
-    now = follow(authorities, changes)
-    check_justification(justification, found, now.voters, now.set_id)
-    return found
-
-
-def _few(value: Any, most: int) -> list[Any]:
-    if not isinstance(value, list) or len(value) > most:
-        raise BadProof("a proof is above its bounds")
-    return value

@@ -22,14 +22,16 @@ from proofward.attestation.errors import AttestationError
 from proofward.attestation.gateway import Appraisal, Channel, GatewayPolicy, appraise
 from proofward.attestation.legacy import LEGACY, appraise_legacy
 from proofward.check import Check, said
-from proofward.consensus import BadProof
+from proofward.consensus import BadProof, OlderThanCheckpoint
 from proofward.consensus.registered import MAX_AGE
 from proofward.consensus.registered import read as read_registered
 from proofward.errors import ProofwardError
+from proofward.evidence.anchored import anchored_checks
 from proofward.evidence.judged import stake_checks
 from proofward.evidence.policy import Policy
 from proofward.evidence.times import CLOCK_SLACK
 from proofward.evidence.verdict import Verdict
+from proofward.files import write_whole
 from proofward.protocol import Level
 
 FORMAT: Final = "proofward/answer/v1"
@@ -73,6 +75,8 @@ class Answer:
     encryption: Encryption | None
     receipt: dict[str, Any]
     session: dict[str, Any] | None
+    anchor: dict[str, Any] | None = None
+    """A proof of inclusion, once the receipt is on a chain and its owner kept it."""
 
     def checks(
         self,
@@ -111,6 +115,7 @@ class Answer:
             *_weights(events),
             *_proof(self, events, replace(policy, measurements=pins)),
             _served(self.receipt, self.at, found.keyset, policy),
+            *anchored_checks(self.receipt, self.anchor, policy),
         )
 
     def verdict(self, policy: Policy, *, upstreams: Collection[bytes] | None = None) -> Verdict:
@@ -377,6 +382,8 @@ def _registered(bundle: dict[str, Any], found: Appraisal, began: int, policy: Po
         return [said(ON_CHAIN, told)]
     try:
         record = read_registered(value, named, policy.authorities, policy.checkpoint)
+    except OlderThanCheckpoint as error:
+        return [Check(ON_CHAIN, None, error.message)]
     except BadProof as error:
         return [Check(ON_CHAIN, False, error.message)]
     keyset = found.keyset
@@ -400,8 +407,20 @@ def _registered(bundle: dict[str, Any], found: Appraisal, began: int, policy: Po
 
 def save(answer: Answer, path: Path) -> None:
     """Write the file anew, mode 0600. Raises AnswerError."""
+    write_new(path, _document(answer), 0o600)
+
+
+def replace_file(answer: Answer, path: Path) -> None:
+    """Put the answer into the place of its file, in one step. Raises AnswerError."""
+    try:
+        write_whole(path, json.dumps(_document(answer), ensure_ascii=False).encode())
+    except OSError as error:
+        raise AnswerError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _document(answer: Answer) -> dict[str, Any]:
     encryption = answer.encryption
-    value = {
+    return {
         "format": FORMAT,
         "gateway": answer.gateway,
         "at": answer.at,
@@ -426,8 +445,8 @@ def save(answer: Answer, path: Path) -> None:
         },
         "receipt": answer.receipt,
         "session": answer.session,
+        **({} if answer.anchor is None else {"anchor": answer.anchor}),
     }
-    write_new(path, value, 0o600)
 
 
 def write_new(path: Path, value: dict[str, Any], mode: int) -> None:
@@ -479,6 +498,7 @@ def load(path: Path) -> Answer:
             None if sealed is None else _encryption(sealed),
             dict(value["receipt"]),
             None if value["session"] is None else dict(value["session"]),
+            None if value.get("anchor") is None else dict(value["anchor"]),
         )
         if not isinstance(jcs.loads(answer.request, limit=MAX_ANSWER), dict):
             raise AnswerError(f"{path}: the request is no JSON object")

@@ -42,6 +42,8 @@ export interface Exchange {
   readonly encryption: Encryption | null
   readonly receipt: Fields
   readonly session: Fields | null
+  /** Whether a proof that the receipt is on a chain was kept in the file. */
+  readonly anchored: boolean
 }
 
 /** Read an answer's file. Throws for one that is none. */
@@ -70,6 +72,7 @@ export function readExchange(data: Uint8Array): Exchange {
       encryption: value.encryption === null ? null : sealedOf(fieldsOf(value.encryption)),
       receipt: fieldsOf(value.receipt),
       session: value.session === null ? null : fieldsOf(value.session),
+      anchored: (value.anchor ?? null) !== null,
     }
   } catch (error) {
     throw new Error(`it is no answer's file: ${(error as Error).message}`)
@@ -111,6 +114,8 @@ function checksOf(one: Exchange, policy: Policy): Check[] {
   checks.push(...stream(one), opens(one))
   checks.push(...upstream(one, events, policy), ...weights(events), ...proved(events))
   checks.push(served(one, found.keyset, policy))
+  const unread = 'a proof is here that this page does not read: `proofward verify --spec` does'
+  if (one.anchored) checks.push(check('anchored', null, unread))
   return checks
 }
 

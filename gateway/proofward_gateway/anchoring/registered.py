@@ -15,6 +15,7 @@ from proofward.consensus import decode_header
 from proofward.consensus.registered import FORMAT, keys
 from proofward.errors import ProofwardError
 from proofward.files import write_whole
+from proofward_gateway.anchoring.proving import fields
 from proofward_gateway.channel import GatewayError
 
 
@@ -36,15 +37,7 @@ def prove(client: SubstrateClient, account: bytes) -> tuple[int, dict[str, Any]]
             f"the chain at {client.url} has no GRANDPA: its state cannot be proved to a gateway",
             code="not-bonded",
         )
-    return decode_header(part.header).number, {
-        "format": FORMAT,
-        "header": part.header.hex(),
-        "justification": part.justification.hex(),
-        "changes": [
-            {"header": one.header.hex(), "justification": one.justification.hex()} for one in part.changes
-        ],
-        "nodes": [node.hex() for node in part.nodes],
-    }
+    return decode_header(part.header).number, {"format": FORMAT, **fields(part)}
 
 
 def keep(

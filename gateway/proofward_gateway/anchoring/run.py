@@ -18,9 +18,12 @@ from typing import Any, Final
 
 from proofward.chain import Call, ChainError, SubstrateClient
 from proofward.chain.extrinsic import Signer
+from proofward.errors import NotFound, ProofwardError
+from proofward.evidence.anchored import MAX_BATCH, MAX_PROOF, leaf_of, remark
 from proofward.protocol.sessions import Tree
+from proofward_gateway.anchoring.proving import of_remark
 from proofward_gateway.channel import GatewayError
-from proofward_gateway.inclusion import FILE, MAX_BATCH, leaf_of, remark
+from proofward_gateway.inclusion import FILE
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS batches (
@@ -30,7 +33,10 @@ CREATE TABLE IF NOT EXISTS batches (
 CREATE TABLE IF NOT EXISTS leaves (
     receipt TEXT PRIMARY KEY, number INTEGER NOT NULL, position INTEGER NOT NULL, path TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS proofs (number INTEGER PRIMARY KEY, document TEXT) STRICT;
 """
+_PROVABLE: Final = 200
+"""Blocks after which a root's block is given up as one that no node here proves: nodes keep 256 states."""
 _LOOK_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 6.0
 
@@ -109,6 +115,29 @@ class Anchors:
         )
         return Anchored(number, count, root, receipt.block, fee)
 
+    def prove(self) -> bool:
+        """Keep the chain's own proof of the oldest batch that has none; whether there was such a batch.
+
+        Of a chain without GRANDPA, and of a block whose state is gone, it is noted that none can be had.
+        Raises ChainError, NotFound: finality stands still.
+        """
+        row = self._own.execute(
+            "SELECT number, block FROM batches LEFT JOIN proofs USING (number) "
+            "WHERE block IS NOT NULL AND proofs.number IS NULL ORDER BY number LIMIT 1"
+        ).fetchone()
+        if row is None:
+            return False
+        number, block = row
+        try:
+            proof = json.dumps(of_remark(self._client, block))
+        except (ChainError, NotFound):
+            if self._client.finalised_head().number - block < _PROVABLE:
+                raise
+            proof = "null"
+        kept = proof if len(proof) <= MAX_PROOF else "null"
+        self._own.execute("INSERT INTO proofs VALUES (?, ?)", (number, kept))
+        return True
+
     def _last(self) -> int:
         row = self._own.execute("SELECT last FROM batches ORDER BY number DESC LIMIT 1").fetchone()
         last = 0 if row is None else int(row[0])
@@ -145,7 +174,7 @@ def keep(
     client: SubstrateClient,
     signer: Signer,
     told: Callable[[Anchored], None],
-    failed: Callable[[ChainError], None] | None = None,
+    failed: Callable[[ProofwardError], None] | None = None,
     *,
     every: int = 64,
     seconds: float = 60.0,
@@ -155,7 +184,7 @@ def keep(
     """Anchor when `every` receipts wait, or one has waited `seconds`; until `stop`, or what there is, `once`.
 
     A chain that does not answer is told to `failed`, where there is one, and asked again: the batch waits.
-    Raises GatewayError, and ChainError where there is no `failed`.
+    Raises GatewayError, and ChainError or NotFound where there is no `failed`.
     """
     stop = stop or threading.Event()
     with closing(Anchors(state, client, signer)) as anchors:
@@ -164,21 +193,22 @@ def keep(
             waiting = anchors.waiting()
             since = None if not waiting else since or time.monotonic()
             late = since is not None and time.monotonic() - since >= seconds
-            if once or anchors.unsent() or waiting >= every or late:
-                try:
-                    done = anchors.anchor()
-                except ChainError as error:
-                    if failed is None:
-                        raise
-                    failed(error)
-                    stop.wait(_RETRY_SECONDS)
-                    continue
-                if done is not None:
+            due = once or anchors.unsent() or waiting >= every or late
+            try:
+                if due and (done := anchors.anchor()) is not None:
                     told(done)
                     since = None
                     continue
-                if once:
-                    return
+                if anchors.prove():
+                    continue
+            except (ChainError, NotFound) as error:
+                if failed is None:
+                    raise
+                failed(error)
+                stop.wait(_RETRY_SECONDS)
+                continue
+            if once:
+                return
             stop.wait(_LOOK_SECONDS)
 
 
