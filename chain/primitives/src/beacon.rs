@@ -17,19 +17,20 @@ pub struct Draw {
 	pub choices: u32,
 }
 
-/// A public value that is fixed after a given block, and is not known before.
+/// A public value that is fixed after a given moment, and is not known before. Moments are heights of blocks or
+/// milliseconds, as the beacon counts.
 ///
-/// Commit first, in block `after` or earlier; draw later. The same `after` gives the same value for ever and to
+/// Commit first, at `after` or earlier; draw later. The same `after` gives the same value for ever and to
 /// everybody, so hash what the draw is for into it. It is public: no key may be made from it.
 ///
 /// A runtime does not see finality. What it draws in a block is as final as that block, and who acts outside the chain
 /// acts on finalised blocks only.
-pub trait Beacon<BlockNumber> {
+pub trait Beacon<Moment> {
 	/// `None` before [`Self::known_at`], and again from [`Self::forgotten_at`] on.
-	fn draw(after: BlockNumber) -> Option<Draw>;
-	/// The first block in which the value can be drawn; blocks may come later than planned, the value does not change.
-	fn known_at(after: BlockNumber) -> BlockNumber;
-	/// The first block in which it cannot be drawn any more. Who gains when nothing is drawn would wait for it: let a
+	fn draw(after: Moment) -> Option<Draw>;
+	/// The first moment at which the value can be drawn; it may come later than planned, the value does not change.
+	fn known_at(after: Moment) -> Moment;
+	/// The first moment at which it cannot be drawn any more. Who gains when nothing is drawn would wait for it: let a
 	/// lapse count against whoever should have asked.
-	fn forgotten_at(after: BlockNumber) -> BlockNumber;
+	fn forgotten_at(after: Moment) -> Moment;
 }

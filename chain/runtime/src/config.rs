@@ -395,6 +395,18 @@ impl pallet_sessions::Config for Runtime {
 }
 
 parameter_types! {
+	/// Everybody makes the pulses of a chain whose other keys everybody has, too.
+	pub LocalPulses: bool = pallet_consortium::SettingsOf::<Runtime>::get().kind != Kind::Consortium;
+}
+
+impl pallet_drand::Config for Runtime {
+	type Governance = Governance;
+	type Time = Timestamp;
+	type LocalAllowed = LocalPulses;
+	type WeightInfo = pallet_drand::weights::Measured<Runtime>;
+}
+
+parameter_types! {
 	/// A year of blocks: how far ahead a study may end, and after how long a site's budget is whole again.
 	pub const Year: u32 = 365 * DAY;
 	/// For a site's entry.

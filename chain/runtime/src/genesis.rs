@@ -1,10 +1,10 @@
 //! Genesis presets.
 //!
-//! | Preset | Validators | Keys | Sudo | Simulated quotes |
-//! |---|---|---|---|---|
-//! | `development` | Alice alone, blocks on demand | published | Alice | yes |
-//! | `local` | Alice, Bob, Charlie and Dave, two-second slots | published | Alice | yes |
-//! | `consortium` | those that a patch names | their own | none | no |
+//! | Preset | Validators | Keys | Sudo | Simulated quotes | drand |
+//! |---|---|---|---|---|---|
+//! | `development` | Alice alone, blocks on demand | published | Alice | yes | a key that everybody has |
+//! | `local` | Alice, Bob, Charlie and Dave, two-second slots | published | Alice | yes | a key that everybody has |
+//! | `consortium` | those that a patch names | their own | none | no | quicknet |
 //!
 //! `consortium` is nothing before it is filled in. A patch (RFC 7386, merged over the preset) names the members, in
 //! any order, their session keys, and who begins with money:
@@ -39,8 +39,8 @@ use crate::{
 	config::{ExistentialDeposit, UNIT},
 	consensus::SessionKeys,
 	fees::Pot,
-	AccountId, AttestationConfig, Balance, BalancesConfig, Consortium, ConsortiumConfig, ModelsConfig,
-	ReviveConfig, Runtime, RuntimeGenesisConfig, Session, SessionConfig, SudoConfig,
+	AccountId, AttestationConfig, Balance, BalancesConfig, Consortium, ConsortiumConfig, DrandConfig,
+	ModelsConfig, ReviveConfig, Runtime, RuntimeGenesisConfig, Session, SessionConfig, SudoConfig,
 };
 
 /// One machine, one published key, blocks on demand.
@@ -170,6 +170,7 @@ fn published(kind: Kind, members: &[Sr25519Keyring], validators: usize) -> Runti
 	config.attestation =
 		AttestationConfig { roots: [(Level::Simulated, DEV_ROOT.into())].into(), ..Default::default() };
 	config.consortium.members = members.iter().copied().map(member).collect();
+	config.drand = DrandConfig { local: true, ..Default::default() };
 	config.session = SessionConfig {
 		keys: members
 			.iter()
@@ -233,6 +234,11 @@ pub fn check() -> Result<(), String> {
 	let simulated =
 		pallet_attestation::Roots::<Runtime>::iter_values().any(|root| root.level == Level::Simulated);
 	refuse(simulated, "attestation: a consortium trusts no simulated root")?;
+	let pulses = pallet_drand::NetworkOf::<Runtime>::get();
+	refuse(
+		pulses.is_some_and(|network| network.key == pallet_drand::types::LOCAL.key),
+		"drand: everybody has the secret key of the local network",
+	)?;
 	let validators = Session::validators();
 	for member in &members {
 		let name = |what: &str| Err(format!("consortium: {what} of member {member:?}"));

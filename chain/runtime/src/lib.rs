@@ -195,6 +195,8 @@ mod runtime {
 	pub type Offences = pallet_offences;
 	#[runtime::pallet_index(30)]
 	pub type InferenceSessions = pallet_sessions;
+	#[runtime::pallet_index(31)]
+	pub type Drand = pallet_drand;
 	#[runtime::pallet_index(35)]
 	pub type Federation = pallet_federation;
 }

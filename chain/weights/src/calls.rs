@@ -14,6 +14,7 @@ use crate::{
 	chain::*,
 	consortium::consortium,
 	contest::contest,
+	drand::drand,
 	federation::federation,
 	measure::{cost, hashing, Cost},
 	sessions::sessions,
@@ -75,7 +76,7 @@ pub fn linear(
 type Measure = (&'static str, fn() -> Pallet);
 
 /// Each pallet's calls, under its name.
-pub const ALL: [Measure; 7] = [
+pub const ALL: [Measure; 8] = [
 	("attestation", attestation),
 	("workers", workers),
 	("models", models),
@@ -83,6 +84,7 @@ pub const ALL: [Measure; 7] = [
 	("sessions", sessions),
 	("federation", federation),
 	("consortium", consortium),
+	("drand", drand),
 ];
 
 pub fn bytes<const N: u32>(length: u32) -> BoundedVec<u8, ConstU32<N>> {

@@ -57,6 +57,8 @@ mod runtime {
 	pub type Jobs = pallet_jobs;
 	#[runtime::pallet_index(30)]
 	pub type InferenceSessions = pallet_sessions;
+	#[runtime::pallet_index(31)]
+	pub type Drand = pallet_drand;
 	#[runtime::pallet_index(35)]
 	pub type Federation = pallet_federation;
 }
@@ -195,6 +197,13 @@ impl pallet_sessions::Config for Chain {
 	type ForceFee = ConstU128<10>;
 	type SessionDeposit = ConstU128<10>;
 	type EntryDeposit = ConstU128<10>;
+	type WeightInfo = ();
+}
+
+impl pallet_drand::Config for Chain {
+	type Governance = frame_system::EnsureRoot<AccountId32>;
+	type Time = Timestamp;
+	type LocalAllowed = frame_support::traits::ConstBool<true>;
 	type WeightInfo = ();
 }
 

@@ -10,6 +10,7 @@ mod calls;
 mod chain;
 mod consortium;
 mod contest;
+mod drand;
 mod federation;
 mod measure;
 mod render;
