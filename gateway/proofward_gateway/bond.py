@@ -11,12 +11,27 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from proofward.aci.errors import AciError
 from proofward.attestation import Collateral
+from proofward.consensus import BadProof
 from proofward.protocol import ReceiptKey, sign_possession, worker_report_data
 from proofward_enclave.providers.base import ProviderError
 from proofward_gateway.config import Bond
 from proofward_gateway.exchange import Refusal
 from proofward_gateway.keys import Workload
+from proofward_gateway.registered import proof_in
+
+
+def registered(bond: Bond | None) -> dict[str, Any]:
+    """The chain's proof of the account's registration, for who believes nothing else. Raises Refusal."""
+    if bond is None or bond.proof is None:
+        told = "this gateway's configuration names no proof of its registration (`registered` of [chain])"
+        raise Refusal(404, "not_found", told, code="not_bonded")
+    try:
+        return {**proof_in(bond.proof), "account": bond.account.hex()}
+    except (OSError, AciError, BadProof):
+        told = "the proof of this gateway's registration cannot be read: is `gateway registered` at work?"
+        raise Refusal(503, "not_bonded", told, code="not_bonded") from None
 
 
 async def registration(bond: Bond | None, workload: Workload, query: Mapping[str, str]) -> dict[str, Any]:

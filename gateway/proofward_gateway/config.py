@@ -87,6 +87,8 @@ class Bond:
     account: bytes
     spec: Path | None = None
     """The chain's raw spec: who finalises it. Upstreams that are known by the chain need it."""
+    proof: Path | None = None
+    """The file with the chain's proof of this account's registration, for users who demand the stake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +210,18 @@ def load(path: Path) -> Config:
 
 def _bond(path: Path, value: Any) -> Bond:
     names = ("genesis", "account")
-    if not isinstance(value, dict) or set(value) - {"spec"} != set(names):
-        raise _wrong(path, "chain", "needs genesis and account, has perhaps spec, and nothing else")
-    spec = value.get("spec")
-    if spec is not None and not isinstance(spec, str):
-        raise _wrong(path, "chain.spec", "is a file's path")
+    files = ("spec", "registered")
+    if not isinstance(value, dict) or set(value) - set(files) != set(names):
+        told = "needs genesis and account, has perhaps spec and registered, and nothing else"
+        raise _wrong(path, "chain", told)
+    for name in files:
+        if not isinstance(value.get(name, ""), str):
+            raise _wrong(path, f"chain.{name}", "is a file's path")
     if not all(isinstance(value[name], str) and _HASH.fullmatch(value[name]) for name in names):
         raise _wrong(path, "chain", "has genesis and account as 0x and 64 hex digits each")
     genesis, account = (bytes.fromhex(value[name][2:]) for name in names)
-    return Bond(genesis, account, None if spec is None else path.parent / spec)
+    spec, proof = (path.parent / value[name] if name in value else None for name in files)
+    return Bond(genesis, account, spec, proof)
 
 
 def _upstreams(path: Path, value: Any) -> tuple[UpstreamConfig, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from proofward.aci import jcs
@@ -36,6 +37,15 @@ class Standing:
         return min(self.record.expires_at, self.record.at + MAX_AGE)
 
 
+def proof_in(path: Path) -> dict[str, Any]:
+    """The proof (JSON) in a file, as it is. Raises OSError, AciError, BadProof."""
+    with path.open("rb") as file:
+        proof = jcs.loads(file.read(MAX_PROOF + 1), limit=MAX_PROOF)
+    if not isinstance(proof, dict):
+        raise BadProof("the proof is no object")
+    return proof
+
+
 def standing(what: ChainUpstream, chain: Bond, *, now: float, development: bool) -> Standing:
     """The registration of an upstream, at most `MAX_AGE` old. Raises GatewayError(unattested)."""
     try:
@@ -43,10 +53,7 @@ def standing(what: ChainUpstream, chain: Bond, *, now: float, development: bool)
         authorities = genesis_authorities(chain.spec)
         if authorities is None:
             raise BadProof(f"the chain of {chain.spec} has no GRANDPA: nobody can prove what its state holds")
-        with what.proof.open("rb") as file:
-            proof = jcs.loads(file.read(MAX_PROOF + 1), limit=MAX_PROOF)
-        if not isinstance(proof, dict):
-            raise BadProof("the proof is no object")
+        proof = proof_in(what.proof)
         record = read(proof, what.account, authorities, spec_checkpoint(chain.spec))
     except OSError as error:
         raise _unattested(f"{what.proof} cannot be read: {error.strerror}") from None

@@ -21,7 +21,7 @@ from proofward.protocol import sha256
 from proofward_enclave import log
 from proofward_enclave.providers.base import ProviderError
 from proofward_gateway.answer import Answer, Broken, Gone
-from proofward_gateway.bond import registration
+from proofward_gateway.bond import registered, registration
 from proofward_gateway.channel import CONNECT_SECONDS, GatewayError
 from proofward_gateway.config import INSIDE, Config, ProvedConfig, UpstreamConfig
 from proofward_gateway.exchange import Exchange, Refusal
@@ -76,6 +76,7 @@ class Service:
         self.app.router.add_get("/v1/signature/{id}", self._legacy_signature)
         self.app.router.add_get("/v1/receipts/{id}/inclusion", self._inclusion)
         self.app.router.add_get("/v1/registration", self._registration)
+        self.app.router.add_get("/v1/registration/proof", self._registered)
         self.app.router.add_get("/healthz", self._health)
         self.app.router.add_get("/metrics", self._metrics)
 
@@ -257,6 +258,9 @@ class Service:
     async def _registration(self, request: web.Request) -> web.Response:
         """For the configured account alone, so whoever asks can do nothing else with it."""
         return _json(await registration(self._config.bond, self._workload, request.query))
+
+    async def _registered(self, _request: web.Request) -> web.Response:
+        return _json(await asyncio.to_thread(registered, self._config.bond))
 
     async def _owned(self, request: web.Request) -> dict[str, Any]:
         """The receipt that a path names, for who asked for its answer. Raises Refusal."""

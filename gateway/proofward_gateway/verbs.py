@@ -320,6 +320,10 @@ def proxy(
         Path | None,
         typer.Option(help="The chain's raw spec: its final state must have the upstream that answers."),
     ] = None,
+    require_stake: Annotated[
+        bool,
+        typer.Option("--require-stake", help="Refuse a gateway that has no stake on the chain of --spec."),
+    ] = False,
     dev: DevOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -356,6 +360,7 @@ def proxy(
                 weights=weights or [],
                 genesis=genesis,
                 spec=spec,
+                require_stake=require_stake,
             ),
             port,
             ready,

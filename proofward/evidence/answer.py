@@ -22,13 +22,11 @@ from proofward.attestation.errors import AttestationError
 from proofward.attestation.gateway import Appraisal, Channel, GatewayPolicy, appraise
 from proofward.attestation.legacy import LEGACY, appraise_legacy
 from proofward.check import Check, said
-from proofward.consensus import BadProof, OlderThanCheckpoint
-from proofward.consensus.registered import MAX_AGE
-from proofward.consensus.registered import read as read_registered
 from proofward.errors import ProofwardError
 from proofward.evidence.anchored import anchored_checks
 from proofward.evidence.judged import stake_checks
 from proofward.evidence.policy import Policy
+from proofward.evidence.registered import registered_check
 from proofward.evidence.times import CLOCK_SLACK
 from proofward.evidence.verdict import Verdict
 from proofward.files import write_whole
@@ -41,6 +39,7 @@ MAX_ANSWER: Final = 32 << 20
 UPSTREAM: Final = "upstream"
 PROVED: Final = "proof.verified"
 ON_CHAIN: Final = "upstream on chain"
+BONDED: Final = "stake on chain"
 
 
 class AnswerError(ProofwardError):
@@ -77,6 +76,8 @@ class Answer:
     session: dict[str, Any] | None
     anchor: dict[str, Any] | None = None
     """A proof of inclusion, once the receipt is on a chain and its owner kept it."""
+    bond: dict[str, Any] | None = None
+    """The chain's proof of the gateway's own registration, where its user demanded one."""
 
     def checks(
         self,
@@ -106,6 +107,8 @@ class Answer:
             return (*checks, Check("receipt", False, error.message))
         checks.append(Check("receipt", True, f"{self.receipt.get('receipt_id')}, signed by the attested key"))
         checks += stake_checks(self.receipt, found.keyset)
+        if self.bond is not None:
+            checks.append(registered_check(BONDED, self.bond, found, self.at, policy))
         checks += [self._frame(), self._request(events), self._response(events), *self._stream()]
         checks.append(self._opens())
         pins = policy.measurements if upstreams is None else upstreams
@@ -373,33 +376,10 @@ def _registered(bundle: dict[str, Any], found: Appraisal, began: int, policy: Po
     says so.
     """
     value = bundle.get("registered")
-    if value is None:
-        told = "no proof is here that the reader's chain has this upstream"
-        return [] if policy.authorities is None else [Check(ON_CHAIN, None, told)]
-    named = bytes.fromhex(value["account"])
-    if policy.authorities is None:
-        told = f"0x{named.hex()}, says the gateway: a proof is here and unread, give the chain's --spec"
-        return [said(ON_CHAIN, told)]
-    try:
-        record = read_registered(value, named, policy.authorities, policy.checkpoint)
-    except OlderThanCheckpoint as error:
-        return [Check(ON_CHAIN, None, error.message)]
-    except BadProof as error:
-        return [Check(ON_CHAIN, False, error.message)]
-    keyset = found.keyset
-    same = keyset is not None and record.keys_of(
-        [key.public_key for key in keyset.receipt_keys], [key.public_key for key in keyset.e2ee_keys]
-    )
-    if (
-        not same
-        or record.measurement != found.software
-        or not record.at - MAX_AGE <= began <= min(record.at + MAX_AGE, record.expires_at)
-    ):
-        return [Check(ON_CHAIN, False, f"0x{named.hex()} has other keys, software or times on the chain")]
-    if policy.genesis not in (None, record.genesis):
-        return [Check(ON_CHAIN, False, f"the registration is on chain 0x{record.genesis.hex()}")]
-    told = f"0x{named.hex()} in block {record.block}, {record.level.label}, with a stake of {record.stake}"
-    return [Check(ON_CHAIN, True, f"{told} planck")]
+    if value is not None:
+        return [registered_check(ON_CHAIN, value, found, began, policy)]
+    told = "no proof is here that the reader's chain has this upstream"
+    return [] if policy.authorities is None else [Check(ON_CHAIN, None, told)]
 
 
 # ---- files -------------------------------------------------------------------------------------------
@@ -445,7 +425,11 @@ def _document(answer: Answer) -> dict[str, Any]:
         },
         "receipt": answer.receipt,
         "session": answer.session,
-        **({} if answer.anchor is None else {"anchor": answer.anchor}),
+        **{
+            name: value
+            for name, value in (("anchor", answer.anchor), ("bond", answer.bond))
+            if value is not None
+        },
     }
 
 
@@ -498,7 +482,7 @@ def load(path: Path) -> Answer:
             None if sealed is None else _encryption(sealed),
             dict(value["receipt"]),
             None if value["session"] is None else dict(value["session"]),
-            None if value.get("anchor") is None else dict(value["anchor"]),
+            *(None if value.get(name) is None else dict(value[name]) for name in ("anchor", "bond")),
         )
         if not isinstance(jcs.loads(answer.request, limit=MAX_ANSWER), dict):
             raise AnswerError(f"{path}: the request is no JSON object")

@@ -69,13 +69,14 @@ async def test_a_proof_that_a_receipt_names_is_not_ticked_by_the_page(
     unsigned = {name: value for name, value in kept.receipt.items() if name != "signature"}
     events = [*kept.receipt["event_log"], {"type": "proof.verified", "weights": "sha256:" + "5b" * 32}]
     receipt = sign_receipt({**unsigned, "event_log": events}, made[0].keys.receipt)
-    files = kept, replace(kept, receipt=receipt), replace(kept, anchor={"block": 7})
+    files = kept, replace(kept, receipt=receipt), replace(kept, anchor={"block": 7}, bond={"account": "00"})
     plain, named, on_chain = found([content(one, tmp_path) for one in files])
     assert plain["word"].startswith("accepted")
     assert named["word"].startswith("incomplete")
     assert [word for name, word, _ in named["checks"] if name == "proof"] == ["not checked"]
     assert on_chain["word"].startswith("incomplete")
-    assert on_chain["checks"][-1][:2] == ["anchored", "not checked"]
+    unread = [(name, word) for name, word, _ in on_chain["checks"][-2:]]
+    assert unread == [("stake on chain", "not checked"), ("anchored", "not checked")]
 
 
 async def test_page_and_library_say_the_same_of_answers(tmp_path: Path) -> None:

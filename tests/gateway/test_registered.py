@@ -12,14 +12,20 @@ from typing import Any
 
 import pytest
 
+from proofward.check import said
+from proofward.consensus import Checkpoint
 from proofward.consensus.registered import FORMAT, WORKER, keys
+from proofward.errors import ProofwardError
 from proofward.evidence import answer as answers
-from proofward.evidence.answer import ON_CHAIN, Answer
+from proofward.evidence.answer import BONDED, ON_CHAIN, Answer
+from proofward.evidence.judged import STAKE
 from proofward.evidence.verdict import Outcome
-from proofward_gateway.channel import Origin
+from proofward_gateway.channel import Origin, client_session
 from proofward_gateway.config import Bond, ChainUpstream, Config
 from proofward_gateway.keys import Workload
 from proofward_gateway.measure import simulated_measurement
+from proofward_gateway.proxy.server import AnswerRefused, Proxy
+from proofward_gateway.proxy.settings import settings_of
 from tests.consensus.chain import chain, header, trie
 from tests.gateway.test_proxy import PINNED, post
 from tests.gateway.world import (
@@ -222,6 +228,84 @@ async def test_nothing_goes_to_an_upstream_that_the_chain_does_not_vouch_for(
         assert not here.behind.seen
         here.prove(proof(good))
         assert (await asked())[0] == 200
+
+
+@asynccontextmanager
+async def staked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Street]:
+    """A gateway with a model inside, which hands out the proof of its own registration."""
+    made, file = workloads(monkeypatch), folder / "own.json"
+    bond = Bond(GENESIS, ACCOUNT, None, file)
+    async with (
+        echo() as behind,
+        gateway(config(folder / "gateway", upstream(behind.origin, "inside"), bond=bond)) as outer,
+    ):
+        yield Street(behind, outer, made[0], file)
+
+
+async def test_a_desk_that_demands_a_stake_sends_nothing_to_a_gateway_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demanded: dict[str, Any] = {
+        "spec": spec(tmp_path), "genesis": f"0x{GENESIS.hex()}", "require_stake": True,
+    }  # fmt: skip
+    with pytest.raises(AnswerRefused, match="needs --spec"):
+        settings_of("https://x", pins=[], upstream_pins=[], folder=tmp_path, development=True,
+                    allow_unverified=False, require_stake=True)  # fmt: skip
+    async with staked(tmp_path, monkeypatch) as here:
+        good = entry(here.upstream)
+        lies: dict[str, Callable[[dict[str, Any]], Any]] = {"no object": lambda _good: [], **LIES}
+        for fault, lie in lies.items():
+            here.prove(lie(good))
+            with pytest.raises(ProofwardError):
+                async with desk(here.outer, tmp_path, **demanded):
+                    raise AssertionError(fault)
+        assert not here.behind.seen
+        here.prove(proof(good))
+        async with desk(here.outer, tmp_path, **demanded) as user:
+            assert (await post(user, "/v1/chat/completions", ask("hello")))[0] == 200
+            (file,) = user.answers()
+            monkeypatch.setattr("proofward.evidence.answer.stake_checks", lambda *_: [said(STAKE, "not")])
+            status, told = await post(user, "/v1/chat/completions", ask("hello"))
+            assert (status, b"stake: not" in told) == (502, True), "a receipt that no chain could judge"
+            monkeypatch.undo()
+    kept = answers.load(file)
+    reader = replace(PINNED, authorities=FOUR.authorities, genesis=GENESIS)
+    lines = {name: [one for one in kept.verdict(policy) if one.name == BONDED] for name, policy in {
+        "read": reader,
+        "unread": PINNED,
+        "other authorities": replace(reader, authorities=OTHERS.authorities),
+        "another chain": replace(reader, genesis=bytes(32)),
+        "an old proof": replace(reader, checkpoint=Checkpoint(400, bytes(32), FOUR.authorities)),
+    }.items()}  # fmt: skip
+    assert {name: one.word for name, (one,) in lines.items()} == {
+        "read": "ok", "unread": "said", "other authorities": "REFUSED", "another chain": "REFUSED",
+        "an old proof": "not checked",
+    }  # fmt: skip
+    assert kept.verdict(reader).outcome is Outcome.ACCEPTED
+    assert f"0x{ACCOUNT.hex()} in block 300" in lines["read"][0].detail
+    assert replace(kept, bond={"account": 1}).verdict(reader).outcome is Outcome.REFUSED
+
+
+async def test_a_stake_is_proved_anew_before_its_proof_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demanded: dict[str, Any] = {"spec": spec(tmp_path), "require_stake": True}
+    async with staked(tmp_path, monkeypatch) as here:
+        good = entry(here.upstream)
+        here.prove(proof(good))
+        now, settings = [time.time()], settings_of(
+            str(here.outer), pins=[], upstream_pins=[], folder=tmp_path, development=True,
+            allow_unverified=False, **demanded,
+        )  # fmt: skip
+        async with client_session() as client:
+            user = Proxy(settings, client, clock=lambda: now[0])
+            first = await user.attested()
+            assert await user.attested() is first
+            here.prove(proof({**good, "stake": bytes(16)}))
+            assert await user.attested() is first, "known for ten minutes"
+            now[0] += 601
+            with pytest.raises(AnswerRefused, match="has lost its stake"):
+                await user.attested()
 
 
 async def test_a_session_ends_with_its_proof_and_new_keys_must_be_registered(

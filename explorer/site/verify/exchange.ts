@@ -28,6 +28,8 @@ const MAX_EVENTS = 64
 const SLACK = 600
 const SIMULATED = 'level simulated'
 const LEGACY = 'legacy'
+/** Members of a file with a proof of the chain's, and the lines of `proofward verify` about them. */
+const PROOFS: Record<string, string> = { bond: 'stake on chain', anchor: 'anchored' }
 
 export interface Exchange {
   readonly gateway: string
@@ -42,8 +44,8 @@ export interface Exchange {
   readonly encryption: Encryption | null
   readonly receipt: Fields
   readonly session: Fields | null
-  /** Whether a proof that the receipt is on a chain was kept in the file. */
-  readonly anchored: boolean
+  /** Names of the lines about the chain's proofs that the file keeps. */
+  readonly proofs: readonly string[]
 }
 
 /** Read an answer's file. Throws for one that is none. */
@@ -72,7 +74,9 @@ export function readExchange(data: Uint8Array): Exchange {
       encryption: value.encryption === null ? null : sealedOf(fieldsOf(value.encryption)),
       receipt: fieldsOf(value.receipt),
       session: value.session === null ? null : fieldsOf(value.session),
-      anchored: (value.anchor ?? null) !== null,
+      proofs: Object.entries(PROOFS)
+        .filter(([member]) => (value[member] ?? null) !== null)
+        .map(([, name]) => name),
     }
   } catch (error) {
     throw new Error(`it is no answer's file: ${(error as Error).message}`)
@@ -115,7 +119,7 @@ function checksOf(one: Exchange, policy: Policy): Check[] {
   checks.push(...upstream(one, events, policy), ...weights(events), ...proved(events))
   checks.push(served(one, found.keyset, policy))
   const unread = 'a proof is here that this page does not read: `proofward verify --spec` does'
-  if (one.anchored) checks.push(check('anchored', null, unread))
+  checks.push(...one.proofs.map((name) => check(name, null, unread)))
   return checks
 }
 

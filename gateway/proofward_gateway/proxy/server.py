@@ -19,8 +19,10 @@ from proofward.aci.documents import RECEIPT_ID, SESSION_ID, Keyset
 from proofward.aci.errors import AciError
 from proofward.attestation.gateway import GatewayPolicy
 from proofward.check import Check
+from proofward.consensus.registered import MAX_AGE
 from proofward.errors import ProofwardError
 from proofward.evidence.answer import (
+    BONDED,
     MAX_ANSWER,
     UPSTREAM,
     Answer,
@@ -30,7 +32,9 @@ from proofward.evidence.answer import (
     opened_event,
     save,
 )
+from proofward.evidence.judged import STAKE
 from proofward.evidence.policy import Policy
+from proofward.evidence.registered import registered_check
 from proofward.evidence.two_receipts import TwoReceipts
 from proofward_gateway.channel import Attested, GatewayError, Origin, attest, get_document, read_bounded
 
@@ -55,6 +59,8 @@ class Settings:
     allow_unverified: bool = False
     weights: frozenset[str] = frozenset()
     """`sha256:` of the weights that may answer; empty: any."""
+    require_stake: bool = False
+    """Whether the policy's chain must have a stake behind the gateway's keys, and could take it."""
 
 
 class AnswerRefused(ProofwardError):
@@ -73,6 +79,7 @@ class _Call:
     headers: dict[str, str]
     encryption: Encryption | None
     attested: Attested
+    bond: dict[str, Any] | None
 
 
 class Proxy:
@@ -88,6 +95,7 @@ class Proxy:
             )
         self._settings, self._client, self._clock = settings, client, clock
         self._attested: Attested | None = None
+        self._bond: dict[str, Any] | None = None
         self._lock = asyncio.Lock()
         self.app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors])
         for path in ENDPOINTS:
@@ -98,14 +106,29 @@ class Proxy:
         """The gateway, all six checks made. Raises GatewayError."""
         async with self._lock:
             held, now = self._attested, self._clock()
-            fresh = held is not None and now < min(held.evidence_ends, held.at + _ATTEST_AGAIN)
+            lasts = MAX_AGE if self._settings.require_stake else _ATTEST_AGAIN
+            fresh = held is not None and now < min(held.evidence_ends, held.at + lasts)
             if held is None or not fresh or again:
                 self._attested = None
                 policy = GatewayPolicy(self._settings.policy.roots, self._settings.policy.measurements)
-                self._attested = held = await attest(
+                held = await attest(
                     self._client, self._settings.origin, policy, clock=self._clock, choose_e2ee=_x25519
                 )
+                if self._settings.require_stake:
+                    self._bond = await self._staked(held)
+                self._attested = held
             return held
+
+    async def _staked(self, held: Attested) -> dict[str, Any]:
+        """The chain's proof that a stake is behind the gateway's keys. Raises AnswerRefused, GatewayError."""
+        data = await get_document(self._client, held.origin, held.pin, "/v1/registration/proof")
+        proof = jcs.loads(data)
+        if not isinstance(proof, dict):
+            raise AnswerRefused("the gateway's proof of its stake is no object")
+        found = registered_check(BONDED, proof, held.appraisal, held.at, self._settings.policy)
+        if found.ok is not True:
+            raise AnswerRefused(f"no stake is proved to be behind the gateway: {found.detail}")
+        return proof
 
     # ---- one request -------------------------------------------------------------------------------
 
@@ -172,7 +195,7 @@ class Proxy:
                 named = ("2", key.public.hex(), service, context.nonce, str(context.timestamp))
                 headers.update(zip(e2ee.HEADERS, named, strict=True))
         wire = plain if encryption is None else jcs.compact(value)
-        return _Call(request.path, plain, wire, headers, encryption, attested)
+        return _Call(request.path, plain, wire, headers, encryption, attested, self._bond)
 
     async def _whole(self, call: _Call, response: aiohttp.ClientResponse) -> web.StreamResponse:
         wire = await read_bounded(response.content, MAX_ANSWER)
@@ -228,7 +251,7 @@ class Proxy:
         held = call.attested
         answer = Answer(
             str(held.origin), held.at, held.nonce, held.report, held.channel, call.endpoint, call.plain, wire,
-            call.encryption, receipt, await self._session(call, receipt),
+            call.encryption, receipt, await self._session(call, receipt), bond=call.bond,
         )  # fmt: skip
         checks = answer.checks(
             self._settings.policy, upstreams=self._settings.upstreams, appraised=held.appraisal
@@ -257,6 +280,8 @@ class Proxy:
 
     def _stops(self, check: Check) -> bool:
         """Whether a check that is not made or does not hold keeps the answer from the user."""
+        if self._settings.require_stake and check.name == STAKE:
+            return True  # a receipt that no chain could judge
         if not check.required or check.ok is True:
             return False
         unverified = check.name == UPSTREAM and check.ok is None

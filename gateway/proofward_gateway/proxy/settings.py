@@ -24,12 +24,15 @@ def settings_of(
     weights: Sequence[str] = (),
     genesis: str | None = None,
     spec: Path | None = None,
+    require_stake: bool = False,
 ) -> Settings:
     """With `spec`, the chain's raw one, an upstream must be one that this chain's final state has.
 
     Raises AnswerRefused(usage) without a pin outside of development, GatewayError(bad-url), ProofwardError
     for a genesis that is no hash or a spec that is none.
     """
+    if require_stake and spec is None:
+        raise AnswerRefused("--require-stake needs --spec: the chain's authorities prove it", code="usage")
     if wrong := [one for one in weights if not DIGEST.fullmatch(one)]:
         raise AnswerRefused(
             f"{wrong[0]!r} is no digest of weights: `sha256:` and 64 hex digits", code="usage"
@@ -46,4 +49,6 @@ def settings_of(
         )
     upstreams = frozenset(hash32(one, "upstream measurement") for one in upstream_pins) or measurements
     policy = replace(policy_of(development, genesis, (), spec), measurements=measurements)
-    return Settings(Origin.parse(gateway), policy, upstreams, folder, allow_unverified, frozenset(weights))
+    return Settings(
+        Origin.parse(gateway), policy, upstreams, folder, allow_unverified, frozenset(weights), require_stake
+    )
