@@ -9,7 +9,7 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
-.PHONY: check-python check-rust test-tdx-peer conformance bench-day bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
+.PHONY: check-python check-rust test-network test-tdx-peer conformance bench-day bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ conformance: setup tests/conformance/node_modules/.ready ## subxt and api-sideca
 	cd tests/conformance/sidecar && npm ci --no-audit --no-fund --loglevel=error
 	CARGO_TARGET_DIR=$(CURDIR)/build/subxt cargo build --locked --quiet --manifest-path tests/conformance/subxt/Cargo.toml
 	node --test --test-reporter=spec tests/conformance/others.mjs
+
+test-network: setup tests/network/liar/node_modules/.ready ## four real validators killed, parted, voted in and out and lied for (a quarter of an hour; needs proofward-chain)
+	$(BIN)/python -m pytest tests/network
 
 campaign-network: setup ## twenty seeds of faults on four real validators with a stream of jobs (half an hour; needs proofward-chain)
 	$(BIN)/python -m tests.network.campaign --seeds $(or $(SEEDS),20)

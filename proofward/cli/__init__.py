@@ -15,6 +15,7 @@ import typer
 from proofward.cli import (
     accounts,
     audit,
+    beacon,
     edge,
     entries,
     evidence,
@@ -63,6 +64,7 @@ app.add_typer(models.app, name="model")
 app.add_typer(setup.app, name="setup")
 app.add_typer(workers.app, name="worker")
 app.add_typer(jobs.app, name="job")
+app.add_typer(beacon.app, name="beacon")
 members.add_to(network.app)
 app.add_typer(network.app, name="network")
 app.add_typer(audit.app, name="audit")

@@ -91,6 +91,7 @@ _BY_CODE = {
     "no-network": Exit.NOT_FOUND,
     "no-such-node": Exit.NOT_FOUND,
     "no-finality-proof": Exit.TIMEOUT,
+    "unproved": Exit.TIMEOUT,
     "not-finalising": Exit.TIMEOUT,
 }
 

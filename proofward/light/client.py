@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
 from proofward.chain.client import SubstrateClient
-from proofward.chain.errors import RpcError
 from proofward.chain.heads import Head
 from proofward.chain.runtime import Runtime
 from proofward.consensus import Checkpoint
@@ -182,7 +181,9 @@ class LightClient(SubstrateClient):
             step = max(number, at - reach + 1)
             try:
                 found = self.query("System", "BlockHash", step, at=self._hashes[at])
-            except RpcError as error:
+            except LightError as error:
+                if error.code != "unproved":
+                    raise
                 raise LightError(
                     f"peers have pruned the state of block {at}, which leads to block {number}: it takes an "
                     "archive node among the boot nodes",

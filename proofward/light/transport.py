@@ -29,6 +29,8 @@ ATTEMPTS: Final = 4
 """Times that a question is put: a peer may have pruned the state, and another has it."""
 RESTARTS: Final = 8
 _REFUSED: Final = "refused: "
+_NO_SUCH_QUESTION: Final = (-32601, -32602)
+"""JSON-RPC's words for a method or parameters that there are not."""
 _PANIC: Final = "panicked at"
 _PAUSE: Final = 0.3
 _KEPT_LINES: Final = 20
@@ -72,7 +74,9 @@ class LightTransport:
             return process.finalised or ""
 
     def call(self, method: str, params: Sequence[Any] = ()) -> Any:
-        """The result of one call. Raises RpcError, and LightError when nobody proves an answer."""
+        """The result of one call. Raises LightError when nobody proves an answer (`unproved`), RpcError for a
+        question that smoldot does not know.
+        """
         if method == "chain_getFinalizedHead":
             return self.finalised
         failure: Exception | None = None
@@ -92,11 +96,14 @@ class LightTransport:
             )
             if attempt < ATTEMPTS - 1:
                 time.sleep(_PAUSE)
-        if isinstance(failure, RpcError):
+        if isinstance(failure, RpcError) and failure.rpc_code in _NO_SUCH_QUESTION:
             raise failure
+        reason = failure.rpc_message if isinstance(failure, RpcError) else failure
         raise LightError(
-            f"no peer of {self._spec.name} proved an answer to {method}: {failure}; try again later"
-        )
+            f"no peer of {self._spec.name} proved an answer to {method}: {reason}; try again later, or name "
+            "other boot nodes",
+            code="unproved",
+        ) from failure
 
     def _live(self) -> _Process:
         if self._closed:

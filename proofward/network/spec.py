@@ -39,10 +39,8 @@ class MemberFile(_Part):
     aura: Address
     grandpa: Address
     endpoint: Text
-    boot_node: Annotated[str, Field(pattern=r"^/(ip4|ip6|dns|dns4|dns6)/\S{1,256}/p2p/\S{40,64}$")] | None = (
-        None
-    )
-    balance: Annotated[int, Field(ge=0, lt=2**100)] = 0
+    boot_node: BootNode | None = None
+    balance: Amount = 0
 
 
 class MembersFile(_Part):
@@ -51,12 +49,8 @@ class MembersFile(_Part):
     name: Text
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
     members: Annotated[tuple[MemberFile, ...], Field(min_length=4, max_length=MAX_MEMBERS)]
-    balances: Annotated[
-        tuple[tuple[Address, Annotated[int, Field(ge=0, lt=2**100)]], ...], Field(max_length=4096)
-    ] = ()
-    settings: dict[
-        Literal["slot_milliseconds", "session_blocks", "notice_blocks", "least_validators"], int
-    ] = {}
+    balances: Annotated[tuple[tuple[Address, Amount], ...], Field(max_length=4096)] = ()
+    settings: dict[Setting, int] = {}
 
 
 def read_members(path: Path) -> MembersFile:

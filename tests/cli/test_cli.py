@@ -76,7 +76,7 @@ def test_the_verbs() -> None:
         session allow,session open,session run,session list,session show,session audit,session force
         session close,session settle,session bundle,session offers,session top-up
         session withdraw,session report
-        audit export,audit verify
+        audit export,audit verify,beacon post,beacon show
         edge run,edge verify
         statement setup,statement prove,statement verify,statement show,statement accuracy
         federation policy,federation admit,federation budget,federation rehearse,federation audit

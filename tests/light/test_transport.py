@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from proofward.chain import RpcError
 from proofward.light.errors import LightError
 from proofward.light.spec import LightSpec
 from proofward.light.transport import LightTransport
@@ -57,8 +56,9 @@ def test_a_spec_that_the_light_client_refuses_is_refused_with_its_reason() -> No
 def test_what_no_peer_proves_is_an_error() -> None:
     light = opened("nobody proves")
     try:
-        with pytest.raises(RpcError, match="storage proof query failed"):
+        with pytest.raises(LightError, match="storage proof query failed") as caught:
             light.call("state_getStorage", ["0x"])
+        assert caught.value.code == "unproved"
     finally:
         light.close()
     with pytest.raises(LightError, match="closed"):
