@@ -3,7 +3,8 @@
 import { EventEmitter } from 'node:events'
 import { hexToU8a, u8aToHex } from '@polkadot/util'
 import { blake2AsHex, blake2AsU8a, xxhashAsHex } from '@polkadot/util-crypto'
-import { execute, RuntimeError, runtimeVersion } from './executor.mjs'
+import { bounded, MOST_MS } from './dryrun.mjs'
+import { execute, processorMs, RuntimeError, runtimeVersion } from './executor.mjs'
 import { genesisBlock, UNKNOWN_ROOT } from './genesis.mjs'
 import { Ledger, LedgerError } from './ledger.mjs'
 import { EXHAUSTS, FUTURE, Pool, PoolError, readValidity, validityError } from './pool.mjs'
@@ -28,11 +29,6 @@ const MOST_GAP = 200
 const HORIZON = 4096
 // sp_timestamp's inherent identifier.
 const TIMESTAMP = Buffer.from('timstap0')
-
-function processorMs() {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1000
-}
 
 // DigestItem::PreRuntime of Aura.
 const slotDigest = (slot) => concat(Uint8Array.of(6), Buffer.from('aura'), sized(unsigned(slot, 8)))
@@ -119,14 +115,14 @@ export class DevChain {
   }
 
   // Run one function of the runtime over `overlay`, keeping what it changes there. Throws a RuntimeError when it traps.
-  run(overlay, name, input) {
+  run(overlay, name, input, most) {
     const log = (line) => this.#log('runtime', { line })
-    return execute(overlay.read(CODE), name, input, overlay, { log, level: this.runtimeLogLevel })
+    return execute(overlay.read(CODE), name, input, overlay, { log, level: this.runtimeLogLevel, most })
   }
 
-  // The same on the state after `block`, keeping nothing.
+  // The same on the state after `block`, keeping nothing, and for no longer than everybody can wait.
   call(block, name, input) {
-    return this.run(new Overlay(this.state, block.number), name, input)
+    return this.run(new Overlay(this.state, block.number), name, bounded(name, input), MOST_MS)
   }
 
   version(block) {

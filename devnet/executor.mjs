@@ -30,6 +30,12 @@ const VERSION_SECTION = 'runtime_version'
 
 export class RuntimeError extends Error {}
 
+// The processor's time that this process has used, in milliseconds.
+export function processorMs() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
 function uncompressed(code) {
   if (!COMPRESSED.every((byte, at) => code[at] === byte)) return code
   const plain = zstd.decode(code.subarray(COMPRESSED.length), MOST_CODE)
@@ -178,7 +184,7 @@ function verifiedOnce(signature, key, message) {
   return answer
 }
 
-// `session` has the storage, the log and its level of the call under way.
+// `session` has the storage, the log and its level of the call under way, and when it has to end.
 function hostFunctions(heap, session) {
   const log = (line) => session.log(line)
   const stored = (key) => {
@@ -205,7 +211,11 @@ function hostFunctions(heap, session) {
   const hashing = (digest) => (data) => heap.put(digest(heap.span(data)))
   const twox = (bits) => hashing((data) => xxhashAsU8a(data, bits))
   return {
-    ext_allocator_malloc_version_1: (size) => heap.allocate(size >>> 0),
+    ext_allocator_malloc_version_1: (size) => {
+      if (performance.now() > session.until && processorMs() > session.cpuUntil)
+        throw new RuntimeError(`it took more than ${session.most} ms of the processor's time`)
+      return heap.allocate(size >>> 0)
+    },
     ext_allocator_free_version_1: (at) => heap.free(at >>> 0),
 
     ext_hashing_blake2_128_version_1: hashing((data) => blake2AsU8a(data, 128)),
@@ -316,10 +326,11 @@ class Instance {
 const idle = new WeakMap() // WebAssembly.Module -> Instance that no call uses
 
 // Run one function of a runtime over `storage` (an Overlay). `code` and `input` are hexadecimal, and so is the result.
-// Throws a RuntimeError when the runtime traps; then nothing in the storage has changed.
-export function execute(code, name, input, storage, { log = () => {}, level = 0 } = {}) {
+// Throws a RuntimeError when the runtime traps, or allocates after `most` milliseconds of the processor's time; then
+// nothing in the storage has changed.
+export function execute(code, name, input, storage, { log = () => {}, level = 0, most = Infinity } = {}) {
   let last
-  const session = { storage, level, log: (line) => log((last = line)) }
+  const session = { storage, level, log: (line) => log((last = line)), most, ...deadline(most) }
   const depth = storage.start()
   try {
     const module = moduleOf(code)
@@ -335,6 +346,8 @@ export function execute(code, name, input, storage, { log = () => {}, level = 0 
     throw new RuntimeError(`${name} trapped: ${last ?? error.message}`)
   }
 }
+
+const deadline = (most) => ({ until: performance.now() + most, cpuUntil: processorMs() + most })
 
 // A runtime's version, in the shape of state_getRuntimeVersion.
 export function runtimeVersion(code) {

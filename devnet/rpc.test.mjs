@@ -2,15 +2,20 @@
 import assert from 'node:assert/strict'
 import http from 'node:http'
 import test, { after, before } from 'node:test'
+import { hexToU8a } from '@polkadot/util'
 import { cryptoWaitReady } from '@polkadot/util-crypto'
 import { WebSocket } from 'ws'
-import { DevChain } from './chain.mjs'
+import { CODE, DevChain } from './chain.mjs'
+import { execute } from './executor.mjs'
 import { readSpec } from './genesis.mjs'
 import { methods, rpcHandler } from './rpc/index.mjs'
+import { Reader } from './scale.mjs'
 import { LIMITS, listen } from './server.mjs'
+import { Overlay } from './state.mjs'
 
 const PAGE = 'https://page.example'
 const UNKNOWN = `0x${'11'.repeat(32)}`
+const ALICE = 'd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d'
 const faults = []
 const log = (event, fields) => event.includes('failed') && faults.push({ event, ...fields })
 let chain
@@ -316,6 +321,28 @@ test('a block has its turn while a batch of dear requests is answered', async ()
   const block = happened.indexOf('block')
   assert.ok(block > 0 && block < happened.lastIndexOf('request'), `after ${block} of ${happened.length - 1}`)
   for (const one of [dear, other]) one.socket.close()
+})
+
+test('a dry run of a contract that loops is refused a weight beyond a block, and takes what a block takes', async () => {
+  const client = await opened()
+  const loop = '105b600056' // Vec<u8>: JUMPDEST, PUSH1 0, JUMP
+  const weight = (picoseconds) => `01${picoseconds}02093d00` // Some(ref_time, proof_size of a million)
+  const dry = async (limit) => {
+    const parts = [ALICE, '00'.repeat(16), limit, '00', '00', loop, '00', '00']
+    const { result } = await client.ask('state_call', ['ReviveApi_instantiate', `0x${parts.join('')}`])
+    return new Reader(hexToU8a(result)).big() // weight_consumed.ref_time
+  }
+  const unnamed = await dry('00')
+  assert.equal(await dry(weight('13ffffffffffffff7f')), unnamed)
+  assert.ok((await dry(weight('070010a5d4e8'))) <= 10n ** 12n) // one within a block's is left as it is
+  client.socket.close()
+})
+
+test('a call of the runtime that takes too long is refused, and leaves the runtime usable', () => {
+  const overlay = new Overlay(chain.state, chain.head.number)
+  const metadata = (most) => execute(overlay.read(CODE), 'Metadata_metadata', '0x', overlay, { most })
+  assert.throws(() => metadata(1), /more than 1 ms/)
+  assert.ok(metadata(60_000).length > 100_000)
 })
 
 test('idle connections keep nobody out, and cost nobody a subscription', async () => {
