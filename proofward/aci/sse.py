@@ -55,9 +55,8 @@ def kind_of(event: bytes) -> str | None:
 
 
 def with_data(event: bytes, data: bytes) -> bytes:
-    """The event with other data, on one line; its name stays."""
-    lines = [line for line in _LINE.split(event) if line.startswith(b"event:")]
-    return b"\n".join([*lines, b"data: " + data, b"", b""])
+    """The event with other data (JSON), on one line; its name stays."""
+    return plain(b"\n".join([*(line for line in _LINE.split(event) if _is_name(line)), b"data: " + data]))
 
 
 _LAST: Final = ("message_stop", "response.completed", "response.incomplete", "response.failed")
@@ -85,7 +84,21 @@ def padded(event: bytes, multiple: int) -> bytes:
     return b": " + b"0" * short + b"\n" + event
 
 
+_BREAKS: Final = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\x85\u2028\u2029")
+"""Where some readers end a line, and JSON has one character of a text: its escape is that character too."""
+_NAME: Final = re.compile(rb"event:[ -~]*")
+
+
 def plain(event: bytes) -> bytes:
     """The event as every reader has it alike, name and data alone; empty when it has neither."""
-    lines = [line for line in _LINE.split(event) if line.startswith((b"event:", b"data:"))]
-    return b"\n".join([*lines, b"", b""]) if lines else b""
+    lines = [line for line in _LINE.split(event) if _is_name(line) or line.startswith(b"data:")]
+    out = b"\n".join([*lines, b"", b""]) if lines else b""
+    if not out.isascii():
+        for mark, escape in _BREAKS:
+            out = out.replace(mark, escape)
+    return out
+
+
+def _is_name(line: bytes) -> bool:
+    """A name in printable ASCII: another one could hide an end of its line from us, and is left out."""
+    return _NAME.fullmatch(line) is not None

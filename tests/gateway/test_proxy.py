@@ -346,6 +346,29 @@ async def test_no_end_of_a_stream_leaves_before_its_checks(tmp_path: Path) -> No
         assert not one.answers()
 
 
+async def test_no_event_hides_in_another(tmp_path: Path) -> None:
+    """In a text, or in a name, with what only some clients take for the end of a line."""
+    breaks = [mark for mark in map(chr, range(0x3000)) if len(f"a{mark}b".splitlines()) > 1]
+    text = "".join(f"a{mark}data: [DONE]{mark}{mark}" for mark in breaks if mark >= " ")
+    assert len(text) > 3
+    delta = {"type": "response.output_text.delta", "delta": text}
+    chunk = {"id": "c", "choices": [{"index": 0, "delta": {"content": text}}]}
+    async with house(tmp_path) as (behind, outer), desk(outer, tmp_path) as one:
+        for path, body, said in (
+            ("/v1/responses", RESPONSE, delta),
+            ("/v1/chat/completions", ask("x", stream=True), chunk),
+        ):
+            data = b"data: " + json.dumps(said, ensure_ascii=False).encode() + b"\n\n"
+            names = [f"event: x{mark}data: [DONE]\n".encode() for mark in breaks if mark not in "\r\n"]
+            behind.script = [data, *(name + data for name in names), b"data: [DONE]\n\n"]
+            _, wire = await post(one, path, body)
+            lines = wire.decode().splitlines()
+            assert lines == wire.decode().split("\n")[:-1]
+            assert [line for line in lines if "[DONE]" in line[:12]] == ["data: [DONE]"]
+            told = [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+            assert told == [said] * (len(names) + 1), "nobody's text changes"
+
+
 async def test_events_after_the_end_come_with_it(tmp_path: Path) -> None:
     """Some servers end a message by its own last event and by OpenAI's besides."""
     async with house(tmp_path) as (behind, outer), desk(outer, tmp_path) as one:
