@@ -28,9 +28,9 @@ def prove(client: SubstrateClient, account: bytes) -> tuple[int, dict[str, Any]]
     record = workers.get(client, account)
     if record is None:
         raise GatewayError(f"0x{account.hex()} is not registered on this chain", code="not-bonded")
-    head = client.finalised_head().number
+    least = max(record.registered_at, client.finalised_head().number - 8)
     part = prove_keys(
-        client, keys(account, record.measurement, record.root, record.platform), block=max(1, head - 8)
+        client, keys(account, record.measurement, record.root, record.platform), block=max(1, least)
     )
     if part is None:
         raise GatewayError(
