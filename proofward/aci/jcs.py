@@ -16,6 +16,7 @@ MAX_DEPTH = 64
 """Of arrays and objects in each other."""
 MAX_DOCUMENT = 1 << 20
 """Bytes of a report, receipt or session."""
+_SURROGATE = re.compile(rb"\\u[dD]")
 _MARKS = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
 
 
@@ -32,7 +33,8 @@ def loads(data: bytes, *, limit: int = MAX_DOCUMENT) -> Any:
         value = json.loads(
             data.decode("utf-8"), object_pairs_hook=_object, parse_float=_float, parse_constant=_constant
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        if _SURROGATE.search(data):
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except AciError:
         raise
     except (ValueError, RecursionError):
@@ -81,6 +83,8 @@ def _require_shallow(data: bytes) -> None:
     """Before it is parsed: the parser goes down as far as the interpreter's limit, which some packages raise
     beyond the stack, and then it ends the process.
     """
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return
     depth, quoted = 0, False
     for mark in _MARKS.finditer(data):
         match mark.group():

@@ -42,24 +42,30 @@ class Splitter:
         return event
 
 
+def _lines(event: bytes) -> list[bytes]:
+    return _LINE.split(event) if b"\r" in event else event.split(b"\n")
+
+
 def data_of(event: bytes) -> bytes | None:
     """An event's data, its lines joined; None when it has none (a comment)."""
-    lines = [line[5:].removeprefix(b" ") for line in _LINE.split(event) if line.startswith(b"data:")]
+    lines = [line[5:].removeprefix(b" ") for line in _lines(event) if line.startswith(b"data:")]
     return b"\n".join(lines) if lines else None
 
 
 def kind_of(event: bytes) -> str | None:
     """An event's name, from its last `event:` line; None when it has none."""
-    names = [line[6:].removeprefix(b" ") for line in _LINE.split(event) if line.startswith(b"event:")]
+    names = [line[6:].removeprefix(b" ") for line in _lines(event) if line.startswith(b"event:")]
     return names[-1].decode("utf-8", "replace") if names else None
 
 
 def with_data(event: bytes, data: bytes) -> bytes:
     """The event with other data (JSON), on one line; its name stays."""
-    return plain(b"\n".join([*(line for line in _LINE.split(event) if _is_name(line)), b"data: " + data]))
+    return plain(b"\n".join([*filter(_is_name, _lines(event)), b"data: " + data]))
 
 
 _LAST: Final = ("message_stop", "response.completed", "response.incomplete", "response.failed")
+_MAYBE_LAST: Final = re.compile(rb"message_stop|response\.(?:completed|incomplete|failed)|\\u00")
+"""In every JSON that has one of these texts: as it is, or with a character of it escaped."""
 
 
 def ends(event: bytes) -> bool:
@@ -71,6 +77,8 @@ def ends(event: bytes) -> bool:
 
 
 def _type_of(data: bytes) -> object:
+    if not _MAYBE_LAST.search(data):  # most events hold a few characters, and parsing costs more than them
+        return None
     try:
         value = jcs.loads(data, limit=MAX_EVENT)
     except AciError:
@@ -91,7 +99,7 @@ _NAME: Final = re.compile(rb"event:[ -~]*")
 
 def plain(event: bytes) -> bytes:
     """The event as every reader has it alike, name and data alone; empty when it has neither."""
-    lines = [line for line in _LINE.split(event) if _is_name(line) or line.startswith(b"data:")]
+    lines = [line for line in _lines(event) if line.startswith(b"data:") or _is_name(line)]
     out = b"\n".join([*lines, b"", b""]) if lines else b""
     if not out.isascii():
         for mark, escape in _BREAKS:

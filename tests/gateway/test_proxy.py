@@ -327,6 +327,7 @@ HIDDEN_ENDS = {
     "[DONE] and more": [b"data: [DONE]x\n\n"],
     "the end by its type alone": [b'data: {"type":"response.completed","response":{}}\n\n'],
     "the end in an event of another name": [b'event: x\ndata: {"type":"response.completed"}\n\n'],
+    "the end with a character escaped": [b'data: {"type":"response\\u002ecompleted"}\n\n'],
     "the end behind a blank line that some do not see": [DELTA + b"\n\rdata: [DONE]\n\n"],
     "the end behind a byte-order mark": [b"\xef\xbb\xbfdata: [DONE]\n\n"],
     "two ends": [b"data: [DONE]\n\n", b"data: [DONE]\n\n"],
