@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from proofward.chain.signer import SCHEME
 from proofward_demo.chaos import FrozenEnclave
 
 _CONFIG = """\
@@ -20,7 +21,7 @@ _CONFIG = """\
 url = "{url}"
 
 [worker]
-dev_account = "{account}"
+{key}
 data_dir = "{data}"
 endpoint = "{endpoint}"
 publishers = ["{publisher}"]
@@ -41,7 +42,8 @@ port = {port}
 
 @dataclass
 class Worker:
-    """A worker of the demo. `folder` holds its configuration, journal and logs; `sockets` is a short path.
+    """A worker of the demo. `folder` holds its configuration, journal and logs; `sockets` is a short path;
+    `account_uri` is `//Name` or `unix:` and the socket of a signer.
     `port` is that of its HTTP server, and `more` further sections of the configuration.
     """
 
@@ -77,7 +79,7 @@ class Worker:
         config = self.folder / "worker.toml"
         text = _CONFIG.format(
             url=self.url,
-            account=self.account_uri,
+            key=self._key,
             data=self.folder / "data",
             models=self.models,
             socket=socket,
@@ -143,6 +145,13 @@ class Worker:
     def log_tail(self, lines: int = 12) -> str:
         """The end of the node's log."""
         return "\n".join(self.log_path.read_text().splitlines()[-lines:]) if self.log_path.exists() else ""
+
+    @property
+    def _key(self) -> str:
+        """The configuration's line that says where the account's key is."""
+        if self.account_uri.startswith(SCHEME):
+            return f'signer_socket = "{self.account_uri.removeprefix(SCHEME)}"'
+        return f'dev_account = "{self.account_uri}"'
 
     def _spawn(self, command: Sequence[str], log: str) -> subprocess.Popen[bytes]:
         sink: IO[bytes]

@@ -12,8 +12,11 @@ from proofward.cli.output import DEFAULT_CHAIN, ChainOption, JsonOption, emit, r
 app = typer.Typer(no_args_is_help=True, help="A key on its own: it signs what its rules let through.")
 
 WORKER_CALLS = (
-    "jobs.claim,jobs.complete,jobs.release,jobs.decline,workers.register,workers.renew,workers.serve,"
-    "workers.unserve,workers.top_up,attestation.refresh_collateral"
+    "jobs.claim,jobs.complete,jobs.release,jobs.decline,jobs.lapse,workers.register,workers.renew,"
+    "workers.serve,workers.unserve,workers.top_up,attestation.refresh_collateral,inferencesessions.offer,"
+    "inferencesessions.withdraw,inferencesessions.checkpoint,inferencesessions.draw,inferencesessions.prove,"
+    "inferencesessions.finish,inferencesessions.settle,inferencesessions.waive,inferencesessions.close,"
+    "utility.batch_all"
 )
 """What a worker's daemon sends; nothing of it moves the stake."""
 

@@ -129,9 +129,18 @@ def free_port() -> int:
 
 @contextmanager
 def scene(
-    chain: Devnet, artifact: Artifact, folder: Path, blocks: int = 2, price: int = PRICE
+    chain: Devnet,
+    artifact: Artifact,
+    folder: Path,
+    blocks: int = 2,
+    price: int = PRICE,
+    *,
+    key: str = WORKER,
+    others: Sequence[Artifact] = (),
 ) -> Iterator[Scene]:
-    """Publish the model, open it to sessions, and start a worker that offers them; `blocks`: of a window."""
+    """Publish the model and `others`, open the first to sessions, and start a worker that offers them;
+    `blocks`: of a window. `key`: where the worker's is.
+    """
     port = free_port()
     worker = None
     with (
@@ -147,16 +156,17 @@ def scene(
         )
         outbox = Outbox(folder / "outbox.sqlite", rpc)
         publisher = accounts.dev_keypair(PUBLISHER)
-        model = publish(
-            rpc, outbox, publisher, artifact.public, terms=Terms(10**12, 100_000, 10**11, 60)
-        ).model
+        terms = Terms(10**12, 100_000, 10**11, 60)
+        model = publish(rpc, outbox, publisher, artifact.public, terms=terms).model
+        for other in others:
+            publish(rpc, outbox, publisher, other.public, terms=terms)
         rpc.submit(sessions.allow(model, PRICE // 2), publisher)
         worker = Worker(
-            "w", WORKER, folder / "worker", Path(sockets), chain.url, artifact.path.parent, PUBLISHER,
+            "w", key, folder / "worker", Path(sockets), chain.url, artifact.path.parent, PUBLISHER,
             endpoint=f"http://127.0.0.1:{port}", port=port, more=_MORE.format(price=price, blocks=blocks),
         )  # fmt: skip
         worker.start()
-        account = bytes(accounts.dev_keypair(WORKER).public_key)
+        account = accounts.named(key)
         found = Scene(chain, rpc, client, worker, model, account, artifact.path)
         try:
             found.until(lambda: sessions.offer_of(rpc, model, account) is not None, 120)
