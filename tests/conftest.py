@@ -9,9 +9,10 @@ import structlog
 
 # First of all that import py_ecc: it puts back the recursion limit, which py_ecc raises beyond the C stack.
 import proofward.zkml.ezkl.curve  # noqa: F401
+from tests.ceremonial import ceremonial
 from tests.evidence import artifact, evidence
 
-__all__ = ["artifact", "evidence"]
+__all__ = ["artifact", "ceremonial", "evidence"]
 
 
 @pytest.fixture(autouse=True)

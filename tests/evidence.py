@@ -26,6 +26,7 @@ from proofward.protocol import (
     Level,
     OutputContext,
     RecipientKey,
+    Setup,
     job_id,
     model_id,
     reply_nonce,
@@ -94,7 +95,9 @@ def evidence(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Ev
     return make_evidence(artifact, RECORD, tmp_path_factory.mktemp("contracts"))
 
 
-def make_evidence(artifact: Artifact, records: NDArray[np.float64], cache: Path) -> Evidence:
+def make_evidence(
+    artifact: Artifact, records: NDArray[np.float64], cache: Path, setup: Setup = DEV_SETUP
+) -> Evidence:
     """Do a job on `records` [n, 3] with the enclave's own code, and bundle what came of it."""
     public, manifest = artifact.public, artifact.manifest
     contract = verifier_code(manifest.lane)
@@ -134,7 +137,7 @@ def make_evidence(artifact: Artifact, records: NDArray[np.float64], cache: Path)
         manifest_hash=public.manifest_hash,
         weights_digest=facts["weights_digest"],
         publisher=PUBLISHER,
-        setup=DEV_SETUP,
+        setup=setup,
         level=Level.SIMULATED,
     )
     done = JobRunner(epochs, store, simulated=True).work(request, envelope, 7)
@@ -153,7 +156,7 @@ def make_evidence(artifact: Artifact, records: NDArray[np.float64], cache: Path)
         result=ResultPart(
             worker=WORKER,
             level="simulated",
-            setup=DEV_SETUP.encode(),
+            setup=setup.encode(),
             output_commitment=done["output_commitment"],
             proof=done["proof"],
             sealed_output=done["sealed_output"],

@@ -58,6 +58,12 @@ def verify(
         Path | None,
         typer.Option(help="The chain's raw spec: its authorities must have finalised the evidence."),
     ] = None,
+    onnx: Annotated[
+        Path | None, typer.Option(help="The model's file: with --ptau a ceremony's key is computed.")
+    ] = None,
+    ptau: Annotated[
+        Path | None, typer.Option(help="The powers (.ptau) that the ceremony of the keys began with.")
+    ] = None,
     dev: DevOption = False,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,
@@ -72,6 +78,8 @@ def verify(
               proofward verify job.bundle --genesis 0x9a… --measurement 0x3c… --dev
 
               proofward verify job.bundle --genesis 0x9a… --measurement 0x3c… --spec consortium.json
+
+              proofward verify job.bundle --genesis 0x9a… --measurement 0x3c… --onnx m.onnx --ptau pot14.ptau
 
               proofward verify proof.json --artifact build/models/mlp/public
 
@@ -91,6 +99,8 @@ def verify(
             light=light,
             boot_nodes=boot_node or (),
             spec=spec,
+            onnx=onnx,
+            ptau=ptau,
         )
         value = {
             "accepted": verdict.accepted,

@@ -130,11 +130,12 @@ def finish(
     Example: proofward setup finish 3.ceremony --artifact build/models/mlp --ptau pot14.ptau --out mlp-c
     """
     from proofward.zkml.groth16 import ceremony
+    from proofward.zkml.manifest import TRANSCRIPT
 
     with reporting(as_json):
         closing = None if beacon is None else (_beacon(beacon), iterations)
         done, manifest = ceremony.finish(state, artifact, ptau, out, closing)
-        transcript = manifest.files[ceremony.TRANSCRIPT]
+        transcript = manifest.files[TRANSCRIPT]
         _show(
             as_json,
             done,

@@ -32,6 +32,7 @@ from proofward.client.store import JobSecrets, JobStore, default_directory
 from proofward.client.workers import Choice, choose, recheck
 from proofward.errors import NotFound, Refused
 from proofward.evidence.bundle import Bundle, save_bundle
+from proofward.evidence.policy import Certificate
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 from proofward.protocol import (
     HpkePrivateKey,
@@ -538,10 +539,11 @@ class Client:
             pinned = frozenset(chain_attestation.measurements(self.chain))
         record = models.get(self.chain, model)
         ceremony = record is not None and record.setup.kind is SetupKind.CEREMONY
+        certified = record.evidence_hash if record is not None and ceremony else None
         return make(
             genesis=self.chain.genesis,
             measurements=pinned,
-            certified=frozenset({model} if ceremony else ()),
+            certified={} if certified is None else {model: Certificate(certified, self.chain.witness)},
             witness=self.chain.witness,
         )
 

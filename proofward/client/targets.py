@@ -16,16 +16,19 @@ from proofward.consensus import genesis_authorities, spec_checkpoint
 from proofward.errors import NotFound, Refused
 from proofward.evidence import answer, proof_file, two_receipts
 from proofward.evidence.bundle import load_bundle
+from proofward.evidence.ceremony import ceremony_checks
 from proofward.evidence.page import load_page, verify_page
+from proofward.evidence.policy import KeySources
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 from proofward.light.client import LightClient
 from proofward.zkml import ArtifactError, load_public
+from proofward.zkml.external import whole
 from proofward.zkml.hiding import hides
 
 _JOB_ID = re.compile(r"^(0x)?[0-9a-fA-F]{64}$")
 
 
-def verify(
+def verify(  # noqa: PLR0913 - what a reader gives, by keyword
     target: str,
     *,
     artifact: Path | None,
@@ -37,28 +40,33 @@ def verify(
     spec: Path | None = None,
     light: Path | None = None,
     boot_nodes: Sequence[str] = (),
+    onnx: Path | None = None,
+    ptau: Path | None = None,
 ) -> Verdict:
     """Verify what `target` names: a job on the chain, a bundle, a proof file or an answer's file.
 
     `spec` is the raw spec of the reader's chain: with it the evidence must prove that the chain's final state
     holds the job. With `light`, a chain spec too, the chain is read by proofs, from `boot_nodes` when they
-    are given, and the node at `chain` is not asked.
+    are given, and the node at `chain` is not asked. With `onnx` and `ptau`, the model's file and phase 1,
+    the key of a ceremony is computed from its transcript.
 
     Raises Refused, NotFound, AnswerError, BundleError, ZkmlError, ChainError.
     """
+    asked = replace(policy_of(development, genesis, measurements, spec), sources=_sources(onnx, ptau))
     path = Path(target)
     if path.exists() or not _JOB_ID.match(target):
         if light is not None:
             raise Refused("--light is for a job on the chain; a file is read from no chain", code="usage")
         if export is not None:
             raise Refused("--export is for a job on the chain; a file is evidence already", code="usage")
-        return _verify_file(path, artifact, policy_of(development, genesis, measurements, spec))
+        return _verify_file(path, artifact, asked)
     source = chain if light is None else LightClient.open(light, boot_nodes=tuple(boot_nodes))
     with Client(source, development=development) as client:
         bundle = client.bundle(target, artifact=artifact, out=export, inclusion=spec is not None)
-        asked, policy = policy_of(development, genesis, measurements, spec), client.policy(bundle.job.model)
+        policy = client.policy(bundle.job.model)
         policy = replace(
             policy,
+            sources=asked.sources,
             genesis=asked.genesis or policy.genesis,
             measurements=asked.measurements or policy.measurements,
             authorities=asked.authorities,
@@ -77,6 +85,19 @@ def _reading(chain: SubstrateClient) -> Check:
         told = f"{reading}: peers may hold back newer blocks, or this machine's clock is wrong"
         return Check("reading", None, f"light client, {told}")
     return Check("reading", True, f"light client, {reading}; no server is believed")
+
+
+def _sources(onnx: Path | None, ptau: Path | None) -> KeySources | None:
+    if onnx is None and ptau is None:
+        return None
+    if onnx is None or ptau is None:
+        raise Refused(
+            "a ceremony's key follows from model and powers: give --onnx and --ptau both", code="usage"
+        )
+    try:
+        return KeySources(whole(onnx)[0], ptau)
+    except OSError as error:
+        raise NotFound(f"cannot read {onnx}: {error.strerror}") from error
 
 
 def policy_of(
@@ -126,16 +147,20 @@ def _verify_proof(path: Path, artifact: Path, policy: Policy) -> Verdict:
     if setup == "dev":
         admitted = policy.allow_dev_setup
         told = "dev: one party made the keys and could forge proofs"
-        origin = Check("setup", admitted, told if admitted else f"{told}; refused without --dev")
+        origin = [Check("setup", admitted, told if admitted else f"{told}; refused without --dev")]
+    elif setup == "ceremony":
+        origin = ceremony_checks(public, None, policy)
     else:
-        origin = Check(
-            "setup", None, f"{setup}: only the manifest says so; a job on a chain has the evidence"
-        )
+        told = f"{setup}: only the manifest says so; a job on a chain has the evidence"
+        origin = [Check("setup", None, told)]
     checks = (
         proof.check(public),
-        origin,
+        *origin,
         Check("chain", None, "a proof by itself is of no job on any chain, and no enclave vouches for it"),
         said("model name", f"{public.manifest.name!r}: the publisher's own word"),
     )
-    flags = (f"setup: {setup}" if setup == "dev" else f"setup: {setup}, not checked",)
+    checked = setup == "dev" or all(check.ok for check in origin)
+    flags = (
+        () if setup == "ceremony" and checked else (f"setup: {setup}" + ("" if checked else ", not checked"),)
+    )
     return Verdict(b"", flags if hides(lane) else ("not hiding", *flags), checks)

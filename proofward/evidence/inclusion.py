@@ -8,7 +8,7 @@ lays them out otherwise is refused, not guessed at.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from proofward.check import Check, said
 from proofward.consensus import (
@@ -25,7 +25,7 @@ from proofward.consensus import (
     value_key,
 )
 from proofward.evidence.bundle import Bundle, InclusionPart
-from proofward.evidence.policy import Policy
+from proofward.evidence.policy import Certificate, Policy
 from proofward.protocol import Lane, Level, ProtocolError, Setup, keccak256, scale, sha256
 from proofward.protocol.types import SCALE_LANE, SCALE_LEVEL, SCALE_SETUP
 
@@ -121,31 +121,51 @@ def _contest_key(job: bytes) -> bytes:
     return map_key("Jobs", "Contested", job)
 
 
-def inclusion_checks(bundle: Bundle, policy: Policy) -> list[Check]:
+class Included(NamedTuple):
+    """What the chain's state says of a bundle; `certificate` is of the model's ceremony, where it has one."""
+
+    checks: list[Check]
+    certificate: Certificate | None = None
+
+
+def included(bundle: Bundle, policy: Policy) -> Included:
     """Who finalised, and whether the state is the bundle's. Without the reader's authorities (`--spec`) both
     are the bundle's own word; with them, a bundle without a proof is not enough.
     """
     part, authorities = bundle.inclusion, policy.authorities
     if part is None:
         detail = "the bundle proves nothing of the chain's state: its chain or node had no proof to give"
-        return [Check("inclusion", None, detail) if authorities else said("inclusion", detail)]
+        return Included([Check("inclusion", None, detail) if authorities else said("inclusion", detail)])
     if authorities is None:
-        return [said("inclusion", "a proof of the chain's state is here and unread: give the chain's --spec")]
+        unread = "a proof of the chain's state is here and unread: give the chain's --spec"
+        return Included([said("inclusion", unread)])
     try:
         header, told = _final(part, authorities, policy.checkpoint)
     except BadProof as error:
-        return [Check("finality", False, error.message)]
+        return Included([Check("finality", False, error.message)])
     if told.ok is None:
-        return [told]
+        return Included([told])
     try:
         proof = StorageProof(header.state_root, part.nodes)
         differing = [*_differences(bundle, proof)]
     except (BadProof, ProtocolError) as error:
-        return [told, Check("inclusion", False, error.message)]
+        return Included([told, Check("inclusion", False, error.message)])
     if differing:
-        return [told, Check("inclusion", False, f"the chain's state differs: {', '.join(differing)}")]
+        return Included(
+            [told, Check("inclusion", False, f"the chain's state differs: {', '.join(differing)}")]
+        )
     where = f"job, model, contract and measurement are in the state of block {header.number}"
-    return [told, Check("inclusion", True, where), _delivery(bundle.job.id, proof, header.number)]
+    checks = [told, Check("inclusion", True, where), _delivery(bundle.job.id, proof, header.number)]
+    return Included(checks, _certificate(bundle, proof, header.number))
+
+
+def _certificate(bundle: Bundle, proof: StorageProof, block: int) -> Certificate | None:
+    """Of the model's ceremony, in a state that agrees with the bundle."""
+    stored = proof.value(map_key("Models", "Models", bundle.job.model))
+    record = MODEL.decode(stored or b"")
+    if record["setup"] != "Ceremony" or record["evidence_hash"] is None:
+        return None
+    return Certificate(record["evidence_hash"], f"in the state of block {block}")
 
 
 def _delivery(job: bytes, proof: StorageProof, block: int) -> Check:
@@ -208,7 +228,8 @@ def _differences(bundle: Bundle, proof: StorageProof) -> Iterator[str]:
     genesis, now, of_job, of_model, contract, allowed = map(proof.value, wanted[:6])
     if genesis != bundle.chain.genesis:
         yield "the genesis hash"
-    if now is None or 1_000 * bundle.worker.attestation.time > int.from_bytes(now, "little"):
+    times = [one.time for one in (bundle.worker.attestation, bundle.setup_evidence) if one is not None]
+    if now is None or 1_000 * max(times) > int.from_bytes(now, "little"):
         yield "the time, which is before the quote's"
     yield from _of_job(bundle, of_job)
     yield from _of_model(bundle, of_model)
@@ -265,7 +286,11 @@ def _of_model(bundle: Bundle, stored: bytes | None) -> Iterator[str]:
         "key_hash": model.key_hash,
         "circuit_digest": model.circuit_digest,
     }
-    yield from _unequal("the model's", expected, MODEL.decode(stored))
+    record = MODEL.decode(stored)
+    yield from _unequal("the model's", expected, record)
+    quoted = bundle.setup_evidence
+    if quoted is not None and record["evidence_hash"] != sha256(quoted.quote):
+        yield "the setup's quote, which is not the one that the chain rests the model's keys on"
 
 
 def _unequal(whose: str, expected: dict[str, Any], record: dict[str, Any]) -> Iterator[str]:

@@ -30,7 +30,7 @@ from proofward.evidence.bundle import (
 )
 from proofward.evidence.model import contract_check, model_checks, proof_check
 from proofward.evidence.policy import Policy
-from proofward.evidence.setup import checks_of_setup
+from proofward.evidence.setup import setup_checks
 from proofward.evidence.verdict import Verdict
 from proofward.evidence.verify import chain_checks, flags_of, worker_checks
 from proofward.protocol import Level, ProtocolError
@@ -148,8 +148,14 @@ def verify_page(bundle: PageBundle, policy: Policy | None = None) -> Verdict:
         *_tree(bundle, policy),
         *_beacon(bundle, policy),
         contract_check(bundle.model),
-        *checks_of_setup(
-            bundle.setup, bundle.setup_evidence, session.model, bundle.model, bundle.chain.genesis, policy
+        *setup_checks(
+            bundle.setup,
+            bundle.setup_evidence,
+            model=bundle.model,
+            public=public,
+            genesis=bundle.chain.genesis,
+            policy=policy,
+            certificate=policy.certified.get(session.model),
         ),
         _chain_holds(policy),
     ]

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from proofward.attestation import AttestationError, Collateral, verify_quote
 from proofward.check import Check
-from proofward.evidence.bundle import Bundle, ModelPart, SetupPart
-from proofward.evidence.policy import Policy
+from proofward.evidence.bundle import ModelPart, SetupPart
+from proofward.evidence.ceremony import ceremony_checks
+from proofward.evidence.policy import Certificate, Policy
 from proofward.evidence.times import no_younger
 from proofward.protocol import ProtocolError, Setup, SetupKind, setup_report_data
+from proofward.zkml import PublicArtifact
 
 
-def setup_checks(bundle: Bundle, policy: Policy) -> list[Check]:
-    """The receipt's `setup` against what the bundle has for it, and against the reader's policy."""
-    result, job = bundle.result, bundle.job
-    return checks_of_setup(
-        result.setup, bundle.setup_evidence, job.model, bundle.model, bundle.chain.genesis, policy
-    )
-
-
-def checks_of_setup(
+def setup_checks(
     encoded: bytes,
     evidence: SetupPart | None,
-    name: bytes,
+    *,
     model: ModelPart,
+    public: PublicArtifact | None,
     genesis: bytes,
     policy: Policy,
+    certificate: Certificate | None,
 ) -> list[Check]:
-    """Who made the keys of model `name`; `encoded` is what the chain says of it (SCALE)."""
+    """Who made a model's keys; `encoded` is what the chain says of it (SCALE)."""
     try:
         setup = Setup.decode(encoded)
     except ProtocolError as error:
@@ -36,21 +32,10 @@ def checks_of_setup(
         admitted = policy.allow_dev_setup
         return [Check("setup", admitted, text if admitted else f"{text}; refused without --dev")]
     if setup.kind is SetupKind.CEREMONY:
-        return [_ceremony(name, policy)]
+        return ceremony_checks(public, certificate, policy)
     if evidence is None:
         return [Check("setup", None, "attested, and there is no quote that shows it")]
     return _attested(evidence, model, genesis, setup, policy)
-
-
-def _ceremony(model: bytes, policy: Policy) -> Check:
-    if model in policy.certified:
-        return Check("setup", True, f"ceremony, certified by the chain's governance: {policy.witness}")
-    return Check(
-        "setup",
-        None,
-        f"ceremony: {policy.witness}; check its transcript with `proofward model audit`, or verify the job "
-        "against a chain that certifies it",
-    )
 
 
 def _attested(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from proofward.attestation import AttestationError, Collateral, WorkerRecord, verify_worker
 from proofward.check import Check, said
 from proofward.evidence.bundle import Bundle, ChainPart, WorkerPart
-from proofward.evidence.inclusion import inclusion_checks
+from proofward.evidence.inclusion import included
 from proofward.evidence.model import contract_check, model_checks, proof_check
 from proofward.evidence.policy import Policy
 from proofward.evidence.setup import setup_checks
@@ -39,6 +39,7 @@ def verify_bundle(bundle: Bundle, policy: Policy | None = None) -> Verdict:
     policy = policy or Policy()
     public, checks_of_model = model_checks(bundle.model, bundle.job.model)
     job, result = bundle.job, bundle.result
+    state = included(bundle, policy)
     checks = [
         *chain_checks(bundle.chain, policy),
         *checks_of_model,
@@ -46,10 +47,18 @@ def verify_bundle(bundle: Bundle, policy: Policy | None = None) -> Verdict:
         _receipt(bundle),
         proof_check(public, job.input_commitment, result.output_commitment, result.proof),
         contract_check(bundle.model),
-        *setup_checks(bundle, policy),
+        *setup_checks(
+            result.setup,
+            bundle.setup_evidence,
+            model=bundle.model,
+            public=public,
+            genesis=bundle.chain.genesis,
+            policy=policy,
+            certificate=state.certificate or policy.certified.get(job.model),
+        ),
         _level(bundle, policy),
         *order_checks(bundle, policy),
-        *inclusion_checks(bundle, policy),
+        *state.checks,
         said("client", f"0x{job.client.hex()}, who may be anybody: {policy.witness}"),
     ]
     flags = flags_of(bundle.model.lane, bundle.result.level, bundle.result.setup)

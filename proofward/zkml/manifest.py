@@ -18,6 +18,8 @@ FORMAT: Literal["proofward/artifact/v2"] = "proofward/artifact/v2"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_CONTESTED_BYTES = 65_536
 """Bytes of the longest manifest that the chain reads in a contest."""
+TRANSCRIPT = "public/ceremony.bin"
+"""The file of an artefact whose keys come of a ceremony that says who contributed."""
 MAX_BATCH = 32
 RECORD_OPENINGS = True
 """Whether one record of a batch can be shown without the others where a publisher says nothing of it."""

@@ -12,6 +12,7 @@ from proofward.attestation import parse_quote
 from proofward.check import Check
 from proofward.evidence import model as model_of_bundle
 from proofward.evidence.bundle import Bundle, BundleError, SetupPart, load_bundle, save_bundle
+from proofward.evidence.policy import Certificate
 from proofward.evidence.setup import setup_checks
 from proofward.evidence.verdict import outcome_of
 from proofward.evidence.verify import Outcome, Policy, Verdict, verify_bundle
@@ -144,8 +145,15 @@ def test_what_a_bundle_says_of_itself_is_never_a_check(evidence: Evidence) -> No
 
 
 def _setup(evidence: Evidence, setup: Setup, policy: Policy, quote: SetupPart | None = None) -> list[Check]:
-    bundle = _change(evidence.bundle, "result", setup=setup.encode())
-    return setup_checks(bundle.model_copy(update={"setup_evidence": quote}), policy)
+    return setup_checks(
+        setup.encode(),
+        quote,
+        model=evidence.bundle.model,
+        public=evidence.artifact.public,
+        genesis=evidence.bundle.chain.genesis,
+        policy=policy,
+        certificate=policy.certified.get(evidence.bundle.job.model),
+    )
 
 
 def _setup_quote(evidence: Evidence, identity: TdIdentity | None = None, **changes: Any) -> SetupPart:
@@ -203,9 +211,10 @@ def test_a_ceremony_is_believed_of_nobody_but_the_readers_own_chain(evidence: Ev
     """Attack d_verify: `ceremony` is a word in a bundle."""
     ceremony, model = Setup(SetupKind.CEREMONY), evidence.bundle.job.model
     assert outcome_of(_setup(evidence, ceremony, pinned(evidence))) is Outcome.INCOMPLETE
-    elsewhere = pinned(evidence, certified={sha256(b"another model")})
+    certificate = Certificate(sha256(b"a transcript"), "the reader's node")
+    elsewhere = pinned(evidence, certified={sha256(b"another model"): certificate})
     assert outcome_of(_setup(evidence, ceremony, elsewhere)) is Outcome.INCOMPLETE
-    certified = pinned(evidence, certified={model})
+    certified = pinned(evidence, certified={model: certificate})
     assert outcome_of(_setup(evidence, ceremony, certified)) is Outcome.ACCEPTED
 
 

@@ -15,6 +15,7 @@ from proofward.evidence.inclusion import JOB, MODEL, keys
 from proofward.evidence.verify import Outcome, Verdict, verify_bundle
 from proofward.light.spec import with_checkpoint
 from proofward.protocol import Lane, Level, Setup, keccak256, sha256
+from tests.client.test_verification import ATTESTED, _setup_quote
 from tests.consensus.chain import Chain, chain, header, trie
 from tests.evidence import Evidence, pinned
 
@@ -259,6 +260,30 @@ def test_a_state_that_says_otherwise_is_refused(name: str, evidence: Evidence) -
     failed = details(verdict_on(evidence, with_proof(evidence.bundle, stored)))
     assert list(failed) == ["inclusion"]
     assert fault in failed["inclusion"]
+
+
+def test_a_setups_quote_is_the_one_that_the_chain_rests_on(evidence: Evidence) -> None:
+    quote = _setup_quote(evidence)
+    bundle = evidence.bundle.model_copy(
+        update={
+            "result": evidence.bundle.result.model_copy(update={"setup": ATTESTED.encode()}),
+            "setup_evidence": quote,
+        }
+    )
+    later = 1_000 * (bundle.worker.attestation.time + 9)
+    young = bundle.model_copy(
+        update={"setup_evidence": quote.model_copy(update={"time": later // 1_000 + 1})}
+    )
+
+    def told(of: Bundle, rests_on: bytes | None) -> str | None:
+        stored = records(of) | {"now": later}
+        stored["model"] |= {"setup": ATTESTED.scale_value(), "evidence_hash": rests_on}
+        return details(verdict_on(evidence, with_proof(of, stored))).get("inclusion")
+
+    assert told(bundle, sha256(quote.quote)) is None
+    for other in (None, ZERO):
+        assert "the setup's quote" in (told(bundle, other) or "")
+    assert "before the quote's" in (told(young, sha256(quote.quote)) or "")
 
 
 def without_a_node(bundle: Bundle) -> list[Bundle]:

@@ -8,6 +8,9 @@ from typing import Any
 from proofward.consensus import Authorities, value_key
 from proofward.evidence.bundle import Bundle, ChangePart, InclusionPart
 from proofward.evidence.verify import verify_bundle
+from proofward.protocol import sha256
+from tests.ceremonial import Ceremonial
+from tests.client.test_verification import _setup_quote
 from tests.consensus.chain import header
 from tests.consensus.test_finality import HEADER, JUSTIFICATION, NODES, VOTERS
 from tests.consensus.test_inclusion import CONTEST, FIVE, FOUR, STATES, records, with_proof, without_a_node
@@ -70,8 +73,24 @@ def cases(bundle: Bundle) -> list[tuple[str, Bundle, Authorities]]:
     ]
 
 
-def test_site_and_library_say_the_same_of_a_proof(evidence: Evidence) -> None:
-    made = cases(evidence.bundle)
+def of_ceremonies(ceremonial: Ceremonial) -> list[tuple[str, Bundle, Authorities]]:
+    """States that certify a ceremony, or another one, or none."""
+    found = []
+    for setup, transcript in (
+        ("Ceremony", sha256(ceremonial.transcript)),
+        ("Ceremony", bytes(32)),
+        ("Dev", None),
+    ):
+        stored = records(ceremonial.evidence.bundle)
+        stored["model"] |= {"setup": setup, "evidence_hash": transcript}
+        found.append((setup, with_proof(ceremonial.evidence.bundle, stored), FOUR.authorities))
+    return found
+
+
+def test_site_and_library_say_the_same_of_a_proof(evidence: Evidence, ceremonial: Ceremonial) -> None:
+    quoted = evidence.bundle.model_copy(update={"setup_evidence": _setup_quote(evidence)})
+    made = [*cases(evidence.bundle), *of_ceremonies(ceremonial)]
+    made.append(("a setup's quote", with_proof(quoted, records(quoted)), FOUR.authorities))
     answers = ask(
         [question(bundle, pinned(evidence)) | {"spec": spec(authorities)} for _, bundle, authorities in made]
     )

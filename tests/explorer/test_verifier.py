@@ -21,6 +21,8 @@ from proofward.zkml import ArtifactError
 from proofward.zkml.manifest import Manifest
 from proofward_enclave.providers.dev_platform import DevPlatform, TdIdentity
 from tests.attestation.test_quotes import DAY, NOW, QUOTE_FAULTS, fixture, sample
+from tests.ceremonial import FAULTS as CEREMONY_FAULTS
+from tests.ceremonial import Ceremonial, spoilt, with_transcript
 from tests.client.test_verification import ATTESTED, FAULTS, _change, _setup_quote
 from tests.evidence import RECORD, Evidence, compile_tiny, make_evidence, pinned
 from tests.explorer.site import ask
@@ -96,6 +98,17 @@ def test_site_and_library_come_to_the_same_verdict(evidence: Evidence) -> None:
     assert words == {Outcome.ACCEPTED, Outcome.NOT_ANCHORED, Outcome.REFUSED}
     single = {fault for fault, change, _ in FAULTS if len(refused(verdict_of(evidence, change))) == 1}
     assert len(single) >= 14, single
+
+
+def test_site_and_library_say_the_same_of_a_ceremony(ceremonial: Ceremonial) -> None:
+    evidence = ceremonial.evidence
+    bundles = [evidence.bundle, with_transcript(evidence, b"")]
+    bundles += [with_transcript(evidence, spoilt(ceremonial, fault)) for fault in CEREMONY_FAULTS]
+    answers = ask([question(bundle, pinned(evidence)) for bundle in bundles])
+    for bundle, answer in zip(bundles, answers, strict=True):
+        verdict = verify_bundle(bundle, pinned(evidence))
+        assert told(answer) == lines(verdict)
+        assert answer["word"] == verdict.word
 
 
 def verdict_of(evidence: Evidence, change: Any) -> Verdict:

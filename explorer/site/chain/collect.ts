@@ -6,6 +6,7 @@ import { equal, hex, hex0x, Reader, unhex, utf8 } from '../verify/bytes.js'
 import { type Check, check } from '../verify/check.js'
 import { familyOf } from '../verify/dcap.js'
 import { sha256 } from '../verify/hashes.js'
+import type { Policy } from '../verify/policy.js'
 import { type Lane, receiptMessage, verifySignature } from '../verify/protocol.js'
 import type { Level } from '../verify/roots.js'
 import { argument, type Call, type Chain, type Event, type Head } from './chain.js'
@@ -17,7 +18,7 @@ export interface Collected {
   /** Measurements (hex) on the chain's allow-list when the verdict was given. */
   readonly measurements: ReadonlySet<string>
   /** Models (hex) whose ceremony the chain certifies. */
-  readonly certified: ReadonlySet<string>
+  readonly certified: Policy['certified']
   /** What the node's own records say of each other: record, inclusion, payment. */
   readonly checks: readonly Check[]
   /** That the result does not open, if the job's client has shown so. */
@@ -77,6 +78,7 @@ export async function collect(node: Chain, job: Uint8Array, artefacts: Artefacts
   const facts = { node, job, record, verdict, block, at, model, delivery }
   const worker = await workerOf(facts, structOf(registration))
   const kind = choiceOf(model.setup)
+  const transcript = model.evidence_hash
   return {
     bundle: {
       chain: {
@@ -111,7 +113,11 @@ export async function collect(node: Chain, job: Uint8Array, artefacts: Artefacts
       inclusion: null,
     },
     measurements: new Set(allowed.map((key) => hex(key.subarray(-32)))),
-    certified: new Set(kind.name === 'Ceremony' ? [hex(modelId)] : []),
+    certified: new Map(
+      kind.name === 'Ceremony' && transcript instanceof Uint8Array
+        ? [[hex(modelId), { transcript, witness: node.witness }]]
+        : [],
+    ),
     checks: nodeChecks(facts, events, head),
     delivery: contested === null ? [] : [undelivered(structOf(contested))],
     times: new Map([[block, time]]),

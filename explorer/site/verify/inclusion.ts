@@ -4,7 +4,7 @@ import { equal, hex, Reader, utf8 } from './bytes.js'
 import { type Check, check, said } from './check.js'
 import { type Authorities, type Final, finalBlock } from './finality.js'
 import { blake2, keccak256, sha256 } from './hashes.js'
-import type { Policy } from './policy.js'
+import type { Certificate, Policy } from './policy.js'
 import { LANES, LEVELS } from './protocol.js'
 import { StorageProof } from './trie.js'
 
@@ -23,19 +23,29 @@ const KEYS = {
 const UNREAD = "a proof of the chain's state is here and unread: give the chain's --spec"
 const UNPROVEN = "the bundle proves nothing of the chain's state: its chain or node had no proof to give"
 
+const CEREMONY = 2
+
 const entry = (prefix: string, key: Uint8Array): string => prefix + hex(blake2(key, 16)) + hex(key)
 
-export function inclusionChecks(bundle: Bundle, policy: Policy): Check[] {
+/** What the chain's state says of a bundle; `certificate` is of the model's ceremony, where it has one. */
+export interface Included {
+  readonly checks: readonly Check[]
+  readonly certificate: Certificate | null
+}
+
+const only = (...checks: Check[]): Included => ({ checks, certificate: null })
+
+export function included(bundle: Bundle, policy: Policy): Included {
   const { authorities, proved } = policy
   if (proved !== null)
-    return [check('inclusion', true, `job, model, contract and measurement were each read with a proof: ${proved}`)]
-  if (!bundle.inclusion) return [authorities ? check('inclusion', null, UNPROVEN) : said('inclusion', UNPROVEN)]
-  if (!authorities) return [said('inclusion', UNREAD)]
+    return only(check('inclusion', true, `job, model, contract and measurement were each read with a proof: ${proved}`))
+  if (!bundle.inclusion) return only(authorities ? check('inclusion', null, UNPROVEN) : said('inclusion', UNPROVEN))
+  if (!authorities) return only(said('inclusion', UNREAD))
   let final: Final
   try {
     final = finalBlock(bundle.inclusion, bundle.inclusion.changes, authorities)
   } catch (error) {
-    return [check('finality', false, (error as Error).message)]
+    return only(check('finality', false, (error as Error).message))
   }
   const { header } = final
   const inputs = {
@@ -50,12 +60,18 @@ export function inclusionChecks(bundle: Bundle, policy: Policy): Check[] {
   try {
     proof = new StorageProof(header.stateRoot, bundle.inclusion.nodes)
     const differing = differences(bundle, proof)
-    if (differing.length) return [told, check('inclusion', false, `the chain's state differs: ${differing.join(', ')}`)]
+    if (differing.length)
+      return only(told, check('inclusion', false, `the chain's state differs: ${differing.join(', ')}`))
   } catch (error) {
-    return [told, check('inclusion', false, (error as Error).message)]
+    return only(told, check('inclusion', false, (error as Error).message))
   }
   const where = `job, model, contract and measurement are in the state of block ${header.number}`
-  return [told, check('inclusion', true, where), delivery(bundle.job.id, proof, header.number)]
+  const { setup, evidence } = modelOf(proof.value(entry(KEYS.models, bundle.job.model)) as Uint8Array)
+  const transcript = setup[0] === CEREMONY ? evidence : null
+  return {
+    checks: [told, check('inclusion', true, where), delivery(bundle.job.id, proof, header.number)],
+    certificate: transcript && { transcript, witness: `in the state of block ${header.number}` },
+  }
 }
 
 /** Whether the job's client has shown that the sealed output does not open; the window may still be open. */
@@ -76,7 +92,8 @@ function differences(bundle: Bundle, proof: StorageProof): string[] {
   const genesis = proof.value(KEYS.genesis)
   if (!genesis || !equal(genesis, bundle.chain.genesis)) found.push('the genesis hash')
   const now = proof.value(KEYS.now)
-  if (!now || BigInt(worker.attestation.time) * 1000n > new Reader(now).long()) {
+  const latest = Math.max(worker.attestation.time, bundle.setupEvidence?.time ?? 0)
+  if (!now || BigInt(latest) * 1000n > new Reader(now).long()) {
     found.push("the time, which is before the quote's")
   }
   found.push(...ofJob(bundle, proof.value(entry(KEYS.jobs, job.id))))
@@ -146,9 +163,25 @@ function setupOf(reader: Reader): Uint8Array {
   return Uint8Array.of(kind, ...(kind === 1 ? [reader.unsigned(1)] : []))
 }
 
-/** The fields of a model's record up to its circuit (chain/pallets/models/src/types.rs). */
-function ofModel({ model }: Bundle, stored: Uint8Array | null): string[] {
+function ofModel({ model, setupEvidence }: Bundle, stored: Uint8Array | null): string[] {
   if (!stored) return ['there is no such model']
+  const record = modelOf(stored)
+  const differing = unequal("the model's", [
+    ['publisher', equal(record.publisher, model.publisher)],
+    ['name', equal(record.name, utf8(model.name))],
+    ['weights digest', equal(record.weights, model.weightsDigest)],
+    ['manifest hash', equal(record.manifest, model.manifestHash)],
+    ['lane', LANES[record.lane] === model.lane],
+    ['vk hash', equal(record.vk, model.vkHash)],
+    ['key hash', equal(record.key, model.keyHash)],
+    ['circuit digest', equal(record.circuit, model.circuitDigest)],
+  ])
+  if (!setupEvidence || (record.evidence && equal(record.evidence, sha256(setupEvidence.quote)))) return differing
+  return [...differing, "the setup's quote, which is not the one that the chain rests the model's keys on"]
+}
+
+/** A model's record (chain/pallets/models/src/types.rs); `evidence` is the hash of its quote or transcript. */
+function modelOf(stored: Uint8Array) {
   const reader = new Reader(stored)
   const hash = (): Uint8Array => reader.take(32)
   const publisher = hash()
@@ -159,23 +192,14 @@ function ofModel({ model }: Bundle, stored: Uint8Array | null): string[] {
   const lane = reader.unsigned(1)
   const [vk, key, circuit] = [hash(), hash(), hash()]
   reader.take(16 + 4 + 16 + 4)
-  setupOf(reader)
+  const setup = setupOf(reader)
   if (option(reader)) reader.take(3 * 32)
-  if (option(reader)) hash()
+  const evidence = option(reader) ? hash() : null
   reader.take(4)
   if (option(reader)) reader.take(4)
   reader.take(16)
   if (reader.left) throw new Error('bytes are left behind a Model')
-  return unequal("the model's", [
-    ['publisher', equal(publisher, model.publisher)],
-    ['name', equal(name, utf8(model.name))],
-    ['weights digest', equal(weights, model.weightsDigest)],
-    ['manifest hash', equal(manifest, model.manifestHash)],
-    ['lane', LANES[lane] === model.lane],
-    ['vk hash', equal(vk, model.vkHash)],
-    ['key hash', equal(key, model.keyHash)],
-    ['circuit digest', equal(circuit, model.circuitDigest)],
-  ])
+  return { publisher, name, weights, manifest, lane, vk, key, circuit, setup, evidence }
 }
 
 function option(reader: Reader): boolean {

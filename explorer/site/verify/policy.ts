@@ -4,6 +4,12 @@ import { DEVELOPMENT_ROOTS, PRODUCTION_ROOTS, type TrustRoot } from './roots.js'
 
 export const BUNDLE_WORD = "the bundle's own word"
 
+/** `transcript`: the hash of a ceremony's transcript, or its last one; `witness`: what shows that the chain holds it. */
+export interface Certificate {
+  readonly transcript: Uint8Array
+  readonly witness: string
+}
+
 export interface Policy {
   /** Admit the development root, level `simulated` and `setup: dev`. */
   readonly development: boolean
@@ -11,8 +17,8 @@ export interface Policy {
   readonly genesis: string | null
   /** Pins the software of worker and setup (hex); null: not pinned. */
   readonly measurements: ReadonlySet<string> | null
-  /** Models (hex) whose ceremony the reader's own chain certifies. */
-  readonly certified: ReadonlySet<string>
+  /** What the reader's own chain certifies of ceremonies, by model (hex). */
+  readonly certified: ReadonlyMap<string, Certificate>
   /** The first authorities of the reader's chain, from its spec: its final state must hold the evidence. */
   readonly authorities: Authorities | null
   /** How this browser read the evidence with proofs of the chain's final state; null: it did not. */
@@ -28,7 +34,7 @@ export function policy(changes: Partial<Policy> = {}): Policy {
     development: false,
     genesis: null,
     measurements: null,
-    certified: new Set(),
+    certified: new Map(),
     authorities: null,
     proved: null,
     now: Math.floor(Date.now() / 1000),

@@ -4,12 +4,20 @@ import { equal, hex } from './bytes.js'
 import { type Check, check } from './check.js'
 import { decodeCollateral } from './collateral.js'
 import { type VerifiedQuote, verifyQuote } from './dcap.js'
-import { type Policy, rootsOf } from './policy.js'
+import { sha256 } from './hashes.js'
+import { type Artefact, quoted } from './model.js'
+import { type Certificate, type Policy, rootsOf } from './policy.js'
 import { decodeSetup, type Setup, setupReportData, setupText } from './protocol.js'
 import { noYounger } from './times.js'
+import { endsIn, readTranscript, type Transcript } from './transcript.js'
 import { allowed } from './worker.js'
 
-export function setupChecks(bundle: Bundle, policy: Policy): Check[] {
+export function setupChecks(
+  bundle: Bundle,
+  artefact: Artefact | null,
+  policy: Policy,
+  certificate: Certificate | null,
+): Check[] {
   let setup: Setup
   try {
     setup = decodeSetup(bundle.result.setup)
@@ -20,18 +28,61 @@ export function setupChecks(bundle: Bundle, policy: Policy): Check[] {
     const told = 'dev: one party made the keys and could forge proofs'
     return [check('setup', policy.development, policy.development ? told : `${told}; refused without --dev`)]
   }
-  if (setup.kind === 'ceremony') return [ceremony(hex(bundle.job.model), policy)]
+  if (setup.kind === 'ceremony') return ceremony(bundle, artefact, policy, certificate)
   if (!bundle.setupEvidence) return [check('setup', null, 'attested, and there is no quote that shows it')]
   return attested(bundle.setupEvidence, bundle, setup, policy)
 }
 
-function ceremony(model: string, policy: Policy): Check {
-  if (policy.certified.has(model)) {
-    return check('setup', true, `ceremony, certified by the chain's governance: ${policy.witness}`)
+const TRANSCRIPT = 'public/ceremony.bin'
+/** Contributors that a line names. */
+const NAMES = 8
+const ADVICE = 'give --onnx and --ptau, or a chain that certifies the ceremony (--chain, or --spec for its proof)'
+
+/** As proofward/evidence/ceremony.py has it, but for the reader's own model and powers. */
+function ceremony(bundle: Bundle, artefact: Artefact | null, policy: Policy, certificate: Certificate | null): Check[] {
+  if (!artefact) return [check('setup', null, "ceremony: the model's artefact is not the one that its id names")]
+  const data = bundle.model.files.get(TRANSCRIPT)
+  if (!data) {
+    const told = `ceremony: ${policy.witness}, and there is no transcript that shows it; ${ADVICE}`
+    return [certified(certificate) ?? check('setup', null, told)]
   }
-  const advice =
-    'check its transcript with `proofward model audit`, or verify the job against a chain that certifies it'
-  return check('setup', null, `ceremony: ${policy.witness}; ${advice}`)
+  let held: Transcript
+  let good: boolean | null
+  try {
+    held = readTranscript(data)
+    if (!equal(held.circuit, bundle.model.circuitDigest)) {
+      throw new Error(`its transcript is of circuit ${hex(held.circuit)}, not of the manifest's`)
+    }
+    good = endsIn(held, bundle.model.files.get('public/vk.bin') ?? new Uint8Array(0))
+  } catch (error) {
+    return [check('transcript', false, (error as Error).message)]
+  }
+  const digest = sha256(data)
+  const last = held.contributions.at(-1)?.hash ?? digest
+  if (certificate && ![digest, last].some((one) => equal(one, certificate.transcript))) {
+    const told = `0x${hex(digest)}, and the chain certified another one, 0x${hex(certificate.transcript)}`
+    return [check('transcript', false, told)]
+  }
+  const told =
+    "ceremony: not checked: that the rest of the key is the circuit's over phase 1, " +
+    `SHA-256 ${hex(held.phase1)}, and who made that; ${ADVICE}`
+  return [check('transcript', good, toldOf(held, good)), certified(certificate) ?? check('setup', null, told)]
+}
+
+function certified(certificate: Certificate | null): Check | null {
+  if (!certificate) return null
+  const told = `ceremony, certified by the chain's governance as 0x${hex(certificate.transcript)}`
+  return check('setup', true, `${told}: ${certificate.witness}`)
+}
+
+function toldOf(held: Transcript, good: boolean | null): string {
+  if (good === null) return 'its beacon takes too many hashes for a page: `proofward verify` checks it'
+  const secret = held.contributions.filter((one) => !one.beacon).map((one) => quoted(one.name))
+  const names = secret.slice(0, NAMES).join(', ') + (secret.length > NAMES ? ', …' : '')
+  return (
+    `${secret.length} contributed a secret (${names}), of whom one honest one is enough; each share ` +
+    "follows from those before it, and they end in the key's gamma and delta"
+  )
 }
 
 function attested(

@@ -190,6 +190,29 @@ function beacon(value: Uint8Array, iterations: number): bigint {
   )
 }
 
+/**
+ * Whether a transcript holds without phase 1 and circuit: each share follows, one is secret, and the key is what they
+ * end in; null where a beacon is too long for a page. Throws for what does not hold.
+ */
+export function endsIn(transcript: Transcript, vk: Uint8Array): boolean | null {
+  const { contributions } = transcript
+  const found = contributions.map((one, place) => {
+    const good = follows(transcript, place)
+    if (good !== false) return good
+    const moved = 'does not follow from those before it: one was forged, dropped or moved'
+    throw new Error(`contribution ${place + 1} (${one.name}) ${moved}`)
+  })
+  if (contributions.every((one) => one.beacon)) throw new Error('nobody contributed a secret')
+  if (!isKeyOf(vk, contributions)) throw new Error('the verifying key is not the one that this ceremony made')
+  return found.includes(null) ? null : true
+}
+
+function isKeyOf(vk: Uint8Array, contributions: readonly Contribution[]): boolean {
+  const { gamma, delta } = deltaOf(vk)
+  const last = contributions.at(-1)?.delta ?? bn254.G1.Point.BASE
+  return gamma.equals(bn254.G2.Point.BASE) && same([last, bn254.G2.Point.BASE], [bn254.G1.Point.BASE, delta])
+}
+
 /** What the chain's record of a model says of its ceremony. */
 export interface Recorded {
   readonly circuit: Uint8Array
@@ -276,9 +299,7 @@ function followed(transcript: Transcript, place: number): Check {
 function keyCheck(vk: Uint8Array, recorded: Uint8Array, contributions: readonly Contribution[]): Check {
   if (!equal(sha256(vk), recorded)) return check('key', false, `${hex(sha256(vk))} is not the key on the chain`)
   try {
-    const { gamma, delta } = deltaOf(vk)
-    const last = contributions.at(-1)?.delta ?? bn254.G1.Point.BASE
-    const good = gamma.equals(bn254.G2.Point.BASE) && same([last, bn254.G2.Point.BASE], [bn254.G1.Point.BASE, delta])
+    const good = isKeyOf(vk, contributions)
     return check(
       'key',
       good,

@@ -7,7 +7,7 @@ import { hex } from './bytes.js'
 import { type Check, check, said } from './check.js'
 import { contractCheck } from './contract.js'
 import { sha256 } from './hashes.js'
-import { inclusionChecks } from './inclusion.js'
+import { type Included, included } from './inclusion.js'
 import { type Artefact, modelChecks, proofCheck, quoted } from './model.js'
 import type { Policy } from './policy.js'
 import { decodeSetup, LEVELS, receiptMessage, type Setup, verifySignature } from './protocol.js'
@@ -26,6 +26,11 @@ export async function verifyBundle(
   told: (made: readonly Check[]) => unknown = () => {},
 ): Promise<Verdict> {
   let artefact: Artefact | null = null
+  let found: Included | undefined
+  const state = (): Included => {
+    found ??= included(bundle, policy)
+    return found
+  }
   const groups: (() => Check[])[] = [
     () => chainChecks(bundle, policy),
     () => {
@@ -37,10 +42,11 @@ export async function verifyBundle(
     () => [receiptCheck(bundle)],
     () => [proofCheck(artefact, bundle)],
     () => [contractCheck(bundle.model.lane, bundle.model.verifier, bundle.model.contractCode)],
-    () => setupChecks(bundle, policy),
+    () =>
+      setupChecks(bundle, artefact, policy, state().certificate ?? policy.certified.get(hex(bundle.job.model)) ?? null),
     () => [levelCheck(bundle, policy)],
     () => orderChecks(bundle, policy),
-    () => inclusionChecks(bundle, policy),
+    () => [...state().checks],
     () => [said('client', `0x${hex(bundle.job.client)}, who may be anybody: ${policy.witness}`)],
   ]
   const checks: Check[] = []

@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from proofward_prover import Ceremony, Circuit, ProverError, check_transcript, r1cs
+from proofward_prover import Ceremony, Circuit, ProverError, check_transcript, r1cs, read_transcript
 
-from proofward.zkml.artifact import fresh_directory, hash_tree, load_artifact
+from proofward.zkml.artifact import PublicArtifact, fresh_directory, hash_tree, load_artifact
 from proofward.zkml.errors import ArtifactError, CompileError
-from proofward.zkml.groth16.params import circuit_of
-from proofward.zkml.manifest import Manifest
-
-TRANSCRIPT = "public/ceremony.bin"
+from proofward.zkml.groth16.compiler.recompile import recompile
+from proofward.zkml.groth16.params import circuit_of, lane_params
+from proofward.zkml.manifest import TRANSCRIPT, Manifest
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,11 @@ class Transcript:
     circuit: str
     phase1: str
     contributions: list[Contribution]
+
+    @property
+    def secret(self) -> list[str]:
+        """Who contributed a secret; a beacon is public, and nobody's honesty rests in it."""
+        return [one.name for one in self.contributions if not one.beacon]
 
 
 def begin(artifact: Path, ptau: Path, out: Path) -> Transcript:
@@ -77,12 +81,38 @@ def verify_artifact(artifact: Path, ptau: Path) -> Transcript:
     public = load_artifact(artifact).public
     if TRANSCRIPT not in public.files:
         raise ArtifactError(f"{artifact} has no {TRANSCRIPT}: its keys are not a ceremony's")
-    data = public.files[TRANSCRIPT]
     circuit = _circuit(artifact)
     with _refusals():
-        listed = check_transcript(data, circuit, ptau, public.vk)
+        check_transcript(public.files[TRANSCRIPT], circuit, ptau, public.vk)
+    return read(public)
+
+
+def read(public: PublicArtifact) -> Transcript:
+    """A finished artefact's transcript, as far as it can be checked without phase 1 and program: shares that
+    follow from each other, one of them secret, that end in the key's gamma and delta; the manifest's circuit.
+
+    Raises ArtifactError, CompileError.
+    """
+    with _refusals():
+        circuit, phase1, listed = read_transcript(public.files[TRANSCRIPT], public.vk)
+    if circuit.hex() != public.manifest.circuit_digest:
+        raise ArtifactError(f"its transcript is of circuit {circuit.hex()}, not of the manifest's")
     contributions = [Contribution(name, beacon, digest.hex()) for name, beacon, digest in listed]
-    return Transcript(circuit.digest.hex(), _sha256(ptau), contributions)
+    return Transcript(circuit.hex(), phase1.hex(), contributions)
+
+
+def check_key(public: PublicArtifact, onnx: bytes, ptau: Path) -> None:
+    """Check that a finished artefact's verifying key is what its transcript makes of powers and model.
+
+    Raises ArtifactError, CompileError, UnsupportedModel.
+    """
+    found = hashlib.sha256(onnx).hexdigest()
+    if found != public.manifest.weights_digest:
+        raise ArtifactError(f"the ONNX file has SHA-256 {found}, the model {public.manifest.weights_digest}")
+    lowered = recompile(onnx, public.manifest.input.quantiser, lane_params(public.manifest).plan)
+    with _refusals():
+        circuit = circuit_of(lowered.program.encode(), public.manifest)
+        check_transcript(public.files[TRANSCRIPT], circuit, ptau, public.vk)
 
 
 def finish(
@@ -146,11 +176,6 @@ def _transcript(ceremony: Ceremony) -> Transcript:
         Contribution(name, beacon, digest.hex()) for name, beacon, digest in ceremony.contributions
     ]
     return Transcript(ceremony.circuit_digest.hex(), ceremony.phase1.hex(), contributions)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _absent(out: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from proofward_prover import Circuit, ProverError
+from proofward_prover import Circuit, ProverError, check_transcript, read_transcript
 
 from proofward.check import Check, said
 from proofward.zkml.errors import ArtifactError, CompileError, UnsupportedModel
@@ -24,7 +24,7 @@ from proofward.zkml.groth16.compiler.recompile import Lowered, recompile
 from proofward.zkml.groth16.params import circuit_of, lane_params
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.lanes import KEYS, MAX_RANDOM_DISAGREEMENT, RANDOM_RECORDS, Auditor, Remade
-from proofward.zkml.manifest import Accuracy, Manifest
+from proofward.zkml.manifest import TRANSCRIPT, Accuracy, Manifest
 from proofward.zkml.quantiser import AffineQuantiser, filled, takes_missing
 from proofward.zkml.report import FEW_RECORDS, MAX_REFUSED, Scores, check_truth, report
 from proofward.zkml.task import resolve
@@ -95,22 +95,23 @@ def remake(onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor:
 
 def _ceremony(circuit: Circuit, files: Mapping[str, bytes], ptau: Path | None) -> Check:
     """Whether the verifying key is what the transcript makes of the powers and of this circuit."""
-    from proofward_prover import check_transcript
-
-    from proofward.zkml.groth16.ceremony import TRANSCRIPT
-
     data = files.get(TRANSCRIPT)
     if data is None:
         return Check(KEYS, False, f"ceremony: there is no {TRANSCRIPT}")
     if ptau is None:
         return Check(KEYS, None, "ceremony: the transcript was not checked; give its powers with --ptau")
     try:
-        listed = check_transcript(data, circuit, ptau, files["public/vk.bin"])
+        check_transcript(data, circuit, ptau, files["public/vk.bin"])
+        _, phase1, listed = read_transcript(data, files["public/vk.bin"])
     except ProverError as error:
         return Check(KEYS, False, f"ceremony: {error}")
     # a beacon is public: nobody's honesty rests in it
     names = ", ".join(repr(name) for name, beacon, _ in listed if not beacon)
-    return Check(KEYS, True, f"ceremony: the transcript holds; one honest contributor of {names} is enough")
+    told = (
+        f"ceremony: the transcript holds over the powers with SHA-256 {phase1.hex()}, whose own contributors "
+        f"were not checked; of phase 2 one honest contributor of {names} is enough"
+    )
+    return Check(KEYS, True, told)
 
 
 def _random(model: _Model, auditor: Auditor) -> Check:
