@@ -70,15 +70,13 @@ class Answer:
     async def refuse(self, refusal: Refusal) -> web.StreamResponse:
         """Answer with an error, under a receipt."""
         body = json.dumps(refusal.document()).encode()
-        return await self._send(body, refusal.status, "application/json")
+        return await self._send(body, refusal.status)
 
     async def broken(self, reason: str, status: int) -> web.StreamResponse:
         """End an answer that cannot go on: by an error, or by an error event where it has begun."""
         told = Refusal(status, "upstream_error", f"the answer cannot be completed: {reason}", code=reason)
         if self._stream is None:
-            return await self._send(
-                json.dumps(told.document()).encode(), status, "application/json", aborted=reason
-            )
+            return await self._send(json.dumps(told.document()).encode(), status, aborted=reason)
         try:
             await self._last(
                 b"event: error\ndata: " + json.dumps(told.document()).encode() + b"\n\n", aborted=reason
@@ -100,31 +98,28 @@ class Answer:
         if status != 200:
             return await self._failed(status, body)
         value = _object(body)
-        if value is not None:
-            self._note_id(value)
+        if value is None:  # no API answers so; and what readers would parse otherwise, nobody has checked
+            raise Broken("upstream-malformed")
+        self._note_id(value)
         if self._encryption is not None:
-            if value is None:
-                raise Broken("upstream-malformed")
             self._encryption.seal_response(self.exchange.endpoint, value)
             body = jcs.compact(value)
-        return await self._send(body, status, response.content_type)
+        return await self._send(body, status)
 
     async def _failed(self, status: int, body: bytes) -> web.StreamResponse:
         """An upstream's error. Under encryption its text stays here: it may repeat the prompt."""
         if status < 400:  # to a client no failure, and unlike 200 nothing that a proxy checks
             raise Broken("upstream-redirects" if status >= 300 else "upstream-malformed")
         if self._encryption is None and _object(body) is not None:
-            return await self._send(body, status, "application/json")
+            return await self._send(body, status)
         told = Refusal(status, "upstream_error", f"the upstream answered {status}", code=f"upstream_{status}")
         return await self.refuse(told)
 
-    async def _send(
-        self, body: bytes, status: int, content_type: str, *, aborted: str | None = None
-    ) -> web.StreamResponse:
+    async def _send(self, body: bytes, status: int, *, aborted: str | None = None) -> web.StreamResponse:
         self.exchange.emitted(body)
         await self._finish(aborted)
         headers = self._headers()
-        headers["Content-Type"] = content_type
+        headers["Content-Type"] = "application/json"
         return web.Response(body=body, status=status, headers=headers)
 
     # ---- streams -----------------------------------------------------------------------------------

@@ -341,6 +341,9 @@ FAULTS = {
     "is down": (500, None),
     "redirects": (502, "upstream-redirects"),
     "creates": (502, "upstream-malformed"),
+    "talks nonsense": (502, "upstream-malformed"),
+    "compresses": (502, "upstream-malformed"),
+    "names a member twice": (502, "upstream-malformed"),
     "is endless": (502, "upstream-too-long"),
     "hangs": (502, "upstream-timeout"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import ssl
 import struct
@@ -64,6 +65,11 @@ class Echo:
             raise web.HTTPTemporaryRedirect("http://127.0.0.1:1/v1/elsewhere")
         if fault == "talks nonsense":
             return web.Response(body=b"<html>", content_type="text/html")
+        if fault == "compresses":
+            packed = gzip.compress(json.dumps(_completion(request.path, "x", value)).encode())
+            return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+        if fault == "names a member twice":
+            return web.Response(body=b'{"id":"a","choices":[],"id":"b"}', content_type="application/json")
         if fault == "is endless":
             return web.Response(body=b" " * (33 << 20), content_type="application/json")
         text = _said(value)
