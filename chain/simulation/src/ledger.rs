@@ -51,6 +51,8 @@ pub struct Ledger {
 	honest_losses: Vec<String>,
 	/// Extrinsics that found a block full, once for each block.
 	pub waited: u64,
+	/// Honest submissions that were refused and went to others.
+	pub asked_again: u64,
 	pub verdict_limit: Weight,
 }
 
@@ -75,6 +77,7 @@ impl Ledger {
 			waits: vec![],
 			honest_losses: vec![],
 			waited: 0,
+			asked_again: 0,
 			verdict_limit: Weight::zero(),
 		}
 	}
@@ -87,7 +90,7 @@ impl Ledger {
 		self.ordered += 1;
 	}
 
-	/// An honest client's `submit` was refused, or found no room in an hour.
+	/// An honest client's `submit` was refused twice, or found no room in an hour.
 	pub fn unsubmitted(&mut self) {
 		self.unsubmitted += 1;
 	}
@@ -123,8 +126,7 @@ impl Ledger {
 		if self.ordered != self.accepted + self.failed + self.unsubmitted {
 			broken.push("honest jobs are missing".into());
 		}
-		// Filling blocks is so dear that it would hide what the others do.
-		let total = self.total(|strategy| !matches!(strategy, Strategy::Stuffer | Strategy::Mixer));
+		let total = self.total(|strategy| !strategy.fills_blocks());
 		if total.all_harm() > total.cost() {
 			broken.push("harm is cheaper than what it costs others".into());
 		}
@@ -189,13 +191,14 @@ impl fmt::Display for Ledger {
 		};
 		writeln!(
 			f,
-			"honest jobs: {} ordered, {} accepted by their deadline ({:.2} %), {} refunded ({} of them in no hostile hand), {} refused at once",
+			"honest jobs: {} ordered, {} accepted by their deadline ({:.2} %), {} refunded ({} of them in no hostile hand), {} refused for good; {} went to others after a refusal",
 			self.ordered,
 			self.accepted,
 			100.0 * self.accepted as f64 / self.ordered.max(1) as f64,
 			self.failed,
 			self.failed_in_no_hostile_hand,
-			self.unsubmitted
+			self.unsubmitted,
+			self.asked_again
 		)?;
 		writeln!(f, "blocks from submission to acceptance: median {}, 99 of 100 within {}", at(50), at(99))?;
 		writeln!(f, "bonds and stakes that honest workers lost: {}", self.honest_losses.len())?;
@@ -209,8 +212,7 @@ impl fmt::Display for Ledger {
 		for (strategy, account) in &self.strategies {
 			row(f, &format!("{strategy:?}"), account)?;
 		}
-		let fills = |strategy: &Strategy| matches!(strategy, Strategy::Stuffer | Strategy::Mixer);
-		row(f, "all but fillers", &self.total(|strategy| !fills(strategy)))?;
+		row(f, "all but fillers", &self.total(|strategy| !strategy.fills_blocks()))?;
 		row(f, "all", &self.total(|_| true))?;
 		writeln!(f)?;
 		writeln!(f, "UNIT. Cost: fees, bonds and stakes lost; (victims): of the bonds, what honest clients got. Harm: prices of")?;

@@ -275,6 +275,19 @@ pub fn complete(worker: &AccountId, job: H256, honest: bool) -> RuntimeCall {
 	})
 }
 
+/// A result of the largest size that no enclave signed.
+pub fn crowding(job: H256) -> RuntimeCall {
+	use pallet_jobs::types::{MAX_PROOF, MAX_SEALED};
+	RuntimeCall::Jobs(pallet_jobs::Call::complete {
+		job,
+		sealed_output: vec![0; MAX_SEALED as usize].try_into().expect("as long as may be"),
+		output_commitment: H256::zero(),
+		proof: vec![0; MAX_PROOF as usize].try_into().expect("as long as may be"),
+		receipt_block: System::block_number(),
+		receipt_signature: [0; 64],
+	})
+}
+
 /// Two different results of one job under one key.
 pub fn equivocation(worker: &AccountId, job: H256) -> RuntimeCall {
 	let (first, first_signature) = receipt(worker, job, H256::repeat_byte(1), &[1]);

@@ -15,6 +15,8 @@ pub enum Strategy {
 	Equivocator,
 	/// Works well until it is trusted, then holds.
 	Sleeper,
+	/// Claims, and fills the room that is kept for endings with results that end nothing.
+	Crowder,
 	/// A client that sends envelopes that do not open, to as many workers as it may.
 	Flooder,
 	/// A client whose jobs pay well and leave too little time.
@@ -35,8 +37,15 @@ pub enum Strategy {
 
 impl Strategy {
 	/// The workers'.
-	pub const WORKERS: [Self; 6] =
-		[Self::Holder, Self::Lapser, Self::QuickReleaser, Self::Forger, Self::Equivocator, Self::Sleeper];
+	pub const WORKERS: [Self; 7] = [
+		Self::Holder,
+		Self::Lapser,
+		Self::QuickReleaser,
+		Self::Forger,
+		Self::Equivocator,
+		Self::Sleeper,
+		Self::Crowder,
+	];
 	/// The clients' and publishers'.
 	pub const CLIENTS: [Self; 8] = [
 		Self::Flooder,
@@ -48,6 +57,11 @@ impl Strategy {
 		Self::Stuffer,
 		Self::Mixer,
 	];
+
+	/// Whether it fills blocks: its fees would hide what the others' harm costs them.
+	pub fn fills_blocks(&self) -> bool {
+		matches!(self, Self::Stuffer | Self::Mixer | Self::Crowder)
+	}
 }
 
 /// How many of whom, and for how long.
@@ -77,7 +91,7 @@ impl Scale {
 	};
 	/// What the tests run: every strategy once and a little of everything.
 	pub const SMALL: Self = Self {
-		workers: 30,
+		workers: 35,
 		clients: 40,
 		models: 2,
 		blocks: 200,

@@ -37,6 +37,8 @@ const GREED: usize = 6;
 const FLOOD: usize = 12;
 /// Bytes that fill a block.
 const STUFFING: usize = 3_900_000;
+/// Blocks between two volleys of those who crowd: all at once, so that they fill what is kept for endings.
+const VOLLEY: u32 = 5;
 /// Blocks for which an extrinsic waits for room.
 const PATIENCE: u32 = 64;
 /// Blocks whose changes are kept aside before they join the state: each block looks at all of them, to clear what the
@@ -82,6 +84,8 @@ struct Worker {
 #[derive(Clone)]
 enum Deed {
 	Submit(Box<(Order, Vec<usize>, bool)>),
+	/// After a refusal.
+	SubmitAgain(Box<(Order, Vec<usize>, bool)>),
 	Claim(H256),
 	End,
 	Decline(H256),
@@ -355,6 +359,22 @@ impl Society {
 		self.wish(Who::Client(client), call, Deed::Submit(Box::new((order, recipients, opens))), now);
 	}
 
+	/// A client that was refused, because a recipient works no more, asks others once.
+	fn orders_again(&mut self, who: Who, refused: &Order, now: u32) {
+		let model = self.models.iter().position(|entry| entry.id() == refused.model).expect("honest");
+		let recipients = self.chosen(model);
+		self.nonce += 1;
+		let order = Order {
+			nonce: H256::from_low_u64_be(self.nonce),
+			recipients: recipients.iter().map(|n| self.accounts[&Who::Worker(*n)].clone()).collect(),
+			deadline: now + DEADLINE,
+			..refused.clone()
+		};
+		self.ledger.asked_again += 1;
+		let call = order.submit();
+		self.wish(who, call, Deed::SubmitAgain(Box::new((order, recipients, true))), now);
+	}
+
 	fn hostile_client(&mut self, client: usize, now: u32) {
 		let who = Who::Client(client);
 		let model = client % self.models.len();
@@ -492,10 +512,15 @@ impl Society {
 
 	fn hostile_worker(&mut self, number: usize, strategy: Strategy, now: u32) {
 		let account = self.accounts[&Who::Worker(number)].clone();
+		if strategy == Strategy::Crowder {
+			self.crowds(number, now);
+		}
 		for (job, _) in self.workers[number].holds.clone() {
 			let Stage::Held { since, lapses, .. } = self.jobs[&job].stage else { continue };
 			let call = match strategy {
-				Strategy::Holder | Strategy::Sleeper if now + 1 >= lapses => market::release(job),
+				Strategy::Holder | Strategy::Sleeper | Strategy::Crowder if now + 1 >= lapses => {
+					market::release(job)
+				}
 				Strategy::QuickReleaser if now >= since + 3 => market::release(job),
 				Strategy::Forger => market::complete(&account, job, false),
 				_ => continue,
@@ -523,6 +548,17 @@ impl Society {
 				self.workers[number].inbox.retain(|other| *other != job);
 			}
 			self.worker_wishes(number, market::claim(job, MAX_BOND), Deed::Claim(job), now);
+		}
+	}
+
+	/// For every claim a result of the largest size that ends nothing. In the pool all of them go first.
+	fn crowds(&mut self, number: usize, now: u32) {
+		let who = Who::Worker(number);
+		if !now.is_multiple_of(VOLLEY) || self.pool.iter().any(|wish| wish.who == who) {
+			return;
+		}
+		for (job, _) in self.workers[number].holds.clone() {
+			self.wish(who, market::crowding(job), Deed::Other, now);
 		}
 	}
 
@@ -555,10 +591,11 @@ impl Society {
 			let events = chain::events(seen);
 			self.fees_are_noted(&wish, &events, result.is_err());
 			match (&wish.deed, &result) {
-				(Deed::Submit(about), Ok(_)) => self.submitted(&wish, about, now),
-				(Deed::Submit(_), Err(_)) if self.strategy(wish.who).is_none() => {
-					self.ledger.unsubmitted();
+				(Deed::Submit(about) | Deed::SubmitAgain(about), Ok(_)) => self.submitted(&wish, about, now),
+				(Deed::Submit(about), Err(_)) if self.strategy(wish.who).is_none() => {
+					self.orders_again(wish.who, &about.0, now);
 				}
+				(Deed::SubmitAgain(_), Err(_)) => self.ledger.unsubmitted(),
 				(Deed::Expire(job), Err(_)) if self.jobs[job].stage != Stage::Ended => {
 					self.due.entry(now + 1).or_default().push(*job);
 				}
