@@ -110,10 +110,8 @@ def _resources(value: Any, name: str) -> tuple[list[tuple[str, Any]], set[str]]:
             )
         if not isinstance(entries, list):
             raise TableError(f"{name}: the Bundle's entry is no list")
-        if listed[0].get("link") and any(
-            isinstance(link, dict) and link.get("relation") == "next" for link in listed[0]["link"]
-        ):
-            raise TableError(f"{name} is one page of a Bundle that goes on (link next); give it whole")
+        if _page(listed[0], entries):
+            raise TableError(f"{name} is one page of a Bundle that has others (link, total); give it whole")
         odd = next((one for one in entries if _request(one) not in ("", "POST", "PUT")), None)
         if odd is not None:
             raise TableError(
@@ -135,6 +133,17 @@ def _resources(value: Any, name: str) -> tuple[list[tuple[str, Any]], set[str]]:
         else:
             others.add(kind[:64])
     return found, others
+
+
+def _page(bundle: dict[str, Any], entries: list[Any]) -> bool:
+    """Whether a search found more than the Bundle holds."""
+    links = bundle.get("link")
+    relations = {
+        link.get("relation") for link in (links if isinstance(links, list) else []) if isinstance(link, dict)
+    }
+    total = bundle.get("total")
+    more = isinstance(total, int) and total > len(entries)
+    return more or not relations.isdisjoint(("next", "previous", "prev"))
 
 
 def _request(entry: Any) -> str:
@@ -179,7 +188,8 @@ def _first(error: ValueError) -> str:
 
 
 def _observation(resource: Any, where: str) -> Iterator[_Result]:
-    if resource.modifierExtension or resource.implicitRules:
+    parts = resource.component or []
+    if resource.implicitRules or any(one.modifierExtension for one in (resource, *parts)):
         raise TableError(
             f"{where} has a modifierExtension or implicitRules, which may change what it means; leave it out"
         )
@@ -197,7 +207,6 @@ def _observation(resource: Any, where: str) -> Iterator[_Result]:
         raise TableError(
             f"{where}: its subject {subject[:64]} is no Patient with a reference of its own; leave it out"
         )
-    parts = resource.component or []
     if _value_of(resource) is not None or not parts:
         yield (subject, *_result(resource, where))
     for number, part in enumerate(parts, start=1):

@@ -35,6 +35,7 @@ _BINARY = (
     (b"\x1f\x8b", "compressed; unpack it first"),
     (b"\x93NUMPY", "a NumPy array; write it as CSV"),
 )
+_MARKUP = ("<html>", "<table", "<bundl", "<obser")
 
 
 def read_table(source: str | Path, *, truth: str | None = None, classes: Sequence[str] = ()) -> Table:
@@ -52,6 +53,8 @@ def read_table(source: str | Path, *, truth: str | None = None, classes: Sequenc
     start = text.lstrip()[:1]
     if start and start in "[{":
         return _json_table(text, name, notes)
+    if (start == "<" and text.lstrip()[1:2] in ("?", "!")) or text.lstrip()[:6].lower() in _MARKUP:
+        raise TableError(f"{name} is XML or HTML; give CSV, or JSON (of FHIR too)")
     return _csv_table(text, name, notes, truth, classes)
 
 
@@ -350,7 +353,9 @@ def _no_number(name: str, line: int, column: int, names: tuple[str, ...] | None,
 def _json_table(text: str, name: str, notes: list[str]) -> Table:
     try:
         value = json.loads(text, object_pairs_hook=partial(_object, name), parse_constant=_constant)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        if str(error).startswith("Extra data"):
+            raise TableError(f"{name} holds more than one JSON value; put them in one list") from None
         raise TableError(
             f"{name} is not JSON: give a list of numbers, a list of such lists, or objects by feature name"
         ) from None

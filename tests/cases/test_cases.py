@@ -43,6 +43,22 @@ def test_models_made_in_code() -> None:
         assert found.outcome == ("right" if case.name in ANSWERED else "refused"), (case.name, found.detail)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sk_adaboost_three",
+        "sk_voting_hard_two",
+        "sk_ovr_forest",
+        "sk_ovr_forest_labels",
+        "graph_argmin_beside",
+    ],
+)
+def test_votes_are_counted_and_a_label_that_the_scores_contradict_is_refused(name: str) -> None:
+    found = run_made(next(case for case in generated.all_cases() if case.name == name))
+    assert found.outcome == ("right" if name in ANSWERED else "refused"), found.detail
+
+
 def test_sodium_and_numbered_features_can_stand_in_a_header(tmp_path: Path) -> None:
     for names, line in (("Na", "K", "Cl"), "140,4,100"), (("x[0]", "x[1]", "x[2]"), "1,2,3"):
         (tmp_path / "t.csv").write_text(",".join(names) + "\n" + line + "\n")

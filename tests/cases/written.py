@@ -163,6 +163,26 @@ _CSV: dict[str, tuple[str | bytes, Rows | None]] = {
     "not_done_first": ("ND,ND,ND,ND\n" + BODY, None),
     "not_done_under_a_header": (HEAD + "63,not done,233,2.5\n", None),
     "missing_of_pandas": (HEAD + "63,<NA>,233,2.5\n", None),
+    "page_of_html": ("<html><table><tr><td>63</td></tr></table></html>", None),
+    "bundle_in_xml": ('<?xml version="1.0"?><Bundle xmlns="http://hl7.org/fhir"/>', None),
+    "json_lines": ('{"age":63,"bp":145,"chol":233,"st":2.5}\n' * 2, None),
+    "row_names_with_an_empty_header": ('"","age","bp","chol","st"\n"1",63,145,233,2.5\n', None),
+    "transposed": ("age,63,41\nbp,145,130\nchol,233,204\nst,2.5,1.5\n", None),
+    "mean_row": (HEAD + BODY + "mean,1,2,3\n", None),
+    "single_quotes": (HEAD + "'63','145','233','2.5'\n", None),
+    "mangled_twin": ("age,bp,chol,chol.1,st\n63,145,233,233,2.5\n", None),
+    "utf16_without_bom": ((HEAD + BODY).encode("utf-16-le"), None),
+    "bom_twice": ("\ufeff\ufeff" + HEAD + BODY, TWO),
+    "cyrillic_twin_of_a_name": ("\u0430ge,bp,chol,st\n63,145,233,2.5\n", None),
+    "per_mille": (HEAD + "63,145,233,45‰\n", None),
+    "minus_behind": (HEAD + "63,145,233,2.5-\n", None),
+    "semicolons_behind_all": ("63;145;233;2.5;\n41;130;204;1.5;\n", None),
+    "header_of_semicolons_body_of_commas": ("age;bp;chol;st\n63,145,233,2.5\n", None),
+    "units_in_parentheses": ("age (years),bp (mmHg),chol (mg/dL),st\n63,145,233,2.5\n", None),
+    "types_row": (HEAD + "int,int,int,float\n" + BODY, None),
+    "exponents_and_decimal_commas": ("age;bp;chol;st\n6,3E+01;1,45e2;2,33E2;2,5\n", ONE),
+    "month_in_words": (HEAD + "01-Feb-63,145,233,2.5\n", None),
+    "index_from_zero_no_header": ("0,63,145,233,2.5\n1,41,130,204,1.5\n", None),
     "total_row": (HEAD + BODY + "total,275,437,4.0\n", None),
 }
 
@@ -254,6 +274,8 @@ def _fhir() -> dict[str, tuple[Any, Rows | None]]:
         valueQuantity=None,
         component=[{"code": coded("8480-6"), "valueQuantity": observation("bp", 145)["valueQuantity"]}],
     )
+    negated = [{"url": "http://example.org/not", "valueBoolean": True}]
+    both = [*panel["component"], {**panel["component"][0], "code": coded("8462-4")}]
     kpa = {"unit": "kPa", "code": "kPa"}
     return {
         "bundle": (bundle(*one), ONE),
@@ -303,6 +325,35 @@ def _fhir() -> dict[str, tuple[Any, Rows | None]]:
         "extra_field": (pressure(mood="good"), None),
         "modified": (
             pressure(modifierExtension=[{"url": "http://example.org/not", "valueBoolean": True}]),
+            None,
+        ),
+        "component_modified": (
+            bundle(*rest, {**panel, "component": [{**panel["component"][0], "modifierExtension": negated}]}),
+            None,
+        ),
+        "absent_beside_a_component": (bundle(*rest, {**panel, "dataAbsentReason": {"text": "panel"}}), ONE),
+        "component_of_another_code": (bundle(*rest, {**panel, "component": both}), None),
+        "two_loinc_codes": (
+            pressure(code={"coding": [*coded("8480-6")["coding"], *coded("8462-4")["coding"]]}),
+            None,
+        ),
+        "code_of_snomed_too": (
+            pressure(
+                code={"coding": [*coded("8480-6")["coding"], *coded("1", "http://snomed.info/sct")["coding"]]}
+            ),
+            ONE,
+        ),
+        "last_page": (
+            {**bundle(*one), "link": [{"relation": "previous", "url": "http://example.org/1"}]},
+            None,
+        ),
+        "total_of_more": ({**bundle(*one), "type": "searchset", "total": 40}, None),
+        "total_of_these": ({**bundle(*one), "type": "searchset", "total": 4}, ONE),
+        "two_bundles": ([bundle(*one), bundle(*two)], None),
+        "not_equal_comparator": (pressure(quantity={"comparator": "ad"}), None),
+        "group": (bundle(*[_said_of(o, "Group/1") for o in one]), None),
+        "identifier_for_subject": (
+            bundle(*[{**o, "subject": {"identifier": {"value": "1"}}} for o in one]),
             None,
         ),
         "history": ({**bundle(*one), "type": "history"}, None),

@@ -45,7 +45,7 @@ def _graph(
         build(graph)
         if head is not None:
             _head(graph, head)
-        model = _as_labels(graph.model(opset)) if reads == "label" else graph.model(opset)
+        model = _as_labels(graph.model(opset)) if reads in ("label", "labels") else graph.model(opset)
         model = wrap(model) if wrap else model
         rng = np.random.default_rng(5)
         size = int(np.prod(shape))
@@ -59,10 +59,29 @@ def _graph(
     return Case(f"graph_{name}", make)
 
 
+def _with_label(op: str) -> Callable[[bytes], bytes]:
+    """The model with a label beside its scores."""
+
+    def wrap(model: bytes) -> bytes:
+        proto = onnx.load_model_from_string(model)
+        scores = proto.graph.output[0].name
+        proto.graph.node.append(helper.make_node(op, [scores], ["chosen"], axis=1, keepdims=0))
+        label = helper.make_tensor_value_info("chosen", TensorProto.INT64, [None])
+        scored = proto.graph.output.pop()
+        scored.type.tensor_type.elem_type = TensorProto.FLOAT
+        proto.graph.output.extend([label, scored])
+        return bytes(proto.SerializeToString())
+
+    return wrap
+
+
 def _as_labels(model: bytes) -> bytes:
     """The same model with whole numbers, or truth values, at its output."""
     proto = onnx.load_model_from_string(model)
-    kind = TensorProto.BOOL if proto.graph.node[-1].op_type == "Greater" else TensorProto.INT64
+    last, words = proto.graph.node[-1].op_type, proto.graph.initializer
+    kind = TensorProto.BOOL if last == "Greater" else TensorProto.INT64
+    if last == "Gather" and any(one.data_type == TensorProto.STRING for one in words):
+        kind = TensorProto.STRING
     proto.graph.output[0].type.tensor_type.elem_type = kind
     return bytes(proto.SerializeToString())
 
@@ -531,6 +550,22 @@ def _ends() -> list[Case]:
         _layer(g, 1, "Sigmoid")
         g.node("Greater", np.float32(0.5))
 
+    def above(width: int, bound: float, then: str | None = None) -> Callable[[Graph], None]:
+        def build(g: Graph) -> None:
+            _layer(g, width, then)
+            g.node("Greater", np.float32(bound))
+
+        return build
+
+    def named(names: list[Any]) -> Callable[[Graph], None]:
+        def build(g: Graph) -> None:
+            _layer(g, len(names), None)
+            chosen = g.node("ArgMax", axis=1, keepdims=0)
+            kind = object if isinstance(names[0], str) else I64
+            g.raw("Gather", [g.constant(np.array(names, dtype=kind)), chosen])
+
+        return build
+
     none: dict[str, Any] = {"head": None}
     axis = {"axis": 1}
     return [
@@ -567,6 +602,21 @@ def _ends() -> list[Case]:
         _graph("sigmoid_multilabel", (4,), then(3, ("Sigmoid", {})), reads="halves", **none),
         _graph("sigmoid_twice", (4,), then(2, ("Sigmoid", {}), ("Sigmoid", {})), reads="halves", **none),
         _graph("sigmoid_greater", (4,), greater, reads="label", **none),
+        _graph("sigmoids_greater", (4,), above(3, 0.5, "Sigmoid"), reads="labels", **none),
+        _graph("logits_greater", (4,), above(3, 0.0), reads="labels", **none),
+        _graph("sigmoid_greater_than_0_3", (4,), above(1, 0.3, "Sigmoid"), reads="label", **none),
+        _graph("argmax_named", (4,), named(["a", "b", "c"]), reads="label", **none),
+        _graph("argmax_numbered", (4,), named([7, 5, 9]), reads="label", **none),
+        _graph("argmax_beside", (4,), logits(3), reads="label", wrap=_with_label("ArgMax"), **none),
+        _graph(
+            "argmin_beside",
+            (4,),
+            logits(3),
+            reads="label",
+            task="multiclass",
+            wrap=_with_label("ArgMin"),
+            **none,
+        ),
         _graph(
             "hard_sigmoid_end", (4,), then(1, ("HardSigmoid", {})), reads="values", task="regression", **none
         ),

@@ -42,7 +42,8 @@ def answer(made: Made, records: np.ndarray) -> Answer:
             numbers.append(row)
         if made.reads == "label":
             assert label is not None
-            decisions.append(str(np.asarray(found[label]).reshape(-1)[0]))
+            named = np.asarray(found[label]).reshape(-1)[0]
+            decisions.append(str(int(named) if isinstance(named, np.bool_) else named))
         elif made.reads == "labels":
             assert label is not None
             decisions.append(np.asarray(found[label]).reshape(-1).tolist())

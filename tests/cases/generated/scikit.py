@@ -37,7 +37,7 @@ from tests.cases.generated.case import Case, Made
 Truth = Callable[[np.ndarray], np.ndarray]
 
 
-def _fitted(
+def _fitted(  # noqa: PLR0913 - what a case may be, by keyword
     model: Any,
     truth: Truth,
     *,
@@ -49,6 +49,7 @@ def _fitted(
     double: bool = False,
     rename: Any = None,
     task: Any = None,
+    output: str | None = None,
     **options: Any,
 ) -> Made:
     train, fresh = data.table(), data.table(60, seed=1)
@@ -68,7 +69,9 @@ def _fitted(
         model.fit(train, known)
         kind = np.int64 if integers else np.float64 if double else np.float32
         proto = to_onnx(model, train[:1].astype(kind), options={id(model): options} if options else None)
-    return Made(proto.SerializeToString(), train, asked, reads, task, exact)  # type: ignore[arg-type]
+    return Made(
+        proto.SerializeToString(), train, asked, reads, task, exact, output  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 def _case(name: str, model: Callable[[], Any], truth: Truth, **how: Any) -> Case:
@@ -88,6 +91,8 @@ def _linear() -> list[Case]:
         _case("logreg_no_zipmap", lr, two, scale=True, zipmap=False),
         _case("logreg_columns", lr, two, scale=True, zipmap="columns"),
         _case("logreg_raw_scores", lr, two, scale=True, raw_scores=True),
+        _case("logreg_columns_chosen", lr, two, scale=True, zipmap="columns", output="i1"),
+        _case("logreg_label", lr, three, scale=True, rename=["x", "y", "z"], output="output_label"),
         _case("logreg_three", lr, three, scale=True),
         _case("logreg_three_no_zipmap", lr, three, scale=True, zipmap=False),
         _case("logreg_three_raw", lr, three, scale=True, raw_scores=True, zipmap=False),
@@ -198,6 +203,7 @@ def _composed() -> list[Case]:
     two, three = data.binary, data.classes
     lr = linear_model.LogisticRegression
     dt = partial(tree.DecisionTreeClassifier, max_depth=3, random_state=0)
+    forest = partial(ensemble.RandomForestClassifier, 3, max_depth=3, random_state=0)
     cv = calibration.CalibratedClassifierCV
     bag, ada = ensemble.BaggingClassifier, ensemble.AdaBoostClassifier
 
@@ -228,6 +234,11 @@ def _composed() -> list[Case]:
             three,
             exact=True,
         ),
+        _case("calibrated_alone", lambda: cv(lr(), cv=2, ensemble=False), two, scale=True),
+        _case("calibrated_alone_three", lambda: cv(lr(), cv=2, ensemble=False), three, scale=True),
+        _case("calibrated_alone_forest", lambda: cv(forest(), cv=2, ensemble=False), two, exact=True),
+        _case("calibrated_words", lambda: cv(lr(), cv=3), two, scale=True, rename=["no", "yes"]),
+        _case("calibrated_label", lambda: cv(lr(), cv=2), two, scale=True, output="output_label"),
         _case("calibrated_sigmoid", lambda: cv(lr(), cv=2), two, scale=True),
         _case("calibrated_isotonic", lambda: cv(lr(), cv=2, method="isotonic"), two, scale=True),
         _case("calibrated_svc", lambda: cv(svm.LinearSVC(), cv=2), two, scale=True),
@@ -240,6 +251,65 @@ def _composed() -> list[Case]:
         ),
         _case("adaboost", lambda: ada(n_estimators=4, random_state=0), two, exact=True),
         _case("adaboost_three", lambda: ada(dt(), n_estimators=3, random_state=0), three, exact=True),
+        _case(
+            "adaboost_words",
+            lambda: ada(n_estimators=4, random_state=0),
+            two,
+            exact=True,
+            rename=["no", "yes"],
+        ),
+        _case(
+            "adaboost_minus_plus",
+            lambda: ada(n_estimators=4, random_state=0),
+            two,
+            exact=True,
+            rename=[-1, 1],
+        ),
+        _case("adaboost_fifty", lambda: ada(n_estimators=50, random_state=0), two, exact=True),
+        _case(
+            "adaboost_raw",
+            lambda: ada(dt(), n_estimators=3, random_state=0),
+            three,
+            exact=True,
+            raw_scores=True,
+            zipmap=False,
+        ),
+        _case(
+            "adaboost_scaled",
+            lambda: pipeline.make_pipeline(
+                preprocessing.StandardScaler(), ada(n_estimators=4, random_state=0)
+            ),
+            two,
+            exact=True,
+        ),
+        _case(
+            "voting_hard_two", lambda: vote("hard", dt(), dt(max_depth=2), dt(max_depth=1)), two, exact=True
+        ),
+        _case(
+            "voting_hard_words",
+            lambda: vote("hard", dt(), dt(max_depth=2), dt(max_depth=1)),
+            three,
+            exact=True,
+            rename=["x", "y", "z"],
+            output="output_label",
+        ),
+        _case("voting_hard_forest", lambda: vote("hard", dt(), forest()), two, exact=True),
+        _case("ovr_forest", lambda: multiclass.OneVsRestClassifier(forest()), three, exact=True),
+        _case("ovr_forest_two", lambda: multiclass.OneVsRestClassifier(forest()), two, exact=True),
+        _case(
+            "ovr_forest_labels",
+            lambda: multiclass.OneVsRestClassifier(forest()),
+            data.labels,
+            exact=True,
+            reads="halves",
+        ),
+        _case(
+            "ovr_svc_label",
+            lambda: multiclass.OneVsRestClassifier(svm.LinearSVC()),
+            three,
+            scale=True,
+            output="output_label",
+        ),
         _case("adaboost_logreg", lambda: ada(lr(), n_estimators=3, random_state=0), two, scale=True),
         _case(
             "stacking", lambda: ensemble.StackingClassifier([("a", lr()), ("b", dt())], cv=2), two, scale=True

@@ -77,7 +77,13 @@ def answers(model: bytes, traced: Traced, x: FloatArray) -> Answers:
     if traced.squash == "sigmoid" and traced.decision in ("sigmoid", "multilabel"):
         table = table - 0.5
     each = traced.length if traced.decision == "multilabel" else 1
-    return Answers(table, labels if label and len(labels) == len(x) * each else None)
+    fits = len(labels) == len(x) * each
+    if label and not fits and traced.decision != "value":
+        raise UnsupportedModel(
+            f"the output {label!r} gives {len(labels) // len(x)} labels a record, and the scores are read as "
+            f"deciding {each}; export one model a label, or the scores as its only output"
+        )
+    return Answers(table, labels if label and fits else None)
 
 
 class _NotBatched(Exception):
@@ -102,7 +108,8 @@ def _run(
             raise _NotBatched
         parts.append(scores.reshape(len(batch), -1))
         if len(wanted) > 1:
-            labels += [str(one) for one in np.asarray(found[1]).reshape(-1).tolist()]
+            named = np.asarray(found[1]).reshape(-1)
+            labels += [str(one) for one in (named.astype(int) if named.dtype == bool else named).tolist()]
     return parts, labels
 
 
@@ -148,6 +155,7 @@ def _label_output(session: onnxruntime.InferenceSession, scores_output: str) -> 
             "tensor(int64)",
             "tensor(int32)",
             "tensor(string)",
+            "tensor(bool)",
         ):
             return str(output.name)
     return None

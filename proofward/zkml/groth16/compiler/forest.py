@@ -35,6 +35,15 @@ def combined(forest: Sequence[Ensemble], affine: Affine, features: int) -> Ensem
     return Ensemble(tuple(trees), len(base), tuple(base.tolist()), 1, "value", None)
 
 
+def least(ensemble: Ensemble) -> list[float]:
+    """A bound below each score: that of every tree's least leaf."""
+    found = np.array(ensemble.base)
+    for tree in ensemble.trees:
+        leaves = [[leaf.values.get(i, 0.0) for i in range(len(found))] for leaf in _leaves(tree)]
+        found = found + np.min(leaves, axis=0)
+    return [float(value) / ensemble.divisor for value in found]
+
+
 def _mapped(tree: Tree, matrix: FloatArray) -> Tree:
     """The tree with `matrix @ leaf` for each leaf's values."""
     if isinstance(tree, Leaf):

@@ -161,7 +161,7 @@ def _same(traced: Traced, theirs: FloatArray, ours: FloatArray, tolerance: float
 
 def _check_labels(traced: Traced, theirs: float_model.Answers, where: str) -> None:
     """Where the model gives labels of its own, they must be what its scores decide."""
-    if theirs.labels is None or traced.kind != "decided":
+    if theirs.labels is None or traced.decision == "value":
         return
     scores = theirs.scores
     if traced.decision == "multilabel":

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from proofward.zkml.groth16.compiler.ensemble import Ensemble
+from proofward.zkml.groth16.compiler.network import Affine
 from proofward.zkml.groth16.compiler.onnx_frontend.node import Labels, Node, Squashed, Total, Value, operator
 
 
@@ -58,13 +59,40 @@ def arg_max(node: Node) -> Value:
         node.refuse("select_last_index is not supported: of equal scores the first class is taken")
     axis = int(node.attributes.get("axis", 0))
     if isinstance(value, Ensemble) and axis in (1, -1) and value.outputs > 1:
-        return Labels(replace(value, scores=scores))
+        return Labels(replace(value, scores=scores), index=True)
     if isinstance(value, Squashed) and axis in (1, -1) and value.logit.size > 1:
-        return Labels(replace(value, decision="argmax", scores=scores))
+        return Labels(replace(value, decision="argmax", scores=scores), index=True)
     value = node.affine(0)
     if value.shape[axis] != value.size or value.size < 2:
         node.refuse(f"it must run over all classes of one record, not over axis {axis} of {value.shape}")
-    return Labels(Squashed("argmax", value, scores=scores))
+    return Labels(Squashed("argmax", value, scores=scores), index=True)
+
+
+@operator("LabelEncoder", domain="ai.onnx.ml")
+def label_encoder(node: Node) -> Value:
+    """Names for the numbers of classes."""
+    label, known = node.inputs[0], {key: node.attributes.get(key) for key in ("keys_int64s", *_NAMES)}
+    names = next((known[key] for key in _NAMES if known[key]), None)
+    if not isinstance(label, Labels) or names is None or known["keys_int64s"] != list(range(len(names))):
+        node.refuse("it is supported as names for the numbers of a classifier's classes only")
+    return label.looked_up(np.array(names))
+
+
+_NAMES = ("values_strings", "values_int64s")
+
+
+@operator("Greater")
+def greater(node: Node) -> Value:
+    """The label that a probability above a half is, or a logit above zero."""
+    value, bound = node.inputs[0], node.constant(1)
+    if isinstance(value, Squashed) and value.squash == "sigmoid" and not (value.complement or value.pair):
+        if np.all(bound == 0.5):
+            return Labels(replace(value, scores=node.names[0]))
+        node.refuse("a probability is compared with another number than 0.5; export the probability itself")
+    if isinstance(value, Affine) and np.all(bound == 0.0):
+        decision = "sigmoid" if value.size == 1 else "multilabel"
+        return Labels(Squashed(decision, value, scores=node.names[0]))
+    node.refuse("it is supported over a probability and 0.5, or a logit and 0, at the output only")
 
 
 @operator("Abs")
@@ -93,26 +121,31 @@ def exponential(node: Node) -> Value:
 @operator("Reciprocal")
 def reciprocal(node: Node) -> Value:
     """The last step of a sigmoid that is spelled out."""
-    value = node.inputs[0]
-    if isinstance(value, Squashed) and value.decision == "1+exp":
-        logit = value.logit.scaled(-1.0)
-        return Squashed("sigmoid" if logit.size == 1 else "multilabel", logit, "sigmoid")
+    found = one_over(node.inputs[0])
+    if found is not None:
+        return found
     node.refuse("it is supported as the end of a sigmoid that is spelled out, 1 / (1 + exp(-x)), only")
+
+
+def one_over(value: Value) -> Squashed | None:
+    """1 / (1 + exp(-x)); None where the value is no such sum."""
+    if not isinstance(value, Squashed) or value.decision != "1+exp":
+        return None
+    logit = value.logit.scaled(-1.0)
+    return Squashed("sigmoid" if logit.size == 1 else "multilabel", logit, "sigmoid")
 
 
 @operator("ReduceSum")
 def reduce_sum(node: Node) -> Value:
-    """The sum that separate sigmoids are divided by, or of activations over constant axes."""
+    """The sum that sigmoids or exponentials are divided by, or of activations over constant axes."""
     value = node.inputs[0]
     given = node.attributes.get("axes", node.optional(1))
     axes = [1] if given is None else [int(a) for a in np.asarray(given).reshape(-1)]
-    if (
-        isinstance(value, Squashed)
-        and value.squash == "sigmoid"
-        and axes in ([1], [-1])
-        and given is not None
-    ):
-        return Total(value)
+    if isinstance(value, Squashed) and axes in ([1], [-1]) and given is not None:
+        if value.pair or value.squash == "softmax":
+            return np.ones((1, 1), dtype=np.float32)
+        if value.squash == "sigmoid" or value.decision == "exp":
+            return Total(value)
     tensor = node.affine(0)
     if given is None:
         node.refuse("it has no axes, hence adds the batch up")

@@ -9,8 +9,10 @@ from scipy import sparse
 
 from proofward.zkml.groth16.compiler import curves
 from proofward.zkml.groth16.compiler.ensemble import Ensemble
+from proofward.zkml.groth16.compiler.forest import combined, least
 from proofward.zkml.groth16.compiler.network import Affine, widened
-from proofward.zkml.groth16.compiler.onnx_frontend.node import Labels, Node, Squashed, Total, Value, operator
+from proofward.zkml.groth16.compiler.onnx_frontend.head import one_over
+from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Squashed, Total, Value, operator
 
 
 def _times(value: Affine, weights: np.ndarray, bias: np.ndarray) -> Affine:
@@ -50,7 +52,7 @@ def matmul(node: Node) -> Value:
 
 
 @operator("Add", "Sum")
-def add(node: Node) -> Affine | Squashed | Ensemble | Labels | Total | np.ndarray | None:
+def add(node: Node) -> Value:
     """Sum of activations and constants, with broadcasting; of tree ensembles: all their trees."""
     parts = node.inputs
     if len(parts) == 1:
@@ -197,8 +199,16 @@ def mean(node: Node) -> Value:
 def div(node: Node) -> Value:
     """Quotient by a constant; of sigmoids by their own sum, of an ensemble by the number of its trees."""
     first, second = node.inputs[0], node.inputs[1]
+    if isinstance(first, np.ndarray) and np.all(first == 1.0) and (sigmoid := one_over(second)) is not None:
+        return sigmoid
+    if isinstance(second, np.ndarray) and np.all(second == 1.0) and isinstance(first, Squashed | Ensemble):
+        return first
     if isinstance(first, Squashed) and isinstance(second, Total) and second.of.logit is first.logit:
+        if first.decision == "exp":
+            return Squashed("softmax", first.logit, "softmax")
         return Squashed("argmax", first.logit, "sigmoidl1")
+    if isinstance(first, Affine) and isinstance(second, Affine):
+        return _shares(node, first, second)
     if isinstance(first, Ensemble) and isinstance(second, np.ndarray) and second.size == 1:
         divisor = float(second.reshape(-1)[0])
         if divisor.is_integer() and 1 <= divisor * first.divisor <= 1 << 20:
@@ -207,6 +217,20 @@ def div(node: Node) -> Value:
     if np.any(constant == 0):
         node.refuse("it divides by zero")
     return _stepped(value, value.scaled(1.0 / constant.reshape(-1)), "div", constant, node.constant(1))
+
+
+def _shares(node: Node, value: Affine, total: Affine) -> Value:
+    """Trees' scores divided by their own sum, which keeps their order where none is negative."""
+    ones = sparse.csr_array(np.ones((1, value.size)))
+    gap = value.mapped(ones, np.zeros(1), (1, 1)).minus(total) if total.size == 1 else None
+    if gap is None or abs(gap.rows).sum() > 0 or gap.bias[0] != 0.0:
+        node.refuse("input 1 must be a constant, or the sum of input 0")
+    if not total.rows.count_nonzero() and total.bias[0] == 1.0:
+        return value
+    scores = combined(node.network.forest, value, int(np.prod(node.network.input_shape)))
+    if node.network.blocks or not node.network.forest or scores is None or min(least(scores)) < 0.0:
+        node.refuse("what it divides by its own sum may be negative, which turns the order round")
+    return Squashed("argmax", value, "l1")
 
 
 def _stepped(
@@ -267,6 +291,21 @@ def linear_regressor(node: Node) -> Value:
     if node.attributes.get("post_transform", b"NONE") != b"NONE":
         node.refuse("its post_transform is not supported")
     return replace(_linear_model(node, int(node.attributes.get("targets", 1))), regressor=True)
+
+
+@operator("SVMRegressor", domain="ai.onnx.ml")
+def support_vectors(node: Node) -> Value:
+    """Of a linear kernel: the sum of coefficient * (vector . x) over all vectors is one row of weights."""
+    attributes = node.attributes
+    plain = attributes.get("post_transform", b"NONE") == b"NONE" and not attributes.get("one_class", 0)
+    if attributes.get("kernel_type", b"LINEAR") != b"LINEAR" or not plain:
+        node.refuse("only a linear kernel without post_transform is supported: there is no gadget for others")
+    value, shares = node.affine(0), np.asarray(attributes["coefficients"], dtype=np.float64)
+    vectors = np.asarray(attributes.get("support_vectors", ()), dtype=np.float64)
+    weights = shares @ vectors.reshape(len(shares), -1) if attributes.get("n_supports", 0) else shares
+    if weights.shape != (value.size,):
+        node.refuse(f"it takes {weights.size} features and gets {value.size}")
+    return replace(_times(value, weights[:, None], np.asarray(attributes["rho"])[:1]), regressor=True)
 
 
 @operator("LinearClassifier", domain="ai.onnx.ml")

@@ -51,19 +51,38 @@ def _twice(value: Affine, lift: float) -> Affine:
 class Labels:
     """The class that a classifier decides for, as its label output gives it: the scores are what gets
     proven.
+
+    Args:
+        index: it is the class's number, and not its name. names: of all classes, where it was looked up.
     """
 
     of: Squashed | Ensemble
+    index: bool = False
+    names: tuple[int | str, ...] | None = None
+
+    def looked_up(self, names: np.ndarray) -> Labels:
+        """The name that stands at the class's number."""
+        if not self.index:
+            return self
+        told = (name.decode() if isinstance(name, bytes) else name for name in names.reshape(-1).tolist())
+        return Labels(self.of, names=tuple(told))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which class a tree decides for: an ensemble that scores 1 for it, and 0 for the others."""
+
+    of: Ensemble
 
 
 @dataclass(frozen=True)
 class Total:
-    """The sum of a record's sigmoids, which shares are divided by."""
+    """The sum of a record's sigmoids or exponentials, which shares are divided by."""
 
     of: Squashed
 
 
-Value = Affine | Squashed | Ensemble | Labels | Total | np.ndarray | None
+Value = Affine | Squashed | Ensemble | Labels | Chosen | Total | np.ndarray | None
 
 
 @dataclass
@@ -101,7 +120,7 @@ class Node:
             return value
         if isinstance(value, Squashed):
             return self._unsquashed(value)
-        if isinstance(value, (Labels, Total)):
+        if isinstance(value, (Labels, Chosen, Total)):
             self.refuse("it computes with a classifier's label or sum, which is supported at the output only")
         if isinstance(value, Ensemble) and value.squash is None:
             return self._scored(value)

@@ -10,6 +10,7 @@ from proofward.zkml.groth16.compiler.ensemble import Ensemble
 from proofward.zkml.groth16.compiler.network import Affine, stacked
 from proofward.zkml.groth16.compiler.onnx_frontend.node import (
     HANDLERS,
+    Chosen,
     Labels,
     Node,
     Squashed,
@@ -17,6 +18,7 @@ from proofward.zkml.groth16.compiler.onnx_frontend.node import (
     Value,
     operator,
 )
+from proofward.zkml.groth16.compiler.onnx_frontend.votes import counted
 
 MOVING = (
     "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Concat", "Slice", "Split", "ArrayFeatureExtractor",
@@ -50,8 +52,13 @@ def cast(node: Node) -> Value:
     """
     if isinstance(node.inputs[0], Labels):
         return node.inputs[0]
-    if isinstance(node.inputs[0], Total) and node.attributes.get("to") == 9:
+    total = node.inputs[0] if isinstance(node.inputs[0], Total) else None
+    if total is not None and total.of.squash == "sigmoid" and node.attributes.get("to") == 9:
         return np.array([[True]])
+    if total is not None and node.attributes.get("to") in (6, 7):
+        return total
+    if isinstance(node.inputs[0], Chosen) and node.attributes.get("to") in _FLOAT_TYPES:
+        return counted(node, node.inputs[0])
     if node.attributes.get("to") not in _FLOAT_TYPES:
         node.refuse("it casts activations to a type that is not float")
     value = node.inputs[0]
@@ -66,6 +73,9 @@ def cast(node: Node) -> Value:
 @operator("Shape")
 def shape(node: Node) -> Value:
     """A tensor's shape, as a constant (the batch axis counts 1)."""
+    value = node.inputs[0]
+    if isinstance(value, Ensemble):
+        return np.array([1, value.outputs], dtype=np.int64)
     return np.array(node.affine(0).shape, dtype=np.int64)
 
 
@@ -80,7 +90,7 @@ def flatten(node: Node) -> Value:
 @operator("Reshape")
 def reshape(node: Node) -> Value:
     """Another shape of the same elements; 0 keeps an axis and -1 infers one."""
-    if isinstance(node.inputs[0], (Squashed, Ensemble, Labels)):
+    if isinstance(node.inputs[0], (Squashed, Ensemble, Labels, Total)):
         return node.inputs[0]
     value, wanted = node.affine(0), [int(n) for n in node.constant(1).reshape(-1)]
     if not node.attributes.get("allowzero", 0):
@@ -198,7 +208,7 @@ def split(node: Node) -> Value | tuple[Value, ...]:
 def array_feature_extractor(node: Node) -> Value:
     """Chosen columns, as ColumnTransformer and SelectKBest write them; or a label looked up in a list."""
     if isinstance(node.inputs[1], Labels):
-        return node.inputs[1]
+        return node.inputs[1].looked_up(node.constant(0))
     columns = node.constant(1).reshape(-1).astype(np.int64)
     first = node.inputs[0]
     if isinstance(first, Ensemble) and first.complement and columns.tolist() == [1]:
@@ -211,7 +221,9 @@ def array_feature_extractor(node: Node) -> Value:
 
 @operator("Gather")
 def gather(node: Node) -> Value:
-    """Constant indices of one axis."""
+    """Constant indices of one axis; or a label looked up in a list."""
+    if isinstance(node.inputs[1], Labels) and node.constant(0).ndim == 1:
+        return node.inputs[1].looked_up(node.constant(0))
     value = node.affine(0)
     return value.take(np.take(value.index, node.constant(1), axis=int(node.attributes.get("axis", 0))))
 

@@ -23,6 +23,7 @@ from proofward.zkml.groth16.compiler.onnx_frontend import (  # noqa: F401 (each 
     linear,
     shape,
     trees,
+    votes,
 )
 from proofward.zkml.groth16.compiler.onnx_frontend.node import HANDLERS, Labels, Node, Squashed, Value
 from proofward.zkml.groth16.errors import UnsupportedOperator
@@ -33,6 +34,7 @@ _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLO
 _INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
 MAX_ELEMENTS = 1 << 16
 MAX_OUTPUTS = 1024
+_COMPLEMENT = "the output {!r} is 1 minus a probability; export the probability itself"
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,9 @@ def _traced(result: Value, target: str, network: Network, labels: tuple[int | st
     """What the walk found at the output."""
     record = network.input_shape
     if isinstance(result, Labels):
-        result = result.of
+        labels, result = result.names or labels, result.of
+        if isinstance(result, Ensemble):
+            result = replace(result, labels=labels)
     if isinstance(result, Ensemble):
         kind: Literal["decided", "regression"] = "regression" if result.decision == "value" else "decided"
         return Traced(
@@ -156,8 +160,12 @@ def _traced(result: Value, target: str, network: Network, labels: tuple[int | st
         found = Traced(
             record, target, network, None, labels, kind="regression" if result.regressor else "raw"
         )
+    elif isinstance(result, Squashed):
+        raise UnsupportedModel(_COMPLEMENT.format(target))
     else:
-        raise UnsupportedModel(f"the output {target!r} does not depend on the model's input")
+        raise UnsupportedModel(
+            f"the output {target!r} is no score, probability or label that depends on the model's input"
+        )
     if found.length > MAX_OUTPUTS:
         raise UnsupportedModel(
             f"the model gives {found.length} numbers a record; up to {MAX_OUTPUTS} are taken"
@@ -176,12 +184,16 @@ def _beside(graph: onnx.GraphProto, target: str, found: Traced, constants: dict[
     if label is None:
         return found
     names: tuple[int | str, ...] | None = None
+    certain = False
     for node in _needed(graph, label.name):
         names = _labels(node) or names
         if node.op_type == "ArrayFeatureExtractor" and node.input[0] in constants:
             names = tuple(constants[node.input[0]].reshape(-1).tolist())
+        certain = certain or (node.op_type == "ArgMax" and node.input[0] == target and found.length > 1)
     names = tuple(n.decode() if isinstance(n, bytes) else n for n in names) if names else None
-    if names is None or len(names) != max(2, found.length):
+    if names is not None and len(names) != max(2, found.length):
+        return found
+    if names is None and not certain:
         return found
     decision = found.decision
     if found.kind == "raw":
@@ -205,9 +217,7 @@ def _over_trees(
     if isinstance(result, Squashed) and not result.complement:
         decision, kind, squash = cast(Decision, result.decision), "decided", result.squash
     elif isinstance(result, Squashed):
-        raise UnsupportedModel(
-            f"the output {target!r} is 1 minus a probability; export the probability itself"
-        )
+        raise UnsupportedModel(_COMPLEMENT.format(target))
     else:
         values = all(one.decision == "value" for one in network.forest)
         classes = affine.size > 1 and all(one.decision == "argmax" for one in network.forest)
@@ -338,6 +348,8 @@ def _output(graph: onnx.GraphProto) -> str:
     outputs = list(graph.output)
     if len(outputs) > 1:
         outputs = [o for o in outputs if o.type.tensor_type.elem_type not in _LABELS]
+    if not outputs:
+        raise UnsupportedModel("the model has no output of scores; give it one")
     if len(outputs) != 1:
         names = ", ".join(o.name for o in graph.output)
         raise UnsupportedModel(
