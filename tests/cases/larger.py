@@ -24,9 +24,11 @@ from sklearn.linear_model import LogisticRegression
 from proofward.publisher.build import Choices, dry_run
 from proofward.zkml import ZkmlError
 from proofward.zkml.groth16.compiler import network_program
+from proofward.zkml.groth16.compiler.network_program import NetworkProgram
 from proofward.zkml.groth16.compiler.onnx_frontend import trace
 from proofward.zkml.groth16.compiler.ranges import affine_quantiser
 from proofward.zkml.groth16.plan import LayerPlan, Plan
+from proofward.zkml.quantiser import AffineQuantiser
 from tests.zkml.onnx_models import Graph, run
 
 RECORDS, HELD_OUT = 400, 200
@@ -215,14 +217,21 @@ def line(name: str, folder: Path, records: int = RECORDS, held_out: int = HELD_O
     )
 
 
+def at_one_plan(
+    onnx: bytes, records: np.ndarray, inputs: int = 6, bits: int = 12, activation: int = 6
+) -> tuple[NetworkProgram, AffineQuantiser]:
+    """The program with so many bits for an input, a layer and an activation throughout, without a search."""
+    traced = trace(onnx)
+    assert traced.network is not None
+    quantiser = affine_quantiser(records, traced.input_shape, inputs)
+    plan = Plan(layers=(LayerPlan(bits=bits, activation=activation),) * len(traced.network.blocks))
+    return network_program.lower(traced.network, quantiser, plan), quantiser
+
+
 def rows(name: str) -> int:
     """A model's rows at one plan for all layers, without a search and without its last layer."""
     graph = MODELS[name].trunk()
-    traced = trace(graph.model())
-    assert traced.network is not None
-    quantiser = affine_quantiser(graph.records(40), traced.input_shape, 6)
-    plan = Plan(layers=(LayerPlan(bits=12, activation=6),) * len(traced.network.blocks))
-    lowered = network_program.lower(traced.network, quantiser, plan)
+    lowered, _ = at_one_plan(graph.model(), graph.records(40))
     return prover.Circuit(lowered.program.encode(), 1).constraints
 
 
