@@ -79,7 +79,7 @@ def test_sealed_vectors_open(case: dict[str, object]) -> None:
     key = HpkePrivateKey.from_bytes(HpkeSuite.of_public_key(raw["public_key"]), raw["private_key"])
     assert key.public == raw["public_key"]
     payload = open_job(context, raw["sealed"], raw["account"], {7: key})
-    assert payload == JobPayload(1, tuple(case["values"]), raw["input_salt"], raw["reply_key"])  # type: ignore[arg-type]
+    assert payload == JobPayload(1, _integers(case["values"]), raw["input_salt"], raw["reply_key"])
     reply = HpkePrivateKey.from_bytes(HpkeSuite.X25519, raw["reply_private_key"])
     output_context = OutputContext(
         context.genesis,
@@ -90,7 +90,22 @@ def test_sealed_vectors_open(case: dict[str, object]) -> None:
         raw["output_commitment"],
     )
     output = open_output(output_context, raw["sealed_output"], reply)
-    assert output == OutputPayload(1, tuple(case["output_values"]), raw["output_salt"])  # type: ignore[arg-type]
+    assert output == OutputPayload(1, _integers(case["output_values"]), raw["output_salt"])
+
+
+def _integers(texts: object) -> tuple[int, ...]:
+    assert isinstance(texts, list)
+    assert all(isinstance(text, str) for text in texts)
+    return tuple(map(int, texts))
+
+
+@pytest.mark.parametrize("path", sorted(make.PATH.parent.glob("*.json")), ids=lambda path: path.name)
+def test_vectors_have_no_number_that_a_reader_rounds(path: Path) -> None:
+    def exact(text: str) -> int:
+        assert abs(int(text)) <= 2**53, f"{text} has to be a string"
+        return int(text)
+
+    json.loads(path.read_text(), parse_int=exact)
 
 
 @settings(max_examples=25, deadline=None)

@@ -1,7 +1,8 @@
 """Make tests/vectors/protocol.json: known answers of proofward.protocol, for Python, Rust and
 docs/protocol.md.
 
-Run: python -m tests.vectors.make Every value is hex, except small integers and names. Inputs are
+Run: python -m tests.vectors.make Every value is hex, except small integers, names, and 64-bit integers, which
+are decimal strings: a JSON number beyond 2^53 is rounded by many readers. Inputs are
 sha256(label), so that nobody chose them.
 """
 
@@ -178,11 +179,11 @@ def sealed_part() -> dict[str, Any]:
                 "reply_private_key": reply_secret.hex(),
                 "reply_key": reply.public.hex(),
                 "records": payload.records,
-                "values": list(payload.values),
+                "values": [str(one) for one in payload.values],
                 "input_salt": payload.input_salt.hex(),
                 "sealed": seal_job(context, payload, [RecipientKey(value("worker"), 7, key.public)]).hex(),
                 "output_commitment": value("output_commitment").hex(),
-                "output_values": list(output.values),
+                "output_values": [str(one) for one in output.values],
                 "output_salt": output.output_salt.hex(),
                 "sealed_output": seal_output(output_context, output, reply.public).hex(),
             }

@@ -110,7 +110,7 @@ fn sealed() -> (ReplyKey, Context, Vec<u8>, Shape, Output) {
 		.as_array()
 		.expect("values")
 		.iter()
-		.map(|value| value.as_i64().expect("i64"))
+		.map(|value| number(value.as_str().expect("text")))
 		.collect();
 	let shape = Shape::new(1, values.iter().map(|value| Bounds { lo: value - 5, hi: value + 9 }).collect());
 	let output = Output { records: 1, values, salt: field("output_salt") };
