@@ -27,6 +27,6 @@ def demo(
     """
     from proofward_demo.run import run
 
-    with reporting(as_json):
+    with reporting(as_json, serves=True):  # it has progress of its own
         code = run(chain=chain, out=out, as_json=as_json)
     raise typer.Exit(code)

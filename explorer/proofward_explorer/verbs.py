@@ -62,7 +62,7 @@ def explorer(
             [f"ready: {what.url}, genesis {hex0x(what.genesis)}, indexing {begun}; stop with Ctrl-C"],
         )
 
-    with reporting(as_json):
+    with reporting(as_json, serves=True):
         explore(
             Settings(
                 chain, index, host, port, node, tuple(artefact or ()), rebuild, spec, tuple(boot_node or ())

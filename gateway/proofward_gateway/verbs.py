@@ -100,7 +100,7 @@ def anchor(
     def failed(error: ProofwardError) -> None:
         note(as_json, f"{error}; it is tried again")
 
-    with reporting(as_json), SubstrateClient.connect(chain) as client:
+    with reporting(as_json, serves=not once), SubstrateClient.connect(chain) as client:
         again = None if once else failed
         try:
             keep(state, client, keypair_of(signer), told, again, every=every, seconds=seconds, once=once)
@@ -241,7 +241,7 @@ def register_keys(
     def failed(error: ProofwardError | OSError) -> None:
         note(as_json, f"{error}; it is tried again")
 
-    with reporting(as_json), SubstrateClient.connect(chain) as client:
+    with reporting(as_json, serves=not once), SubstrateClient.connect(chain) as client:
         if once:
             told(bond.register(gateway, client, keypair_of(signer)))
             return
@@ -273,7 +273,7 @@ def registered(
     def failed(error: ProofwardError | OSError) -> None:
         note(as_json, f"{error}; it is tried again")
 
-    with reporting(as_json), SubstrateClient.connect(chain) as client:
+    with reporting(as_json, serves=not once), SubstrateClient.connect(chain) as client:
         again = None if once else failed
         try:
             prover.keep(client, accounts.account(account), out, told, again, seconds=seconds)
@@ -346,7 +346,7 @@ def proxy(
         )
         sys.stdout.flush()
 
-    with reporting(as_json):
+    with reporting(as_json, serves=True):
         from proofward_gateway.proxy.settings import settings_of
 
         run(

@@ -122,7 +122,7 @@ def console(config: ConfigOption, as_json: JsonOption = False) -> None:
     """
     from proofward_node.config import load
 
-    with reporting(as_json):
+    with reporting(as_json, serves=not as_json):
         settings = load(config)
         if as_json:
             import asyncio

@@ -5,15 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from proofward.cli.output import note
+from proofward.cli.waiting import EVERY_SECONDS
 
 if TYPE_CHECKING:
     from proofward.client import Client, Outcome
-
-EVERY_SECONDS: Final = 2.0
-"""No wait is silent for longer."""
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def run(
         proof = "" if proof_ms is None else f", proof after {proof_ms:.0f} ms"
         note(as_json, f"window {answered.number}: {answered.decision}  {answer_ms:.1f} ms{proof}")
 
-    with reporting(as_json), Client(chain, signer) if chain else nullcontext() as client:
+    with reporting(as_json, serves=True), Client(chain, signer) if chain else nullcontext() as client:
         device = Device(model)
         try:
             windows = sources.windows(sources.samples(source, column), device.size, every, rate)

@@ -109,7 +109,7 @@ def status(
     from proofward.network import control
     from proofward.network.state import load
 
-    with reporting(as_json):
+    with reporting(as_json, serves=follow is not None):
         while True:
             now = control.status(load(folder))
             emit(as_json, _value(now), _lines(now) if follow is None else [control.describe(now)])

@@ -4,6 +4,7 @@ error, and the exit codes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sqlite3
@@ -17,6 +18,7 @@ import structlog
 import typer
 
 from proofward import extras
+from proofward.cli.waiting import spoke, ticking
 from proofward.errors import ProofwardError, Refused
 
 
@@ -98,25 +100,27 @@ _BY_CODE = {
 
 def emit(as_json: bool, value: Any, lines: list[str]) -> None:
     """Print a result: `value` as JSON, or `lines` as text."""
+    spoke()
     typer.echo(json.dumps(value, default=_plain, sort_keys=True) if as_json else "\n".join(lines))
 
 
 def note(as_json: bool, line: str) -> None:
     """Print progress: on standard output as text, on standard error beside JSON."""
+    spoke()
     typer.echo(line, err=as_json)
 
 
 @contextmanager
-def reporting(as_json: bool) -> Iterator[None]:
+def reporting(as_json: bool, *, serves: bool = False) -> Iterator[None]:
     """Turn expected failures into one line and an exit code; anything else is a bug and keeps its
-    traceback.
+    traceback. A verb that does not serve until it is stopped says every two seconds that it goes on.
     """
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        with extras.explained(), _files():
+        with contextlib.nullcontext() if serves else ticking(), extras.explained(), _files():
             yield
     except ProofwardError as error:
         if as_json:

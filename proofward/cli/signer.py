@@ -52,7 +52,7 @@ def serve(
     from proofward.chain.signing_rules import rules
     from proofward.errors import Refused
 
-    with reporting(as_json), SubstrateClient.connect(chain) as client:
+    with reporting(as_json, serves=True), SubstrateClient.connect(chain) as client:
         structlog.configure(
             processors=[
                 structlog.processors.add_log_level,

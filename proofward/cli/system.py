@@ -55,7 +55,7 @@ def devnet(
     from proofward.devnet.chains import Devnet, OmniNode
     from proofward.devnet.foreground import serve
 
-    with reporting(as_json):
+    with reporting(as_json, serves=True):
         chain: LocalChain
         if node is Node.EMBEDDED:
             chain = Devnet(data, port=port, host=host, block_time_ms=block_time, spec=spec, cors=cors or ())

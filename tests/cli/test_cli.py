@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from proofward.cli import app
+from proofward.cli import app, waiting
 from proofward.cli.doctor import PURPOSES
 from proofward.cli.output import Exit, reporting
 from proofward.cli.render import said
@@ -224,6 +225,25 @@ def test_text_for_people_has_units_and_no_python_literals() -> None:
         "none", "yes", "0.3 UNIT", "3", "none", "0xab 1 UNIT", "accepted 3, lapsed 0", "price 1 UNIT",
         "job ab, outcome none; job cd, outcome accepted",
     ]  # fmt: skip
+
+
+def test_no_verb_is_silent_for_longer_than_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert waiting.EVERY_SECONDS == 2
+    monkeypatch.setattr(waiting, "EVERY_SECONDS", 0.01)
+    lines, heard = list[str](), threading.Semaphore(0)
+
+    def echo(line: str, *, err: bool) -> None:
+        assert err, "standard output is for the result alone"
+        lines.append(line)
+        heard.release()
+
+    monkeypatch.setattr("proofward.cli.waiting.typer.echo", echo)
+    with reporting(as_json=True):
+        assert heard.acquire(timeout=60), "a verb that waits said nothing"
+        assert heard.acquire(timeout=60), "a verb that waits said it once alone"
+    assert "goes on" in lines[0]
+    with reporting(as_json=False, serves=True):
+        assert "ticker" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -1,0 +1,54 @@
+"""What a verb says while nothing else is said: that it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import click
+import typer
+
+EVERY_SECONDS: Final = 2.0
+"""No wait is silent for longer."""
+
+_spoken = 0.0
+
+
+def spoke() -> None:
+    """Something was printed: from now on is counted."""
+    global _spoken
+    _spoken = time.monotonic()
+
+
+@contextlib.contextmanager
+def ticking() -> Iterator[None]:
+    """Inside, a line on standard error says every two seconds of silence which verb goes on, and how long."""
+    verb = _verb()
+    began = time.monotonic()
+    stop = threading.Event()
+    spoke()
+
+    def tick() -> None:
+        while not stop.wait(max(0.0, _spoken + EVERY_SECONDS - time.monotonic())):
+            if time.monotonic() - _spoken < EVERY_SECONDS:
+                continue
+            with contextlib.suppress(OSError, ValueError):  # who read it has left
+                typer.echo(f"{verb}: goes on, {time.monotonic() - began:.0f} s", err=True)
+            spoke()
+
+    ticker = threading.Thread(target=tick, name="ticker", daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        ticker.join(EVERY_SECONDS)
+
+
+def _verb() -> str:
+    """The verb that runs, without the program's name."""
+    context = click.get_current_context(silent=True)
+    return "proofward" if context is None else context.command_path.partition(" ")[2] or "proofward"
