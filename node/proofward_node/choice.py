@@ -18,7 +18,6 @@ from proofward_node.reasons import Code, Reason
 #: for one claim.
 STAGGER_BLOCKS = 2
 
-
 #: Reasons of which waiting makes nothing better, of jobs that the chain still offers us.
 _HOPELESS = frozenset({Code.BOND, Code.RELEASED, Code.PRICE, Code.LEVEL, Code.SETUP, Code.DEADLINE})
 
@@ -35,7 +34,7 @@ class Policy:
     expected_seconds: float = 5.0
     margin_blocks: int = 10
     work_timeout_seconds: float = 300.0
-    max_claims: int = 16
+    max_claims: int = 128
     keeps_keys: bool = False
 
     def blocks(self, seconds: float, ahead: int) -> int:

@@ -46,8 +46,11 @@ ENVELOPES = 64
 INSPECT_SECONDS = 30.0
 #: Blocks beyond the margin that a claim must have left for its result to wait for company.
 COMPANY_BLOCKS = 10
-#: Weight of the newest measurement in the running mean of a model's working time.
-NEWEST = 0.3
+#: Weight of the newest measurement in the running mean of a model's working time, when it is longer than the
+#: mean and when it is shorter: claims are taken by it, and one too many costs a bond.
+LONGER, SHORTER = 0.3, 0.1
+#: Blocks before a claim's end with which no proof is begun any more: handing back has to land as well.
+LAST_BLOCKS = 3
 
 #: Refusals of a claim that no retry can change.
 _FINAL_CLAIM_ERRORS = frozenset(
@@ -356,20 +359,20 @@ class Steps:
     # under the claim ------------------------------------------------------------------------------
 
     async def _work(self, entry: Entry, worker: WorkerRecord) -> bool:
+        started = asyncio.get_running_loop().time()
         record, head = await self.chain.job(entry.job), await self.chain.finalised()
         if record is None or record.claim is None or not record.claimed_by(self.chain.account):
             return True  # while it waited for its turn: the next step says what it means
         left = (min(record.claim.lapses_at, record.deadline) - head.number - 1) * self.policy.block_seconds
         if record.model not in self.models:
             return self._give_back(entry.job, "not-served")
-        if left <= 0:
+        if left <= LAST_BLOCKS * self.policy.block_seconds:
             self._note(entry.job, Code.TOO_LATE, f"the claim ends with block {record.claim.lapses_at}")
             return self._give_back(entry.job, "too-late")
         sealed = await self._envelope(entry.job)
         if sealed is None:
             return True
         params = {"job": self._context(record, worker), "envelope": sealed, "block": head.number}
-        started = asyncio.get_running_loop().time()
         try:
             reply = await self._worked(params, record, min(left, self.policy.work_timeout_seconds))
             result = Result(
@@ -551,7 +554,8 @@ class Steps:
     # helpers --------------------------------------------------------------------------------------
 
     def _learn(self, model: bytes, seconds: float, stages: object) -> None:
-        mean = (1 - NEWEST) * self.expected_seconds(model) + NEWEST * seconds
+        mean = self.expected_seconds(model)
+        mean += (LONGER if seconds > mean else SHORTER) * (seconds - mean)
         self.journal.set_meta(f"seconds:{model.hex()}", repr(mean).encode())
         if isinstance(stages, dict):
             for stage, value in stages.items():

@@ -112,8 +112,9 @@ class Drill:
 
 
 async def _drill(folder: Path) -> tuple[Counter[str], list[str], Counter[bytes]]:
-    asyncio.get_running_loop()
     drill = Drill(folder)
+    # what a proof takes is learnt in blocks, as the enclave takes them
+    asyncio.get_running_loop().time = lambda: float(drill.network.best)  # type: ignore[method-assign]
     first, second = drill.workers
     for _ in range(20):
         drill.world.tick()
