@@ -61,10 +61,10 @@ def ceremony_checks(
 
 def _computed(public: PublicArtifact, phase1: str, sources: KeySources) -> Check:
     """The key from the reader's own files."""
-    from proofward.zkml.groth16 import ceremony
+    from proofward.zkml.groth16.compiler.audited import check_key
 
     try:
-        ceremony.check_key(public, sources.onnx, sources.ptau)
+        check_key(public, sources.onnx, sources.ptau)
     except ZkmlError as error:
         return Check("setup", False, f"ceremony: {error.message}")
     told = f"ceremony: the key is the circuit's over your phase 1, SHA-256 {phase1}, and the transcript"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import proofward_prover as prover
@@ -13,7 +14,7 @@ from proofward.evidence.ceremony import ceremony_checks
 from proofward.evidence.policy import Certificate, KeySources
 from proofward.evidence.verify import Outcome, Verdict, verify_bundle
 from proofward.protocol import sha256
-from proofward.zkml import PublicArtifact
+from proofward.zkml import ArtifactError, PublicArtifact
 from proofward.zkml.groth16 import ceremony
 from proofward.zkml.manifest import TRANSCRIPT
 from tests.ceremonial import FAULTS, Ceremonial, spoilt, with_transcript
@@ -92,6 +93,17 @@ def test_a_transcript_of_another_circuit_is_refused(ceremonial: Ceremonial) -> N
     found = ceremony_checks(public, None, pinned(ceremonial.evidence))
     assert [(check.name, check.ok) for check in found] == [("transcript", False)]
     assert "circuit" in found[0].detail
+
+
+def test_what_has_no_end_is_neither_phase_1_nor_a_ceremony(ceremonial: Ceremonial, tmp_path: Path) -> None:
+    """A pipe or device in the folder from which an enclave contributes, or among an auditor's files."""
+    os.mkfifo(tmp_path / "pipe")
+    for endless in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ArtifactError, match="no regular file"):
+            ceremony.contribute(endless, "Eve", tmp_path / "out")
+        sources = KeySources(ceremonial.sources.onnx, endless)
+        verdict = verify_bundle(ceremonial.evidence.bundle, pinned(ceremonial.evidence, sources=sources))
+        assert "no regular file" in checks_of(verdict)["setup"].detail
 
 
 def test_the_verb_takes_model_and_powers(ceremonial: Ceremonial, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ export function contractCheck(lane: Lane, verifier: Uint8Array, code: Uint8Array
     )
   }
   const same = equal(code, unhex(artefact.runtime_code))
-  let detail = `0x${hex(verifier)}: code hash 0x${hex(keccak256(code))}`
+  let detail = `code hash 0x${hex(keccak256(code))}`
   if (!same) detail += `, the ${lane} lane's verifier has 0x${artefact.code_hash}: its word proves nothing`
   return check('contract', same, detail, {
     address: `0x${hex(verifier)}`,

@@ -17,8 +17,7 @@ from proofward_prover import Ceremony, Circuit, ProverError, check_transcript, r
 
 from proofward.zkml.artifact import PublicArtifact, fresh_directory, hash_tree, load_artifact
 from proofward.zkml.errors import ArtifactError, CompileError
-from proofward.zkml.groth16.compiler.recompile import recompile
-from proofward.zkml.groth16.params import circuit_of, lane_params
+from proofward.zkml.groth16.params import circuit_of
 from proofward.zkml.manifest import TRANSCRIPT, Manifest
 
 
@@ -50,7 +49,7 @@ def begin(artifact: Path, ptau: Path, out: Path) -> Transcript:
     _absent(out)
     circuit = _circuit(artifact)
     with _refusals():
-        ceremony = Ceremony.new(circuit, ptau)
+        ceremony = Ceremony.new(circuit, regular(ptau))
         ceremony.write(out)
     return _transcript(ceremony)
 
@@ -59,7 +58,7 @@ def contribute(state: Path, name: str, out: Path) -> Transcript:
     """Add a secret, made here and erased; checks the contributions before it. Raises CompileError."""
     _absent(out)
     with _refusals():
-        ceremony = Ceremony.read(state).contribute(name)
+        ceremony = Ceremony.read(regular(state)).contribute(name)
         ceremony.write(out)
     return _transcript(ceremony)
 
@@ -68,8 +67,8 @@ def verify(state: Path, artifact: Path, ptau: Path) -> Transcript:
     """Check powers, contributions, and every point of the key. Raises ArtifactError, CompileError."""
     circuit = _circuit(artifact)
     with _refusals():
-        ceremony = Ceremony.read(state)
-        ceremony.check(circuit, ptau)
+        ceremony = Ceremony.read(regular(state))
+        ceremony.check(circuit, regular(ptau))
     return _transcript(ceremony)
 
 
@@ -83,7 +82,7 @@ def verify_artifact(artifact: Path, ptau: Path) -> Transcript:
         raise ArtifactError(f"{artifact} has no {TRANSCRIPT}: its keys are not a ceremony's")
     circuit = _circuit(artifact)
     with _refusals():
-        check_transcript(public.files[TRANSCRIPT], circuit, ptau, public.vk)
+        check_transcript(public.files[TRANSCRIPT], circuit, regular(ptau), public.vk)
     return read(public)
 
 
@@ -101,20 +100,6 @@ def read(public: PublicArtifact) -> Transcript:
     return Transcript(circuit.hex(), phase1.hex(), contributions)
 
 
-def check_key(public: PublicArtifact, onnx: bytes, ptau: Path) -> None:
-    """Check that a finished artefact's verifying key is what its transcript makes of powers and model.
-
-    Raises ArtifactError, CompileError, UnsupportedModel.
-    """
-    found = hashlib.sha256(onnx).hexdigest()
-    if found != public.manifest.weights_digest:
-        raise ArtifactError(f"the ONNX file has SHA-256 {found}, the model {public.manifest.weights_digest}")
-    lowered = recompile(onnx, public.manifest.input.quantiser, lane_params(public.manifest).plan)
-    with _refusals():
-        circuit = circuit_of(lowered.program.encode(), public.manifest)
-        check_transcript(public.files[TRANSCRIPT], circuit, ptau, public.vk)
-
-
 def finish(
     state: Path, artifact: Path, ptau: Path, out: Path, beacon: tuple[bytes, int] | None = None
 ) -> tuple[Transcript, Manifest]:
@@ -125,8 +110,8 @@ def finish(
     source = load_artifact(artifact)
     circuit = _circuit(artifact)
     with _refusals(), fresh_directory(out) as staging:
-        ceremony = Ceremony.read(state)
-        ceremony.check(circuit, ptau)
+        ceremony = Ceremony.read(regular(state))
+        ceremony.check(circuit, regular(ptau))
         if beacon is not None:
             ceremony = ceremony.beacon("beacon", *beacon)
         for name in source.manifest.files:
@@ -176,6 +161,13 @@ def _transcript(ceremony: Ceremony) -> Transcript:
         Contribution(name, beacon, digest.hex()) for name, beacon, digest in ceremony.contributions
     ]
     return Transcript(ceremony.circuit_digest.hex(), ceremony.phase1.hex(), contributions)
+
+
+def regular(path: Path) -> Path:
+    """A file, or nothing at all: a pipe or a device would be read for ever. Raises ArtifactError."""
+    if path.exists() and not path.is_file():
+        raise ArtifactError(f"{path} is no regular file")
+    return path
 
 
 def _absent(out: Path) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 from proofward_prover import Circuit, ProverError, check_transcript, read_transcript
 
 from proofward.check import Check, said
+from proofward.zkml.artifact import PublicArtifact
 from proofward.zkml.errors import ArtifactError, CompileError, UnsupportedModel
+from proofward.zkml.groth16.ceremony import regular
 from proofward.zkml.groth16.compiler import float_model
 from proofward.zkml.groth16.compiler.build import constraints_of, names_of
 from proofward.zkml.groth16.compiler.compared import compared
@@ -93,6 +95,22 @@ def remake(onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor:
     return Remade(fields, told, checks)
 
 
+def check_key(public: PublicArtifact, onnx: bytes, ptau: Path) -> None:
+    """Check that a ceremony's verifying key is what its transcript makes of powers and model.
+
+    Raises ArtifactError, CompileError, UnsupportedModel.
+    """
+    found = hashlib.sha256(onnx).hexdigest()
+    if found != public.manifest.weights_digest:
+        raise ArtifactError(f"the ONNX file has SHA-256 {found}, the model {public.manifest.weights_digest}")
+    lowered = recompile(onnx, public.manifest.input.quantiser, lane_params(public.manifest).plan)
+    try:
+        circuit = circuit_of(lowered.program.encode(), public.manifest)
+        check_transcript(public.files[TRANSCRIPT], circuit, regular(ptau), public.vk)
+    except ProverError as error:
+        raise ArtifactError(str(error), code=error.code) from error
+
+
 def _ceremony(circuit: Circuit, files: Mapping[str, bytes], ptau: Path | None) -> Check:
     """Whether the verifying key is what the transcript makes of the powers and of this circuit."""
     data = files.get(TRANSCRIPT)
@@ -101,9 +119,9 @@ def _ceremony(circuit: Circuit, files: Mapping[str, bytes], ptau: Path | None) -
     if ptau is None:
         return Check(KEYS, None, "ceremony: the transcript was not checked; give its powers with --ptau")
     try:
-        check_transcript(data, circuit, ptau, files["public/vk.bin"])
+        check_transcript(data, circuit, regular(ptau), files["public/vk.bin"])
         _, phase1, listed = read_transcript(data, files["public/vk.bin"])
-    except ProverError as error:
+    except (ProverError, ArtifactError) as error:
         return Check(KEYS, False, f"ceremony: {error}")
     # a beacon is public: nobody's honesty rests in it
     names = ", ".join(repr(name) for name, beacon, _ in listed if not beacon)
