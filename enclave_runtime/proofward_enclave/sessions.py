@@ -184,7 +184,7 @@ class Sessions:
             session = self._sessions.get(context.session)
             if session is None:
                 if context.session in self._over or len(self._over) >= MAX_OVER:
-                    # the chain may open one of this id again: its pages would be signed a second time
+                    # whatever the chain says: its pages would be signed a second time
                     raise EnclaveError("a session of this id is over here", code="session-over")
                 if len(self._sessions) >= MAX_SESSIONS:
                     raise EnclaveError(f"{MAX_SESSIONS} sessions are open", code="too-many-sessions")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,9 @@ def open_session(
     record = choice.record
     window = max(order.window_blocks, offer.terms.least_window)
     look_at_pace(record.endpoint, found.id, sample, window, order.rate, tell)
-    nonce, secret, seed = (SYSTEM_RANDOM(32) for _ in range(3))
+    latest = sessions.latest_nonce(client.chain, account)
+    nonce = nonce_after(latest and latest[0])
+    secret, seed = SYSTEM_RANDOM(32), SYSTEM_RANDOM(32)
     name = session_id(account, nonce)
     price = offer.terms.price
     escrow = price * order.records if order.escrow is None else order.escrow
@@ -171,6 +174,16 @@ def open_session(
     )
     client.send(f"session:{name.hex()}:open", call)
     return session(client, name)
+
+
+def nonce_after(latest: bytes | None) -> bytes:
+    """32 bytes above an account's nonces so far: nanoseconds of Unix time, u64 BE, then random ones; the next
+    number where the last nonce is ahead of this clock.
+    """
+    fresh = time.time_ns().to_bytes(8, "big") + SYSTEM_RANDOM(24)
+    if latest is None or fresh > latest:
+        return fresh
+    return min(int.from_bytes(latest, "big") + 1, (1 << 256) - 1).to_bytes(32, "big")
 
 
 def session(client: Client, name: bytes) -> SessionRecord:

@@ -44,7 +44,7 @@ _STATE = scale.Record(
 
 
 def session_id(client: bytes, nonce: bytes) -> bytes:
-    """BLAKE2b-256("proofward/session/v1" || client || nonce); `nonce`: 32 random bytes."""
+    """BLAKE2b-256("proofward/session/v1" || client || nonce); `nonce`: 32 bytes, above the client's last."""
     require_length("client", client, HASH_LENGTH)
     require_length("nonce", nonce, HASH_LENGTH)
     return blake2_256(_SESSION + client + nonce)

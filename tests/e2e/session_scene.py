@@ -52,10 +52,14 @@ class Scene:
     _seen: dict[int, Sequence[Event]] = field(default_factory=dict)
 
     def owned(self) -> dict[str, int]:
-        """Plancks: what the publisher can spend, and what is held from the client for sessions."""
+        """Plancks: what the publisher can spend, and what is held from the client for sessions, but for the
+        deposit of its last nonce.
+        """
         publisher = bytes(accounts.dev_keypair(PUBLISHER).public_key)
         holds = balances.holds(self.rpc, self.client.account)
         held = sum(amount for reason, amount in holds.items() if reason.startswith(sessions.PALLET))
+        latest = sessions.latest_nonce(self.rpc, self.client.account)
+        held -= latest[1] if latest else 0
         return {"publisher": self.rpc.balance(publisher), "client held": held}
 
     def events(self, name: str, session: bytes) -> list[dict[str, Any]]:

@@ -439,7 +439,7 @@ def test_what_nobody_vouched_for_is_dropped_for_good(world: World) -> None:
 
 
 def test_no_session_of_an_id_that_is_over_is_begun(world: World) -> None:
-    """The chain opens one again under its id; two receipts of a page cost the worker half its stake."""
+    """Whatever the chain says; two receipts of a page cost the worker half its stake."""
     peer = world.client()
     peer.connect()
     peer.ask(BATCH)

@@ -299,7 +299,7 @@ impl pallet_workers::Config for Runtime {
 parameter_types! {
 	/// Eight hours of one-second blocks: a job that nobody does comes back the same day.
 	pub const MaxDeadline: u32 = 8 * 60 * 60;
-	/// What a claim and an ordinary result cost a worker in fees.
+	/// More than a claim and an ordinary result cost a worker in fees.
 	pub const MinPrice: Balance = 200 * MILLI_UNIT;
 	/// Bonds are the model's to set, so that holding a job up costs more than the delay is worth to most; neither a
 	/// joke nor a trap.

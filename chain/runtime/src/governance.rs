@@ -193,22 +193,29 @@ impl Contains<RuntimeCall> for OwnMajority {
 }
 
 /// A member's part of the council's desk: all motions, shared among the seats. What one member proposes takes no room
-/// that another has.
+/// that another has. Who proposed what has ended is forgotten with the next motion.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Desk;
+
+/// Who proposed each motion.
+type Proposers = pallet_collective::CostOf<Runtime, CouncilCollective>;
 
 impl Consideration<AccountId, u32> for Desk {
 	fn new(who: &AccountId, _: u32) -> Result<Self, DispatchError> {
 		let seats = pallet_collective::Members::<Runtime, CouncilCollective>::get().len() as u32;
-		let own = |motion: &sp_core::H256| {
-			let proposer = pallet_collective::CostOf::<Runtime, CouncilCollective>::get(motion);
-			proposer.is_some_and(|(proposer, _)| proposer == *who)
-		};
+		let mut open = pallet_collective::Proposals::<Runtime, CouncilCollective>::get().into_inner();
 		// This one is among them, and its proposer not noted yet.
-		let open = pallet_collective::Proposals::<Runtime, CouncilCollective>::get();
-		let open = open.iter().rev().skip(1).filter(|motion| own(motion)).count() as u32;
+		open.pop();
+		// Nobody else takes them out; there are no more than could stand at once, from one motion to the next.
+		let over: Vec<_> = Proposers::iter_keys()
+			.filter(|motion| !open.contains(motion))
+			.take(MOST_MOTIONS as usize)
+			.collect();
+		over.into_iter().for_each(Proposers::remove);
+		let own =
+			open.iter().filter_map(Proposers::get).filter(|(proposer, _)| proposer == who).count() as u32;
 		let room = (MOST_MOTIONS / seats.max(1)).max(1);
-		if open < room {
+		if own < room {
 			Ok(Self)
 		} else {
 			Err(pallet_collective::Error::<Runtime, CouncilCollective>::TooManyProposals.into())

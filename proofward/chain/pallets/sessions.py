@@ -156,6 +156,14 @@ def windows(
     return {number: _window(value) for number, value in found.items()}
 
 
+def latest_nonce(
+    client: SubstrateClient, account: bytes, at: bytes | None = None
+) -> tuple[bytes, int] | None:
+    """A client's last nonce, which later ones must exceed, and what is held for it; None before the first."""
+    value = client.query(PALLET, "Nonces", account, at=at)
+    return None if value is None else (bytes(value[0]), int(value[1]))
+
+
 def floor(client: SubstrateClient, model: bytes, at: bytes | None = None) -> int | None:
     """The publisher's least price of an inference; None when the model is not for sessions."""
     value = client.query(PALLET, "Floors", model, at=at)

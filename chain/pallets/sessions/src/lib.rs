@@ -11,7 +11,7 @@
 //!   what it did not order, and nobody works for long without the other's word.
 //! - Which pages are proved is the beacon's to say, after the checkpoint; the client may name a few more.
 //! - Every amount is a hold on its owner's account (see [`escrow`]); a session that ended holds nothing and leaves no
-//!   record.
+//!   record but its client's last nonce, so that no id comes again.
 //! - What a call does never grows with what others have in state. A session has at most [`types::MAX_WINDOWS`] windows.
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -102,7 +102,7 @@ pub mod pallet {
 		/// Held from the client while a session is in state, for its record and its windows.
 		#[pallet::constant]
 		type SessionDeposit: Get<Balance>;
-		/// Held for an offer, and for a publisher's floor.
+		/// Held for an offer, for a publisher's floor, and for a client's last nonce.
 		#[pallet::constant]
 		type EntryDeposit: Get<Balance>;
 		/// What calls cost.
@@ -142,6 +142,11 @@ pub mod pallet {
 	#[pallet::storage]
 	pub type Windows<T: Config> =
 		StorageDoubleMap<_, Blake2_128Concat, H256, Twox64Concat, u32, Window, OptionQuery>;
+
+	/// The last nonce of each client and what is held for it, for ever: an id that came back would meet signatures of the
+	/// session before.
+	#[pallet::storage]
+	pub type Nonces<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, (H256, Balance), OptionQuery>;
 
 	/// Present only while a contract is asked, in a layer that is rolled back: never in a block's state.
 	#[pallet::storage]
@@ -219,6 +224,8 @@ pub mod pallet {
 		NoCapacity,
 		/// The client used this nonce for a session that runs.
 		DuplicateSession,
+		/// The client used this nonce, or a greater one, before.
+		StaleNonce,
 		/// A session with oneself shows nothing.
 		OwnSession,
 		/// The session's end has passed.
@@ -327,7 +334,8 @@ pub mod pallet {
 
 		/// Opens a session with a worker that offers it and holds `escrow` and a deposit from the caller.
 		///
-		/// - `nonce`: drawn at random; with the caller's account it makes the session's id.
+		/// - `nonce`: with the caller's account it makes the session's id; greater, byte by byte, than all before, so that
+		///   no id comes again.
 		/// - `voucher_key`: Ed25519; whoever holds it agrees to checkpoints.
 		/// - `epoch`: of the worker's keys, which the session's key will be sealed to.
 		/// - `max_price`: the most for an inference; the offer's price is what is paid.
@@ -545,6 +553,9 @@ pub mod pallet {
 			}
 			for floor in Floors::<T>::iter_values() {
 				add(1, &floor.publisher, floor.deposit);
+			}
+			for (client, (_, deposit)) in Nonces::<T>::iter() {
+				add(1, &client, deposit);
 			}
 			for ((kind, who), amount) in held {
 				let reason = [HoldReason::Escrow, HoldReason::Deposit, HoldReason::Bond][kind as usize];

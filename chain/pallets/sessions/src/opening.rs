@@ -9,7 +9,7 @@ use proofward_primitives::{sessions::session_id, Balance, Level, ModelRegistry, 
 use crate::{
 	escrow,
 	types::{Session, PARTS, WINDOW_BLOCKS},
-	Config, Error, Event, Floors, HoldReason, Offers, Pallet, Sessions,
+	Config, Error, Event, Floors, HoldReason, Nonces, Offers, Pallet, Sessions,
 };
 
 /// The arguments of `open`.
@@ -58,6 +58,7 @@ pub fn open<T: Config>(client: T::AccountId, order: Order<T::AccountId>) -> Disp
 	ensure!(order.window >= terms.least_window, Error::<T>::BadTerms);
 	ensure!(order.escrow >= T::MinEscrow::get(), Error::<T>::EscrowTooSmall);
 
+	use_up::<T>(&client, order.nonce)?;
 	let session = Session {
 		client: client.clone(),
 		worker: order.worker.clone(),
@@ -95,6 +96,23 @@ pub fn open<T: Config>(client: T::AccountId, order: Order<T::AccountId>) -> Disp
 		worker: order.worker,
 		model: order.model,
 	});
+	Ok(())
+}
+
+/// Takes note of a client's nonce, which must be greater than all before. The first costs a deposit.
+fn use_up<T: Config>(client: &T::AccountId, nonce: H256) -> DispatchResult {
+	let deposit = match Nonces::<T>::get(client) {
+		Some((latest, deposit)) => {
+			ensure!(nonce > latest, Error::<T>::StaleNonce);
+			deposit
+		}
+		None => {
+			let deposit = T::EntryDeposit::get();
+			escrow::hold::<T>(HoldReason::Deposit, client, deposit)?;
+			deposit
+		}
+	};
+	Nonces::<T>::insert(client, (nonce, deposit));
 	Ok(())
 }
 

@@ -246,6 +246,7 @@ fn deposits_cover_the_largest_entries() {
 		("round", entry(Round::<AccountId>::max_encoded_len()), RoundDeposit::get()),
 		("offer", entry(Offer::max_encoded_len()), OfferDeposit::get()),
 		("floor", entry(Floor::<AccountId>::max_encoded_len()), OfferDeposit::get()),
+		("nonce", entry(<(H256, Balance)>::max_encoded_len()), OfferDeposit::get()),
 		("session", entry(Session::<AccountId>::max_encoded_len()) + windows, SessionDeposit::get()),
 	];
 	for (name, worth, held) in rows {

@@ -88,10 +88,15 @@ fn one_member_cannot_fill_the_councils_desk() {
 			assert_eq!(propose(member, 3, ban(10 * member + 9)), Err(Error::TooManyProposals.into()));
 		}
 		// Room comes back with the end of a motion.
-		let motion = <Runtime as frame_system::Config>::Hashing::hash_of(&ban(10));
-		assert_ok!(crate::Council::disapprove_proposal(RuntimeOrigin::root(), motion));
+		let motion_of = |platform| <Runtime as frame_system::Config>::Hashing::hash_of(&ban(platform));
+		assert_ok!(crate::Council::disapprove_proposal(RuntimeOrigin::root(), motion_of(10)));
 		assert_eq!(propose(2, 3, ban(99)), Err(Error::TooManyProposals.into()));
 		assert_ok!(propose(1, 3, ban(99)));
+		// The same motion comes again, and what has ended leaves nothing behind.
+		assert_ok!(crate::Council::disapprove_proposal(RuntimeOrigin::root(), motion_of(99)));
+		assert_ok!(propose(1, 3, ban(99)));
+		let noted = pallet_collective::CostOf::<Runtime, CouncilCollective>::iter_keys().count();
+		assert_eq!(noted, pallet_collective::Proposals::<Runtime, CouncilCollective>::get().len());
 	});
 }
 

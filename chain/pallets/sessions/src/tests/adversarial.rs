@@ -142,6 +142,45 @@ fn an_offer_takes_as_many_as_it_says() {
 	});
 }
 
+/// A client opened the id of a session that had ended, for which its worker's enclave had signed pages.
+#[test]
+fn no_id_of_a_session_comes_again() {
+	new_test_ext().execute_with(|| {
+		let nth = |n: u8| Order { nonce: H256::repeat_byte(n), ..Order::default() };
+		let room = Terms { capacity: 4, ..terms() };
+		assert_ok!(dispatch(&worker(0), Call::offer { model: MODEL, terms: room }));
+		let first = nth(2).opened();
+		assert_ok!(dispatch(&worker(0), Call::waive { session: first }));
+		refused("the same id", || nth(2).open(), Error::StaleNonce);
+		refused("one that was passed over", || nth(1).open(), Error::StaleNonce);
+		let second = nth(3).opened();
+		assert_ok!(dispatch(&client(0), Call::close { session: second }));
+		at(2);
+		assert_ok!(settle(&worker(0), second));
+		refused("the same after a good end", || nth(3).open(), Error::StaleNonce);
+		refused("the first, later", || nth(2).open(), Error::StaleNonce);
+		// Another client's nonces are its own, and each pays for one entry, once.
+		Order { client: client(1), ..nth(1) }.opened();
+		nth(4).opened();
+		assert_eq!(crate::Nonces::<Test>::iter().count(), 2);
+		invariants_hold();
+	});
+}
+
+/// Sessions that ran when the runtime began to count nonces.
+#[test]
+fn a_session_of_before_the_nonces_is_not_overwritten() {
+	new_test_ext().execute_with(|| {
+		let id = Order::default().opened();
+		let (_, deposit) = crate::Nonces::<Test>::take(client(0)).expect("noted");
+		let held = crate::escrow::release::<Test>(crate::HoldReason::Deposit, &client(0), deposit);
+		assert_ok!(held);
+		invariants_hold();
+		refused("the id of one that runs", || Order::default().open(), Error::DuplicateSession);
+		assert!(crate::Sessions::<Test>::contains_key(id));
+	});
+}
+
 #[test]
 fn faults_of_a_checkpoint() {
 	let table: &[Spoil<Posting>] = &[

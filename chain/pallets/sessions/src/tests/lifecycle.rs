@@ -47,8 +47,8 @@ fn a_session_is_paid_window_by_window_and_settled() {
 		invariants_hold();
 		assert_ok!(dispatch(&worker(0), Call::withdraw { model: MODEL }));
 		assert_ok!(dispatch(&PUBLISHER, Call::allow { model: MODEL, floor: None }));
-		for who in [client(0), worker(0), PUBLISHER] {
-			assert_eq!(Balances::balance(&who), owned(&who), "nothing is held of {who}");
+		for (who, kept) in [(client(0), EntryDeposit::get()), (worker(0), 0), (PUBLISHER, 0)] {
+			assert_eq!(Balances::balance(&who), owned(&who) - kept, "held of {who}");
 		}
 	});
 }
@@ -68,7 +68,8 @@ fn an_unproved_page_costs_the_bond_and_all_that_waits() {
 		assert_ok!(finish(id));
 		assert_eq!(owned(&worker(0)), ENDOWMENT - BOND);
 		assert_eq!(owned(&client(0)), ENDOWMENT + BOND);
-		assert_eq!(Balances::balance(&client(0)), ENDOWMENT + BOND, "nothing is held");
+		let nonce = EntryDeposit::get();
+		assert_eq!(Balances::balance(&client(0)), ENDOWMENT + BOND - nonce, "nothing else is held");
 		assert_eq!(entry(&worker(0)).endings[Ending::Lapsed as usize], 1);
 		invariants_hold();
 	});

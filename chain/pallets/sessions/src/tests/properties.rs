@@ -5,7 +5,7 @@ use proofward_primitives::{Balance, Decision, RejectReason};
 use proptest::{collection::vec, prelude::*};
 
 use super::mock::*;
-use crate::{types::*, Call, Sessions as Records, Windows};
+use crate::{types::*, Call, Nonces, Sessions as Records, Windows};
 
 #[derive(Clone, Debug)]
 enum Action {
@@ -145,7 +145,8 @@ proptest! {
 			assert_eq!(Records::<Test>::iter().count() + Windows::<Test>::iter().count(), 0);
 			invariants_hold();
 			for who in (0..3).map(client).chain([worker(0)]) {
-				assert_eq!(Balances::balance(&who), Balances::total_balance(&who), "held of {who}");
+				let nonce = Nonces::<Test>::get(&who).map_or(0, |(_, deposit)| deposit);
+				assert_eq!(Balances::balance(&who) + nonce, Balances::total_balance(&who), "held of {who}");
 			}
 		});
 	}
