@@ -21,7 +21,7 @@ const LISTS: [string, string, Page][] = [
   ['sessions', 'Sessions', sessions],
   ['workers', 'Workers', workers],
   ['models', 'Models', models],
-  ['setups', 'Setups', async () => (await setupPages()).setups()],
+  ['setups', 'Setups', async (_id, _asked, source) => (await setupPages()).setups(source)],
   ['attestation', 'Measurements', attestation],
   ['market', 'Market', market],
   ['studies', 'Studies and outbreaks', studies],
@@ -111,7 +111,9 @@ async function begin(): Promise<void> {
     h(
       'p',
       {},
-      'Read-only. Nothing here is evidence by being shown: a job’s page verifies it in this browser, and `proofward verify` on your own machine.',
+      'Read-only. Nothing here is evidence by being shown: a job’s page verifies it in this browser, and ',
+      h('code', {}, 'proofward verify'),
+      ' on your own machine.',
     ),
   )
   // Places in the address are pages here: the link that skips the navigation moves the focus, and nothing else.

@@ -8,10 +8,12 @@ import { hex, hex0x } from './verify/bytes.js'
 import { opened } from './verify/e2ee.js'
 import { ANSWER_FORMAT, type Exchange, readExchange, verifyExchange } from './verify/exchange.js'
 import { type Authorities, genesisAuthorities } from './verify/finality.js'
+import { PAGE_FORMAT, readPage, type SessionPage, verifyPage } from './verify/page.js'
 import { policy } from './verify/policy.js'
 import { PROOF_FORMAT, type ProofFile, readProof, verifyProofFile } from './verify/proof-file.js'
 import { hash32 } from './verify/protocol.js'
 import { dateText } from './verify/times.js'
+import { RECEIPTS_FORMAT, readTwoReceipts, type TwoReceipts, verifyTwoReceipts } from './verify/two-receipts.js'
 import type { Verdict } from './verify/verdict.js'
 import { verifyBundle } from './verify/verify.js'
 
@@ -61,6 +63,8 @@ async function show(file: File): Promise<void> {
     const kind = kindOf(await file.slice(0, 512).text())
     if (kind === 'answer') verifyAnswer(result, readExchange(await bytesOf(file)), pins, file)
     else if (kind === 'proof') verifyProof(result, readProof(await bytesOf(file)), pins, file)
+    else if (kind === 'receipts') verifyReceipts(result, readTwoReceipts(await bytesOf(file)), pins, file)
+    else if (kind === 'page') verifySessionPage(result, readPage(await file.text()), pins, file)
     else if (kind === 'receipt') throw new Error(LONE_RECEIPT)
     else await verifyInto(result, readBundle(await file.text()), pins, file)
   } catch (error) {
@@ -81,10 +85,17 @@ const LONE_RECEIPT =
 
 const bytesOf = async (file: File): Promise<Uint8Array> => new Uint8Array(await file.arrayBuffer())
 
+const KINDS = [
+  [ANSWER_FORMAT, 'answer'],
+  [PROOF_FORMAT, 'proof'],
+  [PAGE_FORMAT, 'page'],
+  [RECEIPTS_FORMAT, 'receipts'],
+] as const
+
 /** What a file says to be, by the format that it begins with. */
-function kindOf(head: string): 'answer' | 'proof' | 'receipt' | 'bundle' {
-  if (head.includes(`"${ANSWER_FORMAT}"`)) return 'answer'
-  if (head.includes(`"${PROOF_FORMAT}"`)) return 'proof'
+function kindOf(head: string): 'answer' | 'proof' | 'page' | 'receipts' | 'receipt' | 'bundle' {
+  const found = KINDS.find(([format]) => head.includes(`"${format}"`))
+  if (found) return found[1]
   return /"(receipt_id|workload_keyset_digest)"/.test(head) ? 'receipt' : 'bundle'
 }
 
@@ -123,6 +134,35 @@ function verifyAnswer(result: HTMLElement, one: Exchange, pins: Pins, file: File
     ...pinned(pins),
   ]
   told(result, verdict, performance.now() - started, factList(rows), words)
+}
+
+function verifyReceipts(result: HTMLElement, one: TwoReceipts, pins: Pins, file: File): void {
+  const started = performance.now()
+  const verdict = verifyTwoReceipts(one, policy(pins))
+  const rows: [string, string][] = [
+    ['file', `${file.name}, ${file.size} bytes`],
+    ['gateway', one.gateway],
+    ['receipt', String(one.receipts[0].receipt_id)],
+    ['attested at', dateText(one.at)],
+    ...pinned(pins),
+  ]
+  const meaning = h('p', {}, 'Two receipts: “accepted” means that the gateway, or whoever holds its keys, lied.')
+  told(result, verdict, performance.now() - started, factList(rows), meaning)
+}
+
+function verifySessionPage(result: HTMLElement, one: SessionPage, pins: Pins, file: File): void {
+  const started = performance.now()
+  const verdict = verifyPage(one, policy(pins))
+  const rows: [string, string][] = [
+    ['file', `${file.name}, ${file.size} bytes`],
+    ['session', hex0x(one.session.id)],
+    ['page', `${one.page.number}, in window ${one.window.number}, posted in block ${one.window.block}`],
+    ['model', hex0x(one.session.model)],
+    ['worker', hex0x(one.session.worker)],
+    ['pinned genesis', pins.genesis === null ? 'none' : `0x${pins.genesis}`],
+    ...pinned(pins),
+  ]
+  told(result, verdict, performance.now() - started, factList(rows))
 }
 
 let artefact: ReadonlyMap<string, Uint8Array> = new Map()

@@ -24,6 +24,8 @@ const parts = [
   'transcript',
   'outbreak',
   'exchange',
+  'page',
+  'two-receipts',
 ]
 const contents = [...parts.map((name) => `verify/${name}`), 'chain/spec', 'chain/chain']
   .map((name) => `export * from './${name}.ts'`)
@@ -46,6 +48,11 @@ const refusing = (work) => {
     return { error: error.message }
   }
 }
+
+const told = ({ word, checks }) => ({
+  word,
+  checks: checks.map((one) => [one.name, verifier.word(one), one.detail]),
+})
 
 async function bundle({ bundle, genesis, measurements, development, now, spec }) {
   const authorities = spec ? verifier.genesisAuthorities(spec) : null
@@ -109,6 +116,17 @@ const answers = {
       const verdict = verifier.verifyExchange(read, verifier.policy(asked))
       const checks = verdict.checks.map((one) => [one.name, verifier.word(one), one.detail])
       return { word: verdict.word, checks, plain: read.encryption && Buffer.from(read.request).toString() }
+    }),
+  page: ({ bundle, genesis, measurements, development }) =>
+    refusing(() => {
+      const pins = { genesis, measurements: measurements && new Set(measurements), development }
+      return told(verifier.verifyPage(verifier.readPage(bundle), verifier.policy(pins)))
+    }),
+  receipts: ({ file, measurements, development }) =>
+    refusing(() => {
+      const asked = { development, measurements: measurements && new Set(measurements) }
+      const read = verifier.readTwoReceipts(Buffer.from(file, 'base64'))
+      return told(verifier.verifyTwoReceipts(read, verifier.policy(asked)))
     }),
   outbreak: ({ series, deviation, threshold, csv }) =>
     refusing(() =>

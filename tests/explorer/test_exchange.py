@@ -17,10 +17,11 @@ from proofward.attestation.gateway import collateral_of
 from proofward.evidence import answer as answers
 from proofward.evidence.answer import Answer
 from proofward.evidence.policy import Policy
+from proofward.evidence.two_receipts import TwoReceipts
 from proofward_gateway.measure import simulated_measurement
 from tests.explorer.browser import STATIC, Browser
 from tests.explorer.site import ask, require_packages
-from tests.gateway.test_contradiction import UNJUDGED, _changed
+from tests.gateway.test_contradiction import NO_PROOF, UNJUDGED, _changed, _lied_to
 from tests.gateway.test_legacy import LOG, Guest
 from tests.gateway.test_proxy import ENDS, LIES, PINNED, answered, post, resigned
 from tests.gateway.world import MODEL, POLICY, config, desk, echo, gateway, house, upstream, workloads
@@ -39,11 +40,13 @@ def content(kept: Answer, folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def found(files: Sequence[bytes], pins: list[str] | None = PINS) -> list[dict[str, Any]]:
+def found(
+    files: Sequence[bytes], pins: list[str] | None = PINS, *, kind: str = "exchange"
+) -> list[dict[str, Any]]:
     return ask(
         [
             {
-                "kind": "exchange",
+                "kind": kind,
                 "file": base64.b64encode(one).decode(),
                 "measurements": pins,
                 "development": True,
@@ -308,6 +311,43 @@ async def test_a_boot_log_beside_a_gateway_s_quote_makes_nothing_accepted_in_the
     )
     (pinned,) = found([content(logged, tmp_path)])
     assert pinned["word"] == logged.verdict(PINNED).word == "accepted (simulated)"
+
+
+async def test_page_and_library_say_the_same_of_two_receipts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a proven lie, of all that proves none, to readers of every kind; and in the offline page."""
+    require_packages()
+    kept, other, keys = await _lied_to(tmp_path, monkeypatch)
+    lie = TwoReceipts.of(kept, other)
+    unjudged = TwoReceipts.of(kept, _changed(other, keys, x=1))
+    cases = [("a lie", lie), ("no stake", unjudged)]
+    cases += [(fault, change(lie, keys)) for fault, change in NO_PROOF.items()]
+    files = []
+    for number, (_, two) in enumerate(cases):
+        two.save(tmp_path / f"{number}.json")
+        files.append((tmp_path / f"{number}.json").read_bytes())
+    readers = [(PINNED, PINS), (Policy.for_development(), None)]
+    for policy, pins in readers:
+        told = found(files, pins, kind="receipts")
+        for (fault, two), page in zip(cases, told, strict=True):
+            verdict = two.verdict(policy)
+            assert page["word"] == verdict.word, fault
+            lines = [(one.name, one.word, one.ok is not False and one.detail) for one in verdict]
+            shown = [(name, word, word != "REFUSED" and detail) for name, word, detail in page["checks"]]
+            assert shown == lines, fault
+    assert lie.verdict(PINNED).word == "accepted (simulated)"
+    value = json.loads(files[0])
+    bad = [{**value, "receipts": value["receipts"][:1]}, {**value, "at": True}, {**value, "nonce": "0x"}]
+    assert all("error" in one for one in found([json.dumps(one).encode() for one in bad], kind="receipts"))
+    with Browser() as browser:
+        browser.do("open", url=PAGE, offline=True)
+        browser.do("fill", selector="#measurements", value=" ".join(PINS))
+        browser.do("check", selector="#development", on=True)
+        shown = browser.do("verify", selector="#file", name=EVIL, content=files[0].decode())
+        assert shown["verdict"] == "accepted (simulated)"
+        assert "lied" in browser.do("text", selector="#result")
+        assert browser.do("axe") == []
 
 
 @pytest.fixture

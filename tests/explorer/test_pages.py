@@ -16,14 +16,16 @@ from pathlib import Path
 import pytest
 
 from proofward.chain import Call, Outbox, SubstrateClient, accounts
-from proofward.chain.pallets import balances, federation
+from proofward.chain.pallets import balances, federation, sessions
 from proofward.chain.pallets.federation import Plan
 from proofward.chain.pallets.models import Terms
 from proofward.client import Client, targets
 from proofward.devnet.chains import Devnet
+from proofward.protocol import Level
 from proofward.protocol.federation import study_id
+from proofward.protocol.sessions import session_id
 from proofward.publisher.publish import publish
-from proofward_demo.attacker import Attacker
+from proofward_demo.attacker import EPOCH, Attacker
 from proofward_demo.run import AGE_BLOCKS, FIRST_WORKER, HOSPITAL, PUBLISHER, SUDO
 from proofward_explorer.run import artefact_folders
 from proofward_explorer.store import open_reader
@@ -50,6 +52,10 @@ class Network:
     contested: str
     """A job whose client showed on the chain that its result does not open."""
     study: str
+    sessions: tuple[str, str]
+    """One that runs, and one that left the chain's state."""
+    liar: str
+    """The site of an index of this chain with figures that it made up."""
 
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -71,8 +77,58 @@ def _forge(index: Path, path: Path) -> None:
                              (json.dumps(evil), kind, name))  # fmt: skip
 
 
-def _contested(chain: SubstrateClient, evidence: Evidence, folder: Path) -> str:
-    """A job done by a worker that seals another output than it proves, and contested by its client."""
+#: What the lying index says instead, by page; the chain's own word takes its place.
+LIES = {
+    "workers": "UPDATE records SET fields = json_set(fields, '$.stake', 99, '$.endpoint', :evil) "
+               "WHERE kind = 'worker'",
+    "models": "UPDATE records SET fields = json_set(fields, '$.name', :evil, '$.terms.price', 99) "
+              "WHERE kind = 'model'",
+    "sessions": "UPDATE records SET fields = json_set(fields, '$.records', 99) WHERE kind = 'session'",
+    "jobs": "UPDATE jobs SET worker = randomblob(32) WHERE status = 'accepted'",
+    "attestation": "UPDATE records SET fields = json_set(fields, '$.policy.grace_seconds', 99) "
+                   "WHERE kind = 'attestation'",
+    "market": "UPDATE events SET fields = json_set(fields, '$.slashed', 99) WHERE name = 'Undelivered'",
+    "blocks/5": "UPDATE blocks SET time = 99 WHERE number = 5",
+}  # fmt: skip
+OMITTED = (
+    "DELETE FROM records WHERE kind = 'model' AND id = (SELECT min(id) FROM records WHERE kind = 'model')"
+)
+
+
+def _lie(index: Path, path: Path) -> None:
+    shutil.copy(index, path)
+    with sqlite3.connect(path) as database:
+        for lie in (*LIES.values(), OMITTED):
+            database.execute(lie, {"evil": EVIL} if ":evil" in lie else {})
+
+
+def _sessions(chain: SubstrateClient, devnet: Devnet, worker: Attacker, model: bytes) -> tuple[str, str]:
+    """One that runs, and one that its client closed and that was settled."""
+    publisher, hospital = accounts.dev_keypair(PUBLISHER), accounts.dev_keypair(HOSPITAL)
+    chain.submit(sessions.allow(model, 1), publisher)
+    chain.submit(sessions.offer(model, sessions.Terms(1, UNIT, 2, 1_000_000, 5)), worker.keypair)
+    names = []
+    for nonce in (bytes(32), bytes(31) + b"\1"):
+        call = sessions.open_session(
+            worker=worker.account, model=model, nonce=nonce, voucher_key=bytes(32), epoch=EPOCH, max_price=1,
+            escrow=UNIT, sample=1_000_000, window=5, end=chain.finalised_head().number + 100,
+            min_level=Level.SIMULATED, allow_dev_setup=True,
+        )  # fmt: skip
+        chain.submit(call, hospital)
+        names.append(session_id(bytes(hospital.public_key), nonce))
+    chain.submit(sessions.close(names[1]), hospital)
+    devnet.skip_to(chain.finalised_head().number + int(chain.constant(sessions.PALLET, "Grace")) + 2)
+    chain.submit(sessions.settle(names[1]), hospital)
+    assert sessions.get(chain, names[1]) is None
+    return "0x" + names[0].hex(), "0x" + names[1].hex()
+
+
+def _contested(
+    chain: SubstrateClient, devnet: Devnet, evidence: Evidence, folder: Path
+) -> tuple[str, tuple[str, str]]:
+    """A job done by a worker that seals another output than it proves, and contested by its client; and
+    sessions with that worker.
+    """
     publisher, hospital = accounts.dev_keypair(PUBLISHER), accounts.dev_keypair(HOSPITAL)
     worker = Attacker(chain, accounts.dev_keypair("//Mallory"))
     chain.submit(balances.transfer(worker.account, 5_000 * UNIT), hospital)
@@ -84,13 +140,14 @@ def _contested(chain: SubstrateClient, evidence: Evidence, folder: Path) -> str:
         outbox.close()
     chain.submit(worker.registration(), worker.keypair)
     worker.serve(model)
+    opened = _sessions(chain, devnet, worker, model)
     with Client(chain.url, HOSPITAL, development=True, state=folder / "state") as client:
         job = client.submit(model, RECORD, artifact=evidence.artifact.path, recipients=[worker.account])
         worker.claim(job.id)
         solution = worker.solve(job.id, evidence.artifact)
         worker.complete(worker.with_outputs(solution, solution.outputs + 1))
         assert client.contest(job, artifact=evidence.artifact.path).slashed > 0
-    return str(job)
+    return str(job), opened
 
 
 def _study(chain: SubstrateClient) -> str:
@@ -107,7 +164,7 @@ def _study(chain: SubstrateClient) -> str:
 def network(evidence: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
     require_browser()
     folder = tmp_path_factory.mktemp("network")
-    ports = free_port(), free_port()
+    ports = free_port(), free_port(), free_port()
     origins = [f"http://127.0.0.1:{port}" for port in ports]
     with Devnet(cors=origins) as devnet:
         devnet.skip_to(AGE_BLOCKS)
@@ -121,18 +178,24 @@ def network(evidence: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Ite
             # a member says where it is met, in what words it likes
             moved = Call("Consortium", "set_endpoint", {"endpoint": ENDPOINT.encode()})
             client.submit(moved, accounts.dev_keypair(SUDO))
-            contested = _contested(client, evidence, tmp_path_factory.mktemp("contest"))
+            contested, opened = _contested(client, devnet, evidence, tmp_path_factory.mktemp("contest"))
             study = _study(client)
             indexed(client, index)
-        _forge(index, folder / "forged.sqlite")
+        lying = folder / "forged.sqlite", folder / "liar.sqlite"
+        _forge(index, lying[0])
+        _lie(index, lying[1])
         folders = [path for path in (folder / "models").iterdir() if path.is_dir()]
         artefacts = artefact_folders([*folders, evidence.artifact.path / "public"])
         served = [
             Served(path, devnet.url, port, artefacts)
-            for path, port in zip((index, folder / "forged.sqlite"), ports, strict=True)
+            for path, port in zip(
+                (index, folder / "forged.sqlite", folder / "liar.sqlite"), ports, strict=True
+            )
         ]
-        site, forged = origins
-        yield Network(devnet.url, devnet.genesis, index, folder / "models", site, forged, contested, study)
+        site, forged, liar = origins
+        yield Network(
+            devnet.url, devnet.genesis, index, folder / "models", site, forged, contested, study, opened, liar
+        )
         for one in served:
             one.close()
 

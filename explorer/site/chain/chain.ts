@@ -14,6 +14,11 @@ export interface Call {
   readonly signer: Uint8Array | null
 }
 
+export interface Extrinsic {
+  readonly hash: string
+  readonly calls: readonly Call[]
+}
+
 export interface Head {
   readonly hash: string
   readonly number: number
@@ -107,10 +112,10 @@ export abstract class Chain {
     return readValue(metadata, metadata.storage.get(item)?.value ?? -1, new Reader(unhex(found.slice(2))))
   }
 
-  /** The raw keys of a map, up to `limit`. */
-  async keys(at: string, item: string, limit: number): Promise<Uint8Array[]> {
+  /** The raw keys of a map, or of those of its entries that begin with `first`, up to `limit`. */
+  async keys(at: string, item: string, limit: number, first: readonly Uint8Array[] = []): Promise<Uint8Array[]> {
     const [, found] = await this.under(at, (known) => {
-      const prefix = hex0x(storageKey(known, item, []))
+      const prefix = hex0x(storageKey(known, item, first))
       return this.rpc('state_getKeysPaged', prefix, limit, prefix, at)
     })
     return (found as string[]).map((one) => unhex(one.slice(2)))
@@ -127,10 +132,18 @@ export abstract class Chain {
 
   /** Every call of a block, those inside batch, proxy and sudo too, with who signed the extrinsic. */
   async calls(at: string): Promise<Call[]> {
+    return (await this.extrinsics(at)).flatMap((one) => one.calls)
+  }
+
+  /** The extrinsics of a block, in order: the hash of each, and its calls, the outer one first. */
+  async extrinsics(at: string): Promise<Extrinsic[]> {
     const [metadata, found] = await Promise.all([this.metadata(at), this.rpc('chain_getBlock', at)])
     const block = found as { block: { extrinsics: string[] } } | null
     if (!block) throw new NodeError(`${this.name} no longer has block ${at}: ask an archive node`)
-    return block.block.extrinsics.flatMap((one) => callsOf(metadata, unhex(one.slice(2))))
+    return block.block.extrinsics.map((one) => {
+      const data = unhex(one.slice(2))
+      return { hash: hex0x(blake2(data, 32)), calls: callsOf(metadata, data) }
+    })
   }
 
   /** Names and fields of a block's events. */

@@ -11,22 +11,21 @@ import type { Check } from '../verify/check.js'
 import { policy } from '../verify/policy.js'
 import { verdictOf } from '../verify/verdict.js'
 import { verifyBundle } from '../verify/verify.js'
-import { byIndex, facts, state, table } from './parts.js'
+import { Again, byMark, Figures } from './again.js'
+import { facts, state, table } from './parts.js'
 import type { Source } from './source.js'
 
 export async function job(id: string, source: Source): Promise<Child> {
   const result = h('section', { 'aria-label': 'Verification', id: 'verification' })
-  void verify(id, source, result, null)
+  const verified = verify(id, source, result, null)
+  const again = new Again(source)
   const [told, failed] = await ask(`jobs/${id}`).then(
     (found) => [found, null] as const,
     (error: Error) => [null, error.message] as const,
   )
-  return [
-    h('h1', {}, 'Job ', h('span', { class: 'mono' }, id)),
-    result,
-    h('h2', {}, 'What happened to it'),
-    told ? timeline(told) : h('p', { class: 'muted' }, failed),
-  ]
+  const happened = told ? timeline(told, again) : h('p', { class: 'muted' }, failed)
+  void verified.then(() => told && again.begin()) // the verdict comes first
+  return [h('h1', {}, 'Job ', h('span', { class: 'mono' }, id)), result, h('h2', {}, 'What happened to it'), happened]
 }
 
 const PAINT_MS = 50
@@ -193,7 +192,9 @@ function ownAnswer({ bundle }: Collected): HTMLElement {
     h(
       'p',
       {},
-      "The file of the job's secrets, as `proofward job submit` kept it. It is read in this page and leaves it nowhere; the answer is shown only when it opens the proven commitment.",
+      "The file of the job's secrets, as ",
+      h('code', {}, 'proofward job submit'),
+      ' kept it. It is read in this page and leaves it nowhere; the answer is shown only when it opens the proven commitment.',
     ),
     h('label', { for: 'secrets' }, 'Secrets of this job: ', input),
     shown,
@@ -240,53 +241,64 @@ const WORDS: Record<string, string> = {
   FaultyProof: 'no verdict: the fault is the proof’s',
   Declined: 'declined',
   Refunded: 'refunded',
+  Undelivered: 'the worker lost stake: its output does not open',
+  Contested: 'contested by its client, who was right',
   Forgotten: 'its record left state',
 }
-const BAD = new Set(['Lapsed', 'Rejected', 'FaultyProof', 'Refunded'])
+const BAD = new Set(['Lapsed', 'Rejected', 'FaultyProof', 'Refunded', 'Undelivered'])
 
-function timeline(told: Row): Child {
+function timeline(told: Row, again: Again): Child {
   const record = row(told.job)
+  const figures = again.add(new Figures(record), again.record('job', record))
   return [
-    byIndex('The timeline'),
+    again.banner,
     facts([
-      ['status', state(record.status)],
-      ['price', unit(record.price)],
-      ['deadline', `block ${text(record.deadline)}`],
-      ['attempts', text(record.attempts)],
+      ['status', figures.of((it) => state(it.status))],
+      ['price', figures.of((it) => unit(it.price))],
+      ['deadline', figures.of((it) => `block ${text(it.deadline)}`)],
+      ['attempts', figures.of((it) => text(it.attempts))],
     ]),
     h(
       'ol',
       { class: 'timeline' },
       rows(told.events).map((one) => {
-        const fields = row(one.fields)
-        const who = fields.worker
-          ? link('workers', fields.worker)
-          : fields.client
-            ? h('span', { class: 'mono' }, text(fields.client))
-            : ''
-        const sum =
-          fields.paid !== undefined
-            ? `${unit(fields.paid)} to the worker, ${unit(fields.royalty)} to the publisher`
-            : fields.bond_cut !== undefined
-              ? `${unit(fields.bond_cut)} of the bond cut`
-              : fields.amount !== undefined
-                ? `${unit(fields.amount)} back to the client`
-                : fields.lapses_at !== undefined
-                  ? `until block ${text(fields.lapses_at)}`
-                  : ''
+        const mark = h('span', {}, byMark('index'))
+        const step = again.add(new Figures(one, false), again.event(one), mark)
         return h(
           'li',
           { class: BAD.has(text(one.name)) ? 'bad' : '', 'data-event': text(one.name) },
-          h('p', {}, h('strong', {}, WORDS[text(one.name)] ?? text(one.name)), ' ', who),
-          h(
-            'p',
-            { class: 'muted' },
-            'block ',
-            link('blocks', one.block, text(one.block)),
-            `, ${when(one.time)}${sum ? `: ${sum}` : ''}`,
-          ),
+          step.of(stepOf, 'div'),
+          mark,
         )
       }),
     ),
   ]
+}
+
+function stepOf(one: Row): Child {
+  const fields = row(one.fields)
+  const who = fields.worker
+    ? link('workers', fields.worker)
+    : fields.client
+      ? h('span', { class: 'mono' }, text(fields.client))
+      : ''
+  const sum = sumOf(fields)
+  return [
+    h('p', {}, h('strong', {}, WORDS[text(one.name)] ?? text(one.name)), ' ', who),
+    h(
+      'p',
+      { class: 'muted' },
+      'block ',
+      link('blocks', one.block, text(one.block)),
+      `, ${when(one.time)}${sum && `: ${sum}`}`,
+    ),
+  ]
+}
+
+function sumOf(fields: Row): string {
+  if (fields.paid !== undefined) return `${unit(fields.paid)} to the worker, ${unit(fields.royalty)} to the publisher`
+  if (fields.bond_cut !== undefined) return `${unit(fields.bond_cut)} of the bond cut`
+  if (fields.amount !== undefined) return `${unit(fields.amount)} back to the client`
+  if (fields.slashed !== undefined) return `${unit(fields.slashed)} of the stake slashed`
+  return fields.lapses_at === undefined ? '' : `until block ${text(fields.lapses_at)}`
 }

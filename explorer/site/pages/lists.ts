@@ -1,14 +1,19 @@
 // Jobs with filters, workers, models, market, attestation, blocks, search.
-import { ask, row, rows, text } from '../index-api.js'
+import { readAttestation } from '../chain/records.js'
+import { ask, type Row, row, rows, text } from '../index-api.js'
 import { type Child, h } from '../ui/dom.js'
 import { link, short, unit, when } from '../ui/format.js'
 import { hex } from '../verify/bytes.js'
 import { sha256 } from '../verify/hashes.js'
-import { byIndex, counted, eventTable, facts, jobTable, state, table } from './parts.js'
+import { Again, byMark, Figures } from './again.js'
+import { type Column, counted, eventTable, facts, jobTable, state, table } from './parts.js'
+import type { Source } from './source.js'
+import { standing } from './worker.js'
 
 const FILTERS = ['status', 'level', 'model', 'worker', 'client'] as const
 
-export async function jobs(_: string, asked: URLSearchParams): Promise<Child> {
+export async function jobs(_: string, asked: URLSearchParams, source: Source): Promise<Child> {
+  const again = new Again(source)
   const wanted = new URLSearchParams()
   for (const name of [...FILTERS, 'before']) {
     const value = asked.get(name)
@@ -17,11 +22,13 @@ export async function jobs(_: string, asked: URLSearchParams): Promise<Child> {
   const found = await ask(`jobs?${wanted}`)
   const next = new URLSearchParams(wanted)
   if (found.next !== null) next.set('before', text(found.next))
+  const shown = jobTable('Jobs, the newest first', found.jobs, again)
+  again.begin()
   return [
     h('h1', {}, 'Jobs'),
     filters(wanted),
-    byIndex('Jobs'),
-    jobTable('Jobs, the newest first', found.jobs),
+    again.banner,
+    shown,
     found.next !== null && h('p', {}, h('a', { href: `#/jobs?${next}` }, 'older jobs')),
   ]
 }
@@ -72,91 +79,90 @@ function filters(wanted: URLSearchParams): HTMLElement {
   return form
 }
 
-export async function workers(): Promise<Child> {
-  return [
-    h('h1', {}, 'Workers'),
-    byIndex('Registrations'),
-    table(
-      'Workers',
-      [
-        { name: 'worker', of: (one) => link('workers', one.id) },
-        { name: 'level', of: (one) => state(one.level) },
-        {
-          name: 'state',
-          of: (one) =>
-            one.gone ? 'withdrawn' : one.banned ? 'banned' : one.retired_at === null ? 'registered' : 'retired',
-        },
-        { name: 'accepted', number: true, of: (one) => text(row(one.tally).accepted) },
-        { name: 'rejected', number: true, of: (one) => text(row(one.tally).rejected) },
-        { name: 'lapsed', number: true, of: (one) => text(row(one.tally).lapsed) },
-        { name: 'stake', number: true, of: (one) => unit(one.stake) },
-        {
-          name: 'measurement',
-          of: (one) => h('span', { class: 'mono', title: text(one.measurement) }, short(text(one.measurement))),
-        },
-        { name: 'until', of: (one) => when(one.expires_at) },
-      ],
-      rows(await ask('workers')),
-    ),
-  ]
+/** Every record of a kind, each read again, and whether the chain has more. */
+async function listed(
+  kind: 'worker' | 'model',
+  source: Source,
+  heading: string,
+  columns: readonly Column[],
+): Promise<Child> {
+  const again = new Again(source)
+  const found = rows(await ask<unknown>(`${kind}s`))
+  const shown = table(heading, columns, found, [again, (one) => again.record(kind, one)])
+  again.whole(
+    kind,
+    found.map((one) => text(one.id)),
+  )
+  again.begin()
+  return [h('h1', {}, heading), again.banner, shown]
 }
 
-export async function models(): Promise<Child> {
-  return [
-    h('h1', {}, 'Models'),
-    byIndex('Records'),
-    table(
-      'Models',
-      [
-        { name: 'model', of: (one) => link('models', one.id) },
-        { name: "name (publisher's word)", of: (one) => text(one.name) },
-        { name: 'lane', of: (one) => text(one.lane) },
-        { name: 'setup', of: (one) => text(one.setup) },
-        { name: 'least price', number: true, of: (one) => unit(row(one.terms).price) },
-        { name: 'state', of: (one) => (one.gone ? 'removed' : one.retired_at === null ? 'live' : 'retired') },
-        {
-          name: 'publisher',
-          of: (one) => h('span', { class: 'mono', title: text(one.publisher) }, short(text(one.publisher))),
-        },
-      ],
-      rows(await ask('models')),
-    ),
-  ]
-}
+const mono = (value: unknown): HTMLElement => h('span', { class: 'mono' }, text(value))
+const cut = (value: unknown): HTMLElement => h('span', { class: 'mono', title: text(value) }, short(text(value)))
 
-export async function model(id: string): Promise<Child> {
+export const workers = (_: string, _asked: URLSearchParams, source: Source): Promise<Child> =>
+  listed('worker', source, 'Workers', [
+    { name: 'worker', of: (one) => link('workers', one.id) },
+    { name: 'level', of: (one) => state(one.level) },
+    { name: 'state', of: standing },
+    { name: 'accepted', number: true, of: (one) => text(row(one.tally).accepted) },
+    { name: 'rejected', number: true, of: (one) => text(row(one.tally).rejected) },
+    { name: 'lapsed', number: true, of: (one) => text(row(one.tally).lapsed) },
+    { name: 'stake', number: true, of: (one) => unit(one.stake) },
+    { name: 'measurement', of: (one) => cut(one.measurement) },
+    { name: 'until', of: (one) => when(one.expires_at) },
+  ])
+
+export const models = (_: string, _asked: URLSearchParams, source: Source): Promise<Child> =>
+  listed('model', source, 'Models', [
+    { name: 'model', of: (one) => link('models', one.id) },
+    { name: "name (publisher's word)", of: (one) => text(one.name) },
+    { name: 'lane', of: (one) => text(one.lane) },
+    { name: 'setup', of: (one) => text(one.setup) },
+    { name: 'least price', number: true, of: (one) => unit(row(one.terms).price) },
+    { name: 'state', of: (one) => (one.gone === true ? 'removed' : one.retired_at === null ? 'live' : 'retired') },
+    { name: 'publisher', of: (one) => cut(one.publisher) },
+  ])
+
+export async function model(id: string, _asked: URLSearchParams, source: Source): Promise<Child> {
+  const again = new Again(source)
   const found = await ask(`models/${id}`)
   const one = row(found.model)
-  const mono = (value: unknown) => h('span', { class: 'mono' }, text(value))
-  const digest = text(one.manifest_hash).slice(2)
+  const figures = again.add(new Figures(one), again.record('model', one))
   const place = h('div', {}, h('p', { class: 'muted' }, 'looking for its artefact'))
-  void accuracy(digest, place)
+  void accuracy(text(one.manifest_hash).slice(2), place)
+  const terms = (it: Row) => row(it.terms)
+  const told = facts([
+    ['id', figures.of((it) => mono(it.id))],
+    ["name (publisher's word)", figures.of((it) => text(it.name))],
+    ['publisher', figures.of((it) => mono(it.publisher))],
+    ['lane', figures.of((it) => text(it.lane))],
+    ['setup', figures.of((it) => link('setups', it.id, text(it.setup) || undefined))],
+    ['least price', figures.of((it) => unit(terms(it).price))],
+    ["publisher's share", figures.of((it) => `${text(terms(it).share)} millionths`)],
+    ['bond of a claim', figures.of((it) => unit(terms(it).bond))],
+    ['life of a claim', figures.of((it) => `${text(terms(it).claim_blocks)} blocks`)],
+    ['input', figures.of((it) => `${JSON.stringify(it.input_shape)}, at most ${text(it.batch)} records a job`)],
+    ['weights (SHA-256)', figures.of((it) => mono(it.weights_digest))],
+    ['manifest (SHA-256)', figures.of((it) => mono(it.manifest_hash))],
+    ['verifying key (SHA-256)', figures.of((it) => mono(it.key_hash))],
+    ['circuit', figures.of((it) => mono(it.circuit_digest))],
+    ['published in', figures.of((it) => link('blocks', it.published_at, text(it.published_at)))],
+    ['jobs', [counted(found.statuses), ' ', byMark('index')]],
+  ])
+  const events = eventTable('Events', found.events, again)
+  const jobs = jobTable('Latest jobs', found.jobs, again)
+  again.begin()
   return [
     h('h1', {}, `Model ${text(one.name)}`),
-    byIndex('The record'),
-    facts([
-      ['id', mono(one.id)],
-      ['publisher', mono(one.publisher)],
-      ['lane', text(one.lane)],
-      ['setup', link('setups', id, text(one.setup) || undefined)],
-      ['least price', unit(row(one.terms).price)],
-      ["publisher's share", `${text(row(one.terms).share)} millionths`],
-      ['bond of a claim', unit(row(one.terms).bond)],
-      ['life of a claim', `${text(row(one.terms).claim_blocks)} blocks`],
-      ['input', `${JSON.stringify(one.input_shape)}, at most ${text(one.batch)} records a job`],
-      ['weights (SHA-256)', mono(one.weights_digest)],
-      ['manifest (SHA-256)', mono(one.manifest_hash)],
-      ['verifying key (SHA-256)', mono(one.key_hash)],
-      ['circuit', mono(one.circuit_digest)],
-      ['published in', link('blocks', one.published_at, text(one.published_at))],
-      ['jobs', counted(found.statuses)],
-    ]),
+    again.banner,
+    told,
     h('h2', {}, 'Accuracy and setup'),
     place,
     h('h2', {}, 'What happened to it'),
-    eventTable('Events', found.events),
+    events,
     h('h2', {}, 'Latest jobs'),
-    jobTable('Latest jobs', found.jobs),
+    jobs,
   ]
 }
 
@@ -180,7 +186,9 @@ async function accuracy(digest: string, place: HTMLElement): Promise<void> {
       h(
         'p',
         { class: 'muted' },
-        "The manifest has the record's hash, compared in this browser; accuracy is the publisher's word (`proofward model audit` measures it).",
+        "The manifest has the record's hash, compared in this browser; accuracy is the publisher's word (",
+        h('code', {}, 'proofward model audit'),
+        ' measures it).',
       ),
     )
   } catch (error) {
@@ -188,93 +196,129 @@ async function accuracy(digest: string, place: HTMLElement): Promise<void> {
   }
 }
 
-export async function market(): Promise<Child> {
+export async function market(_: string, _asked: URLSearchParams, source: Source): Promise<Child> {
+  const again = new Again(source)
   const found = await ask('market')
-  const earned = (kind: string) => [
-    { name: kind.slice(0, -1), of: (one: Record<string, unknown>) => link(kind, one.id) },
-    { name: 'accepted jobs', number: true, of: (one: Record<string, unknown>) => text(one.jobs) },
-    { name: 'inferences in sessions', number: true, of: (one: Record<string, unknown>) => text(one.records) },
-    { name: 'to workers', number: true, of: (one: Record<string, unknown>) => unit(one.paid) },
-    { name: 'to publishers', number: true, of: (one: Record<string, unknown>) => unit(one.royalty) },
+  const earned = (kind: string): Column[] => [
+    { name: kind.slice(0, -1), of: (one) => link(kind, one.id) },
+    { name: 'accepted jobs', number: true, of: (one) => text(one.jobs) },
+    { name: 'inferences in sessions', number: true, of: (one) => text(one.records) },
+    { name: 'to workers', number: true, of: (one) => unit(one.paid) },
+    { name: 'to publishers', number: true, of: (one) => unit(one.royalty) },
   ]
+  const lost = eventTable('The latest', found.lost, again)
+  again.begin()
   return [
     h('h1', {}, 'Market'),
-    byIndex('Fees, bonds and slashes'),
+    again.banner,
     h('h2', {}, 'Paid, by model'),
+    sums(),
     table('By model', earned('models'), rows(found.models)),
     h('h2', {}, 'Paid, by worker'),
+    sums(),
     table('By worker', earned('workers'), rows(found.workers)),
     h('h2', {}, 'Bonds cut, stakes slashed'),
-    eventTable('The latest', found.lost),
+    lost,
   ]
 }
 
-export async function attestation(): Promise<Child> {
+const sums = (): HTMLElement =>
+  h(
+    'p',
+    { class: 'muted' },
+    byMark('index'),
+    ' Sums over every block: no state of the chain has them. ',
+    h('code', {}, 'proofward audit export'),
+    ' writes what they are made of.',
+  )
+
+export async function attestation(_: string, _asked: URLSearchParams, source: Source): Promise<Child> {
+  const again = new Again(source)
   const found = await ask('attestation')
-  const mono = (value: unknown) => h('span', { class: 'mono' }, text(value))
-  const allowed = Object.entries(row(found.measurements)).map(([id, label]) => ({ id, label }))
+  const figures = again.add(new Figures(found), (chain, head) => readAttestation(chain, head.hash))
+  const events = eventTable('Events', found.events, again)
+  again.begin()
   return [
     h('h1', {}, 'Measurements and roots'),
-    byIndex('State of the last block'),
+    again.banner,
     h('h2', {}, 'Software that may work'),
-    table(
-      'Measurements on the allow-list',
-      [
-        { name: 'measurement', of: (one) => mono(one.id) },
-        { name: 'label', of: (one) => text(one.label) },
-      ],
-      allowed,
-    ),
+    figures.of(allowed, 'div'),
     h('h2', {}, 'Roots of quotes'),
-    table(
-      'Trust roots',
-      [
-        { name: 'SHA-256', of: (one) => mono(one.id) },
-        { name: 'level', of: (one) => state(one.level) },
-      ],
-      rows(found.roots),
-    ),
+    figures.of(trusted, 'div'),
     h('h2', {}, 'Demands on platforms'),
-    facts(Object.entries(row(found.policy)).map(([name, value]) => [name.replaceAll('_', ' '), JSON.stringify(value)])),
+    figures.of(demands, 'div'),
     h('h2', {}, 'Collateral'),
-    table(
-      'Collateral by family of platforms',
-      [
-        { name: 'family', of: (one) => mono(one.fmspc) },
-        { name: 'authority', of: (one) => text(one.authority) },
-        { name: 'expires', of: (one) => when(one.expires_at) },
-        { name: 'bytes', number: true, of: (one) => text(one.bytes) },
-      ],
-      rows(found.collateral),
-    ),
+    figures.of(collateral, 'div'),
     h('h2', {}, 'How it came about'),
-    eventTable('Events', found.events),
+    events,
   ]
 }
 
-export async function block(number: string): Promise<Child> {
+const allowed = (found: Row): Child =>
+  table(
+    'Measurements on the allow-list',
+    [
+      { name: 'measurement', of: (one) => mono(one.id) },
+      { name: 'label', of: (one) => text(one.label) },
+    ],
+    Object.entries(row(found.measurements)).map(([id, label]) => ({ id, label })),
+  )
+
+const trusted = (found: Row): Child =>
+  table(
+    'Trust roots',
+    [
+      { name: 'SHA-256', of: (one) => mono(one.id) },
+      { name: 'level', of: (one) => state(one.level) },
+    ],
+    rows(found.roots),
+  )
+
+const demands = ({ policy }: Row): Child =>
+  facts(
+    Object.entries(row(policy))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, value]) => [name.replaceAll('_', ' '), JSON.stringify(value)]),
+  )
+
+const collateral = (found: Row): Child =>
+  table(
+    'Collateral by family of platforms',
+    [
+      { name: 'family', of: (one) => mono(one.fmspc) },
+      { name: 'authority', of: (one) => text(one.authority) },
+      { name: 'expires', of: (one) => when(one.expires_at) },
+      { name: 'bytes', number: true, of: (one) => text(one.bytes) },
+    ],
+    rows(found.collateral),
+  )
+
+export async function block(number: string, _asked: URLSearchParams, source: Source): Promise<Child> {
+  const again = new Again(source)
   const found = await ask(`blocks/${number}`)
   const one = row(found.block)
+  const figures = again.add(new Figures(one), again.block({ number }))
+  const calls = table(
+    'Calls',
+    [
+      { name: 'call', of: (call) => text(call.call) },
+      { name: 'signer', of: (call) => cut(call.signer) },
+      { name: 'extrinsic', of: (call) => mono(call.hash) },
+    ],
+    rows(found.extrinsics),
+    [again, (call) => again.extrinsic(Number(number), call)],
+  )
+  const events = eventTable('Events', found.events, again)
+  again.begin()
   return [
     h('h1', {}, `Block ${text(one.number)}`),
-    byIndex('The block'),
+    again.banner,
     facts([
-      ['hash', h('span', { class: 'mono' }, text(one.hash))],
-      ['time', when(one.time)],
+      ['hash', figures.of((it) => mono(it.hash))],
+      ['time', figures.of((it) => when(it.time))],
     ]),
-    table(
-      'Calls',
-      [
-        { name: 'call', of: (call) => text(call.call) },
-        {
-          name: 'signer',
-          of: (call) => h('span', { class: 'mono', title: text(call.signer) }, short(text(call.signer))),
-        },
-        { name: 'extrinsic', of: (call) => h('span', { class: 'mono' }, text(call.hash)) },
-      ],
-      rows(found.extrinsics),
-    ),
-    eventTable('Events', found.events),
+    calls,
+    events,
   ]
 }
 

@@ -4,8 +4,9 @@ import { ask, row, rows } from '../index-api.js'
 import { badge } from '../ui/checks.js'
 import { type Child, fill, h } from '../ui/dom.js'
 import { link, when } from '../ui/format.js'
-import { byIndex, eventTable, facts, otherChain, table, tiles } from './parts.js'
-import type { Source } from './source.js'
+import { Again } from './again.js'
+import { eventTable, facts, table, tiles } from './parts.js'
+import { otherChain, type Source } from './source.js'
 
 const mono = (text: string): HTMLElement => h('span', { class: 'mono' }, text)
 const list = (all: readonly string[]): Child => all.map((one) => h('div', { class: 'mono' }, one))
@@ -13,11 +14,13 @@ const list = (all: readonly string[]): Child => all.map((one) => h('div', { clas
 export async function members(_id: string, _asked: URLSearchParams, source: Source): Promise<Child> {
   const place = h('section', { 'aria-label': 'The chain now', id: 'consortium' })
   void read(place, source)
+  const again = new Again(source)
   const told = await ask<unknown>('consortium').then(
-    (found) => eventTable('What was announced, decided and shown, the latest', rows(found).map(row)),
+    (found) => eventTable('What was announced, decided and shown, the latest', rows(found).map(row), again),
     (error: Error) => h('p', { class: 'muted' }, error.message),
   )
-  return [h('h1', {}, 'Members and finality'), place, h('h2', {}, 'History'), byIndex('What happened,'), told]
+  again.begin()
+  return [h('h1', {}, 'Members and finality'), place, h('h2', {}, 'History'), again.banner, told]
 }
 
 async function read(place: HTMLElement, source: Source): Promise<void> {

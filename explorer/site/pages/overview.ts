@@ -2,9 +2,12 @@ import { ask, type Row, row, rows, text } from '../index-api.js'
 import { bars } from '../ui/chart.js'
 import { type Child, h } from '../ui/dom.js'
 import { count, link, short, unit, when } from '../ui/format.js'
-import { byIndex, counted, jobTable, table, tiles } from './parts.js'
+import { Again, byMark } from './again.js'
+import { counted, jobTable, table, tiles } from './parts.js'
+import type { Source } from './source.js'
 
-export async function overview(): Promise<Child> {
+export async function overview(_: string, _asked: URLSearchParams, source: Source): Promise<Child> {
+  const again = new Again(source)
   const found = await ask('overview')
   const [statuses, sessions, records, recent, head] = [
     row(found.statuses),
@@ -17,9 +20,16 @@ export async function overview(): Promise<Child> {
   const days = rows(found.days)
   const day = (one: Row) => when(one.day).slice(5, 10)
   const number = (value: unknown) => Number(value ?? 0)
+  again.begin()
   return [
     h('h1', {}, text(head.name) || 'The network'),
-    byIndex('Figures'),
+    again.banner,
+    h(
+      'p',
+      { class: 'muted' },
+      byMark('index'),
+      ' Tiles and charts are sums over every block: no state of the chain has them.',
+    ),
     tiles([
       ['jobs', count(total)],
       ['accepted', count(number(statuses.accepted))],
@@ -54,7 +64,7 @@ export async function overview(): Promise<Child> {
       ),
     ),
     h('h2', {}, 'Latest jobs'),
-    jobTable('Latest jobs', found.jobs),
+    jobTable('Latest jobs', found.jobs, again),
     h('h2', {}, 'Latest blocks'),
     table(
       'Latest finalised blocks',
@@ -65,6 +75,7 @@ export async function overview(): Promise<Child> {
         { name: 'hash', of: (one) => h('span', { class: 'mono' }, short(text(one.hash))) },
       ],
       rows(found.blocks),
+      [again, (one) => again.block(one)],
     ),
   ]
 }

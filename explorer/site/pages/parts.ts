@@ -4,6 +4,7 @@ import { rows, text } from '../index-api.js'
 import { badge } from '../ui/checks.js'
 import { type Child, h } from '../ui/dom.js'
 import { count, link, unit } from '../ui/format.js'
+import { type Again, byMark, Figures, type Reading } from './again.js'
 
 const KINDS: Record<string, string> = {
   accepted: 'good',
@@ -20,11 +21,31 @@ export interface Column {
   readonly name: string
   readonly number?: boolean
   readonly of: (one: Row) => Child
+  /** A figure that is the index's alone, where rows are read again. */
+  readonly sum?: boolean
 }
 
-export function table(caption: string, columns: readonly Column[], data: readonly Row[]): HTMLElement {
+/** How a page reads each row of a table again from the chain. */
+export type Rereading = readonly [again: Again, reading: (one: Row) => Reading]
+
+/** With `again` a last column says of each row whose word it is. */
+export function table(
+  caption: string,
+  columns: readonly Column[],
+  data: readonly Row[],
+  again?: Rereading,
+): HTMLElement {
   if (!data.length) return h('p', { class: 'muted' }, `${caption}: none.`)
   const kind = (column: Column) => (column.number ? 'number' : '')
+  const cells = (one: Row): Child => {
+    const cell = (column: Column, content: Child) => h('td', { class: kind(column) }, content)
+    if (!again) return columns.map((column) => cell(column, column.of(one)))
+    const [reads, reading] = again
+    const [figures, mark] = [new Figures(one, false), h('td', {}, byMark('index'))]
+    const made = columns.map((column) => cell(column, column.sum ? column.of(one) : figures.of(column.of)))
+    reads.add(figures, reading(one), mark)
+    return [made, mark]
+  }
   return h(
     'div',
     { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption },
@@ -38,25 +59,22 @@ export function table(caption: string, columns: readonly Column[], data: readonl
         h(
           'tr',
           {},
-          columns.map((column) => h('th', { scope: 'col', class: kind(column) }, column.name)),
+          columns.map((column) =>
+            h('th', { scope: 'col', class: kind(column) }, column.name, again && column.sum ? ' (index)' : ''),
+          ),
+          again ? h('th', { scope: 'col' }, 'whose word') : null,
         ),
       ),
       h(
         'tbody',
         {},
-        data.map((one) =>
-          h(
-            'tr',
-            {},
-            columns.map((column) => h('td', { class: kind(column) }, column.of(one))),
-          ),
-        ),
+        data.map((one) => h('tr', {}, cells(one))),
       ),
     ),
   )
 }
 
-export const jobTable = (caption: string, data: unknown): HTMLElement =>
+export const jobTable = (caption: string, data: unknown, again: Again): HTMLElement =>
   table(
     caption,
     [
@@ -70,6 +88,7 @@ export const jobTable = (caption: string, data: unknown): HTMLElement =>
       { name: 'block', number: true, of: (one) => link('blocks', one.submitted_at, text(one.submitted_at)) },
     ],
     rows(data),
+    [again, (one) => again.record('job', one)],
   )
 
 export const tiles = (facts: readonly [string, Child][]): HTMLElement =>
@@ -86,8 +105,8 @@ export const facts = (list: readonly [string, Child][]): HTMLElement =>
     list.map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]),
   )
 
-/** Events of the index, as lines. */
-export const eventTable = (caption: string, data: unknown): HTMLElement =>
+/** Events of the index, as lines, each read again in its block. */
+export const eventTable = (caption: string, data: unknown, again: Again): HTMLElement =>
   table(
     caption,
     [
@@ -96,9 +115,25 @@ export const eventTable = (caption: string, data: unknown): HTMLElement =>
       { name: 'what', of: (one) => h('span', { class: 'mono' }, described(one.fields)) },
     ],
     rows(data),
+    [again, (one) => again.event(one)],
   )
 
-const AMOUNTS = new Set(['paid', 'royalty', 'bond_cut', 'slashed', 'amount', 'price', 'min_price', 'stake'])
+const AMOUNTS = new Set([
+  'paid',
+  'royalty',
+  'bond_cut',
+  'slashed',
+  'amount',
+  'price',
+  'min_price',
+  'stake',
+  'refunded',
+  'bond',
+  'escrow',
+  'deposit',
+  'fee',
+  'floor',
+])
 
 export function described(fields: unknown): string {
   if (fields === null || typeof fields !== 'object') return ''
@@ -114,15 +149,3 @@ export const counted = (statuses: unknown): string =>
   Object.entries((statuses ?? {}) as Record<string, number>)
     .map(([name, n]) => `${count(n)} ${name}`)
     .join(', ') || 'none'
-
-/** Where what answered is of another chain than the index; false where it is not. */
-export const otherChain = (answered: string, indexed: string): Child =>
-  answered !== indexed &&
-  h(
-    'p',
-    { class: 'error', role: 'alert', 'data-chain': 'other' },
-    `This is another chain than the index's: genesis ${answered}, the index has ${indexed}.`,
-  )
-
-export const byIndex = (what: string): HTMLElement =>
-  h('p', { class: 'muted' }, `${what} as this explorer's index has it: a convenience, not evidence.`)

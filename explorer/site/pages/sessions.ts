@@ -1,8 +1,10 @@
-// Sessions: what was committed and what was proved of it, as the index has it.
+// Sessions: what was committed and what was proved of it, read again from the chain.
 import { ask, type Row, row, rows, text } from '../index-api.js'
 import { type Child, h } from '../ui/dom.js'
 import { count, link, short, unit } from '../ui/format.js'
-import { byIndex, eventTable, facts, state, table, tiles } from './parts.js'
+import { Again, byMark, Figures } from './again.js'
+import { eventTable, facts, state, table, tiles } from './parts.js'
+import type { Source } from './source.js'
 
 const mono = (value: unknown): HTMLElement => h('span', { class: 'mono' }, text(value))
 const stands = (one: Row): string => (one.gone === true ? 'ended' : 'runs')
@@ -18,12 +20,14 @@ const older = (path: string, next: unknown, what: string): Child =>
   next !== undefined &&
   h('p', {}, h('a', { href: `#/${path}?${new URLSearchParams({ before: text(next) })}` }, what))
 
-export async function sessions(_: string, asked: URLSearchParams): Promise<Child> {
+export async function sessions(_: string, asked: URLSearchParams, source: Source): Promise<Child> {
+  const again = new Again(source)
   const found = await ask(asking('sessions', asked))
   const totals = row(found.totals)
+  again.begin()
   return [
     h('h1', {}, 'Sessions'),
-    byIndex('Sessions'),
+    again.banner,
     tiles([
       ['sessions', count(Number(totals.count))],
       ['records committed', count(Number(totals.records))],
@@ -45,41 +49,48 @@ export async function sessions(_: string, asked: URLSearchParams): Promise<Child
         { name: 'model', of: (one) => link('models', one.model, short(text(one.model))) },
         { name: 'records', number: true, of: (one) => text(one.records) },
         { name: 'pages', number: true, of: (one) => text(one.pages) },
-        { name: 'proved', number: true, of: (one) => text(one.proved) },
+        { name: 'proved', number: true, sum: true, of: (one) => text(one.proved) },
         { name: 'level', of: (one) => state(one.level) },
       ],
       rows(found.sessions),
+      [again, (one) => again.record('session', one)],
     ),
     older('sessions', found.next, 'older sessions'),
   ]
 }
 
-export async function session(id: string, asked: URLSearchParams): Promise<Child> {
+export async function session(id: string, asked: URLSearchParams, source: Source): Promise<Child> {
+  const again = new Again(source)
   const found = await ask(asking(`sessions/${id}`, asked))
   const one = row(found.session)
+  const figures = again.add(new Figures(one), again.record('session', one))
+  const sum = (value: unknown): Child => [text(value), ' ', byMark('index')]
+  const told = facts([
+    ['id', figures.of((it) => mono(it.id))],
+    ['state', figures.of(stands)],
+    ['client', figures.of((it) => mono(it.client))],
+    ['worker', figures.of((it) => link('workers', it.worker, text(it.worker)))],
+    ['model', figures.of((it) => link('models', it.model, text(it.model)))],
+    ['level', figures.of((it) => state(it.level))],
+    ['price of an inference', figures.of((it) => unit(it.price))],
+    ['escrow', figures.of((it) => unit(it.escrow))],
+    ['bond', figures.of((it) => unit(it.bond))],
+    ['records committed', figures.of((it) => text(it.records))],
+    ['pages committed', figures.of((it) => text(it.pages))],
+    ['pages proved, the sum of the events below', sum(one.proved)],
+    ['records paid, the sum of the events below', sum(one.paid)],
+    ['opened in', figures.of((it) => link('blocks', it.opened_at, text(it.opened_at)))],
+    ['ends in block', figures.of((it) => text(it.end))],
+  ])
+  const events = eventTable('Events', found.events, again)
+  again.begin()
   return [
     h('h1', {}, 'Session'),
-    byIndex('The record, as it was when it last changed,'),
-    facts([
-      ['id', mono(one.id)],
-      ['state', stands(one)],
-      ['client', mono(one.client)],
-      ['worker', link('workers', one.worker, text(one.worker))],
-      ['model', link('models', one.model, text(one.model))],
-      ['level', state(one.level)],
-      ['price of an inference', unit(one.price)],
-      ['escrow', unit(one.escrow)],
-      ['bond', unit(one.bond)],
-      ['records committed', text(one.records)],
-      ['pages committed', text(one.pages)],
-      ['pages proved', text(one.proved)],
-      ['records paid', text(one.paid)],
-      ['opened in', link('blocks', one.opened_at, text(one.opened_at))],
-      ['ends in block', text(one.end)],
-    ]),
+    again.banner,
+    told,
     h('p', {}, 'What it is worth: ', h('code', { class: 'mono' }, `proofward session audit ${text(one.id)}`)),
     h('h2', {}, 'What happened to it'),
-    eventTable('Events', found.events),
+    events,
     older(`sessions/${id}`, found.next, 'earlier events'),
   ]
 }

@@ -10,8 +10,9 @@ import { type Check, check } from '../verify/check.js'
 import { policy } from '../verify/policy.js'
 import { enclaveChecks, quoteFile, readTranscript, type Transcript, transcriptChecks } from '../verify/transcript.js'
 import { outcomeOf } from '../verify/verdict.js'
-import { byIndex, facts, otherChain, state, table } from './parts.js'
-import type { Source } from './source.js'
+import { Again } from './again.js'
+import { facts, state, table } from './parts.js'
+import { otherChain, type Source } from './source.js'
 
 const MEANINGS: [string, string][] = [
   ['dev', 'one party made the keys and could forge proofs'],
@@ -26,11 +27,13 @@ const MAX_FILE = 64 << 20
 
 type Files = ReadonlyMap<string, Uint8Array>
 
-export async function setups(): Promise<Child> {
+export async function setups(source: Source): Promise<Child> {
+  const again = new Again(source)
   const found = rows(await ask('models'))
+  again.begin()
   return [
     h('h1', {}, 'Setups'),
-    byIndex('Records'),
+    again.banner,
     h(
       'dl',
       {},
@@ -52,6 +55,7 @@ export async function setups(): Promise<Child> {
         },
       ],
       found,
+      [again, (one) => again.record('model', one)],
     ),
   ]
 }

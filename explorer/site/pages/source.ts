@@ -3,9 +3,18 @@ import type { Chain } from '../chain/chain.js'
 import type { Light } from '../chain/light.js'
 import { Node } from '../chain/node.js'
 import { type Row, row, rows, text } from '../index-api.js'
-import { fill, h } from '../ui/dom.js'
+import { type Child, fill, h } from '../ui/dom.js'
 
 const MAX_SPEC = 64 << 20
+
+/** Where what answered is of another chain than the index; false where it is not. */
+export const otherChain = (answered: string, indexed: string): Child =>
+  answered !== indexed &&
+  h(
+    'p',
+    { class: 'error', role: 'alert', 'data-chain': 'other' },
+    `This is another chain than the index's: genesis ${answered}, the index has ${indexed}.`,
+  )
 
 export class Source {
   /** Of the chain in the index, 0x and hexadecimal. */

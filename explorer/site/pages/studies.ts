@@ -1,36 +1,47 @@
 // Studies of hospitals, and outbreaks in their published counts, with the noise beside each figure.
 import { type Document, documentOf, study as readStudy, type Study } from '../chain/studies.js'
-import { ask, row, rows, text } from '../index-api.js'
+import { ask, type Row, row, rows, text } from '../index-api.js'
 import { badge } from '../ui/checks.js'
 import { type Child, fill, h, svg } from '../ui/dom.js'
 import { link, short } from '../ui/format.js'
 import { hex0x, unhex } from '../verify/bytes.js'
 import { alarms, type Counts, readCounts, scores, THRESHOLD } from '../verify/outbreak.js'
-import { byIndex, eventTable, facts, otherChain, table, tiles } from './parts.js'
-import type { Source } from './source.js'
+import { Again } from './again.js'
+import { eventTable, facts, table, tiles } from './parts.js'
+import { otherChain, type Source } from './source.js'
 
 const MAX_FILE = 32 << 20
 const MOST_CELLS = 64
 const mono = (value: unknown): HTMLElement => h('span', { class: 'mono' }, text(value))
 
-export async function studies(): Promise<Child> {
-  const found = rows(await ask<unknown>('studies')).map((one) => ({ ...row(row(one).fields), block: row(one).block }))
+export async function studies(_: string, _asked: URLSearchParams, source: Source): Promise<Child> {
+  const again = new Again(source)
+  const found = rows(await ask<unknown>('studies'))
+  const fields = (one: Row) => row(one.fields)
+  again.begin()
   return [
     h('h1', {}, 'Studies and outbreaks'),
-    byIndex('Studies that were announced,'),
+    again.banner,
     table(
       'Studies, the latest',
       [
-        { name: 'study', of: (one) => link('studies', one.study, short(text(one.study))) },
-        { name: 'researcher', of: (one) => mono(one.researcher) },
-        { name: 'parameters', number: true, of: (one) => text(row(one.plan).dimension) },
-        { name: 'rounds at most', number: true, of: (one) => text(row(one.plan).rounds) },
+        { name: 'study', of: (one) => link('studies', fields(one).study, short(text(fields(one).study))) },
+        { name: 'researcher', of: (one) => mono(fields(one).researcher) },
+        { name: 'parameters', number: true, of: (one) => text(row(fields(one).plan).dimension) },
+        { name: 'rounds at most', number: true, of: (one) => text(row(fields(one).plan).rounds) },
         { name: 'block', number: true, of: (one) => link('blocks', one.block, text(one.block)) },
       ],
       found,
+      [again, (one) => again.event(one)],
     ),
     h('h2', {}, 'Counts from a file'),
-    h('p', {}, 'Published counts as `proofward federation watch` takes them: a heading with the cells, a row a week.'),
+    h(
+      'p',
+      {},
+      'Published counts as ',
+      h('code', {}, 'proofward federation watch'),
+      ' takes them: a heading with the cells, a row a week.',
+    ),
     fromFile(),
   ]
 }
@@ -83,13 +94,10 @@ export async function study(id: string, _asked: URLSearchParams, source: Source)
     if (one.name === 'Published') blocks.set(Number(row(one.fields).number), Number(one.block))
   }
   void read(place, id, source, blocks)
-  return [
-    h('h1', {}, 'Study ', mono(id)),
-    place,
-    h('h2', {}, 'What happened to it'),
-    byIndex('Events'),
-    eventTable('Events', events),
-  ]
+  const again = new Again(source)
+  const told = eventTable('Events', events, again)
+  again.begin()
+  return [h('h1', {}, 'Study ', mono(id)), place, h('h2', {}, 'What happened to it'), again.banner, told]
 }
 
 async function read(

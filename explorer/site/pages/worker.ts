@@ -3,7 +3,9 @@ import { ask, type Row, row, text } from '../index-api.js'
 import { badge } from '../ui/checks.js'
 import { type Child, h } from '../ui/dom.js'
 import { link, unit, when } from '../ui/format.js'
-import { byIndex, counted, eventTable, facts, jobTable, state } from './parts.js'
+import { Again, byMark, Figures } from './again.js'
+import { counted, eventTable, facts, jobTable, state } from './parts.js'
+import type { Source } from './source.js'
 
 type Ground = 'hardware-proven' | 'verifier-derived' | 'asserted' | 'unknown'
 const KINDS: Record<Ground, string> = {
@@ -80,66 +82,71 @@ export function layers(one: Row): Layer[] {
   ]
 }
 
-export async function worker(id: string): Promise<Child> {
+export async function worker(id: string, _asked: URLSearchParams, source: Source): Promise<Child> {
+  const again = new Again(source)
   const found = await ask(`workers/${id}`)
-  const one = row(found.worker)
-  const served = Object.entries(row(found.serving))
+  const one = { ...row(found.worker), serving: row(found.serving) }
+  const figures = again.add(new Figures(one), again.record('worker', one))
+  const events = eventTable('Events', found.events, again)
+  const jobs = jobTable('Latest jobs', found.jobs, again)
+  again.begin()
   return [
-    h('h1', {}, 'Worker ', h('span', { class: 'mono' }, text(one.id))),
-    byIndex('The registration'),
+    h('h1', {}, 'Worker ', h('span', { class: 'mono' }, text(row(found.worker).id))),
+    again.banner,
     h('h2', {}, 'What is known of it, and by what'),
-    h(
-      'ol',
-      { class: 'checks' },
-      layers(one).map((layer) =>
-        h(
-          'li',
-          { class: 'check', 'data-layer': layer.name, 'data-ground': layer.ground },
-          h(
-            'div',
-            { class: 'check-head' },
-            badge(layer.ground, KINDS[layer.ground]),
-            h('span', { class: 'check-name' }, layer.name),
-          ),
-          h('p', { class: 'detail mono' }, layer.what),
-          h('p', { class: 'detail muted' }, layer.why),
-        ),
-      ),
-    ),
+    figures.of(card, 'div'),
     h('h2', {}, 'Registration'),
     facts([
-      ['level', state(one.level)],
-      ['epoch', text(one.epoch)],
-      ['registered in', link('blocks', one.registered_at, text(one.registered_at))],
-      ['until', when(one.expires_at)],
-      ['stake', unit(one.stake)],
-      ['open claims', text(one.open_claims)],
-      ['claims ended', counted(one.tally)],
-      ['jobs', counted(found.statuses)],
-      [
-        'state',
-        one.gone
-          ? 'withdrawn'
-          : one.banned
-            ? 'banned'
-            : one.retired_at === null
-              ? 'registered'
-              : `retired in block ${text(one.retired_at)}`,
-      ],
-      [
-        'serves',
-        served.length
-          ? h(
-              'ul',
-              {},
-              served.map(([model, price]) => h('li', {}, link('models', model), ` for ${unit(price)}`)),
-            )
-          : 'nothing',
-      ],
+      ['level', figures.of((it) => state(it.level))],
+      ['epoch', figures.of((it) => text(it.epoch))],
+      ['registered in', figures.of((it) => link('blocks', it.registered_at, text(it.registered_at)))],
+      ['until', figures.of((it) => when(it.expires_at))],
+      ['stake', figures.of((it) => unit(it.stake))],
+      ['open claims', figures.of((it) => text(it.open_claims))],
+      ['claims ended', figures.of((it) => counted(it.tally))],
+      ['jobs', [counted(found.statuses), ' ', byMark('index')]],
+      ['state', figures.of(standing)],
+      ['serves', figures.of(serves, 'div')],
     ]),
     h('h2', {}, 'What happened to it'),
-    eventTable('Events', found.events),
+    events,
     h('h2', {}, 'Latest jobs'),
-    jobTable('Latest jobs', found.jobs),
+    jobs,
   ]
+}
+
+const card = (one: Row): Child =>
+  h(
+    'ol',
+    { class: 'checks' },
+    layers(one).map((layer) =>
+      h(
+        'li',
+        { class: 'check', 'data-layer': layer.name, 'data-ground': layer.ground },
+        h(
+          'div',
+          { class: 'check-head' },
+          badge(layer.ground, KINDS[layer.ground]),
+          h('span', { class: 'check-name' }, layer.name),
+        ),
+        h('p', { class: 'detail mono' }, layer.what),
+        h('p', { class: 'detail muted' }, layer.why),
+      ),
+    ),
+  )
+
+export function standing(one: Row): string {
+  if (one.gone === true) return 'withdrawn'
+  if (one.banned === true) return 'banned'
+  return one.retired_at === null ? 'registered' : `retired in block ${text(one.retired_at)}`
+}
+
+function serves(one: Row): Child {
+  const served = Object.entries(row(one.serving)).sort(([a], [b]) => (a < b ? -1 : 1))
+  if (!served.length) return 'nothing'
+  return h(
+    'ul',
+    {},
+    served.map(([model, price]) => h('li', {}, link('models', model), ` for ${unit(price)}`)),
+  )
 }

@@ -1,6 +1,6 @@
 // A job's evidence in one file, read strictly and within bounds. Nothing in it is believed.
 import { unhex } from './bytes.js'
-import type { Lane } from './protocol.js'
+import { type Lane, LEVELS } from './protocol.js'
 import type { Level } from './roots.js'
 
 export const MAX_BUNDLE_BYTES = 96 << 20
@@ -80,13 +80,27 @@ export interface InclusionPart extends FinalBlock {
 export class BundleError extends Error {}
 
 /** The fields of one part; `done` refuses those that nobody asked for. */
-class Part {
+export class Part {
   private readonly asked = new Set<string>()
 
   constructor(
     private readonly where: string,
     private readonly fields: Record<string, unknown>,
   ) {}
+
+  /** The text of a file of a format. Throws BundleError. */
+  static parse(source: string, format: string): Part {
+    if (source.length > MAX_BUNDLE_BYTES) throw new BundleError(`the bundle is larger than ${MAX_BUNDLE_BYTES} bytes`)
+    let value: unknown
+    try {
+      value = JSON.parse(source)
+    } catch {
+      throw new BundleError('the file is no JSON: a bundle is what `proofward verify JOB --export FILE` writes')
+    }
+    const top = Part.of('', value)
+    if (top.has('format') && top.get('format') !== format) fail('format', `it is not ${format}`)
+    return top
+  }
 
   static of(where: string, value: unknown): Part {
     if (value === null || typeof value !== 'object' || Array.isArray(value)) fail(where, 'an object is needed')
@@ -129,15 +143,17 @@ class Part {
     return value as T
   }
 
-  flag(name: string): boolean {
+  flag(name: string, absent?: boolean): boolean {
+    this.asked.add(name)
+    if (absent !== undefined && !Object.hasOwn(this.fields, name)) return absent
     const value = this.get(name)
     if (typeof value !== 'boolean') fail(this.path(name), 'true or false is needed')
     return value
   }
 
-  number(name: string, limit: number): number {
+  number(name: string, limit: number, least = 0): number {
     const value = this.get(name)
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0 || value >= limit) {
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < least || value >= limit) {
       fail(this.path(name), 'a whole number within bounds is needed')
     }
     return value
@@ -147,6 +163,10 @@ class Part {
     const value = this.get(name)
     if (!Array.isArray(value) || value.length > most) fail(this.path(name), `a list of at most ${most} is needed`)
     return value
+  }
+
+  hashes(name: string, most: number): Uint8Array[] {
+    return this.list(name, most).map((one) => bytesOf(this.path(name), one, 32, 32))
   }
 
   entries(name: string): [string, unknown][] {
@@ -180,20 +200,11 @@ function bytesOf(where: string, value: unknown, least: number, most: number): Ui
   }
 }
 
-const LEVELS: readonly Level[] = ['simulated', 'hardware']
-const BLOCK = 2 ** 32
+export const BLOCK = 2 ** 32
 
 /** Read a bundle's text. Throws BundleError. */
 export function readBundle(source: string): Bundle {
-  if (source.length > MAX_BUNDLE_BYTES) throw new BundleError(`the bundle is larger than ${MAX_BUNDLE_BYTES} bytes`)
-  let value: unknown
-  try {
-    value = JSON.parse(source)
-  } catch {
-    throw new BundleError('the file is no JSON: a bundle is what `proofward verify JOB --export FILE` writes')
-  }
-  const top = Part.of('', value)
-  if (top.has('format') && top.get('format') !== FORMAT) fail('format', `it is not ${FORMAT}`)
+  const top = Part.parse(source, FORMAT)
   return top.done({
     chain: chainOf(top.part('chain')),
     job: jobOf(top.part('job')),
@@ -218,7 +229,7 @@ const final = (part: Part): FinalBlock => ({
 
 const justified = (part: Part): FinalBlock => part.done(final(part))
 
-const chainOf = (part: Part): Bundle['chain'] =>
+export const chainOf = (part: Part): Bundle['chain'] =>
   part.done({ genesis: part.hash('genesis'), name: part.text('name', 128), type: part.text('type', 32) })
 
 const jobOf = (part: Part): Bundle['job'] =>
@@ -246,7 +257,7 @@ const resultOf = (part: Part): Bundle['result'] =>
     block: part.number('block', BLOCK),
   })
 
-function modelOf(part: Part): Bundle['model'] {
+export function modelOf(part: Part): Bundle['model'] {
   const files = part.entries('files')
   if (files.length > 33) fail(part.path('files'), 'at most 33 files are allowed')
   return part.done({
@@ -270,7 +281,7 @@ const quoteOf = (part: Part): QuotePart => ({
   time: part.number('time', Number.MAX_SAFE_INTEGER),
 })
 
-function workerOf(part: Part): Bundle['worker'] {
+export function workerOf(part: Part): Bundle['worker'] {
   const attestation = part.part('attestation')
   return part.done({
     level: part.oneOf('level', LEVELS),
@@ -284,5 +295,5 @@ function workerOf(part: Part): Bundle['worker'] {
   })
 }
 
-const setupOf = (part: Part): Bundle['setupEvidence'] =>
+export const setupOf = (part: Part): Bundle['setupEvidence'] =>
   part.done({ ...quoteOf(part), blockHash: part.hash('block_hash') })

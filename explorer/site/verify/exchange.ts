@@ -101,9 +101,7 @@ export function verifyExchange(one: Exchange, policy: Policy): Verdict {
 
 function checksOf(one: Exchange, policy: Policy): Check[] {
   const found = appraise(one.report, one.nonce, one.channel, one.at, policy)
-  const dated = one.at <= policy.now + SLACK
-  const time = check('time', dated, `attested at ${one.at}${dated ? '' : ", in the reader's future"}`)
-  const checks = [...found.checks, time]
+  const checks = [...found.checks, timeCheck(one.at, policy)]
   let events: Fields[]
   try {
     if (!found.keyset) throw new Error('without a keyset no receipt can be checked')
@@ -123,6 +121,12 @@ function checksOf(one: Exchange, policy: Policy): Check[] {
   return checks
 }
 
+/** Whether the attestation is of the reader's past. */
+export function timeCheck(at: number, policy: Policy): Check {
+  const dated = at <= policy.now + SLACK
+  return check('time', dated, `attested at ${at}${dated ? '' : ", in the reader's future"}`)
+}
+
 /** The gateway's word, unless it lies outside of what the reader knows. */
 function served({ receipt, at }: Exchange, keyset: Keyset, { now }: Policy): Check {
   const named = receipt.served_at
@@ -138,13 +142,14 @@ function served({ receipt, at }: Exchange, keyset: Keyset, { now }: Policy): Che
   return said('served at', `${time}: the gateway's own clock`)
 }
 
-function unsignedOf(receipt: Fields): string {
+/** What a receipt's signature is over. */
+export function unsignedOf(receipt: Fields): string {
   const { signature: _, ...unsigned } = receipt
   return canonical(unsigned)
 }
 
 /** Signature and frame of a receipt (section 9.3, 1 and 2); its events. Throws. */
-function receiptEvents(receipt: Fields, keyset: Keyset): Fields[] {
+export function receiptEvents(receipt: Fields, keyset: Keyset): Fields[] {
   if (receipt.api_version !== API_VERSION) throw new Error('it is no receipt of aci/1')
   if (receipt.workload_keyset_digest !== keyset.digest) throw new Error('the receipt is of another keyset')
   const { signature } = receipt

@@ -82,9 +82,9 @@ export function unpack(files: ReadonlyMap<string, Uint8Array>): [Artefact, strin
 }
 
 /** Whether the proof leads from one commitment to the other under the model's key. */
-export function proofCheck(artefact: Artefact | null, { job, result }: Bundle): Check {
+export function proofCheck(artefact: Artefact | null, input: Uint8Array, output: Uint8Array, proof: Uint8Array): Check {
   if (!artefact) return check('proof', null, "the model's artefact is not the one that the model's id names")
-  return proves(artefact, job.inputCommitment, result.outputCommitment, result.proof)
+  return proves(artefact, input, output, proof)
 }
 
 export function proves(artefact: Artefact, input: Uint8Array, output: Uint8Array, proof: Uint8Array): Check {

@@ -12,15 +12,23 @@ import { noYounger } from './times.js'
 import { endsIn, readTranscript, type Transcript } from './transcript.js'
 import { allowed } from './worker.js'
 
+/** What is claimed of who made a model's keys; `encoded` is what the chain says of it (SCALE). */
+export interface SetupClaim {
+  readonly encoded: Uint8Array
+  readonly evidence: Bundle['setupEvidence']
+  readonly model: Bundle['model']
+  readonly genesis: Uint8Array
+}
+
 export function setupChecks(
-  bundle: Bundle,
+  claim: SetupClaim,
   artefact: Artefact | null,
   policy: Policy,
   certificate: Certificate | null,
 ): Check[] {
   let setup: Setup
   try {
-    setup = decodeSetup(bundle.result.setup)
+    setup = decodeSetup(claim.encoded)
   } catch (error) {
     return [check('setup', false, (error as Error).message)]
   }
@@ -28,9 +36,9 @@ export function setupChecks(
     const told = 'dev: one party made the keys and could forge proofs'
     return [check('setup', policy.development, policy.development ? told : `${told}; refused without --dev`)]
   }
-  if (setup.kind === 'ceremony') return ceremony(bundle, artefact, policy, certificate)
-  if (!bundle.setupEvidence) return [check('setup', null, 'attested, and there is no quote that shows it')]
-  return attested(bundle.setupEvidence, bundle, setup, policy)
+  if (setup.kind === 'ceremony') return ceremony(claim.model, artefact, policy, certificate)
+  if (!claim.evidence) return [check('setup', null, 'attested, and there is no quote that shows it')]
+  return attested(claim.evidence, claim.model, claim.genesis, setup, policy)
 }
 
 const TRANSCRIPT = 'public/ceremony.bin'
@@ -39,9 +47,14 @@ const NAMES = 8
 const ADVICE = 'give --onnx and --ptau, or a chain that certifies the ceremony (--chain, or --spec for its proof)'
 
 /** As proofward/evidence/ceremony.py has it, but for the reader's own model and powers. */
-function ceremony(bundle: Bundle, artefact: Artefact | null, policy: Policy, certificate: Certificate | null): Check[] {
+function ceremony(
+  model: Bundle['model'],
+  artefact: Artefact | null,
+  policy: Policy,
+  certificate: Certificate | null,
+): Check[] {
   if (!artefact) return [check('setup', null, "ceremony: the model's artefact is not the one that its id names")]
-  const data = bundle.model.files.get(TRANSCRIPT)
+  const data = model.files.get(TRANSCRIPT)
   if (!data) {
     const told = `ceremony: ${policy.witness}, and there is no transcript that shows it; ${ADVICE}`
     return [certified(certificate) ?? check('setup', null, told)]
@@ -50,10 +63,10 @@ function ceremony(bundle: Bundle, artefact: Artefact | null, policy: Policy, cer
   let good: boolean | null
   try {
     held = readTranscript(data)
-    if (!equal(held.circuit, bundle.model.circuitDigest)) {
+    if (!equal(held.circuit, model.circuitDigest)) {
       throw new Error(`its transcript is of circuit ${hex(held.circuit)}, not of the manifest's`)
     }
-    good = endsIn(held, bundle.model.files.get('public/vk.bin') ?? new Uint8Array(0))
+    good = endsIn(held, model.files.get('public/vk.bin') ?? new Uint8Array(0))
   } catch (error) {
     return [check('transcript', false, (error as Error).message)]
   }
@@ -87,7 +100,8 @@ function toldOf(held: Transcript, good: boolean | null): string {
 
 function attested(
   evidence: NonNullable<Bundle['setupEvidence']>,
-  bundle: Bundle,
+  model: Bundle['model'],
+  genesis: Uint8Array,
   setup: Setup,
   policy: Policy,
 ): Check[] {
@@ -99,15 +113,8 @@ function attested(
   } catch (error) {
     return [check('setup', false, `its quote: ${(error as Error).message}`)]
   }
-  const { publisher, manifestHash, circuitDigest, vkHash } = bundle.model
-  const bound = setupReportData(
-    bundle.chain.genesis,
-    publisher,
-    manifestHash,
-    circuitDigest,
-    vkHash,
-    evidence.blockHash,
-  )
+  const { publisher, manifestHash, circuitDigest, vkHash } = model
+  const bound = setupReportData(genesis, publisher, manifestHash, circuitDigest, vkHash, evidence.blockHash)
   if (!equal(found.quote.reportData, bound)) {
     return [check('setup', false, 'its quote binds another chain, publisher, model, key or block')]
   }

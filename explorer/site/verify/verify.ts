@@ -10,7 +10,8 @@ import { sha256 } from './hashes.js'
 import { type Included, included } from './inclusion.js'
 import { type Artefact, modelChecks, proofCheck, quoted } from './model.js'
 import type { Policy } from './policy.js'
-import { decodeSetup, LEVELS, receiptMessage, type Setup, verifySignature } from './protocol.js'
+import { decodeSetup, type Lane, LEVELS, receiptMessage, type Setup, verifySignature } from './protocol.js'
+import type { Level } from './roots.js'
 import { setupChecks } from './setup.js'
 import { orderChecks } from './times.js'
 import { type Verdict, verdictOf } from './verdict.js'
@@ -32,18 +33,28 @@ export async function verifyBundle(
     return found
   }
   const groups: (() => Check[])[] = [
-    () => chainChecks(bundle, policy),
+    () => chainChecks(bundle.chain, policy),
     () => {
       const [found, checks] = modelChecks(bundle.model, bundle.job.model)
       artefact = found
       return checks
     },
-    () => workerChecks(bundle, policy),
+    () => workerChecks(bundle.result.worker, bundle.worker, bundle.chain.genesis, policy),
     () => [receiptCheck(bundle)],
-    () => [proofCheck(artefact, bundle)],
+    () => [proofCheck(artefact, bundle.job.inputCommitment, bundle.result.outputCommitment, bundle.result.proof)],
     () => [contractCheck(bundle.model.lane, bundle.model.verifier, bundle.model.contractCode)],
     () =>
-      setupChecks(bundle, artefact, policy, state().certificate ?? policy.certified.get(hex(bundle.job.model)) ?? null),
+      setupChecks(
+        {
+          encoded: bundle.result.setup,
+          evidence: bundle.setupEvidence,
+          model: bundle.model,
+          genesis: bundle.chain.genesis,
+        },
+        artefact,
+        policy,
+        state().certificate ?? policy.certified.get(hex(bundle.job.model)) ?? null,
+      ),
     () => [levelCheck(bundle, policy)],
     () => orderChecks(bundle, policy),
     () => [...state().checks],
@@ -58,15 +69,15 @@ export async function verifyBundle(
     checks.push(...timed)
     await told(timed)
   }
-  return verdictOf(hex(bundle.job.id), flagsOf(bundle), checks)
+  return verdictOf(hex(bundle.job.id), flagsOf(bundle.model.lane, bundle.result.level, bundle.result.setup), checks)
 }
 
-function flagsOf(bundle: Bundle): string[] {
-  const flags = bundle.model.lane === 'groth16' ? [] : ['not hiding']
-  if (bundle.result.level !== 'hardware') flags.push('simulated')
+export function flagsOf(lane: Lane, level: Level, encoded: Uint8Array): string[] {
+  const flags = lane === 'groth16' ? [] : ['not hiding']
+  if (level !== 'hardware') flags.push('simulated')
   let setup: Setup
   try {
-    setup = decodeSetup(bundle.result.setup)
+    setup = decodeSetup(encoded)
   } catch {
     return [...flags, 'setup: unknown']
   }
@@ -75,7 +86,7 @@ function flagsOf(bundle: Bundle): string[] {
   return flags
 }
 
-function chainChecks({ chain }: Bundle, policy: Policy): Check[] {
+export function chainChecks(chain: Bundle['chain'], policy: Policy): Check[] {
   const found = hex(chain.genesis)
   const named = said('chain name', `${quoted(chain.name)}, ${quoted(chain.type)}: ${policy.witness}`)
   const told = `genesis 0x${found}`

@@ -9,7 +9,13 @@ import { type Policy, rootsOf } from './policy.js'
 import { workerReportData } from './protocol.js'
 import { dateText, noYounger } from './times.js'
 
-export function workerChecks({ chain, result, worker }: Bundle, policy: Policy): Check[] {
+/** `account` is who registered it. */
+export function workerChecks(
+  account: Uint8Array,
+  worker: Bundle['worker'],
+  genesis: Uint8Array,
+  policy: Policy,
+): Check[] {
   const { attestation } = worker
   const late = noYounger('quote', attestation.time, policy)
   if (late) return [late]
@@ -39,7 +45,7 @@ export function workerChecks({ chain, result, worker }: Bundle, policy: Policy):
     check('quote', true, `signed under ${found.root.name}`, inputs),
     check('tcb', true, [found.status, ...found.advisories].join(', '), { 'accepted statuses': 'UpToDate' }),
     level(found.root.level, worker.level),
-    binding(found, chain.genesis, result.worker, worker),
+    binding(found, genesis, account, worker),
     same('measurement', measurement, worker.measurement),
   )
   if (policy.measurements) checks.push(allowed('measurement allowed', measurement, policy.measurements))
