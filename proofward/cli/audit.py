@@ -25,35 +25,37 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write blocks and the events of jobs, sessions, studies, workers, models, attestation, members and
-    finality: a line of JSON each, of at most 1,000,000 together.
+    finality: a line of JSON each. More than 1,000,000 lines go into further files, OUT.2 and so on, of whole
+    blocks, each with a manifest and a root of its own.
 
-    Keep the root, which it prints, where nobody can change it.
+    Keep the roots, which it prints, where nobody can change them.
 
     Example: proofward audit export --from 0 --to 5000 --out 2026-11.jsonl
     """
     from proofward.client import audit
 
     with reporting(as_json):
-        made = audit.export(chain, out, first=first, last=last, progress=lambda line: note(as_json, line))
-        value = {
-            "out": str(out),
-            "lines": made.lines,
-            "root": made.root,
-            "from": made.first,
-            "to": made.last,
-            "head": made.head,
-            "genesis": made.genesis,
-            "pallets": list(made.pallets),
-        }
-        emit(
-            as_json,
-            value,
-            [
-                f"blocks  {made.first} to {made.last} (0x{made.head}) of the chain 0x{made.genesis}",
-                f"lines   {made.lines} in {out}",
-                f"root    {made.root}",
-            ],
-        )
+        told = audit.export(chain, out, first=first, last=last, progress=lambda line: note(as_json, line))
+        for path, made in told:
+            value = {
+                "out": str(path),
+                "lines": made.lines,
+                "root": made.root,
+                "from": made.first,
+                "to": made.last,
+                "head": made.head,
+                "genesis": made.genesis,
+                "pallets": list(made.pallets),
+            }
+            emit(
+                as_json,
+                value,
+                [
+                    f"blocks  {made.first} to {made.last} (0x{made.head}) of the chain 0x{made.genesis}",
+                    f"lines   {made.lines} in {path}",
+                    f"root    {made.root}",
+                ],
+            )
 
 
 @app.command()

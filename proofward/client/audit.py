@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from proofward.chain.plain import plain
 from proofward.check import Check
 from proofward.errors import Refused
 from proofward.evidence import audit_file
-from proofward.evidence.audit_file import Manifest
+from proofward.evidence.audit_file import Manifest, Span
 from proofward.evidence.verdict import Verdict
 
 _EVERY: Final = 500
@@ -26,11 +27,14 @@ def export(
     first: int,
     last: int | None = None,
     progress: Callable[[str], None] = lambda line: None,
-) -> Manifest:
+) -> Iterator[tuple[Path, Manifest]]:
     """Write the finalised blocks from `first` to `last` (default: the head) with the events of our pallets.
 
-    Raises Refused (no such range, or more than one export holds), AuditError, ChainError.
+    Gives each file as it is written: one, or as many as the lines need (`audit_file.part_path`), each of
+    whole blocks and with a manifest of its own. Raises Refused (no such range), AuditError, ChainError.
     """
+    for part in (1, 2):
+        audit_file.require_free(audit_file.part_path(out, part))
     with SubstrateClient.connect(url) as client:
         head = client.finalised_head().number
         end = head if last is None else last
@@ -38,23 +42,44 @@ def export(
             raise Refused(
                 f"blocks {first} to {end} are no range of the finalised blocks 0 to {head}", code="usage"
             )
-        if end - first >= audit_file.MAX_LINES:
-            raise Refused(
-                f"blocks {first} to {end} are more than the {audit_file.MAX_LINES:,} lines of one export, "
-                f"and events are lines too: give --to {first + audit_file.MAX_LINES // 2 - 1}, and export "
-                "the rest for itself",
-                code="usage",
+        blocks, part, start = _Ahead(_blocks(client, KEPT, first, end, progress)), 0, first
+        while blocks.next is not None:
+            part += 1
+            path, span = audit_file.part_path(out, part), Span(start, start, b"")
+            lines = _fill(blocks, span)
+            made = audit_file.write(
+                path, lines, span, genesis=client.genesis, chain=client.chain_name, pallets=KEPT
             )
-        return audit_file.write(
-            out,
-            _lines(client, KEPT, first, end, progress),
-            genesis=client.genesis,
-            chain=client.chain_name,
-            pallets=KEPT,
-            first=first,
-            last=end,
-            head=client.block_hash(end),
-        )
+            start = span.last + 1
+            yield path, made
+
+
+@dataclass(frozen=True, slots=True)
+class _BlockLines:
+    number: int
+    hash: bytes
+    lines: tuple[bytes, ...]
+
+
+class _Ahead:
+    """Blocks, with the next one looked at before it is taken."""
+
+    def __init__(self, blocks: Iterator[_BlockLines]) -> None:
+        self._blocks = blocks
+        self.next = next(blocks, None)
+
+    def take(self) -> None:
+        self.next = next(self._blocks, None)
+
+
+def _fill(blocks: _Ahead, span: Span) -> Iterator[bytes]:
+    """Lines of whole blocks, as many as one export holds."""
+    room = audit_file.MAX_LINES
+    while (block := blocks.next) is not None and (span.head == b"" or len(block.lines) <= room):
+        span.last, span.head = block.number, block.hash
+        room -= len(block.lines)
+        yield from block.lines
+        blocks.take()
 
 
 def verify(path: Path, *, root: bytes | None = None, chain: str | None = None) -> Verdict:
@@ -80,7 +105,8 @@ def _on_chain(client: SubstrateClient, manifest: Manifest) -> Check:
         return Check(
             "chain", False, f"block {manifest.last} is 0x{found}, the manifest has 0x{manifest.head}"
         )
-    lines = list(_lines(client, manifest.pallets, manifest.first, manifest.last, lambda line: None))
+    blocks = _blocks(client, manifest.pallets, manifest.first, manifest.last, lambda line: None)
+    lines = [line for block in blocks for line in block.lines]
     changed = audit_file.differences(manifest.leaf_hashes(), lines)
     if changed:
         return Check("chain", False, f"the chain says otherwise: {changed[0]}, of {len(changed)}")
@@ -88,40 +114,43 @@ def _on_chain(client: SubstrateClient, manifest: Manifest) -> Check:
     return Check("chain", True, f"{told}, {where} read again: the word of the node at {client.url}")
 
 
-def _lines(
+def _blocks(
     client: SubstrateClient,
     pallets: Collection[str],
     first: int,
     last: int,
     progress: Callable[[str], None],
-) -> Iterator[bytes]:
+) -> Iterator[_BlockLines]:
     for number in range(first, last + 1):
         name = client.block_hash(number)
-        block = client.block(name)
-        time = client.timestamp(name) if number else 0
-        yield audit_file.line_of(
-            {
-                "kind": "block",
-                "number": number,
-                "hash": name.hex(),
-                "parent": block.parent.hex(),
-                "time": time,
-                "extrinsics": len(block.extrinsics),
-            }
-        )
-        for place, event in enumerate(client.events(name) if number else ()):
-            if event.pallet in pallets:
-                by = None if event.extrinsic is None else block.extrinsics[event.extrinsic]
-                yield audit_file.line_of(
-                    {
-                        "kind": "event",
-                        "block": number,
-                        "place": place,
-                        "event": f"{event.pallet}.{event.name}",
-                        "extrinsic": None if by is None else by.hash.hex(),
-                        "signer": None if by is None or by.signer is None else by.signer.hex(),
-                        "fields": plain(event.fields),
-                    }
-                )
+        yield _BlockLines(number, name, tuple(_lines(client, pallets, number, name)))
         if (number - first) % _EVERY == _EVERY - 1:
             progress(f"block {number} of {last}")
+
+
+def _lines(client: SubstrateClient, pallets: Collection[str], number: int, name: bytes) -> Iterator[bytes]:
+    block = client.block(name)
+    yield audit_file.line_of(
+        {
+            "kind": "block",
+            "number": number,
+            "hash": name.hex(),
+            "parent": block.parent.hex(),
+            "time": client.timestamp(name) if number else 0,
+            "extrinsics": len(block.extrinsics),
+        }
+    )
+    for place, event in enumerate(client.events(name) if number else ()):
+        if event.pallet in pallets:
+            by = None if event.extrinsic is None else block.extrinsics[event.extrinsic]
+            yield audit_file.line_of(
+                {
+                    "kind": "event",
+                    "block": number,
+                    "place": place,
+                    "event": f"{event.pallet}.{event.name}",
+                    "extrinsic": None if by is None else by.hash.hex(),
+                    "signer": None if by is None or by.signer is None else by.signer.hex(),
+                    "fields": plain(event.fields),
+                }
+            )

@@ -88,38 +88,55 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(path.name + ".manifest.json")
 
 
+def part_path(path: Path, part: int) -> Path:
+    """Where a part of an export is, from 1: `a.jsonl`, `a.2.jsonl`, `a.3.jsonl`."""
+    return path if part == 1 else path.with_name(f"{path.stem}.{part}{path.suffix}")
+
+
+def require_free(path: Path) -> None:
+    """Neither an export nor its manifest may be there. Raises AuditError."""
+    for one in (path, manifest_path(path)):
+        if one.exists():
+            raise AuditError(f"{one} exists already; give another --out, or remove it first")
+
+
+@dataclass(slots=True)
+class Span:
+    """Blocks `first` to `last`, whose hash is `head`: what gives the lines may move the end as it goes."""
+
+    first: int
+    last: int
+    head: bytes
+
+
 def write(
     path: Path,
     lines: Iterable[bytes],
+    span: Span,
     *,
     genesis: bytes,
     chain: str,
     pallets: Collection[str] = _UNNAMED,
-    first: int,
-    last: int,
-    head: bytes,
 ) -> Manifest:
     """Write an export and its manifest, whole or not at all; neither may be there. Raises AuditError."""
     name = manifest_path(path)
-    for one in (path, name):
-        if one.exists():
-            raise AuditError(f"{one} exists already; give another --out, or remove it first")
+    require_free(path)
     part = path.with_name(f".{path.name}.part")
     leaves: list[bytes] = []
     try:
         with part.open("wb") as file:
             for line in lines:
                 if len(leaves) == MAX_LINES:
-                    raise AuditError(f"more than {MAX_LINES} lines: export fewer blocks at a time")
+                    raise AuditError(f"one block has more than {MAX_LINES} lines: no export holds it")
                 leaves.append(leaf(line))
                 file.write(line + b"\n")
         manifest = Manifest(
             genesis=genesis.hex(),
             chain=chain,
             pallets=tuple(sorted(pallets)),
-            first=first,
-            last=last,
-            head=head.hex(),
+            first=span.first,
+            last=span.last,
+            head=span.head.hex(),
             lines=len(leaves),
             root=merkle_root(leaves).hex(),
             leaves=b"".join(leaves).hex(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from proofward.chain import SubstrateClient, accounts
+from proofward.chain import accounts
 from proofward.chain.pallets import attestation
 from proofward.cli import app
 from proofward.devnet.chains import Devnet
 from proofward.evidence import audit_file
-from proofward.evidence.audit_file import AuditError, Difference, differences, leaf, merkle_root
+from proofward.evidence.audit_file import AuditError, Difference, Span, differences, leaf, merkle_root
 from proofward.protocol import sha256
 
 LINES = [audit_file.line_of({"number": number}) for number in range(1, 41)]
@@ -127,8 +128,8 @@ def test_an_export_of_a_chain_and_what_becomes_of_it(chain: Devnet, tmp_path: Pa
     out.unlink()
     manifest.unlink()
     audit_file.write(
-        out, [lines[0], forged, *lines[2:]], genesis=chain.genesis, chain=facts["chain"],
-        first=0, last=3, head=bytes.fromhex(facts["head"]),
+        out, [lines[0], forged, *lines[2:]], Span(0, 3, bytes.fromhex(facts["head"])),
+        genesis=chain.genesis, chain=facts["chain"],
     )  # fmt: skip
     assert run("verify", str(out), code=6)["outcome"] == "not-anchored"
     assert run("verify", str(out), "--root", made["root"], code=1)["outcome"] == "refused"
@@ -160,8 +161,8 @@ def test_an_export_names_its_pallets_and_one_of_before_is_compared_with_its_own(
     old = [line for line in lines if b'"event":"Sudo.' not in line]
     assert len(old) < len(lines)
     audit_file.write(
-        out, old, genesis=chain.genesis, chain=facts["chain"], first=0, last=int(place),
-        head=bytes.fromhex(facts["head"]),
+        out, old, Span(0, int(place), bytes.fromhex(facts["head"])), genesis=chain.genesis,
+        chain=facts["chain"],
     )  # fmt: skip
     unnamed = json.loads(manifest.read_text())
     del unnamed["pallets"]
@@ -169,16 +170,41 @@ def test_an_export_names_its_pallets_and_one_of_before_is_compared_with_its_own(
     assert run("verify", str(out), "--chain", chain.url, code=0)["outcome"] == "accepted"
 
 
-def test_a_range_of_too_many_lines_is_refused_before_it_is_read(
+def test_more_lines_than_one_file_holds_go_into_further_files_of_whole_blocks(
     chain: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit_file, "MAX_LINES", 3)
-    monkeypatch.setattr(SubstrateClient, "block", lambda *_: pytest.fail("a block was read"))
-    out = tmp_path / "audit.jsonl"
-    refused = run("export", "--out", str(out), "--from", "0", "--to", "3", "--chain", chain.url, code=2)
-    assert "3 lines" in refused["error"]["message"]
-    assert "--to 0" in refused["error"]["message"]
-    assert not list(tmp_path.iterdir())
+    """Each is verified by itself, and begins where the one before ended; nothing is written over."""
+    signer = accounts.dev_keypair("//Alice")
+    with chain.connect() as client:
+        call = attestation.sudo(attestation.allow_measurement(sha256(b"parts"), "x"))
+        end = client.submit(call, signer).block + 1
+        client.wait_block(end)
+    monkeypatch.setattr(audit_file, "MAX_LINES", 4)
+    out, limits = tmp_path / "audit.jsonl", ("--from", "0", "--to", str(end), "--chain", chain.url)
+    result = CliRunner().invoke(app, ["audit", "export", "--out", str(out), *limits, "--json"])
+    assert result.exit_code == 0, result.output
+    parts = [json.loads(line) for line in result.stdout.splitlines() if '"root"' in line]
+    assert [Path(one["out"]).name for one in parts[:2]] == ["audit.jsonl", "audit.2.jsonl"]
+    assert (parts[0]["from"], parts[-1]["to"]) == (0, end)
+    assert all(one["to"] + 1 == after["from"] for one, after in pairwise(parts))
+    heads = list[str]()
+    for one in parts:
+        lines = [json.loads(line) for line in Path(one["out"]).read_bytes().splitlines()]
+        blocks = [line for line in lines if line["kind"] == "block"]
+        assert [line["number"] for line in blocks] == list(range(one["from"], one["to"] + 1))
+        assert len(lines) == one["lines"] <= 4
+        assert not heads or blocks[0]["parent"] == heads[-1]
+        heads.append(one["head"])
+        arguments = [one["out"], "--root", one["root"], "--chain", chain.url]
+        assert run("verify", *arguments, code=0)["outcome"] == "accepted"
+    out.unlink()
+    audit_file.manifest_path(out).unlink()
+    taken = run("export", "--out", str(out), *limits, code=1)
+    assert "audit.2.jsonl exists already" in taken["error"]["message"]
+    assert not out.exists()
+    monkeypatch.setattr(audit_file, "MAX_LINES", 1)
+    full = run("export", "--out", str(tmp_path / "b"), "--from", str(end - 1), *limits[2:], code=1)
+    assert "one block has more than 1 lines" in full["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -196,7 +222,7 @@ def test_a_range_of_too_many_lines_is_refused_before_it_is_read(
 )
 def test_a_manifest_that_is_none_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "a"
-    audit_file.write(out, LINES[:3], genesis=bytes(32), chain="x", first=0, last=1, head=bytes(32))
+    audit_file.write(out, LINES[:3], Span(0, 1, bytes(32)), genesis=bytes(32), chain="x")
     manifest = audit_file.manifest_path(out)
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **change}))
     with pytest.raises(AuditError):

@@ -278,6 +278,7 @@ def test_a_client_opens_its_own_answer_in_the_page(browser: Browser, network: Ne
     job = next(one for one in jobs(network, "accepted") if one[2:] in kept)
     browser.do("open", url=f"{network.site}/#/jobs/{job}")
     browser.do("wait", selector="[data-verdict]")
+    browser.do("wait", selector=SETTLED)
     before = browser.do("seen")["requests"]
     browser.do("evaluate", script="document.querySelector('#secrets').closest('details').open = true")
     browser.do("upload", selector="#secrets", path=str(kept[job[2:]]))
@@ -364,7 +365,8 @@ def test_every_page_can_be_used_by_everybody(
 ) -> None:
     """axe finds nothing serious, nothing is wider than the screen, each page has a heading."""
     browser.do("open", url=f"{network.site}/", width=width, dark=dark)
-    pages = [*PAGES, *records(network), f"jobs/{jobs(network, 'accepted')[0]}"]
+    opened = [f"sessions/{one}" for one in network.sessions]
+    pages = [*PAGES, *records(network), *opened, f"jobs/{jobs(network, 'accepted')[0]}"]
     for page in pages:
         browser.do("go", hash=f"#/{page}")
         selector = "[data-verdict]" if page.startswith("jobs/") else "h1"
@@ -446,10 +448,66 @@ def test_an_index_that_lies_changes_no_verdict(browser: Browser, network: Networ
     assert browser.do("texts", selector='#study [role="alert"]') == []
 
 
+SETTLED = '[data-again]:not([data-again="reading"])'
+
+
+def _again(browser: Browser, page: str) -> str:
+    """How a page's reading again from the chain went."""
+    browser.do("go", hash="#/search?q=nobody")
+    browser.do("wait", selector='main h1:has-text("Search")')
+    browser.do("go", hash=f"#/{page}")
+    browser.do("wait", selector=SETTLED)
+    return str(browser.do("evaluate", script="document.querySelector('[data-again]').dataset.again"))
+
+
+def test_every_page_is_read_again_from_the_chain(browser: Browser, network: Network) -> None:
+    """Figure by figure, by the node's word; sums over blocks and what left the state stay the index's."""
+    browser.do("open", url=f"{network.site}/")
+    opened = [f"sessions/{one}" for one in network.sessions]
+    told = [f"jobs/{jobs(network, 'accepted')[0]}", f"jobs/{jobs(network, 'refunded')[0]}"]
+    for page in [*PAGES, *opened, *told, *(one for one in records(network) if "setups/" not in one)]:
+        assert _again(browser, page) == "same", (page, browser.do("text", selector=".again"))
+        assert network.chain in browser.do("text", selector=".again"), page
+        marks = set(browser.do("texts", selector="[data-by]"))
+        assert marks <= {"index", "node", "index: left the state"}, page
+        assert "node" in marks, page
+        assert browser.do("axe") == [], page
+    for session, state in zip(opened, ("runs", "ended"), strict=True):
+        _again(browser, session)
+        assert f"state{state} node" in browser.do("text", selector="main dl")
+    assert browser.do("seen")["errors"] == []
+
+
+def test_what_an_index_makes_up_or_leaves_out_is_told_and_the_chains_word_shown(
+    browser: Browser, network: Network
+) -> None:
+    browser.do("open", url=f"{network.liar}/", width=360)
+    for page in LIES:
+        assert _again(browser, page) == "differs", page
+        if page != "models" or len(browser.do("texts", selector="main tbody tr")) > 0:
+            assert "differs" in browser.do("texts", selector="[data-by]"), page
+        assert browser.do("evaluate", script="document.documentElement.scrollWidth") <= 360, page
+        assert browser.do("evaluate", script="document.querySelectorAll('main img').length") == 0, page
+    assert _again(browser, "models") == "differs"
+    assert "records that the index leaves out: 1" in browser.do("text", selector=".again")
+    for session in network.sessions:
+        assert _again(browser, f"sessions/{session}") == "differs"
+        assert "records committed0 (the index has 99) differs" in browser.do("text", selector="main dl")
+    worker = next(one for one in records(network) if one.startswith("workers/"))
+    assert _again(browser, worker) == "differs"
+    assert EVIL in browser.do("text", selector="main")
+    seen = browser.do("seen")
+    assert (seen["dialogs"], seen["errors"]) == (0, [])
+    browser.do("open", url=f"{network.forged}/")
+    for page in ("workers", f"sessions/{network.sessions[0]}", "blocks/5"):
+        assert _again(browser, page) == "other", page
+
+
 def test_what_the_index_brings_is_text(browser: Browser, network: Network) -> None:
     """Markup and addresses in names, endpoints, events: nothing runs, nothing leads anywhere."""
     browser.do("open", url=f"{network.forged}/")
-    for page in [*PAGES, *records(network)]:
+    opened = [f"sessions/{one}" for one in network.sessions]
+    for page in [*PAGES, *records(network), *opened, f"studies/{network.study}"]:
         browser.do("go", hash=f"#/{page}")
         browser.do("wait", selector="main h1")
         bad = "document.querySelectorAll('main img, main script, main iframe, [href^=\"javascript\"]').length"

@@ -47,7 +47,9 @@ def test_sessions_are_counted_reached_and_shown_as_text(site: str) -> None:
         assert browser.do("evaluate", script="document.querySelectorAll('main tbody tr').length") == 50
         browser.do("go", hash=f"#/sessions/0x{(7).to_bytes(32, 'big').hex()}")
         browser.do("wait", selector="main dl")
-        assert f"pages proved{3 * LONG}" in browser.do("text", selector="main dl")
+        assert f"pages proved, the sum of the events below{3 * LONG} index" in browser.do(
+            "text", selector="main dl"
+        )
         assert browser.do("evaluate", script=older) is not None
         assert browser.do("axe") == []
         assert browser.do("evaluate", script="document.documentElement.scrollWidth") <= 360
@@ -56,5 +58,10 @@ def test_sessions_are_counted_reached_and_shown_as_text(site: str) -> None:
         assert EVIL in browser.do("text", selector="main dl")
         bad = "document.querySelectorAll('main img, main script, [href^=\"javascript\"]').length"
         assert browser.do("evaluate", script=bad) == 0
+        browser.do("wait", selector='[data-again="failed"]')
+        assert "Every figure here is the index's word" in browser.do("text", selector=".again")
+        assert set(browser.do("texts", selector="[data-by]")) == {"index"}
         seen = browser.do("seen")
-        assert (seen["errors"], seen["dialogs"]) == ([], 0)
+        # no node is there to be asked
+        assert [one for one in seen["errors"] if "WebSocket connection" not in one] == []
+        assert seen["dialogs"] == 0

@@ -137,3 +137,15 @@ def test_members_and_finality_are_read_by_proofs(browser: Browser, site: Site) -
     assert "proved under finalised block" in shown
     assert browser.do("axe") == []
     assert browser.do("seen")["errors"] == []
+
+
+def test_what_the_index_says_is_read_again_by_proofs(browser: Browser, site: Site) -> None:
+    """The job's own record, its events, and the worker's registration: no figure is a server's word."""
+    browser.do("open", url=f"{site.url}/#/workers")
+    for page in ("workers", f"jobs/{site.job}"):
+        browser.do("go", hash=f"#/{page}")
+        browser.do("wait", selector='[data-again="same"]', ms=120_000)
+        assert "proved under finalised block" in browser.do("text", selector=".again")
+        assert "proved" in browser.do("texts", selector="[data-by]"), page
+        assert "node" not in browser.do("texts", selector="[data-by]"), page
+    assert browser.do("seen")["errors"] == []
