@@ -25,6 +25,7 @@ import proofward_prover
 from numpy.typing import NDArray
 
 from bench.data import FloatArray, heart_hospitals
+from proofward.chain.keypair import Keypair
 from proofward.protocol import Level, sha256
 from proofward.protocol.requests import Params
 from proofward_enclave.epochs import Epochs
@@ -54,6 +55,7 @@ DELTA: Final = 1e-5
 ROUNDS: Final = 3
 UNITS: Final = 1 << 16
 RATES: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
+NAMES: Final = ("Cleveland", "Hungary", "VA Long Beach", "Switzerland")
 GENESIS, STUDY, ACCOUNT, BLOCK = (sha256(name) for name in (b"genesis", b"study", b"aggregator", b"block"))
 
 
@@ -113,6 +115,11 @@ def study_of(columns: tuple[str, ...], epsilon: float = EPSILON) -> Study:
     )
 
 
+def key_of(name: str) -> Keypair:
+    """A hospital's account."""
+    return Keypair.of_seed(sha256(name.encode()))
+
+
 def policy_of(name: str, study: Study) -> SitePolicy:
     """Rules that let this study and no looser one."""
     lines = f"""
@@ -122,6 +129,7 @@ name = {json.dumps(name)}
 clip = {study.clip / study.units}
 noise = {int(study.deviation / study.clip * 1000) / 1000}
 cohort = {study.cohort}
+peers = {study.cohort - 1}
 epsilon_a_year = {EPSILON}
 delta = {DELTA}
 level = "simulated"
@@ -130,6 +138,7 @@ purposes = ["cardiology"]
 columns = {json.dumps(list(study.columns))}
 targets = ["num"]
 researchers = ["researcher"]
+peers = {json.dumps([key_of(one).ss58_address for one in NAMES])}
 """
     return SitePolicy.parse(lines.encode())
 
@@ -156,7 +165,8 @@ class Federation:
         columns = {column: hospital.train_x[:, place] for place, column in enumerate(self.study.columns)}
         records = Records(names, {**columns, "num": hospital.train_y})
         policy = policy_of(hospital.name, self.study)
-        return Site(sha256(hospital.name.encode()), policy, records, register, time.time)
+        key = key_of(hospital.name)
+        return Site(key.public_key, key.sign, policy, records, register, time.time)
 
     def exchange(self, weights: FloatArray) -> FloatArray:
         """One round."""
@@ -186,6 +196,7 @@ class Federation:
                 spent=self.number * self.study.rho,
                 hpke_key=self.epoch.hpke.public,
                 level=Level.SIMULATED,
+                members=frozenset(one.account for one in self.sites),
             )
             answer = site.answer(self.study, view, weights)
             told = {"commitment": answer.commitment, "consents": answer.consents, "sealed": answer.sealed}

@@ -163,7 +163,17 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.processes",
         "proofward.protocol",
     ),
-    "proofward_federation.folder": ("proofward_federation", "proofward.protocol", "proofward.tables"),
+    "proofward_federation.policy": (
+        "proofward_federation",
+        "proofward.chain.keypair",
+        "proofward.protocol",
+    ),
+    "proofward_federation.folder": (
+        "proofward_federation",
+        "proofward.chain",
+        "proofward.protocol",
+        "proofward.tables",
+    ),
     "proofward_federation.rehearsal": ("proofward_federation", "proofward.errors", "proofward.protocol"),
     "proofward_federation.network": ("proofward_federation", "proofward"),
     "proofward_federation.verbs": ("proofward_federation", "proofward"),

@@ -220,6 +220,7 @@ name = {json.dumps(name)}
 clip = {self.study.clip / self.study.units}
 noise = {int(self.study.deviation / self.study.clip * 1000) / 1000}
 cohort = 2
+peers = 1
 epsilon_a_year = {EPSILON}
 delta = {DELTA}
 level = "simulated"
@@ -228,6 +229,7 @@ purposes = ["cardiology"]
 columns = {json.dumps(list(self.columns))}
 targets = ["num"]
 researchers = [{json.dumps(self.study.researcher)}]
+peers = {json.dumps([ss58(_account(uri)) for other, uri in SITES.items() if other != name])}
 """
 
     # ---- the study ----------------------------------------------------------------------------------

@@ -15,8 +15,6 @@ from pathlib import Path
 from proofward.chain import DispatchError, SubstrateClient, keypair_of
 from proofward.errors import ProofwardError
 from proofward.protocol.federation import UpdateContext
-from proofward.protocol.keys import hpke_seal
-from proofward_federation.enclave import seal_payload
 from proofward_federation.errors import FederationError
 from proofward_federation.measure import simulated_measurement
 from proofward_federation.network.hospital import Hospital
@@ -66,9 +64,8 @@ class Liar(Site):
         )
         live = self.consents.live(study.purpose, int(self._now()))
         other = Update.of([100 * study.clip] * study.dimension, len(live.records))
-        places = live.places(live.records)
-        payload = seal_payload(other, self.policy.cohort, live.shown(places), places)
-        return replace(honest, sealed=hpke_seal(view.hpke_key, payload, context.info()))
+        sealed = self._sealed(other, context, live.shown(live.records), view.hpke_key)
+        return replace(honest, sealed=sealed)
 
 
 class Adds(Host):

@@ -22,7 +22,7 @@ from proofward_federation.errors import FederationError
 from proofward_federation.locking import exclusive
 from proofward_federation.wallet import read_consent, read_revocation
 
-_LEAF: Final = b"proofward/consent/v1"
+_LEAF: Final = b"proofward/consent/v2"
 ROUND_UP: Final = 32
 """Live consents are told in multiples of it."""
 MAX_LIVE: Final = 1 << 16
@@ -50,7 +50,7 @@ class Consent:
     @property
     def leaf(self) -> bytes:
         """What the tree holds."""
-        return leaf_of(bytes.fromhex(self.handle), self.purpose)
+        return leaf_of(bytes.fromhex(self.handle), self.purpose, self.until)
 
     def live(self, now: int) -> bool:
         """Whether it counts."""
@@ -206,17 +206,26 @@ class LiveConsents:
             )
         return [where[record] for record in records]
 
-    def shown(self, used: Sequence[int]) -> list[bytes]:
-        """The leaves, with handles in their stead in the places that are used."""
-        found = list(self.leaves)
+    def shown(self, records: Sequence[str]) -> ShownTree:
+        """The tree with these records' consents in it. Raises FederationError(no-consent)."""
+        used, tree = self.places(records), list(self.leaves)
         for place in used:
-            found[place] = bytes.fromhex(self.consents[place].handle)
-        return found
+            tree[place] = bytes.fromhex(self.consents[place].handle)
+        return ShownTree(tree, used, [self.consents[place].until for place in used])
 
 
-def leaf_of(handle: bytes, purpose: str) -> bytes:
-    """SHA-256(0x00 || "proofward/consent/v1" || handle || purpose)."""
-    return sha256(b"\0" + _LEAF + handle + purpose.encode())
+@dataclass(frozen=True, slots=True)
+class ShownTree:
+    """The leaves of a tree, but handles in the places that are `used`, whose consents last until `ends`."""
+
+    tree: list[bytes]
+    used: list[int]
+    ends: list[int]
+
+
+def leaf_of(handle: bytes, purpose: str, until: int) -> bytes:
+    """SHA-256(0x00 || "proofward/consent/v2" || handle || until, as u64 LE || purpose)."""
+    return sha256(b"\0" + _LEAF + handle + until.to_bytes(8, "little") + purpose.encode())
 
 
 def root_of(leaves: Sequence[bytes]) -> bytes:

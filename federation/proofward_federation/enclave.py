@@ -10,7 +10,8 @@ one, count one twice, or have two sums of one round, whose difference would be a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
@@ -19,6 +20,7 @@ import proofward_prover
 from proofward_prover import ProverError
 
 from proofward.protocol import ProtocolError, scale
+from proofward.protocol.accounts import is_signed
 from proofward.protocol.bounds import HASH_LENGTH
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.federation import (
@@ -30,7 +32,7 @@ from proofward.protocol.federation import (
 )
 from proofward.protocol.requests import Params
 from proofward_enclave.epochs import Epoch, Epochs
-from proofward_federation.consents import MAX_LIVE, leaf_of, root_of
+from proofward_federation.consents import MAX_LIVE, ShownTree, leaf_of, root_of
 from proofward_federation.errors import FederationError
 from proofward_federation.study import Study
 from proofward_federation.update import Update, bound, counts
@@ -41,14 +43,20 @@ MAX_TAKEN: Final = 4 * MAX_MEMBERS
 """Updates of a round, those included that nobody committed to."""
 MAX_SEALED: Final = 3 << 20
 MAX_VALUES: Final = 1 << 17
+MAX_PEERS: Final = 64
+"""Other sites that one names."""
 SEALED_UPDATE: Final = scale.Record(
     "SealedUpdate",
     {
         "values": scale.i64_vec(MAX_VALUES),
         "blinding": scale.fixed(32),
         "cohort": scale.U32,
+        "least": scale.U32,
+        "peers": scale.vec(scale.fixed(HASH_LENGTH), MAX_PEERS),
+        "signature": scale.fixed(64),
         "tree": scale.vec(scale.fixed(HASH_LENGTH), MAX_LIVE),
         "used": scale.vec(scale.U32, MAX_LIVE),
+        "ends": scale.vec(scale.U64, MAX_LIVE),
     },
 )
 
@@ -56,17 +64,30 @@ Noise = Callable[[int, int], list[int]]
 """(how many, deviation): as many integers of the discrete Gaussian."""
 
 
-def seal_payload(update: Update, cohort: int, tree: Sequence[bytes], used: Sequence[int]) -> bytes:
-    """What a site seals: its update, the fewest sites that it wants in the sum, the leaves of its consents,
-    and which of them the update's records are of: in these places `tree` has handles. Raises ProtocolError.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Of a sum that a site is in: at least `cohort` sites, and `least` of its `peers` beside itself."""
+
+    cohort: int
+    least: int
+    peers: tuple[bytes, ...]
+
+
+def seal_payload(update: Update, wanted: Wanted, signature: bytes, consents: ShownTree) -> bytes:
+    """What a site seals: its update, what sum it may go into, its account's signature over the context that
+    it is sealed for, and the consents of the update's records. Raises ProtocolError.
     """
     return SEALED_UPDATE.encode(
         {
             "values": update.values,
             "blinding": update.blinding,
-            "cohort": cohort,
-            "tree": list(tree),
-            "used": list(used),
+            "cohort": wanted.cohort,
+            "least": wanted.least,
+            "peers": list(wanted.peers),
+            "signature": signature,
+            "tree": consents.tree,
+            "used": consents.used,
+            "ends": consents.ends,
         }
     )
 
@@ -77,25 +98,28 @@ class Taken:
 
     commitment: bytes
     update: Update = field(repr=False)
-    cohort: int
+    wanted: Wanted
 
 
 @dataclass(slots=True, repr=False)
 class Round:
-    """A round that waits for its sum."""
+    """A round that waits for its sum; `begun` in Unix seconds."""
 
     study: Study
     opening: Opening
+    begun: int
     epoch: Epoch
     noise: Update = field(repr=False)
     taken: dict[tuple[bytes, bytes], Taken] = field(default_factory=dict)
 
 
 class Aggregator:
-    """The rounds; safe to use from several threads. All methods raise EnclaveError."""
+    """The rounds; safe to use from several threads. `now` is in Unix seconds. All methods raise
+    EnclaveError.
+    """
 
-    def __init__(self, epochs: Epochs, noise: Noise) -> None:
-        self._epochs, self._noise = epochs, noise
+    def __init__(self, epochs: Epochs, noise: Noise, now: Callable[[], float] = time.time) -> None:
+        self._epochs, self._noise, self._now = epochs, noise, now
         self._rounds: dict[tuple[bytes, int], Round] = {}
         self._last: dict[bytes, int] = {}
         self._lock = threading.Lock()
@@ -115,7 +139,7 @@ class Aggregator:
             noise = Update.of(self._noise(study.dimension, study.deviation), 0)
             opening = Opening(genesis, name, study.rule, number, at, block, noise.commitment)
             self._last[name] = number
-            self._rounds[name, number] = Round(study, opening, epoch, noise)
+            self._rounds[name, number] = Round(study, opening, int(self._now()), epoch, noise)
         return {"noise": noise.commitment, "signature": epoch.receipt.sign(opening.message())}
 
     def take(self, params: Params) -> dict[str, Any]:
@@ -139,7 +163,7 @@ class Aggregator:
             )
         except ProtocolError as error:
             raise EnclaveError(error.message, code=error.code) from None
-        taken = _examined(waiting.study, context, payload)
+        taken = _examined(waiting, context, payload)
         with self._lock:
             if len(waiting.taken) >= MAX_TAKEN:
                 raise EnclaveError(f"a round has at most {MAX_TAKEN} updates", code="busy")
@@ -180,18 +204,23 @@ class Aggregator:
             raise EnclaveError("each site is named once, with its commitment", code="bad-set")
         if list(absent) != sorted(set(absent)) or (absent and absent[-1] >= len(sites)):
             raise EnclaveError("who is absent is named by place, once, in order", code="bad-set")
-        found = []
+        found: dict[bytes, Taken] = {}
         for place, (site, commitment) in enumerate(zip(sites, commitments, strict=True)):
             if place in absent:
                 continue
             one = waiting.taken.get((site, commitment))
             if one is None:
                 raise EnclaveError(f"site {place} gave no update: name it as absent", code="no-update")
-            found.append(one)
-        least = max([waiting.study.cohort, *(one.cohort for one in found)])
+            found[site] = one
+        least = max([waiting.study.cohort, *(one.wanted.cohort for one in found.values())])
         if len(found) < least:
             raise EnclaveError(f"{len(found)} sites are in the sum, {least} are wanted", code="cohort")
-        return found
+        for site, one in found.items():
+            if len(found.keys() & set(one.wanted.peers) - {site}) < one.wanted.least:
+                raise EnclaveError(
+                    f"site {sites.index(site)} wants {one.wanted.least} of its peers in the sum", code="peers"
+                )
+        return list(found.values())
 
     def _round(self, params: Params) -> Round:
         name, number = params.raw("study"), params.u32("number")
@@ -205,9 +234,13 @@ class Aggregator:
         return waiting
 
 
-def _examined(study: Study, context: UpdateContext, payload: dict[str, Any]) -> Taken:
-    """Everything that a lying site could get wrong. Texts name no value: the host sees them."""
-    values, used = payload["values"], payload["used"]
+def _examined(waiting: Round, context: UpdateContext, payload: dict[str, Any]) -> Taken:
+    """Everything that a lying site could get wrong, and that the site is no invention of the host's. Texts
+    name no value: the host sees them.
+    """
+    study, values, used = waiting.study, payload["values"], payload["used"]
+    if not is_signed(context.site, context.info(), payload["signature"]):
+        raise EnclaveError("the update is not signed by the site's account", code="not-signed")
     if len(values) != study.dimension:
         raise EnclaveError("the update has another number of parameters than the study", code="bad-dimension")
     try:
@@ -216,22 +249,27 @@ def _examined(study: Study, context: UpdateContext, payload: dict[str, Any]) -> 
         raise EnclaveError("the update cannot be committed to", code="bad-update") from None
     if opened != context.commitment:
         raise EnclaveError("the update is not the one that the site committed to", code="wrong-commitment")
-    _consented(study, context, payload["tree"], used)
+    _consented(waiting, context, ShownTree(payload["tree"], used, payload["ends"]))
     if sum(value * value for value in values) > bound(study, len(used)):
         raise EnclaveError("the update is longer than its records can make it", code="over-bound")
     if not counts(study, values, len(used)):
         raise EnclaveError("the update counts other records than have a consent", code="wrong-count")
     update = Update(tuple(values), len(used), payload["blinding"], opened)
-    return Taken(opened, update, payload["cohort"])
+    wanted = Wanted(payload["cohort"], payload["least"], tuple(payload["peers"]))
+    return Taken(opened, update, wanted)
 
 
-def _consented(study: Study, context: UpdateContext, tree: list[bytes], used: list[int]) -> None:
-    """Each record has a consent of its own, for the study's purpose, in the tree on the chain."""
-    if not used or len(set(used)) != len(used) or max(used) >= len(tree):
+def _consented(waiting: Round, context: UpdateContext, shown: ShownTree) -> None:
+    """Each record has a consent of its own, for the study's purpose, which lasted when the round began, in
+    the tree on the chain.
+    """
+    used, leaves = shown.used, list(shown.tree)
+    if not used or len(used) != len(shown.ends) or len(set(used)) != len(used) or max(used) >= len(leaves):
         raise EnclaveError("not every record has a consent of its own", code="no-consent")
-    leaves = list(tree)
-    for place in used:
-        leaves[place] = leaf_of(tree[place], study.purpose)
+    if min(shown.ends) < waiting.begun:
+        raise EnclaveError("a record's consent was over before the round began", code="no-consent")
+    for place, until in zip(used, shown.ends, strict=True):
+        leaves[place] = leaf_of(leaves[place], waiting.study.purpose, until)
     if root_of(leaves) != context.consents:
         raise EnclaveError(
             "the consents are not those of the tree on the chain, or for another purpose",

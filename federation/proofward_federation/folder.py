@@ -15,6 +15,8 @@ from typing import Final
 
 import numpy as np
 
+from proofward.chain.extrinsic import Signer
+from proofward.chain.keypair import Keypair
 from proofward.protocol import sha256
 from proofward.tables.reader import read_table
 from proofward_federation.consents import Register
@@ -26,14 +28,16 @@ from proofward_federation.update import Floats
 from proofward_federation.vault import VAULT, Vault
 
 
-def read_site(folder: Path, account: bytes | None = None, *, ledger: Ledger | None = None) -> Site:
-    """A hospital's folder; `account` is the chain's name of it, `ledger` where its answers are written down:
-    what is rehearsed without one costs nothing. Raises FederationError, TableError.
+def read_site(folder: Path, key: Signer | None = None, *, ledger: Ledger | None = None) -> Site:
+    """A hospital's folder; `key` is its account's, by default one that is made of its name and keeps nothing
+    secret; `ledger` where its answers are written down: what is rehearsed without one costs nothing. Raises
+    FederationError, TableError.
     """
     policy = SitePolicy.load(folder / "site.toml")
     records = Vault.load(folder).open() if _sealed(folder) else read_table_of(folder)
     register = Register.load(folder / "consents.json")
-    return Site(account or sha256(policy.name.encode()), policy, records, register, time.time, ledger)
+    key = key or Keypair.of_seed(sha256(policy.name.encode()))
+    return Site(bytes(key.public_key), key.sign, policy, records, register, time.time, ledger)
 
 
 TABLES: Final = ("records.csv", "records.parquet", "records.json")

@@ -18,7 +18,7 @@ from proofward.protocol import bounds, measurement
 from proofward_enclave.measure import CLOSURE, OURS, digest, prover, sources, third_party
 from proofward_federation.errors import EngineMissing
 
-ENGINE: Final = ("opendp", "rfc8785")
+ENGINE: Final = ("opendp", "py-sr25519-bindings", "rfc8785")
 """Third-party distributions that the aggregator imports beside the worker's."""
 
 

@@ -12,31 +12,36 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+from proofward.chain.keypair import ss58_decode
 from proofward.protocol import Level, sha256
 from proofward.protocol.federation import MAX_MEMBERS, NANO
 from proofward_federation.budget import nano_rho_of
+from proofward_federation.enclave import MAX_PEERS
 from proofward_federation.errors import FederationError, PolicyRefused
 from proofward_federation.study import PURPOSES, Study
 
 MAX_BYTES: Final = 1 << 16
 _SECTIONS: Final = {
     "site": {"name"},
-    "privacy": {"clip", "noise", "cohort", "epsilon_a_year", "delta", "level"},
-    "allow": {"purposes", "columns", "targets", "researchers"},
+    "privacy": {"clip", "noise", "cohort", "peers", "epsilon_a_year", "delta", "level"},
+    "allow": {"purposes", "columns", "targets", "researchers", "peers"},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SitePolicy:
     """`clip`: the most that one record adds to a sum's length. `noise`: the least deviation over clip.
-    `cohort`: the fewest sites of a sum. `yearly`: nano-rho. `level`: the least of an aggregator's
-    attestation. `allow`ed are `purposes`, `columns`, `targets`, and `researchers` by address.
+    `cohort`: the fewest sites of a sum, `least` of them among the `peers`, the accounts of others that this
+    site knows. `yearly`: nano-rho. `level`: the least of an aggregator's attestation. `allow`ed are
+    `purposes`, `columns`, `targets`, and `researchers` by address.
     """
 
     name: str
     clip: Fraction
     noise: Fraction
     cohort: int
+    least: int
+    peers: frozenset[bytes]
     yearly: int
     level: Level
     purposes: frozenset[str]
@@ -80,6 +85,11 @@ class SitePolicy:
         if type(cohort) is not int or not 2 <= cohort <= MAX_MEMBERS:
             raise ValueError(f"cohort is 2 to {MAX_MEMBERS}")
         names = {key: frozenset(_texts(allow[key], key)) for key in _SECTIONS["allow"]}
+        peers, least = frozenset(map(ss58_decode, names.pop("peers"))), privacy["peers"]
+        if type(least) is not int or not 1 <= least <= len(peers) <= MAX_PEERS or least >= MAX_MEMBERS:
+            raise ValueError(
+                f"of at most {MAX_PEERS} peers that [allow] names, [privacy] wants 1 to {MAX_MEMBERS - 1}"
+            )
         if unknown := names["purposes"] - set(PURPOSES):
             raise ValueError(f"{sorted(unknown)[0]!r} is no purpose")
         return cls(
@@ -87,6 +97,8 @@ class SitePolicy:
             clip=clip,
             noise=noise,
             cohort=cohort,
+            least=least,
+            peers=peers,
             yearly=nano_rho_of(epsilon, delta),
             level=Level.from_label(str(privacy["level"])),
             hash=digest,
@@ -132,11 +144,22 @@ class SitePolicy:
             if broken:
                 raise PolicyRefused(f"{self.name} refuses {study.name!r}: {told}", code=f"policy-{code}")
 
-    def admit_round(self, study: Study, *, rule: bytes, registered: bytes, level: Level, spent: int) -> None:
+    def admit_round(
+        self,
+        study: Study,
+        *,
+        rule: bytes,
+        registered: bytes,
+        level: Level,
+        spent: int,
+        others: frozenset[bytes],
+    ) -> None:
         """Before each round: `rule` is the study's hash on the chain, `registered` the policy's, `level` the
-        aggregator's, `spent` this year's nano-rho. Raises PolicyRefused.
+        aggregator's, `spent` this year's nano-rho, `others` the accounts that take part beside this site's.
+        Raises PolicyRefused.
         """
         self.admit(study)
+        known = len(self.peers & others)
         for code, broken, told in (
             ("rule", rule != study.rule, "the study on the chain is another one"),
             (
@@ -146,6 +169,7 @@ class SitePolicy:
             ),
             ("level", level < self.level, f"the aggregator is attested as {level.label} only"),
             ("spent", spent + study.rho > self.yearly, "the year's budget is spent"),
+            ("peers", known < self.least, f"{known} of its peers take part, at least {self.least} must"),
         ):
             if broken:
                 raise PolicyRefused(f"{self.name} refuses {study.name!r}: {told}", code=f"policy-{code}")

@@ -7,7 +7,7 @@ A site that refuses, or dies, is left out by name; a round with too few sites en
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +23,8 @@ from proofward_federation.transcript import Part, Told, Transcript
 from proofward_federation.update import Floats, logistic_step
 
 NOT_SHOWN: Final = (
-    "a rehearsal: no chain holds budgets or consents, the quote is simulated, all is one machine"
+    "a rehearsal: no chain holds budgets or consents, the quote is simulated, all is one machine, and whose "
+    "sites these are no key shows: each is taken for a peer of all others"
 )
 GENESIS: Final = sha256(b"proofward/rehearsal/v1")
 ACCOUNT: Final = sha256(b"proofward/rehearsal-aggregator/v1")
@@ -47,8 +48,11 @@ def rehearse(
     except ImportError as error:
         raise EngineMissing.of((error.name or "flwr").partition(".")[0]) from None
 
-    if len({site.account for site in sites}) != len(sites):
+    accounts = frozenset(site.account for site in sites)
+    if len(accounts) != len(sites):
         raise FederationError("two sites have one name: a site is counted once", code="site-twice")
+    for site in sites:
+        site.policy = replace(site.policy, peers=accounts)
     with aggregator() as call:
         run = _Run(study, sites, call, tell)
         start = np.zeros(len(study.columns) + 1)
@@ -139,6 +143,7 @@ class _Run:
             spent=self._spent.get(site.account, 0),
             hpke_key=self._keys["hpke_key"],
             level=Level.SIMULATED,
+            members=frozenset(one.account for one in self._sites),
         )
         answer = site.answer(self._study, view, weights)
         # spent when it leaves, whatever comes of it

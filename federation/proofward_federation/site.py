@@ -14,8 +14,8 @@ import numpy as np
 from proofward.protocol import Level, sha256
 from proofward.protocol.federation import UpdateContext
 from proofward.protocol.keys import hpke_seal
-from proofward_federation.consents import Register
-from proofward_federation.enclave import seal_payload
+from proofward_federation.consents import Register, ShownTree
+from proofward_federation.enclave import Wanted, seal_payload
 from proofward_federation.errors import FederationError
 from proofward_federation.policy import SitePolicy
 from proofward_federation.spent import Ledger, Spending
@@ -55,7 +55,8 @@ class Records:
 @dataclass(frozen=True, slots=True)
 class RoundView:
     """A round as the chain has it: `rule` is the study's hash there, `noise` the round's; `policy` the site's
-    registered hash, `spent` its nano-rho of this year; `hpke_key` and `level` are the aggregator's.
+    registered hash, `spent` its nano-rho of this year; `hpke_key` and `level` are the aggregator's; `members`
+    the sites that take part in the study now.
     """
 
     genesis: bytes
@@ -67,6 +68,7 @@ class RoundView:
     spent: int
     hpke_key: bytes
     level: Level
+    members: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,15 @@ class Answer:
 
 
 class Site:
-    """A hospital: its policy, its records, its register of consents, and what its answers cost so far, which
-    without a `ledger` is known to this process alone. `now` is in Unix seconds.
+    """A hospital: its account and what signs for it, its policy, its records, its register of consents, and
+    what its answers cost so far, which without a `ledger` is known to this process alone. `now` is in Unix
+    seconds.
     """
 
     def __init__(
         self,
         account: bytes,
+        sign: Callable[[bytes], bytes],
         policy: SitePolicy,
         records: Records,
         consents: Register,
@@ -97,6 +101,7 @@ class Site:
         ledger: Ledger | None = None,
     ) -> None:
         self.account, self.policy, self.consents = account, policy, consents
+        self._sign = sign
         self._records, self._now, self._ledger = records, now, ledger or Ledger()
 
     @property
@@ -107,7 +112,12 @@ class Site:
     def answer(self, study: Study, view: RoundView, weights: Floats) -> Answer:
         """The site's part in a round. Raises PolicyRefused, FederationError."""
         self.policy.admit_round(
-            study, rule=view.rule, registered=view.policy, level=view.level, spent=view.spent
+            study,
+            rule=view.rule,
+            registered=view.policy,
+            level=view.level,
+            spent=view.spent,
+            others=view.members - {self.account},
         )
         cost = Spending(
             genesis=view.genesis.hex(),
@@ -142,8 +152,12 @@ class Site:
             consents=live.root,
         )
         proof = prove_short(update, study, live.most, context.info())
-        places = live.places(used)
-        payload = seal_payload(update, self.policy.cohort, live.shown(places), places)
+        sealed = self._sealed(update, context, live.shown(used), view.hpke_key)
         self._ledger.charge(cost, self.policy.yearly)
-        sealed = hpke_seal(view.hpke_key, payload, context.info())
         return Answer(update.commitment, live.root, sealed, proof, live.most)
+
+    def _sealed(self, update: Update, context: UpdateContext, tree: ShownTree, hpke_key: bytes) -> bytes:
+        """For the aggregator alone."""
+        wanted = Wanted(self.policy.cohort, self.policy.least, tuple(sorted(self.policy.peers)))
+        payload = seal_payload(update, wanted, self._sign(context.info()), tree)
+        return hpke_seal(hpke_key, payload, context.info())

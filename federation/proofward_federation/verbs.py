@@ -95,6 +95,7 @@ def policy(path: PolicyArgument, as_json: JsonOption = False) -> None:
 
     Example: proofward federation policy site.toml
     """
+    from proofward.chain.accounts import ss58
     from proofward_federation.policy import SitePolicy
 
     with reporting(as_json):
@@ -105,6 +106,7 @@ def policy(path: PolicyArgument, as_json: JsonOption = False) -> None:
             "yearly_nano_rho": found.yearly,
             "round_nano_rho": found.round,
             "cohort": found.cohort,
+            "peers": {"least": found.least, "of": sorted(map(ss58, found.peers))},
             "purposes": sorted(found.purposes),
             "purpose_bits": found.purpose_bits,
         }
@@ -115,6 +117,7 @@ def policy(path: PolicyArgument, as_json: JsonOption = False) -> None:
                 f"{found.name}: policy {hex0x(found.hash)}",
                 f"a year: {found.yearly / 1e9:.4f} rho; a round: at most {found.round / 1e9:.4f} rho",
                 f"sums of {found.cohort} sites or more, for {', '.join(sorted(found.purposes))}",
+                f"{found.least} or more of its {len(found.peers)} peers in each sum, by their signatures",
             ],
         )
 
@@ -867,7 +870,7 @@ def placed(
         root, live = found.consents.root, found.consents.live
         states: list[tuple[Held, bool | None]] = []
         for one in given:
-            leaf = leaf_of(bytes.fromhex(one.handle), one.purpose)
+            leaf = leaf_of(bytes.fromhex(one.handle), one.purpose, one.until)
             states.append((one, stands(leaf, shown[leaf], root, live) if leaf in shown else None))
         words = {True: "is in the tree", False: "is not in the tree", None: "is not shown"}
         values = {

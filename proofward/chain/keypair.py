@@ -14,6 +14,7 @@ import base58
 import bip39
 import sr25519
 
+from proofward.protocol.accounts import is_signed
 from proofward.protocol.scale import compact
 
 SS58_PREFIX: Final = 42
@@ -81,10 +82,7 @@ class Keypair:
 
     def verify(self, data: bytes, signature: bytes) -> bool:
         """Whether this key has signed exactly `data`."""
-        try:
-            return len(signature) == 64 and bool(sr25519.verify(signature, data, self.public_key))
-        except ValueError:  # the public key is no point of the group
-            return False
+        return is_signed(self.public_key, data, signature)
 
 
 def new_phrase() -> str:

@@ -198,6 +198,7 @@ class _Enum:
 
 U8: Final = _Unsigned(1)
 U32: Final = _Unsigned(4)
+U64: Final = _Unsigned(8)
 
 
 def fixed(length: int) -> Kind:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from proofward.chain import DispatchError, Receipt, dev_keypair
 from proofward.chain.pallets import federation
-from proofward.chain.pallets.federation import Failed, Published
+from proofward.chain.pallets.federation import Consents, Failed, Published
 from proofward.protocol.federation import values_hash
 from proofward_federation.errors import FederationError
 from proofward_federation.network import host as module
 from proofward_federation.network.host import Host, Logged
+from proofward_federation.network.ledger import posted_consents
 from proofward_federation.transcript import Told
 from tests.federation.world import STUDY, study_of
 
@@ -138,3 +140,19 @@ def test_a_sum_is_forgotten_only_when_its_round_is_given_up(
     assert refused.value.code == code
     saved = json.loads((tmp_path / f"study-{STUDY.hex()[:16]}.json").read_text())["rounds"]
     assert [tuple(one["told"]["values"]) for one in saved] == [VALUES]
+
+
+def test_a_tree_that_is_posted_before_the_delivery_loses_no_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = [Consents(bytes([block]) * 32, live, block) for block, live in ((3, 64), (5, 32), (9, 96))]
+
+    def site(_client: Any, _account: bytes, at: bytes | None = None) -> Any:
+        last = 12 if at is None else at[0]
+        posted = [one for one in trees if one.at <= last]
+        return SimpleNamespace(consents=posted[-1] if posted else None)
+
+    monkeypatch.setattr(federation, "site", site)
+    chain = cast(Any, SimpleNamespace(block_hash=lambda number: bytes([number]) * 32))
+    for one in trees:
+        assert posted_consents(chain, STUDY, one.root, one.live)
+        assert not posted_consents(chain, STUDY, one.root, one.live + 32)
+    assert not posted_consents(chain, STUDY, bytes(32), 32)

@@ -14,7 +14,7 @@ from proofward_federation.policy import SitePolicy
 from proofward_federation.site import Answer
 from proofward_federation.spent import YEAR, Ledger
 from proofward_federation.study import Study
-from tests.federation.world import POLICY, UNITS, World, site_of, study_of
+from tests.federation.world import KEYS, POLICY, UNITS, World, site_of, study_of
 
 HARD = POLICY.replace('level = "simulated"', 'level = "hardware"')
 LOOSENING: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
@@ -30,6 +30,8 @@ LOOSENING: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("a budget above the year's", {"budget": 10**12}, {}, "policy-study-budget"),
     ("another study on the chain", {}, {"rule": bytes(32)}, "policy-rule"),
     ("a policy loosened after it was registered", {}, {"policy": bytes(32)}, "policy-changed"),
+    ("a round among strangers", {}, {"members": frozenset((KEYS[0].public_key, bytes(32)))}, "policy-peers"),
+    ("a round of this site alone", {}, {"members": frozenset()}, "policy-peers"),
     ("a year's budget spent twice", {}, {"spent": 10**10}, "policy-spent"),
 ]
 
@@ -127,7 +129,15 @@ def test_a_study_is_its_canonical_document() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["clip = 1.0", "noise = 2.0", "cohort = 2", "delta = 1e-5", 'level = "simulated"', 'targets = ["num"]'],
+    [
+        "clip = 1.0",
+        "noise = 2.0",
+        "cohort = 2",
+        "peers = 1",
+        "delta = 1e-5",
+        'level = "simulated"',
+        'targets = ["num"]',
+    ],
 )
 def test_a_rule_that_is_missing_is_no_default(line: str) -> None:
     assert line in POLICY
@@ -147,6 +157,10 @@ def test_a_rule_that_is_missing_is_no_default(line: str) -> None:
         ('purposes = ["cardiology"]', 'purposes = ["anything"]'),
         ('researchers = ["alice"]', "researchers = []"),
         ("[site]", "[site]\nextra = 1"),
+        ("peers = 1", "peers = 0"),
+        ("peers = 1", "peers = 8"),
+        ("peers = 1", "peers = true"),
+        ('peers = ["', 'peers = ["x'),
     ],
 )
 def test_a_rule_without_sense_is_refused(good: str, bad: str) -> None:

@@ -21,7 +21,7 @@ from proofward.protocol.enclave import HEADER_LENGTH, EnclaveError, Request, con
 from proofward.protocol.federation import Aggregate, Opening, values_hash
 from proofward.protocol.keys import verify_signature
 from proofward_federation.site import RoundView
-from tests.federation.world import ACCOUNT, BLOCK, GENESIS, STUDY, UNITS, site_of, study_of
+from tests.federation.world import ACCOUNT, BLOCK, GENESIS, KEYS, STUDY, UNITS, site_of, study_of
 
 pytest.importorskip("opendp", reason="make federation installs OpenDP")
 
@@ -83,7 +83,7 @@ def test_a_round_over_the_socket(process: Process) -> None:
     )
     opening = Opening(GENESIS, STUDY, study.rule, 0, 7, BLOCK, opened["noise"])
     verify_signature(keys["receipt_key"], opening.message(), opened["signature"])
-    sites, answers = [site_of(place) for place in range(2)], []
+    sites, answers = [site_of(place, until=1 << 40) for place in range(2)], []
     for site in sites:
         view = RoundView(
             genesis=GENESIS,
@@ -95,6 +95,7 @@ def test_a_round_over_the_socket(process: Process) -> None:
             spent=0,
             hpke_key=keys["hpke_key"],
             level=Level.SIMULATED,
+            members=frozenset(key.public_key for key in KEYS),
         )
         answer = site.answer(study, view, np.zeros(3))
         told = {"commitment": answer.commitment, "consents": answer.consents, "sealed": answer.sealed}

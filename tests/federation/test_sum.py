@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proofward.chain.keypair import Keypair
+from proofward.protocol import sha256
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.federation import Aggregate, Opening, UpdateContext, values_hash
 from proofward.protocol.keys import hpke_seal, verify_signature
-from proofward_federation.enclave import seal_payload
-from proofward_federation.errors import FederationError
+from proofward_federation.enclave import Wanted, seal_payload
+from proofward_federation.errors import FederationError, PolicyRefused
 from proofward_federation.site import Answer, Site
 from proofward_federation.update import (
     COUNT_SHARE,
@@ -30,7 +32,18 @@ from proofward_federation.update import (
     logistic_parts,
     prove_short,
 )
-from tests.federation.world import BLOCK, GENESIS, POLICY, STUDY, UNITS, World, site_of, some_noise, study_of
+from tests.federation.world import (
+    BLOCK,
+    GENESIS,
+    KEYS,
+    POLICY,
+    STUDY,
+    UNITS,
+    World,
+    site_of,
+    some_noise,
+    study_of,
+)
 from tests.vectors import federation
 
 
@@ -118,11 +131,50 @@ def test_sets_that_are_not_the_chain_s() -> None:
     assert len(world.close(sites, answers, absent=b"\2")["values"]) == 4
 
 
+def _invented(place: int) -> Site:
+    """A site whose key is the host's own, with records, rules and consents like any other."""
+    key, site = Keypair.of_seed(sha256(b"invented %d" % place)), site_of(place)
+    site.account, site._sign = key.public_key, key.sign
+    return site
+
+
+def test_a_host_that_invents_the_other_sites_has_no_sum() -> None:
+    world, hospital, peer = World(), site_of(0), site_of(3)
+    sites = [hospital, _invented(1), _invented(2)]
+    world.open()
+    joined = frozenset(one.account for one in sites)
+    with pytest.raises(PolicyRefused) as refused:
+        hospital.answer(world.study, world.view(hospital, members=joined), np.zeros(3))
+    assert refused.value.code == "policy-peers"
+    # a node that lies about the members gets an update, which the enclave sums with peers alone
+    answers = [world.answer(one) for one in sites]
+    for one, answer in zip(sites, answers, strict=True):
+        world.take(one, answer)
+    assert _refused(lambda: world.close(sites, answers)) == "peers"
+    assert _refused(lambda: world.close(sites, answers, absent=b"\1")) == "peers"
+    renamed = _invented(1)
+    renamed.account = peer.account
+    assert _refused(lambda: world.take(peer, world.answer(renamed))) == "not-signed"
+    answers.append(world.answer(peer))
+    world.take(peer, answers[3])
+    assert len(world.close([*sites, peer], answers, absent=b"\1\2")["values"]) == 4
+
+
+def test_a_site_is_no_peer_of_its_own() -> None:
+    world, sites = World(), [site_of(0), _invented(1)]
+    world.open()
+    answers = [world.answer(one) for one in sites]
+    for one, answer in zip(sites, answers, strict=True):
+        world.take(one, answer)
+    assert sites[0].account in sites[0].policy.peers
+    assert _refused(lambda: world.close(sites, answers)) == "peers"
+
+
 def _sealed_by_a_liar(world: World, site: Site, honest: Answer, **lies: Any) -> tuple[Answer, dict[str, Any]]:
     """An answer whose payload, or whose commitment, is not what an honest site would give."""
     live = site.consents.live("cardiology", 1_000)
-    used = live.places(live.records)
-    update = lies.get("update") or Update.of([1, 2, 3, 4], len(used))
+    shown = replace(live.shown(live.records), **lies.get("shown", {}))
+    update = lies.get("update") or Update.of([1, 2, 3, 4], 20)
     commitment = lies.get("commitment", update.commitment)
     context = UpdateContext(
         genesis=GENESIS,
@@ -134,7 +186,8 @@ def _sealed_by_a_liar(world: World, site: Site, honest: Answer, **lies: Any) -> 
         commitment=commitment,
         consents=live.root,
     )
-    payload = seal_payload(update, 2, lies.get("tree", live.shown(used)), lies.get("used", used))
+    key = lies.get("key", KEYS[0])
+    payload = seal_payload(update, Wanted(2, 0, ()), key.sign(context.info()), shown)
     sealed = hpke_seal(world.epoch.hpke.public, payload, context.info())
     return Answer(commitment, live.root, sealed, b"", 0), {}
 
@@ -153,6 +206,9 @@ def _sealed_by_a_liar(world: World, site: Site, honest: Answer, **lies: Any) -> 
         ("no consents", "no-consent"),
         ("a count of more records than have a consent", "wrong-count"),
         ("a count of none", "wrong-count"),
+        ("a consent that was over when the round began", "no-consent"),
+        ("a consent that lasts longer than its patient said", "wrong-consents"),
+        ("another account's signature", "not-signed"),
     ],
 )
 def test_a_lying_site_is_left_out(fault: str, code: str) -> None:
@@ -160,19 +216,28 @@ def test_a_lying_site_is_left_out(fault: str, code: str) -> None:
     world.open()
     site.consents.grant("0-0", "infection", 2_000)
     live = site.consents.live("cardiology", 1_000)
-    ours, places = live.places(live.records), list(range(len(live.leaves)))
+    ours, places = live.shown(live.records), list(range(len(live.leaves)))
     honest = world.answer(site)
     most = bound(world.study, 20)
     lies: dict[str, dict[str, Any]] = {
         "an update over the bound": {"update": Update.of([int(most**0.5) + 1, 0, 0, 0], 20)},
         "another update than the committed one": {"commitment": honest.commitment},
         "a parameter too many": {"update": Update.of([1] * 5, 20)},
-        "one consent for two records": {"used": [0, 0, 1]},
-        "a consent that is not in the tree": {"tree": [bytes(32), *live.shown(ours)[1:]]},
-        "a consent for another purpose": {"tree": live.shown(places), "used": places},
-        "leaves that are shown as consents": {"tree": list(live.leaves)},
-        "no tree": {"tree": []},
-        "no consents": {"used": []},
+        "one consent for two records": {"shown": {"used": [0, 0, 1], "ends": [2_000] * 3}},
+        "a consent that is not in the tree": {"shown": {"tree": [bytes(32), *ours.tree[1:]]}},
+        "a consent for another purpose": {
+            "shown": {
+                "tree": [bytes.fromhex(one.handle) for one in live.consents],
+                "used": places,
+                "ends": [2_000] * len(places),
+            }
+        },
+        "leaves that are shown as consents": {"shown": {"tree": list(live.leaves)}},
+        "no tree": {"shown": {"tree": []}},
+        "no consents": {"shown": {"used": [], "ends": []}},
+        "a consent that was over when the round began": {"shown": {"ends": [999, *ours.ends[1:]]}},
+        "a consent that lasts longer than its patient said": {"shown": {"ends": [2_001, *ours.ends[1:]]}},
+        "another account's signature": {"key": KEYS[1]},
         "a count of more records than have a consent": {
             "update": Update.of([0, 0, 0, int(COUNT_SHARE * UNITS) * 21], 20)
         },

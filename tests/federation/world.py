@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from proofward.chain.keypair import Keypair
 from proofward.protocol import Level, sha256
 from proofward.protocol.requests import Params
 from proofward_enclave.epochs import Epochs
@@ -21,13 +22,19 @@ from proofward_federation.update import Floats
 
 GENESIS, STUDY, ACCOUNT, BLOCK = (sha256(name) for name in (b"genesis", b"study", b"aggregator", b"block"))
 UNITS = 1 << 16
-POLICY = """
+KEYS = tuple(Keypair.of_seed(sha256(b"site %d" % place)) for place in range(4))
+"""Of the sites' accounts, by place."""
+DEV = tuple(Keypair.of_dev(f"//{name}") for name in ("Charlie", "Eve", "Ferdie"))
+"""Those of hospitals on a development chain."""
+PEERS = ", ".join(f'"{key.ss58_address}"' for key in (*KEYS, *DEV))
+POLICY = f"""
 [site]
 name = "Hospital"
 [privacy]
 clip = 1.0
 noise = 2.0
 cohort = 2
+peers = 1
 epsilon_a_year = 8.0
 delta = 1e-5
 level = "simulated"
@@ -36,6 +43,7 @@ purposes = ["cardiology"]
 columns = ["age", "chol"]
 targets = ["num"]
 researchers = ["alice"]
+peers = [{PEERS}]
 """
 
 
@@ -61,7 +69,7 @@ def study_of(**changes: Any) -> Study:
     return replace(good, **changes)
 
 
-def site_of(place: int, *, records: int = 20, policy: str = POLICY) -> Site:
+def site_of(place: int, *, records: int = 20, policy: str = POLICY, until: int = 2_000) -> Site:
     """A hospital with some records, all of whose patients agree."""
     draw = np.random.default_rng(place)
     names = tuple(f"{place}-{number}" for number in range(records))
@@ -72,9 +80,10 @@ def site_of(place: int, *, records: int = 20, policy: str = POLICY) -> Site:
     }
     register = Register()
     for name in names:
-        register.grant(name, "cardiology", 2_000)
+        register.grant(name, "cardiology", until)
     return Site(
-        sha256(b"site %d" % place),
+        KEYS[place].public_key,
+        KEYS[place].sign,
         SitePolicy.parse(policy.encode()),
         Records(names, columns),
         register,
@@ -104,7 +113,7 @@ class World:
     def __post_init__(self) -> None:
         epochs = Epochs()
         self.epoch = epochs.begin(GENESIS, ACCOUNT, 1)
-        self.aggregator = Aggregator(epochs, self.noise)
+        self.aggregator = Aggregator(epochs, self.noise, lambda: 1_000.0)
 
     def open(self, number: int = 0) -> None:
         self.number = number
@@ -134,6 +143,7 @@ class World:
             spent=0,
             hpke_key=self.epoch.hpke.public,
             level=Level.SIMULATED,
+            members=frozenset(key.public_key for key in KEYS),
         )
         return replace(good, **changes)
 

@@ -14,7 +14,8 @@ from proofward.protocol import HpkePrivateKey, HpkeSuite, JobContext, JobPayload
 from proofward.protocol.collateral import encode_collateral
 from proofward.protocol.requests import JobRequest
 from proofward.protocol.types import Level, Setup, SetupKind
-from proofward_federation.enclave import seal_payload
+from proofward_federation.consents import ShownTree
+from proofward_federation.enclave import Wanted, seal_payload
 from proofward_federation.transcript import Part, Told, Transcript
 from proofward_federation.update import Update
 from tests.evidence import compile_tiny
@@ -115,13 +116,14 @@ def federation() -> dict[str, bytes]:
     """A study, a site's rules, a sealed update's inside, a transcript of one round that does not hold."""
     study = study_of()
     update = Update((1, -2, 3, 4), 1, bytes(32), bytes(32))
+    wanted = Wanted(2, 1, (bytes(32),))
     part = Part(HASH, HASH, HASH, 32, "00")
     told = Told(0, HASH, 1, HASH, HASH, "cd" * 64, (part,), (), (1, 2, 3, 4), "00" * 32, "cd" * 64)
     said = Transcript(HASH, HASH, study.document().hex(), (told,))
     return {
         "study": study.document(),
         "site.toml": POLICY.encode(),
-        "update": seal_payload(update, 2, [bytes(32)], [0]),
+        "update": seal_payload(update, wanted, bytes(64), ShownTree([bytes(32)], [0], [1])),
         "transcript": json.dumps(asdict(said)).encode(),
     }
 

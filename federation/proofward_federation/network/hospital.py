@@ -145,7 +145,7 @@ class Hospital:
                 return
             try:
                 self.look(found)
-            except (AggregatorAway, RecordsNotYet, ConsentsMoved) as error:
+            except (AggregatorAway, RecordsNotYet, ConsentsMoved, PeersAway) as error:
                 # tried again at the next block, while the round waits
                 if error.message != told:
                     self._tell(error.message)
@@ -214,6 +214,10 @@ class Hospital:
         weights = weights_after(study, federation.rounds(self.client, record), told.values)
         try:
             answer = self.site.answer(study, view, weights)
+        except PolicyRefused as error:
+            if error.code != "policy-peers":
+                raise
+            raise PeersAway(error.message) from None
         except FederationError as error:
             if study.kind != "counts" or error.code != "bad-records":
                 raise
@@ -292,6 +296,7 @@ class Hospital:
             spent=here.spent if here.year == federation.year(self.client) else 0,
             hpke_key=aggregator.hpke_key,
             level=aggregator.level,
+            members=frozenset(one.site for one in record.members if one.active),
         )
 
     def _commit(self, answered: Answered) -> None:
@@ -340,7 +345,7 @@ class Hospital:
         return study, told
 
     def _read(self) -> Site:
-        return read_site(self.folder, self.account, ledger=Ledger(self.folder / "spent.json"))
+        return read_site(self.folder, self._keypair, ledger=Ledger(self.folder / "spent.json"))
 
     def _registered(self) -> SiteRecord:
         found = federation.site(self.client, self.account)
@@ -375,6 +380,12 @@ class ConsentsMoved(FederationError):
     """Another process of this site, in another study, posted a tree since; the round waits still."""
 
     code = "consents-moved"
+
+
+class PeersAway(FederationError):
+    """Fewer of the site's peers take part than its rules want; another may join while the round waits."""
+
+    code = "policy-peers"
 
 
 class AggregatorAway(FederationError):

@@ -23,7 +23,7 @@ from proofward.files import write_whole
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.federation import UpdateContext, values_hash
 from proofward_federation.errors import EngineMissing, FederationError
-from proofward_federation.network.ledger import announced, published_in, weights_after
+from proofward_federation.network.ledger import announced, posted_consents, published_in, weights_after
 from proofward_federation.network.wire import Delivery, TheStudy, read_delivery
 from proofward_federation.process import Call
 from proofward_federation.study import Study
@@ -170,8 +170,7 @@ class Host:
         word = federation.Committed(brought.site, brought.commitment, brought.consents)
         if record is None or word not in record.committed:
             raise FederationError("the site did not commit to this on the chain", code="not-committed")
-        site = federation.site(self.client, brought.site)
-        if site is None or site.consents is None or site.consents.live != brought.most:
+        if not posted_consents(self.client, brought.site, brought.consents, brought.most):
             raise FederationError("the site posted another number of consents", code="other-consents")
         with self._lock:
             waiting.tries[brought.site] = tries = waiting.tries.get(brought.site, 0) + 1

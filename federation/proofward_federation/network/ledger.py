@@ -81,6 +81,25 @@ def weights_after(study: Study, rounds: Sequence[RoundRecord], values: Mapping[i
     return weights
 
 
+MAX_POSTS: Final = 32
+"""Trees of one site that are looked back through."""
+
+
+def posted_consents(client: SubstrateClient, account: bytes, root: bytes, live: int) -> bool:
+    """Whether a site's tree with this root was posted for so many consents, as the last one or one before it:
+    a site may post the next one between its commitment and its delivery.
+    """
+    at: bytes | None = None
+    for _ in range(MAX_POSTS):
+        found = federation.site(client, account, at)
+        if found is None or found.consents is None:
+            return False
+        if (found.consents.root, found.consents.live) == (root, live):
+            return True
+        at = client.block_hash(found.consents.at - 1)
+    return False
+
+
 MAX_SEARCHED: Final = 30_000
 """Blocks that are looked through for a round: twice the longest window, and some."""
 
