@@ -85,6 +85,7 @@ ProofwardError
 ├─ FederationError
 │  ├─ AggregatorAway
 │  ├─ ConsentsMoved
+│  ├─ PeersAway
 │  └─ RecordsNotYet
 ├─ PolicyRefused
 ├─ Refusal
