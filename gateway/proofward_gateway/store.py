@@ -16,22 +16,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from proofward.database import NewerSchema, migrate
 from proofward.protocol import sha256
 from proofward_gateway.channel import GatewayError
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS receipts (
-    id TEXT PRIMARY KEY, chat_id TEXT, credential BLOB, document TEXT NOT NULL, at INTEGER NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS receipts_chat ON receipts (chat_id);
-CREATE INDEX IF NOT EXISTS receipts_at ON receipts (at);
-CREATE TABLE IF NOT EXISTS sessions (
-    id TEXT PRIMARY KEY, document TEXT NOT NULL, at INTEGER NOT NULL
-) STRICT;
-CREATE TRIGGER IF NOT EXISTS receipts_stay BEFORE UPDATE ON receipts BEGIN SELECT RAISE(ABORT, 'final'); END;
-CREATE TRIGGER IF NOT EXISTS sessions_stay BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, 'final'); END;
-"""
-_VERSION: Final = 1
+_STEPS: Final = (
+    (
+        """CREATE TABLE IF NOT EXISTS receipts (
+            id TEXT PRIMARY KEY, chat_id TEXT, credential BLOB, document TEXT NOT NULL, at INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX IF NOT EXISTS receipts_chat ON receipts (chat_id)",
+        "CREATE INDEX IF NOT EXISTS receipts_at ON receipts (at)",
+        """CREATE TABLE IF NOT EXISTS sessions (
+            id TEXT PRIMARY KEY, document TEXT NOT NULL, at INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TRIGGER IF NOT EXISTS receipts_stay BEFORE UPDATE ON receipts
+            BEGIN SELECT RAISE(ABORT, 'final'); END""",
+        """CREATE TRIGGER IF NOT EXISTS sessions_stay BEFORE UPDATE ON sessions
+            BEGIN SELECT RAISE(ABORT, 'final'); END""",
+    ),
+)
 _BATCH: Final = 256
 _DAY: Final = 24 * 3600
 _SESSION_EXTRA: Final = 7 * _DAY
@@ -69,14 +73,10 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             path = folder / "receipts.sqlite"
             self._writer = _open(path)
-            version = self._writer.execute("PRAGMA user_version").fetchone()[0]
-            if version > _VERSION:
-                raise StoreError(f"{path} was written by a later release: use that one")
-            self._writer.executescript(_SCHEMA)
-            self._writer.execute(f"PRAGMA user_version = {_VERSION}")
+            migrate(self._writer, _STEPS)
             self._forget()
             self._reader = _open(path)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, NewerSchema) as error:
             raise StoreError(f"{folder} cannot hold receipts: {error}") from None
         self._thread = threading.Thread(target=self._work, name="receipts", daemon=True)
         self._thread.start()

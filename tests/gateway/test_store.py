@@ -120,5 +120,5 @@ def test_a_store_that_cannot_be_used_says_so(tmp_path: Path) -> None:
     opened(tmp_path / "newer").close()
     with sqlite3.connect(tmp_path / "newer" / "receipts.sqlite") as other:
         other.execute("PRAGMA user_version = 9")
-    with pytest.raises(StoreError, match="later release"):
+    with pytest.raises(StoreError, match="the release that wrote it"):
         opened(tmp_path / "newer")

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from proofward.chain import Call, ChainError, SubstrateClient
 from proofward.chain.extrinsic import Signer
+from proofward.database import NewerSchema, migrate
 from proofward.errors import NotFound, ProofwardError
 from proofward.evidence.anchored import MAX_BATCH, MAX_PROOF, leaf_of, remark
 from proofward.protocol.sessions import Tree
@@ -25,16 +26,18 @@ from proofward_gateway.anchoring.proving import of_remark
 from proofward_gateway.channel import GatewayError
 from proofward_gateway.inclusion import FILE
 
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS batches (
-    number INTEGER PRIMARY KEY, last INTEGER NOT NULL, count INTEGER NOT NULL, root TEXT NOT NULL,
-    genesis TEXT NOT NULL, account TEXT NOT NULL, block INTEGER, fee INTEGER
-) STRICT;
-CREATE TABLE IF NOT EXISTS leaves (
-    receipt TEXT PRIMARY KEY, number INTEGER NOT NULL, position INTEGER NOT NULL, path TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS proofs (number INTEGER PRIMARY KEY, document TEXT) STRICT;
-"""
+_STEPS: Final = (
+    (
+        """CREATE TABLE IF NOT EXISTS batches (
+            number INTEGER PRIMARY KEY, last INTEGER NOT NULL, count INTEGER NOT NULL, root TEXT NOT NULL,
+            genesis TEXT NOT NULL, account TEXT NOT NULL, block INTEGER, fee INTEGER
+        ) STRICT""",
+        """CREATE TABLE IF NOT EXISTS leaves (
+            receipt TEXT PRIMARY KEY, number INTEGER NOT NULL, position INTEGER NOT NULL, path TEXT NOT NULL
+        ) STRICT""",
+    ),
+    ("CREATE TABLE IF NOT EXISTS proofs (number INTEGER PRIMARY KEY, document TEXT) STRICT",),
+)
 _PROVABLE: Final = 200
 """Blocks after which a root's block is given up as one that no node here proves: nodes keep 256 states."""
 _LOOK_SECONDS: Final = 0.5
@@ -70,8 +73,8 @@ class Anchors:
             self._own = sqlite3.connect(state / FILE, isolation_level=None, timeout=10)
             self._own.execute("PRAGMA journal_mode = WAL")
             self._own.execute("PRAGMA synchronous = FULL")
-            self._own.executescript(_SCHEMA)
-        except sqlite3.Error as error:
+            migrate(self._own, _STEPS)
+        except (sqlite3.Error, NewerSchema) as error:
             raise GatewayError(f"{state} cannot be used: {error}", code="store-failed") from None
         genesis = self._own.execute("SELECT genesis FROM batches LIMIT 1").fetchone()
         if genesis is not None and genesis[0] != client.genesis.hex():
