@@ -8,6 +8,7 @@ A new process has new keys: `generation` counts the processes seen, and the regi
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -15,10 +16,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from proofward.chain.pallets.models import ModelRecord
 from proofward.errors import ProofwardError
+from proofward.logs import Logger
 from proofward.processes import bound_to_parent
 from proofward.protocol.enclave import (
     HEADER_LENGTH,
@@ -30,7 +30,7 @@ from proofward.protocol.enclave import (
 )
 from proofward_node.config import NodeConfig
 
-log = structlog.get_logger("proofward_node.enclave")
+log = Logger("proofward_node.enclave")
 
 #: How long a health check may take, and how many must fail in a row before the process is replaced.
 HEALTH_SECONDS = 10.0
@@ -305,9 +305,9 @@ def enclave_command(
     session_mebibytes: int | None = None,
     kept_keys: Path | None = None,
 ) -> list[str]:
-    """The argv that starts the product's enclave process."""
+    """The argv that starts the product's enclave process, of its measured sources and no byte code."""
     command = [
-        sys.executable, "-m", "proofward_enclave",
+        sys.executable, "-B", "-X", f"pycache_prefix={os.devnull}", "-m", "proofward_enclave",
         "--socket", str(socket), "--provider", provider, "--models", str(models),
     ]  # fmt: skip
     if session_mebibytes is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import py_compile
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 from proofward.zkml import compile_model
 from proofward_enclave import measure
 from proofward_enclave.measure import CLOSURE, OURS
+from proofward_node.enclave_link import enclave_command
 from tests.enclave.test_real_lane import logistic
 from tests.enclave.world import Host, Job, begin
 
@@ -95,6 +97,23 @@ def test_every_module_of_ours_that_is_imported_is_measured(imported: set[str]) -
         if name.partition(".")[0] in OUR_TOPS:
             path = name.replace(".", "/")
             assert {f"{path}.py", f"{path}/__init__.py", f"{path}.abi3.so"} & measured, name
+
+
+def test_byte_code_that_was_put_beside_a_measured_source_is_not_run(tmp_path: Path) -> None:
+    """With its source's date and size Python takes it by itself; an enclave's command does not."""
+    module = tmp_path / "measured.py"
+    module.write_text("print('planted')\n")
+    py_compile.compile(str(module))
+    date = module.stat().st_mtime_ns
+    module.write_text("print('sources')\n")
+    os.utime(module, ns=(date, date))
+    begins = enclave_command(tmp_path / "s", "simulator", tmp_path)
+    begins = begins[: begins.index("proofward_enclave")]
+    for command, runs in (([sys.executable, "-m"], "planted\n"), (begins, "sources\n")):
+        done = subprocess.run(
+            [*command, "measured"], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == runs
 
 
 def test_lists_of_the_closure_are_one() -> None:
