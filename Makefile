@@ -9,6 +9,9 @@ CARGO := $(shell command -v cargo 2>/dev/null)
 # The prover's build, pip and npm run side by side.
 MAKEFLAGS += --jobs=3
 
+# Images of others set it, and each of the tests' three hundred processes would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: check-python check-rust test-network test-tdx-peer conformance bench-day bench-edge campaign gateway test-gateway demo-gateway bench-gateway federation test-federation bench-federation campaign-network help demo test test-python test-rust ready explorer explorer-test cases ceremony fuzz soak check bench bench-sessions chain sim contracts weights node omni-node eth-rpc docs site docker docker-test docker/base lock setup clean
 
 help: ## show the targets
@@ -22,7 +25,7 @@ test: test-python test-federation test-rust ## every test: embedded chain, Pytho
 test-python: setup tests/conformance/node_modules/.ready
 	POLKADOTJS_DISABLE_ESM_CJS_WARNING=1 node --test --test-reporter=spec devnet tests/conformance
 	$(BIN)/python -m pytest
-	$(BIN)/python -m tests.fuzz 4
+	$(BIN)/python -m tests.fuzz 1
 
 # Beside the others, but after them: building the pallets takes all the time that they leave over. There are no
 # doctests, and the weights' program has no tests; `make check` compiles it. Incremental builds cost a fifth more.
@@ -30,7 +33,7 @@ test-rust: export CARGO_INCREMENTAL = 0
 test-rust: build/wheels/.prover
 ifneq ($(CARGO),)
 	cd prover && nice cargo test --release --tests --quiet
-	nice prover/fuzz/run.sh 3
+	nice prover/fuzz/run.sh 1
 	cd chain && nice cargo test $(PALLETS) --tests --quiet
 else
 	@echo "cargo is missing: the prover's and the pallets' own tests need rustup (stable)" >&2; exit 1

@@ -4,9 +4,42 @@ so. A program that prints an answer finds nothing else on its standard output.
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
-import structlog
+_GRAVE: Final = ("warning", "error", "exception")
+
+_configure: Callable[[], None] | None = None
+
+
+@contextmanager
+def warnings_by(configure: Callable[[], None]) -> Iterator[None]:
+    """Within the block, let the first warning or error have `configure` set structlog up, unless somebody has
+    done so: loading it is a quarter of a short command's time, and few commands log anything.
+    """
+    global _configure
+    before, _configure = _configure, configure
+    try:
+        yield
+    finally:
+        if _configure is None:
+            sys.modules["structlog"].reset_defaults()
+        _configure = before
+
+
+def _set_up(level: str) -> bool:
+    """Whether structlog is configured, which whoever configures it has loaded."""
+    global _configure
+    loaded = sys.modules.get("structlog")
+    if loaded is not None and loaded.is_configured():
+        return True
+    if _configure is None or level not in _GRAVE:
+        return False
+    configure, _configure = _configure, None
+    configure()
+    return True
 
 
 class Logger:
@@ -16,7 +49,9 @@ class Logger:
         self._name = name
 
     def _tell(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        if structlog.is_configured():
+        if _set_up(level):
+            import structlog
+
             getattr(structlog.get_logger(self._name), level)(event, **fields)
 
     def debug(self, event: str, **fields: Any) -> None:

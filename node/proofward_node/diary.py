@@ -14,13 +14,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
-
 from proofward.database import NewerSchema, migrate
+from proofward.logs import Logger
 from proofward_node.ports import Head
 from proofward_node.reasons import Code, Reason
 
-log = structlog.get_logger("proofward_node.diary")
+log = Logger("proofward_node.diary")
 
 SCHEMA = (
     (

@@ -13,13 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
 from proofward.files import write_whole
+from proofward.logs import Logger
 from proofward_node.journal import Journal, State
 from proofward_node.reasons import Code, Reason
 
-log = structlog.get_logger("proofward_node.holding")
+log = Logger("proofward_node.holding")
 
 #: Lost bonds in a row after which nothing is claimed until somebody has looked.
 LOST_IN_A_ROW = 2

@@ -12,15 +12,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
-
 from proofward.chain.pallets import attestation, workers
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.errors import ProofwardError
+from proofward.logs import Logger
 from proofward_node.journal import Journal
 from proofward_node.ports import Chain, Enclave, Head
 
-log = structlog.get_logger("proofward_node.registration")
+log = Logger("proofward_node.registration")
 
 #: How long the TEE may take for keys and a quote.
 EPOCH_TIMEOUT_SECONDS = 60.0

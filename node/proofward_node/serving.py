@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import structlog
-
 from proofward.chain import Call
 from proofward.chain.pallets import attestation, workers
 from proofward.chain.pallets.models import ModelRecord
+from proofward.logs import Logger
 from proofward.protocol import sha256
 from proofward_node.enclave_link import LoadedModel
 from proofward_node.ports import Chain, Head
 from proofward_node.reasons import Code, Reason
 
-log = structlog.get_logger("proofward_node.serving")
+log = Logger("proofward_node.serving")
 
 #: Blocks until a refused declaration is tried again.
 RETRY_BLOCKS = 100

@@ -12,17 +12,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
 from proofward.chain.pallets import sessions
 from proofward.chain.pallets.sessions import ProvedPage, SessionRecord, WindowRecord
+from proofward.logs import Logger
 from proofward.protocol.enclave import EnclaveError
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.ports import ChainDown
 from proofward_node.session_link import SessionLink
 from proofward_node.session_pace import Pace
 
-log = structlog.get_logger("proofward_node.session_proving")
+log = Logger("proofward_node.session_proving")
 
 HandIn = Callable[[bytes, int, list[ProvedPage]], Awaitable[bool]]
 

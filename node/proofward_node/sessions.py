@@ -14,14 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from proofward.chain import SubstrateClient
 from proofward.chain.pallets import models as chain_models
 from proofward.chain.pallets import sessions
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.sessions import Offer, ProvedPage, SessionRecord, Terms, WindowRecord
 from proofward.chain.values import Call
+from proofward.logs import Logger
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.sessions import most_pages, sampled
 from proofward_node import session_endings
@@ -38,7 +37,7 @@ from proofward_node.session_link import SessionLink
 from proofward_node.session_pace import WINDOW_BLOCKS, Load, Pace, checkpoint_every
 from proofward_node.session_proving import Proving
 
-log = structlog.get_logger("proofward_node.sessions")
+log = Logger("proofward_node.sessions")
 
 #: Blocks between two looks at our offers.
 OFFERS_EVERY_BLOCKS: Final = 10

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
 from proofward.chain import Call
 from proofward.chain.pallets import jobs as pallet
 from proofward.chain.pallets.jobs import Accepted, JobRecord, Refunded
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
+from proofward.logs import Logger
 from proofward.protocol import JobContext
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import JobRequest
@@ -29,7 +28,7 @@ from proofward_node.journal import HELD, Entry, Journal, Result, State
 from proofward_node.ports import Chain, Enclave, Head, Sent
 from proofward_node.reasons import Code, Reason
 
-log = structlog.get_logger("proofward_node.worker")
+log = Logger("proofward_node.worker")
 
 #: After the chain said that others, who did not let go of a job, come first: blocks until it is tried again.
 OTHERS_FIRST_BLOCKS = 20

@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Annotated, Any
 
-import structlog
 import typer
 
-from proofward import extras
+from proofward import extras, logs
 from proofward.cli.waiting import spoke, ticking
 from proofward.errors import ProofwardError, Refused
 
@@ -115,12 +114,9 @@ def reporting(as_json: bool, *, serves: bool = False) -> Iterator[None]:
     """Turn expected failures into one line and an exit code; anything else is a bug and keeps its
     traceback. A verb that does not serve until it is stopped says every two seconds that it goes on.
     """
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     try:
-        with contextlib.nullcontext() if serves else ticking(), extras.explained(), _files():
+        going_on = contextlib.nullcontext() if serves else ticking()
+        with going_on, logs.warnings_by(_warn), extras.explained(), _files():
             yield
     except ProofwardError as error:
         if as_json:
@@ -131,6 +127,15 @@ def reporting(as_json: bool, *, serves: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         sys.exit(130)
+
+
+def _warn() -> None:
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 @contextmanager

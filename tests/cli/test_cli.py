@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from proofward.client import JobTimeout, NotFound, OutputMismatch, Refused
 from proofward.evidence import bundle as bundles
 from proofward.evidence.bundle import save_bundle
 from proofward.extras import EXTRAS
+from proofward.logs import Logger
 from tests.evidence import Evidence
 
 NOBODY = "ws://127.0.0.1:1"
@@ -117,6 +119,24 @@ def test_help_and_completion_load_neither_chain_nor_arrays() -> None:
     )
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_verb_loads_its_logging_when_it_has_something_to_tell(capsys: pytest.CaptureFixture[str]) -> None:
+    loaded = "proofward.cli, proofward.client, proofward_node.registration"
+    command = f"import {loaded}, sys; print('structlog' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    log = Logger("test")
+    with reporting(False), reporting(True):
+        log.info("of no interest")
+        log.warning("resent", block=7)
+    log.warning("after the verb")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "resent" in err
+    assert re.sub(r"\x1b\[\d+m", "", err).count("block=7") == 1
+    assert "of no interest" not in err
+    assert "after the verb" not in err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -106,7 +106,7 @@ class Venv:
         """Its commands' environment: no PYTHONPATH, its own state, and a PATH without Node.js."""
         kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
         state = {"PROOFWARD_STATE": str(self.folder / "state"), "HOME": str(self.folder)}
-        return {**kept, **state, "PATH": str(self.path / "bin"), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**kept, **state, "PATH": str(self.path / "bin")}
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Run one of its programs in the empty folder."""
