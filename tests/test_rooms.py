@@ -118,6 +118,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.database",
         "proofward.files",
         "proofward.errors",
+        "proofward.logs",
         "proofward.protocol",
         "proofward.chain",
         "proofward.attestation",
@@ -137,6 +138,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward_explorer.verbs": ("proofward_explorer", "proofward"),
     # inside the enclave: what it imports is measured, tests/gateway/test_measured.py
     "proofward_gateway": (
+        "proofward.database",
         "proofward.errors",
         "proofward.aci",
         "proofward.attestation",

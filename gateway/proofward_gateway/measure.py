@@ -46,6 +46,7 @@ RUNS_MODELS: Final = ("mistralrs",)
 LIBRARY: Final = (
     "__init__.py",
     "check.py",
+    "database.py",
     "errors.py",
     "aci/*.py",
     "attestation/*.py",
