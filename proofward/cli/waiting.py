@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from typing import Final
 
-import click
 import typer
 
 EVERY_SECONDS: Final = 2.0
@@ -49,6 +51,6 @@ def ticking() -> Iterator[None]:
 
 
 def _verb() -> str:
-    """The verb that runs, without the program's name."""
-    context = click.get_current_context(silent=True)
-    return "proofward" if context is None else context.command_path.partition(" ")[2] or "proofward"
+    """The verb that runs, as it was typed: a word, or a group's and its own."""
+    words = itertools.takewhile(re.compile("[a-z-]+").fullmatch, sys.argv[1:3])
+    return " ".join(word for word in words if not word.startswith("-")) or "proofward"
