@@ -70,7 +70,7 @@ fn what_is_no_pulse_is_refused() {
 	chain(false).execute_with(|| {
 		let at = QUICKNET.time_of(ROUND);
 		for (clock_at, round, signature, error) in [
-			(at - 1, ROUND, SIGNATURE, Error::TooEarly),
+			(at - 1, ROUND, SIGNATURE, Error::<Test>::TooEarly),
 			(at, 0, SIGNATURE, Error::TooEarly),
 			(at, u64::MAX, SIGNATURE, Error::TooEarly),
 			(at + KEPT * QUICKNET.period, ROUND, SIGNATURE, Error::TooLate),
@@ -80,7 +80,7 @@ fn what_is_no_pulse_is_refused() {
 			(at, ROUND, Signature([0xff; 48]), Error::BadSignature),
 		] {
 			clock(clock_at);
-			assert_noop!(Drand::post(anyone(), round, signature), Error::<Test>::from(error));
+			assert_noop!(Drand::post(anyone(), round, signature), error);
 		}
 		clock(at);
 		assert_ok!(Drand::post(anyone(), ROUND, SIGNATURE));
