@@ -15,7 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from proofward.chain import accounts
+from proofward.chain import SubstrateClient, accounts
 from proofward.chain.outbox import Outbox
 from proofward.chain.pallets import attestation, workers
 from proofward.chain.pallets.models import Terms
@@ -101,7 +101,7 @@ def test_canary_is_nowhere_on_the_host(
                 rpc, outbox, accounts.dev_keypair("//Bob"), public, terms=Terms(10**12, 0, 10**11, 60)
             ).model
             account = bytes(accounts.dev_keypair("//Dave").public_key)
-            _registered(rpc, account, worker)
+            _serves(rpc, account, model, worker)
             job = client.submit(model, record, recipients=[account])
             assert client.wait(job, timeout=90).state == "accepted", worker.log_tail()
             assert client.open(job).outputs.shape == (1, 1)
@@ -131,9 +131,10 @@ def test_canary_is_nowhere_on_the_host(
             tempfile.tempdir = None
 
 
-def _registered(rpc: object, account: bytes, worker: Worker) -> None:
+def _serves(rpc: SubstrateClient, account: bytes, model: bytes, worker: Worker) -> None:
+    """Wait until the chain says so: it does a block or two behind the registration."""
     end = time.monotonic() + 90
-    while workers.get(rpc, account) is None:  # type: ignore[arg-type]
+    while workers.serves(rpc, account, model) is None:
         assert worker.running, worker.log_tail()
         assert time.monotonic() < end, worker.log_tail()
         time.sleep(0.1)
