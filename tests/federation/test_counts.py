@@ -112,7 +112,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         threads = [threading.Thread(target=sum_up)]
         threads[0].start()
         assert listening.wait(60)
-        plan = plan_of(study, rounds=4, window=6, end=client.finalised_head().number + 1_000)
+        plan = plan_of(study, rounds=4, window=20, end=client.finalised_head().number + 1_000)
         client.submit(federation.create(nonce, bytes(dev_keypair(SUMS).public_key), plan), researcher)
         url = "http://" + next(line for line in done.told if line.startswith("listens")).split()[-1]
         for uri in SITES:
