@@ -52,5 +52,4 @@ def ticking() -> Iterator[None]:
 
 def _verb() -> str:
     """The verb that runs, as it was typed: a word, or a group's and its own."""
-    words = itertools.takewhile(re.compile("[a-z-]+").fullmatch, sys.argv[1:3])
-    return " ".join(word for word in words if not word.startswith("-")) or "proofward"
+    return " ".join(itertools.takewhile(re.compile("[a-z][a-z-]*").fullmatch, sys.argv[1:3])) or "proofward"

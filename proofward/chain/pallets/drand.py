@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -99,11 +99,6 @@ def randomness(client: SubstrateClient, round_number: int, at: bytes | None = No
 def post(pulse: Pulse) -> Call:
     """Post a pulse; anyone may. The chain refuses one that its network has not signed."""
     return Call(PALLET, "post", {"round": pulse.round, "signature": pulse.signature})
-
-
-def set_network(wanted: PulseNetwork | None) -> Call:
-    """Governance names the network whose pulses count."""
-    return Call(PALLET, "set_network", {"network": None if wanted is None else asdict(wanted)})
 
 
 def read_pulse(text: bytes) -> Pulse:
