@@ -35,67 +35,67 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn add_root() -> Weight {
-		Weight::from_parts(44_874_000, 7_691).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(50_292_000, 7_691).saturating_add(T::DbWeight::get().reads_writes(3, 3))
 	}
 	fn remove_root() -> Weight {
-		Weight::from_parts(34_536_000, 8_221).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(40_710_000, 8_291).saturating_add(T::DbWeight::get().reads_writes(3, 3))
 	}
 	fn allow_measurement() -> Weight {
-		Weight::from_parts(36_849_000, 7_686).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(41_973_000, 7_686).saturating_add(T::DbWeight::get().reads_writes(3, 3))
 	}
 	fn disallow_measurement() -> Weight {
-		Weight::from_parts(42_588_000, 7_693).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(47_589_000, 7_693).saturating_add(T::DbWeight::get().reads_writes(3, 3))
 	}
 	fn drop_collateral() -> Weight {
-		Weight::from_parts(144_843_000, 20_636).saturating_add(T::DbWeight::get().reads_writes(6, 5))
+		Weight::from_parts(109_965_000, 21_023).saturating_add(T::DbWeight::get().reads_writes(6, 5))
 	}
 	fn reset_collateral() -> Weight {
-		Weight::from_parts(138_138_000, 18_074).saturating_add(T::DbWeight::get().reads_writes(5, 5))
+		Weight::from_parts(104_196_000, 18_461).saturating_add(T::DbWeight::get().reads_writes(5, 5))
 	}
 	fn ban_platform() -> Weight {
-		Weight::from_parts(24_918_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
+		Weight::from_parts(18_417_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
 	}
 	fn set_policy() -> Weight {
-		Weight::from_parts(23_895_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
+		Weight::from_parts(17_757_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
 	}
 	fn refresh_collateral() -> Weight {
-		Weight::from_parts(10_704_300_000, 13_374).saturating_add(T::DbWeight::get().reads_writes(3, 2))
+		Weight::from_parts(9_609_171_000, 13_831).saturating_add(T::DbWeight::get().reads_writes(3, 2))
 	}
 	fn verify_quote() -> Weight {
-		Weight::from_parts(10_424_718_000, 15_953).saturating_add(T::DbWeight::get().reads_writes(4, 0))
+		Weight::from_parts(10_592_376_000, 16_410).saturating_add(T::DbWeight::get().reads_writes(4, 0))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn add_root() -> Weight {
-		Weight::from_parts(44_874_000, 7_691).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(50_292_000, 7_691).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
 	}
 	fn remove_root() -> Weight {
-		Weight::from_parts(34_536_000, 8_221).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(40_710_000, 8_291).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
 	}
 	fn allow_measurement() -> Weight {
-		Weight::from_parts(36_849_000, 7_686).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(41_973_000, 7_686).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
 	}
 	fn disallow_measurement() -> Weight {
-		Weight::from_parts(42_588_000, 7_693).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(47_589_000, 7_693).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
 	}
 	fn drop_collateral() -> Weight {
-		Weight::from_parts(144_843_000, 20_636).saturating_add(RocksDbWeight::get().reads_writes(6, 5))
+		Weight::from_parts(109_965_000, 21_023).saturating_add(RocksDbWeight::get().reads_writes(6, 5))
 	}
 	fn reset_collateral() -> Weight {
-		Weight::from_parts(138_138_000, 18_074).saturating_add(RocksDbWeight::get().reads_writes(5, 5))
+		Weight::from_parts(104_196_000, 18_461).saturating_add(RocksDbWeight::get().reads_writes(5, 5))
 	}
 	fn ban_platform() -> Weight {
-		Weight::from_parts(24_918_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
+		Weight::from_parts(18_417_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
 	}
 	fn set_policy() -> Weight {
-		Weight::from_parts(23_895_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
+		Weight::from_parts(17_757_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
 	}
 	fn refresh_collateral() -> Weight {
-		Weight::from_parts(10_704_300_000, 13_374).saturating_add(RocksDbWeight::get().reads_writes(3, 2))
+		Weight::from_parts(9_609_171_000, 13_831).saturating_add(RocksDbWeight::get().reads_writes(3, 2))
 	}
 	fn verify_quote() -> Weight {
-		Weight::from_parts(10_424_718_000, 15_953).saturating_add(RocksDbWeight::get().reads_writes(4, 0))
+		Weight::from_parts(10_592_376_000, 16_410).saturating_add(RocksDbWeight::get().reads_writes(4, 0))
 	}
 }

@@ -35,49 +35,49 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn announce() -> Weight {
-		Weight::from_parts(1_153_143_000, 227_423).saturating_add(T::DbWeight::get().reads_writes(84, 6))
+		Weight::from_parts(1_308_771_000, 227_423).saturating_add(T::DbWeight::get().reads_writes(84, 6))
 	}
 	fn set_endpoint() -> Weight {
-		Weight::from_parts(106_158_000, 5_416).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(110_715_000, 5_416).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn enact() -> Weight {
-		Weight::from_parts(136_428_000, 10_296).saturating_add(T::DbWeight::get().reads_writes(4, 3))
+		Weight::from_parts(159_207_000, 10_296).saturating_add(T::DbWeight::get().reads_writes(4, 3))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(54_249_000, 7_691).saturating_add(T::DbWeight::get().reads_writes(3, 4))
+		Weight::from_parts(60_780_000, 7_691).saturating_add(T::DbWeight::get().reads_writes(3, 4))
 	}
 	fn recover_finality() -> Weight {
-		Weight::from_parts(28_224_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
+		Weight::from_parts(32_148_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
 	}
 	fn report_two_blocks() -> Weight {
-		Weight::from_parts(4_043_184_000, 395_710).saturating_add(T::DbWeight::get().reads_writes(148, 11))
+		Weight::from_parts(4_089_300_000, 395_710).saturating_add(T::DbWeight::get().reads_writes(148, 11))
 	}
 	fn make_due() -> Weight {
-		Weight::from_parts(30_842_331_000, 316_093).saturating_add(T::DbWeight::get().reads_writes(117, 71))
+		Weight::from_parts(28_142_016_000, 316_093).saturating_add(T::DbWeight::get().reads_writes(117, 71))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn announce() -> Weight {
-		Weight::from_parts(1_153_143_000, 227_423).saturating_add(RocksDbWeight::get().reads_writes(84, 6))
+		Weight::from_parts(1_308_771_000, 227_423).saturating_add(RocksDbWeight::get().reads_writes(84, 6))
 	}
 	fn set_endpoint() -> Weight {
-		Weight::from_parts(106_158_000, 5_416).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(110_715_000, 5_416).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn enact() -> Weight {
-		Weight::from_parts(136_428_000, 10_296).saturating_add(RocksDbWeight::get().reads_writes(4, 3))
+		Weight::from_parts(159_207_000, 10_296).saturating_add(RocksDbWeight::get().reads_writes(4, 3))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(54_249_000, 7_691).saturating_add(RocksDbWeight::get().reads_writes(3, 4))
+		Weight::from_parts(60_780_000, 7_691).saturating_add(RocksDbWeight::get().reads_writes(3, 4))
 	}
 	fn recover_finality() -> Weight {
-		Weight::from_parts(28_224_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
+		Weight::from_parts(32_148_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
 	}
 	fn report_two_blocks() -> Weight {
-		Weight::from_parts(4_043_184_000, 395_710).saturating_add(RocksDbWeight::get().reads_writes(148, 11))
+		Weight::from_parts(4_089_300_000, 395_710).saturating_add(RocksDbWeight::get().reads_writes(148, 11))
 	}
 	fn make_due() -> Weight {
-		Weight::from_parts(30_842_331_000, 316_093).saturating_add(RocksDbWeight::get().reads_writes(117, 71))
+		Weight::from_parts(28_142_016_000, 316_093).saturating_add(RocksDbWeight::get().reads_writes(117, 71))
 	}
 }

@@ -37,83 +37,83 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn register_site() -> Weight {
-		Weight::from_parts(201_108_000, 10_329).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(215_061_000, 10_329).saturating_add(T::DbWeight::get().reads_writes(4, 4))
 	}
 	fn leave() -> Weight {
-		Weight::from_parts(150_402_000, 10_439).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(160_590_000, 10_439).saturating_add(T::DbWeight::get().reads_writes(4, 4))
 	}
 	fn set_consents() -> Weight {
-		Weight::from_parts(51_516_000, 5_254).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(48_339_000, 5_254).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn create() -> Weight {
-		Weight::from_parts(243_669_000, 23_564).saturating_add(T::DbWeight::get().reads_writes(9, 4))
+		Weight::from_parts(245_973_000, 23_564).saturating_add(T::DbWeight::get().reads_writes(9, 4))
 	}
 	fn invite() -> Weight {
-		Weight::from_parts(59_484_000, 6_050).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(51_195_000, 6_050).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn join() -> Weight {
-		Weight::from_parts(61_767_000, 8_791).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(66_879_000, 8_791).saturating_add(T::DbWeight::get().reads_writes(3, 3))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(44_724_000, 6_099).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(49_515_000, 6_099).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn open() -> Weight {
-		Weight::from_parts(681_430_000, 24_524).saturating_add(T::DbWeight::get().reads_writes(9, 3))
+		Weight::from_parts(683_515_000, 24_524).saturating_add(T::DbWeight::get().reads_writes(9, 3))
 	}
 	fn commit() -> Weight {
-		Weight::from_parts(442_480_000, 12_864).saturating_add(T::DbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(497_685_000, 12_864).saturating_add(T::DbWeight::get().reads_writes(4, 4))
 	}
 	fn publish(values: u32) -> Weight {
-		Weight::from_parts(2_910_505_000, 55_935)
-			.saturating_add(Weight::from_parts(70_927_637, 0).saturating_mul(u64::from(values)))
+		Weight::from_parts(3_796_180_000, 55_935)
+			.saturating_add(Weight::from_parts(75_466_275, 0).saturating_mul(u64::from(values)))
 			.saturating_add(T::DbWeight::get().reads_writes(20, 3))
 	}
 	fn fail() -> Weight {
-		Weight::from_parts(67_053_000, 10_172).saturating_add(T::DbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(51_318_000, 10_172).saturating_add(T::DbWeight::get().reads_writes(3, 3))
 	}
 	fn close() -> Weight {
-		Weight::from_parts(2_333_154_000, 54_396).saturating_add(T::DbWeight::get().reads_writes(20, 276))
+		Weight::from_parts(1_660_623_000, 54_396).saturating_add(T::DbWeight::get().reads_writes(20, 276))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn register_site() -> Weight {
-		Weight::from_parts(201_108_000, 10_329).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(215_061_000, 10_329).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
 	}
 	fn leave() -> Weight {
-		Weight::from_parts(150_402_000, 10_439).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(160_590_000, 10_439).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
 	}
 	fn set_consents() -> Weight {
-		Weight::from_parts(51_516_000, 5_254).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(48_339_000, 5_254).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn create() -> Weight {
-		Weight::from_parts(243_669_000, 23_564).saturating_add(RocksDbWeight::get().reads_writes(9, 4))
+		Weight::from_parts(245_973_000, 23_564).saturating_add(RocksDbWeight::get().reads_writes(9, 4))
 	}
 	fn invite() -> Weight {
-		Weight::from_parts(59_484_000, 6_050).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(51_195_000, 6_050).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn join() -> Weight {
-		Weight::from_parts(61_767_000, 8_791).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(66_879_000, 8_791).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(44_724_000, 6_099).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(49_515_000, 6_099).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn open() -> Weight {
-		Weight::from_parts(681_430_000, 24_524).saturating_add(RocksDbWeight::get().reads_writes(9, 3))
+		Weight::from_parts(683_515_000, 24_524).saturating_add(RocksDbWeight::get().reads_writes(9, 3))
 	}
 	fn commit() -> Weight {
-		Weight::from_parts(442_480_000, 12_864).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
+		Weight::from_parts(497_685_000, 12_864).saturating_add(RocksDbWeight::get().reads_writes(4, 4))
 	}
 	fn publish(values: u32) -> Weight {
-		Weight::from_parts(2_910_505_000, 55_935)
-			.saturating_add(Weight::from_parts(70_927_637, 0).saturating_mul(u64::from(values)))
+		Weight::from_parts(3_796_180_000, 55_935)
+			.saturating_add(Weight::from_parts(75_466_275, 0).saturating_mul(u64::from(values)))
 			.saturating_add(RocksDbWeight::get().reads_writes(20, 3))
 	}
 	fn fail() -> Weight {
-		Weight::from_parts(67_053_000, 10_172).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
+		Weight::from_parts(51_318_000, 10_172).saturating_add(RocksDbWeight::get().reads_writes(3, 3))
 	}
 	fn close() -> Weight {
-		Weight::from_parts(2_333_154_000, 54_396).saturating_add(RocksDbWeight::get().reads_writes(20, 276))
+		Weight::from_parts(1_660_623_000, 54_396).saturating_add(RocksDbWeight::get().reads_writes(20, 276))
 	}
 }

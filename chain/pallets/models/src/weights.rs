@@ -36,67 +36,67 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn publish(key: u32, quote: u32) -> Weight {
-		Weight::from_parts(190_227_000, 15_506)
-			.saturating_add(Weight::from_parts(4_043, 0).saturating_mul(u64::from(key)))
-			.saturating_add(Weight::from_parts(2_094, 0).saturating_mul(u64::from(quote)))
+		Weight::from_parts(153_708_000, 15_506)
+			.saturating_add(Weight::from_parts(2_105, 0).saturating_mul(u64::from(key)))
+			.saturating_add(Weight::from_parts(1_785, 0).saturating_mul(u64::from(quote)))
 			.saturating_add(T::DbWeight::get().reads_writes(6, 7))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(94_194_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 3))
+		Weight::from_parts(39_180_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 3))
 	}
 	fn set_price() -> Weight {
-		Weight::from_parts(64_923_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(32_568_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn remove() -> Weight {
-		Weight::from_parts(254_547_000, 10_698).saturating_add(T::DbWeight::get().reads_writes(4, 6))
+		Weight::from_parts(109_272_000, 10_698).saturating_add(T::DbWeight::get().reads_writes(4, 6))
 	}
 	fn strike_off() -> Weight {
-		Weight::from_parts(352_803_000, 13_337).saturating_add(T::DbWeight::get().reads_writes(5, 6))
+		Weight::from_parts(156_534_000, 13_337).saturating_add(T::DbWeight::get().reads_writes(5, 6))
 	}
 	fn withdraw_setup() -> Weight {
-		Weight::from_parts(70_692_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(43_686_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn set_verifier() -> Weight {
-		Weight::from_parts(46_407_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
+		Weight::from_parts(19_680_000, 2_562).saturating_add(T::DbWeight::get().reads_writes(1, 2))
 	}
 	fn certify_ceremony() -> Weight {
-		Weight::from_parts(68_922_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(32_328_000, 5_469).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn measure() -> Weight {
-		Weight::from_parts(84_729_000, 11_289).saturating_add(T::DbWeight::get().reads_writes(4, 2))
+		Weight::from_parts(43_326_000, 11_289).saturating_add(T::DbWeight::get().reads_writes(4, 2))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn publish(key: u32, quote: u32) -> Weight {
-		Weight::from_parts(190_227_000, 15_506)
-			.saturating_add(Weight::from_parts(4_043, 0).saturating_mul(u64::from(key)))
-			.saturating_add(Weight::from_parts(2_094, 0).saturating_mul(u64::from(quote)))
+		Weight::from_parts(153_708_000, 15_506)
+			.saturating_add(Weight::from_parts(2_105, 0).saturating_mul(u64::from(key)))
+			.saturating_add(Weight::from_parts(1_785, 0).saturating_mul(u64::from(quote)))
 			.saturating_add(RocksDbWeight::get().reads_writes(6, 7))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(94_194_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 3))
+		Weight::from_parts(39_180_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 3))
 	}
 	fn set_price() -> Weight {
-		Weight::from_parts(64_923_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(32_568_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn remove() -> Weight {
-		Weight::from_parts(254_547_000, 10_698).saturating_add(RocksDbWeight::get().reads_writes(4, 6))
+		Weight::from_parts(109_272_000, 10_698).saturating_add(RocksDbWeight::get().reads_writes(4, 6))
 	}
 	fn strike_off() -> Weight {
-		Weight::from_parts(352_803_000, 13_337).saturating_add(RocksDbWeight::get().reads_writes(5, 6))
+		Weight::from_parts(156_534_000, 13_337).saturating_add(RocksDbWeight::get().reads_writes(5, 6))
 	}
 	fn withdraw_setup() -> Weight {
-		Weight::from_parts(70_692_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(43_686_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn set_verifier() -> Weight {
-		Weight::from_parts(46_407_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
+		Weight::from_parts(19_680_000, 2_562).saturating_add(RocksDbWeight::get().reads_writes(1, 2))
 	}
 	fn certify_ceremony() -> Weight {
-		Weight::from_parts(68_922_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(32_328_000, 5_469).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn measure() -> Weight {
-		Weight::from_parts(84_729_000, 11_289).saturating_add(RocksDbWeight::get().reads_writes(4, 2))
+		Weight::from_parts(43_326_000, 11_289).saturating_add(RocksDbWeight::get().reads_writes(4, 2))
 	}
 }

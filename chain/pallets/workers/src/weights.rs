@@ -38,67 +38,67 @@ pub struct Measured<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for Measured<T> {
 	fn register() -> Weight {
-		Weight::from_parts(452_493_000, 25_787).saturating_add(T::DbWeight::get().reads_writes(10, 7))
+		Weight::from_parts(2_243_907_000, 25_787).saturating_add(T::DbWeight::get().reads_writes(10, 7))
 	}
 	fn renew() -> Weight {
-		Weight::from_parts(452_493_000, 19_546).saturating_add(T::DbWeight::get().reads_writes(7, 36))
+		Weight::from_parts(2_243_907_000, 19_546).saturating_add(T::DbWeight::get().reads_writes(7, 36))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(592_833_000, 87_529).saturating_add(T::DbWeight::get().reads_writes(34, 66))
+		Weight::from_parts(478_548_000, 87_529).saturating_add(T::DbWeight::get().reads_writes(34, 66))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(282_681_000, 14_479).saturating_add(T::DbWeight::get().reads_writes(5, 41))
+		Weight::from_parts(222_330_000, 14_479).saturating_add(T::DbWeight::get().reads_writes(5, 41))
 	}
 	fn serve() -> Weight {
-		Weight::from_parts(77_634_000, 16_198).saturating_add(T::DbWeight::get().reads_writes(6, 4))
+		Weight::from_parts(59_577_000, 16_198).saturating_add(T::DbWeight::get().reads_writes(6, 4))
 	}
 	fn unserve() -> Weight {
-		Weight::from_parts(55_635_000, 8_092).saturating_add(T::DbWeight::get().reads_writes(3, 4))
+		Weight::from_parts(55_791_000, 8_092).saturating_add(T::DbWeight::get().reads_writes(3, 4))
 	}
 	fn report_equivocation() -> Weight {
-		Weight::from_parts(967_002_000, 23_794).saturating_add(T::DbWeight::get().reads_writes(9, 7))
+		Weight::from_parts(751_083_000, 23_794).saturating_add(T::DbWeight::get().reads_writes(9, 7))
 	}
 	fn ban() -> Weight {
-		Weight::from_parts(39_315_000, 5_513).saturating_add(T::DbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(28_089_000, 5_513).saturating_add(T::DbWeight::get().reads_writes(2, 2))
 	}
 	fn top_up() -> Weight {
-		Weight::from_parts(148_809_000, 10_756).saturating_add(T::DbWeight::get().reads_writes(4, 3))
+		Weight::from_parts(119_757_000, 10_756).saturating_add(T::DbWeight::get().reads_writes(4, 3))
 	}
 	fn report_two_receipts() -> Weight {
-		Weight::from_parts(1_300_000_000, 23_794).saturating_add(T::DbWeight::get().reads_writes(9, 7))
+		Weight::from_parts(637_725_000, 21_199).saturating_add(T::DbWeight::get().reads_writes(8, 7))
 	}
 }
 
 /// The same with RocksDB's, for tests.
 impl WeightInfo for () {
 	fn register() -> Weight {
-		Weight::from_parts(452_493_000, 25_787).saturating_add(RocksDbWeight::get().reads_writes(10, 7))
+		Weight::from_parts(2_243_907_000, 25_787).saturating_add(RocksDbWeight::get().reads_writes(10, 7))
 	}
 	fn renew() -> Weight {
-		Weight::from_parts(452_493_000, 19_546).saturating_add(RocksDbWeight::get().reads_writes(7, 36))
+		Weight::from_parts(2_243_907_000, 19_546).saturating_add(RocksDbWeight::get().reads_writes(7, 36))
 	}
 	fn retire() -> Weight {
-		Weight::from_parts(592_833_000, 87_529).saturating_add(RocksDbWeight::get().reads_writes(34, 66))
+		Weight::from_parts(478_548_000, 87_529).saturating_add(RocksDbWeight::get().reads_writes(34, 66))
 	}
 	fn withdraw() -> Weight {
-		Weight::from_parts(282_681_000, 14_479).saturating_add(RocksDbWeight::get().reads_writes(5, 41))
+		Weight::from_parts(222_330_000, 14_479).saturating_add(RocksDbWeight::get().reads_writes(5, 41))
 	}
 	fn serve() -> Weight {
-		Weight::from_parts(77_634_000, 16_198).saturating_add(RocksDbWeight::get().reads_writes(6, 4))
+		Weight::from_parts(59_577_000, 16_198).saturating_add(RocksDbWeight::get().reads_writes(6, 4))
 	}
 	fn unserve() -> Weight {
-		Weight::from_parts(55_635_000, 8_092).saturating_add(RocksDbWeight::get().reads_writes(3, 4))
+		Weight::from_parts(55_791_000, 8_092).saturating_add(RocksDbWeight::get().reads_writes(3, 4))
 	}
 	fn report_equivocation() -> Weight {
-		Weight::from_parts(967_002_000, 23_794).saturating_add(RocksDbWeight::get().reads_writes(9, 7))
+		Weight::from_parts(751_083_000, 23_794).saturating_add(RocksDbWeight::get().reads_writes(9, 7))
 	}
 	fn ban() -> Weight {
-		Weight::from_parts(39_315_000, 5_513).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
+		Weight::from_parts(28_089_000, 5_513).saturating_add(RocksDbWeight::get().reads_writes(2, 2))
 	}
 	fn top_up() -> Weight {
-		Weight::from_parts(148_809_000, 10_756).saturating_add(RocksDbWeight::get().reads_writes(4, 3))
+		Weight::from_parts(119_757_000, 10_756).saturating_add(RocksDbWeight::get().reads_writes(4, 3))
 	}
 	fn report_two_receipts() -> Weight {
-		Weight::from_parts(1_300_000_000, 23_794).saturating_add(RocksDbWeight::get().reads_writes(9, 7))
+		Weight::from_parts(637_725_000, 21_199).saturating_add(RocksDbWeight::get().reads_writes(8, 7))
 	}
 }
