@@ -1,10 +1,33 @@
-"""Files that are written whole or not at all."""
+"""Files that are read and written whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from pathlib import Path
+from typing import BinaryIO
+
+from proofward.errors import ProofwardError
+
+
+class TooLong(ProofwardError, ValueError):
+    """A file or stream has more bytes than its reader takes."""
+
+    code = "too-long"
+
+
+def read_whole(path: Path, limit: int) -> bytes:
+    """All bytes of a file, which are `limit` at most. Raises OSError, TooLong."""
+    with path.open("rb") as file:
+        return read_stream(file, limit)
+
+
+def read_stream(stream: BinaryIO, limit: int) -> bytes:
+    """What is left of a stream, which are `limit` bytes at most. Raises OSError, TooLong."""
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise TooLong(f"it has more than {limit} bytes")
+    return data
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:

@@ -7,8 +7,6 @@ brings older keys back, to which clients seal nothing any more. What it costs is
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from proofward.files import TooLong, read_whole, write_whole
 from proofward.protocol import SYSTEM_RANDOM, HpkeSuite, bounds
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.keys import wipe
@@ -28,6 +27,7 @@ MAGIC: Final = b"proofward/kept-keys/v1\n"
 MAX_FILE: Final = 4096
 SEED_LENGTH: Final = 32
 _SALT, _NONCE, _TAG = 32, 12, 16
+_NO_FILE: Final = "is no file of kept keys"
 _LENGTHS: Final = {
     "genesis": bounds.HASH_LENGTH,
     "account": bounds.HASH_LENGTH,
@@ -80,7 +80,7 @@ class KeptKeys:
         sealed = AESGCM(self._key(salt)).encrypt(nonce, plain, MAGIC)
         wipe(plain)
         try:
-            self._replace(MAGIC + salt + nonce + sealed)
+            write_whole(self._path, MAGIC + salt + nonce + sealed)
         except OSError as error:
             raise EnclaveError(
                 f"the keys cannot be kept in {self._path} ({error.strerror}): free space or mend its "
@@ -95,15 +95,16 @@ class KeptKeys:
         was altered, or cannot be read.
         """
         try:
-            with self._path.open("rb") as file:
-                content = file.read(MAX_FILE + 1)
+            content = read_whole(self._path, MAX_FILE)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise self._refused(f"cannot be read ({error.strerror})") from None
+        except TooLong:
+            raise self._refused(_NO_FILE) from None
         head = len(MAGIC) + _SALT + _NONCE
-        if not head + _TAG < len(content) <= MAX_FILE or not content.startswith(MAGIC):
-            raise self._refused("is no file of kept keys")
+        if len(content) <= head + _TAG or not content.startswith(MAGIC):
+            raise self._refused(_NO_FILE)
         salt, nonce = content[len(MAGIC) : head - _NONCE], content[head - _NONCE : head]
         try:
             plain = AESGCM(self._key(salt)).decrypt(nonce, content[head:], MAGIC)
@@ -119,22 +120,6 @@ class KeptKeys:
 
     def _key(self, salt: bytes) -> bytes:
         return HKDF(SHA256(), 32, salt, MAGIC).derive(self._sealing_key)
-
-    def _replace(self, content: bytes) -> None:
-        """The old content or the new, whenever the machine stops."""
-        fresh = self._path.with_name(self._path.name + ".new")
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def _encoded(epoch: Secrets) -> dict[str, Any]:

@@ -38,7 +38,15 @@ CLOSURE: Final = (
 )
 """Third-party distributions that the process imports for a whole groth16 job: these and no others."""
 
-OURS: Final = ("__init__.py", "check.py", "checkout.py", "errors.py", "protocol/**/*.py", "zkml/**/*.py")
+OURS: Final = (
+    "__init__.py",
+    "check.py",
+    "checkout.py",
+    "errors.py",
+    "files.py",
+    "protocol/**/*.py",
+    "zkml/**/*.py",
+)
 """What it may import of the library."""
 
 _INSTALLERS: Final = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}

@@ -31,7 +31,7 @@ def code_digest() -> bytes:
         except PackageNotFoundError:
             raise EngineMissing.of(name) from None
     parts = [
-        *sources(Path(proofward.protocol.__path__[0]).parent, (*OURS, "files.py")),
+        *sources(Path(proofward.protocol.__path__[0]).parent, OURS),
         *sources(Path(proofward_enclave.__path__[0]), ("**/*.py",)),
         *sources(Path(proofward_federation.__path__[0]), ("*.py",)),
         *prover(),

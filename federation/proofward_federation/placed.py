@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from proofward.files import write_whole
+from proofward.files import read_whole, write_whole
 from proofward.protocol.bounds import HASH_LENGTH
 from proofward.protocol.sessions import Tree, depth, root_of
 from proofward_federation.consents import ROUND_UP
@@ -96,11 +96,7 @@ def save(path: Path, places: dict[bytes, list[Shown]]) -> None:
 def load(path: Path) -> dict[bytes, list[Shown]]:
     """What `save` wrote. Raises FederationError(bad-path)."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SHOWN + 1)
-        if len(data) > MAX_SHOWN:
-            raise ValueError("it is too long")
-        values: dict[str, Any] = json.loads(data)
+        values: dict[str, Any] = json.loads(read_whole(path, MAX_SHOWN))
         return {bytes.fromhex(leaf): [Shown(**one) for one in shown] for leaf, shown in values.items()}
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise FederationError(f"{path} shows no places: {error}", code="bad-path") from None

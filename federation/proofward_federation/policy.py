@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proofward.chain.keypair import ss58_decode
+from proofward.files import TooLong, read_whole
 from proofward.protocol import Level, sha256
 from proofward.protocol.federation import MAX_MEMBERS, NANO
 from proofward_federation.budget import nano_rho_of
@@ -54,11 +55,11 @@ class SitePolicy:
     def load(cls, path: Path) -> SitePolicy:
         """Read a file. Raises FederationError(bad-policy)."""
         try:
-            with path.open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
+            return cls.parse(read_whole(path, MAX_BYTES))
         except OSError as error:
             raise FederationError(f"cannot read {path}: {error.strerror}", code="bad-policy") from None
-        return cls.parse(data)
+        except TooLong as error:
+            raise FederationError(f"{path} cannot be used: {error}", code="bad-policy") from None
 
     @classmethod
     def parse(cls, data: bytes) -> SitePolicy:

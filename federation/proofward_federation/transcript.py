@@ -17,7 +17,7 @@ from typing import Any, Final
 import proofward_prover
 from proofward_prover import ProverError
 
-from proofward.files import write_whole
+from proofward.files import read_whole, write_whole
 from proofward.protocol import ProtocolError
 from proofward.protocol.federation import MAX_MEMBERS, Aggregate, Opening, UpdateContext, values_hash
 from proofward.protocol.keys import verify_signature
@@ -74,8 +74,7 @@ class Transcript:
     def load(cls, path: Path) -> Transcript:
         """Raises FederationError(bad-transcript)."""
         try:
-            with path.open("rb") as file:
-                return transcript_of(json.loads(file.read(MAX_BYTES)))
+            return transcript_of(json.loads(read_whole(path, MAX_BYTES)))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise FederationError(f"{path} is no transcript: {error}", code="bad-transcript") from None
 

@@ -21,7 +21,7 @@ import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from proofward.files import write_whole
+from proofward.files import read_whole, write_whole
 from proofward_federation.errors import FederationError
 from proofward_federation.locking import exclusive
 from proofward_federation.site import Records
@@ -117,11 +117,7 @@ def _bound(name: str, columns: Sequence[str]) -> bytes:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ValueError("it is too long")
-    found: dict[str, Any] = json.loads(data)
+    found: dict[str, Any] = json.loads(read_whole(path, MAX_BYTES))
     return found
 
 

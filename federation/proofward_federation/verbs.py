@@ -897,11 +897,13 @@ def _text(path: Path) -> str:
 
 
 def _study(path: Path) -> Study:
+    from proofward.files import TooLong, read_whole
     from proofward_federation.errors import FederationError
     from proofward_federation.study import Study
 
     try:
-        with path.open("rb") as file:
-            return Study.parse(file.read(1 << 18))
+        return Study.parse(read_whole(path, 1 << 18))
     except OSError as error:
         raise FederationError(f"cannot read {path}: {error.strerror}", code="bad-study") from None
+    except TooLong as error:
+        raise FederationError(f"{path} is no study: {error}", code="bad-study") from None

@@ -48,6 +48,7 @@ LIBRARY: Final = (
     "check.py",
     "database.py",
     "errors.py",
+    "files.py",
     "aci/*.py",
     "attestation/*.py",
     "consensus/*.py",

@@ -17,6 +17,7 @@ from proofward.aci.documents import Keyset
 from proofward.aci.errors import AciError
 from proofward.consensus import BadProof, Registered, genesis_authorities, spec_checkpoint
 from proofward.consensus.registered import MAX_AGE, read
+from proofward.files import TooLong, read_whole
 from proofward.protocol import Level
 from proofward_gateway.channel import GatewayError
 from proofward_gateway.config import Bond, ChainUpstream
@@ -39,8 +40,10 @@ class Standing:
 
 def proof_in(path: Path) -> dict[str, Any]:
     """The proof (JSON) in a file, as it is. Raises OSError, AciError, BadProof."""
-    with path.open("rb") as file:
-        proof = jcs.loads(file.read(MAX_PROOF + 1), limit=MAX_PROOF)
+    try:
+        proof = jcs.loads(read_whole(path, MAX_PROOF), limit=MAX_PROOF)
+    except TooLong as error:
+        raise BadProof(f"the proof is too long: {error}") from None
     if not isinstance(proof, dict):
         raise BadProof("the proof is no object")
     return proof

@@ -22,6 +22,7 @@ from typing import Any
 
 from proofward.chain import accounts
 from proofward.errors import ProofwardError
+from proofward.files import read_whole
 from proofward.protocol import sha256
 from proofward_node.config import NodeConfig
 from proofward_node.journal import MOVED, JournalError, select
@@ -176,7 +177,7 @@ def _put_away(path: Path) -> None:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        about = json.loads((folder / MANIFEST).read_bytes()[: 1 << 16])
+        about = json.loads(read_whole(folder / MANIFEST, 1 << 16))
         names = set(about["sha256"])
         if about["format"] != FORMAT or not names <= {*FILES, HOLD} or FILES[0] not in names:
             raise ValueError("its manifest names other files")

@@ -19,6 +19,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Footer, Header, Static
 
 from proofward.errors import ProofwardError
+from proofward_node import replies
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import NodeConfig
 from proofward_node.page import sections
@@ -95,7 +96,7 @@ def source(config: NodeConfig) -> Callable[[], Awaitable[dict[str, Any]]]:
                 timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
                 async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as reply:
                     if reply.status == 200:
-                        return dict(json.loads((await reply.content.read(MAX_BYTES)).decode()))
+                        return dict(json.loads((await replies.body(reply, MAX_BYTES)).decode()))
             except (aiohttp.ClientError, TimeoutError, ValueError):
                 pass  # the view that is made here says that the daemon does not answer
         return await looked(config, port)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from proofward.files import write_whole
+from proofward.files import read_whole, write_whole
 from proofward.logs import Logger
 from proofward_node.journal import Journal, State
 from proofward_node.reasons import Code, Reason
@@ -50,8 +50,7 @@ class Hold:
 def read(path: Path) -> Hold | None:
     """The hold in a file; None when there is no file."""
     try:
-        with path.open("rb") as file:
-            found = json.loads(file.read(MAX_BYTES))
+        found = json.loads(read_whole(path, MAX_BYTES))
         code = Code(found["code"])
         if code not in _CODES:
             raise ValueError(f"{code} holds nothing")

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import aiohttp
 
 from proofward.attestation import INTEL_PCS_URL, AttestationError, Collateral, fetch_collateral, parse_quote
+from proofward_node import replies
 
 #: How long one answer may take, and how long it may be.
 SECONDS, MAX_BYTES = 20.0, 1 << 20
@@ -40,7 +41,7 @@ async def early(quote: bytes, base: Collateral, url: str | None) -> Collateral:
                 address = f"{root}/tdx/certification/v4/{path.format(fmspc=family)}"
                 async with session.get(address) as reply:
                     reply.raise_for_status()
-                    body = (await reply.content.read(MAX_BYTES)).decode()
+                    body = (await replies.body(reply, MAX_BYTES)).decode()
                     chain = unquote(reply.headers[header])
                 document, signature = signed_part(body, name)
                 fields |= {

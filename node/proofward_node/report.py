@@ -17,6 +17,7 @@ from typing import Any
 from proofward.chain.pallets.jobs import JobRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.errors import ProofwardError
+from proofward.files import read_whole
 from proofward.protocol import ProtocolError, sha256, verify_statement
 from proofward.protocol.enclave import EnclaveError
 from proofward_node import diary, session_report, why
@@ -231,9 +232,7 @@ class Vouched:
 def read(path: Path) -> dict[str, Any]:
     """A report from a file. Raises ReportRefused."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ReportRefused(f"{path} has more than {MAX_BYTES} bytes: it is no report", code="bad-report")
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(read_whole(path, MAX_BYTES))
     except OSError as error:
         raise ReportRefused(f"{path} cannot be read: {error.strerror}", code="not-found") from error
     except (ValueError, RecursionError) as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from proofward_node import diary, holding
+from proofward_node import diary, holding, replies
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import ConfigError, NodeConfig
 from proofward_node.enclave_link import EnclaveDown, enclave_of
@@ -49,7 +49,7 @@ async def _asked(config: NodeConfig) -> dict[str, Any] | None:
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
             session.get(url) as reply,
         ):
-            return dict(json.loads((await reply.content.read(4096)).decode()))
+            return dict(json.loads((await replies.body(reply, 4096)).decode()))
     except (aiohttp.ClientError, TimeoutError, ValueError):
         return None
 

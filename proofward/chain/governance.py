@@ -12,6 +12,7 @@ from proofward.chain.council import Agreement
 from proofward.chain.metadata import Reader
 from proofward.chain.pallets import attestation, consortium
 from proofward.errors import Refused
+from proofward.files import TooLong, read_whole
 from proofward.protocol.hashes import blake2_256
 
 MOST_CODE: Final = 5 << 20
@@ -79,9 +80,12 @@ def upgrade(code: Path) -> Call:
 
 def read_code(path: Path) -> bytes:
     """A runtime's code, as the build leaves it. Raises Refused: it is none."""
-    if path.stat().st_size > MOST_CODE:
-        raise Refused(f"{path} has more than {MOST_CODE >> 20} MiB; a runtime has less", code="usage")
-    code = path.read_bytes()
+    try:
+        code = read_whole(path, MOST_CODE)
+    except TooLong:
+        raise Refused(
+            f"{path} has more than {MOST_CODE >> 20} MiB; a runtime has less", code="usage"
+        ) from None
     if not code.startswith((b"\0asm", COMPRESSED)):
         raise Refused(f"{path} is no runtime: it begins neither as wasm nor as compressed wasm", code="usage")
     return code

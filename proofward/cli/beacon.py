@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from proofward.cli.output import DEFAULT_CHAIN, ChainOption, JsonOption, SignerOption, emit, hex0x, reporting
+from proofward.errors import Refused
+from proofward.files import TooLong, read_stream, read_whole
 
 app = typer.Typer(no_args_is_help=True, help="drand's pulses on the chain: post one, look at one.")
 
@@ -29,7 +31,7 @@ def post(
     from proofward.chain.pallets import drand
 
     with reporting(as_json):
-        found = drand.read_pulse(_read(pulse, drand.MAX_PULSE + 1))
+        found = drand.read_pulse(_read(pulse, drand.MAX_PULSE))
         block = governance.send(chain, signer, drand.post(found))
         emit(
             as_json,
@@ -86,7 +88,7 @@ def show(
 
 
 def _read(pulse: str, most: int) -> bytes:
-    if pulse == "-":
-        return sys.stdin.buffer.read(most)
-    with Path(pulse).open("rb") as file:
-        return file.read(most)
+    try:
+        return read_stream(sys.stdin.buffer, most) if pulse == "-" else read_whole(Path(pulse), most)
+    except TooLong as error:
+        raise Refused(f"this is no pulse: {error}", code="usage") from None

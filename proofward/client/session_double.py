@@ -12,6 +12,7 @@ from proofward.chain.pallets import sessions
 from proofward.chain.values import Call
 from proofward.client.store import Hash
 from proofward.errors import NotFound, Refused
+from proofward.files import read_whole
 from proofward.protocol import ProtocolError
 from proofward.protocol.keys import verify_signature
 from proofward.protocol.sessions import leaf, page_message
@@ -88,13 +89,8 @@ def double_page(
 def load_double(path: Path) -> DoublePage:
     """Read what a session's client wrote. Raises NotFound, Refused."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+        return DoublePage.model_validate_json(read_whole(path, _MAX_BYTES))
     except OSError as error:
         raise NotFound(f"{path} cannot be read ({error.strerror}); give the file of two receipts") from error
-    try:
-        if len(data) > _MAX_BYTES:
-            raise ValueError
-        return DoublePage.model_validate_json(data)
     except ValueError:
         raise Refused(f"{path} holds no two receipts of a page", code="no-evidence") from None

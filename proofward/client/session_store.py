@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofward.client.store import Hash, chain_folder
 from proofward.errors import NotFound, Refused
-from proofward.files import write_whole
+from proofward.files import TooLong, read_whole, write_whole
 
 Integers = NDArray[np.int64]
 _MAX_BYTES = 64 * 1024
@@ -69,16 +69,13 @@ class SessionStore:
         """The secrets of a session. Raises NotFound, Refused."""
         path = self._path(session.hex(), "json")
         try:
-            with path.open("rb") as file:
-                data = file.read(_MAX_BYTES + 1)
+            record = SessionSecrets.model_validate_json(read_whole(path, _MAX_BYTES))
         except OSError as error:
             raise NotFound(
                 f"no secrets of session 0x{session.hex()} in {self.directory}; only the client that "
                 "opened it can use it"
             ) from error
-        try:
-            record = SessionSecrets.model_validate_json(data)
-        except ValidationError:
+        except (ValidationError, TooLong):
             raise Refused(f"{path} is damaged; restore it from a backup") from None
         if record.session != session.hex() or record.genesis != self._genesis:
             raise Refused(f"{path} belongs to another session or chain")

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofward.errors import NotFound, Refused
-from proofward.files import write_whole
+from proofward.files import TooLong, read_whole, write_whole
 
 _MAX_BYTES = 64 * 1024
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -82,16 +82,13 @@ class JobStore:
         """
         path = self._path(job.hex())
         try:
-            with path.open("rb") as file:
-                data = file.read(_MAX_BYTES + 1)
+            record = JobSecrets.model_validate_json(read_whole(path, _MAX_BYTES))
         except OSError as error:
             raise NotFound(
                 f"no secrets of job 0x{job.hex()} in {self.directory}; only the client that submitted it "
                 "can open it"
             ) from error
-        try:
-            record = JobSecrets.model_validate_json(data)
-        except ValidationError:
+        except (ValidationError, TooLong):
             raise Refused(f"{path} is damaged; restore it from a backup") from None
         if record.job != job.hex() or record.genesis != self._genesis:
             raise Refused(f"{path} belongs to another job or chain")

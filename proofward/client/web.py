@@ -8,6 +8,7 @@ import urllib.request
 from typing import Final
 
 from proofward.errors import ProofwardError
+from proofward.files import TooLong, read_stream
 
 SECONDS: Final = 20.0
 """How long a server may be silent."""
@@ -32,11 +33,10 @@ def get(address: str, limit: int, seconds: float = SECONDS) -> bytes:
     opener = urllib.request.build_opener(_NoRedirects)
     try:
         with opener.open(address, timeout=seconds) as reply:
-            data: bytes = reply.read(limit + 1)
+            return read_stream(reply, limit)
     except urllib.error.HTTPError as error:
         raise FetchError(f"answers {error.code}") from error
+    except TooLong:
+        raise FetchError(f"sends more than {limit} bytes") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise FetchError(f"does not answer ({error})") from error
-    if len(data) > limit:
-        raise FetchError(f"sends more than {limit} bytes")
-    return data

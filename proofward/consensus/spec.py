@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proofward.consensus.errors import BadProof
+from proofward.files import read_whole
 
 MAX_SPEC: Final = 64 << 20
 
@@ -14,11 +15,7 @@ MAX_SPEC: Final = 64 << 20
 def raw_spec(path: Path) -> dict[str, Any]:
     """A raw spec's JSON, whose `genesis.raw.top` is an object. Raises BadProof."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SPEC + 1)
-        if len(data) > MAX_SPEC:
-            raise ValueError(f"it is larger than {MAX_SPEC} bytes")
-        spec = json.loads(data)
+        spec = json.loads(read_whole(path, MAX_SPEC))
         if not isinstance(spec, dict) or not isinstance(spec["genesis"]["raw"]["top"], dict):
             raise ValueError("it is no raw spec")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -29,7 +29,7 @@ from proofward.evidence.policy import Policy
 from proofward.evidence.registered import registered_check
 from proofward.evidence.times import CLOCK_SLACK
 from proofward.evidence.verdict import Verdict
-from proofward.files import write_whole
+from proofward.files import TooLong, read_whole, write_whole
 from proofward.protocol import Level
 
 FORMAT: Final = "proofward/answer/v1"
@@ -460,9 +460,7 @@ def begins_as(path: Path, form: str) -> bool:
 def load(path: Path) -> Answer:
     """Read a file. Raises AnswerError: unreadable, too long, or a member that is not as it should be."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-        value = jcs.loads(data, limit=MAX_FILE)
+        value = jcs.loads(read_whole(path, MAX_FILE), limit=MAX_FILE)
         sealed, channel = value["encryption"], value["channel"]
         if value["format"] != FORMAT:
             raise AnswerError(f"{path} is of another format than {FORMAT}")
@@ -489,7 +487,9 @@ def load(path: Path) -> Answer:
     except OSError as error:
         raise AnswerError(f"{path} cannot be read: {error.strerror}") from None
     except (AciError, KeyError, TypeError, ValueError) as error:
-        told = error.message if isinstance(error, AciError) else "a member is missing, or is of another kind"
+        told = "a member is missing, or is of another kind"
+        if isinstance(error, (AciError, TooLong)):
+            told = error.message
         raise AnswerError(f"{path} is no answer's file: {told}") from None
     return answer
 

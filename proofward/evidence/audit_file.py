@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from proofward.check import Check
 from proofward.errors import ProofwardError
 from proofward.evidence.verdict import Verdict
+from proofward.files import TooLong, read_whole
 from proofward.protocol.hashes import sha256
 
 FORMAT: Literal["proofward/audit/v1"] = "proofward/audit/v1"
@@ -156,13 +157,11 @@ def load_manifest(path: Path) -> Manifest:
     """The manifest beside an export. Raises AuditError."""
     name = manifest_path(path)
     try:
-        with name.open("rb") as file:
-            data = file.read(_MAX_MANIFEST + 1)
-        if len(data) > _MAX_MANIFEST:
-            raise AuditError(f"{name} is larger than a manifest can be")
-        return Manifest.model_validate_json(data)
+        return Manifest.model_validate_json(read_whole(name, _MAX_MANIFEST))
     except OSError as error:
         raise AuditError(f"cannot read {name}: {error.strerror}") from error
+    except TooLong:
+        raise AuditError(f"{name} is larger than a manifest can be") from None
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "top"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from proofward.errors import ProofwardError
-from proofward.files import write_whole
+from proofward.files import TooLong, read_whole, write_whole
 
 MAX_BUNDLE_BYTES = 96 << 20
 
@@ -182,14 +182,11 @@ def load_bundle(path: Path) -> Bundle:
 def load_as(kind: type[T], path: Path) -> T:
     """Read a bundle of this kind, bounded and strict. Raises BundleError."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BUNDLE_BYTES + 1)
+        return kind.model_validate_json(read_whole(path, MAX_BUNDLE_BYTES))
     except OSError as error:
         raise BundleError(f"cannot read bundle {path}: {error.strerror}") from error
-    if len(data) > MAX_BUNDLE_BYTES:
-        raise BundleError(f"bundle {path} is larger than {MAX_BUNDLE_BYTES} bytes")
-    try:
-        return kind.model_validate_json(data)
+    except TooLong:
+        raise BundleError(f"bundle {path} is larger than {MAX_BUNDLE_BYTES} bytes") from None
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "top"

@@ -11,6 +11,7 @@ from proofward.check import Check
 from proofward.evidence.bundle import BundleError, Hash, QuotePart
 from proofward.evidence.policy import Policy
 from proofward.evidence.times import no_younger
+from proofward.files import TooLong, read_whole
 from proofward.protocol import contribution_report_data
 from proofward.zkml.groth16.ceremony import Transcript
 
@@ -26,13 +27,11 @@ class ContributionQuote(QuotePart):
 def load_quote(path: Path) -> ContributionQuote:
     """Read a contribution's quote, bounded and strict. Raises BundleError."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise BundleError(f"{path} is larger than a contribution's quote can be")
-        return ContributionQuote.model_validate_json(data)
+        return ContributionQuote.model_validate_json(read_whole(path, MAX_BYTES))
     except OSError as error:
         raise BundleError(f"cannot read {path}: {error.strerror}") from error
+    except TooLong:
+        raise BundleError(f"{path} is larger than a contribution's quote can be") from None
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "top"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from proofward.check import Check
 from proofward.evidence.model import proof_check
+from proofward.files import read_whole
 from proofward.protocol import SYSTEM_RANDOM
 from proofward.zkml import Artifact, Decided, PublicArtifact, ZkmlError
 
@@ -116,17 +117,12 @@ def save(proved: Proved, out: Path) -> Path:
 def load(path: Path) -> ProofFile:
     """Read a proof file. Raises ProofFileError."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_PROOF_FILE + 1)
-    except OSError as error:
-        raise ProofFileError(f"cannot read {path}: {error.strerror}") from error
-    try:
-        if len(data) > MAX_PROOF_FILE:
-            raise ValueError
-        fields: dict[str, Any] = json.loads(data)
+        fields: dict[str, Any] = json.loads(read_whole(path, MAX_PROOF_FILE))
         if fields.pop("format") != PROOF_FORMAT:
             raise ValueError
         found = ProofFile(**{name: bytes.fromhex(value) for name, value in fields.items()})
+    except OSError as error:
+        raise ProofFileError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ProofFileError(
             f"{path} is not a proof file ({PROOF_FORMAT}); `proofward prove` writes one"
@@ -138,8 +134,7 @@ def load_salts(path: Path) -> tuple[bytes, bytes]:
     """(input salt, output salt) from the file beside a proof file. Raises ProofFileError."""
     salts = path.with_name(path.name + ".salts")
     try:
-        with salts.open("rb") as file:
-            fields = json.loads(file.read(MAX_PROOF_FILE))
+        fields = json.loads(read_whole(salts, MAX_PROOF_FILE))
         if fields["format"] != SALTS_FORMAT:
             raise ValueError
         found = bytes.fromhex(fields["input_salt"]), bytes.fromhex(fields["output_salt"])

@@ -20,6 +20,7 @@ from proofward.evidence.answer import Answer, AnswerError, begins_as, dated, wri
 from proofward.evidence.judged import judged_id, signed_bytes, stake_checks
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Verdict
+from proofward.files import TooLong, read_whole
 from proofward.protocol import Level
 
 FORMAT: Final = "proofward/two-receipts/v1"
@@ -135,8 +136,7 @@ def is_two_receipts(path: Path) -> bool:
 def load(path: Path) -> TwoReceipts:
     """Read a file. Raises AnswerError."""
     try:
-        with path.open("rb") as file:
-            value = jcs.loads(file.read(MAX_FILE + 1), limit=MAX_FILE)
+        value = jcs.loads(read_whole(path, MAX_FILE), limit=MAX_FILE)
         first, second = value["receipts"]
         if value["format"] != FORMAT or not isinstance(value["at"], int) or isinstance(value["at"], bool):
             raise ValueError("another format")
@@ -150,7 +150,9 @@ def load(path: Path) -> TwoReceipts:
     except OSError as error:
         raise AnswerError(f"{path} cannot be read: {error.strerror}") from None
     except (AciError, KeyError, TypeError, ValueError) as error:
-        told = error.message if isinstance(error, AciError) else "a member is missing, or is of another kind"
+        told = "a member is missing, or is of another kind"
+        if isinstance(error, (AciError, TooLong)):
+            told = error.message
         raise AnswerError(f"{path} does not hold two receipts: {told}") from None
 
 
@@ -161,11 +163,10 @@ def receipt_in(path: Path) -> Mapping[str, Any]:
     if answer.is_answer(path):
         return answer.load(path).receipt
     try:
-        with path.open("rb") as file:
-            value = jcs.loads(file.read(MAX_FILE + 1), limit=MAX_FILE)
+        value = jcs.loads(read_whole(path, MAX_FILE), limit=MAX_FILE)
     except OSError as error:
         raise AnswerError(f"{path} cannot be read: {error.strerror}") from None
-    except AciError as error:
+    except (AciError, TooLong) as error:
         raise AnswerError(f"{path} holds no receipt: {error.message}") from None
     if not isinstance(value, dict) or "receipt_id" not in value:
         raise AnswerError(f"{path} holds no receipt")

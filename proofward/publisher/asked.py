@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from proofward.files import read_whole
 from proofward.zkml.errors import CompileError
 
 NAME = "asked.json"
@@ -45,8 +46,7 @@ def differing(folder: Path, asked: Asked) -> list[str]:
     say.
     """
     try:
-        with (folder / NAME).open("rb") as file:
-            made = json.loads(file.read(MAX_BYTES))
+        made = json.loads(read_whole(folder / NAME, MAX_BYTES))
     except (OSError, ValueError):
         made = None
     if not isinstance(made, dict):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from proofward.check import Check
 from proofward.errors import NotFound, ProofwardError
+from proofward.files import read_whole
 
 if TYPE_CHECKING:
     from proofward.chain import SubstrateClient
@@ -29,15 +30,10 @@ class CardError(ProofwardError):
 def follow(onnx: bytes, path: Path, client: SubstrateClient | None) -> list[Check]:
     """From a model back along its card. Raises NotFound, CardError, and what the format's reader raises."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CARD + 1)
+        data = read_whole(path, MAX_CARD)
+        reader = READERS[json.loads(data)["format"]]
     except OSError as error:
         raise NotFound(f"cannot read {path}: {error.strerror}") from error
-    try:
-        if len(data) > MAX_CARD:
-            raise ValueError("it is too long")
-        said = json.loads(data)
-        reader = READERS[said["format"]]
     except (ValueError, TypeError, KeyError, RecursionError):
         known = ", ".join(sorted(READERS)) or "none: install proofward-federation"
         raise CardError(f"{path} is no card of a format that is read here ({known})") from None

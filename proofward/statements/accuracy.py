@@ -23,7 +23,7 @@ from proofward_prover import Circuit, ProverError, ProvingKey, check_key, commit
 from pydantic import BaseModel, ConfigDict, Field
 
 from proofward.check import Check
-from proofward.files import write_whole
+from proofward.files import TooLong, read_whole, write_whole
 from proofward.protocol import SYSTEM_RANDOM
 from proofward.statements.document import read_document
 from proofward.statements.errors import StatementError
@@ -392,9 +392,8 @@ def checks(
     ]
     try:
         circuit = _circuit(counting(program, public.manifest, proved.records).encode())
-        with (key / "vk.bin").open("rb") as file:
-            vk = file.read(VERIFYING_KEY_BYTES + 1)
-    except (OSError, StatementError) as error:
+        vk = read_whole(key / "vk.bin", VERIFYING_KEY_BYTES)
+    except (OSError, TooLong, StatementError) as error:
         return [*found, Check("key", False, str(error))]
     named = hashlib.sha256(vk).hexdigest() == proved.key
     found.append(Check("key", named, f"0x{hashlib.sha256(vk).hexdigest()}"))

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from proofward.files import read_whole
 from proofward.statements.errors import StatementError
 
 MAX_FILE = 64 << 10
@@ -17,11 +18,7 @@ Document = TypeVar("Document", bound=BaseModel)
 def read_document(path: Path, kind: type[Document], what: str) -> Document:
     """The document of a kind in a JSON file. Raises StatementError: `what` says what it is not."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            raise ValueError
-        return kind.model_validate(json.loads(data))
+        return kind.model_validate(json.loads(read_whole(path, MAX_FILE)))
     except OSError as error:
         raise StatementError(f"cannot read {path}: {error.strerror}", code="not-found") from error
     except (ValueError, RecursionError) as error:

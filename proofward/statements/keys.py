@@ -17,6 +17,7 @@ from typing import Any
 
 from proofward_prover import Proof, ProverError, ProvingKey, check_key, prove_statement, verify
 
+from proofward.files import read_whole
 from proofward.statements.errors import StatementError
 from proofward.statements.program import Shape, program
 from proofward.zkml.groth16.keys import set_up
@@ -110,10 +111,9 @@ def make(shape: Shape, folder: Path) -> StatementKey:
 def load(folder: Path) -> StatementKey:
     """Read keys. Raises StatementError for what is none, or is of another circuit than it says."""
     try:
-        raw = (folder / "key.json").read_bytes()[: _MAX_FACTS + 1]
-        key = (folder / "vk.bin").read_bytes()[: VERIFYING_KEY_BYTES + 1]
-        facts: dict[str, Any] = json.loads(raw)
-        if facts["format"] != FORMAT or len(raw) > _MAX_FACTS or len(key) != VERIFYING_KEY_BYTES:
+        facts: dict[str, Any] = json.loads(read_whole(folder / "key.json", _MAX_FACTS))
+        key = read_whole(folder / "vk.bin", VERIFYING_KEY_BYTES)
+        if facts["format"] != FORMAT or len(key) != VERIFYING_KEY_BYTES:
             raise ValueError
         shape = Shape(
             int(facts["records"]),

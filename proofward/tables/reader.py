@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from proofward.files import TooLong, read_stream, read_whole
 from proofward.tables import fields, units
 from proofward.tables.errors import TableError
 from proofward.tables.fhir import fhir_table, is_fhir
@@ -61,15 +62,12 @@ def read_table(source: str | Path, *, truth: str | None = None, classes: Sequenc
 def _data(source: str | Path, name: str) -> bytes:
     try:
         if str(source) == "-":
-            data = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with Path(source).open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
+            return read_stream(sys.stdin.buffer, MAX_BYTES)
+        return read_whole(Path(source), MAX_BYTES)
     except OSError as error:
         raise TableError(f"cannot read {name}: {error.strerror}") from error
-    if len(data) > MAX_BYTES:
-        raise TableError(f"{name} is larger than {MAX_BYTES} bytes; split it")
-    return data
+    except TooLong:
+        raise TableError(f"{name} is larger than {MAX_BYTES} bytes; split it") from None
 
 
 def _text(data: bytes, name: str) -> tuple[str, list[str]]:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward.files import TooLong, read_stream
 from proofward.zkml import quantiser
 from proofward.zkml.accuracy import decide
 from proofward.zkml.errors import ArtifactError, InputRangeError
@@ -257,10 +258,10 @@ def _open_regular(path: Path, limit: int) -> int:
 
 def _read(path: Path, limit: int) -> bytes:
     with open(_open_regular(path, limit), "rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise ArtifactError(f"{path.name} is larger than {limit} bytes")
-    return data
+        try:
+            return read_stream(file, limit)
+        except TooLong:
+            raise ArtifactError(f"{path.name} is larger than {limit} bytes") from None
 
 
 def _hash_file(path: Path) -> str:

@@ -24,7 +24,7 @@ from proofward.chain.pallets.federation import RoundRecord, SiteRecord, StudyRec
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client.workers import recheck
 from proofward.errors import NotFound
-from proofward.files import write_whole
+from proofward.files import TooLong, read_stream, write_whole
 from proofward.tables.errors import TableError
 from proofward_federation.consents import Register
 from proofward_federation.errors import FederationError, PolicyRefused
@@ -404,13 +404,13 @@ def _request(url: str, method: str, path: str, body: bytes | None = None) -> byt
     try:
         peer.request(method, at.path.rstrip("/") + path, body)
         answer = peer.getresponse()
-        data: bytes = answer.read(MAX_TOLD + 1)
+        data = read_stream(answer, MAX_TOLD)
     except (OSError, http.client.HTTPException) as error:
         raise AggregatorAway(f"the aggregator at {url} does not answer: {error}") from None
+    except TooLong:
+        raise FederationError(f"the aggregator at {url} tells too much", code="bad-study") from None
     finally:
         peer.close()
-    if len(data) > MAX_TOLD:
-        raise FederationError(f"the aggregator at {url} tells too much", code="bad-study")
     if answer.status in (200, 204):
         return data
     if answer.status == 409:
