@@ -5,8 +5,10 @@ The version is `PRAGMA user_version`, 0 in a new file and in files made before t
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 
 from proofward.errors import ProofwardError
 
@@ -15,6 +17,28 @@ class NewerSchema(ProofwardError):
     """A file that a later release has written."""
 
     code = "newer-schema"
+
+
+class DiskFailed(ProofwardError):
+    """The disk is full or fails, and the file is as it was: there is nothing to restore."""
+
+    code = "disk-failed"
+
+
+def by_disk(error: Exception) -> bool:
+    """Whether the disk is full or fails, so that it may pass; a file that is damaged stays so."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+        return code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+def blame_disk(error: Exception, path: Path) -> None:
+    """Raise DiskFailed if opening the file failed by its disk; what else is wrong is the caller's to tell."""
+    if by_disk(error):
+        raise DiskFailed(
+            f"{path} cannot be written, the disk is full or fails ({error}): free space, and start again"
+        ) from error
 
 
 def migrate(database: sqlite3.Connection, steps: Sequence[Sequence[str]]) -> None:

@@ -58,6 +58,7 @@ ProofwardError
 ├─ TableError
 ├─ CardError                      a model's card that nobody here reads
 ├─ NewerSchema
+├─ DiskFailed
 ├─ ChainDown                      from here on: the worker's daemon and its verbs
 ├─ ChainMoved
 ├─ ConfigError

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from proofward.chain import outbox
+from proofward.database import DiskFailed
 from proofward.errors import ProofwardError
 from proofward_gateway import store
 from proofward_gateway.anchoring import run as anchoring
@@ -114,3 +116,23 @@ def test_a_file_of_a_later_release_is_refused(name: str, tmp_path: Path) -> None
     written(kept, tmp_path / kept.file, 1, 99)
     with pytest.raises(ProofwardError, match="the release that wrote it"):
         kept.open(tmp_path / kept.file)
+
+
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process grows meanwhile."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", ["journal", "outbox", "session journal"])
+def test_a_full_disk_is_blamed_and_not_the_file(name: str, tmp_path: Path) -> None:
+    """Who is told to restore a file that is whole loses what it holds."""
+    kept = FILES[name]
+    with pytest.raises(DiskFailed, match="free space"), full_disk():
+        kept.open(tmp_path / kept.file)
+    kept.open(tmp_path / kept.file).close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import math
 import os
 import signal
@@ -25,6 +26,7 @@ from proofward.chain import FinalityWatch
 from proofward.chain.pallets import sessions
 from proofward.chain.pallets.sessions import Terms
 from proofward.chain.pallets.workers import WorkerRecord
+from proofward.database import DiskFailed, blame_disk, by_disk
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.sessions import PARTS
 from proofward_node import log as node_log
@@ -101,13 +103,16 @@ def run(path: Path) -> int:
     except RivalWorker as error:
         log.error("stopped", message=str(error))
         return 1
+    except DiskFailed as error:
+        log.error("disk-failed", message=error.message)
+        return PASSING
     except sqlite3.Error as error:
         log.error(
             "disk-failed",
             message=f"journal or outbox in {config.worker.data_dir} cannot be used ({error}): free space or "
             "mend the permissions, and start again; what was written down goes on",
         )
-        return PASSING if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) else 2
+        return PASSING if by_disk(error) else 2
 
 
 async def _main(config: NodeConfig) -> int:
@@ -125,8 +130,10 @@ async def _main(config: NodeConfig) -> int:
         try:
             port = await http.start()
         except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            hint = "does this worker run already (`proofward worker status`)? Else " if taken else ""
             raise ConfigError(
-                f"cannot listen on {config.http.host}:{config.http.port} ({error.strerror}); set "
+                f"cannot listen on {config.http.host}:{config.http.port} ({error.strerror}): {hint}set "
                 "http.port, or 0 for a free one"
             ) from error
         log.info("http-listening", host=config.http.host, port=port)
@@ -154,6 +161,7 @@ def _make_data_dir(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
+        blame_disk(error, path)
         raise ConfigError(
             f"worker.data_dir {path} cannot be used ({error.strerror}); give a folder that this account may "
             "write"
@@ -583,6 +591,8 @@ class Node:
             return self.jobs.closed
         if held := len(self.journal.entries(*HELD)):
             return Reason(Code.WORKING, f"{held} claims")
+        if looked_into := self.jobs.looked_into:
+            return Reason(Code.WORKING, f"{looked_into} jobs looked into")
         if not self.jobs.models:
             return Reason(Code.NO_MODELS)
         if left := len(self.journal.entries(State.SEEN, State.INSPECTED)):

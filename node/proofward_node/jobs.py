@@ -234,6 +234,12 @@ class Jobs(Steps):
         self._driving.clear()
         return any(task.result() for task in finished)
 
+    @property
+    def looked_into(self) -> int:
+        """Jobs without a claim that are on their way to one, or to being left."""
+        waiting = self.journal.entries(State.SEEN, State.INSPECTED)
+        return sum(entry.job in self._driving for entry in waiting)
+
     async def abandon(self) -> None:
         """Let go of everything under way. The journal says where each job stands."""
         tasks, self._driving = list(self._driving.values()), {}

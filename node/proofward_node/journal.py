@@ -27,7 +27,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from proofward.database import NewerSchema, migrate
+from proofward.database import NewerSchema, blame_disk, migrate
 from proofward.errors import ProofwardError
 
 #: What leads from one version of the file to the next; see `proofward.database`.
@@ -151,8 +151,9 @@ class Journal:
             held = self.get_meta("identity")
             if held is None:
                 self.set_meta("identity", identity)
-        except (sqlite3.DatabaseError, NewerSchema) as error:
+        except (sqlite3.DatabaseError, OSError, NewerSchema) as error:
             os.close(self._lock)
+            blame_disk(error, path)
             raise JournalError(
                 f"journal {path} is not usable ({error}); restore it from a backup or move it away"
             ) from error

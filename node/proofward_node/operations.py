@@ -13,8 +13,12 @@ import typer
 from proofward.cli.output import DEFAULT_CHAIN, ChainOption, Exit, JsonOption, emit, hex0x, note, reporting
 from proofward.cli.verbs import Groups
 
+CONFIG_VARIABLE = "PROOFWARD_WORKER_CONFIG"
 ConfigOption = Annotated[
-    Path, typer.Option("--config", help="The worker's TOML file; docs/operators.md has its keys.")
+    Path,
+    typer.Option(
+        "--config", envvar=CONFIG_VARIABLE, help="The worker's TOML file; docs/operators.md has its keys."
+    ),
 ]
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -29,7 +33,9 @@ def why(
     job: Annotated[
         str | None, typer.Argument(help="A job or a session, 0x and 64 hex digits; default: all of --since.")
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="The worker's TOML file.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", envvar=CONFIG_VARIABLE, help="The worker's TOML file.")
+    ] = None,
     since: Annotated[str, typer.Option(help="How far to look back: 90s, 30m, 1h, 2d.")] = "1h",
     out: Annotated[Path | None, typer.Option(help="Write the signed report into this file.")] = None,
     check: Annotated[Path | None, typer.Option(help="Check a report's signature against the chain.")] = None,
@@ -49,7 +55,9 @@ def why(
             _check(check, chain, as_json)
             return
         if config is None:
-            raise typer.BadParameter("give the worker's --config, or a report to --check")
+            raise typer.BadParameter(
+                f"give the worker's --config (or {CONFIG_VARIABLE}), or a report to --check"
+            )
         seconds = _seconds(since)
         from proofward.client.ids import hash32
         from proofward_node import report, session_report
@@ -181,7 +189,7 @@ def resume(config: ConfigOption, as_json: JsonOption = False) -> None:
         emit(
             as_json,
             {"ended": value},
-            ["it was not held" if hold is None else f"no longer held: {hold.reason}"],
+            ["it was not held" if hold is None else f"no longer held (it was {hold.code}: {hold.detail})"],
         )
 
 

@@ -138,7 +138,7 @@ MEANING: dict[Code, str] = {
     Code.REGISTRATION: "the chain refused the registration",
     Code.NO_MODELS: "no model is served",
     Code.NO_JOBS: "no open job named this worker",
-    Code.WORKING: "claims were held",
+    Code.WORKING: "claims were held, or jobs looked into",
     Code.WAITING: "open jobs named this worker, and each was left for a reason of its own",
     Code.UNKNOWN: "neither journal nor chain says why",
 }

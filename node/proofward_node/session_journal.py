@@ -8,7 +8,7 @@ import sqlite3
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from proofward.database import NewerSchema, migrate
+from proofward.database import NewerSchema, blame_disk, migrate
 from proofward_node.journal import JournalError
 
 SCHEMA = (
@@ -47,7 +47,7 @@ class SessionJournal:
     """One SQLite file, each change on the disk when its method returns."""
 
     def __init__(self, path: Path) -> None:
-        """Raises JournalError when the file cannot be used."""
+        """Raises JournalError when the file cannot be used, DiskFailed."""
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             path.chmod(0o600)
@@ -55,6 +55,7 @@ class SessionJournal:
             self._db.execute("PRAGMA synchronous=FULL")
             migrate(self._db, SCHEMA)
         except (sqlite3.Error, OSError, NewerSchema) as error:
+            blame_disk(error, path)
             raise JournalError(
                 f"the sessions' journal {path} cannot be used ({error}); restore it"
             ) from error

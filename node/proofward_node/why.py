@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from proofward.chain.pallets.jobs import Accepted, JobRecord, Refunded
 from proofward_node.choice import STAGGER_BLOCKS
-from proofward_node.diary import SILENT_SECONDS, Note, Stretch
+from proofward_node.diary import BEAT_SECONDS, SILENT_SECONDS, Note, Stretch
 from proofward_node.journal import Entry, State
 from proofward_node.reasons import MEANING, Code, Reason
 
@@ -121,7 +121,14 @@ class Known:
 
 
 def explain(known: Known) -> Finding:
-    """Why this worker did not do the job, or how far it is."""
+    """Why this worker did not do the job, or how far it is. Its time is a note's, else the journal's."""
+    found = _explained(known)
+    if found.began or known.entry is None:
+        return found
+    return replace(found, began=known.entry.updated)
+
+
+def _explained(known: Known) -> Finding:
     record = known.record
     if record is None:
         return _without_record(known)
@@ -360,7 +367,8 @@ def with_gaps(
         if before is not None and one.began - before.ended > SILENT_SECONDS:
             whole.append(_gap(before, one.began, one.block, one.hash))
         whole.append(one)
-    if whole and now - whole[-1].ended > SILENT_SECONDS and running is not True:
+    silent = SILENT_SECONDS if running is None else 2 * BEAT_SECONDS
+    if whole and now - whole[-1].ended > silent and running is not True:
         # its end is not known yet: nothing after it says that the worker was at anything
         whole.append(_gap(whole[-1], now, _NEVER, b""))
     return whole

@@ -23,7 +23,7 @@ from proofward.chain.client import RESEND_BLOCKS, Receipt, SubstrateClient
 from proofward.chain.errors import ChainError, ChainTimeout, DispatchError, ExtrinsicInvalid
 from proofward.chain.extrinsic import SignedExtrinsic, Signer
 from proofward.chain.values import Call
-from proofward.database import NewerSchema, migrate
+from proofward.database import NewerSchema, blame_disk, migrate
 from proofward.logs import Logger
 
 log = Logger(__name__)
@@ -112,7 +112,7 @@ class Outbox:
     """
 
     def __init__(self, path: Path, client: SubstrateClient) -> None:
-        """Raises ChainError when the file belongs to another chain, or cannot be used."""
+        """Raises ChainError when the file belongs to another chain, or cannot be used; DiskFailed."""
         self._client = client
         self._lock = threading.RLock()
         self._sent: set[int] = set()  # those that the node took from this process
@@ -130,6 +130,7 @@ class Outbox:
             self._db.row_factory = sqlite3.Row
             migrate(self._db, _SCHEMA)
         except (sqlite3.Error, OSError, NewerSchema) as error:
+            blame_disk(error, path)
             raise ChainError(
                 f"the outbox {path} is not usable ({error}); restore it, or give another folder",
                 code="outbox-unusable",

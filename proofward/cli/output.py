@@ -79,6 +79,7 @@ _BY_CODE = {
     "outbox-busy": Exit.TIMEOUT,
     "files-unusable": Exit.USAGE,
     "outbox-unusable": Exit.USAGE,
+    "disk-failed": Exit.TRY_AGAIN,
     "bad-account": Exit.USAGE,
     "bad-table": Exit.USAGE,
     "bad-config": Exit.USAGE,

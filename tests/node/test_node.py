@@ -5,6 +5,7 @@ it is.
 from __future__ import annotations
 
 import asyncio
+import errno
 import sqlite3
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 
 from proofward.chain.pallets.jobs import Accepted, Queued
+from proofward.database import blame_disk
 from proofward_node.chain_port import Attested, ChainPort
 from proofward_node.config import ConfigError, load
 from proofward_node.daemon import Node, run
@@ -238,7 +240,9 @@ def test_status_without_a_port_is_read_from_lock_diary_and_journal(tmp_path: Pat
     assert asyncio.run(health(config))["status"] == "not running"
 
 
-@pytest.mark.parametrize(("fault", "code"), [("a full disk", 75), ("no database", 2)])
+@pytest.mark.parametrize(
+    ("fault", "code"), [("a full disk", 75), ("full at its start", 75), ("no database", 2)]
+)
 def test_a_disk_that_fails_is_a_line_and_an_exit_code_that_says_whether_it_may_pass(
     tmp_path: Path, fault: str, code: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +250,8 @@ def test_a_disk_that_fails_is_a_line_and_an_exit_code_that_says_whether_it_may_p
     (tmp_path / "models").mkdir()
 
     async def fails(*_: Any) -> int:
+        if fault == "full at its start":
+            blame_disk(OSError(errno.ENOSPC, "No space left on device"), tmp_path)
         if fault == "no database":
             (tmp_path / "journal").write_bytes(b"no database" * 100)
             sqlite3.connect(tmp_path / "journal").execute("SELECT * FROM sqlite_schema")

@@ -522,6 +522,7 @@ async def test_each_of_the_causes_is_named_and_none_is_named_wrong(
         if found.code is not code and found.certain:
             wrong.append(f"{name}: {found.code} ({found.detail}), not {code}")
         assert (found.code is Code.UNKNOWN) is not found.certain
+        assert found.began or worker.journal.get(worker.record.id) is None, name
     assert not wrong, "\n".join(wrong)
     assert named >= len(CAUSES) - 1
 
@@ -543,6 +544,21 @@ async def test_a_report_names_the_stretches_without_work_and_the_silence_between
     codes = [one.code for one in found]
     assert codes == [Code.NO_JOBS, Code.ENCLAVE_DOWN, Code.NOT_RUNNING, Code.NO_JOBS]
     assert found[2].ended - found[2].began == 500
+    soon = float(worker.world.block + 20)
+    ended = {answers: why.stretches(seen, 0.0, soon, answers)[-1].code for answers in (True, None, False)}
+    assert ended == {True: Code.NO_JOBS, None: Code.NO_JOBS, False: Code.NOT_RUNNING}
+
+
+async def test_a_job_that_is_looked_into_is_not_one_that_was_left(workers: Callable[[str], Worker]) -> None:
+    worker = workers("looked-into")
+    worker.add()
+    head = await worker.chain.finalised()
+    await worker.jobs.discover()
+    assert worker.jobs.looked_into == 0
+    await worker.jobs.start(head, worker.worker, worker.stop)
+    assert worker.jobs.looked_into == 1
+    await worker.jobs.drain(10)
+    assert worker.jobs.looked_into == 0
 
 
 def test_a_diary_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
