@@ -7,11 +7,16 @@ import math
 import re
 import shutil
 import subprocess
+from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from proofward_node.metrics import OUTCOMES, WINDOW_OUTCOMES, Metrics
 from proofward_node.reasons import Code
@@ -73,6 +78,38 @@ def test_every_outcome_is_there_from_the_start_so_that_the_first_one_is_an_incre
         for outcome in outcomes:
             found = metrics.registry.get_sample_value(f"proofward_{metric}_total", {"outcome": outcome})
             assert found == 0, (metric, outcome)
+
+
+def unknown(given: Any, understood: Any, place: str = "") -> list[str]:
+    """Places of a document that are missing, or another value, in what its reader made of it."""
+    if isinstance(given, dict) and isinstance(understood, dict):
+        missing = [f"{place}/{name}" for name in given.keys() - understood.keys()]
+        both = given.keys() & understood.keys()
+        return missing + [
+            one for name in both for one in unknown(given[name], understood[name], f"{place}/{name}")
+        ]
+    if isinstance(given, list) and isinstance(understood, list) and len(given) == len(understood):
+        pairs = enumerate(zip(given, understood, strict=True))
+        return [one for i, (ours, theirs) in pairs for one in unknown(ours, theirs, f"{place}/{i}")]
+    return [] if given == understood else [place]
+
+
+def test_grafanas_own_schema_knows_every_field_of_the_dashboard() -> None:
+    """Grafana itself ignores a field that it does not know, and shows an empty panel."""
+    register_default_plugins()
+
+    def read(document: dict[str, Any]) -> list[str]:
+        return unknown(document, json.loads(JSONEncoder().encode(Dashboard.from_json(document))))
+
+    assert read(json.loads(DASHBOARD.read_text())) == []
+    wrong = json.loads(DASHBOARD.read_text())
+    wrong["panels"][0]["titel"] = wrong["panels"][0]["targets"][0]["expression"] = "up"
+    assert sorted(read(wrong)) == ["/panels/0/targets/0/expression", "/panels/0/titel"]
+
+
+def test_the_schema_is_of_the_grafana_that_is_started() -> None:
+    image = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]["grafana"]["image"]
+    assert image.rpartition(":")[2].rstrip("}") == version("grafana-foundation-sdk").partition("!")[2]
 
 
 def test_the_dashboards_panels_lie_side_by_side() -> None:
