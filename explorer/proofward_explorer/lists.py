@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
+from contextlib import contextmanager
 from typing import Any, Final
 
 from proofward.chain import accounts
@@ -60,6 +61,16 @@ class Lists:
     def _one(self, query: str, *values: Any) -> sqlite3.Row | None:
         found: sqlite3.Row | None = self._db.execute(query, values).fetchone()
         return found
+
+    @contextmanager
+    def snapshot(self) -> Iterator[int]:
+        """Questions inside are of one state of the file; gives its last block's number, 0 without one."""
+        self._db.execute("BEGIN")
+        try:
+            found = self._one("SELECT max(number) FROM blocks")
+            yield 0 if found is None or found[0] is None else int(found[0])
+        finally:
+            self._db.execute("ROLLBACK")
 
     def head(self) -> dict[str, Any]:
         """The chain and the last block in the index."""

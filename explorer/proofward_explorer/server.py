@@ -157,7 +157,7 @@ class Site:
             "/api/search": lambda request: lists.search(_asked(request).get("q", "")),
         }
         for path, answer in answers.items():
-            app.router.add_get(path, _json(answer))
+            app.router.add_get(path, _json(lists, answer))
         app.router.add_get("/favicon.ico", _no_icon)
         app.router.add_get("/light.js", self._worker)
         app.router.add_get("/api/spec", self._spec)
@@ -228,9 +228,15 @@ def _block_number(text: str) -> int:
     return int(text)
 
 
-def _json(answer: Callable[[web.Request], Any]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _json(
+    lists: Lists, answer: Callable[[web.Request], Any]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """An answer, and in a header the block that it is of: readers compare it with the chain at that block."""
+
     async def handler(request: web.Request) -> web.StreamResponse:
-        return web.json_response(answer(request))
+        with lists.snapshot() as block:
+            value = answer(request)
+        return web.json_response(value, headers={"Proofward-Block": str(block)})
 
     return handler
 

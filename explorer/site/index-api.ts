@@ -2,13 +2,15 @@
 
 export type Row = Record<string, unknown>
 
-/** Ask the index. Throws an Error with what it says of a refusal. */
-export async function ask<T = Row>(path: string): Promise<T> {
+/** Ask the index: what it says, and of which block that is. Throws an Error with what it says of a refusal. */
+export async function askAt<T = Row>(path: string): Promise<[value: T, block: number]> {
   const answer = await fetch(`./api/${path}`)
   const value = (await answer.json()) as T & { error?: { message?: string } }
   if (!answer.ok) throw new Error(value.error?.message ?? `the index answers ${answer.status}`)
-  return value
+  return [value, Number(answer.headers.get('Proofward-Block'))]
 }
+
+export const ask = async <T = Row>(path: string): Promise<T> => (await askAt<T>(path))[0]
 
 export const rows = (value: unknown): Row[] => (Array.isArray(value) ? value : [])
 export const row = (value: unknown): Row => (value !== null && typeof value === 'object' ? (value as Row) : {})

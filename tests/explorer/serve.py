@@ -34,6 +34,23 @@ def indexed(client: SubstrateClient, path: Path) -> Path:
     return path
 
 
+class Following:
+    """An index that follows its chain, as `proofward explorer` has it, on a thread of its own."""
+
+    def __init__(self, url: str, path: Path) -> None:
+        self._client = SubstrateClient.connect(url)
+        self._indexer = Indexer(self._client, path)
+        self._thread = threading.Thread(target=self._indexer.run, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End it."""
+        self._indexer.stop()
+        self._thread.join(30)
+        self._indexer.close()
+        self._client.close()
+
+
 class Served:
     """A site on a thread of its own."""
 

@@ -324,6 +324,19 @@ HOSTILE = (
 )  # fmt: skip
 
 
+async def test_each_answer_says_of_which_block_it_is(crowded: Path, tmp_path: Path) -> None:
+    """Of one state of the file, whatever is written meanwhile: a reader compares it with the chain there."""
+    database = open_reader(crowded)
+    newest = int(database.execute("SELECT max(number) FROM blocks").fetchone()[0])
+    site = Site(database, node="ws://127.0.0.1:9944", static=tmp_path, artefacts={})
+    async with TestClient(TestServer(site.app())) as client:
+        for path in ("jobs", "workers", "overview", "config", "market", "jobs"):
+            answer = await client.get(f"/api/{path}")
+            assert answer.headers["Proofward-Block"] == str(newest), path
+        assert (await client.get("/api/jobs?status=x")).status == 400
+        assert (await client.get("/api/jobs")).status == 200
+
+
 async def test_the_server_takes_no_question_for_anything_else(crowded: Path, tmp_path: Path) -> None:
     """Injection through every parameter: a refusal or an empty answer, and the index unchanged."""
     (tmp_path / "index.html").write_text("<!doctype html>")

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from proofward.chain import Call, Outbox, SubstrateClient, accounts
-from proofward.chain.pallets import balances, federation, sessions
+from proofward.chain.pallets import balances, federation, models, sessions
 from proofward.chain.pallets.federation import Plan
 from proofward.chain.pallets.models import Terms
 from proofward.client import Client, targets
@@ -359,6 +359,13 @@ def records(network: Network) -> list[str]:
     return pages + [one.replace("models/", "setups/") for one in pages if one.startswith("models/")]
 
 
+#: In a table that is wider than the screen too: whose word a row is needs no scrolling.
+WORDS_IN_SIGHT = """[...document.querySelectorAll('td.word [data-by]')].every((one) => {
+  const { left, right } = one.getBoundingClientRect()
+  return left >= 0 && right <= document.documentElement.clientWidth
+})"""
+
+
 @pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)])
 def test_every_page_can_be_used_by_everybody(
     browser: Browser, network: Network, width: int, dark: bool, tmp_path: Path
@@ -373,6 +380,7 @@ def test_every_page_can_be_used_by_everybody(
         browser.do("wait", selector=f"main {selector}")
         assert browser.do("axe") == [], page
         assert browser.do("evaluate", script="document.documentElement.scrollWidth") <= width, page
+        assert browser.do("evaluate", script=WORDS_IN_SIGHT), page
         assert browser.do("texts", selector="main .error") == [], page
         browser.do("screenshot", path=str(tmp_path / f"{page.replace('/', '-')[:40] or 'overview'}.png"))
     assert browser.do("seen")["errors"] == []
@@ -501,6 +509,21 @@ def test_what_an_index_makes_up_or_leaves_out_is_told_and_the_chains_word_shown(
     browser.do("open", url=f"{network.forged}/")
     for page in ("workers", f"sessions/{network.sessions[0]}", "blocks/5"):
         assert _again(browser, page) == "other", page
+
+
+def test_an_index_that_is_some_blocks_behind_is_no_liar(browser: Browser, network: Network) -> None:
+    """It is held against the chain as it was at the index's block, and a reader is told how old that is."""
+    with open_reader(network.index) as database, SubstrateClient.connect(network.chain) as chain:
+        (name,) = database.execute("SELECT id FROM records WHERE kind = 'model' AND gone = 0").fetchone()
+        (at,) = database.execute("SELECT max(number) FROM blocks").fetchone()
+        dearer = models.set_price(bytes(name), 77 * UNIT)
+        chain.submit(dearer, accounts.dev_keypair(PUBLISHER)).raise_for_error()
+    browser.do("open", url=f"{network.site}/")
+    assert _again(browser, "models") == "same"
+    told = browser.do("text", selector=".again")
+    assert f"at block {at}, where the index is, " in told
+    assert "before the newest" in told
+    assert "77 UNIT" not in browser.do("text", selector="main")
 
 
 def test_what_the_index_brings_is_text(browser: Browser, network: Network) -> None:

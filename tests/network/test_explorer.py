@@ -18,7 +18,7 @@ from proofward.light.spec import with_checkpoint
 from proofward.network.state import Network, load
 from proofward_explorer.run import artefact_folders, light_source
 from tests.explorer.browser import Browser, require_browser
-from tests.explorer.serve import Served, free_port, indexed
+from tests.explorer.serve import Following, Served, free_port, indexed
 from tests.network.campaign import Stream, wait_for
 from tests.network.test_jobs import accepted
 
@@ -47,6 +47,8 @@ def site(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
             stream.stop.set()
             job = "0x" + accepted(chain)[0].hex()
             index = indexed(chain, out / "index.sqlite")
+        following = Following(network.node("rpc").url, index)
+        stack.callback(following.close)
         artefact = out / "models" / "mlp" / "public"
         port = free_port()
         light = light_source(network.spec)

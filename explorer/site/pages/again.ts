@@ -1,7 +1,7 @@
 // What the index says of a page, read again from the chain by this browser. Each figure says which it is.
 import type { Chain, Event, Head } from '../chain/chain.js'
 import { eventRow, KINDS, MANY, type RecordKind, readRecord } from '../chain/records.js'
-import { type Row, text } from '../index-api.js'
+import { askAt, type Row, text } from '../index-api.js'
 import { badge } from '../ui/checks.js'
 import { type Child, fill, h } from '../ui/dom.js'
 import { hex0x, unhex } from '../verify/bytes.js'
@@ -17,6 +17,10 @@ const MARKS: Record<By, [label: string, kind: string]> = {
   gone: ['index: left the state', 'said'],
 }
 const AT_ONCE = 6
+/** Blocks behind the head at which nodes that prune still have the state. */
+const RECENT = 200
+/** How often the chain is opened anew, a second apart, to come to the block that the index is at. */
+const TRIES = 5
 
 /** The row of a record as the chain has it; null when it has none. `gone` when it may rightly have left the state. */
 export type Reading = (chain: Chain, head: Head) => Promise<Row | null | 'gone'>
@@ -87,8 +91,16 @@ export class Again {
   private readonly listed: [kind: RecordKind, ids: readonly string[]][] = []
   private readonly events = new Map<number, Promise<Timed>>()
   private readonly told = { same: 0, differs: 0, gone: 0, missing: 0, why: '' }
+  private indexed: number | null = null
 
   constructor(private readonly source: Source) {}
+
+  /** Ask the index. What it says is read again as the chain was at the block that the answer is of. */
+  async ask<T = Row>(path: string): Promise<T> {
+    const [value, block] = await askAt<T>(path)
+    this.indexed = block
+    return value
+  }
 
   /** Figures of a record to be read again; `mark` is where one word of all of them goes. */
   add(figures: Figures, reading: Reading, mark: HTMLElement | null = null): Figures {
@@ -163,13 +175,14 @@ export class Again {
   private async read(): Promise<void> {
     const place = location.hash
     this.say('reading', `Reading it again from the chain: ${this.source.name}`)
-    const chain = await this.source.open()
+    const chain = await this.reached()
     try {
       if (chain.genesis !== this.source.genesis) {
         this.banner.setAttribute('data-again', 'other')
         return fill(this.banner, otherChain(chain.genesis, this.source.genesis))
       }
-      const head = await chain.finalised()
+      const newest = await chain.finalised()
+      const head = await this.same(chain, newest)
       const waiting = [...this.tasks]
       const work = async () => {
         for (let next = waiting.shift(); next && location.hash === place; next = waiting.shift())
@@ -177,10 +190,27 @@ export class Again {
       }
       await Promise.all(Array.from({ length: AT_ONCE }, work))
       const omitted = await Promise.all(this.listed.map(([kind, ids]) => this.omitted(chain, head, kind, ids)))
-      this.summary(chain, head, omitted.flat())
+      this.summary(chain, head, newest, omitted.flat())
     } finally {
       chain.release()
     }
+  }
+
+  /** The chain, once its head is not before the index's; an index that is ahead for long has made it up. */
+  private async reached(): Promise<Chain> {
+    for (let tries = 1; ; tries++) {
+      const chain = await this.source.open()
+      if (tries === TRIES || (await chain.finalised()).number >= (this.indexed ?? 0)) return chain
+      chain.release()
+      await new Promise((done) => setTimeout(done, 1000))
+    }
+  }
+
+  /** The block that the index is at, if that is recent: an honest index differs from it in nothing. Else the head. */
+  private async same(chain: Chain, newest: Head): Promise<Head> {
+    const number = this.indexed
+    if (number === null || number > newest.number || number <= newest.number - RECENT) return newest
+    return number === newest.number ? newest : { number, hash: await chain.blockHash(number) }
   }
 
   private async one({ figures, mark, reading }: Task, chain: Chain, head: Head): Promise<void> {
@@ -215,14 +245,22 @@ export class Again {
     return keys.map((key) => hex0x(key.slice(-32))).filter((id) => !known.has(id))
   }
 
-  private summary(chain: Chain, head: Head, omitted: readonly string[]): void {
+  /** How the block that was read stands to the index's and to the chain's newest. */
+  private standing(head: Head, newest: Head): string {
+    if (this.indexed === null) return ''
+    if (head.number !== this.indexed) return ` (the index says that it is at block ${this.indexed})`
+    const behind = newest.number - head.number
+    return behind ? `, where the index is, ${behind} before the newest` : ''
+  }
+
+  private summary(chain: Chain, head: Head, newest: Head, omitted: readonly string[]): void {
     const { same, differs, gone, missing, why } = this.told
     const lies = differs > 0 || omitted.length > 0
     this.say(
       lies ? 'differs' : missing ? 'incomplete' : 'same',
       lies && badge('the index is not the chain', 'bad'),
-      ` Read again by this browser at block ${head.number}, ${chain.witness}. Figures that agree: ${same}; `,
-      `that differ: ${differs}${differs ? " (the chain's are shown; an index may be some blocks behind)" : ''}`,
+      ` Read again by this browser at block ${head.number}${this.standing(head, newest)}, ${chain.witness}. `,
+      `Figures that agree: ${same}; that differ: ${differs}${differs ? " (the chain's are shown)" : ''}`,
       gone > 0 && `; of jobs that have left the chain's state: ${gone}`,
       missing > 0 && `; that could not be read: ${missing}`,
       why && ` (${why})`,

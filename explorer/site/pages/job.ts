@@ -1,7 +1,7 @@
 // The job's page: its evidence read as the reader chose, and verified again in this tab.
 import type { Chain } from '../chain/chain.js'
 import { type Collected, collect, NotAccepted } from '../chain/collect.js'
-import { artefact, ask, type Row, row, rows, text } from '../index-api.js'
+import { artefact, type Row, row, rows, text } from '../index-api.js'
 import { checkList, checkRow, verdictBanner } from '../ui/checks.js'
 import { type Child, fill, h } from '../ui/dom.js'
 import { link, unit, when } from '../ui/format.js'
@@ -19,7 +19,7 @@ export async function job(id: string, source: Source): Promise<Child> {
   const result = h('section', { 'aria-label': 'Verification', id: 'verification' })
   const verified = verify(id, source, result, null)
   const again = new Again(source)
-  const [told, failed] = await ask(`jobs/${id}`).then(
+  const [told, failed] = await again.ask(`jobs/${id}`).then(
     (found) => [found, null] as const,
     (error: Error) => [null, error.message] as const,
   )

@@ -19,7 +19,7 @@ export async function jobs(_: string, asked: URLSearchParams, source: Source): P
     const value = asked.get(name)
     if (value) wanted.set(name, value)
   }
-  const found = await ask(`jobs?${wanted}`)
+  const found = await again.ask(`jobs?${wanted}`)
   const next = new URLSearchParams(wanted)
   if (found.next !== null) next.set('before', text(found.next))
   const shown = jobTable('Jobs, the newest first', found.jobs, again)
@@ -87,7 +87,7 @@ async function listed(
   columns: readonly Column[],
 ): Promise<Child> {
   const again = new Again(source)
-  const found = rows(await ask<unknown>(`${kind}s`))
+  const found = rows(await again.ask<unknown>(`${kind}s`))
   const shown = table(heading, columns, found, [again, (one) => again.record(kind, one)])
   again.whole(
     kind,
@@ -126,7 +126,7 @@ export const models = (_: string, _asked: URLSearchParams, source: Source): Prom
 
 export async function model(id: string, _asked: URLSearchParams, source: Source): Promise<Child> {
   const again = new Again(source)
-  const found = await ask(`models/${id}`)
+  const found = await again.ask(`models/${id}`)
   const one = row(found.model)
   const figures = again.add(new Figures(one), again.record('model', one))
   const place = h('div', {}, h('p', { class: 'muted' }, 'looking for its artefact'))
@@ -198,7 +198,7 @@ async function accuracy(digest: string, place: HTMLElement): Promise<void> {
 
 export async function market(_: string, _asked: URLSearchParams, source: Source): Promise<Child> {
   const again = new Again(source)
-  const found = await ask('market')
+  const found = await again.ask('market')
   const earned = (kind: string): Column[] => [
     { name: kind.slice(0, -1), of: (one) => link(kind, one.id) },
     { name: 'accepted jobs', number: true, of: (one) => text(one.jobs) },
@@ -234,7 +234,7 @@ const sums = (): HTMLElement =>
 
 export async function attestation(_: string, _asked: URLSearchParams, source: Source): Promise<Child> {
   const again = new Again(source)
-  const found = await ask('attestation')
+  const found = await again.ask('attestation')
   const figures = again.add(new Figures(found), (chain, head) => readAttestation(chain, head.hash))
   const events = eventTable('Events', found.events, again)
   again.begin()
@@ -295,7 +295,7 @@ const collateral = (found: Row): Child =>
 
 export async function block(number: string, _asked: URLSearchParams, source: Source): Promise<Child> {
   const again = new Again(source)
-  const found = await ask(`blocks/${number}`)
+  const found = await again.ask(`blocks/${number}`)
   const one = row(found.block)
   const figures = again.add(new Figures(one), again.block({ number }))
   const calls = table(

@@ -1,6 +1,6 @@
 // Members and finality: who validates and votes, what is announced, and how far behind finality is.
 import { type Consortium, consortium, type Member } from '../chain/consortium.js'
-import { ask, row, rows } from '../index-api.js'
+import { row, rows } from '../index-api.js'
 import { badge } from '../ui/checks.js'
 import { type Child, fill, h } from '../ui/dom.js'
 import { link, when } from '../ui/format.js'
@@ -15,7 +15,7 @@ export async function members(_id: string, _asked: URLSearchParams, source: Sour
   const place = h('section', { 'aria-label': 'The chain now', id: 'consortium' })
   void read(place, source)
   const again = new Again(source)
-  const told = await ask<unknown>('consortium').then(
+  const told = await again.ask<unknown>('consortium').then(
     (found) => eventTable('What was announced, decided and shown, the latest', rows(found).map(row), again),
     (error: Error) => h('p', { class: 'muted' }, error.message),
   )

@@ -1,4 +1,4 @@
-import { ask, type Row, row, rows, text } from '../index-api.js'
+import { type Row, row, rows, text } from '../index-api.js'
 import { bars } from '../ui/chart.js'
 import { type Child, h } from '../ui/dom.js'
 import { count, link, short, unit, when } from '../ui/format.js'
@@ -8,7 +8,7 @@ import type { Source } from './source.js'
 
 export async function overview(_: string, _asked: URLSearchParams, source: Source): Promise<Child> {
   const again = new Again(source)
-  const found = await ask('overview')
+  const found = await again.ask('overview')
   const [statuses, sessions, records, recent, head] = [
     row(found.statuses),
     row(found.sessions),

@@ -28,7 +28,7 @@ export interface Column {
 /** How a page reads each row of a table again from the chain. */
 export type Rereading = readonly [again: Again, reading: (one: Row) => Reading]
 
-/** With `again` a last column says of each row whose word it is. */
+/** With `again` a last column, which stays in sight, says of each row whose word it is. */
 export function table(
   caption: string,
   columns: readonly Column[],
@@ -41,7 +41,7 @@ export function table(
     const cell = (column: Column, content: Child) => h('td', { class: kind(column) }, content)
     if (!again) return columns.map((column) => cell(column, column.of(one)))
     const [reads, reading] = again
-    const [figures, mark] = [new Figures(one, false), h('td', {}, byMark('index'))]
+    const [figures, mark] = [new Figures(one, false), h('td', { class: 'word' }, byMark('index'))]
     const made = columns.map((column) => cell(column, column.sum ? column.of(one) : figures.of(column.of)))
     reads.add(figures, reading(one), mark)
     return [made, mark]
@@ -62,7 +62,7 @@ export function table(
           columns.map((column) =>
             h('th', { scope: 'col', class: kind(column) }, column.name, again && column.sum ? ' (index)' : ''),
           ),
-          again ? h('th', { scope: 'col' }, 'whose word') : null,
+          again ? h('th', { scope: 'col', class: 'word' }, 'whose word') : null,
         ),
       ),
       h(

@@ -1,5 +1,5 @@
 // Sessions: what was committed and what was proved of it, read again from the chain.
-import { ask, type Row, row, rows, text } from '../index-api.js'
+import { type Row, row, rows, text } from '../index-api.js'
 import { type Child, h } from '../ui/dom.js'
 import { count, link, short, unit } from '../ui/format.js'
 import { Again, byMark, Figures } from './again.js'
@@ -22,7 +22,7 @@ const older = (path: string, next: unknown, what: string): Child =>
 
 export async function sessions(_: string, asked: URLSearchParams, source: Source): Promise<Child> {
   const again = new Again(source)
-  const found = await ask(asking('sessions', asked))
+  const found = await again.ask(asking('sessions', asked))
   const totals = row(found.totals)
   again.begin()
   return [
@@ -61,7 +61,7 @@ export async function sessions(_: string, asked: URLSearchParams, source: Source
 
 export async function session(id: string, asked: URLSearchParams, source: Source): Promise<Child> {
   const again = new Again(source)
-  const found = await ask(asking(`sessions/${id}`, asked))
+  const found = await again.ask(asking(`sessions/${id}`, asked))
   const one = row(found.session)
   const figures = again.add(new Figures(one), again.record('session', one))
   const sum = (value: unknown): Child => [text(value), ' ', byMark('index')]

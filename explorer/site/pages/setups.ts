@@ -1,7 +1,7 @@
 // Who made each model's keys, and a ceremony's transcript, checked again in this tab.
 import type { Chain } from '../chain/chain.js'
 import { bytesOf, choiceOf, structOf } from '../chain/values.js'
-import { artefact, ask, row, rows, text } from '../index-api.js'
+import { artefact, row, rows, text } from '../index-api.js'
 import { badge, checkList, checkRow } from '../ui/checks.js'
 import { type Child, fill, h } from '../ui/dom.js'
 import { link } from '../ui/format.js'
@@ -29,7 +29,7 @@ type Files = ReadonlyMap<string, Uint8Array>
 
 export async function setups(source: Source): Promise<Child> {
   const again = new Again(source)
-  const found = rows(await ask('models'))
+  const found = rows(await again.ask<unknown>('models'))
   again.begin()
   return [
     h('h1', {}, 'Setups'),

@@ -1,6 +1,6 @@
 // Studies of hospitals, and outbreaks in their published counts, with the noise beside each figure.
 import { type Document, documentOf, study as readStudy, type Study } from '../chain/studies.js'
-import { ask, type Row, row, rows, text } from '../index-api.js'
+import { type Row, row, rows, text } from '../index-api.js'
 import { badge } from '../ui/checks.js'
 import { type Child, fill, h, svg } from '../ui/dom.js'
 import { link, short } from '../ui/format.js'
@@ -16,7 +16,7 @@ const mono = (value: unknown): HTMLElement => h('span', { class: 'mono' }, text(
 
 export async function studies(_: string, _asked: URLSearchParams, source: Source): Promise<Child> {
   const again = new Again(source)
-  const found = rows(await ask<unknown>('studies'))
+  const found = rows(await again.ask<unknown>('studies'))
   const fields = (one: Row) => row(one.fields)
   again.begin()
   return [
@@ -88,13 +88,13 @@ function fromFile(): HTMLElement {
 
 export async function study(id: string, _asked: URLSearchParams, source: Source): Promise<Child> {
   const place = h('section', { id: 'study', 'aria-label': 'Study' })
-  const events = rows(await ask<unknown>(`studies/${id}`)).map(row)
+  const again = new Again(source)
+  const events = rows(await again.ask<unknown>(`studies/${id}`)).map(row)
   const blocks = new Map<number, number>()
   for (const one of events) {
     if (one.name === 'Published') blocks.set(Number(row(one.fields).number), Number(one.block))
   }
   void read(place, id, source, blocks)
-  const again = new Again(source)
   const told = eventTable('Events', events, again)
   again.begin()
   return [h('h1', {}, 'Study ', mono(id)), place, h('h2', {}, 'What happened to it'), again.banner, told]

@@ -1,5 +1,5 @@
 // A worker's card: layer by layer, what is proven by hardware, derived by who verifies, asserted, or unknown.
-import { ask, type Row, row, text } from '../index-api.js'
+import { type Row, row, text } from '../index-api.js'
 import { badge } from '../ui/checks.js'
 import { type Child, h } from '../ui/dom.js'
 import { link, unit, when } from '../ui/format.js'
@@ -84,7 +84,7 @@ export function layers(one: Row): Layer[] {
 
 export async function worker(id: string, _asked: URLSearchParams, source: Source): Promise<Child> {
   const again = new Again(source)
-  const found = await ask(`workers/${id}`)
+  const found = await again.ask(`workers/${id}`)
   const one = { ...row(found.worker), serving: row(found.serving) }
   const figures = again.add(new Figures(one), again.record('worker', one))
   const events = eventTable('Events', found.events, again)
