@@ -24,7 +24,7 @@ test: test-python test-federation test-rust ## every test: embedded chain, Pytho
 
 test-python: setup tests/conformance/node_modules/.ready
 	POLKADOTJS_DISABLE_ESM_CJS_WARNING=1 node --test --test-reporter=spec devnet tests/conformance
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 	$(BIN)/python -m tests.fuzz 1
 
 # Beside the others, but after them: building the pallets takes all the time that they leave over. There are no

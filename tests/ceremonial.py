@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import proofward_prover as prover
 import pytest
@@ -11,11 +12,12 @@ import pytest
 from proofward.evidence.bundle import Bundle
 from proofward.evidence.policy import KeySources
 from proofward.protocol import Lane, Setup, SetupKind, model_id, sha256
-from proofward.zkml import PublicArtifact, load_artifact
+from proofward.zkml import Artifact, PublicArtifact, load_artifact
 from proofward.zkml.groth16 import ceremony
 from proofward.zkml.manifest import TRANSCRIPT
 from tests.ceremony import shares
-from tests.evidence import RECORD, Evidence, compile_tiny, make_evidence
+from tests.evidence import RECORD, Evidence, make_evidence
+from tests.once import once
 
 CEREMONY = Setup(SetupKind.CEREMONY)
 
@@ -38,10 +40,17 @@ class Ceremonial:
 
 
 @pytest.fixture(scope="session")
-def ceremonial(tmp_path_factory: pytest.TempPathFactory) -> Ceremonial:
-    folder = tmp_path_factory.mktemp("ceremonial")
+def ceremonial(artifact: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Ceremonial:
+    folder = once(tmp_path_factory, "ceremonial", lambda folder: hold(artifact, folder))
+    made = load_artifact(folder / "models" / "m")
+    evidence = make_evidence(made, RECORD, tmp_path_factory.mktemp("ceremonial"), CEREMONY)
+    sources = KeySources(artifact.onnx, folder / "phase1.ptau")
+    return Ceremonial(evidence, sources, (folder / "2.ceremony").read_bytes())
+
+
+def hold(plain: Artifact, folder: Path) -> None:
+    """Ada, Grace and a beacon make the keys of `models/m`."""
     (folder / "models").mkdir()
-    plain = compile_tiny(folder / "plain")
     ptau, states = folder / "phase1.ptau", [folder / f"{number}.ceremony" for number in range(3)]
     circuit = prover.Circuit((plain.path / "private" / "program.bin").read_bytes(), 1)
     prover.make_ptau(ptau, circuit.domain.bit_length())
@@ -49,8 +58,6 @@ def ceremonial(tmp_path_factory: pytest.TempPathFactory) -> Ceremonial:
     ceremony.contribute(states[0], "Ada", states[1])
     ceremony.contribute(states[1], "Grace", states[2])
     ceremony.finish(states[2], plain.path, ptau, folder / "models" / "m", (bytes(32), 2))
-    evidence = make_evidence(load_artifact(folder / "models" / "m"), RECORD, folder, CEREMONY)
-    return Ceremonial(evidence, KeySources(plain.onnx, ptau), states[2].read_bytes())
 
 
 def with_transcript(evidence: Evidence, data: bytes) -> Bundle:

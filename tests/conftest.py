@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 # First of all that import py_ecc: it puts back the recursion limit, which py_ecc raises beyond the C stack.
 import proofward.zkml.ezkl.curve  # noqa: F401
@@ -13,6 +14,10 @@ from tests.ceremonial import ceremonial
 from tests.evidence import artifact, evidence
 
 __all__ = ["artifact", "ceremonial", "evidence"]
+
+# Properties are tried however busy the machine is.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)

@@ -35,12 +35,13 @@ from proofward.protocol import (
     worker_report_data,
 )
 from proofward.protocol.requests import JobRequest
-from proofward.zkml import Artifact, available_lanes, compile_model
+from proofward.zkml import Artifact, available_lanes, compile_model, load_artifact
 from proofward.zkml.contracts import verifier_code
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers.simulator import SimulatorProvider
 from proofward_enclave.work import JobRunner
+from tests.once import once
 from tests.zkml.onnx_models import Graph
 
 GENESIS, WORKER, CLIENT, PUBLISHER, BLOCK_HASH = (sha256(name) for name in (b"g", b"w", b"c", b"p", b"b"))
@@ -85,9 +86,15 @@ def compile_tiny(out: Path, batch: int = 1, *, record_openings: bool = True) -> 
     )
 
 
+def tiny(factory: pytest.TempPathFactory, batch: int = 1) -> Artifact:
+    """The network, compiled once in a run, alone in its folder as `tiny`: who writes there makes a copy."""
+    folder = once(factory, f"tiny-of-{batch}", lambda folder: compile_tiny(folder / "tiny", batch))
+    return load_artifact(folder / "tiny")
+
+
 @pytest.fixture(scope="session")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return compile_tiny(tmp_path_factory.mktemp("models") / "tiny")
+    return tiny(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

@@ -186,7 +186,7 @@ def test_a_root_of_the_same_name_is_a_foreign_root(dev_quote: bytes, collateral:
     assert refusal(dev_quote, collateral, roots=roots) == "unknown-root"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 @pytest.mark.parametrize("origin", ["simulator", "intel"])
 def test_no_quote_with_a_flipped_bit_verifies_as_before(

@@ -178,7 +178,7 @@ def call(name: str) -> Call:
     return Call("Jobs", name)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_an_act_happens_at_most_once_whenever_the_process_dies(data: st.DataObject) -> None:
     odds = {"include": 0.6, "forget": 0.2}
@@ -342,7 +342,7 @@ def test_several_are_handed_over_in_one_message_and_each_is_waited_for_by_itself
     assert (world.effects, world.signatures) == (["claim", "complete", "release", "claim"], 4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_several_acts_happen_at_most_once_whenever_the_process_dies(data: st.DataObject) -> None:
     odds = {"include": 0.6, "forget": 0.2}

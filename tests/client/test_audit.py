@@ -56,7 +56,7 @@ def test_each_change_is_named() -> None:
     assert told([]) == [f"line {number} was dropped" for number in range(1, 41)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(dropped=st.sets(st.integers(0, 39)), edited=st.sets(st.integers(0, 39)))
 def test_what_was_dropped_and_edited_is_named_wherever_it_was(dropped: set[int], edited: set[int]) -> None:
     lines = [
@@ -70,7 +70,7 @@ def test_what_was_dropped_and_edited_is_named_wherever_it_was(dropped: set[int],
     assert sum(one.kind == "edited" for one in found) == len(edited - dropped)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.permutations(range(40)))
 def test_no_order_but_the_one_is_taken(order: list[int]) -> None:
     found = differences(LEAVES, [LINES[number] for number in order])

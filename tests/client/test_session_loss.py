@@ -187,7 +187,7 @@ def talk(world: Any, folder: Path, lost: set[int], how: str, name: int) -> Worke
             ),
         )  # fmt: skip
         answers = list(session.stream_blocks(BLOCKS))
-        assert session.close(20), (lost, how, session.counts, session._failed)
+        assert session.close(300), (lost, how, session.counts, session._failed)
     sums = RECORDS.sum(axis=1).astype(int).tolist()
     assert [(one.index, int(one.outputs[0])) for one in answers] == list(enumerate(sums)), (lost, how)
     assert told == list(enumerate(sums)), (lost, how)  # each once, in order
@@ -207,7 +207,7 @@ def test_each_message_lost_in_turn_loses_no_answer_and_no_voucher(
     monkeypatch.setattr(module, "QUIET_SECONDS", 0.25)
     monkeypatch.setattr(module, "CONNECT_SECONDS", 1.0)
     monkeypatch.setattr(module, "CLOSE_SECONDS", 0.1)
-    monkeypatch.setattr(module, "TRIES", (0.0,) * 8)
+    monkeypatch.setattr(module, "TRIES", (0.0,) * 200)  # a busy machine loses connections besides
     at, lost = 1, 0
     while True:
         name = at + 100 * (["silently", "cut before it", "cut behind it"].index(how) + 3 * len(more))

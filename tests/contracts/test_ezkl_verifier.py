@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import eth_abi
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from py_ecc import optimized_bn128 as bn
 
@@ -54,7 +54,7 @@ def test_code_is_reproducible_and_what_the_chain_holds(w: World, contract: Deplo
     assert contract.code == _compiled(w).runtime_code
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_flipped_bit_is_refused(w: World, contract: Deployed, data: st.DataObject) -> None:
     proof = bytearray(w.proof.proof)

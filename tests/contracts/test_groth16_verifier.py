@@ -15,7 +15,7 @@ from typing import Any
 
 import eth_abi
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from py_ecc import optimized_bn128 as bn
 
@@ -331,7 +331,7 @@ def test_that_attack_wins_where_weights_cover_less() -> None:
         assert attacked.verify_many(KEY, [s.case for s in pair]).accepted, name
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12)
 @given(good=st.lists(st.booleans(), min_size=1, max_size=5))
 def test_many_says_what_each_alone_says(good: list[bool]) -> None:
     verifier = LaneVerifier()
@@ -429,7 +429,7 @@ def test_proofs_reached_by_crossed_or_shared_offsets_are_refused(verifier: LaneV
     assert not verifier.call(put(good, table + 32, word(2**256 - 32))).accepted
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(data=st.data())
 def test_no_bit_of_a_call_can_be_flipped(data: st.DataObject) -> None:
     columns = [list(column) for column in zip(*cases(2), strict=True)]

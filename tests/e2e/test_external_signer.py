@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,10 +22,11 @@ from proofward.chain.pallets import balances, workers
 from proofward.cli import app
 from proofward.client.sessions import SessionOrder
 from proofward.devnet.chains import Devnet
+from proofward.zkml import load_artifact
 from tests.canary import Canary, in_files, in_memory
 from tests.e2e.session_scene import Scene, scene
 from tests.e2e.test_sessions import RECORDS
-from tests.evidence import compile_tiny
+from tests.evidence import tiny
 
 FUNDS = 200 * 10**12
 
@@ -54,8 +56,10 @@ def signer(chain: Devnet, seed: bytes, folder: Path, socket: Path) -> Iterator[P
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Scene, Path, Canary]]:
     folder, seed = tmp_path_factory.mktemp("signed"), secrets.token_bytes(32)
-    paged = compile_tiny(folder / "models" / "paged", batch=16)
-    single = compile_tiny(folder / "models" / "single")
+    paged, single = (
+        load_artifact(shutil.copytree(tiny(tmp_path_factory, batch).path, folder / "models" / name))
+        for batch, name in ((16, "paged"), (1, "single"))
+    )
     with Devnet() as chain, tempfile.TemporaryDirectory(dir="/tmp") as sockets:
         socket = Path(sockets) / "signer.sock"
         with signer(chain, seed, folder, socket) as log:

@@ -45,7 +45,7 @@ from proofward_node.holding import Hold
 from proofward_node.reasons import Code
 from tests.canary import Canary, in_files, in_memory, in_text
 from tests.e2e.session_scene import CLIENT, PRICE, PUBLISHER, WORKER, Scene, metrics, scene
-from tests.evidence import compile_tiny
+from tests.evidence import tiny
 
 ORDER = SessionOrder(sample=0.2, window_blocks=100)
 RECORDS = np.random.default_rng(1).uniform(-1, 1, (400, 3))
@@ -54,8 +54,7 @@ RECORDS = np.random.default_rng(1).uniform(-1, 1, (400, 3))
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("sessions")
-    artifact = compile_tiny(folder / "models" / "tiny", batch=16)
-    with Devnet() as chain, scene(chain, artifact, folder) as found:
+    with Devnet() as chain, scene(chain, tiny(tmp_path_factory, 16), folder) as found:
         yield found
 
 

@@ -45,25 +45,25 @@ def reply_to(host: Host, content: bytes) -> dict[str, Any]:
     return reply
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=300))
 def test_any_bytes_get_a_code(host: tuple[Host, Job, bytes], content: bytes) -> None:
     assert reply_to(host[0], content)["error"]["code"] == "malformed-request"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(VALUES)
 def test_any_message_gets_a_code(host: tuple[Host, Job, bytes], message: object) -> None:
     assert reply_to(host[0], cbor2.dumps(message))["error"]["code"] == "malformed-request"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(METHODS), st.dictionaries(st.text(max_size=8), VALUES, max_size=4))
 def test_any_params_get_a_code(host: tuple[Host, Job, bytes], method: str, params: dict[str, object]) -> None:
     reply_to(host[0], cbor2.dumps({"id": 1, "method": method, "params": params}))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_a_request_with_one_field_replaced_gets_a_code(
     host: tuple[Host, Job, bytes], data: st.DataObject
@@ -81,7 +81,7 @@ def test_a_request_with_one_field_replaced_gets_a_code(
     assert "error" in reply or (field in ("setup", "level") and changed[field])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_an_altered_envelope_gets_a_code(host: tuple[Host, Job, bytes], data: st.DataObject) -> None:
     enclave, job, key = host

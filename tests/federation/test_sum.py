@@ -321,13 +321,13 @@ def test_everybody_can_check_that_an_update_is_short() -> None:
 
 
 @given(st.one_of(st.integers(0, 1 << 17), st.integers(0, (1 << 79) - 1)))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_number_is_four_squares(number: int) -> None:
     assert sum(part * part for part in four_squares(number)) == number
 
 
 @given(st.lists(st.lists(st.floats(-1e12, 1e12), min_size=4, max_size=4), min_size=1, max_size=8))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_record_adds_more_than_the_clip(rows: list[list[float]]) -> None:
     study = study_of()
     for row in clip(np.array(rows), study):

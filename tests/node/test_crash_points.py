@@ -97,7 +97,7 @@ def test_killed_once_at_each_step_in_turn() -> None:
             }, counts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_killed_again_and_again(data: st.DataObject) -> None:
     lives = data.draw(st.lists(st.integers(0, 60), max_size=5))

@@ -206,7 +206,7 @@ class Model:
             self.spare = min(self.spare, self.seconds)  # time that nothing was proved in is gone
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     share=st.floats(0.02, 0.4),
     block=st.sampled_from([1.0, 2.0, 6.0]),

@@ -108,7 +108,7 @@ def test_vectors_have_no_number_that_a_reader_rounds(path: Path) -> None:
     json.loads(path.read_text(), parse_int=exact)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(I64, max_size=300), st.integers(0, 2**32 - 1), st.integers(1, 8), st.sampled_from(HpkeSuite))
 def test_every_recipient_opens_what_was_sealed(
     values: list[int], records: int, count: int, suite: HpkeSuite
@@ -151,7 +151,7 @@ def test_the_content_itself_is_bound_to_the_job() -> None:
     assert code_of(open_job, other, forged, ACCOUNT, {EPOCH: KEY}) == "wrong-binding"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_no_altered_envelope_opens(data: st.DataObject) -> None:
     sealed = bytearray(seal())
@@ -165,7 +165,7 @@ def test_no_altered_envelope_opens(data: st.DataObject) -> None:
     }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=400))
 def test_no_bytes_crash_the_decoder(data: bytes) -> None:
     with pytest.raises(ProtocolError):

@@ -27,7 +27,7 @@ def test_the_committed_vectors_are_what_is_computed() -> None:
     assert json.loads(PATH.read_text()) == vectors()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=70))
 def test_every_leaf_leads_to_the_root_in_its_own_place_only(leaves: list[bytes]) -> None:
     tree = Tree(leaves)
@@ -40,7 +40,7 @@ def test_every_leaf_leads_to_the_root_in_its_own_place_only(leaves: list[bytes])
             assert root_of(one, other, path) != tree.root
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 5000), st.integers(1, 1_000_000), st.integers(0, 2**32 - 1))
 def test_a_sample_is_of_different_pages_within_the_window(pages: int, rate: int, number: int) -> None:
     count = sampled(pages, rate)
@@ -49,7 +49,7 @@ def test_a_sample_is_of_different_pages_within_the_window(pages: int, rate: int,
     assert all(0 <= one < pages for one in chosen)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(1, PARTS), st.integers(1, MAX_PAGES))
 def test_up_to_most_pages_the_ordered_share_is_sampled_and_of_one_more_it_is_not(
     rate: int, pages: int

@@ -38,7 +38,7 @@ def cases(draw: st.DrawFn) -> tuple[Shape, Claim, list[list[int]]]:
     return shape, claim, records
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_circuit_agrees_with_the_claim_and_no_choice_makes_it_true(
     case: tuple[Shape, Claim, list[list[int]]], random: Random

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proofward.zkml import (
@@ -121,11 +121,8 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 
 
 finite = st.floats(-1e6, 1e6)
-# A busy machine is no fault of the code.
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@patient
 @given(st.lists(st.tuples(finite, st.floats(1e-3, 1e3), finite), min_size=1, max_size=6))
 def test_affine_quantiser_is_within_half_a_step_or_refuses(
     features: list[tuple[float, float, float]],
@@ -143,7 +140,6 @@ def test_affine_quantiser_is_within_half_a_step_or_refuses(
     assert (np.abs(q - (x - offset) * scale) <= 0.5 + 1e-6).all()
 
 
-@patient
 @given(
     st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=8, unique=True),
     st.floats(-200, 200, width=32),

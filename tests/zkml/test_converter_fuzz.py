@@ -86,7 +86,6 @@ def _made(
 
 @settings(
     max_examples=max(25, int(os.environ.get("PROOFWARD_FUZZ", "0")) // 20),
-    deadline=None,
     derandomize="PROOFWARD_FUZZ" not in os.environ,
     suppress_health_check=list(HealthCheck),
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -101,7 +101,7 @@ def test_out_of_range_is_refused_before_proving() -> None:
             act()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
 def test_commitments_differ_with_every_bit_of_salt(a: bytes, b: bytes) -> None:
     public = world().artifact.public
@@ -112,7 +112,6 @@ def test_commitments_differ_with_every_bit_of_salt(a: bytes, b: bytes) -> None:
     ) == (a == b)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(min_size=32, max_size=32))
 def test_limbs_hold_the_whole_salt(salt: bytes) -> None:
     parts = commitment.limbs(salt)
@@ -238,7 +237,7 @@ def test_unsupported_operators_are_named() -> None:
         graph.read(proto.SerializeToString())
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10)
 @given(st.integers(0, 1000), st.sampled_from(["", "Sigmoid"]))
 def test_folding_the_standardisation_keeps_the_model(seed: int, final: str) -> None:
     model, x = graph.read(mlp(seed=seed, final=final)), records(seed=seed)

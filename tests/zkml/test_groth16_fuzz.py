@@ -49,7 +49,6 @@ NODES: st.SearchStrategy[_Node] = st.one_of(
 
 @settings(
     max_examples=int(os.environ.get("PROOFWARD_FUZZ", "120")),
-    deadline=None,
     derandomize="PROOFWARD_FUZZ" not in os.environ,
     suppress_health_check=list(HealthCheck),
 )

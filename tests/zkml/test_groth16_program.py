@@ -23,7 +23,7 @@ from tests.zkml.programs import programs, records
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_numpy_and_rust_agree_to_the_bit(data: st.DataObject) -> None:
     program = data.draw(programs())
     values = data.draw(records(program))
@@ -32,7 +32,7 @@ def test_numpy_and_rust_agree_to_the_bit(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_bounds_and_constraints_are_the_circuits(data: st.DataObject) -> None:
     program = data.draw(programs())
     found = bounds.analyse(program)
@@ -46,7 +46,7 @@ def test_bounds_and_constraints_are_the_circuits(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_bytes_are_canonical_and_decode_to_the_same_program(data: st.DataObject) -> None:
     encoded = data.draw(programs()).encode()
     assert Program.decode(encoded).encode() == encoded
