@@ -1,4 +1,4 @@
-"""What a user's type checker and a user's `print` see of the installed package."""
+"""What a user's `print` shows of the package."""
 
 from __future__ import annotations
 
@@ -11,49 +11,6 @@ import proofward
 from proofward import Answer, Job
 from proofward.protocol import sha256
 from tests.evidence import Evidence
-from tests.package.venvs import Venv
-
-SNIPPET = """
-import proofward
-from proofward import AsyncClient, Client, Job, JobTimeout, Policy, ProofwardError, Verdict
-
-def diagnose(record: list[float]) -> Verdict:
-    client = Client("ws://127.0.0.1:9944", signer="//Alice", development=True)
-    job: Job = client.submit("mlp", record, artifact="public")
-    try:
-        client.wait(job, timeout=60.0)
-    except JobTimeout as error:
-        text: str = error.message
-    outputs: list[str] = client.open(job).names
-    return client.verify(job, policy=Policy(development=True))
-
-version: str = proofward.__version__
-"""
-FAULTS = {
-    "a misspelt argument": ('signer="//Alice"', 'signr="//Alice"', "call-arg"),
-    "a misspelt name": ("import AsyncClient", "import AsyncKlient", "attr-defined"),
-    "a wrong result": ("job: Job", "job: Verdict", "assignment"),
-    "a misspelt method": ("client.wait(", "client.await_(", "attr-defined"),
-}
-
-
-def _mypy(venv: Venv, text: str) -> str:
-    file = venv.folder / "snippet.py"
-    file.write_text(text)
-    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", venv.python, "snippet.py"]
-    command += ["--cache-dir", str(venv.folder / "cache"), "--config-file", ""]
-    done = subprocess.run(
-        command, cwd=venv.folder, env=venv.environment, capture_output=True, text=True, check=False
-    )
-    return done.stdout + done.stderr
-
-
-def test_a_users_type_checker_sees_our_types(client: Venv) -> None:
-    assert _mypy(client, SNIPPET).startswith("Success"), _mypy(client, SNIPPET)
-    for fault, (good, bad, code) in FAULTS.items():
-        assert SNIPPET.count(good) == 1
-        found = _mypy(client, SNIPPET.replace(good, bad))
-        assert f"[{code}]" in found, (fault, found)
 
 
 def test_every_public_name_is_there_and_loads_nothing_before_it_is_used() -> None:

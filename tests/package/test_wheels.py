@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -54,9 +55,32 @@ for module in pkgutil.walk_packages(proofward.__path__, "proofward."):
 print(json.dumps([proofward.__file__, missing]))
 """
 
+FIND = "import importlib.util, sys; print([one for one in sys.argv[1:] if importlib.util.find_spec(one)])"
+
 pytestmark = pytest.mark.skipif("groth16" not in available_lanes(), reason="the prover needs rustup")
 
+SNIPPET = """
+import proofward
+from proofward import AsyncClient, Client, Job, JobTimeout, Policy, ProofwardError, Verdict
 
+def diagnose(record: list[float]) -> Verdict:
+    client = Client("ws://127.0.0.1:9944", signer="//Alice", development=True)
+    job: Job = client.submit("mlp", record, artifact="public")
+    try:
+        client.wait(job, timeout=60.0)
+    except JobTimeout as error:
+        text: str = error.message
+    outputs: list[str] = client.open(job).names
+    return client.verify(job, policy=Policy(development=True))
+
+version: str = proofward.__version__
+"""
+MISTYPED = {
+    "argument": ('signer="//Alice"', 'signr="//Alice"', "call-arg"),
+    "name": ("import AsyncClient", "import AsyncKlient", "attr-defined"),
+    "result": ("job: Job", "job: Verdict", "assignment"),
+    "method": ("client.wait(", "client.await_(", "attr-defined"),
+}
 WALK = """
 import importlib, json, pkgutil, sys
 import proofward.cli
@@ -107,8 +131,26 @@ def test_what_is_not_declared_is_not_there(client: Venv, publisher: Venv) -> Non
         assert str(venv.path) in file
         assert str(ROOT) not in file
         assert {EXTRAS[name.partition(".")[0]] for name in missing.values()} == extras
-        for absent in ("proofward_node", "proofward_enclave", "aiohttp", "pytest", "sklearn", "web3"):
-            assert venv.run("python", "-c", f"import {absent}").returncode == 1, absent
+        absent = ("proofward_node", "proofward_enclave", "aiohttp", "pytest", "sklearn", "web3")
+        assert good(venv.run("python", "-c", FIND, *absent)) == "[]\n"
+
+
+def test_a_users_type_checker_sees_our_types(client: Venv) -> None:
+    texts = {"right": SNIPPET}
+    for fault, (right, wrong, _) in MISTYPED.items():
+        assert SNIPPET.count(right) == 1
+        texts[fault] = SNIPPET.replace(right, wrong)
+    for name, text in texts.items():
+        (client.folder / f"{name}.py").write_text(text)
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", client.python]
+    command += ["--cache-dir", str(client.folder / "cache"), "--config-file", "", *(f"{n}.py" for n in texts)]
+    told = subprocess.run(
+        command, cwd=client.folder, env=client.environment, capture_output=True, text=True, check=False
+    )
+    assert "right.py:" not in told.stdout, told.stdout + told.stderr
+    for fault, (_, _, code) in MISTYPED.items():
+        lines = [line for line in told.stdout.splitlines() if line.startswith(f"{fault}.py:")]
+        assert any(f"[{code}]" in line for line in lines), (fault, told.stdout + told.stderr)
 
 
 def test_each_distribution_imports_with_what_it_declares(everything: Venv) -> None:

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import venv
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -36,9 +35,7 @@ CLEAN = {name: value for name, value in os.environ.items() if name != "PYTHONPAT
 
 def build_wheels(scratch: Path, out: Path) -> dict[str, Path]:
     """Build our Python wheels from copies, so that no stale `build/` of the checkout gets in."""
-
-    def build(name: str) -> None:
-        folder, parts = SOURCES[name]
+    for name, (folder, parts) in SOURCES.items():
         copy = scratch / name
         copy.mkdir(parents=True)
         for part in parts:
@@ -47,12 +44,15 @@ def build_wheels(scratch: Path, out: Path) -> dict[str, Path]:
                 shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, copy / part)
-        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps"]
-        command = [*pip, "--no-build-isolation", "--wheel-dir", str(out), str(copy)]
-        subprocess.run(command, check=True, timeout=SECONDS, env=CLEAN)
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(build, SOURCES))
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps"]
+    command = [
+        *pip,
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(out),
+        *(str(scratch / one) for one in SOURCES),
+    ]
+    subprocess.run(command, check=True, timeout=SECONDS, env=CLEAN)
     return {name: next(out.glob(f"{name.replace('-', '_')}-*.whl")) for name in SOURCES}
 
 
