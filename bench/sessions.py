@@ -2,6 +2,7 @@
 
     python -m bench.sessions                            # make bench-sessions: about ten minutes
     python -m bench.sessions --seconds 30 --no-ezkl
+    python -m bench.sessions --chain ws://127.0.0.1:9944 --chain-pid 4711 --window 40   # a real node
 
 A run begins to count when the first window has been proved, its time was over and it was paid for: from then
 on the pages of earlier windows are proved while the records of later ones are answered. One run prints:
@@ -23,6 +24,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -42,7 +45,7 @@ from proofward.protocol.session_frames import Channel, Records, parse_message
 from proofward.zkml import Artifact, Evaluation, compile_model
 from proofward.zkml.quantiser import AffineQuantiser
 from proofward_demo.data import train
-from tests.e2e.session_scene import Scene, free_port, scene
+from tests.e2e.session_scene import Running, Scene, free_port, scene
 
 FRAME = 128
 """Records in a frame of the throughput's runs, and in a request to ONNX Runtime."""
@@ -57,7 +60,24 @@ UNIT_DOLLARS = 0.01
 """What a UNIT is taken to be worth, where fees are told in dollars."""
 
 
-def bench(seconds: float, shares: list[float], ezkl: bool, out: Path, *, flat: bool, rate: float) -> None:
+@dataclass(frozen=True)
+class Plan:
+    """What is measured: for how many seconds, at which shares of proved pages, how fast (records a second),
+    in windows of how many blocks, and on whose chain (None: an embedded one).
+    """
+
+    seconds: float
+    shares: list[float]
+    rate: float
+    window: int
+    chain: Running | None
+
+    def on_chain(self) -> AbstractContextManager[Devnet | Running]:
+        """The chain, while it is used."""
+        return nullcontext(self.chain) if self.chain else Devnet(steady=True)
+
+
+def bench(plan: Plan, *, ezkl: bool, flat: bool, out: Path) -> None:
     """Measure, print, and write the report."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -75,16 +95,23 @@ def bench(seconds: float, shares: list[float], ezkl: bool, out: Path, *, flat: b
         quantiser = artifact.manifest.input.quantiser
         assert isinstance(quantiser, AffineQuantiser)
         records = model.records[quantiser.taken(model.records)]
-        report: dict[str, Any] = {"cores": os.cpu_count(), "frame": FRAME, "seconds": seconds, "runs": []}
+        report: dict[str, Any] = {
+            "chain": plan.chain.url if plan.chain else "embedded",
+            "cores": os.cpu_count(),
+            "frame": FRAME,
+            "seconds": plan.seconds,
+            "window": plan.window,
+            "runs": [],
+        }
         report["parts"] = _parts(artifact, records)
         _say(report["parts"])
-        with Devnet(steady=True) as chain, scene(chain, artifact, folder, CHECKPOINT_BLOCKS) as stage:
-            for share in shares:
-                report["runs"].append(_run(stage, records, seconds, share, rate))
+        with plan.on_chain() as chain, scene(chain, artifact, folder, CHECKPOINT_BLOCKS) as stage:
+            for share in plan.shares:
+                report["runs"].append(_run(stage, records, plan, share))
                 _say(report["runs"][-1])
-            report["latency_ms"] = _latency(stage, records)
+            report["latency_ms"] = _latency(stage, records, plan)
             _say(report["latency_ms"])
-        report["onnxruntime"] = asyncio.run(_plain(model.onnx, records, min(seconds, 10)))
+        report["onnxruntime"] = asyncio.run(_plain(model.onnx, records, min(plan.seconds, 10)))
         _say(report["onnxruntime"])
         if ezkl:
             report["ezkl"] = _ezkl(models.mlp(), records)
@@ -137,12 +164,12 @@ def _thread_us(part: Callable[[], object], times: int) -> float:
     return (time.thread_time() - started) / times * 1e6
 
 
-def _run(stage: Scene, records: np.ndarray, seconds: float, share: float, rate: float) -> dict[str, Any]:
+def _run(stage: Scene, records: np.ndarray, plan: Plan, share: float) -> dict[str, Any]:
     """Ask as fast as answers come, or at a rate; it counts once windows are proved and paid meanwhile."""
     before = stage.rpc.finalised_head().number
-    order = SessionOrder(records=8_000_000, sample=share, window_blocks=WINDOW_BLOCKS)
+    order = SessionOrder(records=8_000_000, sample=share, window_blocks=plan.window)
     with stage.client.session(stage.model, order=order) as session, Steady(stage, session.id) as steady:
-        sent = _blocks(records, lambda: not steady.over(seconds), rate)
+        sent = _blocks(records, lambda: not steady.over(plan.seconds), plan.rate)
         for _, outputs in session.run_blocks(sent):
             steady.records += len(outputs)
         counted = steady.counted()
@@ -246,7 +273,7 @@ class Steady:
             "enclave": worker.events("enclave-started")[-1]["pid"],
             "chain": self._stage.chain.pid,
         }
-        return {name: _cpu_seconds(pid) for name, pid in pids.items()}
+        return {name: _cpu_seconds(pid) for name, pid in pids.items() if pid is not None}
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -294,7 +321,7 @@ def _fees(stage: Scene, since: int) -> int:
 
 def finish(stage: Scene, name: bytes) -> None:
     """See the session to its end, by the chain's own pace while proofs are owed."""
-    end = time.monotonic() + 240
+    end = time.monotonic() + (240 if isinstance(stage.chain, Devnet) else 1_800)
     while (record := sessions.get(stage.rpc, name)) is not None:
         if time.monotonic() > end:
             raise SystemExit(f"the session did not end: {stage.worker.log_tail(5)}")
@@ -307,11 +334,10 @@ def finish(stage: Scene, name: bytes) -> None:
         time.sleep(0.5)
 
 
-def _latency(stage: Scene, records: np.ndarray) -> dict[str, float]:
+def _latency(stage: Scene, records: np.ndarray, plan: Plan) -> dict[str, float]:
     """Milliseconds of one record a frame, one at a time."""
-    with stage.client.session(
-        stage.model, order=SessionOrder(sample=0.01, window_blocks=WINDOW_BLOCKS)
-    ) as session:
+    order = SessionOrder(sample=0.01, window_blocks=plan.window)
+    with stage.client.session(stage.model, order=order) as session:
         took = sorted(_timed(session, records[at % len(records)]) for at in range(SINGLES))
     return {"p50": statistics.median(took), "p95": took[int(SINGLES * 0.95)], "records": SINGLES}
 
@@ -390,11 +416,16 @@ def main() -> None:
     parser.add_argument("--shares", default="0.01,0.05", help="of the pages that are proved")
     parser.add_argument("--flat", action="store_true", help="pages in one commitment (--no-record-openings)")
     parser.add_argument("--rate", type=float, default=math.inf, help="records a second at most")
+    parser.add_argument("--window", type=int, default=WINDOW_BLOCKS, help="blocks that a window may take")
+    parser.add_argument("--chain", help="WebSocket of a running development chain; default: embedded")
+    parser.add_argument("--chain-pid", type=int, help="its process, whose processor time is counted")
     parser.add_argument("--no-ezkl", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("build/bench-sessions.json"))
     given = parser.parse_args()
     shares = [float(share) for share in given.shares.split(",")]
-    bench(given.seconds, shares, not given.no_ezkl, given.out, flat=given.flat, rate=given.rate)
+    chain = Running(given.chain, given.chain_pid) if given.chain else None
+    plan = Plan(given.seconds, shares, given.rate, given.window, chain)
+    bench(plan, ezkl=not given.no_ezkl, flat=given.flat, out=given.out)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,9 @@ def run_table(name: str, path: Path, expected: list[list[float]] | None) -> Resu
 
 
 def main(wanted: list[str]) -> int:
-    """Run all cases, or those whose names start with a word of `wanted`; 1 where any is wrong."""
+    """Run all cases, or those whose names start with a word of `wanted`; 1 where any is wrong, 2 where
+    none is so named.
+    """
 
     def chosen(name: str) -> bool:
         return not wanted or any(name.startswith(word) for word in wanted)
@@ -125,6 +127,9 @@ def main(wanted: list[str]) -> int:
     for case in generated.all_cases():
         if chosen(case.name):
             show("models", run_made(case))
+    if not any(found.total() for found in counts.values()):
+        print(f"no case begins with {' or '.join(wanted)}", file=sys.stderr)
+        return 2
     order: tuple[Outcome, ...] = ("wrong", "traceback", "refused", "right")
     for kind, found in counts.items():
         print(f"{found.total()} {kind}: " + ", ".join(f"{found[one]} {one}" for one in order))

@@ -39,10 +39,30 @@ checkpoint_blocks = {blocks}
 
 
 @dataclass
+class Running:
+    """A chain that others run, whose blocks nobody can hurry."""
+
+    url: str
+    pid: int | None = None
+
+    def connect(self) -> SubstrateClient:
+        """A connection of the caller's."""
+        return SubstrateClient.connect(self.url)
+
+    def skip_to(self, height: int) -> None:
+        """Wait for a finalised block."""
+        with self.connect() as chain:
+            end = time.monotonic() + 20 + 10 * max(0, height - chain.finalised_head().number)
+            while chain.finalised_head().number < height:
+                assert time.monotonic() < end, f"block {height} does not come"
+                time.sleep(0.5)
+
+
+@dataclass
 class Scene:
     """What a test of sessions acts on."""
 
-    chain: Devnet
+    chain: Devnet | Running
     rpc: SubstrateClient
     client: Client
     worker: Worker
@@ -133,7 +153,7 @@ def free_port() -> int:
 
 @contextmanager
 def scene(
-    chain: Devnet,
+    chain: Devnet | Running,
     artifact: Artifact,
     folder: Path,
     blocks: int = 2,

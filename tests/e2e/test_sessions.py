@@ -70,6 +70,7 @@ def test_a_session_is_answered_proved_and_paid_to_the_unit(stage: Scene, tmp_pat
             "secret": Canary.of_bytes(secret),
         }
         canary = Canary.together(**canaries)
+        assert stage.chain.pid is not None
         assert in_memory(canary, stage.worker.node_pid) + in_memory(canary, stage.chain.pid) == []
         assert in_files(canary, stage.worker.folder) + in_text(canary, metrics=metrics(stage)) == []
         assert in_memory(canaries["secret"], os.getpid())

@@ -4,41 +4,20 @@ is final counts.
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from proofward.chain import SubstrateClient
 from proofward.client.session_audit import audit
 from proofward.client.sessions import SessionOrder, audit_terms, page_bundle
 from proofward.evidence.page import verify_page
 from proofward.evidence.policy import Policy
 from proofward.network.state import Network
 from proofward_enclave.measure import simulated_measurement
-from tests.e2e.session_scene import PRICE, scene
+from tests.e2e.session_scene import PRICE, Running, scene
 from tests.evidence import compile_tiny
 
 RECORDS = np.random.default_rng(1).uniform(-1, 1, (100, 3))
-
-
-@dataclass
-class Running:
-    """A chain whose blocks nobody can hurry."""
-
-    url: str
-
-    def connect(self) -> SubstrateClient:
-        return SubstrateClient.connect(self.url)
-
-    def skip_to(self, height: int) -> None:
-        """Wait for a finalised block."""
-        with self.connect() as chain:
-            end = time.monotonic() + 20 + 10 * max(0, height - chain.finalised_head().number)
-            while chain.finalised_head().number < height:
-                assert time.monotonic() < end, f"block {height} does not come"
-                time.sleep(0.5)
 
 
 def test_a_session_is_opened_talked_paged_proved_and_closed_on_four_validators(
@@ -46,7 +25,7 @@ def test_a_session_is_opened_talked_paged_proved_and_closed_on_four_validators(
 ) -> None:
     artifact = compile_tiny(tmp_path / "models" / "tiny", batch=16)
     chain = Running(network.node("rpc").url)
-    with scene(chain, artifact, tmp_path) as stage:  # type: ignore[arg-type]
+    with scene(chain, artifact, tmp_path) as stage:
         before = stage.owned()
         order = SessionOrder(sample=0.2, window_blocks=8, rate=1.0)
         with stage.client.session(stage.model, order=order) as session:
