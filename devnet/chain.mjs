@@ -7,7 +7,7 @@ import { bounded, MOST_MS } from './dryrun.mjs'
 import { execute, processorMs, RuntimeError, runtimeVersion } from './executor.mjs'
 import { genesisBlock, UNKNOWN_ROOT } from './genesis.mjs'
 import { Ledger, LedgerError } from './ledger.mjs'
-import { EXHAUSTS, FUTURE, Pool, PoolError, readValidity, validityError } from './pool.mjs'
+import { EXHAUSTS, FUTURE, notVerified, Pool, PoolError, readValidity, validityError } from './pool.mjs'
 import { compact, concat, encodeHeader, Reader, sized, unsigned } from './scale.mjs'
 import { Overlay, VersionedState } from './state.mjs'
 
@@ -148,7 +148,7 @@ export class DevChain {
       validity = hexToU8a(this.call(this.head, 'TaggedTransactionQueue_validate_transaction', input))
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error
-      throw new PoolError({ code: 1010, message: 'Invalid Transaction', data: error.message })
+      throw new PoolError(notVerified(error))
     }
     if (validity[0] !== 0) throw new PoolError(validityError(validity, 1))
     const replaced = this.#pool.add({ hash, bytes, ...readValidity(validity.subarray(1)) })
@@ -236,7 +236,7 @@ export class DevChain {
       refusal = validityError(result, 1)
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error
-      refusal = { code: 1010, message: 'Invalid Transaction', data: error.message }
+      refusal = notVerified(error)
     }
     overlay.rollback()
     if (refusal.invalid === EXHAUSTS && !first) return 'full'

@@ -35,6 +35,16 @@ export function validityError(bytes, at) {
   return { invalid: variant, code: 1010, message: 'Invalid Transaction', data }
 }
 
+// What a node says about an extrinsic that its runtime could not even judge.
+export function notVerified({ message }) {
+  const text = `Execution failed: ${message}`
+  return {
+    code: 1002,
+    message: `Verification Error: Runtime error: ${text}`,
+    data: `RuntimeApi(${JSON.stringify(text)})`,
+  }
+}
+
 // sp_runtime's ValidTransaction, from SCALE: priority as a bigint, tags as hexadecimal.
 export function readValidity(bytes) {
   const reader = new Reader(bytes)

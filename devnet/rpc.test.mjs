@@ -429,6 +429,6 @@ test('a watched extrinsic that the pool refuses is told as invalid, as a node te
   await client.heard((all) => all.some(({ params }) => params.subscription === result))
   const [{ params }] = client.notifications
   assert.equal(params.result.event, 'invalid')
-  assert.match(params.result.error, /invalid format/)
+  assert.equal(params.result.error, 'Extrinsic bytes cannot be decoded')
   client.socket.terminate()
 })

@@ -10,21 +10,39 @@ import { hex, INVALID_PARAMS, method, name, RpcError, unsubscribe } from './meth
 // up the block that it heard of before.
 const QUIET = 500
 const MOST_QUIET = 10_000
+// What a node answers to bytes that are no extrinsic depends on how it was asked.
+const CLIENT_ERROR = 1040
 const BAD_FORMAT = 1001
+const UNDECODABLE = 'Could not decode `OpaqueExtrinsic.0`'
 
-// An extrinsic as it travels: its bytes behind their length.
-export function extrinsic(bytes) {
+const badFormat = (why) => new RpcError(BAD_FORMAT, `Extrinsic has invalid format: ${UNDECODABLE}:\n\t${why}\n`)
+const clientError = (why) => new RpcError(CLIENT_ERROR, `Client error: ${UNDECODABLE}:\n\t${why}\n`)
+// The error, by its words, about bytes that are no extrinsic, of a method that asks about fees.
+export const notQueried = (what) => (why) =>
+  new RpcError(
+    2,
+    `Unable to query ${what}.`,
+    `Error { cause: Some(Error { cause: None, desc: "${why}" }), desc: "${UNDECODABLE}" }`,
+  )
+
+// An extrinsic as it travels: its bytes behind their length, and nothing of what follows them. Throws `refused(why)`.
+export function extrinsic(bytes, refused = badFormat) {
   let length
   try {
     length = new Reader(hexToU8a(bytes.slice(0, 12))).compact()
   } catch (error) {
     if (!(error instanceof ScaleError)) throw error
+    throw refused('Not enough data to fill buffer')
   }
-  if (length !== undefined && (bytes.length - 2) / 2 === compact(length).length + length) return bytes
-  throw new RpcError(BAD_FORMAT, 'Extrinsic has invalid format: its length does not come first')
+  const end = 2 + 2 * (compact(length).length + length)
+  if (end > bytes.length) throw refused('Not enough data to decode vector')
+  return bytes.slice(0, end)
 }
 
-const author_submitExtrinsic = method({ extrinsic: hex }, ({ chain }, [bytes]) => chain.submit(extrinsic(bytes)).hash)
+const author_submitExtrinsic = method(
+  { extrinsic: hex },
+  ({ chain }, [bytes]) => chain.submit(extrinsic(bytes, clientError)).hash,
+)
 
 // Submit, and hear of the extrinsic until it is in a final block or gone: `tell(notify, status, detail)` words the news.
 function watch(chain, bytes, connection, notification, tell) {
@@ -64,6 +82,12 @@ function watchEvent(notify, news, { block, index, reason } = {}) {
   else notify({ event: 'dropped', error: reason ?? 'another extrinsic took its place' })
 }
 
+function inWords({ code, message, data }) {
+  if (code === BAD_FORMAT) return 'Extrinsic bytes cannot be decoded'
+  const words = message.replace('Invalid Transaction', 'Invalid transaction') // its other spelling there
+  return [words, data].filter(Boolean).join(': ')
+}
+
 // As in a node, what the pool refuses is told by the subscription, and not by an error.
 const transactionWatch_v1_submitAndWatch = method({ transaction: hex }, ({ chain }, [bytes], connection) => {
   const notification = 'transactionWatch_v1_watchEvent'
@@ -72,8 +96,7 @@ const transactionWatch_v1_submitAndWatch = method({ transaction: hex }, ({ chain
   } catch (refusal) {
     if (!Number.isInteger(refusal.code)) throw refusal
     const { id, notify } = connection.subscribe(notification, () => {})
-    const words = refusal.message.replace('Invalid Transaction', 'Invalid transaction') // its other spelling there
-    notify({ event: 'invalid', error: [words, refusal.data].filter(Boolean).join(': ') })
+    notify({ event: 'invalid', error: inWords(refusal) })
     connection.unsubscribe(id)
     return id
   }

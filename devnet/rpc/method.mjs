@@ -88,20 +88,24 @@ export const account = z
 
 // ---- what several methods share --------------------------------------------------------------
 
-const noState = (reason, hash) => new RpcError(CLIENT_ERROR, `Client error: UnknownBlock: ${reason}: ${hash}`)
+const noState = (reason) => new RpcError(CLIENT_ERROR, `Client error: ${reason}`)
+const noHeader = (hash) => `UnknownBlock: Header was not found in the database: ${hash}`
+const discarded = ({ hash }) => noState(`UnknownBlock: State already discarded for: ${hash}`)
+// The same of a block that a function of the runtime is asked for.
+export const noRuntime = (hash) => `Api called for an unknown Block: Header was not found in the database: ${hash}`
 
-function knownBlock(chain, at) {
+function knownBlock(chain, at, unknown = noHeader) {
   const block = at === undefined ? chain.head : chain.byHash(at)
   if (block) return block
-  throw noState('Header was not found in the database', at)
+  throw noState(unknown(at))
 }
 
 // The block of that hash, or the head. Throws what a node answers about the state of a block that it does not know, or
-// whose state it has forgotten.
-export function stateBlock(chain, at) {
-  const block = knownBlock(chain, at)
+// whose state it has forgotten; `unknown` words the former.
+export function stateBlock(chain, at, unknown = noHeader) {
+  const block = knownBlock(chain, at, unknown)
   if (block.number >= chain.state.oldest) return block
-  throw noState('State already discarded for', block.hash)
+  throw discarded(block)
 }
 
 // A function that reads keys after the block of that hash, or the head. Throws like `stateBlock`; for an old block, only
@@ -110,7 +114,7 @@ export function reader(chain, at) {
   const block = knownBlock(chain, at)
   return (key) => {
     const value = chain.read(key, block)
-    if (value === undefined) throw noState('State already discarded for', block.hash)
+    if (value === undefined) throw discarded(block)
     return value
   }
 }

@@ -12,6 +12,7 @@ import {
   keys,
   method,
   name,
+  noRuntime,
   optional,
   RpcError,
   reader,
@@ -89,15 +90,28 @@ const getKeysPaged = method(page, ({ chain }, [prefix = '0x', size, start, at]) 
   return pageOf(chain, prefix, size, start, block)
 })
 
+const badRange = (from, to, why) =>
+  new RpcError(INVALID_RANGE, `Cannot resolve a block range ['"${from}"' ... '"${to}"]. ${why}`)
+
+// Throws what a node answers where it does not know one of the two blocks, by their hashes.
+function requireKnown(chain, from, to) {
+  const unknown = [from, to].find((one) => !chain.byHash(one))
+  if (unknown !== undefined)
+    throw badRange(from, `Some(${to})`, `UnknownBlock: Header was not found in the database: ${unknown}`)
+}
+
 const state_queryStorageAt = method({ keys, ...at }, ({ chain }, [names, at]) => {
+  if (at !== undefined) requireKnown(chain, at, at)
   return [{ block: at ?? chain.head.hash, changes: pairsOf(names, reader(chain, at)) }]
 })
 
 // The values at the first block, and then what changed at each up to the last.
 const state_queryStorage = method({ keys, from: hash, to: optional(hash) }, ({ chain }, [names, from, to]) => {
+  requireKnown(chain, from, to ?? chain.head.hash)
   const [first, last] = [stateBlock(chain, from), stateBlock(chain, to)]
   if (first.number > last.number) {
-    throw new RpcError(INVALID_RANGE, `Cannot resolve a block range ['${first.hash}' ... '${last.hash}]`)
+    const [start, end] = [first, last].map(({ number, hash }) => `${number} (${hash})`)
+    throw badRange(start, end, 'from number > to number')
   }
   const changes = new Map([[first.number, pairsOf(names, (one) => chain.state.read(one, first.number))]])
   let found = names.length
@@ -124,15 +138,19 @@ const state_queryStorage = method({ keys, from: hash, to: optional(hash) }, ({ c
 })
 
 const state_call = method({ name, data: hex, ...at }, ({ chain }, [name, data, at]) =>
-  chain.call(stateBlock(chain, at), name, data),
+  chain.call(
+    stateBlock(chain, at, (hash) => `UnknownBlock: Expect block number from id: Hash(${hash})`),
+    name,
+    data,
+  ),
 )
 
 const state_getMetadata = method(at, ({ chain }, [at]) => {
-  const opaque = chain.call(stateBlock(chain, at), 'Metadata_metadata', '0x')
+  const opaque = chain.call(stateBlock(chain, at, noRuntime), 'Metadata_metadata', '0x')
   return u8aToHex(new Reader(hexToU8a(opaque)).sized())
 })
 
-const state_getRuntimeVersion = method(at, ({ chain }, [at]) => chain.version(stateBlock(chain, at)))
+const state_getRuntimeVersion = method(at, ({ chain }, [at]) => chain.version(stateBlock(chain, at, noRuntime)))
 
 const state_subscribeStorage = method({ keys }, ({ chain }, [names], connection) => {
   const block = chain.head

@@ -1,9 +1,10 @@
 // system_*, payment_*, chainSpec_v1_* and dev_*: the chain as a whole, fees, and what only a development chain does.
 import { hexToU8a, u8aToHex } from '@polkadot/util'
 import { z } from 'zod'
+import { RuntimeError } from '../executor.mjs'
 import { concat, Reader, unsigned } from '../scale.mjs'
-import { extrinsic } from './author.mjs'
-import { account, hash, hex, INVALID_PARAMS, method, optional, RpcError, stateBlock } from './method.mjs'
+import { extrinsic, notQueried } from './author.mjs'
+import { account, hash, hex, INVALID_PARAMS, method, noRuntime, optional, RpcError, stateBlock } from './method.mjs'
 
 // Blocks that one dev_newBlock may ask for.
 const MOST_BLOCKS = 1000
@@ -29,22 +30,28 @@ const system_syncState = method({}, ({ chain }) => {
 
 // ---- fees -----------------------------------------------------------------------------------
 
-function ask(chain, name, bytes, at) {
-  const input = concat(hexToU8a(extrinsic(bytes)), unsigned((bytes.length - 2) / 2, 4))
-  const answer = chain.call(stateBlock(chain, at), `TransactionPaymentApi_${name}`, u8aToHex(input))
-  return new Reader(hexToU8a(answer))
+function ask(chain, name, what, bytes, at) {
+  const one = hexToU8a(extrinsic(bytes, notQueried(what)))
+  const input = u8aToHex(concat(one, unsigned(one.length, 4)))
+  if (at !== undefined && !chain.byHash(at)) throw new RpcError(1, `Unable to query ${what}.`, noRuntime(at))
+  try {
+    return new Reader(hexToU8a(chain.call(stateBlock(chain, at), `TransactionPaymentApi_${name}`, input)))
+  } catch (error) {
+    if (!(error instanceof RuntimeError)) throw error
+    throw new RpcError(1, `Unable to query ${what}.`, `Execution failed: ${error.message}`)
+  }
 }
 
 // RuntimeDispatchInfo.
 const payment_queryInfo = method({ extrinsic: hex, ...at }, ({ chain }, [bytes, at]) => {
-  const reader = ask(chain, 'query_info', bytes, at)
+  const reader = ask(chain, 'query_info', 'dispatch info', bytes, at)
   const weight = { ref_time: Number(reader.big()), proof_size: Number(reader.big()) }
   return { weight, class: CLASSES[reader.u8()], partialFee: String(reader.unsigned(16)) }
 })
 
 // FeeDetails, without the tip, as nodes write it.
 const payment_queryFeeDetails = method({ extrinsic: hex, ...at }, ({ chain }, [bytes, at]) => {
-  const reader = ask(chain, 'query_fee_details', bytes, at)
+  const reader = ask(chain, 'query_fee_details', 'fee details', bytes, at)
   if (reader.u8() === 0) return { inclusionFee: null }
   const fee = () => `0x${reader.unsigned(16).toString(16)}`
   return { inclusionFee: { baseFee: fee(), lenFee: fee(), adjustedWeightFee: fee() } }

@@ -13,16 +13,18 @@ import { promise, target } from './target.mjs'
 let node
 let client
 let api
-let alice
+let bob
 let signer
+let receiver // of its own, as all of this is Bob's: the other suites pay from Alice's account at the same time
 
 before(async () => {
   await cryptoWaitReady()
   node = await target()
   client = createClient(getWsProvider(node.url, { websocketClass: WebSocket }))
   api = client.getUnsafeApi()
-  alice = new Keyring({ type: 'sr25519' }).addFromUri('//Alice')
-  signer = getPolkadotSigner(alice.publicKey, 'Sr25519', (bytes) => alice.sign(bytes))
+  bob = new Keyring({ type: 'sr25519' }).addFromUri('//Bob')
+  signer = getPolkadotSigner(bob.publicKey, 'Sr25519', (bytes) => bob.sign(bytes))
+  receiver = new Keyring({ type: 'sr25519' }).addFromUri(`//Bob/${Date.now()}`).address
 })
 
 after(() => {
@@ -31,7 +33,6 @@ after(() => {
 })
 
 const transfer = (to, value) => api.tx.Balances.transfer_keep_alive({ dest: { type: 'Id', value: to }, value })
-const BOB = '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty'
 const request = (method, params) => client._request(method, params)
 
 test('the client follows the chain and reads it', async () => {
@@ -44,14 +45,14 @@ test('the client follows the chain and reads it', async () => {
   await kept
   subscription.unsubscribe()
   assert.deepEqual(
-    numbers,
+    numbers.slice(0, 3),
     [0, 1, 2].map((more) => numbers[0] + more),
   )
   const block = await client.getFinalizedBlock()
   const header = await client.getBlockHeader(block.hash)
   assert.equal(header.number, block.number)
   assert.ok((await client.getBlockBody(block.hash)).length >= 1)
-  const account = await api.query.System.Account.getValue(alice.address)
+  const account = await api.query.System.Account.getValue(bob.address)
   assert.ok(account.data.free > 0n)
   assert.ok((await api.query.System.Account.getEntries()).length >= 2)
   assert.ok((await api.constants.System.BlockHashCount()) > 0)
@@ -80,33 +81,34 @@ test('an extrinsic goes through every stage', async () => {
 })
 
 test('fees are estimated, and an extrinsic that cannot be is an error', async () => {
-  assert.ok((await transfer(BOB, 1n).getEstimatedFees(alice.address)) > 0n)
+  assert.ok((await transfer(receiver, 1n).getEstimatedFees(bob.address)) > 0n)
   const poor = new Keyring({ type: 'sr25519' }).addFromUri('//Nobody')
   const unpaid = getPolkadotSigner(poor.publicKey, 'Sr25519', (bytes) => poor.sign(bytes))
-  await assert.rejects(transfer(BOB, 1n).signAndSubmit(unpaid), /Payment/)
-  const { ok, dispatchError } = await transfer(BOB, 2n ** 100n).signAndSubmit(signer)
+  await assert.rejects(transfer(receiver, 1n).signAndSubmit(unpaid), /Payment/)
+  const { ok, dispatchError } = await transfer(receiver, 2n ** 100n).signAndSubmit(signer)
   assert.equal(ok, false)
   assert.ok(dispatchError)
 })
 
 test('values that are watched change with the blocks', async () => {
-  const free = []
+  const free = new Set()
   const two = promise()
   const first = promise()
-  const watch = api.query.System.Account.watchValue(BOB, { at: 'finalized' }).subscribe({
+  const watch = api.query.System.Account.watchValue(receiver, { at: 'finalized' }).subscribe({
     next: ({ value }) => {
-      free.push(value.data.free)
+      free.add(value.data.free) // the first one may be told twice
       first.keep()
-      if (free.length === 2) two.keep()
+      if (free.size === 2) two.keep()
     },
     error: two.keep,
   })
   await first.kept
-  const { ok } = await transfer(BOB, 1_000_000_000_000n).signAndSubmit(signer)
+  const { ok } = await transfer(receiver, 1_000_000_000_000n).signAndSubmit(signer)
   assert.equal(ok, true)
   assert.equal(await two.kept, undefined)
   watch.unsubscribe()
-  assert.deepEqual(free, [free[0], free[0] + 1_000_000_000_000n])
+  const [before, after] = free
+  assert.equal(after, before + 1_000_000_000_000n)
 })
 
 test('entries that are watched are told once, and again when one changes', async () => {
@@ -117,19 +119,22 @@ test('entries that are watched are told once, and again when one changes', async
     next: ({ deltas, entries }) => {
       seen.push({ changed: (deltas?.upserted ?? []).map(({ args }) => args[0]), count: entries.length })
       first.keep()
-      if (seen.length > 1 && seen.at(-1).changed.includes(BOB)) changed.keep()
+      if (seen.length > 1 && seen.at(-1).changed.includes(receiver)) changed.keep()
     },
     error: changed.keep,
   })
   await first.kept
-  const { ok } = await transfer(BOB, 1_000_000_000_000n).signAndSubmit(signer)
+  const { ok } = await transfer(receiver, 1_000_000_000_000n).signAndSubmit(signer)
   assert.equal(ok, true)
   assert.equal(await changed.kept, undefined)
   watch.unsubscribe()
   assert.ok(seen[0].count >= 2)
 })
 
-test('the archive has old blocks, and an unknown one is null', async () => {
+test('the archive has old blocks, and an unknown one is null', async (test) => {
+  // PAPI stands in for archive_v1 where a node prunes, with answers that are not the standard's
+  const { methods } = await request('rpc_methods', [])
+  if (!methods.includes('archive_v1_hashByHeight')) return test.skip('the node keeps no archive')
   const unknown = `0x${'11'.repeat(32)}`
   const height = await request('archive_v1_finalizedHeight', [])
   const [hash] = await request('archive_v1_hashByHeight', [1])
@@ -146,5 +151,6 @@ test('the archive has old blocks, and an unknown one is null', async () => {
   assert.equal(failed.success, false)
   assert.equal(typeof failed.error, 'string')
   for (const method of ['archive_v1_header', 'archive_v1_body']) assert.equal(await request(method, [unknown]), null)
-  assert.equal(await request('archive_v1_call', [unknown, 'Core_version', '0x']), null)
+  // null by the standard, an error in polkadot-sdk's node
+  assert.notEqual((await request('archive_v1_call', [unknown, 'Core_version', '0x']))?.success, true)
 })

@@ -1,5 +1,5 @@
-// The node that the suite speaks to: the one at PROOFWARD_NODE (ws://...), whose Alice can pay, or an embedded chain of
-// its own.
+// The node that the suite speaks to: the one at PROOFWARD_NODE (ws://...), whose Alice and Bob can pay, or an embedded
+// chain of its own.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
