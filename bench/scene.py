@@ -11,7 +11,6 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -165,15 +164,12 @@ class Scene:
 
     def submit(self, count: int, deadline: int = 600) -> list[Job]:
         """Put `count` jobs into the queue."""
-
-        def one(number: int) -> Job:
-            record = self.records[number % SAMPLES]
-            return self.client.submit(
-                self.model, np.asarray(record), artifact=self.artifact.path, deadline=deadline
-            )
-
-        with ThreadPoolExecutor(12) as pool:
-            return list(pool.map(one, range(count)))
+        records = [np.asarray(self.records[number % SAMPLES]) for number in range(count)]
+        found = self.client.submit_many(self.model, records, artifact=self.artifact.path, deadline=deadline)
+        for one in found:
+            if isinstance(one, Exception):
+                raise one
+        return [one for one in found if isinstance(one, Job)]
 
     def open_jobs(self) -> int:
         """Jobs that the worker still has to do."""

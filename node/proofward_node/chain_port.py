@@ -45,7 +45,7 @@ _T = TypeVar("_T")
 #: Reads at once; and extrinsics that may be waited for at once: the claims that a worker holds at most, and
 #: its registration, its offers and its sessions' calls.
 READERS = 4
-SENDERS = 80
+SENDERS = 160
 #: Heads between two looks after extrinsics that nobody waits for.
 SWEEP_BLOCKS = 4
 #: Heads for which a job's record that was asked for is read along with others; and how many such there are.

@@ -34,7 +34,7 @@ class Policy:
     expected_seconds: float = 5.0
     margin_blocks: int = 10
     work_timeout_seconds: float = 300.0
-    max_claims: int = 64
+    max_claims: int = 128
     keeps_keys: bool = False
 
     def blocks(self, seconds: float, ahead: int) -> int:

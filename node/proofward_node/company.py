@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
@@ -73,18 +74,19 @@ class Company:
         finally:
             self._on_the_way += 1
 
-    async def wait(self, proof_seconds: float) -> None:
-        """Wait for the others that are on the way, whose proofs take so long; to be called by one of them.
-        Where a proof takes longer than a wait may, there is none.
+    async def wait(self, proof_seconds: float, most_seconds: float = math.inf) -> None:
+        """Wait for the others that are on the way, whose proofs take so long, for `most_seconds` at most; to
+        be called by one of them. Where a proof takes longer than a wait may, there is none.
         """
-        if proof_seconds > SECONDS:
+        most = min(most_seconds, SECONDS)
+        if proof_seconds > most:
             return
         self._waiting += 1
         leave = self._leave
         try:
             self._look()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(PROOFS * proof_seconds, SECONDS)):
+                async with asyncio.timeout(min(PROOFS * proof_seconds, most)):
                     await leave.wait()
         finally:
             if leave is self._leave:  # nobody has left yet: all do, as one has waited long enough

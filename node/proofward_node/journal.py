@@ -1,6 +1,8 @@
 """The journal: what the node is about to do, written down before it does it.
 
-One SQLite file in WAL mode with `synchronous=FULL`: a state is on the disk when the method returns. A job
+One SQLite file in WAL mode. What is intended, and a proof, is on the disk when the method returns
+(`synchronous=FULL`); what was merely seen, which the chain tells again, goes there with the next of these. A
+loss of power can take the latter back, as an older copy would; a death of the process takes nothing. A job
 moves along
 
     seen -> inspected -> claiming -> claimed -> working -> proved -> completing -> done
@@ -82,6 +84,9 @@ class State(StrEnum):
 #: States in which this node holds, or may hold, a claim.
 HELD = (State.CLAIMING, State.CLAIMED, State.WORKING, State.PROVED, State.COMPLETING, State.RELEASING)
 
+#: Entered before something is done that must not be done twice, or with what cannot be had again.
+_LASTING = frozenset({State.CLAIMING, State.PROVED, State.COMPLETING, State.RELEASING, State.DECLINING})
+
 _STEPS: dict[State, frozenset[State]] = {
     State.SEEN: frozenset({State.INSPECTED, State.RELEASING, State.DECLINING, State.DONE}),
     State.INSPECTED: frozenset({State.SEEN, State.CLAIMING, State.RELEASING, State.DECLINING, State.DONE}),
@@ -129,6 +134,8 @@ class Journal:
         identity: genesis hash and account id, 64 bytes; a journal of another chain or account is refused.
         clock: seconds since the epoch, for `updated`.
     """
+
+    sync = "NORMAL", "FULL"
 
     def __init__(self, path: Path, identity: bytes, clock: Callable[[], float] = time.time) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -181,9 +188,9 @@ class Journal:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else bytes(row[0])
 
-    def set_meta(self, key: str, value: bytes) -> None:
-        """Store `value` under `key`."""
-        with self._transaction():
+    def set_meta(self, key: str, value: bytes, *, lasting: bool = True) -> None:
+        """Store `value` under `key`, on the disk if it is to be `lasting`."""
+        with self._transaction(lasting=lasting):
             self._db.execute(
                 "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (key, value),
@@ -205,7 +212,7 @@ class Journal:
 
     def see(self, job: bytes, model: bytes) -> Entry:
         """Write the job down as seen, unless it is known already; returns its line."""
-        with self._transaction():
+        with self._transaction(lasting=False):
             self._db.execute(
                 "INSERT INTO jobs (job, model, state, updated) VALUES (?, ?, ?, ?) ON CONFLICT (job) DO "
                 "NOTHING",
@@ -226,7 +233,7 @@ class Journal:
         """
         if to is State.DONE and outcome is None:
             raise JournalError(f"job 0x{job.hex()} cannot be done without an outcome")
-        with self._transaction():
+        with self._transaction(lasting=to in _LASTING):
             entry = self._step(job, to)
             if to is State.COMPLETING and entry.result is None:
                 raise JournalError(f"job 0x{job.hex()} has no result to complete with")
@@ -307,7 +314,8 @@ class Journal:
         )
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, lasting: bool = True) -> Iterator[None]:
+        self._db.execute(f"PRAGMA synchronous={self.sync[lasting]}")
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -40,9 +40,13 @@ TO_PROVE = (State.CLAIMING, State.CLAIMED, State.WORKING)
 #: Jobs declined at once: most of the senders are left to claims and results.
 DECLINES = 32
 #: Envelopes kept between the look into them and the work: at most 64 KiB each.
-ENVELOPES = 64
+ENVELOPES = 256
+#: Jobs handed to the enclave at once: it proves one, and need not wait for the next.
+AT_THE_ENCLAVE = 2
 #: How long the enclave may take to look into an envelope.
 INSPECT_SECONDS = 30.0
+#: Part of a block time for which a claim or a result waits for company.
+COMPANY_SHARE = 0.25
 #: Blocks beyond the margin that a claim must have left for its result to wait for company.
 COMPANY_BLOCKS = 10
 #: Weight of the newest measurement in the running mean of a model's working time, when it is longer than the
@@ -113,7 +117,8 @@ class Steps:
     company: Company = field(default_factory=Company)
     _poor_at: int | None = None
     _others_first: dict[bytes, int] = field(default_factory=dict)
-    _bench: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _bench: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_THE_ENCLAVE))
+    _free_at: float = 0.0  # when the enclave had done with the last one
     _declining: Lots = field(default_factory=lambda: Lots(DECLINES))
     _envelopes: dict[bytes, bytes] = field(default_factory=dict)
     _looked: dict[bytes, int] = field(default_factory=dict)  # which run of the enclave opened the envelope
@@ -358,7 +363,6 @@ class Steps:
     # under the claim ------------------------------------------------------------------------------
 
     async def _work(self, entry: Entry, worker: WorkerRecord) -> bool:
-        started = asyncio.get_running_loop().time()
         record, head = await self.chain.job(entry.job), await self.chain.finalised()
         if record is None or record.claim is None or not record.claimed_by(self.chain.account):
             return True  # while it waited for its turn: the next step says what it means
@@ -372,6 +376,7 @@ class Steps:
         if sealed is None:
             return True
         params = {"job": self._context(record, worker), "envelope": sealed, "block": head.number}
+        started = asyncio.get_running_loop().time()
         try:
             reply = await self._worked(params, record, min(left, self.policy.work_timeout_seconds))
             result = Result(
@@ -393,8 +398,10 @@ class Steps:
             if await self._may_come_back(record):
                 return False
             return self._give_back(entry.job, "failed:enclave-down")
+        now = asyncio.get_running_loop().time()
+        took, self._free_at = now - max(started, self._free_at), now
         self.journal.proved(entry.job, result)
-        self._learn(record.model, asyncio.get_running_loop().time() - started, reply.get("seconds"))
+        self._learn(record.model, took, reply.get("seconds"))
         log.info("proved", proof_bytes=len(result.proof), seconds=reply.get("seconds"))
         return True
 
@@ -423,7 +430,8 @@ class Steps:
         waits for this job.
         """
         if with_others is not None:
-            await self.company.wait(self.expected_seconds(with_others))
+            most = self.policy.block_seconds * COMPANY_SHARE
+            await self.company.wait(self.expected_seconds(with_others), most)
         with self.company.away():
             return await self.chain.send(key, call)
 
@@ -555,7 +563,7 @@ class Steps:
     def _learn(self, model: bytes, seconds: float, stages: object) -> None:
         mean = self.expected_seconds(model)
         mean += (LONGER if seconds > mean else SHORTER) * (seconds - mean)
-        self.journal.set_meta(f"seconds:{model.hex()}", repr(mean).encode())
+        self.journal.set_meta(f"seconds:{model.hex()}", repr(mean).encode(), lasting=False)
         if isinstance(stages, dict):
             for stage, value in stages.items():
                 if isinstance(stage, str) and isinstance(value, int | float):

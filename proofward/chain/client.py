@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar
 
@@ -34,7 +34,7 @@ from proofward.chain.extrinsic import (
     sign_extrinsic,
 )
 from proofward.chain.finality import STALL_BLOCKS
-from proofward.chain.heads import Head, HeadFeed
+from proofward.chain.heads import Head, HeadFeed, briefly
 from proofward.chain.runtime import Event, Runtime
 from proofward.chain.transport import Transport
 from proofward.chain.values import Call
@@ -120,6 +120,8 @@ class SubstrateClient:
         self._blocks: dict[bytes, Block] = {}
         self._events: dict[bytes, list[Event]] = {}
         self._reading = threading.Lock()
+        self._told: dict[tuple[str, bytes], tuple[bytes, int]] = {}
+        self._telling = threading.Lock()
         self.genesis = self.block_hash(0)
 
     @classmethod
@@ -242,6 +244,9 @@ class SubstrateClient:
         """The hash of a block. Raises ChainError when the chain has not got so far."""
         if self._feed is not None and (told := self._feed.hash_of(number)) is not None:
             return told
+        return self._ask_hash(number) if self._feed is None else self._feed.name(number, self._ask_hash)
+
+    def _ask_hash(self, number: int) -> bytes:
         name = self.rpc("chain_getBlockHash", number)
         if name is None:
             raise ChainError(f"the chain at {self.url} has no block {number}", code="no-such-block")
@@ -483,9 +488,9 @@ class SubstrateClient:
         """Wait until an extrinsic is in a finalised block. `taken` says that the node has just taken it: then
         its nonce was free.
 
-        Every few blocks it is sent again: a node that restarts loses what waits. Raises ExtrinsicInvalid when
-        its era ends or another extrinsic takes its nonce, ChainTimeout after `timeout` seconds: it may still
-        be included then.
+        Every few blocks it is sent again if the node has lost it: one that restarts does. Raises
+        ExtrinsicInvalid when its era ends or another extrinsic takes its nonce, ChainTimeout after `timeout`
+        seconds: it may still be included then.
         """
         deadline = self._now() + timeout
         number = extrinsic.first_block + 1
@@ -501,11 +506,11 @@ class SubstrateClient:
                     f"extrinsic {_hex(extrinsic.hash)} was not included in its era", code="expired"
                 )
             if sent_at is None or head.number >= sent_at + RESEND_BLOCKS:
-                if self.finalised_nonce(extrinsic.signer, head.hash) > extrinsic.nonce:
+                if self._used(extrinsic.signer, head) > extrinsic.nonce:
                     raise ExtrinsicInvalid(
                         f"another extrinsic took nonce {extrinsic.nonce}: sign again", code="nonce-used"
                     )
-                if sent_at is not None:
+                if sent_at is not None and self._waiting(extrinsic.signer, head) <= extrinsic.nonce:
                     with contextlib.suppress(ExtrinsicInvalid):
                         self.broadcast(extrinsic)
                 sent_at = head.number
@@ -516,6 +521,23 @@ class SubstrateClient:
                     f"block {head.number}, {max(lag, 0)} behind the newest"
                 )
             self._pause(head)
+
+    def _used(self, account: bytes, head: Head) -> int:
+        return self._once("final", account, head, lambda: self.finalised_nonce(account, head.hash))
+
+    def _waiting(self, account: bytes, head: Head) -> int:
+        """The nonce up to which the node's pool or its newest blocks have everything: what it has lost is
+        sent again, and nothing else.
+        """
+        return self._once("pool", account, head, lambda: self.nonce(account))
+
+    def _once(self, what: str, account: bytes, head: Head, read: Callable[[], int]) -> int:
+        """What is read once a head for all that wait."""
+        with briefly(self._telling):
+            told = self._told.get((what, account))
+            if told is None or told[0] != head.hash:
+                told = self._told[what, account] = head.hash, read()
+            return told[1]
 
     def _now(self) -> float:
         """Seconds, on a clock that only goes forward."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,6 +48,7 @@ class HeadFeed:
         self._version: int | None = None
         self._hashes: dict[int, bytes] = {}
         self._heard = 0.0
+        self._naming = threading.Lock()
         self._closed = False
         self._connection: ClientConnection | None = None
         self._listeners: list[Callable[[], None]] = []
@@ -71,6 +73,22 @@ class HeadFeed:
     def hash_of(self, number: int) -> bytes | None:
         """The hash of a final block that was told of lately."""
         return self._hashes.get(number)
+
+    def name(self, number: int, ask: Callable[[int], bytes]) -> bytes:
+        """The hash of a block, which is asked for once if it is final: a node tells of the last one only,
+        when several become final together.
+        """
+        latest = self.latest
+        if latest is None or number > latest.number:
+            return ask(number)
+        with briefly(self._naming):
+            name = self._hashes.get(number)
+            if name is None:
+                name = ask(number)
+                with self._news:
+                    if self._latest is not None:  # else another chain may answer next
+                        self._keep(number, name)
+            return name
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener`, on the feed's thread, after each new head."""
@@ -121,12 +139,28 @@ class HeadFeed:
                 return
             self._latest, self._heard = head, time.monotonic()
             if head is not None:
-                self._hashes[head.number] = head.hash
-                while len(self._hashes) > KEPT:
-                    del self._hashes[next(iter(self._hashes))]
+                self._keep(head.number, head.hash)
             self._news.notify_all()
         for listener in self._listeners:
             listener()
+
+    def _keep(self, number: int, name: bytes) -> None:
+        self._hashes[number] = name
+        while len(self._hashes) > KEPT:
+            del self._hashes[next(iter(self._hashes))]
+
+
+@contextlib.contextmanager
+def briefly(lock: threading.Lock) -> Iterator[None]:
+    """Wait for a lock so that one asks for many; a second at most, since a node that is away would be waited
+    for by one after the other.
+    """
+    held = lock.acquire(timeout=1.0)
+    try:
+        yield
+    finally:
+        if held:
+            lock.release()
 
 
 def _send(connection: ClientConnection, number: int, method: str, *params: Any) -> None:

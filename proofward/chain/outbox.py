@@ -111,6 +111,8 @@ class Outbox:
     refused: a node that lies would have everything done a second time.
     """
 
+    sync = "NORMAL", "FULL"
+
     def __init__(self, path: Path, client: SubstrateClient) -> None:
         """Raises ChainError when the file belongs to another chain, or cannot be used; DiskFailed."""
         self._client = client
@@ -436,12 +438,26 @@ class Outbox:
     ) -> None:
         self._sent.discard(entry.id)
         self._handed.pop(entry.id, None)
-        with self._lock:
+        with self._lock, self._unhurried():
             self._execute(
                 "UPDATE outbox SET state = ?, block = ?, error = ?, data = x'' WHERE id = ?",
                 state, block, error, entry.id,
             )  # fmt: skip
         log.info("extrinsic settled", key=entry.key, state=str(state), block=block, error=error)
+
+    @contextlib.contextmanager
+    def _unhurried(self) -> Iterator[None]:
+        """What the chain tells again need not be on the disk at once: it goes there with the next that is
+        signed.
+        """
+        lasting = self._db.in_transaction
+        if not lasting:
+            self._db.execute(f"PRAGMA synchronous={self.sync[False]}")
+        try:
+            yield
+        finally:
+            if not lasting:
+                self._db.execute(f"PRAGMA synchronous={self.sync[True]}")
 
     # ---- after a restart ------------------------------------------------------------------
 

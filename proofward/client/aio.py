@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike
 
+from proofward.chain import ChainError
 from proofward.chain.pallets.jobs import Undelivered
 from proofward.client.answer import Answer
 from proofward.client.client import Client
@@ -69,6 +70,12 @@ class AsyncClient:
     async def submit(self, model: str | bytes, x: ArrayLike, **options: Any) -> Job:
         """See `Client.submit`."""
         return await asyncio.to_thread(self.sync.submit, model, x, **options)
+
+    async def submit_many(
+        self, model: str | bytes, xs: Sequence[ArrayLike], **options: Any
+    ) -> list[Job | ChainError]:
+        """See `Client.submit_many`."""
+        return await asyncio.to_thread(self.sync.submit_many, model, xs, **options)
 
     @asynccontextmanager
     async def session(self, model: str | bytes, **options: Any) -> AsyncIterator[AsyncSession]:

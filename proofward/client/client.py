@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
-from proofward.chain import DispatchError, Outbox, SubstrateClient, accounts
+from proofward.chain import Call, ChainError, DispatchError, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation as chain_attestation
 from proofward.chain.pallets import jobs, models, workers
 from proofward.chain.pallets.jobs import Accepted, JobRecord, Undelivered
@@ -51,8 +54,55 @@ MAX_NAMED = 1_000
 #: Workers that a job is sealed to unless the caller says otherwise: enough that one may die, few that can
 #: read it.
 DEFAULT_RECIPIENTS = 3
+#: Jobs that `Client.submit_many` takes; and those of them that go to the node together, with workers drawn
+#: for each such lot: as many as land while an extrinsic lives, in blocks that others use as well.
+MOST_AT_ONCE = 4_096
+TOGETHER = 128
 #: Seconds between two looks at a job.
 POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What jobs of one model are submitted on. `deadline` in blocks from then on; `choose` draws workers."""
+
+    record: ModelRecord
+    public: PublicArtifact
+    folder: Path
+    demand: Demand
+    deadline: int | None
+    choose: Callable[[], list[Choice]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A sealed job that is not submitted yet; `price` in the smallest unit, `blocks` until its deadline."""
+
+    terms: _Terms
+    sealed: SealedJob
+    recipients: tuple[bytes, ...]
+    price: int
+    blocks: int
+
+    def call(self, head: int) -> tuple[str, Call]:
+        """The outbox's key, and what puts the job into its model's queue at block `head`."""
+        sealed, demand = self.sealed, self.terms.demand
+        return f"submit:{sealed.context.job.hex()}", jobs.submit(
+            model=sealed.context.model,
+            nonce=sealed.nonce,
+            sealed=sealed.sealed,
+            input_commitment=sealed.context.input_commitment,
+            recipients=list(self.recipients),
+            price=self.price,
+            deadline=head + self.blocks,
+            min_level=demand.min_level,
+            allow_dev_setup=demand.dev_setup,
+        )
+
+    def job(self, block: int, head: int) -> Job:
+        """What its client knows of it once it is in a block."""
+        context, seconds = self.sealed.context, {"seal": self.sealed.seconds}
+        return Job(context.job, context.model, block, head + self.blocks, self.recipients, seconds)
 
 
 class Client:
@@ -153,6 +203,61 @@ class Client:
         Returns after the submission is finalised. Raises Refused, NotFound, NotHiding (the model's lane shows
         what is sealed), InputRangeError, DispatchError, ChainError (`finality-stalled`: nothing was sent).
         """
+        terms = self._terms(
+            model, artifact, price, deadline, min_level, allow_dev_setup, recipients, verify_workers,
+            uncontestable,
+        )  # fmt: skip
+        order, head = self._ordered(terms, x, terms.choose()), self.chain.finalised_head().number
+        key, call = self._written_down(order, head)
+        return order.job(self._send(key, call, self._signer()).block, head)
+
+    def submit_many(
+        self,
+        model: str | bytes,
+        xs: Sequence[ArrayLike],
+        *,
+        artifact: str | Path | None = None,
+        price: int | None = None,
+        deadline: int | None = None,
+        min_level: Level | None = None,
+        allow_dev_setup: bool | None = None,
+        recipients: Sequence[bytes] | int = DEFAULT_RECIPIENTS,
+        verify_workers: bool = False,
+        uncontestable: bool = False,
+    ) -> list[Job | ChainError]:
+        """As `submit`, for many jobs of one model, `MOST_AT_ONCE` at most: all are sealed first, then they go
+        to the node many together, and share blocks.
+
+        Gives, for each of `xs`, its job or the error that it met (DispatchError, ChainError) when the others
+        went on. Raises what `submit` raises before anything is sent.
+        """
+        if len(xs) > MOST_AT_ONCE:
+            raise Refused(f"{MOST_AT_ONCE} jobs at most are submitted at once, not {len(xs)}")
+        terms = self._terms(
+            model, artifact, price, deadline, min_level, allow_dev_setup, recipients, verify_workers,
+            uncontestable,
+        )  # fmt: skip
+        orders = list[_Order]()
+        for start in range(0, len(xs), TOGETHER):
+            choices = terms.choose()
+            orders += [self._ordered(terms, x, choices) for x in xs[start : start + TOGETHER]]
+        found = list[Job | ChainError]()
+        for start in range(0, len(orders), TOGETHER):
+            found += self._put_together(orders[start : start + TOGETHER])
+        return found
+
+    def _terms(
+        self,
+        model: str | bytes,
+        artifact: str | Path | None,
+        price: int | None,
+        deadline: int | None,
+        min_level: Level | None,
+        allow_dev_setup: bool | None,
+        recipients: Sequence[bytes] | int,
+        verify: bool,
+        uncontestable: bool,
+    ) -> _Terms:
         self._signer()  # who has no account hears of that first
         demand = Demand(
             self.min_level if min_level is None else min_level,
@@ -163,13 +268,18 @@ class Client:
         if not uncontestable:
             require_contestable(public)
         self.chain.require_finality()
-        choices = self.choose_workers(record.id, demand, recipients, verify=verify_workers)
+        choose = partial(self.choose_workers, record.id, demand, recipients, verify=verify)
+        return _Terms(record, public, folder, demand, deadline, choose)
+
+    def _ordered(self, terms: _Terms, x: ArrayLike, choices: Sequence[Choice]) -> _Order:
         owner = Owner(self.chain.genesis, self.account)
-        sealed = seal(public, x, owner, record.id, [choice.record for choice in choices])
-        self.store.save(sealed.secrets(record.manifest_hash, folder))
-        blocks = self._deadline(record, len(choices)) if deadline is None else deadline
-        paid = max(record.price, *(choice.price for choice in choices)) if price is None else price
-        return self._put(sealed, demand, choices, paid, blocks)
+        record = terms.record
+        sealed = seal(terms.public, x, owner, record.id, [choice.record for choice in choices])
+        blocks = self._deadline(record, len(choices)) if terms.deadline is None else terms.deadline
+        asked = terms.demand.price
+        paid = max(record.price, *(choice.price for choice in choices)) if asked is None else asked
+        recipients = tuple(choice.record.account for choice in choices)
+        return _Order(terms, sealed, recipients, paid, blocks)
 
     def open_model(
         self, which: str | bytes, artifact: str | Path | None, demand: Demand
@@ -214,25 +324,24 @@ class Client:
             )
         self._verify_workers([record])
 
-    def _put(self, job: SealedJob, demand: Demand, choices: Sequence[Choice], price: int, blocks: int) -> Job:
-        """Put a sealed job into its model's queue; returns when that is final."""
-        recipients = tuple(choice.record.account for choice in choices)
-        deadline = self.chain.finalised_head().number + blocks
-        call = jobs.submit(
-            model=job.context.model,
-            nonce=job.nonce,
-            sealed=job.sealed,
-            input_commitment=job.context.input_commitment,
-            recipients=list(recipients),
-            price=price,
-            deadline=deadline,
-            min_level=demand.min_level,
-            allow_dev_setup=demand.dev_setup,
-        )
-        receipt = self._send(f"submit:{job.context.job.hex()}", call, self._signer())
-        return Job(
-            job.context.job, job.context.model, receipt.block, deadline, recipients, {"seal": job.seconds}
-        )
+    def _written_down(self, order: _Order, head: int) -> tuple[str, Call]:
+        """What puts a job into its model's queue, when what opens its answer is on the disk."""
+        self.store.save(order.sealed.secrets(order.terms.record.manifest_hash, order.terms.folder))
+        return order.call(head)
+
+    def _put_together(self, orders: Sequence[_Order]) -> list[Job | ChainError]:
+        """Put sealed jobs into their model's queue; returns when each is final or has failed."""
+        signer, head = self._signer(), self.chain.finalised_head().number
+        wanted = [self._written_down(order, head) for order in orders]
+        with contextlib.suppress(ChainError):  # each one learns of it by itself
+            self._open_outbox().hand_over(wanted, signer)
+        found = list[Job | ChainError]()
+        for order, (key, call) in zip(orders, wanted, strict=True):
+            try:
+                found.append(order.job(self._send(key, call, signer).block, head))
+            except ChainError as error:
+                found.append(error)
+        return found
 
     def _deadline(self, model: ModelRecord, recipients: int) -> int:
         """Blocks in which every recipient could hold the job once, one after the other."""
@@ -563,8 +672,11 @@ class Client:
         return self._send(key, call, self._signer())
 
     def _send(self, key: str, call: Any, signer: Any) -> Any:
-        if self._outbox is None:
-            self._outbox = Outbox(self.store.directory / "outbox.sqlite", self.chain)
-        receipt = self._outbox.send(key, call, signer)
+        receipt = self._open_outbox().send(key, call, signer)
         receipt.raise_for_error()
         return receipt
+
+    def _open_outbox(self) -> Outbox:
+        if self._outbox is None:
+            self._outbox = Outbox(self.store.directory / "outbox.sqlite", self.chain)
+        return self._outbox

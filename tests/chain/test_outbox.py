@@ -585,7 +585,8 @@ def test_a_folder_in_place_of_the_file_is_an_error_with_a_code(tmp_path: Path) -
     assert caught.value.code == "outbox-unusable"
 
 
-def test_a_lost_pool_is_filled_again_while_the_era_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lost", [True, False], ids=["what is lost", "and nothing else"])
+def test_a_lost_pool_is_filled_again_while_the_era_lasts(monkeypatch: pytest.MonkeyPatch, lost: bool) -> None:
     world = World(lucky("forget"))
     one = world.sign(call("claim"), SIGNER, nonce=0)
     sent: list[int] = []
@@ -593,11 +594,15 @@ def test_a_lost_pool_is_filled_again_while_the_era_lasts(monkeypatch: pytest.Mon
     class Forgetful(SubstrateClient):
         """A node that loses its pool at each block, until the extrinsic was sent for the third time."""
 
-        def __init__(self) -> None: ...
+        def __init__(self) -> None:
+            self._told, self._telling = {}, threading.Lock()
 
         def finalised_head(self) -> Head:
             world.height += 1
-            return Head(world.height, b"")
+            return Head(world.height, world.height.to_bytes(32, "big"))
+
+        def nonce(self, account: bytes) -> int:
+            return int(not lost)
 
         def broadcast(self, extrinsic: SignedExtrinsic | bytes) -> bytes:
             sent.append(world.height)
@@ -609,7 +614,9 @@ def test_a_lost_pool_is_filled_again_while_the_era_lasts(monkeypatch: pytest.Mon
         def receipt_in(self, block_hash: bytes, extrinsic: bytes) -> Receipt | None:
             number = int.from_bytes(block_hash, "big")
             return (
-                Receipt(number, block_hash, 1, extrinsic, (), None) if sent[1:] and number > sent[1] else None
+                Receipt(number, block_hash, 1, extrinsic, (), None)
+                if number > 30 or (sent[1:] and number > sent[1])
+                else None
             )
 
         def finalised_nonce(self, account: bytes, at: bytes | None = None) -> int:
@@ -617,7 +624,9 @@ def test_a_lost_pool_is_filled_again_while_the_era_lasts(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("proofward.chain.client.POLL", 0)
     long = replace(one, last_block=64)
-    receipt = Forgetful().wait_finalised(long)
-    assert len(sent) == 2
+    receipt = Forgetful().wait_finalised(long, taken=not lost)
+    assert len(sent) == (2 if lost else 0)
+    if not lost:
+        return
     assert sent[1] - sent[0] == RESEND_BLOCKS
     assert receipt.block == sent[1] + 1

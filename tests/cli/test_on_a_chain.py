@@ -25,7 +25,9 @@ from proofward.chain.pallets import jobs as pallet
 from proofward.chain.pallets.models import Terms
 from proofward.cli import app
 from proofward.cli.amounts import shown, units
-from proofward.client import Client
+from proofward.client import Client, Job
+from proofward.client.aio import AsyncClient
+from proofward.client.client import MOST_AT_ONCE
 from proofward.client.session_double import double_page
 from proofward.devnet.chains import Devnet
 from proofward.errors import Refused
@@ -36,7 +38,7 @@ from proofward.protocol.collateral import encode_collateral
 from proofward.protocol.keys import ReceiptKey
 from proofward.protocol.sessions import leaf, page_message
 from proofward.publisher.publish import publish
-from proofward.zkml import Artifact, load_public
+from proofward.zkml import Artifact, InputRangeError, load_public
 from proofward_demo.attacker import Attacker
 from proofward_enclave.measure import simulated_measurement
 from proofward_enclave.providers.dev_platform import DevPlatform
@@ -196,6 +198,27 @@ def test_a_job_is_listed_and_cancelled(
     late = run("job", "cancel", jobs[1], "--signer", "//Charlie", code=1)
     assert "AlreadyClaimed" in late["error"]["message"]
     assert before.free - balances.get(rpc, client.account).free > UNIT  # the other job's escrow
+
+
+async def test_many_jobs_are_submitted_together_and_each_tells_what_came_of_it(
+    chain: Devnet, evidence: Evidence, served: tuple[Attacker, bytes], tmp_path: Path
+) -> None:
+    _, model = served
+    options = {"artifact": evidence.artifact.path}
+    async with await AsyncClient.connect(chain.url, "//Dave", development=True, state=tmp_path) as client:
+        found = await client.submit_many(model, [RECORD] * 6, **options)
+        placed = [one for one in found if isinstance(one, Job)]
+        assert len({job.id for job in placed}) == 6
+        assert len({job.block for job in placed}) < 6  # they share blocks
+        assert {(await client.show(job)).state for job in placed} == {"queued"}
+        held = balances.get(client.sync.chain, client.sync.account)
+        late = await client.submit_many(model, [RECORD] * 2, deadline=10**6, **options)
+        assert [getattr(one, "name", None) for one in late] == ["DeadlineTooFar"] * 2
+        with pytest.raises(InputRangeError):
+            await client.submit_many(model, [RECORD, np.asarray(RECORD) * 1e6], **options)
+        with pytest.raises(Refused, match="at most"):
+            await client.submit_many(model, [RECORD] * (MOST_AT_ONCE + 1), **options)
+        assert balances.get(client.sync.chain, client.sync.account).held == held.held  # nothing else was sent
 
 
 def test_a_statement_about_jobs_is_proved_and_looked_up_on_the_chain(

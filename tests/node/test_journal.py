@@ -37,6 +37,18 @@ def test_a_result_survives_the_process(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_what_is_intended_is_on_the_disk_and_what_was_seen_goes_with_it(tmp_path: Path) -> None:
+    journal, told = Journal(tmp_path / "j.sqlite", IDENTITY), list[str]()
+    journal._db.set_trace_callback(lambda text: told.append(text.partition("synchronous=")[2]))
+    _walk(journal, State.INSPECTED, State.CLAIMING, State.CLAIMED, State.WORKING)
+    journal.proved(JOB, RESULT)
+    journal.advance(JOB, State.COMPLETING)
+    journal.advance(JOB, State.DONE, outcome="accepted")
+    journal.close()
+    seen, intended = "NORMAL", "FULL"
+    assert [one for one in told if one] == [seen, seen, intended, seen, seen, intended, intended, seen]
+
+
 @pytest.mark.parametrize(
     ("walk", "step"),
     [

@@ -350,9 +350,9 @@ class FusedJournal(Journal):
     world: World
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, lasting: bool = True) -> Iterator[None]:
         self.fuse.burn()
-        with super()._transaction():
+        with super()._transaction(lasting=lasting):
             yield
         self.fuse.burn()
 

@@ -255,9 +255,9 @@ class DiskJournal(Journal):
     point: Callable[[str], None] = staticmethod(lambda where: None)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, *, lasting: bool = True) -> Iterator[None]:
         self.point("disk")
-        with super()._transaction():
+        with super()._transaction(lasting=lasting):
             yield
         self.point("written")
 
@@ -475,7 +475,7 @@ class Worker(Machine):
 
     async def _process(self) -> None:
         journal = self.journal = DiskJournal(self.folder / "journal.sqlite", GENESIS + self.account)
-        journal._db.execute("PRAGMA synchronous=OFF")
+        journal.sync = "OFF", "OFF"
         journal.point = self.point
         chain = self.port = Port(self)
         jobs = self.jobs = Jobs(chain, self.enclave, journal, Policy(expected_seconds=2.0))

@@ -212,6 +212,9 @@ class SimulatedClient(SubstrateClient):
     def signing(self, account: bytes) -> threading.Lock:
         return self._locks.setdefault(account, TurnLock())  # type: ignore[return-value]
 
+    def _once(self, what: str, account: bytes, head: Head, read: Callable[[], int]) -> int:
+        return read()
+
     def _now(self) -> float:
         return float(self._network.best)
 
@@ -223,6 +226,7 @@ class SimulatedClient(SubstrateClient):
 def simulated_outbox(outbox: Outbox, point: Callable[[str], None]) -> Outbox:
     """An outbox whose disk may fail, whose locks park, and which does not wait for the real disk."""
     outbox._lock = TurnLock()  # type: ignore[assignment]
+    outbox.sync = "OFF", "OFF"
     outbox._db.execute("PRAGMA synchronous=OFF")
     insert, close = outbox._insert, outbox._close
 
