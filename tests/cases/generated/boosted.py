@@ -73,6 +73,12 @@ def cases() -> list[Case]:
     rf: dict[str, Any] = {"subsample": 0.8, "colsample_bynode": 0.8}
     bag: dict[str, Any] = {"boosting_type": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}
     plain: dict[str, Any] = {"options": {"zipmap": False}}
+    split: dict[str, Any] = {
+        "min_child_samples": 2,
+        "cat_smooth": 0,
+        "min_data_per_group": 1,
+        "max_cat_to_onehot": 1,
+    }
     return [
         _xgb("binary", two),
         _xgb("binary_one_tree", two, n_estimators=1),
@@ -144,4 +150,6 @@ def cases() -> list[Case]:
         _lgb("value_split", one, "values", n_estimators=6, options={"split": 2}),
         _lgb("value_zero_missing", one, "values", gaps=True, zero_as_missing=True),
         _lgb("value_category", one, "values", categorical_feature=[1]),
+        _lgb("value_categories", one, "values", categorical_feature=[0, 1], **split),
+        _lgb("binary_categories", two, categorical_feature=[0, 1], **split, **plain),
     ]

@@ -25,6 +25,7 @@ class Made:
         reads: how ONNX Runtime's answer is read. task: what the publisher answers to the compiler's question.
         exact: no quantisation stands between the two answers, hence none of it is forgiven.
         output: the publisher's choice among several outputs.
+        ties: of equal scores too the label is ONNX Runtime's.
     """
 
     onnx: bytes
@@ -34,6 +35,7 @@ class Made:
     task: Task | None = None
     exact: bool = False
     output: str | None = None
+    ties: bool = False
 
 
 @dataclass(frozen=True)

@@ -620,6 +620,9 @@ def _ends() -> list[Case]:
         _graph(
             "hard_sigmoid_end", (4,), then(1, ("HardSigmoid", {})), reads="values", task="regression", **none
         ),
+        _graph(
+            "hard_sigmoid_as_logit", (4,), then(1, ("HardSigmoid", {})), reads="half", task="binary", **none
+        ),
         _graph("tanh_end", (4,), then(1, ("Tanh", {})), reads="values", task="regression", **none),
         _graph("relu_end", (4,), then(1, ("Relu", {})), reads="values", task="regression", **none),
         _graph("exp_end", (4,), then(1, ("Exp", {})), reads="values", task="regression", **none),

@@ -54,6 +54,7 @@ def cases() -> list[Case]:
         Case("prec_leaf_nobody_reaches", lambda: _leaves(float("nan"), at=1e6)),
         Case("prec_label_at_half", lambda: _label(0.5)),
         Case("prec_label_at_three_tenths", lambda: _label(0.3)),
+        Case("prec_label_next_to_half", lambda: _label(0.4999)),
         Case("prec_dropout_training", lambda: _dropout(True)),
         Case("prec_dropout", lambda: _dropout(False)),
     ]

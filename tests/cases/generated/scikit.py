@@ -50,6 +50,7 @@ def _fitted(  # noqa: PLR0913 - what a case may be, by keyword
     rename: Any = None,
     task: Any = None,
     output: str | None = None,
+    ties: bool = False,
     **options: Any,
 ) -> Made:
     train, fresh = data.table(), data.table(60, seed=1)
@@ -70,7 +71,7 @@ def _fitted(  # noqa: PLR0913 - what a case may be, by keyword
         kind = np.int64 if integers else np.float64 if double else np.float32
         proto = to_onnx(model, train[:1].astype(kind), options={id(model): options} if options else None)
     return Made(
-        proto.SerializeToString(), train, asked, reads, task, exact, output  # type: ignore[arg-type]
+        proto.SerializeToString(), train, asked, reads, task, exact, output, ties  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -186,9 +187,38 @@ def _trees() -> list[Case]:
         _case("forest_missing", partial(rf, **small), two, exact=True, gaps=True),
         _case("forest_two_outputs", partial(rf, **small), data.labels, exact=True),
         _case("forest_one_tree", partial(rf, n_estimators=1, max_depth=3, random_state=0), two, exact=True),
+        *[
+            _case(f"forest_of_{n}_ties", partial(rf, n, random_state=0), two, exact=True, ties=True)
+            for n in (6, 10, 12, 20, 40, 50)
+        ],
+        _case(
+            "forest_of_10_ties_double",
+            partial(rf, 10, random_state=0),
+            two,
+            exact=True,
+            ties=True,
+            double=True,
+        ),
+        _case("forest_of_10_ties_three", partial(rf, 10, random_state=0), three, exact=True, ties=True),
+        _case(
+            "forest_of_10_ties_balanced",
+            partial(rf, 10, class_weight="balanced", random_state=0),
+            two,
+            exact=True,
+            ties=True,
+        ),
         _case("extra_trees", partial(et, **small), two, exact=True),
         _case("extra_trees_three", partial(et, **small), three, exact=True),
         _case("extra_tree", partial(tree.ExtraTreeClassifier, max_depth=3, random_state=0), two, exact=True),
+        _case(
+            "imputer_beside_forest",
+            lambda: pipeline.make_pipeline(
+                pipeline.make_union(impute.SimpleImputer(), "passthrough"), rf(**small)
+            ),
+            two,
+            exact=True,
+            gaps=True,
+        ),
         _case("boosting", partial(gb, **small), two, exact=True),
         _case("boosting_three", partial(gb, **small), three, exact=True),
         _case("boosting_words", partial(gb, **small), two, exact=True, rename=["no", "yes"]),
@@ -216,6 +246,13 @@ def _composed() -> list[Case]:
         _case("bagging_logreg", lambda: bag(lr(), n_estimators=3, random_state=0), two, scale=True),
         _case("bagging_logreg_three", lambda: bag(lr(), n_estimators=3, random_state=0), three, scale=True),
         _case("bagging_trees", lambda: bag(dt(), n_estimators=4, random_state=0), two, exact=True),
+        _case(
+            "bagging_trees_ties",
+            lambda: bag(dt(max_depth=None), 10, random_state=0),
+            two,
+            exact=True,
+            ties=True,
+        ),
         _case("bagging_trees_three", lambda: bag(dt(), n_estimators=4, random_state=0), three, exact=True),
         _case(
             "bagging_columns",

@@ -44,6 +44,8 @@ class Ensemble:
         decision: how a client reads the scores.
         labels: class labels where the model has them.
         complement: the score of class 1 alone is known; class 0 has `1 - score`.
+        halves: what is added to that score, less than a float32 step, so that one of a half is decided as
+            ONNX Runtime decides it.
         negated: it stands for `1 - score` of its one score, until the two are joined.
         squash: what the model applies to the sums: `sigmoid`, `softmax` or nothing.
         scores: the tensor that has the numbers, where the output has labels only.
@@ -56,6 +58,7 @@ class Ensemble:
     decision: str
     labels: Labels | None
     complement: bool = False
+    halves: float = 0.0
     negated: bool = False
     squash: str | None = None
     scores: str | None = None

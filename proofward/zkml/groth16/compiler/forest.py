@@ -9,6 +9,9 @@ import numpy as np
 from proofward.zkml.groth16.compiler.ensemble import Ensemble, Leaf, Split, Tree
 from proofward.zkml.groth16.compiler.network import Affine, FloatArray
 
+TIE = 2.0**-24
+"""Of a share: what float32 leaves that add up to a half may lack, or have too much."""
+
 
 def combined(forest: Sequence[Ensemble], affine: Affine, features: int) -> Ensemble | None:
     """The ensemble whose scores are `affine` of the scores of `forest`, whose wires stand behind the
@@ -29,10 +32,28 @@ def combined(forest: Sequence[Ensemble], affine: Affine, features: int) -> Ensem
         trees += [_mapped(tree, matrix) for tree in one.trees]
     pair = len(base) == 2 and abs(base.sum() - 1.0) < 1e-9 and _opposite(trees)
     if pair:
-        return Ensemble(
-            tuple(_second(tree) for tree in trees), 2, (float(base[1]),), 1, "argmax", None, complement=True
-        )
+        score = tuple(_second(tree) for tree in trees)
+        halves = 0.0 if _exact(score) else -TIE  # of equal numbers the first is the largest
+        return Ensemble(score, 2, (float(base[1]),), 1, "argmax", None, complement=True, halves=halves)
     return Ensemble(tuple(trees), len(base), tuple(base.tolist()), 1, "value", None)
+
+
+def of_halves(trees: Sequence[Tree]) -> float:
+    """What a share's sum is moved by so that one of a half is decided as ONNX Runtime's float32 sum of it is:
+    five leaves of float32(0.1) are a half there, and a little more in exact numbers. That sum depends on the
+    leaves' order but where all are votes of one weight; else a half is the first class's, as in training.
+    """
+    if len(trees) == 1 or _exact(trees):
+        return 0.0
+    weight = max(value for tree in trees for leaf in _leaves(tree) for value in leaf.values.values())
+    votes = np.cumsum(np.full(len(trees) // 2, weight, dtype=np.float32), dtype=np.float32)
+    return TIE if len(trees) % 2 == 0 and votes[-1] > 0.5 else -TIE
+
+
+def _exact(trees: Sequence[Tree]) -> bool:
+    """Whether float32 sums of the leaves up to 1 lose nothing."""
+    values = (value for tree in trees for leaf in _leaves(tree) for value in leaf.values.values())
+    return all(float(value / TIE).is_integer() for value in values)
 
 
 def least(ensemble: Ensemble) -> list[float]:

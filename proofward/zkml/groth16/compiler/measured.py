@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from proofward.zkml.accuracy import decide
 from proofward.zkml.errors import CompileError, UnsupportedModel
 from proofward.zkml.groth16.compiler import float_model, quantise
 from proofward.zkml.groth16.compiler.compared import compared
+from proofward.zkml.groth16.compiler.edges import edges
 from proofward.zkml.groth16.compiler.network import FloatArray
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
 from proofward.zkml.groth16.compiler.probes import beside_thresholds, drawn
@@ -129,12 +131,26 @@ def _check_trace(request: CompileRequest, traced: Traced) -> None:
     assert network is not None
     around = affine_quantiser(request.calibration, traced.input_shape, _PROBING_BITS, traced.imputed)
     around = around.model_copy(update={"integers": True if traced.integers else None})
-    probes = drawn(around, _SAMPLE, np.random.default_rng(0))
-    for sample, where in ((request.calibration[:_SAMPLE], _CALIBRATION), (probes, _AROUND)):
+    samples = [(request.calibration[:_SAMPLE], _CALIBRATION)]
+    samples.append((drawn(around, _SAMPLE, np.random.default_rng(0)), _AROUND))
+    if traced.decision != "value" and not traced.integers:
+        # A label at another threshold differs between the two alone.
+        apart = edges(request.calibration, around.flags, lambda x: decide(traced.decision, _exact(traced, x)))
+        samples.append((apart.astype(np.float32).astype(np.float64), "where a decision ends"))
+    for sample, where in samples:
+        if not len(sample):
+            continue
         theirs = float_model.answers(request.onnx, traced, sample)
-        ours = float_model.squashed(traced, network.evaluate(filled(sample, around.imputed), exact=True))
+        if where == _CALIBRATION:
+            _check_logits(traced, theirs.scores)
+        ours = float_model.squashed(traced, _exact(traced, filled(sample, around.imputed)))
         _same(traced, theirs.scores, ours, 1e-3, where)
         _check_labels(traced, theirs, where)
+
+
+def _exact(traced: Traced, x: FloatArray) -> FloatArray:
+    assert traced.network is not None
+    return traced.network.evaluate(x, exact=True)
 
 
 def _check_ensemble(request: CompileRequest, traced: Traced, lowered: Lowered) -> None:
@@ -145,6 +161,8 @@ def _check_ensemble(request: CompileRequest, traced: Traced, lowered: Lowered) -
     probes.append((beside_thresholds(lowered.quantiser, _SAMPLE, random), "beside the trees' thresholds"))
     for sample, where in [(request.calibration[:_SAMPLE], _CALIBRATION), *probes]:
         theirs = float_model.answers(request.onnx, traced, sample)
+        if where == _CALIBRATION:
+            _check_logits(traced, theirs.scores)
         ours = reference.evaluate(lowered.program, lowered.quantiser.quantize(sample)) / lowered.scale
         _same(traced, theirs.scores, float_model.squashed(traced, ours), 1e-4, where)
         _check_labels(traced, theirs, where)
@@ -156,6 +174,17 @@ def _same(traced: Traced, theirs: FloatArray, ours: FloatArray, tolerance: float
         raise UnsupportedModel(
             f"the output {traced.output_name!r}, as the groth16 lane reads the model, differs from ONNX "
             f"Runtime's {where}, so it is refused; export it with plainer operators (docs/models.md)"
+        )
+
+
+def _check_logits(traced: Traced, scores: FloatArray) -> None:
+    """What a publisher calls logits must not be probabilities, of which none is below zero."""
+    read = traced.kind == "raw" and traced.decision in ("sigmoid", "multilabel")
+    if read and float(scores.min()) >= 0.0 and float(scores.max()) <= 1.0:
+        raise UnsupportedModel(
+            f"the output {traced.output_name!r} lies between 0 and 1 on the calibration data, like a "
+            "probability: as a logit it would decide for one class alone. Export it with a Sigmoid at its "
+            "end, or prove the value (--task regression)"
         )
 
 

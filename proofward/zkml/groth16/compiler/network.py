@@ -10,7 +10,7 @@ rows; maxima, leaky ReLUs and clips are written with ReLU (`max(a, b) = a + relu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,18 +30,19 @@ class Steps:
         source: int64 `[size]`, the input each element comes from.
         bits: precision of the input itself, 32 or 64.
         chain: what is done to it, in order.
+        filled: bool `[size]`, whether a missing input has been given a value before.
     """
 
     source: npt.NDArray[np.int64]
+    filled: npt.NDArray[np.bool_]
     bits: int = 32
     chain: tuple[Step, ...] = ()
 
     def then(self, operation: str, operand: npt.ArrayLike, bits: int) -> Steps:
         """One more operation, in a precision of 32 or 64 bits; of a cast, 16 too."""
         values = np.broadcast_to(np.asarray(operand, dtype=np.float64).reshape(-1), self.source.shape)
-        return Steps(
-            self.source, self.bits, (*self.chain, Step(operation, values, np.full(values.shape, bits)))
-        )
+        step = Step(operation, values, np.full(values.shape, bits))
+        return replace(self, chain=(*self.chain, step))
 
     def cast(self, bits: int) -> Steps:
         """The elements in another precision."""
@@ -51,7 +52,7 @@ class Steps:
         """The elements of `index`, flat."""
         flat = index.reshape(-1)
         chain = tuple(Step(step.operation, step.operand[flat], step.bits[flat]) for step in self.chain)
-        return Steps(self.source[flat], self.bits, chain)
+        return Steps(self.source[flat], self.filled[flat], self.bits, chain)
 
     def precision(self, element: int) -> int:
         """The bits that the element comes out with."""
@@ -99,7 +100,10 @@ def joined(parts: Sequence[Steps | None]) -> Steps | None:
             operands, bits = [np.zeros(n) for n in sizes], [np.zeros(n, dtype=np.int64) for n in sizes]
             operands[i], bits[i] = step.operand, step.bits
             chain.append(Step(step.operation, np.concatenate(operands), np.concatenate(bits)))
-    return Steps(np.concatenate([part.source for part in known]), known[0].bits, tuple(chain))
+    source, filled = (
+        np.concatenate([getattr(part, name) for part in known]) for name in ("source", "filled")
+    )
+    return Steps(source, filled, known[0].bits, tuple(chain))
 
 
 @dataclass(frozen=True)
@@ -250,6 +254,7 @@ class Network:
         blocks: ReLU blocks in order.
         output: the logits, an affine map over all wires.
         imputed: what the model puts in the place of a missing input.
+        unfilled: inputs that trees read as they are.
         curves: the functions that are followed by straight lines.
         forest: tree ensembles whose scores are wires as well, behind the inputs; then there are no blocks.
         bits: precision of the model's input: 16, 32 or 64. integers: it takes whole numbers alone.
@@ -259,6 +264,7 @@ class Network:
     blocks: list[ReluBlock] = field(default_factory=list)
     output: Affine | None = None
     imputed: dict[int, float] = field(default_factory=dict)
+    unfilled: set[int] = field(default_factory=set)
     curves: list[Curve] = field(default_factory=list)
     forest: list[Ensemble] = field(default_factory=list)
     bits: int = 32
@@ -277,7 +283,7 @@ class Network:
         """The input tensor, batch axis first."""
         size = int(np.prod(self.input_shape))
         rows = sparse.csr_array(sparse.eye_array(size))
-        steps = Steps(np.arange(size), self.bits) if self.bits > 16 else None
+        steps = Steps(np.arange(size), np.zeros(size, dtype=bool), self.bits) if self.bits > 16 else None
         return Affine(rows, np.zeros(size), (1, *self.input_shape), steps=steps)
 
     def relu(self, name: str, value: Affine) -> Affine:

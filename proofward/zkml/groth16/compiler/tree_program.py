@@ -86,10 +86,12 @@ def lower(ensemble: Ensemble, features: int, missing: Collection[int] = ()) -> T
     lowering.indicators([t for t, c in zip(trees, cheap, strict=True) if not c], scores)
     if ensemble.complement:
         bias, terms = scores[0]
+        bias += lowering.integer(ensemble.halves * ensemble.divisor)
         one = lowering.integer(1.0) * ensemble.divisor
         scores = [(one - bias, {wire: -c for wire, c in terms.items()}), (bias, terms)]
     program = builder.finish(builder.add(linear(scores, "scores")))
     deviation = (len(trees) + 1) * 2.0 ** -(fraction + 1) / ensemble.divisor if rounded else 0.0
+    deviation += abs(ensemble.halves)
     return TreeProgram(
         program, thresholds, float(2.0**fraction * ensemble.divisor), deviation, sorted(ranked.items())
     )

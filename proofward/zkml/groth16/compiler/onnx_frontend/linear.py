@@ -368,8 +368,8 @@ def imputer(node: Node) -> Value:
     if not np.isnan(replaced):
         node.refuse(f"it replaces the value {replaced:g}; only missing values (NaN) are supported")
     if node.network.blocks or steps is None or steps.chain or fill.size not in (1, value.size):
-        node.refuse("it must read the model's own inputs, one imputed value each")
+        node.refuse("it must read the model's own inputs, one value each: impute before scaling")
     for source, one in zip(steps.source.tolist(), np.broadcast_to(fill, (value.size,)).tolist(), strict=True):
         if node.network.imputed.setdefault(source, one) != one or not 0 <= source < features:
             node.refuse(f"input {source} is imputed with two different values")
-    return value
+    return replace(value, steps=replace(steps, filled=np.ones(value.size, dtype=bool)))

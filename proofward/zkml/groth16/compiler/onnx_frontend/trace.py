@@ -115,6 +115,11 @@ def trace(model: bytes) -> Traced:
         else:
             values[node.output[0]] = made
         labels = _labels(node) or labels
+    if both := sorted(network.unfilled & network.imputed.keys()):
+        raise UnsupportedModel(
+            f"trees read input {both[0]} as it is, and elsewhere the model imputes it: a missing value would "
+            "be two values; impute it for the whole model, or nowhere"
+        )
     found = _traced(values.get(target), target, network, labels)
     if found.kind == "decided" and len(found.labels or ()) == 1:
         raise UnsupportedModel(f"the model knows one class only ({found.labels}): it decides nothing")
@@ -284,7 +289,7 @@ def _evaluate(
         return _fold(proto, node, values)
     handler = HANDLERS.get((domain, proto.op_type))
     if handler is None:
-        node.refuse("the groth16 lane has no gadget for it")
+        node.refuse("there is no gadget for it; take that step before the model, or export without it")
     try:
         result = shape.over_sigmoids(node)
         result = handler(node) if result is None else result
@@ -330,7 +335,10 @@ def _input(graph: onnx.GraphProto, constants: dict[str, np.ndarray]) -> tuple[st
         raise UnsupportedModel(f"the model has {len(inputs)} inputs; one tensor input is supported")
     tensor = inputs[0].type.tensor_type
     if tensor.elem_type not in (*_FLOATS, *_INTEGERS):
-        raise UnsupportedModel(f"the input {inputs[0].name!r} is not a tensor of numbers; export it as float")
+        given = TensorProto.DataType.Name(tensor.elem_type).lower() if tensor.elem_type else "no tensor"
+        raise UnsupportedModel(
+            f"the input {inputs[0].name!r} is {given}; floats, int64 and int32 are taken: export it as float"
+        )
     dims = [d.dim_value for d in tensor.shape.dim]
     if len(dims) < 2 or any(d <= 0 for d in dims[1:]):
         raise UnsupportedModel(

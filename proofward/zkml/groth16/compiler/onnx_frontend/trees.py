@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from proofward.zkml.groth16.compiler.ensemble import Ensemble, Labels, Leaf, Split, Tree
+from proofward.zkml.groth16.compiler.forest import of_halves
 from proofward.zkml.groth16.compiler.network import Steps
 from proofward.zkml.groth16.compiler.onnx_frontend.node import Node, Value, operator
 
@@ -41,7 +42,9 @@ def classifier(node: Node) -> Value:
         positive = all(v >= 0 for values in leaves.values() for v in values.values())
         offset = tuple(base) or (0.0,)
         if transform == "NONE" and positive:
-            return Ensemble(trees, 2, offset, 1, "argmax", labels, complement=True)
+            return Ensemble(
+                trees, 2, offset, 1, "argmax", labels, complement=True, halves=_halves(node, trees)
+            )
         if transform == "SOFTMAX":
             node.refuse("post_transform SOFTMAX over one score is not supported")
         if transform == "LOGISTIC" and positive:
@@ -72,6 +75,12 @@ def classifier(node: Node) -> Value:
     squash = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}.get(transform)
     offsets = tuple(base) or (0.0,) * len(labels)
     return Ensemble(trees, len(labels), offsets, 1, decision, labels, squash=squash)
+
+
+def _halves(node: Node, trees: tuple[Tree, ...]) -> float:
+    """Sums of float32 leaves are float64 where the input is."""
+    steps = node.affine(0).steps
+    return of_halves(trees) if steps is not None and steps.precision(0) == 32 else 0.0
 
 
 def _scored_all(node: Node, leaves: dict[tuple[int, int], dict[int, float]], classes: int) -> bool:
@@ -137,6 +146,7 @@ def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple
         node.refuse("it must read the model's inputs, each scaled by itself or not at all")
     if any(not np.isfinite(step.operand).all() for step in value.steps.chain):
         node.refuse("the scaler before it divides by zero or is not finite")
+    node.network.unfilled.update(value.steps.source[~value.steps.filled].tolist())
     names = ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
     table: dict[int, dict[int, tuple[Any, ...]]] = {}
     roots: dict[int, int] = {}
@@ -151,7 +161,7 @@ def _trees(node: Node, leaves: dict[tuple[int, int], dict[int, float]]) -> tuple
     if len(kinds) != 1 or (kind := _KINDS.get(kinds.pop())) is None:
         node.refuse("its inputs have no one precision of float32 or float64")
     source = _Source(table, leaves, value.size, kind)
-    built = (_build(node, source, tree, root, MAX_DEPTH) for tree, root in roots.items())
+    built = [_build(node, source, tree, root, MAX_DEPTH, {}) for tree, root in roots.items()]
     if (
         not value.steps.chain
         and value.size == features
@@ -225,44 +235,68 @@ class _Numbers:
         return float(bits.view(self.kind))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Source:
-    """An operator's tables: nodes by tree and number, leaves, how many inputs, and what it compares in."""
+    """An operator's tables: nodes by tree and number, leaves, how many inputs, what it compares in, and how
+    many more nodes may be made of them.
+    """
 
     nodes: dict[int, dict[int, tuple[Any, ...]]]
     leaves: dict[tuple[int, int], dict[int, float]]
     features: int
     kind: type[np.floating[Any]]
+    room: int = MAX_NODES
 
 
-def _build(node: Node, source: _Source, tree: int, number: int, depth: int) -> Tree:
+#: What the splits above leave of a feature: low < x <= high.
+_Ranges = dict[int, tuple[float, float]]
+
+
+def _build(node: Node, source: _Source, tree: int, number: int, depth: int, ranges: _Ranges) -> Tree:
     nodes, features = source.nodes[tree], source.features
+    source.room -= 1
     if depth == 0 or number not in nodes:
         node.refuse(f"tree {tree} is deeper than {MAX_DEPTH} or names a node that does not exist")
+    if source.room < 0:
+        node.refuse(f"its equality branches make more than {MAX_NODES} nodes; one-hot encode the categories")
     feature, threshold, mode, true, false, track = nodes[number]
     if mode == b"LEAF":
         return Leaf(source.leaves.get((tree, number), {}))
     if not 0 <= feature < features or not threshold > -np.inf:
         node.refuse(f"tree {tree} reads feature {feature} of {features} at threshold {threshold}")
-    yes = _build(node, source, tree, int(true), depth - 1)
-    no = _build(node, source, tree, int(false), depth - 1)
     exact = float(np.float32(threshold))
     before = float(np.nextafter(source.kind(exact), source.kind(-np.inf)))
     # A comparison with NaN is false, but for "unequal".
     missing_yes = bool(track) or mode == b"BRANCH_NEQ"
+    low, high = ranges.get(feature, (-np.inf, np.inf))
+
+    def grown(child: int, least: float = low, most: float = high) -> Tree:
+        within = {**ranges, feature: (max(low, least), min(high, most))}
+        return _build(node, source, tree, int(child), depth - 1, within)
+
+    def split(at: float, below: int, above: int, missing_above: bool) -> Tree:
+        return Split(feature, at, grown(below, most=at), grown(above, least=at), missing_above)
+
+    def equal(same: int, other: int, missing_same: bool) -> Tree:
+        """The same where x is the threshold: of chains of categories each part keeps its own alone."""
+        if not low < exact <= high and not missing_same:
+            return grown(other)
+        inner = Split(feature, before, grown(other, most=before), grown(same, before, exact), missing_same)
+        return Split(feature, exact, inner, grown(other, least=exact), not missing_same)
+
     match mode:
         case b"BRANCH_LEQ":
-            return Split(feature, exact, yes, no, not missing_yes)
+            return split(exact, true, false, not missing_yes)
         case b"BRANCH_GT":
-            return Split(feature, exact, no, yes, missing_yes)
+            return split(exact, false, true, missing_yes)
         case b"BRANCH_LT":
-            return Split(feature, before, yes, no, not missing_yes)
+            return split(before, true, false, not missing_yes)
         case b"BRANCH_GTE":
-            return Split(feature, before, no, yes, missing_yes)
+            return split(before, false, true, missing_yes)
         case b"BRANCH_EQ":
-            return Split(feature, exact, Split(feature, before, no, yes, missing_yes), no, not missing_yes)
+            return equal(true, false, missing_yes)
         case b"BRANCH_NEQ":
-            return Split(feature, exact, Split(feature, before, yes, no, not missing_yes), yes, missing_yes)
+            return equal(false, true, not missing_yes)
     node.refuse(f"branching mode {mode!r} is not supported")
 
 
