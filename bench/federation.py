@@ -209,6 +209,7 @@ class Federation:
                     **asked,
                     "sites": b"".join(site.account for site in self.sites),
                     "commitments": b"".join(answer.commitment for answer in answers),
+                    "cohorts": bytes(len(self.sites)),
                     "absent": b"",
                 }
             )

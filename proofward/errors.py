@@ -86,6 +86,7 @@ ProofwardError
 ├─ EngineMissing                  federated studies
 ├─ FederationError
 │  ├─ AggregatorAway
+│  ├─ CommitmentTaken
 │  ├─ ConsentsMoved
 │  ├─ PeersAway
 │  └─ RecordsNotYet

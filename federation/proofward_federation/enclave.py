@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -72,6 +72,10 @@ class Wanted:
     least: int
     peers: tuple[bytes, ...]
 
+    def by(self, site: bytes, there: set[bytes]) -> bool:
+        """Whether a sum of those who are `there` is one that this site may be in."""
+        return len(there) >= self.cohort and len(there.intersection(self.peers) - {site}) >= self.least
+
 
 def seal_payload(update: Update, wanted: Wanted, signature: bytes, consents: ShownTree) -> bytes:
     """What a site seals: its update, what sum it may go into, its account's signature over the context that
@@ -96,7 +100,7 @@ def seal_payload(update: Update, wanted: Wanted, signature: bytes, consents: Sho
 class Taken:
     """An update that was opened and found good."""
 
-    commitment: bytes
+    site: bytes
     update: Update = field(repr=False)
     wanted: Wanted
 
@@ -173,18 +177,22 @@ class Aggregator:
     def close(self, params: Params) -> dict[str, Any]:
         """The sum of the sites that are named, with the noise; with its answer the round is erased.
 
-        `sites` and `commitments` are the round's on the chain, in order; `absent` the places left out.
+        `sites` and `commitments` are the round's on the chain, in order, `cohorts` the fewest sites of a sum
+        that each registered there, a byte each; `absent` the places left out. Whoever wants more of a sum
+        than the others make is left out too, and named in the answer's `absent`.
         """
         sites, commitments = (
             params.blob("sites", 32 * MAX_MEMBERS),
             params.blob("commitments", 32 * MAX_MEMBERS),
         )
-        absent = tuple(params.blob("absent", MAX_MEMBERS))
+        cohorts, named = params.blob("cohorts", MAX_MEMBERS), tuple(params.blob("absent", MAX_MEMBERS))
         waiting = self._round(params)
         with self._lock:
-            found = self._present(waiting, _words(sites), _words(commitments), absent)
+            present = self._present(waiting, _words(sites), _words(commitments), cohorts, named)
+            found = _content(present, waiting.study.cohort)
             del self._rounds[waiting.opening.study, waiting.opening.number]
-        parts = [waiting.noise, *(one.update for one in found)]
+        absent = tuple(place for place in range(len(cohorts)) if place not in found)
+        parts = [waiting.noise, *(one.update for one in found.values())]
         values = [sum(column) for column in zip(*(part.values for part in parts), strict=True)]
         total = proofward_prover.vector_sum([part.commitment for part in parts])
         blinding = proofward_prover.blinding_sum([part.blinding for part in parts])
@@ -194,33 +202,33 @@ class Aggregator:
             "values": values,
             "blinding": blinding,
             "sum": total,
+            "absent": bytes(absent),
             "signature": waiting.epoch.receipt.sign(signed.message()),
         }
 
     def _present(
-        self, waiting: Round, sites: list[bytes], commitments: list[bytes], absent: tuple[int, ...]
-    ) -> list[Taken]:
-        if len(sites) != len(commitments) or len(set(sites)) != len(sites):
+        self,
+        waiting: Round,
+        sites: list[bytes],
+        commitments: list[bytes],
+        cohorts: bytes,
+        absent: tuple[int, ...],
+    ) -> dict[int, Taken]:
+        """By place."""
+        if not len(sites) == len(commitments) == len(cohorts) == len(set(sites)):
             raise EnclaveError("each site is named once, with its commitment", code="bad-set")
         if list(absent) != sorted(set(absent)) or (absent and absent[-1] >= len(sites)):
             raise EnclaveError("who is absent is named by place, once, in order", code="bad-set")
-        found: dict[bytes, Taken] = {}
+        found: dict[int, Taken] = {}
         for place, (site, commitment) in enumerate(zip(sites, commitments, strict=True)):
             if place in absent:
                 continue
             one = waiting.taken.get((site, commitment))
             if one is None:
                 raise EnclaveError(f"site {place} gave no update: name it as absent", code="no-update")
-            found[site] = one
-        least = max([waiting.study.cohort, *(one.wanted.cohort for one in found.values())])
-        if len(found) < least:
-            raise EnclaveError(f"{len(found)} sites are in the sum, {least} are wanted", code="cohort")
-        for site, one in found.items():
-            if len(found.keys() & set(one.wanted.peers) - {site}) < one.wanted.least:
-                raise EnclaveError(
-                    f"site {sites.index(site)} wants {one.wanted.least} of its peers in the sum", code="peers"
-                )
-        return list(found.values())
+            wanted = replace(one.wanted, cohort=max(one.wanted.cohort, cohorts[place]))
+            found[place] = replace(one, wanted=wanted)
+        return found
 
     def _round(self, params: Params) -> Round:
         name, number = params.raw("study"), params.u32("number")
@@ -232,6 +240,21 @@ class Aggregator:
                 code="unknown-round",
             )
         return waiting
+
+
+def _content(found: dict[int, Taken], cohort: int) -> dict[int, Taken]:
+    """The largest set of sites in which each has the cohort and the peers that it wants: leaving out whoever
+    has not gives it, since nobody has more of them in a smaller set. So no site's demand costs the others
+    their sum. Raises EnclaveError(cohort) where fewer are left than the study wants.
+    """
+    kept, left = found, -1
+    while len(kept) != left:
+        left, there = len(kept), {one.site for one in kept.values()}
+        kept = {place: one for place, one in kept.items() if one.wanted.by(one.site, there)}
+    if len(kept) < cohort:
+        told = f"; sites {sorted(found.keys() - kept)} want others in it" if len(kept) < len(found) else ""
+        raise EnclaveError(f"{len(kept)} sites are in the sum, {cohort} are wanted{told}", code="cohort")
+    return kept
 
 
 def _examined(waiting: Round, context: UpdateContext, payload: dict[str, Any]) -> Taken:
@@ -256,7 +279,7 @@ def _examined(waiting: Round, context: UpdateContext, payload: dict[str, Any]) -
         raise EnclaveError("the update counts other records than have a consent", code="wrong-count")
     update = Update(tuple(values), len(used), payload["blinding"], opened)
     wanted = Wanted(payload["cohort"], payload["least"], tuple(payload["peers"]))
-    return Taken(opened, update, wanted)
+    return Taken(context.site, update, wanted)
 
 
 def _consented(waiting: Round, context: UpdateContext, shown: ShownTree) -> None:

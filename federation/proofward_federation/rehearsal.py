@@ -110,8 +110,15 @@ class _Run:
             **asked,
             sites=b"".join(bytes.fromhex(part.site) for part in parts),
             commitments=b"".join(bytes.fromhex(part.commitment) for part in parts),
+            cohorts=bytes(len(parts)),  # none is registered anywhere
             absent=b"",
         )
+        absent = tuple(result["absent"])
+        named = {site.account.hex(): site.policy.name for site in self._sites}
+        for place in absent:
+            name = named[parts[place].site]
+            refused[name] = "cohort: it wants more sites in a sum than there are"
+            self._tell(f"round {number}: without {name}: it wants more sites in a sum than there are")
         self._told.append(
             Told(
                 number=number,
@@ -121,13 +128,15 @@ class _Run:
                 noise=opened["noise"].hex(),
                 opening=opened["signature"].hex(),
                 parts=tuple(parts),
-                absent=(),
+                absent=absent,
                 values=tuple(result["values"]),
                 blinding=result["blinding"].hex(),
                 signature=result["signature"].hex(),
             )
         )
-        self._tell(f"round {number}: the sum of {len(parts)} sites, {self._study.rho / 1e9:.6f} rho")
+        self._tell(
+            f"round {number}: the sum of {len(parts) - len(absent)} sites, {self._study.rho / 1e9:.6f} rho"
+        )
         if self._study.kind != "logistic":
             return weights
         return logistic_step(weights, result["values"], self._study)

@@ -167,7 +167,7 @@ def _open(client: SubstrateClient, name: bytes) -> int | None:
 def _closed(enclave: Any, name: bytes, number: int) -> str:
     """What an enclave answers to who asks it for the sum of a round that another process began."""
     with pytest.raises(EnclaveError) as refused:
-        enclave("close_round", study=name, number=number, sites=b"", commitments=b"", absent=b"")
+        enclave("close_round", study=name, number=number, sites=b"", commitments=b"", cohorts=b"", absent=b"")
     return refused.value.code
 
 

@@ -156,3 +156,16 @@ def test_a_tree_that_is_posted_before_the_delivery_loses_no_round(monkeypatch: p
         assert posted_consents(chain, STUDY, one.root, one.live)
         assert not posted_consents(chain, STUDY, one.root, one.live + 32)
     assert not posted_consents(chain, STUDY, bytes(32), 32)
+
+
+def test_the_cohort_that_a_site_registered_goes_with_the_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    registered: dict[bytes, Any] = {b"a": 2, b"b": 16, b"c": None}
+
+    def site(_client: Any, account: bytes) -> Any:
+        cohort = registered[account]
+        return cohort and SimpleNamespace(rules=SimpleNamespace(cohort=cohort))
+
+    monkeypatch.setattr(federation, "site", site)
+    host = Host(cast(Any, None), dev_keypair("//Dave"), cast(Any, None), study_of(), state=Path("unused"))
+    committed = [SimpleNamespace(site=account) for account in registered]
+    assert host._cohorts(cast(Any, SimpleNamespace(committed=committed))) == bytes([2, 16, 0])

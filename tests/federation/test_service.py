@@ -104,6 +104,7 @@ def test_a_round_over_the_socket(process: Process) -> None:
     chosen = {
         "sites": b"".join(site.account for site in sites),
         "commitments": b"".join(answer.commitment for answer in answers),
+        "cohorts": bytes(len(sites)),
         "absent": b"",
     }
     result = process.call("close_round", **asked, **chosen)

@@ -125,6 +125,7 @@ def test_sets_that_are_not_the_chain_s() -> None:
     assert _refused(lambda: world.close(sites, answers)) == "no-update"
     assert _refused(lambda: world.close([sites[0]] * 2, [answers[0]] * 2)) == "bad-set"
     assert _refused(lambda: world.close(sites, answers, absent=b"\3")) == "bad-set"
+    assert _refused(lambda: world.close(sites, answers, absent=b"\2", cohorts=b"\2\2")) == "bad-set"
     assert _refused(lambda: world.close(sites, answers, absent=b"\2\2")) == "bad-set"
     assert _refused(lambda: world.close(sites, answers, absent=b"\1\2")) == "cohort"
     assert _refused(lambda: world.close(sites[:2], [answers[1], answers[0]])) == "no-update"
@@ -150,14 +151,81 @@ def test_a_host_that_invents_the_other_sites_has_no_sum() -> None:
     answers = [world.answer(one) for one in sites]
     for one, answer in zip(sites, answers, strict=True):
         world.take(one, answer)
-    assert _refused(lambda: world.close(sites, answers)) == "peers"
-    assert _refused(lambda: world.close(sites, answers, absent=b"\1")) == "peers"
+    assert _refused(lambda: world.close(sites, answers)) == "cohort"
+    assert _refused(lambda: world.close(sites, answers, absent=b"\1")) == "cohort"
     renamed = _invented(1)
     renamed.account = peer.account
     assert _refused(lambda: world.take(peer, world.answer(renamed))) == "not-signed"
     answers.append(world.answer(peer))
     world.take(peer, answers[3])
     assert len(world.close([*sites, peer], answers, absent=b"\1\2")["values"]) == 4
+
+
+def test_a_host_whose_inventions_want_nobody_sums_them_alone() -> None:
+    world, sites = World(), [site_of(0), _invented(1), _invented(2)]
+    for one in sites[1:]:
+        one.policy = replace(one.policy, peers=frozenset(other.account for other in sites))
+    world.open()
+    answers = [world.answer(one) for one in sites]
+    for one, answer in zip(sites, answers, strict=True):
+        world.take(one, answer)
+    result = world.close(sites, answers)
+    assert result["absent"] == b"\0"
+    total = proofward_prover.vector_sum([world.commitment, *(one.commitment for one in answers[1:])])
+    assert result["sum"] == total, "without the hospital"
+
+
+def _demanding(place: int, **demand: Any) -> Site:
+    """A site that seals other demands than its own rules', and looks at none of them."""
+    site = site_of(place)
+    honest = site.policy
+
+    def sealed(*given: Any) -> bytes:
+        site.policy = replace(honest, **demand)
+        found = Site._sealed(site, *given)
+        site.policy = honest
+        return found
+
+    site._sealed = sealed  # type: ignore[assignment]
+    return site
+
+
+DEMANDS: dict[str, dict[str, Any]] = {
+    "peers whom nobody meets": {"peers": frozenset({bytes(32)})},
+    "all peers of its list": {"least": 15, "peers": frozenset(bytes([one]) * 32 for one in range(15))},
+    "the largest cohort": {"cohort": 16},
+    "a cohort beyond all": {"cohort": 2**32 - 1},
+}
+
+
+@pytest.mark.parametrize("demand", [*DEMANDS.values(), {}], ids=[*DEMANDS, "a cohort that it registered"])
+@pytest.mark.parametrize("liar", range(4))
+def test_a_demand_that_nobody_meets_costs_who_makes_it_alone(demand: dict[str, Any], liar: int) -> None:
+    world, sites = World(), [site_of(place) for place in range(4)]
+    sites[liar] = _demanding(liar, **demand)
+    world.open()
+    answers = [world.answer(site) for site in sites]
+    for site, answer in zip(sites, answers, strict=True):
+        world.take(site, answer)
+    cohorts = bytes(2 if demand or place != liar else 16 for place in range(4))
+    result = world.close(sites, answers, cohorts=cohorts)
+    assert result["absent"] == bytes([liar])
+    others = [answer.commitment for place, answer in enumerate(answers) if place != liar]
+    total = proofward_prover.vector_sum([world.commitment, *others])
+    assert result["sum"] == total == proofward_prover.vector_commit(result["values"], result["blinding"])
+    said = Aggregate(GENESIS, STUDY, 0, total, values_hash(result["values"]), (liar,))
+    verify_signature(world.epoch.receipt.public, said.message(), result["signature"])
+
+
+def test_who_wants_a_site_that_is_left_out_is_left_out_too() -> None:
+    world, sites = World(), [_demanding(0, cohort=5), *(site_of(place) for place in range(1, 4))]
+    sites[1].policy = replace(sites[1].policy, peers=frozenset({sites[0].account}))
+    world.open()
+    answers = [world.answer(site) for site in sites]
+    for site, answer in zip(sites, answers, strict=True):
+        world.take(site, answer)
+    assert _refused(lambda: world.close(sites[:3], answers[:3])) == "cohort"
+    assert world.close(sites, answers)["absent"] == b"\0\1"
 
 
 def test_a_site_is_no_peer_of_its_own() -> None:
@@ -167,7 +235,7 @@ def test_a_site_is_no_peer_of_its_own() -> None:
     for one, answer in zip(sites, answers, strict=True):
         world.take(one, answer)
     assert sites[0].account in sites[0].policy.peers
-    assert _refused(lambda: world.close(sites, answers)) == "peers"
+    assert _refused(lambda: world.close(sites, answers)) == "cohort"
 
 
 def _sealed_by_a_liar(world: World, site: Site, honest: Answer, **lies: Any) -> tuple[Answer, dict[str, Any]]:

@@ -165,7 +165,9 @@ class World:
             )
         )
 
-    def close(self, sites: list[Site], answers: list[Answer], absent: bytes = b"") -> dict[str, Any]:
+    def close(
+        self, sites: list[Site], answers: list[Answer], absent: bytes = b"", cohorts: bytes | None = None
+    ) -> dict[str, Any]:
         return self.aggregator.close(
             Params(
                 {
@@ -173,6 +175,7 @@ class World:
                     "number": self.number,
                     "sites": b"".join(site.account for site in sites),
                     "commitments": b"".join(answer.commitment for answer in answers),
+                    "cohorts": bytes(len(sites)) if cohorts is None else cohorts,
                     "absent": absent,
                 }
             )

@@ -54,6 +54,8 @@ class Answered:
     most: int
     proof: str
     sealed: str
+    noise: str = ""
+    """The round's, so that a study's number which is begun anew is not taken for the one before."""
     records: str = ""
     """The digest of the records, of a study of counts."""
 
@@ -145,7 +147,7 @@ class Hospital:
                 return
             try:
                 self.look(found)
-            except (AggregatorAway, RecordsNotYet, ConsentsMoved, PeersAway) as error:
+            except (AggregatorAway, RecordsNotYet, ConsentsMoved, CommitmentTaken, PeersAway) as error:
                 # tried again at the next block, while the round waits
                 if error.message != told:
                     self._tell(error.message)
@@ -173,10 +175,15 @@ class Hospital:
                 self.answered.append(number)
             self._done.add(number)
             return
-        answered = self._on_its_way(record, kept) or self._answer(record, waiting)
+        answered = self._on_its_way(record, waiting, kept) or self._answer(record, waiting)
         try:
             self._commit(answered)
         except DispatchError as error:
+            if error.name == "BadCommitment":  # each is a point, so another site took this one for its own
+                self._file(number).unlink(missing_ok=True)
+                raise CommitmentTaken(
+                    f"another site committed to this update of round {number} first: answers it anew"
+                ) from None
             if error.name == "StaleConsents":
                 raise ConsentsMoved(
                     f"the consents on the chain are others since round {number} was answered: answers it anew"
@@ -193,11 +200,13 @@ class Hospital:
     def committed(self, number: int) -> None:
         """Between a commitment and its delivery; nothing, but for those who test what a death there does."""
 
-    def _on_its_way(self, record: StudyRecord, kept: Answered | None) -> Answered | None:
+    def _on_its_way(
+        self, record: StudyRecord, waiting: RoundRecord, kept: Answered | None
+    ) -> Answered | None:
         """An answer from before a death, whose commitment may come through yet: another one beside it would
         leave this site absent. None without one, and where a consent was given or taken back since.
         """
-        if kept is None:
+        if kept is None or kept.noise != waiting.noise.hex():
             return None
         study, _ = self._asked(record)
         stands = self._consents(study) is None  # the chain has the live ones
@@ -229,6 +238,7 @@ class Hospital:
             answer.most,
             answer.proof.hex(),
             answer.sealed.hex(),
+            waiting.noise.hex(),
             self.site.digest.hex() if study.kind == "counts" else "",
         )
         write_whole(self._file(waiting.number), json.dumps(asdict(answered)).encode())
@@ -380,6 +390,12 @@ class ConsentsMoved(FederationError):
     """Another process of this site, in another study, posted a tree since; the round waits still."""
 
     code = "consents-moved"
+
+
+class CommitmentTaken(FederationError):
+    """Another member copied this site's commitment on its way: of two alike the chain takes the first."""
+
+    code = "commitment-taken"
 
 
 class PeersAway(FederationError):

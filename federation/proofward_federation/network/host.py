@@ -317,7 +317,7 @@ class Host:
         with self._lock:
             waiting, self._waiting = self._waiting, None
         assert waiting is not None
-        absent = [place for place, one in enumerate(record.committed) if one.site not in waiting.parts]
+        unheard = [place for place, one in enumerate(record.committed) if one.site not in waiting.parts]
         try:
             result = self._call(
                 "close_round",
@@ -325,16 +325,17 @@ class Host:
                 number=number,
                 sites=b"".join(one.site for one in record.committed),
                 commitments=b"".join(one.commitment for one in record.committed),
-                absent=bytes(absent),
+                cohorts=self._cohorts(record),
+                absent=bytes(unheard),
             )
         except EnclaveError as error:
             self._give_up(number)
             raise _NoSum(f"round {number} has no sum: {error.message}") from None
-        missing = [_unproved(record.committed[place]) for place in absent]
-        parts = [
-            waiting.parts.get(one.site) or missing[absent.index(place)]
-            for place, one in enumerate(record.committed)
-        ]
+        absent = tuple(result["absent"])
+        for place in sorted(set(absent) - set(unheard)):
+            site = ss58(record.committed[place].site)
+            self.tell(f"round {number}: {site} wants others in a sum than there are, and is left out")
+        parts = [waiting.parts.get(one.site) or _unproved(one) for one in record.committed]
         told = Told(
             number=number,
             receipt_key=record.receipt_key.hex(),
@@ -343,7 +344,7 @@ class Host:
             noise=opened["noise"].hex(),
             opening=opened["signature"].hex(),
             parts=tuple(parts),
-            absent=tuple(absent),
+            absent=absent,
             values=tuple(result["values"]),
             blinding=result["blinding"].hex(),
             signature=result["signature"].hex(),
@@ -351,6 +352,11 @@ class Host:
         self._log.append(Logged(told, receipt.block))
         self._save()
         self._published(self._log[-1])
+
+    def _cohorts(self, record: RoundRecord) -> bytes:
+        """The fewest sites of a sum that each site has registered by now: the chain takes none of fewer."""
+        sites = [federation.site(self.client, one.site) for one in record.committed]
+        return bytes(0 if site is None else site.rules.cohort for site in sites)
 
     def _published(self, one: Logged) -> None:
         """Publish, or give the round up where the chain refuses its sum: sent again it would be so again.
