@@ -62,17 +62,22 @@ pub fn commit(values: &[i64], blinding: &Scalar) -> Result<RistrettoPoint> {
 	Ok(small_msm(values, &generators(values.len())) + blinder() * blinding)
 }
 
-/// `sum_j v_j P_j` for small integers: buckets over the bits that the largest has.
+/// `sum_j v_j P_j` for small integers: buckets over signed digits, as few of them as the largest value needs.
 fn small_msm(values: &[i64], points: &[RistrettoPoint]) -> RistrettoPoint {
-	let bits = values.iter().map(|v| 64 - v.unsigned_abs().leading_zeros()).max().unwrap_or(0);
-	let width = (values.len().max(4).ilog2().saturating_sub(2)).clamp(2, 12);
-	let windows = (0..bits.div_ceil(width)).into_par_iter().map(|window| {
-		let mut buckets = vec![RistrettoPoint::identity(); (1 << width) - 1];
+	let bits = 1 + values.iter().map(|v| 64 - v.unsigned_abs().leading_zeros()).max().unwrap_or(0);
+	let count = bits.div_ceil(values.len().max(16).ilog2().saturating_sub(2).min(13));
+	let width = bits.div_ceil(count);
+	let half = 1i64 << (width - 1);
+	// With half of its range added to every digit, what a shift and a mask read is never negative.
+	let offset = (0..count).fold(0, |sum, window| sum + (half << (window * width)));
+	let windows = (0..count).into_par_iter().map(|window| {
+		let mask = if window + 1 == count { i64::MAX } else { 2 * half - 1 };
+		let mut buckets = vec![RistrettoPoint::identity(); half as usize];
 		for (value, point) in values.iter().zip(points) {
-			let digit = (value.unsigned_abs() >> (window * width)) as usize & ((1 << width) - 1);
+			let digit = ((value + offset) >> (window * width) & mask) - half;
 			if digit != 0 {
-				let bucket = &mut buckets[digit - 1];
-				*bucket = if *value < 0 { *bucket - point } else { *bucket + point };
+				let bucket = &mut buckets[digit.unsigned_abs() as usize - 1];
+				*bucket = if digit < 0 { *bucket - point } else { *bucket + point };
 			}
 		}
 		let (mut running, mut sum) = (RistrettoPoint::identity(), RistrettoPoint::identity());
