@@ -22,9 +22,10 @@ demo: ready ## run one sealed job after another on the embedded chain; writes bu
 
 test: test-python test-federation test-rust ## every test: embedded chain, Python, prover, pallets
 
+# In the folders' order: sorted by their numbers of tests, the files of one test that takes a minute would come last.
 test-python: setup tests/conformance/node_modules/.ready
 	POLKADOTJS_DISABLE_ESM_CJS_WARNING=1 node --test --test-reporter=spec devnet tests/conformance
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 	$(BIN)/python -m tests.fuzz 1
 
 # Beside the others, but after them: building the pallets takes all the time that they leave over. There are no
