@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeVar
 
 from proofward.chain.errors import MetadataError
@@ -262,6 +263,7 @@ class _V14(Reader):
         return Extension(self.text(), self.compact(), self.compact())
 
 
+@lru_cache(maxsize=2)  # the clients of one process speak to one chain, and reading it takes 30 ms
 def read_metadata(data: bytes) -> Metadata:
     """The metadata in `data`, as `state_getMetadata` gives it. Raises MetadataError."""
     try:
