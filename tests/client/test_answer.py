@@ -13,7 +13,7 @@ from proofward.client.answer import examine
 from proofward.protocol import HpkePrivateKey, HpkeSuite, OutputPayload, seal_output
 from proofward.protocol.keys import hpke_seal
 from proofward.protocol.sealing import _output_info
-from tests.evidence import RECORD, Evidence, compile_tiny, make_evidence, pinned
+from tests.evidence import RECORD, Evidence, make_evidence, pinned, tiny
 
 
 def test_the_answer_is_the_integer_models(evidence: Evidence) -> None:
@@ -79,9 +79,9 @@ def test_another_key_or_context_does_not_open(evidence: Evidence) -> None:
         open_answer(public, replace(evidence.context, worker=b"w" * 32), sealed, evidence.reply_key, 1)
 
 
-def test_several_records_make_one_proof(tmp_path: Path) -> None:
+def test_several_records_make_one_proof(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
     records = np.array([[0.25, -0.5, 0.75], [-0.5, 0.5, 0.0]])
-    artifact = compile_tiny(tmp_path / "models" / "batch", batch=3)
+    artifact = tiny(tmp_path_factory, 16)
     batch = make_evidence(artifact, records, tmp_path / "contracts")
     assert verify_bundle(batch.bundle, pinned(batch)).accepted
     answer = open_answer(

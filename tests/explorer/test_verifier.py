@@ -290,8 +290,10 @@ def test_a_client_opens_its_own_answer_as_the_library_does(evidence: Evidence, t
     key = HpkePrivateKey.from_bytes(HpkeSuite.X25519, secret)
     # A tree of commitments of more than one level, and all records in one.
     for batch, openings in ((1, True), (20, True), (20, False)):
-        model = compile_tiny(tmp_path / f"of{batch}{openings}", batch, record_openings=openings)
-        made = make_evidence(model, RECORD, tmp_path)
+        made = evidence
+        if batch > 1:
+            model = compile_tiny(tmp_path / f"of{batch}{openings}", batch, record_openings=openings)
+            made = make_evidence(model, RECORD, tmp_path)
         public, bundle = made.artifact.public, made.bundle
         outputs = np.arange(batch, dtype=np.int64).reshape(batch, 1) * 7 - 3
         commitment = public.commit_output(outputs, b"s" * 32)

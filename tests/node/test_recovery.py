@@ -18,10 +18,12 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from typer.testing import CliRunner
 
 from proofward.chain import Outbox, dev_keypair
 from proofward.chain.pallets import attestation, workers
 from proofward.chain.pallets.models import Terms
+from proofward.cli import app
 from proofward.client import Client
 from proofward.devnet.chains import Devnet
 from proofward.publisher.publish import publish
@@ -91,9 +93,8 @@ def _until(condition: Callable[[], object], process: Process) -> None:
 
 def _verb(name: str, *options: str, code: int = 0) -> dict[str, Any]:
     """A verb's JSON; what it prints beside that is for people."""
-    command = [sys.executable, "-m", "proofward.cli", "worker", name, *options, "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
-    assert done.returncode == code, done.stdout + done.stderr
+    done = CliRunner().invoke(app, ["worker", name, *options, "--json"])
+    assert done.exit_code == code, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -140,8 +141,8 @@ def test_killed_with_a_claim_in_hand(
         _until(socket.exists, enclave_process)
         config = tmp_path / "worker.toml"
         config.write_text(CONFIG.format(url=chain.url, folder=tmp_path, socket=socket, models=models))
-        allow = ("proofward.cli", "worker", "allow", "--config", str(config), "--chain", chain.url)
-        subprocess.run([sys.executable, "-m", *allow], check=True, capture_output=True, timeout=SECONDS)
+        own = ("--config", str(config))
+        _verb("allow", *own, "--chain", chain.url)
         assert attestation.measurements(client.chain)
         outbox = Outbox(tmp_path / "publisher.sqlite", client.chain)
         terms = Terms(10**12, 0, 10**11, 600)  # no claim lapses, however slow this machine is
@@ -149,7 +150,7 @@ def test_killed_with_a_claim_in_hand(
         again = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, terms=terms)
         assert (first.published, again.published) == (True, False)
 
-        run = ("proofward.cli", "worker", "run", "--config", str(config))
+        run = ("proofward.cli", "worker", "run", *own)
         with _process(tmp_path / "node-1.log", *run) as node:
             _until(lambda: workers.serving(client.chain, WORKER), node)
             job = client.submit(
@@ -168,16 +169,13 @@ def test_killed_with_a_claim_in_hand(
                 assert (shown["chain"], shown["outcomes"][0]["outcome"]) == ("answers", "accepted")
             node.popen.terminate()
             assert node.popen.wait(60) == 0
-        leave = ("proofward.cli", "worker", "retire", "--config", str(config))
-        subprocess.run([sys.executable, "-m", *leave], check=True, capture_output=True, timeout=SECONDS)
+        _verb("retire", *own)
         left = workers.get(client.chain, WORKER)
         assert left is not None
         assert left.retired_at is not None
         assert workers.serving(client.chain, WORKER) == {}
-        take = ("proofward.cli", "worker", "withdraw", "--config", str(config))
-        early = subprocess.run([sys.executable, "-m", *take], capture_output=True, text=True, timeout=SECONDS)
-        assert early.returncode != 0
-        assert "the stake is free from block" in early.stderr
+        early = _verb("withdraw", *own, code=1)
+        assert "the stake is free from block" in early["error"]["message"]
         assert outcome.state == "accepted"
         assert outcome.record.attempts == 1, "it was claimed twice"
         assert len(client.open(job).decisions) == 1

@@ -14,6 +14,7 @@ pytest.importorskip("proofward_prover", reason="the prover needs rustup: make se
 import proofward_prover as prover
 
 from proofward.zkml.groth16.program.program import Builder, Input, ReluShift, Thermometer, linear
+from tests.once import once
 
 SALTS = bytes(range(32)), bytes(range(100, 132))
 
@@ -39,23 +40,29 @@ class World:
     proof: prover.Proof
 
 
-def make(folder: Path, batch: int) -> World:
+def make(factory: pytest.TempPathFactory, batch: int) -> World:
     circuit = prover.Circuit(program(), batch)
-    path = folder / f"{batch}.pk"
-    verifying_key, digest = prover.setup(circuit, path)
-    key = prover.ProvingKey.load(path, circuit, digest)
+
+    def set_up(folder: Path) -> None:
+        verifying_key, digest = prover.setup(circuit, folder / "pk")
+        (folder / "vk").write_bytes(verifying_key)
+        (folder / "digest").write_bytes(digest)
+
+    folder = once(factory, f"keys-of-{batch}", set_up)
+    key = prover.ProvingKey.load(folder / "pk", circuit, (folder / "digest").read_bytes())
     values = [v for i in range(batch) for v in (4 - i // 2, i % 16, i % 4)]
-    return World(circuit, key, verifying_key, values, prover.prove(key, circuit, values, *SALTS))
+    proof = prover.prove(key, circuit, values, *SALTS)
+    return World(circuit, key, (folder / "vk").read_bytes(), values, proof)
 
 
 @pytest.fixture(scope="session")
 def single(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make(tmp_path_factory.mktemp("keys"), 1)
+    return make(tmp_path_factory, 1)
 
 
 @pytest.fixture(scope="session")
 def batched(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make(tmp_path_factory.mktemp("keys"), 18)
+    return make(tmp_path_factory, 18)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +19,10 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
+from typer.testing import CliRunner
 
 from proofward.check import Check
+from proofward.cli import app
 from proofward.publisher.audit import Audit, AuditOutcome, audit
 from proofward.publisher.build import Choices, artifact
 from proofward.zkml import Evaluation, UnsupportedModel, compile_model, load_public
@@ -315,10 +315,9 @@ def test_the_verb_has_an_exit_code_of_its_own(world: World, tmp_path: Path) -> N
     assert world.records.y is not None
     rows = np.column_stack([world.records.x, world.records.y])
     np.savetxt(tmp_path / "mine.csv", rows, delimiter=",")
-    command = [sys.executable, "-m", "proofward.cli", "model", "audit", str(tmp_path / "m.onnx")]
-    command += ["--artifact", str(world.path / "public"), "--records", str(tmp_path / "mine.csv"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 8, done.stderr
+    command = ["model", "audit", str(tmp_path / "m.onnx"), "--artifact", str(world.path / "public")]
+    done = CliRunner().invoke(app, [*command, "--records", str(tmp_path / "mine.csv"), "--json"])
+    assert done.exit_code == 8, done.stderr
     value = json.loads(done.stdout)
     assert (value["outcome"], load_public(world.path).manifest.setup) == ("not-verifiable", "dev")
     assert value["verdict"].startswith("NOT VERIFIABLE")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +11,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from proofward_prover import Circuit, make_ptau
 from skl2onnx import to_onnx
 from sklearn.ensemble import GradientBoostingClassifier
-from typer.testing import CliRunner
 
-from proofward.cli import app
 from proofward.zkml import (
     AccuracyError,
     Artifact,
@@ -33,7 +29,6 @@ from proofward.zkml.audit import audit_fields
 from proofward.zkml.groth16 import OpenedRecord, check_record, open_record
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.groth16.program.program import Program
-from tests.ceremony import snarkjs
 from tests.zkml.onnx_models import Graph
 
 SALTS = bytes(range(32)), bytes(range(32, 64))
@@ -54,6 +49,16 @@ def _network() -> bytes:
     return graph.model()
 
 
+def _linear(out: Path, **options: Any) -> Artifact:
+    """A model whose integers are found at once, in batches of three."""
+    graph = Graph((4,), seed=3)
+    graph.node("Gemm", graph.weights(4, 1))
+    x, _ = _data(200, 4, 0)
+    return compile_model(
+        graph.model(), x, out, name="linear", batch=3, lane="groth16", task="regression", **options
+    )
+
+
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     folder = tmp_path_factory.mktemp("network")
@@ -66,7 +71,6 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
         batch=3,
         lane="groth16",
         accuracy_bound=0.02,
-        cache=folder / "cache",
     )
 
 
@@ -125,23 +129,16 @@ def test_one_record_of_a_batch_opens_alone(network: Artifact) -> None:
         open_record(manifest, "input", values, SALTS[0], 3)
 
 
-def test_a_flat_batch_opens_as_nothing_else(network: Artifact, tmp_path: Path) -> None:
+def test_a_flat_batch_opens_as_nothing_else(tmp_path: Path) -> None:
     """One hash over the batch: proved and opened whole, and not as another form, order, shape or record."""
-    x, _ = _data(200, 4, 0)
-    flat = compile_model(
-        network.onnx,
-        x,
-        tmp_path / "flat",
-        name="flat",
-        batch=3,
-        lane="groth16",
-        accuracy_bound=0.02,
-        record_openings=False,
+    treed, flat = (
+        _linear(tmp_path / name, record_openings=openings)
+        for name, openings in (("treed", True), ("flat", False))
     )
     manifest, values = flat.manifest, flat.public.quantize(_data(3, 4, 6)[0])
     assert manifest.lane_params["commitment"] == "flat"
-    assert "commitment" not in network.manifest.lane_params
-    rows = [made.manifest.constraints["total"] for made in (flat, network) if made.manifest.constraints]
+    assert "commitment" not in treed.manifest.lane_params
+    rows = [made.manifest.constraints["total"] for made in (flat, treed) if made.manifest.constraints]
     assert rows[0] < rows[1] - 1000
     made = flat.prove(values, *SALTS)
     about = made.input_commitment, made.output_commitment
@@ -154,7 +151,7 @@ def test_a_flat_batch_opens_as_nothing_else(network: Artifact, tmp_path: Path) -
     others = [values[::-1].copy(), np.repeat(values[:1], 3, axis=0)]
     assert all(flat.public.commit_input(other, SALTS[0]) != about[0] for other in others)
     assert flat.public.commit_input(values, SALTS[1]) != about[0]
-    tree = network.public
+    tree = treed.public
     forms = [tree.commit_input(values, SALTS[0]), tree.commit_output(made.outputs, SALTS[1])]
     assert not flat.public.verify(forms[0], about[1], made.proof)
     assert not flat.public.verify(about[0], forms[1], made.proof)
@@ -222,31 +219,15 @@ def test_an_audit_recompiles_the_circuit_and_catches_other_weights(
     assert {check.name: check.ok for check in checks}["circuit_digest"] is False
 
 
-def test_cached_keys_serve_the_same_circuit_and_a_spoilt_one_is_not_used(
-    network: Artifact, tmp_path: Path
-) -> None:
-    cache = network.path.parent / "cache"
-    x, _ = _data(200, 4, 0)
-
-    def again(name: str) -> bytes:
-        made = compile_model(
-            _network(),
-            x,
-            tmp_path / name,
-            name="network",
-            batch=3,
-            lane="groth16",
-            accuracy_bound=0.02,
-            cache=cache,
-        )
-        return made.public.vk
-
-    assert again("first") == network.public.vk
+def test_cached_keys_serve_the_same_circuit_and_a_spoilt_one_is_not_used(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    first = _linear(tmp_path / "first", cache=cache).public.vk
+    assert _linear(tmp_path / "second", cache=cache).public.vk == first
     key = next(cache.glob("*.pk"))
     content = bytearray(key.read_bytes())
     content[len(content) // 2] ^= 1
     key.write_bytes(content)
-    assert again("second") != network.public.vk
+    assert _linear(tmp_path / "third", cache=cache).public.vk != first
 
 
 def test_a_swapped_program_or_key_is_refused_on_loading(
@@ -303,50 +284,3 @@ def test_a_constant_feature_is_accepted_near_its_value(tmp_path: Path) -> None:
     made = compile_model(_network(), x, tmp_path / "model", name="m", lane="groth16", accuracy_bound=0.02)
     assert made.public.quantize(x[:1]).shape == (1, 4)
     assert made.manifest.weights_digest == hashlib.sha256(_network()).hexdigest()
-
-
-def test_a_ceremony_of_three_gives_a_model_its_keys(trees: Artifact, tmp_path: Path) -> None:
-    """By the command line, file by file, as contributors on three machines would."""
-    digits = Circuit((trees.path / "private" / "program.bin").read_bytes(), 1).domain.bit_length()
-    make_ptau(tmp_path / "phase1.ptau", digits)
-    powers = ["--artifact", str(trees.path), "--ptau", str(tmp_path / "phase1.ptau")]
-    file = [str(tmp_path / f"{i}.ceremony") for i in range(4)]
-
-    def setup(*arguments: str, code: int = 0) -> dict[str, Any]:
-        done = CliRunner().invoke(app, ["setup", *arguments, "--json"])
-        assert done.exit_code == code, done.output
-        said: dict[str, Any] = json.loads(done.stdout)
-        return said
-
-    exported = setup("export", *powers[:2], "--out", str(tmp_path / "c.r1cs"))
-    assert exported["circuit"] == trees.manifest.circuit_digest
-    read = snarkjs(r1cs=tmp_path / "c.r1cs")["r1cs"]
-    assert (read["constraints"], read["publics"]) == (exported["constraints"] - 3, 2)
-    assert setup("export", *powers[:2], "--out", exported["r1cs"], code=1)["error"]["code"] == "bad-artifact"
-
-    setup("new", *powers, "--out", file[0])
-    for i, name in enumerate(("Ada", "Barbara", "Grace")):
-        made = setup("contribute", file[i], "--name", name, "--out", file[i + 1])
-        assert made["contributions"][-1]["name"] == name
-    assert setup("verify", file[3], *powers) == made
-    refused = setup("contribute", file[0], "--name", "Eve", "--out", file[1], code=1)
-    assert refused["error"]["code"] == "bad-artifact"
-    spoilt = bytearray(Path(file[3]).read_bytes())
-    spoilt[77] ^= 1
-    Path(file[1]).write_bytes(spoilt)
-    assert setup("verify", file[1], *powers, code=1)["error"]["code"] == "bad-contribution"
-    unfinished = setup("finish", file[0], *powers, "--out", str(tmp_path / "none"), code=1)
-    assert unfinished["error"]["code"] == "bad-contribution"
-    assert not (tmp_path / "none").exists()
-
-    out = tmp_path / "model"
-    done = setup("finish", file[3], *powers, "--out", str(out), "--beacon", "ab" * 32, "--iterations", "3")
-    artifact = load_artifact(out)
-    assert artifact.manifest.setup == "ceremony"
-    assert artifact.manifest.files["public/ceremony.bin"] == done["transcript"]
-    values = trees.public.quantize(_data(3, 5, 7)[0])[2:]
-    proof = artifact.prove(values, bytes(32), bytes(32))
-    assert artifact.public.verify(proof.input_commitment, proof.output_commitment, proof.proof)
-    assert not trees.public.verify(proof.input_commitment, proof.output_commitment, proof.proof)
-    assert setup("verify", "--artifact", str(out), *powers[2:])["contributions"] == done["contributions"]
-    assert setup("verify", *powers, code=1)["error"]["code"] == "bad-artifact"
