@@ -74,12 +74,16 @@ const steps = {
   seen: () => seen,
   /**
    * What the page cost: milliseconds of the processor on its thread, and of these in scripts; questions to a node, and
-   * how often it asked after it had been answered.
+   * how often it asked after it had been answered; milliseconds from navigation to what it marked first.
    */
   async costs() {
     const { metrics } = await session.send('Performance.getMetrics')
     const of = (name) => Math.round(1000 * metrics.find((one) => one.name === name).value)
-    return { task: of('TaskDuration'), script: of('ScriptDuration'), questions, rounds }
+    const marks = await page.evaluate(() =>
+      performance.getEntriesByType('mark').map((one) => [one.name, Math.round(one.startTime)]),
+    )
+    const first = Object.fromEntries(marks.reverse())
+    return { task: of('TaskDuration'), script: of('ScriptDuration'), questions, rounds, marks: first }
   },
   /** Give a file to a page and hear what it comes to. */
   async verify({ selector, name, content }) {

@@ -281,6 +281,10 @@ def verify(path: Path, *, root: bytes | None = None, chain: Check | None = None)
         checks.append(chain)
     elif root is None:
         checks.append(
-            Check("chain", None, f"genesis 0x{manifest.genesis}: no root is pinned and no chain was asked")
+            Check(
+                "chain",
+                None,
+                f"genesis 0x{manifest.genesis}: no root is pinned: give --root, or --chain",
+            )
         )
     return Verdict(b"", (), tuple(checks))

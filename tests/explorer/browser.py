@@ -46,6 +46,12 @@ class Browser:
         except subprocess.TimeoutExpired:
             self._process.kill()
 
+    def marked(self) -> str:
+        """What a job's page marked, in milliseconds from navigation, and beside how much other work."""
+        marks = self.do("costs")["marks"]
+        steps = [f"{name} at {marks[name]} ms" for name in ("chain open", "evidence read", "verdict")]
+        return f"{', '.join(steps)}, at a load of {os.getloadavg()[0]:.1f}"
+
     def do(self, step: str, **options: Any) -> Any:
         """One step of explorer/test/browser.mjs, and its answer."""
         assert self._process.stdin is not None

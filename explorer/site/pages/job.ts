@@ -53,9 +53,11 @@ async function verify(
   let chain: Chain | null = null
   try {
     chain = await source.open()
+    performance.mark('chain open')
     const found = await collect(chain, unhex(id.replace(/^0x/, '')), (digest) =>
       given ? Promise.resolve(given) : artefact(digest),
     )
+    performance.mark('evidence read')
     fill(
       place,
       top,
@@ -95,6 +97,7 @@ async function verify(
       ),
       development && admit(() => void verify(id, source, place, given)),
     )
+    performance.mark('verdict')
   } catch (error) {
     const nothing = error instanceof NotAccepted
     fill(
