@@ -176,7 +176,7 @@ class SessionsConfig(_Section):
     least_window_blocks: Annotated[int, Field(ge=5, le=600)] = 120
     """The fewest blocks for proofs, from the beacon's word on."""
     checkpoint_blocks: Annotated[int, Field(ge=1, le=600)] = 12
-    checkpoint_pages: Annotated[int, Field(ge=1, le=4096)] = 1024
+    checkpoint_pages: Annotated[int, Field(ge=1, le=4096)] = 2048
     """A checkpoint is made after so many blocks, and after so many pages without one."""
     voucher_blocks: Annotated[int, Field(ge=10, le=14_400)] = 150
     """A session is ended whose client leaves what it was answered for so many blocks without its voucher."""

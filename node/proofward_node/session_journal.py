@@ -74,6 +74,13 @@ class SessionJournal:
         ).fetchone()
         return None if row is None else Vouched(*row)
 
+    def waiting(self, session: bytes, number: int) -> int:
+        """How many checkpoints are vouched for from `number` on."""
+        row = self._db.execute(
+            "SELECT COUNT(*) FROM vouchers WHERE session = ? AND number >= ?", (session, number)
+        ).fetchone()
+        return int(row[0])
+
     def begin(self, session: bytes, block: int) -> None:
         """Write down the block in which a session was opened; the same one again is no error."""
         self._db.execute("INSERT OR IGNORE INTO begun VALUES (?, ?)", (session, block))

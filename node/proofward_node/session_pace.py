@@ -27,6 +27,10 @@ WINDOW_BLOCKS: Final = range(5, 601)
 """That a session may have for proofs (WINDOW_BLOCKS of the pallet)."""
 #: Windows that a session should have open: one below the chain's bound, and time for a call to be final.
 OPEN_WINDOWS: Final = MAX_WINDOWS - 1
+#: Windows of a session that may wait to be posted, beside one that is not vouched for: its client may end it
+#: at any time, and what is not on the chain GRACE blocks after (of the pallet) is not paid. A post takes some
+#: three blocks.
+MOST_WAITING: Final = 2
 #: Pages of a window that its client may have proved beside the sampled ones (of the pallet).
 MAX_FORCED: Final = 8
 #: Seconds of a proof before one was made, and of a block before enough were seen.
@@ -172,6 +176,13 @@ class Pace:
             half = (low + high) // 2
             low, high = (half, high) if self._fits(load, half) else (low, half)
         return low * load.batch / (load.blocks * self.block_seconds)
+
+    def posted(self, window: int, pages: int, batch: int) -> float:
+        """Records a second of one session in windows of so many pages: more cannot be posted, since the chain
+        lets so many windows be open, each until `window` blocks behind the beacon.
+        """
+        life = (BEACON_BLOCKS + window + CHAIN_BLOCKS) * self.block_seconds
+        return OPEN_WINDOWS * pages * batch / life
 
     def _fits(self, load: Load, pages: int) -> bool:
         """Whether a window of so many pages is let in at the end of its blocks, all before it being alike."""

@@ -34,7 +34,7 @@ from proofward_node.session_door import Live, SessionRefused
 from proofward_node.session_endings import Ending
 from proofward_node.session_journal import SessionJournal, Vouched
 from proofward_node.session_link import SessionLink
-from proofward_node.session_pace import WINDOW_BLOCKS, Load, Pace, checkpoint_every
+from proofward_node.session_pace import MOST_WAITING, WINDOW_BLOCKS, Load, Pace, checkpoint_every
 from proofward_node.session_proving import Proving
 
 log = Logger("proofward_node.sessions")
@@ -166,7 +166,7 @@ class Sessions:
         idle = self._idle()
         self._ahead.begin(record)
         try:
-            behind = not idle and self._behind(record)
+            behind = self._waits_for_the_chain(record) or (not idle and self._behind(record))
             reply = await live.frame(frame, lambda reply: self._heard(record, reply), behind=behind)
         finally:
             self._ahead.end(record)
@@ -192,6 +192,13 @@ class Sessions:
         self._ahead.vouched(record, voucher["number"], voucher["pages"], voucher["records"])
         self._proving.try_out(record, voucher["number"], voucher["pages"] - 1)
         self._tend(record)
+
+    def _waits_for_the_chain(self, record: SessionRecord) -> bool:
+        """Whether enough is vouched for that is not posted, or cannot be before a window is over: a client
+        that ended the session now would not pay for what came on top.
+        """
+        waiting = self.journal.waiting(record.id, record.next)
+        return waiting >= MOST_WAITING or record.next - record.oldest + waiting >= sessions.MAX_WINDOWS
 
     def _idle(self) -> bool:
         """Whether nothing is to be proved, nor may be but for what clients force of windows that are open:
@@ -227,16 +234,17 @@ class Sessions:
 
         def records(blocks: int) -> float:
             load = Load(model, sample, blocks, self._every(blocks), record.batch)
-            return self._pace.steady(load)
+            pages = min(self.policy.checkpoint_pages, most_pages(sample))
+            return min(self._pace.steady(load), self._pace.posted(blocks, pages, record.batch))
 
-        most, longer = records(WINDOW_BLOCKS[-1]), window
-        while longer < WINDOW_BLOCKS[-1] and records(longer) < 0.95 * most:
-            longer = min(longer + 10, WINDOW_BLOCKS[-1])
+        last = WINDOW_BLOCKS[-1]
+        rates = {blocks: records(blocks) for blocks in (window, *range(window + 10, last, 10), last)}
+        most = max(rates.values())
         return {
-            "records_a_second": records(window),
+            "records_a_second": rates[window],
             "most_records_a_second": most,
             "window": window,
-            "window_for_most": longer,
+            "window_for_most": next(blocks for blocks, rate in rates.items() if rate >= 0.95 * most),
             "proof_seconds": self._pace.seconds(model),
             "block_seconds": self._pace.block_seconds,
             "measured": self._pace.measured(model),

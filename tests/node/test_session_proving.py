@@ -38,7 +38,15 @@ from proofward_node.ports import Head
 from proofward_node.reasons import Code, Reason
 from proofward_node.session_door import Live, SessionRefused
 from proofward_node.session_journal import SessionJournal, Vouched
-from proofward_node.session_pace import BEACON_BLOCKS, FEASIBLE, FEW, LEAST_BLOCK_SECONDS, Load, Pace
+from proofward_node.session_pace import (
+    BEACON_BLOCKS,
+    FEASIBLE,
+    FEW,
+    LEAST_BLOCK_SECONDS,
+    MOST_WAITING,
+    Load,
+    Pace,
+)
 from proofward_node.session_proving import Proving
 from proofward_node.session_report import line, told
 from proofward_node.sessions import SessionPolicy, Sessions
@@ -108,7 +116,8 @@ class Model:
     def __init__(self, seconds: float, block: float, sample: int, window: int, clients: int) -> None:
         self.seconds, self.block, self.now, self.height, self.spare = seconds, block, 0.0, 100, 0.0
         policy = SessionPolicy(Terms(1, 1, 4, sample, window), 8, 1024, 1, 100)
-        chain, journal = SimpleNamespace(account=b"w" * 32), SimpleNamespace(save=lambda one: None)
+        chain = SimpleNamespace(account=b"w" * 32)
+        journal = SimpleNamespace(save=lambda one: None, waiting=self.waiting)
         self.worker = Sessions(chain, Path(), journal, policy, Metrics(), _sleep=self.sleep)  # type: ignore[arg-type]
         self.worker._pace = pace = Pace(1)
         self.worker._proving = SimpleNamespace(try_out=lambda *_: None, left=lambda *_: None)  # type: ignore[assignment]
@@ -123,6 +132,9 @@ class Model:
             for at in range(clients)
         ]
         self.lives = [self.connect(client) for client in self.clients]
+
+    def waiting(self, session: bytes, number: int) -> int:
+        return sum(len(client.posted) for client in self.clients if client.record.id == session)
 
     async def sleep(self, seconds: float) -> None:
         self.slept = seconds
@@ -424,6 +436,38 @@ def test_a_voucher_that_a_full_disk_did_not_take_is_asked_of_the_enclave_again(t
     asyncio.run(worker._recall(live.record))
     assert journal.get(live.record.id, number) == Vouched(live.record.id, **held)
     journal.close()
+
+
+def test_what_is_vouched_for_and_not_posted_is_no_more_than_can_be_while_a_session_ends(
+    tmp_path: Path,
+) -> None:
+    """A client that is answered faster than windows are posted, and then closes, pays for what it had."""
+    model = Model(seconds=0.001, block=2.0, sample=10_000, window=60, clients=1)
+    (client,), (live,), worker = model.clients, model.lives, model.worker
+    worker.journal = journal = SessionJournal(tmp_path / "sessions.sqlite")
+    while not client.refused:
+        model.frame(0, 64)
+        model.vouch(0)
+    assert journal.waiting(client.record.id, client.record.next) == MOST_WAITING == client.taken
+    live.record = client.record = replace(client.record, next=2)  # both are posted
+    model.frame(0, 64)
+    assert (client.refused, client.taken) == (1, 3)
+    model.vouch(0)
+    live.record = client.record = replace(client.record, next=MAX_WINDOWS, oldest=0)
+    model.frame(0, 64)  # as many are open as may be
+    live.record = client.record = replace(client.record, oldest=1)
+    model.frame(0, 64)
+    assert (client.refused, client.taken) == (2, 4)
+    journal.close()
+
+
+def test_a_pace_that_is_told_is_one_that_can_be_posted() -> None:
+    model = Model(seconds=0.001, block=2.0, sample=10_000, window=10, clients=1)
+    model.worker._served = {MODEL: SimpleNamespace(batch=16)}  # type: ignore[dict-item]
+    for window in (60, 600):
+        found = model.worker.pace(MODEL, 10_000, window)
+        assert found is not None
+        assert found["records_a_second"] == 31 * 1024 * 16 / ((33 + window + 4) * 2.0)
 
 
 def test_a_checkpoint_holds_no_more_pages_than_are_sampled_at_the_ordered_share() -> None:
