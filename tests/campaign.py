@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -295,7 +296,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="folder for logs and state; default: a temporary one")
     given = parser.parse_args()
-    began = time.monotonic()
+    phases, minutes = list[tuple[str, float]](), dict[str, float]()
+
+    def begin(phase: str) -> None:
+        phases.append((phase, time.monotonic()))
+
+    begin("preparation")
     with tempfile.TemporaryDirectory() as folder:
         where = given.keep or Path(folder)
         where.mkdir(parents=True, exist_ok=True)
@@ -303,6 +309,7 @@ def main() -> int:
             campaign = Campaign(scene, random.Random(given.seed))
             stream = threading.Thread(target=campaign.stream, daemon=True)
             stream.start()
+            begin("faults")
             done: Counter[str] = Counter()
             worst = 0.0
             for number in range(given.faults):
@@ -313,9 +320,14 @@ def main() -> int:
                 print(json.dumps({"number": number + 1, **found}), flush=True)
             campaign.stop.set()
             stream.join(120)
+            begin("settling")
             campaign.settle()
+            begin("counting")
             result = campaign.count()
-    minutes = round((time.monotonic() - began) / 60, 1)
+    begin("end")
+    for (phase, since), (_, until) in pairwise(phases):
+        minutes[phase] = round((until - since) / 60, 1)
+    minutes["all"] = round((phases[-1][1] - phases[0][1]) / 60, 1)
     print(
         json.dumps(
             {"faults": dict(done), "worst_back_seconds": worst, "minutes": minutes, **result}, indent=1

@@ -47,7 +47,27 @@ class AsyncSession:
 
 
 class AsyncClient:
-    """Wraps a `Client`, which stays reachable as `sync`; arguments and errors are its own."""
+    """Wraps a `Client`, which stays reachable as `sync`; arguments and errors are its own.
+
+    ```python
+    import asyncio
+
+    from proofward import AsyncClient, Job
+
+
+    async def answers(records):
+        client = await AsyncClient.connect("ws://127.0.0.1:9944", "//Charlie", development=True)
+        async with client:
+            found = await client.submit_many("breast-cancer-mlp", records, artifact="build/models/mlp/public")
+            jobs = [one for one in found if isinstance(one, Job)]  # the others are errors
+            await asyncio.gather(*[client.wait(job) for job in jobs])
+            return [await client.open(job) for job in jobs]
+
+
+    for answer in asyncio.run(answers(records)):
+        print(answer)
+    ```
+    """
 
     def __init__(self, sync: Client) -> None:
         self.sync = sync

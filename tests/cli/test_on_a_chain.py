@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import inspect
 import json
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +222,41 @@ async def test_many_jobs_are_submitted_together_and_each_tells_what_came_of_it(
         with pytest.raises(Refused, match="at most"):
             await client.submit_many(model, [RECORD] * (MOST_AT_ONCE + 1), **options)
         assert balances.get(client.sync.chain, client.sync.account).held == held.held  # nothing else was sent
+
+
+def test_the_example_of_the_asyncio_client_runs_as_it_stands(
+    chain: Devnet,
+    rpc: SubstrateClient,
+    evidence: Evidence,
+    served: tuple[Attacker, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    worker, model = served
+    monkeypatch.setenv("PROOFWARD_STATE", str(tmp_path))
+    text = inspect.cleandoc(AsyncClient.__doc__ or "").partition("```python\n")[2].partition("```")[0]
+    for written, here in {
+        "ws://127.0.0.1:9944": chain.url,
+        "breast-cancer-mlp": f"0x{model.hex()}",
+        "build/models/mlp/public": str(evidence.artifact.path),
+    }.items():
+        assert text.count(written) == 1
+        text = text.replace(written, here)
+    before = set(pallet.open_for(rpc, worker.account, 4096))
+
+    def work() -> None:
+        while len(new := set(pallet.open_for(rpc, worker.account, 4096)) - before) < 2:
+            time.sleep(0.1)
+        for job in new:
+            worker.claim(job)
+            worker.complete(worker.solve(job, evidence.artifact))
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        exec(text, {"records": [RECORD, RECORD]})
+        working.result(60)
+    assert len(set(capsys.readouterr().out.splitlines())) == 1  # two answers, of one record
 
 
 def test_a_statement_about_jobs_is_proved_and_looked_up_on_the_chain(

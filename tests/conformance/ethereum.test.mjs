@@ -1,11 +1,12 @@
 // ethers and viem against the development chain's Ethereum endpoint, or the one at PROOFWARD_ETH (an http:// address;
 // WebSocket at the same one).
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import test, { after, before } from 'node:test'
+import { promisify } from 'node:util'
 import {
   Contract,
   ContractFactory,
@@ -279,4 +280,32 @@ test('viem follows blocks over a WebSocket', async () => {
   assert.equal(typeof number, 'bigint')
   unwatch()
   ;(await client.transport.getRpcClient()).close()
+})
+
+const CAST = { skip: spawnSync('cast', ['--version']).status !== 0 && 'cast is not on the PATH' }
+
+test('cast sends, deploys, calls, and reads logs and reasons', CAST, async () => {
+  const cast = async (...words) => {
+    const env = { ...process.env, ETH_RPC_URL: url }
+    const { stdout, stderr } = await promisify(execFile)('cast', words, { env })
+    if (stdout === '') throw new Error(stderr) // npm's wrapper of it forgets the exit code
+    return stdout.trim()
+  }
+  const send = async (...words) => JSON.parse(await cast('send', '--private-key', ALITH, ...words, '--json'))
+  const receiver = `0x${'a1'.repeat(20)}`
+  assert.equal(await cast('chain-id'), String(0x50570001))
+  const before = BigInt(await cast('balance', receiver))
+  assert.equal((await send(receiver, '--value', '1ether')).status, '0x1')
+  assert.equal(BigInt(await cast('balance', receiver)) - before, parseEther('1'))
+  const { contractAddress } = await send('--create', `${built.bytecode}${'7'.padStart(64, '0')}`)
+  await send(contractAddress, 'add(uint256)', '5')
+  assert.equal(await cast('call', contractAddress, 'total()(uint256)'), '12')
+  const added = 'Added(address indexed,uint256 indexed)'
+  const logs = JSON.parse(await cast('logs', '--json', '--from-block', '0', '--address', contractAddress, added))
+  assert.deepEqual(
+    logs.map(({ topics }) => BigInt(topics[2])),
+    [5n],
+  )
+  await assert.rejects(cast('call', contractAddress, 'add(uint256)', '13'), /execution reverted: unlucky/)
+  await assert.rejects(send(contractAddress, 'add(uint256)', '13'), /execution reverted: unlucky/)
 })
