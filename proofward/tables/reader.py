@@ -150,10 +150,10 @@ def _dialect(text: str) -> tuple[str, int, str]:
     text = text[blank:]
     head, _, rest = text.partition("\n")
     bare = head.strip().strip('"').lower()
-    if bare.startswith("sep=") and len(bare) == 5:
-        return rest, blank + 1, bare[4] if bare[4] in ",;|" else ","
-    if head.strip(' "') == "sep=\t":
-        return rest, blank + 1, "\t"
+    said = "\t" if head.strip(' "') == "sep=\t" else bare[4:] if bare.startswith("sep=") else ""
+    if len(said) == 1:
+        below = rest.lstrip("\n")
+        return below, blank + 1 + len(rest) - len(below), said if said in ",;|\t" else ","
     line = next((line for line in text.split("\n") if line.strip()), "")
     unquoted = "".join(part for part in line.split('"')[0::2])
     return text, blank, next((mark for mark in "\t;|" if mark in unquoted), ",")
@@ -341,7 +341,7 @@ def _no_number(name: str, line: int, column: int, names: tuple[str, ...] | None,
     where = f"{name}, line {line}, column {column + 1}" + (
         f" ({names[column]})" if names and names[column] else ""
     )
-    what = fields.kind(field) or "not a number"
+    what = fields.kind(field) or "not a number; write one, as in training, or leave it empty"
     return TableError(f"{where}: the field is {what}")
 
 

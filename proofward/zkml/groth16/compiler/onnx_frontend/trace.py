@@ -34,6 +34,7 @@ _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLO
 _INTEGERS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
 MAX_ELEMENTS = 1 << 16
 MAX_OUTPUTS = 1024
+_MOST_MOVED = 1 << 26
 _COMPLEMENT = "the output {!r} is 1 minus a probability; export the probability itself"
 
 
@@ -287,6 +288,8 @@ def _evaluate(
     )
     if all(isinstance(value, np.ndarray) or value is None for value in inputs) and domain == "":
         return _fold(proto, node, values)
+    if domain == "" and proto.op_type in _REARRANGING and isinstance(inputs[0], Affine):
+        return _rearranged(proto, node, values, inputs[0])
     handler = HANDLERS.get((domain, proto.op_type))
     if handler is None:
         node.refuse("there is no gadget for it; take that step before the model, or export without it")
@@ -302,6 +305,26 @@ def _evaluate(
     if isinstance(result, Affine) and result.size > MAX_ELEMENTS:
         node.refuse(f"its result has {result.size} elements; the lane takes up to {MAX_ELEMENTS}")
     return result
+
+
+#: Operators whose every result is one of their first input's elements: onnx's own evaluator moves these.
+_REARRANGING = (
+    "DepthToSpace", "Expand", "GatherElements", "Resize", "SpaceToDepth", "Tile", "Upsample",
+)  # fmt: skip
+
+
+def _rearranged(proto: onnx.NodeProto, node: Node, values: dict[str, Value], value: Affine) -> Affine:
+    """The elements that the operator gives when it is fed with their numbers."""
+    if node.attributes.get("mode", b"nearest") not in (b"nearest", b"DCR", b"CRD"):
+        node.refuse("it computes between elements; only the nearest one is supported")
+    counts = [node.constant(i) for i in range(1, len(node.inputs)) if node.inputs[i] is not None]
+    if any(float(np.prod(np.maximum(np.abs(one), 1.0))) * value.size > _MOST_MOVED for one in counts):
+        node.refuse(f"its result has more elements than {MAX_ELEMENTS}")
+    found = _fold(proto, node, {**values, proto.input[0]: value.index.astype(np.float64)})[0]
+    index = np.rint(found).astype(np.int64)
+    if index.size > MAX_ELEMENTS or not np.array_equal(index, found):
+        node.refuse(f"its result is no {MAX_ELEMENTS} of its input's elements at most")
+    return value.take(index)
 
 
 def _fold(proto: onnx.NodeProto, node: Node, values: dict[str, Value]) -> list[np.ndarray]:
