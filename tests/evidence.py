@@ -42,7 +42,7 @@ from proofward_enclave.models import ModelStore
 from proofward_enclave.providers.simulator import SimulatorProvider
 from proofward_enclave.work import JobRunner
 from tests.once import once
-from tests.zkml.onnx_models import Graph
+from tests.zkml.onnx_models import Graph, hasty
 
 GENESIS, WORKER, CLIENT, PUBLISHER, BLOCK_HASH = (sha256(name) for name in (b"g", b"w", b"c", b"p", b"b"))
 VERIFIER = sha256(b"v")[:20]
@@ -66,6 +66,7 @@ def pinned(evidence: Evidence, **changes: Any) -> Policy:
     return Policy.for_development(genesis=GENESIS, measurements={measurement}, **changes)
 
 
+@hasty()
 def compile_tiny(out: Path, batch: int = 1, *, record_openings: bool = True) -> Artifact:
     """A 3-4-1 network, on the lane that this machine prefers."""
     graph = Graph((3,), seed=3)

@@ -22,11 +22,12 @@ from proofward.statements.accuracy import AccuracyKey, TestSet
 from proofward.statements.errors import StatementError
 from proofward.zkml import Artifact, compile_model
 from proofward.zkml.groth16.program.program import Program
-from tests.zkml.onnx_models import Graph
+from tests.zkml.onnx_models import Graph, hasty
 
 RECORDS = 5
 
 
+@hasty()
 def model(folder: Path, classes: int) -> Artifact:
     graph = Graph((3,), seed=3)
     graph.node("Gemm", graph.weights(4, 3), graph.weights(4), transB=1)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from proofward.zkml.groth16.compiler import quantise
+
 FLOAT = TensorProto.FLOAT
+
+
+@contextmanager
+def hasty() -> Iterator[None]:
+    """A search of a tenth of the trials: some constraints more, where it is not the search that is tried."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantise, "MAX_TRIALS", 150)
+        yield
 
 
 class Graph:

@@ -34,7 +34,7 @@ from proofward.zkml.groth16.plan import LayerPlan, Plan
 from proofward.zkml.lanes import KEYS, Auditor, HeldOut
 from proofward.zkml.manifest import Manifest
 from proofward.zkml.quantiser import AffineQuantiser
-from tests.zkml.onnx_models import Graph
+from tests.zkml.onnx_models import Graph, hasty
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     x = np.random.default_rng(8).uniform(-1, 1, (300, 4))
     truth = (x @ np.arange(1, 5) > 0).astype(np.int64)
     path = tmp_path_factory.mktemp("audit") / "model"
-    artifact = compile_model(
-        graph.model(),
-        x[:150],
-        path,
-        name="audited",
-        lane="groth16",
-        evaluation=Evaluation(x[150:], truth[150:]),
-    )
+    with hasty():
+        artifact = compile_model(
+            graph.model(),
+            x[:150],
+            path,
+            name="audited",
+            lane="groth16",
+            evaluation=Evaluation(x[150:], truth[150:]),
+        )
     return World(graph.model(), path, artifact.public, HeldOut(x[150:], truth[150:]))
 
 

@@ -29,7 +29,7 @@ from proofward.zkml.audit import audit_fields
 from proofward.zkml.groth16 import OpenedRecord, check_record, open_record
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.groth16.program.program import Program
-from tests.zkml.onnx_models import Graph
+from tests.zkml.onnx_models import Graph, hasty
 
 SALTS = bytes(range(32)), bytes(range(32, 64))
 
@@ -63,15 +63,16 @@ def _linear(out: Path, **options: Any) -> Artifact:
 def network(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     folder = tmp_path_factory.mktemp("network")
     x, _ = _data(200, 4, 0)
-    return compile_model(
-        _network(),
-        x,
-        folder / "model",
-        name="network",
-        batch=3,
-        lane="groth16",
-        accuracy_bound=0.02,
-    )
+    with hasty():
+        return compile_model(
+            _network(),
+            x,
+            folder / "model",
+            name="network",
+            batch=3,
+            lane="groth16",
+            accuracy_bound=0.02,
+        )
 
 
 @pytest.fixture(scope="module")
