@@ -476,7 +476,7 @@ def test_only_public_files_of_shown_artefacts_are_served(
         f"{manifest}/.hidden",
     ):
         with pytest.raises(HTTPError, match="404"):
-            urlopen(f"{base}/artefacts/{path}", timeout=10)
+            urlopen(f"{base}/artefacts/{path}", timeout=60)
 
 
 def test_worker_init_writes_what_worker_run_takes(run: Any, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ class Scene:
         """So many empty blocks at once."""
         self.chain.skip_to(self.rpc.finalised_head().number + count)
 
-    def until(self, condition: object, seconds: float = 60.0, *, blocks: int = 0) -> None:
+    def until(self, condition: object, seconds: float = 300.0, *, blocks: int = 0) -> None:
         """Wait until a condition holds, making blocks the while."""
         end = time.monotonic() + seconds
         while not condition():  # type: ignore[operator]
@@ -140,7 +140,7 @@ class Scene:
 
 def metrics(stage: Scene) -> bytes:
     """The worker's metrics, as they are scraped."""
-    with urllib.request.urlopen(f"{stage.worker.endpoint}/metrics", timeout=10) as reply:
+    with urllib.request.urlopen(f"{stage.worker.endpoint}/metrics", timeout=60) as reply:
         return bytes(reply.read())
 
 

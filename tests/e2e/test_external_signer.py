@@ -42,7 +42,7 @@ def signer(chain: Devnet, seed: bytes, folder: Path, socket: Path) -> Iterator[P
     with log.open("wb") as sink:
         process = subprocess.Popen(command, stdout=sink, stderr=sink)
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 300
         while not socket.exists():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < end, log.read_text()
@@ -50,7 +50,7 @@ def signer(chain: Devnet, seed: bytes, folder: Path, socket: Path) -> Iterator[P
         yield log
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_a_worker_does_all_of_its_work_with_a_key_that_it_does_not_have(
     scene, log, seed = stage
     scene.until(lambda: len(workers.serving(scene.rpc, scene.account)) == 2)
     job = scene.client.submit(scene.model, RECORDS[:1], recipients=[scene.account])
-    assert scene.client.wait(job, timeout=90).state == "accepted", scene.worker.log_tail()
+    assert scene.client.wait(job, timeout=300).state == "accepted", scene.worker.log_tail()
     with scene.client.session(scene.model, order=SessionOrder(sample=0.5, window_blocks=100)) as session:
         assert len(session.infer_many(RECORDS[:60])) == 60
     scene.finished(session.id, 60)

@@ -82,7 +82,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         assert host.call("work", job=job.request(), envelope=job.seal(key), block=9)["proof"]
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(120)
     return set((folder / "imports").read_text().split())
 
 

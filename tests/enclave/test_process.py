@@ -27,7 +27,7 @@ class Process:
 
     def finish(self) -> list[dict[str, Any]]:
         """Wait for the end; the whole log."""
-        _, rest = self.running.communicate(timeout=20)
+        _, rest = self.running.communicate(timeout=120)
         return self.events + [json.loads(line) for line in rest.splitlines()]
 
 

@@ -271,7 +271,7 @@ def test_one_job_at_a_time_and_a_bounded_queue(models: Path) -> None:
             return host.call("work", job=one.request(), envelope=one.seal(keys["hpke_key"]), block=1)
 
         running = [pool.submit(work, MAX_WAITING)]
-        assert artifact.proving.wait(20)
+        assert artifact.proving.wait(120)
         running += [pool.submit(work, number) for number in range(MAX_WAITING)]
         while service._waiting <= MAX_WAITING:
             time.sleep(0.001)
@@ -295,7 +295,7 @@ def test_no_proof_is_made_for_a_caller_who_hung_up(models: Path) -> None:
         artifact.gate = threading.Event()
         params = {"job": job.request(), "envelope": job.seal(keys["hpke_key"]), "block": 1}
         first = pool.submit(host.call, "work", **params)
-        assert artifact.proving.wait(20)
+        assert artifact.proving.wait(120)
         another = job.but(name=value("another"))
         params = {"job": another.request(), "envelope": another.seal(keys["hpke_key"]), "block": 1}
         with host.connect() as gone:
