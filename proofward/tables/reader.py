@@ -10,6 +10,7 @@ import codecs
 import io
 import json
 import sys
+import threading
 import unicodedata
 import warnings
 from collections.abc import Sequence
@@ -36,6 +37,7 @@ _BINARY = (
     (b"\x1f\x8b", "compressed; unpack it first"),
     (b"\x93NUMPY", "a NumPy array; write it as CSV"),
 )
+_WARNED = threading.Lock()
 _MARKUP = ("<html>", "<table", "<bundl", "<obser")
 
 
@@ -166,16 +168,19 @@ def _parsed(text: str, name: str, delimiter: str, skipped: int) -> list[tuple[in
     import pandas
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
+        # filters are the process's: two readers at once would each put back what the other had set
+        with _WARNED, warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
             frame = pandas.read_csv(
                 io.StringIO(text), sep=delimiter, header=None, dtype=object, na_filter=False, engine="python",
                 skip_blank_lines=False, index_col=False, on_bad_lines="error", quotechar='"',
             )  # fmt: skip
     except pandas.errors.EmptyDataError:
         raise TableError(f"{name} holds no records") from None
-    except (pandas.errors.ParserError, pandas.errors.ParserWarning, ValueError, UserWarning):
+    except (pandas.errors.ParserError, ValueError):
         raise TableError(_broken(text, name, delimiter, skipped)) from None
+    if any(issubclass(one.category, (pandas.errors.ParserWarning, UserWarning)) for one in told):
+        raise TableError(_broken(text, name, delimiter, skipped))
     if frame.shape[1] > MAX_COLUMNS:
         raise TableError(f"{name} has {frame.shape[1]} columns; up to {MAX_COLUMNS} are read")
     rows = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +154,13 @@ def test_extra_columns_are_left_out_on_request_and_named(tmp_path: Path) -> None
     path.write_text("id,bp,age\n7,145,63\n")
     assert arrange(read_table(path), NAMED, 2, ignore_extra=True, note=notes.append).tolist() == [[63, 145]]
     assert "id" in notes[0]
+
+
+def test_readers_side_by_side_leave_warnings_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "1,2\n" * 2_000)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as readers:
+        tables = list(readers.map(lambda _: read_table(path), range(32)))
+    assert all(len(table.values) == 2_000 for table in tables)
+    assert list(warnings.filters) == before, "an error that stays makes any later warning one"
