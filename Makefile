@@ -113,7 +113,16 @@ test-federation: $(FEDERATION)/.ready
 demo-federation: $(FEDERATION)/.ready devnet/node_modules/.ready ## four hospitals learn one model on the embedded chain, faults included, and it is sold; writes build/demo-federation.json
 	@$(FEDERATION)/bin/python -m proofward_demo.federated
 
-bench-federation: $(FEDERATION)/.ready ## hospitals' accuracy, attacks and proofs beside Flower alone; writes build/bench-federation.json
+# A peer of the comparison in an environment of its own, and in no lock: left out where it does not install.
+NVFLARE := build/nvflare
+
+$(NVFLARE)/bin/nvflare:
+	@echo "installing NVFLARE for the comparison (a minute)"
+	$(PYTHON) -m venv $(NVFLARE)
+	$(NVFLARE)/bin/pip --quiet --disable-pip-version-check install --no-compile nvflare==2.9.0 \
+		|| { rm -rf $(NVFLARE); echo "NVFLARE does not install here: it is left out"; }
+
+bench-federation: $(FEDERATION)/.ready $(NVFLARE)/bin/nvflare devnet/node_modules/.ready ## hospitals' accuracy, attacks, proofs and rounds beside Flower and NVFLARE; writes build/bench-federation.json
 	$(FEDERATION)/bin/python -m bench.federation
 
 # As the federation's: other people's clients, and what runs a language model.

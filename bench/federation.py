@@ -3,8 +3,10 @@ build/bench-federation.json.
 
 The records are UCI heart disease as FLamby prepares it: 740 of four hospitals, two thirds to learn from. Our
 rounds are the product's: policies, consents, sealed updates, the aggregator's code with OpenDP's noise; chain
-and TEE are left out, and the report says so. Baselines in the same run: pooled learning, Flower's FedAvg
-alone, Flower's FedAvg under its own central differential privacy.
+and TEE are left out, and the report says so. Baselines in the same run: pooled learning, Flower's FedAvg and
+FedYogi alone, Flower's FedAvg under its own central differential privacy, and NVFLARE's FedAvg where
+`make bench-federation` could install it. Then the same over scikit-learn's breast cancer, split over four
+sites, and rounds over the embedded chain on 2-s blocks.
 """
 
 from __future__ import annotations
@@ -12,7 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
+import shutil
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +32,7 @@ import proofward_prover
 from numpy.typing import NDArray
 
 from bench.data import FloatArray, heart_hospitals
+from bench.flare import ROUNDS, local_steps
 from proofward.chain.keypair import Keypair
 from proofward.protocol import Level, sha256
 from proofward.protocol.requests import Params
@@ -52,10 +60,21 @@ from proofward_federation.update import (
 EPSILON: Final = 8.0
 EPSILONS: Final = (8.0, 2.0, 1.0)
 DELTA: Final = 1e-5
-ROUNDS: Final = 3
 UNITS: Final = 1 << 16
 RATES: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
+ETAS: Final = (0.03, 0.1, 0.3)
+"""Of FedYogi's server."""
 NAMES: Final = ("Cleveland", "Hungary", "VA Long Beach", "Switzerland")
+MEDICINE: Final = {
+    "age": (55, 10),
+    "trestbps": (130, 20),
+    "chol": (200, 100),
+    "thalch": (140, 25),
+    "oldpeak": (1, 1),
+}
+"""Centre and scale of heart disease's columns, round numbers of medicine; of a flag one half each."""
+FLARE: Final = Path("build/nvflare/bin/python")
+FLARE_SECONDS: Final = 600
 GENESIS, STUDY, ACCOUNT, BLOCK = (sha256(name) for name in (b"genesis", b"study", b"aggregator", b"block"))
 
 
@@ -70,39 +89,64 @@ class Hospital:
     test_y: FloatArray
 
 
-def hospitals(seed: int) -> tuple[list[Hospital], tuple[str, ...]]:
-    """A random split of each hospital, two thirds to learn from."""
+@dataclass(frozen=True)
+class Source:
+    """Four sites' records `(x, y)` by name; `pairs` are each column's centre and scale."""
+
+    purpose: str
+    columns: tuple[str, ...]
+    tables: dict[str, tuple[FloatArray, FloatArray]]
+    pairs: tuple[tuple[float, float], ...]
+
+
+def heart() -> Source:
+    """Four hospitals, as they are."""
     columns, tables = heart_hospitals()
+    return Source(
+        "cardiology", columns, tables, tuple(MEDICINE.get(column, (0.5, 0.5)) for column in columns)
+    )
+
+
+def breast_cancer() -> Source:
+    """scikit-learn's, 569 records in four sites of 40, 30, 20 and 10 of a hundred. Its documentation prints
+    the least and the most of each column: a third of the way between is the centre, a sixth the scale.
+    """
+    from sklearn.datasets import load_breast_cancer
+
+    loaded = load_breast_cancer()
+    x, y = loaded.data.astype(np.float64), loaded.target.astype(np.float64)
+    order = np.random.default_rng(0).permutation(len(x))
+    parts = np.split(order, [len(x) * share // 10 for share in (4, 7, 9)])
+    tables = {name: (x[part], y[part]) for name, part in zip(NAMES, parts, strict=True)}
+    low, range_ = x.min(axis=0), x.max(axis=0) - x.min(axis=0)
+    pairs = tuple(zip(low + range_ / 3, range_ / 6, strict=True))
+    return Source("oncology", tuple(map(str, loaded.feature_names)), tables, pairs)
+
+
+def hospitals(source: Source, seed: int) -> list[Hospital]:
+    """A random split of each hospital, two thirds to learn from."""
     draw = np.random.default_rng(seed)
     found = []
-    for name, (x, y) in tables.items():
+    for name, (x, y) in source.tables.items():
         order = draw.permutation(len(x))
         cut = len(x) * 2 // 3
         first, rest = order[:cut], order[cut:]
         found.append(Hospital(name, x[first], y[first], x[rest], y[rest]))
-    return found, columns
+    return found
 
 
-def study_of(columns: tuple[str, ...], epsilon: float = EPSILON) -> Study:
-    """Three rounds that cost `epsilon` at delta 1e-5; centres and scales are round numbers of medicine."""
-    constants = {
-        "age": (55, 10),
-        "trestbps": (130, 20),
-        "chol": (200, 100),
-        "thalch": (140, 25),
-        "oldpeak": (1, 1),
-    }
-    pairs = [constants.get(column, (0.5, 0.5)) for column in columns]
+def study_of(source: Source, epsilon: float = EPSILON) -> Study:
+    """Three rounds that cost `epsilon` at delta 1e-5."""
     clip_units = 2 * UNITS
     total = nano_rho_of(epsilon, DELTA) / 1e9
     deviation = int(clip_units * (ROUNDS / (2 * total)) ** 0.5) + 1
     return Study(
         name="heart",
         kind="logistic",
-        purpose="cardiology",
-        columns=columns,
-        centres=tuple(round(1000 * centre) for centre, _ in pairs),
-        scales=tuple(round(1000 * scale) for _, scale in pairs),
+        purpose=source.purpose,
+        columns=source.columns,
+        centres=tuple(round(1000 * centre) for centre, _ in source.pairs),
+        scales=tuple(max(1, round(1000 * scale)) for _, scale in source.pairs),
         target="num",
         units=UNITS,
         clip=clip_units,
@@ -134,7 +178,7 @@ epsilon_a_year = {EPSILON}
 delta = {DELTA}
 level = "simulated"
 [allow]
-purposes = ["cardiology"]
+purposes = [{json.dumps(study.purpose)}]
 columns = {json.dumps(list(study.columns))}
 targets = ["num"]
 researchers = ["researcher"]
@@ -161,7 +205,7 @@ class Federation:
         names = tuple(f"{hospital.name}-{number}" for number in range(len(hospital.train_x)))
         register = Register()
         for name in names:
-            register.grant(name, "cardiology", 2_000_000_000)
+            register.grant(name, self.study.purpose, 2_000_000_000)
         columns = {column: hospital.train_x[:, place] for place, column in enumerate(self.study.columns)}
         records = Records(names, {**columns, "num": hospital.train_y})
         policy = policy_of(hospital.name, self.study)
@@ -224,87 +268,171 @@ def accuracy(weights: FloatArray, study: Study, x: FloatArray, y: FloatArray) ->
     return float(((with_intercept(standard(x, study)) @ weights > 0) == (y > 0.5)).mean())
 
 
-def flower_alone(found: list[Hospital], study: Study, rate: float, *, private: bool, seed: int) -> FloatArray:
-    """Flower's FedAvg over the same hospitals, each with five local gradient steps of `rate`; in clear.
+@dataclass(frozen=True)
+class Stacked:
+    """What each site learns from in several splits: `(splits, records, columns)`, `(splits, records)`.
 
-    `private`: wrapped in Flower's own central differential privacy, at a noise multiplier that costs the same
-    rho over the rounds; its unit is a whole hospital, since that is what its clipping bounds.
+    FedAvg and FedYogi treat each number by itself, so one run of theirs is one of each split and rate.
     """
+
+    sites: tuple[tuple[FloatArray, FloatArray], ...]
+    rates: tuple[float, ...]
+
+    @classmethod
+    def of(cls, splits: list[list[Hospital]], study: Study, rates: tuple[float, ...] = RATES) -> Stacked:
+        """From the splits' hospitals."""
+        sites = []
+        for parts in zip(*splits, strict=True):
+            inputs = np.stack([with_intercept(standard(one.train_x, study)) for one in parts])
+            sites.append((inputs, np.stack([one.train_y for one in parts])))
+        return cls(tuple(sites), rates)
+
+    @property
+    def start(self) -> FloatArray:
+        """Zero weights, (splits, rates, columns)."""
+        splits, _, columns = self.sites[0][0].shape
+        return np.zeros((splits, len(self.rates), columns))
+
+
+def flower(stacked: Stacked, strategy: Any) -> FloatArray:
+    """Weights (splits, rates, columns) of a strategy of Flower's, five local steps a round; in clear."""
     from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
-    from flwr.serverapp.strategy import DifferentialPrivacyServerSideFixedClipping, FedAvg, Strategy
 
     from proofward_federation.engine import SealedGrid
 
     class Clear(SealedGrid):
         def send_and_receive(self, messages: Any, *, timeout: float | None = None) -> Any:
             replies = []
-            for message, hospital in zip(list(messages), found, strict=False):
-                weights = message.content.array_records["arrays"].to_numpy_ndarrays()[0].copy()
-                inputs = with_intercept(standard(hospital.train_x, study))
-                for _ in range(5):
-                    errors = 1 / (1 + np.exp(-inputs @ weights)) - hospital.train_y
-                    weights -= rate * inputs.T @ errors / len(inputs)
-                metrics = MetricRecord({"num-examples": float(len(inputs))})
-                content = RecordDict({"arrays": ArrayRecord([weights]), "metrics": metrics})
+            for message, (inputs, target) in zip(list(messages), stacked.sites, strict=False):
+                weights = message.content.array_records["arrays"].to_numpy_ndarrays()[0]
+                after = local_steps(weights, inputs, target, stacked.rates)
+                metrics = MetricRecord({"num-examples": float(inputs.shape[1])})
+                content = RecordDict({"arrays": ArrayRecord([after]), "metrics": metrics})
                 replies.append(Message(content, reply_to=message))
             return replies
 
-    np.random.seed(seed)
     logging.getLogger("flwr").setLevel(logging.ERROR)
-    strategy: Strategy = FedAvg(fraction_evaluate=0.0)
-    if private:
-        noise = (ROUNDS / (2 * study.budget / 1e9)) ** 0.5
-        strategy = DifferentialPrivacyServerSideFixedClipping(strategy, noise, 1.0, len(found))
-    grid = Clear(len(found), lambda weights: weights)
-    zero = ArrayRecord([np.zeros(len(study.columns) + 1)])
-    result = strategy.start(grid=grid, initial_arrays=zero, num_rounds=ROUNDS)
+    grid = Clear(len(stacked.sites), lambda weights: weights)
+    result = strategy.start(grid=grid, initial_arrays=ArrayRecord([stacked.start]), num_rounds=ROUNDS)
     assert result.arrays is not None
     weights: FloatArray = result.arrays.to_numpy_ndarrays()[0]
     return weights
 
 
-def learning(seeds: int, epsilon: float) -> dict[str, Any]:
-    """Held-out accuracy over all four hospitals, mean and spread over random splits. Flower's steps are those
-    of `RATES` that do best on the held-out records: an advantage that it would not have.
+def central_privacy(found: list[Hospital], study: Study, rate: float, seed: int) -> FloatArray:
+    """Flower's FedAvg under its own central differential privacy, at a noise multiplier that costs the same
+    rho over the rounds; its unit is a whole hospital, since that is what its clipping bounds.
     """
+    from flwr.serverapp.strategy import DifferentialPrivacyServerSideFixedClipping, FedAvg
+
+    np.random.seed(seed)
+    noise = (ROUNDS / (2 * study.budget / 1e9)) ** 0.5
+    inner = FedAvg(fraction_evaluate=0.0)
+    strategy = DifferentialPrivacyServerSideFixedClipping(inner, noise, 1.0, len(found))
+    weights: FloatArray = flower(Stacked.of([found], study, (rate,)), strategy)[0, 0]
+    return weights
+
+
+def nvflare(stacked: Stacked) -> tuple[FloatArray | None, dict[str, Any]]:
+    """NVFLARE's FedAvg in its simulator, and how long it took; None, and why, where it is not installed."""
+    if not FLARE.exists():
+        return None, {"left_out": f"{FLARE} is missing: `make bench-federation` installs it where it can"}
+    with tempfile.TemporaryDirectory(prefix="proofward-flare-") as folder:
+        given, learnt = Path(folder) / "given.npz", Path(folder) / "learnt.npz"
+        arrays = {"rates": np.array(stacked.rates)}
+        for place, (inputs, target) in enumerate(stacked.sites):
+            arrays |= {f"inputs-{place}": inputs, f"target-{place}": target}
+        np.savez(given, **arrays)  # type: ignore[arg-type]
+        script = shutil.copy(Path(__file__).with_name("flare.py"), folder)  # a job takes its script from here
+        command = [str(FLARE.absolute()), script, str(given), str(learnt)]
+        begun = time.perf_counter()
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=FLARE_SECONDS, check=False, env={}
+        )
+        if done.returncode:
+            return None, {"left_out": (done.stderr or done.stdout).strip().splitlines()[-1]}
+        seconds = time.perf_counter() - begun
+        with np.load(learnt) as file:
+            return file["weights"], {
+                "job_s": round(float(file["seconds"]), 1),
+                "process_s": round(seconds, 1),
+            }
+
+
+def baselines(source: Source, seeds: int) -> dict[str, Any]:
+    """What protects nothing, over the same splits: held-out accuracy. Steps and server rates are those that
+    do best on the held-out records: an advantage that they would not have.
+    """
+    from flwr.serverapp.strategy import FedAvg, FedYogi
     from sklearn.linear_model import LogisticRegression
 
-    scores: dict[str, list[float]] = {}
-    each: dict[str, list[float]] = {}
-    seconds: list[float] = []
-    study = study_of(hospitals(0)[1], epsilon)
-    for seed in range(seeds):
-        found, _ = hospitals(seed)
-        train_x = np.vstack([one.train_x for one in found])
-        train_y = np.concatenate([one.train_y for one in found])
-        test_x = np.vstack([one.test_x for one in found])
-        test_y = np.concatenate([one.test_y for one in found])
-        pooled = LogisticRegression(max_iter=2000).fit(standard(train_x, study), train_y)
-        pooled_weights = np.append(pooled.coef_[0], pooled.intercept_[0])
-        federation = Federation(study, found)
-        ours = learn(np.zeros(len(study.columns) + 1), federation.exchange, nodes=len(found), rounds=ROUNDS)
-        seconds += federation.seconds
-        rivals = {
-            f"{name}, steps of {rate:g}": flower_alone(found, study, rate, private=private, seed=seed)
-            for name, private in (("flower alone", False), ("flower's central DP", True))
-            for rate in RATES
-        }
-        for name, weights in {"pooled": pooled_weights, "ours": ours, **rivals}.items():
-            scores.setdefault(name, []).append(accuracy(weights, study, test_x, test_y))
-        for one in found:
-            each.setdefault(one.name, []).append(accuracy(ours, study, one.test_x, one.test_y))
-    spreads = {name: _spread(values) for name, values in scores.items()}
-    best = {
-        name: max((spreads[key] for key in spreads if key.startswith(name)), key=lambda one: one["mean"])
-        for name in ("pooled", "ours", "flower alone", "flower's central DP")
+    study = study_of(source)
+    splits = [hospitals(source, seed) for seed in range(seeds)]
+    stacked = Stacked.of(splits, study)
+    pooled = np.zeros((seeds, 1, len(source.columns) + 1))
+    for place, found in enumerate(splits):
+        x, y = (np.concatenate([getattr(one, part) for one in found]) for part in ("train_x", "train_y"))
+        fitted = LogisticRegression(max_iter=2000).fit(standard(x, study), y)
+        pooled[place, 0] = np.append(fitted.coef_[0], fitted.intercept_[0])
+    yogi = [flower(stacked, FedYogi(fraction_evaluate=0.0, eta=eta)) for eta in ETAS]
+    begun = time.perf_counter()
+    average = flower(stacked, FedAvg(fraction_evaluate=0.0))
+    took = time.perf_counter() - begun
+    flare, told = nvflare(stacked)
+    rivals = {"pooled": pooled, "flower's FedAvg": average, "flower's FedYogi": np.concatenate(yogi, axis=1)}
+    if flare is not None:
+        rivals["NVFLARE's FedAvg"] = flare
+        told["largest difference from flower's"] = float(np.abs(flare - average).max())
+    return {
+        "accuracy": {name: _best(weights, splits, study) for name, weights in rivals.items()},
+        "flower_job_s": round(took, 2),
+        "nvflare": told,
     }
+
+
+def _best(weights: FloatArray, splits: list[list[Hospital]], study: Study) -> dict[str, float]:
+    """Of the rates in (splits, rates, columns), the best one's spread over the splits."""
+    scores = np.array(
+        [
+            [pooled_accuracy(one, found, study) for one in row]
+            for row, found in zip(weights, splits, strict=True)
+        ]
+    )
+    return _spread(scores[:, scores.mean(axis=0).argmax()].tolist())
+
+
+def pooled_accuracy(weights: FloatArray, found: list[Hospital], study: Study) -> float:
+    """Over the held-out records of all hospitals."""
+    x, y = (np.concatenate([getattr(one, part) for one in found]) for part in ("test_x", "test_y"))
+    return accuracy(weights, study, x, y)
+
+
+def learning(source: Source, seeds: int, epsilon: float) -> dict[str, Any]:
+    """Held-out accuracy of what protects something, mean and spread over random splits."""
+    study = study_of(source, epsilon)
+    splits = [hospitals(source, seed) for seed in range(seeds)]
+    ours = np.zeros((seeds, 1, len(source.columns) + 1))
+    central = np.zeros((seeds, len(RATES), len(source.columns) + 1))
+    seconds: list[float] = []
+    each: dict[str, list[float]] = {}
+    for seed, found in enumerate(splits):
+        federation = Federation(study, found)
+        ours[seed, 0] = learn(ours[seed, 0], federation.exchange, nodes=len(found), rounds=ROUNDS)
+        seconds += federation.seconds
+        for place, rate in enumerate(RATES):
+            central[seed, place] = central_privacy(found, study, rate, seed)
+        for one in found:
+            each.setdefault(one.name, []).append(accuracy(ours[seed, 0], study, one.test_x, one.test_y))
     return {
         "splits": seeds,
-        "records": int(sum(len(one.train_x) + len(one.test_x) for one in hospitals(0)[0])),
+        "records": int(sum(len(one.train_x) + len(one.test_x) for one in splits[0])),
         "epsilon": round(epsilon_of(study.rho * ROUNDS, DELTA), 4),
         "delta": DELTA,
-        "unit_of_privacy": "one record (ours); one hospital (flower's central DP); none (the others)",
-        "accuracy": best,
+        "unit_of_privacy": "one record (ours); one hospital (flower's central DP)",
+        "accuracy": {
+            "ours": _best(ours, splits, study),
+            "flower's central DP": _best(central, splits, study),
+        },
         "ours_by_hospital": {name: _spread(values) for name, values in each.items()},
         "round_seconds_median": round(statistics.median(seconds), 4),
     }
@@ -321,9 +449,9 @@ def inversion() -> dict[str, Any]:
     error, and the intercept's is the error. A record counts as recovered when all its features are within a
     thousandth of their scale. The sealed aggregator's host has commitments, ciphertext and the noisy sum.
     """
-    found, columns = hospitals(0)
-    study = study_of(columns)
-    zero = np.zeros(len(columns) + 1)
+    source = heart()
+    found, study = hospitals(source, 0), study_of(source)
+    zero = np.zeros(len(source.columns) + 1)
     records = np.vstack([one.train_x for one in found])
     inputs = standard(records, study)
     target = np.concatenate([one.train_y for one in found])
@@ -373,10 +501,10 @@ def membership(models: int, epsilon: float, *, baseline: bool = True) -> dict[st
     records and models, the true-positive rate at a false-positive rate of 0.1 %. A model's scores share its
     noise, so the interval is of the mean over models of each one's AUC (Student's t, 95 %).
     """
-    columns, tables = heart_hospitals()
-    study = study_of(columns, epsilon)
-    x = np.vstack([table[0] for table in tables.values()])
-    y = np.concatenate([table[1] for table in tables.values()])
+    source = heart()
+    study = study_of(source, epsilon)
+    x = np.vstack([table[0] for table in source.tables.values()])
+    y = np.concatenate([table[1] for table in source.tables.values()])
     inputs = with_intercept(standard(x, study))
     signs = 2 * y - 1
     draw = np.random.default_rng(1)
@@ -455,10 +583,10 @@ def _roc(scores: FloatArray, truth: NDArray[np.bool_]) -> dict[str, float]:
 
 
 def proofs() -> dict[str, Any]:
-    """Times in milliseconds, medians of five: what sites and aggregator compute for exactness and length."""
+    """Times in milliseconds, medians: what sites and aggregator compute for exactness and length."""
     found: dict[str, Any] = {}
     for dimension, repeats in ((641, 5), (100_000, 3)):
-        study = study_of(tuple(f"c{number}" for number in range(14)))
+        study = study_of(heart())
         values = np.random.default_rng(0).integers(-(1 << 20), 1 << 20, (4, dimension)).tolist()
         updates = [Update.of(row, 300) for row in values]
         total = [sum(column) for column in zip(*values, strict=True)]
@@ -468,7 +596,8 @@ def proofs() -> dict[str, Any]:
             return proofward_prover.vector_sum([update.commitment for update in updates]), blinding
 
         commitment, blinding = aggregate()
-        assert proofward_prover.vector_commit(total, blinding) == commitment
+        open_sum = partial(proofward_prover.vector_commit, total, blinding)
+        assert open_sum() == commitment
         wide = _wide(study, dimension)
         most = 1 + int(max(sum(v * v for v in row) for row in values) ** 0.5) // study.clip
         proof = prove_short(updates[0], wide, most, b"bench")
@@ -478,7 +607,8 @@ def proofs() -> dict[str, Any]:
         found[str(dimension)] = {
             "a site's commitment": _timed(partial(Update.of, row, 300), repeats),
             "the aggregator's proof of an exact sum of 4": _timed(aggregate, repeats),
-            "verifying it": _timed(partial(proofward_prover.vector_commit, total, blinding), repeats),
+            "verifying it": _timed(open_sum, 15),
+            "verifying it, of the processor": _timed(open_sum, 15, time.process_time),
             "a site's proof of length": _timed(partial(prove_short, first, wide, most, b"bench"), repeats),
             "verifying it, off the chain": _timed(
                 partial(is_short, first.commitment, wide, most, b"bench", proof), repeats
@@ -519,12 +649,20 @@ def outbreak(runs: int) -> dict[str, Any]:
     return found
 
 
-def _timed(act: Callable[[], Any], repeats: int) -> float:
+def rounds_on_blocks() -> dict[str, Any]:
+    """`bench.rounds`, in a process of its own: Flower's import counts."""
+    command = [sys.executable, "-m", "bench.rounds"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _timed(act: Callable[[], Any], repeats: int, clock: Callable[[], float] = time.perf_counter) -> float:
     times = []
     for _ in range(repeats):
-        begun = time.perf_counter()
+        begun = clock()
         act()
-        times.append(time.perf_counter() - begun)
+        times.append(clock() - begun)
     return round(1000 * statistics.median(times), 2)
 
 
@@ -547,14 +685,22 @@ def main() -> None:
     arguments = parser.parse_args()
     report: dict[str, Any] = {
         "left_out": "chain and TEE: the aggregator's code runs in this process, its level would be simulated",
-        "learning": [learning(arguments.splits, epsilon) for epsilon in EPSILONS],
+        "load_before": os.getloadavg(),
+        "rounds_on_2_s_blocks": rounds_on_blocks(),
+        "proofs_ms": proofs(),
+        "baselines": baselines(heart(), arguments.splits),
+        "learning": [learning(heart(), arguments.splits, epsilon) for epsilon in EPSILONS],
+        "breast_cancer": {
+            "baselines": baselines(breast_cancer(), arguments.splits),
+            "learning": [learning(breast_cancer(), arguments.splits, epsilon) for epsilon in EPSILONS[:2]],
+        },
         "inversion": inversion(),
         "membership": {
             f"{epsilon:g}": membership(arguments.models, epsilon, baseline=epsilon == EPSILONS[0])
             for epsilon in EPSILONS
         },
         "outbreak": outbreak(400),
-        "proofs_ms": proofs(),
+        "load_after": os.getloadavg(),
     }
     text = json.dumps(report, indent=1)
     print(text)
