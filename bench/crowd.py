@@ -23,6 +23,7 @@ from pathlib import Path
 
 from bench.counted import Counted
 from bench.scene import PUBLISHER, Scene
+from proofward.amounts import UNIT
 from proofward.chain import Call, SubstrateClient, dev_keypair
 from proofward.chain.pallets import attestation
 from proofward.protocol.hashes import sha256
@@ -83,7 +84,7 @@ def entries(
         yield runtime.storage_key("Models", "VerdictWeights", name), weight
         yield (
             runtime.storage_key("Workers", "Served", name, someone("worker", number)),
-            (10**12).to_bytes(16, "little"),
+            UNIT.to_bytes(16, "little"),
         )
 
     of_waiting = entry("Jobs", "Jobs", waiting, like=(waiting,))[1]

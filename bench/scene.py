@@ -18,6 +18,7 @@ from typing import Self
 
 import numpy as np
 
+from proofward.amounts import UNIT
 from proofward.chain import Outbox, SubstrateClient, dev_keypair
 from proofward.chain.pallets import jobs, workers
 from proofward.chain.pallets.models import Terms
@@ -89,7 +90,7 @@ class Scene:
         self._cli("worker", "allow", "--config", str(config), "--chain", self.url)
         self.start_worker()
         outbox = Outbox(self.folder / "publisher.sqlite", self.chain)
-        terms = Terms(10**12, 0, 10**11, 200)
+        terms = Terms(UNIT, 0, 10**11, 200)
         self.model = publish(
             self.chain, outbox, dev_keypair(PUBLISHER), self.artifact.public, terms=terms
         ).model

@@ -36,6 +36,7 @@ from aiohttp import ClientSession, web
 from bench import models
 from bench.baseline import EzklBaseline
 from bench.models import Model
+from proofward.amounts import UNIT
 from proofward.chain.pallets import sessions
 from proofward.client.session import Session
 from proofward.client.sessions import SessionOrder
@@ -178,7 +179,7 @@ def _run(stage: Scene, records: np.ndarray, plan: Plan, share: float) -> dict[st
     calls = _calls(stage, name, before)
     fees = _fees(stage, before)
     machine = MACHINE_DOLLARS_AN_HOUR / 3600 / counted["committed_a_second"]
-    chain_cost = fees / 10**12 * UNIT_DOLLARS / steady.records
+    chain_cost = fees / UNIT * UNIT_DOLLARS / steady.records
     return {
         "sample": share,
         **counted,

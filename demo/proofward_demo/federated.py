@@ -26,6 +26,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from proofward.amounts import UNIT
 from proofward.chain import SubstrateClient, dev_keypair, ss58
 from proofward.chain.pallets import attestation, balances, federation, workers
 from proofward.client import Client
@@ -55,7 +56,7 @@ SITES: Final = {
     "Switzerland": "//Switzerland",
 }
 REVOKES, OVERSPENDS, LIES, DIES = SITES
-ENDOWMENT: Final = 1_000 * 10**12
+ENDOWMENT: Final = 1_000 * UNIT
 WAIT_SECONDS: Final = 90.0
 CONSTANTS: Final = {
     "age": (55, 10),

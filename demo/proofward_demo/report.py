@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from proofward.amounts import UNIT
 from proofward_demo.faults import Refusal
 
 
@@ -96,7 +97,7 @@ def _row(job: dict[str, Any]) -> tuple[str, ...]:
         job["level"] or "-",
         job["worker"] or "-",
         job["verdict"],
-        f"{job['paid'] / 1e12:g}",
+        f"{job['paid'] / UNIT:g}",
         f"{job['proof_bytes']} B",
         "-" if prove is None else f"<= {prove * 1000:.0f} ms",
         *probability,

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from proofward.amounts import UNIT
 from proofward.chain import SubstrateClient, accounts
 from proofward.chain.outbox import Outbox
 from proofward.chain.pallets import attestation, jobs, workers
@@ -39,7 +40,7 @@ CLAIM_BLOCKS = {"mlp": 12, "logistic": 40}
 LANE: Literal["groth16"] = "groth16"
 #: What a worker puts down for a claim: the least that the chain takes.
 BOND = 10**11
-PRICE = 2 * 10**12
+PRICE = 2 * UNIT
 #: Blocks of age that the chain is given first, so that one of them is too old for a quote.
 AGE_BLOCKS = 260
 SUDO, PUBLISHER, HOSPITAL = "//Alice", "//Bob", "//Charlie"

@@ -45,6 +45,7 @@ RUNS_MODELS: Final = ("mistralrs",)
 
 LIBRARY: Final = (
     "__init__.py",
+    "amounts.py",
     "check.py",
     "database.py",
     "errors.py",

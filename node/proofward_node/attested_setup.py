@@ -11,15 +11,13 @@ from proofward.attestation import parse_quote
 from proofward.chain import SubstrateClient
 from proofward.errors import ProofwardError
 from proofward.protocol import setup_report_data, sha256
+from proofward.protocol.setup_files import BLOCK_FILE, COLLATERAL_FILE, QUOTE_FILE
 from proofward_node.config import NodeConfig
 from proofward_node.enclave_link import EnclaveDown, enclave_of
 
 #: A setup searches, compiles and makes keys: long for a large model on a busy machine.
 SETUP_SECONDS = 3600.0
 #: The quote, the number of the block that dates it, and its collateral lie beside the artefact's two halves.
-QUOTE_FILE = "setup.quote"
-BLOCK_FILE = "setup.block"
-COLLATERAL_FILE = "setup.collateral"
 
 
 class SetupRefused(ProofwardError):

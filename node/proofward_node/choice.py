@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from proofward.amounts import UNIT
 from proofward.chain.pallets.jobs import JobRecord
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.workers import WorkerRecord
@@ -23,13 +24,13 @@ _HOPELESS = frozenset({Code.BOND, Code.RELEASED, Code.PRICE, Code.LEVEL, Code.SE
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Choice:
     """What the operator decides; see `proofward_node.config.WorkerConfig`. `keeps_keys`: an enclave that
     starts again has its keys again.
     """
 
     min_price: int = 0
-    max_bond: int = 10**12
+    max_bond: int = UNIT
     block_seconds: float = 1.0
     expected_seconds: float = 5.0
     margin_blocks: int = 10
@@ -65,14 +66,14 @@ class Situation:
     block_ms: float = 1000.0
 
 
-def obstacle(record: JobRecord, model: ModelRecord | None, policy: Policy, now: Situation) -> Reason | None:
+def obstacle(record: JobRecord, model: ModelRecord | None, policy: Choice, now: Situation) -> Reason | None:
     """Why a claim in the next block is not worth its bond; None when it can succeed, pays enough and leaves
     time for the work.
     """
     return _never(record, model, policy, now) or _not_now(record, model, policy, now)
 
 
-def _never(record: JobRecord, model: ModelRecord | None, policy: Policy, now: Situation) -> Reason | None:
+def _never(record: JobRecord, model: ModelRecord | None, policy: Choice, now: Situation) -> Reason | None:
     """What waiting does not change."""
     account = now.account
     if account not in record.recipients:
@@ -97,7 +98,7 @@ def _never(record: JobRecord, model: ModelRecord | None, policy: Policy, now: Si
     return None
 
 
-def _not_now(record: JobRecord, model: ModelRecord | None, policy: Policy, now: Situation) -> Reason | None:
+def _not_now(record: JobRecord, model: ModelRecord | None, policy: Choice, now: Situation) -> Reason | None:
     """What may be otherwise at a later block."""
     assert model is not None
     head, claim = now.head, record.claim

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from proofward.amounts import UNIT
 from proofward.chain import accounts
 from proofward.chain.finality import STALL_BLOCKS, STALL_SECONDS
 from proofward.chain.signer import SCHEME
@@ -100,7 +101,7 @@ class WorkerConfig(_Section):
     models: Annotated[tuple[ModelId, ...], Field(max_length=256)] = ()
     """Models that are served whoever published them: 0x and 64 hex digits."""
     min_price: Annotated[int, Field(ge=0)] = 0
-    max_bond: Annotated[int, Field(ge=0)] = 10**12
+    max_bond: Annotated[int, Field(ge=0)] = UNIT
     """The most that is put down for one claim; models that ask for more are not served."""
     shutdown_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
     expected_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
@@ -168,7 +169,7 @@ class SessionsConfig(_Section):
 
     price: Annotated[int, Field(ge=1)]
     """For one inference."""
-    bond: Annotated[int, Field(ge=1)] = 10**12
+    bond: Annotated[int, Field(ge=1)] = UNIT
     """Put down for each session, for all that are offered at once."""
     capacity: Annotated[int, Field(ge=1, le=64)] = 4
     most_sampled_percent: Annotated[float, Field(gt=0, le=100)] = 2.0

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import structlog
 
+from proofward.amounts import UNIT
 from proofward.attestation import AttestationError
 from proofward.chain import FinalityWatch
 from proofward.chain.pallets import sessions
@@ -33,7 +34,7 @@ from proofward_node import log as node_log
 from proofward_node import tcb
 from proofward_node.artefacts import PublicArtefacts
 from proofward_node.chain_port import SWEEP_BLOCKS, ChainPort
-from proofward_node.choice import Policy
+from proofward_node.choice import Choice
 from proofward_node.config import ConfigError, NodeConfig, SessionsConfig, load
 from proofward_node.diary import Diary
 from proofward_node.enclave_link import (
@@ -256,7 +257,7 @@ class Node:
             self.chain,
             self.enclave,
             self.journal,
-            Policy(
+            Choice(
                 worker.min_price,
                 worker.max_bond,
                 self.config.chain.block_seconds,
@@ -573,7 +574,7 @@ class Node:
         await self.serving.refresh(self._loaded)
         self.jobs.serve(self.serving.models, self.serving.left)
         self._models_at = head.number
-        self.metrics.balance.set(await self.chain.balance() / 10**12)
+        self.metrics.balance.set(await self.chain.balance() / UNIT)
 
     def _outcome(self, name: str) -> None:
         self.metrics.outcome(name)

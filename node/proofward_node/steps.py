@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from proofward.amounts import UNIT
 from proofward.chain import Call
 from proofward.chain.pallets import jobs as pallet
 from proofward.chain.pallets.jobs import Accepted, JobRecord, Refunded
@@ -21,7 +22,7 @@ from proofward.logs import Logger
 from proofward.protocol import JobContext
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import JobRequest
-from proofward_node.choice import Policy, Situation, obstacle, only_ours
+from proofward_node.choice import Choice, Situation, obstacle, only_ours
 from proofward_node.company import Company, Lots
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.journal import HELD, Entry, Journal, Result, State
@@ -34,7 +35,7 @@ log = Logger("proofward_node.worker")
 OTHERS_FIRST_BLOCKS = 20
 #: Kept beyond a bond, in the smallest unit: below this the chain refuses claims, since the worker could not
 #: pay for handing in a result or handing back.
-ENDING_RESERVE = 10**12
+ENDING_RESERVE = UNIT
 #: States of held claims that the enclave has yet to prove.
 TO_PROVE = (State.CLAIMING, State.CLAIMED, State.WORKING)
 #: Jobs declined at once: most of the senders are left to claims and results.
@@ -107,7 +108,7 @@ class Steps:
     chain: Chain
     enclave: Enclave
     journal: Journal
-    policy: Policy = field(default_factory=Policy)
+    policy: Choice = field(default_factory=Choice)
     on_outcome: Callable[[str], None] = lambda outcome: None
     on_seconds: Callable[[str, float], None] = lambda stage, seconds: None
     models: dict[bytes, ModelRecord] = field(default_factory=dict)

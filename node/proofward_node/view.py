@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from proofward.amounts import UNIT
 from proofward.chain import accounts
 from proofward.chain.pallets.jobs import Accepted, JobRecord
 from proofward.chain.pallets.workers import WorkerRecord
@@ -28,7 +29,6 @@ CLAIMS, OUTCOMES, LINES = 16, 12, 20
 FRESH_SECONDS = 2.0
 #: How far the lines reach back.
 BACK_SECONDS = 6 * 3600
-UNIT = 10**12
 
 
 class Reads(Protocol):

@@ -11,7 +11,7 @@ from proofward.attestation.roots import (
     TrustRoot,
 )
 from proofward.attestation.verify import TcbPolicy, VerifiedQuote, verify_quote
-from proofward.attestation.worker import WorkerRecord, verify_worker
+from proofward.attestation.worker import WorkerClaim, verify_worker
 
 __all__ = [
     "DEVELOPMENT_ROOTS",
@@ -26,7 +26,7 @@ __all__ = [
     "TcbPolicy",
     "TrustRoot",
     "VerifiedQuote",
-    "WorkerRecord",
+    "WorkerClaim",
     "fetch_collateral",
     "parse_quote",
     "verify_quote",

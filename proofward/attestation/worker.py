@@ -14,7 +14,7 @@ from proofward.protocol import Level, ProtocolError, sha256, worker_report_data
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerRecord:
+class WorkerClaim:
     """A worker as the chain records it. Hashes and keys as bytes; `epoch` is that of the quote."""
 
     account: bytes
@@ -27,7 +27,7 @@ class WorkerRecord:
 
 
 def verify_worker(
-    record: WorkerRecord,
+    record: WorkerClaim,
     quote: bytes,
     collateral: Collateral,
     *,
@@ -69,7 +69,7 @@ def verify_worker(
     return checks
 
 
-def _binding(found: bytes, record: WorkerRecord, genesis: bytes, block_hash: bytes) -> Check:
+def _binding(found: bytes, record: WorkerClaim, genesis: bytes, block_hash: bytes) -> Check:
     name = "report_data (chain, account, keys, epoch, block)"
     try:
         binding = worker_report_data(

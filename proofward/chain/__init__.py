@@ -7,7 +7,7 @@ web3.py speak to the contracts.
 
 from proofward.chain.accounts import account, dev_keypair, keypair_of, load_keypair, ss58
 from proofward.chain.aio import AsyncSubstrateClient
-from proofward.chain.client import Block, FoundCall, Receipt, SubstrateClient
+from proofward.chain.client import Block, FoundCall, Inclusion, SubstrateClient
 from proofward.chain.errors import (
     ChainError,
     ChainTimeout,
@@ -41,9 +41,9 @@ __all__ = [
     "FinalityWatch",
     "FoundCall",
     "Head",
+    "Inclusion",
     "MetadataError",
     "Outbox",
-    "Receipt",
     "RpcError",
     "SignedExtrinsic",
     "SubstrateClient",

@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
-from proofward.chain.client import Block, FoundCall, Receipt, SubstrateClient
+from proofward.chain.client import Block, FoundCall, Inclusion, SubstrateClient
 from proofward.chain.extrinsic import SignedExtrinsic, Signer
 from proofward.chain.heads import Head
 from proofward.chain.runtime import Event
@@ -74,10 +74,10 @@ class AsyncSubstrateClient:
     async def broadcast(self, extrinsic: SignedExtrinsic | bytes) -> bytes:
         return await asyncio.to_thread(self.sync.broadcast, extrinsic)
 
-    async def wait_finalised(self, extrinsic: SignedExtrinsic, timeout: float = 60.0) -> Receipt:
+    async def wait_finalised(self, extrinsic: SignedExtrinsic, timeout: float = 60.0) -> Inclusion:
         return await asyncio.to_thread(self.sync.wait_finalised, extrinsic, timeout)
 
-    async def submit(self, call: Call, signer: Signer, *, tip: int = 0, timeout: float = 60.0) -> Receipt:
+    async def submit(self, call: Call, signer: Signer, *, tip: int = 0, timeout: float = 60.0) -> Inclusion:
         return await asyncio.to_thread(self.sync.submit, call, signer, tip=tip, timeout=timeout)
 
     async def follow(self, start: int | None = None) -> AsyncIterator[Head]:

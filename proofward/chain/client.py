@@ -76,7 +76,7 @@ class FoundCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class Inclusion:
     """A finalised extrinsic. `error` is None when it did what it was to do."""
 
     block: int
@@ -86,8 +86,8 @@ class Receipt:
     events: tuple[Event, ...]
     error: DispatchError | None
 
-    def raise_for_error(self) -> Receipt:
-        """This receipt. Raises its DispatchError when there is one."""
+    def raise_for_error(self) -> Inclusion:
+        """This one. Raises its DispatchError when there is one."""
         if self.error is not None:
             raise self.error
         return self
@@ -484,7 +484,7 @@ class SubstrateClient:
 
     def wait_finalised(
         self, extrinsic: SignedExtrinsic, timeout: float = 60.0, *, taken: bool = False
-    ) -> Receipt:
+    ) -> Inclusion:
         """Wait until an extrinsic is in a finalised block. `taken` says that the node has just taken it: then
         its nonce was free.
 
@@ -498,8 +498,8 @@ class SubstrateClient:
         while True:
             head = self.finalised_head()
             while number <= min(head.number, extrinsic.last_block):
-                if (receipt := self.receipt_in(self.block_hash(number), extrinsic.hash)) is not None:
-                    return receipt
+                if (included := self.inclusion_in(self.block_hash(number), extrinsic.hash)) is not None:
+                    return included
                 number += 1
             if head.number >= extrinsic.last_block:
                 raise ExtrinsicInvalid(
@@ -550,17 +550,17 @@ class SubstrateClient:
         else:
             time.sleep(POLL)
 
-    def receipt_in(self, block_hash: bytes, extrinsic: bytes) -> Receipt | None:
-        """The receipt of an extrinsic (by hash) in a block; None when it is not in there."""
+    def inclusion_in(self, block_hash: bytes, extrinsic: bytes) -> Inclusion | None:
+        """An extrinsic (by hash) in a block; None when it is not in there."""
         block = self.block(block_hash)
         for one in block.extrinsics:
             if one.hash == extrinsic:
                 events = [event for event in self.events(block_hash) if event.extrinsic == one.index]
                 error = self.runtime.failure(events)
-                return Receipt(block.number, block_hash, one.index, one.hash, tuple(events), error)
+                return Inclusion(block.number, block_hash, one.index, one.hash, tuple(events), error)
         return None
 
-    def submit(self, call: Call, signer: Signer, *, tip: int = 0, timeout: float = 60.0) -> Receipt:
+    def submit(self, call: Call, signer: Signer, *, tip: int = 0, timeout: float = 60.0) -> Inclusion:
         """Sign, send and wait. Raises DispatchError when it failed on the chain, and what `broadcast` and
         `wait_finalised` raise. Nothing is written down: a caller that must not act twice uses the Outbox.
         """
@@ -576,7 +576,7 @@ class SubstrateClient:
 
     def submit_unfinal(
         self, call: Call, signer: Signer, *, timeout: float = 60.0, every: float = 0.5
-    ) -> Receipt:
+    ) -> Inclusion:
         """As `submit`, but wait only until the node's best chain has it, which may yet be undone: for what
         brings finality back, since nothing is finalised meanwhile. Looks `every` so many seconds.
         """
@@ -589,12 +589,12 @@ class SubstrateClient:
             if number > self.best_head().number:
                 time.sleep(every)
                 continue
-            if (receipt := self.receipt_in(self.block_hash(number), extrinsic.hash)) is not None:
-                return receipt.raise_for_error()
+            if (included := self.inclusion_in(self.block_hash(number), extrinsic.hash)) is not None:
+                return included.raise_for_error()
             number += 1
         raise ChainTimeout(f"extrinsic {_hex(extrinsic.hash)} was in no block in {timeout:g} s")
 
-    def submit_bare(self, call: Call, timeout: float = 60.0) -> Receipt:
+    def submit_bare(self, call: Call, timeout: float = 60.0) -> Inclusion:
         """Send a call that nobody signs (the pallet itself must let it in) and wait for it."""
         data = bare_extrinsic(self._load_runtime().encode_call(call))
         start = self.finalised_head().number
@@ -602,8 +602,8 @@ class SubstrateClient:
         deadline = time.monotonic() + timeout
         stop = threading.Event()
         for head in self._until(start, deadline, stop):
-            if (receipt := self.receipt_in(head.hash, name)) is not None:
-                return receipt
+            if (included := self.inclusion_in(head.hash, name)) is not None:
+                return included
         raise ChainTimeout(f"extrinsic {_hex(name)} was not finalised in {timeout:g} s")
 
     def _until(self, start: int, deadline: float, stop: threading.Event) -> Iterator[Head]:

@@ -19,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from proofward.chain.client import RESEND_BLOCKS, Receipt, SubstrateClient
+from proofward.chain.client import RESEND_BLOCKS, Inclusion, SubstrateClient
 from proofward.chain.errors import ChainError, ChainTimeout, DispatchError, ExtrinsicInvalid
 from proofward.chain.extrinsic import SignedExtrinsic, Signer
 from proofward.chain.values import Call
@@ -199,10 +199,10 @@ class Outbox:
 
     # ---- sending --------------------------------------------------------------------------
 
-    def send(self, key: str, call: Call, signer: Signer, *, timeout: float = 60.0) -> Receipt:
+    def send(self, key: str, call: Call, signer: Signer, *, timeout: float = 60.0) -> Inclusion:
         """Make `call` happen once under `key`, and wait until it is finalised.
 
-        A key that is done gives its receipt again; one that is on its way is waited for; one that failed or
+        A key that is done gives its block again; one that is on its way is waited for; one that failed or
         died is signed anew. Raises DispatchError, ExtrinsicInvalid, ChainTimeout (it may still happen: send
         again).
         """
@@ -216,10 +216,10 @@ class Outbox:
                     self._handed_over(entry)
             if entry.state is not State.DONE:
                 return self._await(entry, timeout).raise_for_error()
-            receipt = self._receipt(entry)
-        if receipt is None:
+            included = self._included(entry)
+        if included is None:
             return self.send(key, call, signer, timeout=timeout)
-        return receipt.raise_for_error()
+        return included.raise_for_error()
 
     def hand_over(self, wanted: Sequence[tuple[str, Call]], signer: Signer) -> None:
         """Sign those calls whose keys have no live entry, write them down in one go, and hand all of them to
@@ -389,18 +389,18 @@ class Outbox:
         self._handed_over(entry)
         self._await(entry, timeout)
 
-    def _await(self, entry: Entry, timeout: float) -> Receipt:
+    def _await(self, entry: Entry, timeout: float) -> Inclusion:
         try:
-            receipt = self._client.wait_finalised(entry.extrinsic, timeout, taken=entry.id in self._sent)
+            included = self._client.wait_finalised(entry.extrinsic, timeout, taken=entry.id in self._sent)
         except ExtrinsicInvalid as error:
             self._close(entry, State.DEAD, error=str(error))
             raise
         except ChainTimeout as error:
             raise ChainTimeout(f"{entry.call} ({entry.key}): {error.message}") from error
-        self._record(entry, receipt)
-        return receipt
+        self._record(entry, included)
+        return included
 
-    def _receipt(self, entry: Entry) -> Receipt | None:
+    def _included(self, entry: Entry) -> Inclusion | None:
         """Of one that is done; None when it turns out to be done on another chain, and is forgotten.
 
         Raises ChainError when the node has not got so far.
@@ -414,7 +414,7 @@ class Outbox:
                 f"{self._client.url} is final up to block {head} only: try again when its node has caught up",
                 code="no-such-block",
             )
-        found = self._client.receipt_in(self._client.block_hash(entry.block), entry.extrinsic.hash)
+        found = self._client.inclusion_in(self._client.block_hash(entry.block), entry.extrinsic.hash)
         if found is None:
             with self._lock:
                 if not self._db.execute("SELECT development FROM chain").fetchone()["development"]:
@@ -426,12 +426,11 @@ class Outbox:
                 self._forget("id = ?", entry.id)
         return found
 
-    def _record(self, entry: Entry, receipt: Receipt) -> None:
-        error = receipt.error
+    def _record(self, entry: Entry, included: Inclusion) -> None:
+        error = included.error
         state = State.DONE if error is None else State.FAILED
-        self._close(
-            entry, state, block=receipt.block, error=None if error is None else f"{error.pallet}.{error.name}"
-        )
+        told = None if error is None else f"{error.pallet}.{error.name}"
+        self._close(entry, state, block=included.block, error=told)
 
     def _close(
         self, entry: Entry, state: State, *, block: int | None = None, error: str | None = None

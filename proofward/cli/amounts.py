@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import typer
 
-DECIMALS = 12
+from proofward.amounts import DECIMALS, UNIT
+
 MOST = 2**128 - 1
 
 
@@ -29,5 +30,5 @@ def units(text: str | float | int) -> int:
 
 def shown(plancks: int) -> str:
     """An amount as people read it: exact, without zeros that say nothing."""
-    whole, rest = divmod(plancks, 10**DECIMALS)
+    whole, rest = divmod(plancks, UNIT)
     return f"{whole:,}" + (f".{rest:012d}".rstrip("0") if rest else "") + " UNIT"

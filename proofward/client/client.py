@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from proofward.amounts import UNIT
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
 from proofward.chain import Call, ChainError, DispatchError, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation as chain_attestation
@@ -292,8 +293,8 @@ class Client:
         if record.retired:
             raise Refused(f"model 0x{record.id.hex()} is retired and takes no new jobs")
         if demand.price is not None and demand.price < record.price:
-            offered = f"{demand.price / 10**12:g} UNIT"
-            raise Refused(f"the model's price is {record.price / 10**12:g} UNIT, above {offered}")
+            offered = f"{demand.price / UNIT:g} UNIT"
+            raise Refused(f"the model's price is {record.price / UNIT:g} UNIT, above {offered}")
         return record, public, folder
 
     def choose_workers(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from proofward.amounts import UNIT
 from proofward.chain import SubstrateClient
 from proofward.chain.pallets import jobs, models
 from proofward.chain.pallets.jobs import Undelivered
@@ -99,6 +100,6 @@ def with_contest(chain: SubstrateClient, verdict: Verdict) -> Verdict:
         return verdict
     told = (
         f"its client showed in block {shown.block} that the output does not open ({shown.fault}); the worker "
-        f"lost {shown.slashed / 10**12:g} UNIT"
+        f"lost {shown.slashed / UNIT:g} UNIT"
     )
     return replace(verdict, checks=(*verdict.checks, Check("delivery", False, told)))

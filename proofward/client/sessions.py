@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from proofward.amounts import UNIT
 from proofward.chain import SubstrateClient
 from proofward.chain.pallets import sessions
 from proofward.chain.pallets.models import ModelRecord
@@ -317,7 +318,7 @@ def _obstacle(offer: Offer, order: SessionOrder, sample: int) -> str | None:
     if not offer.free:
         return "all sessions of a worker are taken"
     if order.max_price is not None and terms.price > order.max_price:
-        return f"a worker asks for {terms.price / 10**12:g} UNIT an inference"
+        return f"a worker asks for {terms.price / UNIT:g} UNIT an inference"
     if sample > terms.most_sampled:
         return f"a worker takes at most {terms.most_sampled / PARTS:.2%} of the pages sampled"
     return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proofward import attestation
+from proofward.amounts import UNIT
 from proofward.attestation import Collateral, TrustRoot, verify_worker
 from proofward.chain import SubstrateClient, accounts
 from proofward.chain.pallets import attestation as chain_attestation
@@ -107,7 +108,7 @@ def _weight(record: WorkerRecord) -> float:
     tally = record.tally
     good, bad = tally.accepted, tally.rejected + tally.lapsed
     record_share = (good + 1) / (good + PENALTY * bad + 1)
-    return max(record.stake, 1) / 10**12 * record_share / (1 + record.open_claims)
+    return max(record.stake, 1) / UNIT * record_share / (1 + record.open_claims)
 
 
 def _obstacle(
@@ -134,7 +135,7 @@ def _obstacle(
     if pinned is not None and record.measurement not in pinned:
         return f"runs software that is not among what is pinned here ({record.measurement.hex()})"
     if price is not None and least > price:
-        return f"asks for {least / 10**12:g} UNIT"
+        return f"asks for {least / UNIT:g} UNIT"
     return None
 
 
@@ -169,7 +170,7 @@ def recheck(client: SubstrateClient, record: WorkerRecord, roots: Sequence[Trust
     """Verify a worker's quote here and now, with nothing taken from the chain but bytes."""
     found = registration(client, record)
     return verify_worker(
-        attestation.WorkerRecord(
+        attestation.WorkerClaim(
             record.account,
             record.level,
             record.measurement,

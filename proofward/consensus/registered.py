@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from proofward.amounts import UNIT
 from proofward.consensus.authorities import Authorities
 from proofward.consensus.checkpoint import Checkpoint
 from proofward.consensus.errors import BadProof
@@ -21,7 +22,7 @@ from proofward.protocol.types import SCALE_LEVEL
 FORMAT: Final = "proofward/registered/v1"
 MAX_AGE: Final = 600
 """Seconds between the chain's time in a proof and its use, before and after."""
-LEAST_STAKE: Final = 50 * 10**12
+LEAST_STAKE: Final = 50 * UNIT
 """Half of what a registration demands, in planck: with less left nobody works (`active` of the pallet)."""
 
 _H256 = scale.fixed(32)

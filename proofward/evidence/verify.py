@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from proofward.attestation import AttestationError, Collateral, WorkerRecord, verify_worker
+from proofward.attestation import AttestationError, Collateral, WorkerClaim, verify_worker
 from proofward.check import Check, said
 from proofward.evidence.bundle import Bundle, ChainPart, WorkerPart
 from proofward.evidence.inclusion import included
@@ -97,7 +97,7 @@ def worker_checks(account: bytes, worker: WorkerPart, genesis: bytes, policy: Po
     late = no_younger("quote", worker.attestation.time, policy)
     if late is not None:
         return [late]
-    record = WorkerRecord(
+    record = WorkerClaim(
         account=account,
         level=Level.from_label(worker.level),
         measurement=worker.measurement,

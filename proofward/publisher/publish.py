@@ -17,13 +17,11 @@ from proofward.client.artifacts import require_contract
 from proofward.client.store import chain_folder
 from proofward.errors import NotFound, Refused
 from proofward.protocol import Lane, model_id, sha256
+from proofward.protocol.setup_files import BLOCK_FILE, COLLATERAL_FILE, QUOTE_FILE
 from proofward.zkml import PublicArtifact
 from proofward.zkml.hiding import hides
 
 #: What `proofward model setup` leaves beside an artefact's two halves.
-QUOTE_FILE = "setup.quote"
-BLOCK_FILE = "setup.block"
-COLLATERAL_FILE = "setup.collateral"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from proofward.attestation import (
     Collateral,
     TcbPolicy,
     TrustRoot,
-    WorkerRecord,
+    WorkerClaim,
     parse_quote,
     verify_quote,
     verify_worker,
@@ -424,12 +424,12 @@ def test_malformed_scale_collateral_is_refused(collateral: Collateral) -> None:
             Collateral.decode(data)
 
 
-def registration(platform: DevPlatform) -> tuple[WorkerRecord, bytes]:
+def registration(platform: DevPlatform) -> tuple[WorkerClaim, bytes]:
     """A worker's record and the quote of its registration."""
     keys = {"account": value("account"), "hpke_key": value("hpke"), "receipt_key": value("receipt")}
     binding = worker_report_data(genesis=value("genesis"), epoch=4, block_hash=value("block"), **keys)
     quote = platform.quote(binding, TD)
-    record = WorkerRecord(
+    record = WorkerClaim(
         level=Level.SIMULATED,
         measurement=parse_quote(quote).measurement,
         epoch=4,
@@ -448,7 +448,7 @@ def test_a_worker_re_verifies(platform: DevPlatform, collateral: Collateral) -> 
     where = {"genesis": value("genesis"), "block_hash": value("block"), "now": NOW}
     options = {**where, "roots": DEVELOPMENT_ROOTS}
 
-    def check(record: WorkerRecord = record, quote: bytes = quote, **changed: object) -> list[str]:
+    def check(record: WorkerClaim = record, quote: bytes = quote, **changed: object) -> list[str]:
         return failed(verify_worker(record, quote, collateral, **(options | changed)))  # type: ignore[arg-type]
 
     binding = ["report_data (chain, account, keys, epoch, block)"]

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from proofward.amounts import UNIT
 from proofward.chain import AsyncSubstrateClient, dev_keypair
 from proofward.chain.accounts import account
 from proofward.chain.client import SubstrateClient
@@ -25,7 +26,6 @@ from proofward.devnet.chains import LocalChain, free_port
 from proofward.protocol.types import Level
 
 ALICE, BOB, CHARLIE = (dev_keypair(f"//{name}") for name in ("Alice", "Bob", "Charlie"))
-UNIT = 10**12
 
 
 def transfer(to: bytes, amount: int) -> Call:

@@ -20,7 +20,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from proofward.chain import Outbox, dev_keypair
-from proofward.chain.client import Receipt
+from proofward.chain.client import Inclusion
 from proofward.chain.values import Call
 from proofward.devnet.chains import Devnet, DevnetError, LocalChain, OmniNode, free_port
 from proofward.devnet.foreground import serve
@@ -55,7 +55,7 @@ def test_the_data_directory_keeps_the_chain_across_a_kill(kind: type[LocalChain]
 
 
 def test_a_kept_chain_that_was_deleted_takes_the_same_act_again(tmp_path: Path) -> None:
-    def act(chain: Devnet) -> Receipt:
+    def act(chain: Devnet) -> Inclusion:
         with chain.connect() as client, contextlib.closing(Outbox(tmp_path / "outbox", client)) as outbox:
             return outbox.send("publish", remark(b"published"), ALICE)
 

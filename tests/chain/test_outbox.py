@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofward.chain.client import RESEND_BLOCKS, Receipt, SubstrateClient
+from proofward.chain.client import RESEND_BLOCKS, Inclusion, SubstrateClient
 from proofward.chain.errors import (
     ChainError,
     ChainTimeout,
@@ -133,20 +133,20 @@ class World:
             raise ChainError(f"no block {number}", code="no-such-block")
         return self.life.to_bytes(4, "big") + number.to_bytes(28, "big")
 
-    def receipt_in(self, block: bytes, name: bytes) -> Receipt | None:
+    def inclusion_in(self, block: bytes, name: bytes) -> Inclusion | None:
         number = int.from_bytes(block[4:], "big")
         for one in self.bodies.get(number, []):
             if one.hash == name:
                 error = DispatchError("Jobs", "AlreadyClaimed") if self.failing else None
-                return Receipt(number, block, 1, name, (), error)
+                return Inclusion(number, block, 1, name, (), error)
         return None
 
-    def wait_finalised(self, one: SignedExtrinsic, timeout: float, *, taken: bool = False) -> Receipt:
+    def wait_finalised(self, one: SignedExtrinsic, timeout: float, *, taken: bool = False) -> Inclusion:
         for _ in range(2):
             self.step()
             self.perhaps_die("while it waits")
             for number in range(one.first_block + 1, min(self.height, one.last_block) + 1):
-                if (found := self.receipt_in(self.block_hash(number), one.hash)) is not None:
+                if (found := self.inclusion_in(self.block_hash(number), one.hash)) is not None:
                     self.perhaps_die("before it writes the result")
                     return found
             if self.height >= one.last_block:
@@ -611,10 +611,10 @@ def test_a_lost_pool_is_filled_again_while_the_era_lasts(monkeypatch: pytest.Mon
         def block_hash(self, number: int) -> bytes:
             return number.to_bytes(32, "big")
 
-        def receipt_in(self, block_hash: bytes, extrinsic: bytes) -> Receipt | None:
+        def inclusion_in(self, block_hash: bytes, extrinsic: bytes) -> Inclusion | None:
             number = int.from_bytes(block_hash, "big")
             return (
-                Receipt(number, block_hash, 1, extrinsic, (), None)
+                Inclusion(number, block_hash, 1, extrinsic, (), None)
                 if number > 30 or (sent[1:] and number > sent[1])
                 else None
             )

@@ -10,9 +10,8 @@ import pytest
 from substrateinterface import ExtrinsicReceipt, Keypair, SubstrateInterface
 from substrateinterface.exceptions import SubstrateRequestException
 
+from proofward.amounts import UNIT
 from proofward.devnet.chains import Devnet
-
-UNIT = 10**12
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from proofward.amounts import UNIT
 from proofward.cli import app, waiting
 from proofward.cli.doctor import PURPOSES
 from proofward.cli.output import Exit, reporting
@@ -238,7 +239,7 @@ def test_a_database_without_room_is_a_line() -> None:
 def test_text_for_people_has_units_and_no_python_literals() -> None:
     found = {
         "account": None, "registered": True, "balance": 3 * 10**11, "epoch": 3, "recipients": [],
-        "serves": {"0xab": 10**12}, "tally": {"accepted": 3, "lapsed": 0}, "terms": {"price": 10**12},
+        "serves": {"0xab": UNIT}, "tally": {"accepted": 3, "lapsed": 0}, "terms": {"price": UNIT},
         "recent": [{"job": "ab", "outcome": None}, {"job": "cd", "outcome": "accepted"}],
     }  # fmt: skip
     assert [said(one, key) for key, one in found.items()] == [

@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 from typer.testing import CliRunner
 
+from proofward.amounts import UNIT
 from proofward.attestation import parse_quote
 from proofward.chain import Call, DispatchError, Outbox, SubstrateClient, accounts
 from proofward.chain.heads import Head
@@ -48,8 +49,6 @@ from proofward_enclave.providers.dev_platform import DevPlatform
 from proofward_node.artefacts import PublicArtefacts
 from proofward_node.config import load
 from tests.evidence import RECORD, Evidence, compile_tiny
-
-UNIT = 10**12
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from proofward.amounts import UNIT
 from proofward.chain import SubstrateClient
 from proofward.chain.pallets import models
 from proofward.chain.pallets.models import LaneContract, ModelRecord
@@ -49,7 +50,7 @@ def _worker(**changes: Any) -> dict[str, Any]:
         "quote_hash": bytes(32),
         "registered_at": 1,
         "expires_at": NOW + 3_600_000,
-        "stake": 100 * 10**12,
+        "stake": 100 * UNIT,
         "open_claims": 0,
         "served": 1,
         "tally": TALLY,
@@ -115,7 +116,7 @@ def test_the_draw_is_random_and_weighted_by_stake_record_and_load() -> None:
         twin=_worker(),
         lapses=_worker(tally={**TALLY, "lapsed": 9}),
         busy=_worker(open_claims=9),
-        poor=_worker(stake=10**12),
+        poor=_worker(stake=UNIT),
     )
     rng, drawn = random.Random(1), Counter[bytes]()
     for _ in range(2_000):
@@ -187,8 +188,8 @@ def test_a_worker_that_does_not_serve_the_model_or_asks_for_more() -> None:
     with pytest.raises(Refused, match="does not serve this model"):
         _choose(Tables(one=_worker(), idle=("one",)), wanted=[sha256(b"one")])
     with pytest.raises(Refused, match="asks for 3 UNIT"):
-        _choose(Tables(one=_worker(), price=3 * 10**12), price=2 * 10**12)
-    assert len(_choose(Tables(one=_worker(), price=3 * 10**12))) == 1
+        _choose(Tables(one=_worker(), price=3 * UNIT), price=2 * UNIT)
+    assert len(_choose(Tables(one=_worker(), price=3 * UNIT))) == 1
 
 
 def test_an_unknown_worker_and_too_many() -> None:

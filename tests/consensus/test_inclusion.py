@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proofward.amounts import UNIT
 from proofward.consensus import BadProof, Checkpoint, checkpoint_of, decode_header, map_key
 from proofward.consensus.checkpoint import PROPERTY
 from proofward.evidence.bundle import Bundle, ChangePart, InclusionPart
@@ -21,7 +22,7 @@ from tests.evidence import Evidence, pinned
 
 Records = dict[str, Any]
 #: What the chain keeps of a contest that was won: the fault, what was slashed, the block.
-CONTEST = bytes([0]) + (10**12).to_bytes(16, "little") + (7).to_bytes(4, "little")
+CONTEST = bytes([0]) + UNIT.to_bytes(16, "little") + (7).to_bytes(4, "little")
 FOUR, FIVE = chain(4), chain(5, seed=1, set_id=1)
 ONE, NONE, ZERO = (1).to_bytes(16, "little"), bytes(16), bytes(32)
 

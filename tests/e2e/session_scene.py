@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from proofward.amounts import UNIT
 from proofward.chain import Event, SubstrateClient, accounts
 from proofward.chain.outbox import Outbox
 from proofward.chain.pallets import attestation, balances, sessions
@@ -180,7 +181,7 @@ def scene(
         )
         outbox = Outbox(folder / "outbox.sqlite", rpc)
         publisher = accounts.dev_keypair(PUBLISHER)
-        terms = Terms(10**12, 100_000, 10**11, 60)
+        terms = Terms(UNIT, 100_000, 10**11, 60)
         model = publish(rpc, outbox, publisher, artifact.public, terms=terms).model
         for other in others:
             publish(rpc, outbox, publisher, other.public, terms=terms)

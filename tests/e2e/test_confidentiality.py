@@ -15,6 +15,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from proofward.amounts import UNIT
 from proofward.chain import SubstrateClient, accounts
 from proofward.chain.outbox import Outbox
 from proofward.chain.pallets import attestation, workers
@@ -98,7 +99,7 @@ def test_canary_is_nowhere_on_the_host(
             public = client.artifacts.add(tmp_path / "models" / lane)
             outbox = Outbox(tmp_path / "outbox.sqlite", rpc)
             model = publish(
-                rpc, outbox, accounts.dev_keypair("//Bob"), public, terms=Terms(10**12, 0, 10**11, 60)
+                rpc, outbox, accounts.dev_keypair("//Bob"), public, terms=Terms(UNIT, 0, 10**11, 60)
             ).model
             account = bytes(accounts.dev_keypair("//Dave").public_key)
             _serves(rpc, account, model, worker)

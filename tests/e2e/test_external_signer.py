@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from proofward.amounts import UNIT
 from proofward.chain import accounts
 from proofward.chain.pallets import balances, workers
 from proofward.cli import app
@@ -28,7 +29,7 @@ from tests.e2e.session_scene import Scene, scene
 from tests.e2e.test_sessions import RECORDS
 from tests.evidence import tiny
 
-FUNDS = 200 * 10**12
+FUNDS = 200 * UNIT
 
 
 @contextmanager

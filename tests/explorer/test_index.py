@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from proofward.amounts import UNIT
 from proofward.chain import Outbox, SubstrateClient, accounts
 from proofward.chain.pallets.models import Terms
 from proofward.devnet.chains import Devnet
@@ -26,8 +27,6 @@ from proofward_explorer.run import light_source
 from proofward_explorer.server import Site, peers_policy, policy_of
 from proofward_explorer.store import IndexUnusable, open_index, open_reader
 from tests.evidence import Evidence
-
-UNIT = 10**12
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from proofward.amounts import UNIT
 from proofward.chain import Call, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import balances, federation, models, sessions
 from proofward.chain.pallets.federation import Plan
@@ -35,7 +36,6 @@ from tests.explorer.test_transcript import hold
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 600
-UNIT = 10**12
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _study(chain: SubstrateClient) -> str:
     researcher, nonce = accounts.dev_keypair(PUBLISHER), bytes(32)
     host = bytes(accounts.keypair_of(FIRST_WORKER).public_key)
     end = chain.finalised_head().number + 500
-    plan = Plan(bytes(32), 3, 1_000, 10**12, 10**9, 2, 4, 1, 5, end)
+    plan = Plan(bytes(32), 3, 1_000, UNIT, 10**9, 2, 4, 1, 5, end)
     chain.submit(federation.create(nonce, host, plan), researcher)
     return "0x" + study_id(bytes(researcher.public_key), nonce).hex()
 

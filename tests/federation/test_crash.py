@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proofward.chain import DispatchError, Receipt, SubstrateClient, dev_keypair, ss58
+from proofward.chain import DispatchError, Inclusion, SubstrateClient, dev_keypair, ss58
 from proofward.chain.pallets import attestation, federation
 from proofward.devnet.chains import Devnet, free_port
 from proofward.protocol.enclave import EnclaveError
@@ -54,7 +54,7 @@ class Mortal(Host):
 
     death: str | None = None
 
-    def _send(self, call: Any) -> Receipt:
+    def _send(self, call: Any) -> Inclusion:
         if call.name == "publish" and self.death == DEATHS[2]:
             raise Died
         receipt = super()._send(call)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from proofward.chain import DispatchError, Receipt, dev_keypair
+from proofward.chain import DispatchError, Inclusion, dev_keypair
 from proofward.chain.pallets import federation
 from proofward.chain.pallets.federation import Consents, Failed, Published
 from proofward.protocol.federation import values_hash
@@ -51,7 +51,7 @@ class Chain:
     round: Round = field(default_factory=Round)
     sent: list[str] = field(default_factory=list)
 
-    def send(self, call: Any) -> Receipt:
+    def send(self, call: Any) -> Inclusion:
         self.sent.append(call.name)
         self.round.ending = self.round.ending or self.first.get(call.name)
         if self.round.ending is not None:
@@ -59,7 +59,7 @@ class Chain:
         if call.name in self.refuses:
             raise DispatchError(federation.PALLET, self.refuses[call.name])
         self.round.ending = _sum(VALUES) if call.name == "publish" else Failed()
-        return cast(Receipt, type("Receipt", (), {"block": LANDED}))
+        return cast(Inclusion, type("Inclusion", (), {"block": LANDED}))
 
 
 def _sum(values: tuple[int, ...]) -> Published:

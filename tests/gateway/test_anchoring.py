@@ -20,6 +20,7 @@ import aiohttp
 import pytest
 from typer.testing import CliRunner
 
+from proofward.amounts import UNIT
 from proofward.chain import ChainTimeout, SubstrateClient, dev_keypair
 from proofward.check import Check
 from proofward.cli import app
@@ -45,8 +46,6 @@ from tests.gateway.test_proxy import PINNED, answered, post
 from tests.gateway.test_registered import FOUR
 from tests.gateway.test_registered import spec as spec_of
 from tests.gateway.world import ask, caller, desk, house
-
-UNIT = 10**12
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from proofward.aci import documents, jcs
+from proofward.amounts import UNIT
 from proofward.chain import Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation, jobs, workers
 from proofward.chain.pallets.models import Terms
@@ -40,7 +41,7 @@ from tests.evidence import RECORD, Evidence
 from tests.gateway.test_proxy import post
 from tests.gateway.world import MODEL, POLICY, caller, config, desk, gateway
 
-PAYER, UNIT = "//Charlie", 10**12
+PAYER = "//Charlie"
 WORKERS = simulated_measurement()
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from proofward.amounts import UNIT
 from proofward.chain import ChainError, Outbox, SubstrateClient, accounts
 from proofward.chain.pallets import attestation, balances, workers
 from proofward.chain.pallets.models import ModelRecord, Terms
@@ -116,7 +117,7 @@ class Stream:
             give = balances.transfer(accounts.address(account), FUNDS)
             chain.submit(give, rich).raise_for_error()
         outbox = Outbox(self.folder / "publisher.sqlite", chain)
-        terms = Terms(10**12, 0, 10**11, CLAIM_BLOCKS)
+        terms = Terms(UNIT, 0, 10**11, CLAIM_BLOCKS)
         record = publish(chain, outbox, accounts.dev_keypair(PUBLISHER), artifact.public, terms=terms).record
         sockets = Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="pw-")))
         names = tuple(WORKERS.items())

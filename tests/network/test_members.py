@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from proofward.chain import Call, SubstrateClient, accounts, council, governance
-from proofward.chain.client import Receipt
+from proofward.chain.client import Inclusion
 from proofward.chain.pallets import consortium
 from proofward.chain.pallets.consortium import Notice
 from proofward.devnet.chains import find_binary
@@ -84,7 +84,7 @@ def key(name: str) -> bytes:
     return bytes(accounts.keypair_of(name).public_key)
 
 
-def submit(chain: SubstrateClient, name: str, call: Call) -> Receipt:
+def submit(chain: SubstrateClient, name: str, call: Call) -> Inclusion:
     return chain.submit(call, accounts.keypair_of(name), timeout=SECONDS).raise_for_error()
 
 

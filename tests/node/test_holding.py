@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from proofward.amounts import UNIT
 from proofward.chain.pallets.jobs import Queued
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward_node import draining, holding
@@ -175,7 +176,7 @@ async def test_a_hold_between_choice_and_intent_is_obeyed(journal: Journal, tmp_
 async def test_nothing_is_declared_as_served_while_held_and_all_again_after() -> None:
     world = World()
     chain = FakeChain(world)
-    serving = Serving(chain, Offer(publishers=frozenset({MODEL.publisher}), max_bond=10**12))
+    serving = Serving(chain, Offer(publishers=frozenset({MODEL.publisher}), max_bond=UNIT))
     await serving.refresh([LOADED])
     for paused in (False, True, True, False):
         serving.paused = paused
@@ -188,7 +189,7 @@ async def test_nothing_is_declared_as_served_while_held_and_all_again_after() ->
 
 async def test_a_retired_model_stays_declared_while_held_so_that_its_queue_is_found() -> None:
     world = World(models=[replace(MODEL, retired_at=5)], serving={MODEL.id: 0})
-    serving = Serving(FakeChain(world), Offer(models=frozenset({MODEL.id}), max_bond=10**12), paused=True)
+    serving = Serving(FakeChain(world), Offer(models=frozenset({MODEL.id}), max_bond=UNIT), paused=True)
     await serving.refresh([LOADED])
     await serving.declare(await FakeChain(world).finalised())
     assert world.serving

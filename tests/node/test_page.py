@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from textual.widgets import Static
 
+from proofward.amounts import UNIT
 from proofward_node import view as views
 from proofward_node.config import NodeConfig, load
 from proofward_node.console import Console, clean
@@ -40,7 +41,7 @@ class Chain(FakeChain):
 
 @pytest.fixture
 def world() -> World:
-    return World(serving={MODEL.id: 3 * 10**12})
+    return World(serving={MODEL.id: 3 * UNIT})
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from urllib.request import urlopen
 import pytest
 from typer.testing import CliRunner
 
+from proofward.amounts import UNIT
 from proofward.chain import Outbox, dev_keypair
 from proofward.chain.pallets import attestation, workers
 from proofward.chain.pallets.models import Terms
@@ -145,7 +146,7 @@ def test_killed_with_a_claim_in_hand(
         _verb("allow", *own, "--chain", chain.url)
         assert attestation.measurements(client.chain)
         outbox = Outbox(tmp_path / "publisher.sqlite", client.chain)
-        terms = Terms(10**12, 0, 10**11, 600)  # no claim lapses, however slow this machine is
+        terms = Terms(UNIT, 0, 10**11, 600)  # no claim lapses, however slow this machine is
         first = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, terms=terms)
         again = publish(client.chain, outbox, dev_keypair("//Alice"), artifact.public, terms=terms)
         assert (first.published, again.published) == (True, False)

@@ -19,7 +19,7 @@ from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.sessions import Asked
 from proofward.protocol import DEV_SETUP, Level
 from proofward_node import diary, session_report, why
-from proofward_node.choice import Policy
+from proofward_node.choice import Choice
 from proofward_node.diary import Diary
 from proofward_node.jobs import Jobs
 from proofward_node.journal import Journal, State
@@ -48,7 +48,7 @@ class Worker:
 
     folder: Path
     world: World = field(default_factory=World)
-    policy: Policy = field(default_factory=Policy)
+    policy: Choice = field(default_factory=Choice)
     lost: list[Lost] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -123,7 +123,7 @@ def cause(code: Code) -> Callable[[Cause], Cause]:
     return add
 
 
-def left_for(code: Code, policy: Policy | None = None, **changes: Any) -> None:
+def left_for(code: Code, policy: Choice | None = None, **changes: Any) -> None:
     """Jobs that are left for what they are, and then done by another."""
 
     async def bring(worker: Worker) -> None:
@@ -137,12 +137,12 @@ def left_for(code: Code, policy: Policy | None = None, **changes: Any) -> None:
     CAUSES.append((code, f"left for {code}", bring))
 
 
-left_for(Code.PRICE, Policy(min_price=11))
-left_for(Code.BOND, Policy(max_bond=MODEL.terms.bond - 1))
+left_for(Code.PRICE, Choice(min_price=11))
+left_for(Code.BOND, Choice(max_bond=MODEL.terms.bond - 1))
 left_for(Code.LEVEL, min_level=Level.HARDWARE)
 left_for(Code.SETUP, allow_dev_setup=False)
 left_for(Code.DEADLINE, deadline=20)
-left_for(Code.SLOW, Policy(expected_seconds=100))
+left_for(Code.SLOW, Choice(expected_seconds=100))
 
 
 @cause(Code.NOT_NAMED)
@@ -184,7 +184,7 @@ async def the_first_recipient_did_it_before_a_look(worker: Worker) -> None:
 
 @cause(Code.BUSY)
 async def the_claims_in_hand_leave_no_time(worker: Worker) -> None:
-    worker.jobs.policy = Policy(max_claims=0)
+    worker.jobs.policy = Choice(max_claims=0)
     worker.add(recipients=(ACCOUNT, OTHER))
     await worker.round()
     worker.taken_by()

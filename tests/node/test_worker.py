@@ -15,7 +15,7 @@ from proofward.chain.pallets.jobs import Accepted, JobRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.protocol import Level, sha256
 from proofward.protocol.enclave import EnclaveError
-from proofward_node.choice import Policy
+from proofward_node.choice import Choice
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.jobs import INSPECTIONS, LOOK, Jobs
 from proofward_node.journal import HELD, Journal, State
@@ -91,7 +91,7 @@ async def test_a_job_goes_from_the_queue_to_its_verdict(journal: Journal) -> Non
 async def test_no_bond_is_risked_on(fault: str, changes: dict[str, Any], journal: Journal) -> None:
     world = World()
     world.add(job(**changes))
-    jobs = await _jobs(world, journal, policy=Policy(min_price=10))
+    jobs = await _jobs(world, journal, policy=Choice(min_price=10))
     await _round(jobs)
     await _round(jobs)
     for_others = ("not-a-recipient", "rejected-before", "another-is-first", "claimed-by-another")
@@ -254,7 +254,7 @@ async def test_no_more_jobs_are_claimed_than_can_be_proved_before_they_lapse(jou
     world = World()
     for number in range(9):
         world.add(job(number))
-    policy = Policy(expected_seconds=10.0, margin_blocks=4)  # of claims of 60 blocks of one second
+    policy = Choice(expected_seconds=10.0, margin_blocks=4)  # of claims of 60 blocks of one second
     enclave = FakeEnclave(world, refuse={"work": "busy"})
     jobs = await _jobs(world, journal, policy=policy, enclave=enclave)
     await jobs.discover()
@@ -350,7 +350,7 @@ async def test_a_job_without_a_verdict_is_over_for_this_worker(
 async def test_attack_bond_a_model_that_asks_for_more_than_the_operator_puts_down(journal: Journal) -> None:
     world = World()
     world.add(job())
-    jobs = await _jobs(world, journal, policy=Policy(max_bond=MODEL.terms.bond - 1))
+    jobs = await _jobs(world, journal, policy=Choice(max_bond=MODEL.terms.bond - 1))
     await _round(jobs)
     await _round(jobs)
     assert _calls(world) == ["decline"]
@@ -450,7 +450,7 @@ async def test_a_worker_with_its_hands_full_looks_into_an_envelope_once(journal:
         return await call(method, params, timeout_seconds)
 
     enclave.call = counted  # type: ignore[method-assign]
-    jobs = await _jobs(world, journal, enclave=enclave, policy=Policy(max_claims=2))
+    jobs = await _jobs(world, journal, enclave=enclave, policy=Choice(max_claims=2))
     for _ in range(4):
         await _round(jobs)
     assert _calls(world) == ["claim", "claim"]
@@ -462,7 +462,7 @@ async def test_no_claim_is_taken_that_outlives_the_registration(journal: Journal
     """Its result would wait for a renewal that may be refused, and the bond would be lost."""
     world = World()
     world.add(job(deadline=10_000))
-    jobs = await _jobs(world, journal, policy=Policy(expected_seconds=5.0, margin_blocks=10))
+    jobs = await _jobs(world, journal, policy=Choice(expected_seconds=5.0, margin_blocks=10))
     finalised = jobs.chain.finalised
 
     async def of_this_pace() -> Head:
@@ -505,7 +505,7 @@ async def test_a_claim_waits_for_an_enclave_that_keeps_its_keys(journal: Journal
         return await call(method, params, timeout_seconds)
 
     enclave.call = killed  # type: ignore[method-assign]
-    jobs = await _jobs(world, journal, enclave=enclave, policy=Policy(keeps_keys=True))
+    jobs = await _jobs(world, journal, enclave=enclave, policy=Choice(keeps_keys=True))
     await jobs.adopt()
     await _round(jobs)
     await _round(jobs)
@@ -529,7 +529,7 @@ async def test_a_claim_goes_back_when_its_enclave_stays_away_too_long(journal: J
         raise EnclaveDown("nobody answers")
 
     enclave.call = gone  # type: ignore[method-assign, assignment]
-    jobs = await _jobs(world, journal, enclave=enclave, policy=Policy(keeps_keys=True))
+    jobs = await _jobs(world, journal, enclave=enclave, policy=Choice(keeps_keys=True))
     await jobs.adopt()
     await _round(jobs)
     assert _calls(world) == []

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from proofward.amounts import UNIT
 from proofward.chain import Call
 from proofward.chain.errors import ChainError, ChainUnreachable
 from proofward.chain.outbox import Outbox
@@ -34,7 +35,7 @@ from proofward.protocol import (
 )
 from proofward.protocol.enclave import EnclaveError
 from proofward_node.chain_port import SWEEP_BLOCKS
-from proofward_node.choice import Policy
+from proofward_node.choice import Choice
 from proofward_node.enclave_link import EnclaveDown
 from proofward_node.holding import Holding
 from proofward_node.jobs import Jobs
@@ -478,8 +479,8 @@ class Worker(Machine):
         journal.sync = "OFF", "OFF"
         journal.point = self.point
         chain = self.port = Port(self)
-        jobs = self.jobs = Jobs(chain, self.enclave, journal, Policy(expected_seconds=2.0))
-        serving = Serving(chain, Offer(publishers=frozenset({MODEL.publisher}), max_bond=10**12))
+        jobs = self.jobs = Jobs(chain, self.enclave, journal, Choice(expected_seconds=2.0))
+        serving = Serving(chain, Offer(publishers=frozenset({MODEL.publisher}), max_bond=UNIT))
         registration = Registration(chain, self.enclave, journal, "", 150, 60, _no_collateral)
         holding = Holding(self.hold, journal)
         jobs.on_outcome = holding.outcome
@@ -619,4 +620,4 @@ class Hostile(Machine):
                     if record.claim and record.claim.lapses_at < head.number:
                         await chain.send(f"{number}:lapse:{job.hex()}", pallet.lapse(job))
                     elif record.is_open and record.claim is None and self.account in record.recipients:
-                        await chain.send(f"{number}:claim:{job.hex()}", pallet.claim(job, 10**12))
+                        await chain.send(f"{number}:claim:{job.hex()}", pallet.claim(job, UNIT))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from proofward.amounts import UNIT
 from proofward.chain import Call, Event
 from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Queued, Refunded
 from proofward.chain.pallets.workers import PreviousEpoch, WorkerRecord
@@ -18,7 +19,7 @@ from proofward.protocol import Level, sha256
 from proofward_node.steps import ENDING_RESERVE
 from tests.node.world import MODEL, WORKER
 
-FEE, BOND, PRICE, STAKE = 10**9, 5 * 10**11, 10**12, 10**12
+FEE, BOND, PRICE, STAKE = 10**9, 5 * 10**11, UNIT, UNIT
 FREE_BLOCKS = 5
 REGISTERED_MS = 400_000
 QUOTE_BLOCKS = 256

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proofward.chain.client import Receipt, SubstrateClient
+from proofward.chain.client import Inclusion, SubstrateClient
 from proofward.chain.errors import DispatchError, ExtrinsicInvalid
 from proofward.chain.extrinsic import ERA_PERIOD, SignedExtrinsic, Signer
 from proofward.chain.heads import Head
@@ -46,7 +46,7 @@ class Network:
         self.late, self.stalled = 1, 0
         self.pool: dict[bytes, SignedExtrinsic] = {}
         self.calls: dict[bytes, Call] = {}
-        self.receipts: dict[tuple[bytes, bytes], Receipt] = {}
+        self.receipts: dict[tuple[bytes, bytes], Inclusion] = {}
         self.nonces: Counter[bytes] = Counter()
         self.history: dict[int, Market] = {0: self.market.copy()}
         self.signed = 0
@@ -87,7 +87,7 @@ class Network:
             error, events = self.market.include(one.signer, call, block.number)
             self.included[call.name] += 1
             failure = None if error is None else DispatchError("Jobs", error)
-            self.receipts[block.hash, one.hash] = Receipt(
+            self.receipts[block.hash, one.hash] = Inclusion(
                 block.number, block.hash, index, one.hash, events, failure
             )
         self.history[block.number] = self.market.copy()
@@ -162,7 +162,7 @@ class SimulatedClient(SubstrateClient):
         self._point("read")
         return self._network.blocks[number].hash
 
-    def receipt_in(self, block_hash: bytes, extrinsic: bytes) -> Receipt | None:
+    def inclusion_in(self, block_hash: bytes, extrinsic: bytes) -> Inclusion | None:
         self._point("read")
         return self._network.receipts.get((block_hash, extrinsic))
 

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS, AttestationError
-from proofward.chain import Call, DispatchError, Receipt, SubstrateClient
+from proofward.chain import Call, DispatchError, Inclusion, SubstrateClient
 from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import federation, workers
 from proofward.chain.pallets.attestation import batch
@@ -376,7 +376,7 @@ class Hospital:
         except (OSError, ValueError, TypeError):
             return None
 
-    def _send(self, call: Call) -> Receipt:
+    def _send(self, call: Call) -> Inclusion:
         return self.client.submit(call, self._keypair)
 
 

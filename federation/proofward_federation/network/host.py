@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from proofward.chain import DispatchError, Receipt, SubstrateClient, ss58
+from proofward.chain import DispatchError, Inclusion, SubstrateClient, ss58
 from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import attestation, federation, workers
 from proofward.chain.pallets.federation import Failed, Published, RoundRecord, StudyRecord
@@ -451,7 +451,7 @@ class Host:
                     return record
             time.sleep(LOOK_SECONDS)
 
-    def _send(self, call: Any) -> Receipt:
+    def _send(self, call: Any) -> Inclusion:
         return self.client.submit(call, self._keypair)
 
     # ---- what is written down ---------------------------------------------------------------

@@ -15,7 +15,7 @@ PALLET: Final = "Attestation"
 
 
 @dataclass(frozen=True, slots=True)
-class TrustRoot:
+class RootRecord:
     """A certificate (X.509, DER) that ends quotes' chains, and the level of quotes under it."""
 
     id: bytes
@@ -48,10 +48,10 @@ class CollateralRecord:
     expires_at: int
 
 
-def roots(client: SubstrateClient, at: bytes | None = None) -> list[TrustRoot]:
+def roots(client: SubstrateClient, at: bytes | None = None) -> list[RootRecord]:
     """The trust roots, by the SHA-256 of their DER."""
     found = client.iterate(PALLET, "Roots", at=at)
-    return [TrustRoot(root, _read.level(value["level"]), value["der"]) for root, value in found]
+    return [RootRecord(root, _read.level(value["level"]), value["der"]) for root, value in found]
 
 
 def allowed(client: SubstrateClient, measurements: Iterable[bytes], at: bytes | None = None) -> set[bytes]:
