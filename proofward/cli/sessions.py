@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +23,9 @@ from proofward.cli.output import (
     pins,
     reporting,
 )
+
+if TYPE_CHECKING:
+    from proofward.chain import Call
 
 app = typer.Typer(no_args_is_help=True, help="Sessions: thousands of inferences, each with a receipt.")
 
@@ -60,16 +64,14 @@ def allow(
     Example: proofward session allow breast-cancer-mlp --price 0.000001 --signer //Bob
     """
     from proofward.chain.pallets import sessions
-    from proofward.client import Client
 
     if (price is None) is not none:
         raise typer.BadParameter("give either --price or --none")
     floor = None if price is None else units(price)
-    with reporting(as_json), Client(chain, signer) as client:
-        found = client.model(model).id
-        client.chain.submit(sessions.allow(found, floor), client.signer).raise_for_error()
-        said = "no new sessions" if floor is None else f"sessions from {shown(floor)} an inference"
-        emit(as_json, {"model": found, "price": floor}, [f"{hex0x(found)}: {said}"])
+    said = "no new sessions" if floor is None else f"sessions from {shown(floor)} an inference"
+    _say_of_model(
+        as_json, chain, signer, model, lambda found: sessions.allow(found, floor), said, price=floor
+    )
 
 
 @app.command("open")
@@ -329,7 +331,7 @@ def force(
 
     with reporting(as_json), Client(chain, signer) as client:
         name = hash32(session, "session")
-        client.chain.submit(sessions.force(name, window, page), client.signer).raise_for_error()
+        client.chain.submit(sessions.force(name, window, page), client.signer)
         fee = int(client.chain.constant(sessions.PALLET, "ForceFee"))
         emit(
             as_json,
@@ -399,12 +401,8 @@ def withdraw(
     Example: proofward session withdraw breast-cancer-mlp --signer worker.key
     """
     from proofward.chain.pallets import sessions
-    from proofward.client import Client
 
-    with reporting(as_json), Client(chain, signer) as client:
-        found = client.model(model).id
-        client.chain.submit(sessions.withdraw(found), client.signer).raise_for_error()
-        emit(as_json, {"model": found}, [f"{hex0x(found)}: no new sessions of yours"])
+    _say_of_model(as_json, chain, signer, model, sessions.withdraw, "no new sessions of yours")
 
 
 @app.command("report")
@@ -429,7 +427,7 @@ def report(
         with Client(chain, signer) as client:
             if found.genesis != client.chain.genesis.hex():
                 raise Refused(f"{file} is of another chain, 0x{found.genesis}", code="no-evidence")
-            receipt = client.chain.submit(found.call(), client.signer).raise_for_error()
+            receipt = client.chain.submit(found.call(), client.signer)
             event = receipt.find(sessions.PALLET, "Equivocated")
             worker, slashed = (event.fields["worker"], event.fields["slashed"]) if event else (None, 0)
             value = {
@@ -460,7 +458,7 @@ def close(
 
     with reporting(as_json), Client(chain, signer) as client:
         name = hash32(session, "session")
-        client.chain.submit(sessions.close(name), client.signer).raise_for_error()
+        client.chain.submit(sessions.close(name), client.signer)
         emit(as_json, {"session": name}, [f"{hex0x(name)} ends now"])
 
 
@@ -483,15 +481,33 @@ def settle(
         name = hash32(session, "session")
         ended = 0
         while (record := sessions.get(client.chain, name)) is not None and record.oldest < record.next:
-            client.chain.submit(sessions.finish(name), client.signer).raise_for_error()
+            client.chain.submit(sessions.finish(name), client.signer)
             ended += 1
         if record is not None:
-            client.chain.submit(sessions.settle(name), client.signer).raise_for_error()
+            client.chain.submit(sessions.settle(name), client.signer)
         emit(
             as_json,
             {"session": name, "windows": ended},
             [f"{hex0x(name)} has ended; {ended} windows with it"],
         )
+
+
+def _say_of_model(
+    as_json: bool,
+    chain: str,
+    signer: str,
+    model: str,
+    call: Callable[[bytes], Call],
+    said: str,
+    **more: object,
+) -> None:
+    """Make a call about a model as `signer`, and tell what holds of it from now on."""
+    from proofward.client import Client
+
+    with reporting(as_json), Client(chain, signer) as client:
+        found = client.model(model).id
+        client.chain.submit(call(found), client.signer)
+        emit(as_json, {"model": found, **more}, [f"{hex0x(found)}: {said}"])
 
 
 def _order(

@@ -206,15 +206,20 @@ export const BLOCK = 2 ** 32
 export function readBundle(source: string): Bundle {
   const top = Part.parse(source, FORMAT)
   return top.done({
-    chain: chainOf(top.part('chain')),
+    ...whereOf(top),
     job: jobOf(top.part('job')),
     result: resultOf(top.part('result')),
-    model: modelOf(top.part('model')),
-    worker: workerOf(top.part('worker')),
-    setupEvidence: top.has('setup_evidence') ? setupOf(top.part('setup_evidence')) : null,
     inclusion: top.has('inclusion') ? inclusionOf(top.part('inclusion')) : null,
   })
 }
+
+/** What a bundle of any kind holds: the chain, the model, the worker, and the evidence of a setup. */
+export const whereOf = (top: Part): Pick<Bundle, 'chain' | 'model' | 'worker' | 'setupEvidence'> => ({
+  chain: chainOf(top.part('chain')),
+  model: modelOf(top.part('model')),
+  worker: workerOf(top.part('worker')),
+  setupEvidence: top.has('setup_evidence') ? setupOf(top.part('setup_evidence')) : null,
+})
 
 function inclusionOf(part: Part): InclusionPart {
   const changes = part.list('changes', 256).map((one, i) => justified(Part.of(part.path(`changes.${i}`), one)))
@@ -229,7 +234,7 @@ const final = (part: Part): FinalBlock => ({
 
 const justified = (part: Part): FinalBlock => part.done(final(part))
 
-export const chainOf = (part: Part): Bundle['chain'] =>
+const chainOf = (part: Part): Bundle['chain'] =>
   part.done({ genesis: part.hash('genesis'), name: part.text('name', 128), type: part.text('type', 32) })
 
 const jobOf = (part: Part): Bundle['job'] =>
@@ -257,7 +262,7 @@ const resultOf = (part: Part): Bundle['result'] =>
     block: part.number('block', BLOCK),
   })
 
-export function modelOf(part: Part): Bundle['model'] {
+function modelOf(part: Part): Bundle['model'] {
   const files = part.entries('files')
   if (files.length > 33) fail(part.path('files'), 'at most 33 files are allowed')
   return part.done({
@@ -281,7 +286,7 @@ const quoteOf = (part: Part): QuotePart => ({
   time: part.number('time', Number.MAX_SAFE_INTEGER),
 })
 
-export function workerOf(part: Part): Bundle['worker'] {
+function workerOf(part: Part): Bundle['worker'] {
   const attestation = part.part('attestation')
   return part.done({
     level: part.oneOf('level', LEVELS),
@@ -295,5 +300,5 @@ export function workerOf(part: Part): Bundle['worker'] {
   })
 }
 
-export const setupOf = (part: Part): Bundle['setupEvidence'] =>
+const setupOf = (part: Part): Bundle['setupEvidence'] =>
   part.done({ ...quoteOf(part), blockHash: part.hash('block_hash') })

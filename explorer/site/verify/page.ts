@@ -1,5 +1,5 @@
 // A session's page in one file: the checks of `proofward verify PAGE`, as proofward/evidence/page.py has them.
-import { BLOCK, type Bundle, chainOf, modelOf, Part, setupOf, workerOf } from './bundle.js'
+import { BLOCK, type Bundle, Part, whereOf } from './bundle.js'
 import { concat, equal, hex, hex0x, little, utf8 } from './bytes.js'
 import { type Check, check, said } from './check.js'
 import { contractCheck } from './contract.js'
@@ -69,17 +69,14 @@ export interface SessionPage {
 export function readPage(source: string): SessionPage {
   const top = Part.parse(source, PAGE_FORMAT)
   return top.done({
-    chain: chainOf(top.part('chain')),
+    ...whereOf(top),
     session: sessionOf(top.part('session')),
     page: pageOf(top.part('page')),
     window: windowOf(top.part('window')),
     beacon: top.has('beacon') ? beaconOf(top.part('beacon')) : null,
     forced: top.flag('forced', false),
     at: top.number('at', BLOCK),
-    model: modelOf(top.part('model')),
-    worker: workerOf(top.part('worker')),
     setup: top.bytes('setup', 0, 2),
-    setupEvidence: top.has('setup_evidence') ? setupOf(top.part('setup_evidence')) : null,
   })
 }
 
