@@ -2,8 +2,8 @@
 4 MiB.
 
 A request is {id, method, params}; a reply {id, result} or {id, error: {code, message}}. Both ends refuse
-tags, bignums, indefinite lengths, numbers that are not in their shortest form, duplicate keys, deep nesting
-and trailing bytes.
+tags, bignums, indefinite lengths, numbers that are not in their shortest form, duplicate keys, deep nesting,
+more than 65,536 items and trailing bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ MAX_FRAME: Final = 4 * 1024 * 1024
 HEADER_LENGTH: Final = 4
 _HEADER: Final = struct.Struct(">I")
 _MAX_DEPTH: Final = 4
+MAX_ITEMS: Final = 1 << 16
+"""Of all kinds and at all depths: an empty map is one byte of a frame, and a hundred in memory."""
+#: RFC 8949, section 3: kinds of items, and what the low five bits of a head say of its argument.
+_STRINGS, _CONTAINERS, _TAG, _ONE_BYTE, _EIGHT_BYTES = (2, 3), (4, 5), 6, 24, 27
 _INTEGERS: Final = range(-(1 << 64), 1 << 64)
 
 
@@ -106,6 +110,8 @@ def _frame(message: dict[str, Any]) -> bytes:
 
 def _message(content: bytes, kind: str) -> dict[str, Any]:
     code = f"malformed-{kind}"
+    if not _is_small(content):
+        raise EnclaveError(f"a {kind} has at most {MAX_ITEMS} whole items, and no tags", code=code)
     try:
         message = cbor2.loads(
             content,
@@ -120,6 +126,26 @@ def _message(content: bytes, kind: str) -> dict[str, Any]:
     if not isinstance(message, dict) or not _is_plain(message) or cbor2.dumps(message) != content:
         raise EnclaveError(f"a {kind} is a map of plain values in their shortest form", code=code)
     return message
+
+
+def _is_small(content: bytes) -> bool:
+    """Whether a frame has at most `MAX_ITEMS` items, told by their heads before anything is made of them."""
+    at = 0
+    for _ in range(MAX_ITEMS):
+        if at >= len(content):
+            return at == len(content)
+        kind, size = content[at] >> 5, content[at] & 31
+        at += 1
+        if kind == _TAG or size > _EIGHT_BYTES:
+            return False
+        argument, width = size, 0
+        if size >= _ONE_BYTE:
+            width = 1 << (size - _ONE_BYTE)
+            argument = int.from_bytes(content[at : at + width], "big")
+        at += width + (argument if kind in _STRINGS else 0)
+        if kind in _CONTAINERS and argument > MAX_ITEMS:
+            return False
+    return at == len(content)
 
 
 def _is_plain(value: object) -> bool:
