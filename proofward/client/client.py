@@ -198,7 +198,8 @@ class Client:
             deadline: blocks from now; default time for a claim of each recipient.
             min_level, allow_dev_setup: default `hardware` and False; in development `simulated` and True.
             recipients: accounts, or how many workers to choose (1 to 8).
-            verify_workers: verify each chosen worker's quote here, not only on the chain.
+            verify_workers: verify each chosen worker's quote here, not only on the chain; of one that fails,
+            another is drawn in its place, unless `recipients` name it.
             uncontestable: take a model whose manifest is too large for the chain to judge a result by.
 
         Returns after the submission is finalised. Raises Refused, NotFound, NotHiding (the model's lane shows
@@ -298,18 +299,25 @@ class Client:
         return record, public, folder
 
     def choose_workers(
-        self, model: bytes, demand: Demand, wanted: Sequence[bytes] | int, *, verify: bool = False
+        self,
+        model: bytes,
+        demand: Demand,
+        wanted: Sequence[bytes] | int,
+        *,
+        verify: bool = False,
+        last: Collection[bytes] = (),
     ) -> list[Choice]:
         """Workers that something of a model may be sealed to: those named, or so many. With `verify`, and
-        where software is pinned, each one's quote is verified here. Raises Refused.
+        where software is pinned, each one's quote is verified here: who fails is refused when he is named,
+        and else others are drawn. Those of `last` are drawn when nobody else is left. Raises Refused,
+        NotFound, AttestationError.
         """
         count, named = (wanted, None) if isinstance(wanted, int) else (1, list(wanted))
-        chosen = choose(
-            self.chain, model, demand.min_level, count, named, price=demand.price, pinned=self._pinned
-        )
-        if verify or self._pinned is not None:
-            self._verify_workers([choice.record for choice in chosen])
-        return chosen
+        check = self._verify_worker if verify or self._pinned is not None else None
+        return choose(
+            self.chain, model, demand.min_level, count, named,
+            price=demand.price, pinned=self._pinned, last=last, check=check,
+        )  # fmt: skip
 
     def require_key(self, worker: bytes, hpke_key: bytes) -> None:
         """Where software is pinned: `hpke_key` must be the one that this worker's quote, verified here,
@@ -323,7 +331,7 @@ class Client:
                 f"worker {accounts.ss58(worker)} does not show this key in software that is pinned here",
                 code="worker-refused",
             )
-        self._verify_workers([record])
+        self._verify_worker(record)
 
     def _written_down(self, order: _Order, head: int) -> tuple[str, Call]:
         """What puts a job into its model's queue, when what opens its answer is on the disk."""
@@ -396,16 +404,15 @@ class Client:
                 code="dev-setup",
             )
 
-    def _verify_workers(self, chosen: Sequence[WorkerRecord]) -> None:
+    def _verify_worker(self, worker: WorkerRecord) -> None:
         roots = DEVELOPMENT_ROOTS if self.development else PRODUCTION_ROOTS
-        for worker in chosen:
-            for check in recheck(self.chain, worker, roots):
-                if check.ok is not True:
-                    raise Refused(
-                        f"worker {accounts.ss58(worker.account)} fails our own check, {check.name}: "
-                        f"{check.detail}",
-                        code="worker-refused",
-                    )
+        for check in recheck(self.chain, worker, roots):
+            if check.ok is not True:
+                raise Refused(
+                    f"worker {accounts.ss58(worker.account)} fails our own check, {check.name}: "
+                    f"{check.detail}",
+                    code="worker-refused",
+                )
 
     # sessions -------------------------------------------------------------------------------------
 
@@ -529,7 +536,8 @@ class Client:
         self, job: Job | str | bytes, x: ArrayLike, *, artifact: str | Path | None = None
     ) -> Job:
         """End a job of one's own that nobody has claimed, if it is open still, and submit the same records on
-        the same terms to workers of now, sealed to their present keys.
+        the same terms to workers of now, sealed to their present keys; those that declined or failed it are
+        chosen when nobody else can take it.
 
         Raises Refused: it is claimed or accepted, or `x` is not its input (its commitment says so); and what
         `submit` and `cancel` raise. The earlier job is ended even if the new submission fails.
@@ -550,6 +558,9 @@ class Client:
         if not found.ended:
             self.cancel(name)
         record = found.record
+        demand = Demand(record.min_level, record.allow_dev_setup, record.price)
+        last = (*record.declined_by, *record.rejected_by)
+        choices = self.choose_workers(record.model, demand, len(record.recipients), last=last)
         return self.submit(
             record.model,
             x,
@@ -557,7 +568,7 @@ class Client:
             price=record.price,
             min_level=record.min_level,
             allow_dev_setup=record.allow_dev_setup,
-            recipients=len(record.recipients),
+            recipients=[choice.record.account for choice in choices],
             uncontestable=True,  # whose risk it is has chosen already
         )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from proofward.amounts import UNIT
+from proofward.attestation import AttestationError
 from proofward.chain import SubstrateClient
 from proofward.chain.pallets import sessions
 from proofward.chain.pallets.models import ModelRecord
@@ -285,7 +286,7 @@ def top_up_session(client: Client, name: bytes, amount: int) -> SessionRecord:
     if amount <= 0:
         raise Refused(f"a session is topped up by more than nothing, not by {amount}")
     session(client, name)
-    client.chain.submit(sessions.top_up(name, amount), client.signer).raise_for_error()
+    client.chain.submit(sessions.top_up(name, amount), client.signer)
     return session(client, name)
 
 
@@ -306,7 +307,7 @@ def _worker(
         if reason is None:
             try:
                 return client.choose_workers(model, demand, [account])[0], offer
-            except Refused as error:
+            except (Refused, NotFound, AttestationError) as error:
                 reason = error.message
         reasons.append(reason)
     why = "; ".join(reasons[:8]) or "no worker offers sessions of this model"

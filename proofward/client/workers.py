@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from proofward import attestation
 from proofward.amounts import UNIT
-from proofward.attestation import Collateral, TrustRoot, verify_worker
+from proofward.attestation import AttestationError, Collateral, TrustRoot, verify_worker
 from proofward.chain import SubstrateClient, accounts
 from proofward.chain.pallets import attestation as chain_attestation
 from proofward.chain.pallets import workers
@@ -61,6 +61,8 @@ def choose(
     *,
     price: int | None = None,
     pinned: frozenset[bytes] | None = None,
+    last: Collection[bytes] = (),
+    check: Callable[[WorkerRecord], None] | None = None,
     rng: random.Random = _RANDOM,
 ) -> list[Choice]:
     """Workers to seal a job of `model` to: the `wanted` ones, or `count` drawn at random.
@@ -68,10 +70,12 @@ def choose(
     The draw is weighted by stake, by how former claims ended and by the claims that are open now, so that
     nobody has every client's jobs by being first in some order. A model that very many serve is sampled:
     `SAMPLE` of them, from a random place on. `price` leaves out workers that ask for more, `pinned` (if not
-    None) those of other software.
+    None) those of other software; those of `last` are drawn when nobody else is left. `check` looks closer at
+    each that is chosen and raises for one that may not be: another is drawn in the place of a drawn one.
 
     Raises:
         Refused: a wanted worker is none or cannot take the job, or nobody can; the message says why.
+        What `check` raises of a wanted worker.
     """
     if not 1 <= (len(wanted) if wanted is not None else count) <= MAX_RECIPIENTS:
         raise Refused(f"a job is sealed to 1 to {MAX_RECIPIENTS} workers")
@@ -94,14 +98,41 @@ def choose(
     if not able:
         why = "; ".join(sorted(reasons)[:_TOLD]) if reasons else "no worker serves this model"
         raise Refused(f"no worker can take this job: {why}", code="no-worker")
-    return able if wanted is not None else _draw(able, count, rng)
+    if wanted is None:
+        return _passing(_drawn(able, last, rng), count, check)
+    if check is not None:
+        for choice in able:
+            check(choice.record)
+    return able
 
 
-def _draw(able: list[Choice], count: int, rng: random.Random) -> list[Choice]:
-    """`count` of them without replacement, each with chances in proportion to its weight (Efraimidis and
-    Spirakis 2006: the greatest of u^(1/w)).
+def _drawn(able: list[Choice], last: Collection[bytes], rng: random.Random) -> list[Choice]:
+    """In a random order, each with chances in proportion to its weight (Efraimidis and Spirakis 2006: the
+    greatest of u^(1/w)), those of `last` behind all others.
     """
-    return sorted(able, key=lambda one: rng.random() ** (1 / _weight(one.record)), reverse=True)[:count]
+
+    def place(one: Choice) -> tuple[bool, float]:
+        return one.record.account not in last, rng.random() ** (1 / _weight(one.record))
+
+    return sorted(able, key=place, reverse=True)
+
+
+def _passing(drawn: list[Choice], count: int, check: Callable[[WorkerRecord], None] | None) -> list[Choice]:
+    """The first `count` that pass the check. Raises Refused: none does."""
+    passing: list[Choice] = []
+    failures: list[str] = []
+    for choice in drawn:
+        if len(passing) == count:
+            break
+        try:
+            if check is not None:
+                check(choice.record)
+            passing.append(choice)
+        except (Refused, NotFound, AttestationError) as error:
+            failures.append(error.message)
+    if not passing:
+        raise Refused(f"no worker can take this job: {'; '.join(failures[:_TOLD])}", code="worker-refused")
+    return passing
 
 
 def _weight(record: WorkerRecord) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,9 +13,11 @@ from typing import Any, cast
 import pytest
 
 from proofward.amounts import UNIT
+from proofward.attestation import AttestationError
 from proofward.chain import SubstrateClient
 from proofward.chain.pallets import models
 from proofward.chain.pallets.models import LaneContract, ModelRecord
+from proofward.chain.pallets.workers import WorkerRecord
 from proofward.client import NotFound, Refused
 from proofward.client.artifacts import Artifacts, require_contract, require_match
 from proofward.client.client import Client
@@ -158,6 +161,43 @@ def test_workers_of_other_software_than_is_pinned_are_passed_over_and_refused_by
     with pytest.raises(Refused, match="not among what is pinned") as caught:
         _choose(tables, pinned=frozenset({bytes(32)}))
     assert caught.value.code == "no-worker"
+
+
+def _check(good: str) -> Callable[[WorkerRecord], None]:
+    """A closer look that one worker alone passes; the others fail it each in their own way."""
+    faults = itertools.cycle(
+        [Refused("a bad quote"), NotFound("no registration"), AttestationError("no quote")]
+    )
+
+    def check(record: WorkerRecord) -> None:
+        if record.account != sha256(good.encode()):
+            raise next(faults)
+
+    return check
+
+
+def test_another_is_drawn_in_the_place_of_a_worker_that_fails_our_own_check() -> None:
+    tables = Tables(one=_worker(), two=_worker(), three=_worker(), good=_worker())
+    for count in (1, 2, 4):
+        assert _choose(tables, count=count, check=_check("good")) == [sha256(b"good")]
+    with pytest.raises(Refused, match="no registration") as caught:
+        _choose(tables, check=_check("nobody"))
+    assert caught.value.code == "worker-refused"
+
+
+def test_a_worker_that_is_named_and_fails_our_own_check_has_no_other_in_its_place() -> None:
+    tables = Tables(one=_worker(), good=_worker())
+    with pytest.raises(Refused, match="a bad quote"):
+        _choose(tables, wanted=[sha256(b"good"), sha256(b"one")], check=_check("good"))
+
+
+def test_who_refused_a_job_is_drawn_again_when_nobody_else_is_left() -> None:
+    tables = Tables(refused=_worker(), one=_worker(), two=_worker(stake=UNIT))
+    last = [sha256(b"refused")]
+    for _ in range(50):
+        assert sha256(b"refused") not in _choose(tables, count=2, last=last)
+    assert _choose(tables, count=3, last=last)[2] == sha256(b"refused")
+    assert _choose(Tables(refused=_worker()), last=last) == last
 
 
 @pytest.mark.parametrize(
