@@ -41,7 +41,10 @@ NEVER = [
     *("EXTERNALLY-MANAGED", "__pycache__"),
 ]
 #: What the enclave imports of the library: proofward_enclave/measure.py lists it as OURS.
-ENCLAVES = ("__init__.py", "check.py", "checkout.py", "errors.py", "files.py", "protocol", "zkml", "py.typed")
+ENCLAVES = (
+    *("__init__.py", "check.py", "checkout.py", "errors.py", "files.py", "processes.py"),
+    *("protocol", "zkml", "py.typed"),
+)
 ENCLAVE_NEVER = [
     *("curses", "dbm", "sqlite3", "xmlrpc", "wsgiref", "distutils", "ftplib.py", "lib-dynload/_sqlite3*"),
 ]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from proofward.chain.signer import SCHEME
+from proofward.processes import from_sources
 from proofward_demo.chaos import FrozenEnclave
 
 _CONFIG = """\
@@ -72,8 +73,8 @@ class Worker:
         enclave: list[subprocess.Popen[bytes]] = []
         if freeze_work:
             inner = self.sockets / f"{self.name}-enclave.sock"
-            command = [sys.executable, "-m", "proofward_enclave", "--socket", str(inner)]
-            command += ["--provider", "simulator", "--models", str(self.models)]
+            command = from_sources("-m", "proofward_enclave", "--socket", inner, "--models", self.models)
+            command += ["--provider", "simulator"]
             enclave.append(self._spawn(command, "enclave.log"))
             self.frozen = FrozenEnclave(socket, inner)
         config = self.folder / "worker.toml"

@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from proofward.processes import begin_from_sources
 from proofward.protocol import HpkeSuite
 from proofward.protocol.enclave import EnclaveError
 from proofward_enclave import log
@@ -98,6 +99,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    begin_from_sources()
     code = main()
     sys.stderr.flush()
     # threads may still prove, and native provers may crash at interpreter exit

@@ -44,6 +44,7 @@ OURS: Final = (
     "checkout.py",
     "errors.py",
     "files.py",
+    "processes.py",
     "protocol/**/*.py",
     "zkml/**/*.py",
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from proofward.processes import bound_to_parent
+from proofward.processes import bound_to_parent, from_sources
 from proofward.protocol.enclave import HEADER_LENGTH, Request, content_length, parse_reply
 from proofward_federation.errors import FederationError
 
@@ -27,10 +26,8 @@ def aggregator(provider: str = "simulator") -> Iterator[Call]:
     """The aggregator's process, which ends with the context; it may be called from several threads."""
     with tempfile.TemporaryDirectory(prefix="proofward-") as folder:
         path = Path(folder) / "aggregator.sock"
-        command = [sys.executable, "-m", "proofward_federation.service", "--socket", str(path)]
-        process = subprocess.Popen(
-            bound_to_parent([*command, "--provider", provider]), stderr=subprocess.DEVNULL
-        )
+        command = from_sources("-m", "proofward_federation.service", "--socket", path, "--provider", provider)
+        process = subprocess.Popen(bound_to_parent(command), stderr=subprocess.DEVNULL)
         try:
             end = time.monotonic() + START_SECONDS
             while not path.exists():

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from proofward.processes import begin_from_sources
 from proofward.protocol import sign_possession, worker_report_data
 from proofward.protocol.enclave import EnclaveError, Request
 from proofward.protocol.requests import Params
@@ -126,4 +127,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    begin_from_sources()
     sys.exit(main())

@@ -12,6 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from proofward.attestation import AttestationError, Collateral
+from proofward.processes import begin_from_sources
 from proofward.protocol.enclave import EnclaveError
 from proofward_enclave import log
 from proofward_enclave.hardening import harden
@@ -107,4 +108,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    begin_from_sources()
     sys.exit(main())

@@ -50,6 +50,7 @@ LIBRARY: Final = (
     "database.py",
     "errors.py",
     "files.py",
+    "processes.py",
     "aci/*.py",
     "attestation/*.py",
     "consensus/*.py",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
 from proofward.aci.documents import DIGEST
+from proofward.processes import from_sources
 from proofward_enclave import log
 from proofward_gateway.channel import GatewayError, Origin
 from proofward_gateway.config import STARTED, Config, UpstreamConfig
@@ -46,7 +46,7 @@ async def _running(
 ) -> AsyncIterator[UpstreamConfig]:
     log.info("model-loading", upstream=one.name)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *_command(one, config),
+        *from_sources("-m", *_command(one, config)),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=_LONGEST_LINE,
     )  # fmt: skip
     try:

@@ -23,6 +23,7 @@ from proofward.cli.output import (
 )
 from proofward.cli.verbs import Groups
 from proofward.errors import ProofwardError
+from proofward.processes import from_sources
 
 app = typer.Typer(
     name="gateway", no_args_is_help=True, help="Private language-model calls: the operator's side."
@@ -61,7 +62,8 @@ def serve(config: ConfigOption, as_json: JsonOption = False) -> None:
     with reporting(as_json):
         load(config)  # what is wrong with it is told here, and not in the log
     # a process of its own: what the command line imports is not what is measured
-    os.execv(sys.executable, [sys.executable, "-m", "proofward_gateway", str(config)])
+    command = from_sources("-m", "proofward_gateway", config)
+    os.execv(command[0], command)
 
 
 def measurement(as_json: JsonOption = False) -> None:

@@ -8,8 +8,6 @@ A new process has new keys: `generation` counts the processes seen, and the regi
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
@@ -19,7 +17,7 @@ from typing import Any
 from proofward.chain.pallets.models import ModelRecord
 from proofward.errors import ProofwardError
 from proofward.logs import Logger
-from proofward.processes import bound_to_parent
+from proofward.processes import bound_to_parent, from_sources
 from proofward.protocol.enclave import (
     HEADER_LENGTH,
     EnclaveError,
@@ -306,10 +304,9 @@ def enclave_command(
     kept_keys: Path | None = None,
 ) -> list[str]:
     """The argv that starts the product's enclave process, of its measured sources and no byte code."""
-    command = [
-        sys.executable, "-B", "-X", f"pycache_prefix={os.devnull}", "-m", "proofward_enclave",
-        "--socket", str(socket), "--provider", provider, "--models", str(models),
-    ]  # fmt: skip
+    command = from_sources(
+        "-m", "proofward_enclave", "--socket", socket, "--provider", provider, "--models", models
+    )
     if session_mebibytes is not None:
         command += ["--session-mebibytes", str(session_mebibytes)]
     if kept_keys is not None:

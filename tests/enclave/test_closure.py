@@ -21,8 +21,7 @@ from proofward_enclave.measure import CLOSURE, OURS
 from proofward_node.enclave_link import enclave_command
 from tests.enclave.test_real_lane import logistic
 from tests.enclave.world import Host, Job, begin
-
-ROOT = Path(__file__).parents[2]
+from tests.test_rooms import PACKAGES, ROOT
 
 # A `sitecustomize` module: Python imports it before it runs `-m proofward_enclave`.
 GUARD = """
@@ -99,21 +98,63 @@ def test_every_module_of_ours_that_is_imported_is_measured(imported: set[str]) -
             assert {f"{path}.py", f"{path}/__init__.py", f"{path}.abi3.so"} & measured, name
 
 
-def test_byte_code_that_was_put_beside_a_measured_source_is_not_run(tmp_path: Path) -> None:
-    """With its source's date and size Python takes it by itself; an enclave's command does not."""
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """A folder with a module whose byte code is another's, of its date and size: Python takes that."""
     module = tmp_path / "measured.py"
-    module.write_text("print('planted')\n")
+    module.write_text("def said(): return 'planted'\n")
     py_compile.compile(str(module))
     date = module.stat().st_mtime_ns
-    module.write_text("print('sources')\n")
+    module.write_text("def said(): return 'sources'\n")
     os.utime(module, ns=(date, date))
-    begins = enclave_command(tmp_path / "s", "simulator", tmp_path)
+    (tmp_path / "plain.py").write_text("import measured\nprint(measured.said())\n")
+    (tmp_path / "careful.py").write_text(
+        "from proofward.processes import begin_from_sources\nbegin_from_sources()\n"
+        "import sys, measured\nprint(measured.said(), *sys.argv[1:])\n"
+    )
+    return tmp_path
+
+
+def _said(folder: Path, *command: str) -> str:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_byte_code_that_was_put_beside_a_measured_source_is_not_run(planted: Path) -> None:
+    assert _said(planted, sys.executable, "-m", "plain") == "planted"
+    begins = enclave_command(planted / "s", "simulator", planted)
     begins = begins[: begins.index("proofward_enclave")]
-    for command, runs in (([sys.executable, "-m"], "planted\n"), (begins, "sources\n")):
-        done = subprocess.run(
-            [*command, "measured"], cwd=tmp_path, capture_output=True, text=True, check=True
-        )
-        assert done.stdout == runs
+    assert _said(planted, *begins, "plain") == "sources"
+    assert _said(planted, sys.executable, "-m", "careful", "one", "-B") == "sources one -B"
+
+
+#: What starts a Python of itself, and runs nothing that a measurement covers.
+UNMEASURED = {
+    "demo/proofward_demo/federated.py": "the command line",
+    "demo/proofward_demo/processes.py": "the command line",
+    "proofward/cli/doctor.py": "tells where Python is",
+    "proofward/light/transport.py": "a client's light node",
+    "proofward/processes.py": "the rule itself",
+    "proofward/zkml/ezkl/process.py": "a lane that no measurement covers",
+}
+
+
+def test_whatever_is_measured_is_started_from_its_sources() -> None:
+    modules = [path for folder in PACKAGES.values() for path in (ROOT / folder).glob("proofward*/**/*.py")]
+    found = {str(path.relative_to(ROOT)) for path in modules if "sys.executable" in path.read_text()}
+    assert found == set(UNMEASURED)
+
+
+@pytest.mark.parametrize(
+    "main",
+    [
+        "enclave_runtime/proofward_enclave/__main__.py",
+        "gateway/proofward_gateway/__main__.py",
+        "federation/proofward_federation/service.py",
+    ],
+)
+def test_a_measured_process_that_was_started_by_hand_starts_over_from_its_sources(main: str) -> None:
+    _, guarded = (ROOT / main).read_text().split('if __name__ == "__main__":\n')
+    assert guarded.startswith("    begin_from_sources()\n")
 
 
 def test_lists_of_the_closure_are_one() -> None:

@@ -8,12 +8,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import proofward_prover as prover
 
+from proofward.processes import from_sources
 from proofward.zkml.errors import CompileError
 from proofward.zkml.groth16.params import Form
 from proofward.zkml.lanes import Progress
@@ -57,7 +57,7 @@ def set_up(program: bytes, form: str, target: Path) -> tuple[bytes, bytes]:
     `statement:RECORDS:VALUES:TOGETHER`. Raises CompileError.
     """
     script = Path(__file__).with_name("setup_process.py")
-    command = [sys.executable, "-P", str(script), form, str(target)]
+    command = from_sources("-P", script, form, target)
     done = subprocess.run(command, input=program, capture_output=True, timeout=SETUP_TIMEOUT)
     try:
         made = json.loads(done.stdout)
