@@ -8,7 +8,7 @@
 //! ```
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
 use ark_bn254::{Fq, Fr, G1Affine, G1Projective, G2Affine, G2Projective};
@@ -47,51 +47,74 @@ pub struct Phase1 {
 	pub beta_g2: G2Affine,
 }
 
+fn io(path: &Path, e: std::io::Error) -> Error {
+	Error { refusal: Refusal::Io, message: format!("{}: {e}", path.display()) }
+}
+
 fn malformed<T>(path: &Path, why: &str) -> Result<T> {
 	refuse(Refusal::MalformedPtau, format!("{}: {why}", path.display()))
+}
+
+/// A file of phase 1, read once and from front to back: what is taken of it is what was hashed, whoever else
+/// writes to the file.
+struct Stream<'a, R> {
+	path: &'a Path,
+	file: R,
+	hasher: Sha256,
+}
+
+impl<R: Read> Stream<'_, R> {
+	/// The next `n` bytes. Refuses io, malformed-ptau.
+	fn take(&mut self, n: usize) -> Result<Vec<u8>> {
+		let mut bytes = vec![0; n];
+		match self.file.read_exact(&mut bytes) {
+			Err(e) if e.kind() == ErrorKind::UnexpectedEof => return malformed(self.path, "it ends early"),
+			read => read.map_err(|e| io(self.path, e))?,
+		}
+		self.hasher.update(&bytes);
+		Ok(bytes)
+	}
+
+	/// Hash the next `n` bytes, or what is left when that is less; how many they were. Refuses io.
+	fn skip(&mut self, n: u64) -> Result<u64> {
+		let mut part = self.file.by_ref().take(n);
+		std::io::copy(&mut part, &mut self.hasher).map_err(|e| io(self.path, e))
+	}
 }
 
 /// Read the powers for a domain of `m` points. That they are powers is not checked here: the key that is made
 /// of them is. Refuses io, malformed-ptau.
 pub fn read(path: &Path, m: usize) -> Result<Phase1> {
-	let io = |e: std::io::Error| Error { refusal: Refusal::Io, message: format!("{}: {e}", path.display()) };
-	let mut file = File::open(path).map_err(io)?;
-	let length = file.metadata().map_err(io)?.len();
-	let mut hasher = Sha256::new();
-	std::io::copy(&mut file, &mut hasher).map_err(io)?;
-	let sha256 = hasher.finalize().into();
-	let mut read_at = |at: u64, n: usize| -> Result<Vec<u8>> {
-		if at.checked_add(n as u64).is_none_or(|end| end > length) {
-			return malformed(path, "it ends early");
-		}
-		let mut bytes = vec![0; n];
-		file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut bytes)).map_err(io)?;
-		Ok(bytes)
-	};
+	let file = BufReader::new(File::open(path).map_err(|e| io(path, e))?);
+	let mut stream = Stream { path, file, hasher: Sha256::new() };
 	let number = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("4 bytes"));
-	let start = read_at(0, 12)?;
+	let start = stream.take(12)?;
 	if start[..4] != *b"ptau" || number(&start[4..8]) != 1 || number(&start[8..]) > 32 {
 		return malformed(path, "not a .ptau file of version 1");
 	}
-	let mut sections = [None; 7];
-	let mut at = 12u64;
+	// what is of use of each section, from its beginning
+	let useful = [0, 44, 2 * m * 64, (m + 1) * 128, m * 64, m * 64, 128];
+	let mut sections = [const { None }; 7];
 	for _ in 0..number(&start[8..]) {
-		let head = read_at(at, 12)?;
+		let head = stream.take(12)?;
+		let kind = number(&head[..4]) as usize;
 		let size = u64::from_le_bytes(head[4..].try_into().expect("8 bytes"));
-		at += 12;
-		if let Some(place) = sections.get_mut(number(&head[..4]) as usize) {
-			*place = Some((at, size));
+		let kept = useful.get(kind).map_or(0, |&n| size.min(n as u64));
+		let bytes = stream.take(kept as usize)?;
+		if stream.skip(size - kept)? != size - kept {
+			return malformed(path, "it ends early");
 		}
-		at = match at.checked_add(size) {
-			Some(end) if end <= length => end,
-			_ => return malformed(path, "it ends early"),
-		};
+		if let Some(place) = sections.get_mut(kind) {
+			*place = Some((size, bytes));
+		}
 	}
-	let section = |kind: usize, size: Option<u64>| match sections[kind] {
-		Some((at, actual)) if size.is_none_or(|size| size == actual) => Ok(at),
+	stream.skip(u64::MAX)?;
+	let sha256 = stream.hasher.finalize().into();
+	let mut section = |kind: usize, size: u64| match sections[kind].take() {
+		Some((actual, bytes)) if actual == size => Ok(bytes),
 		_ => malformed(path, &format!("section {kind} is missing or of a wrong size")),
 	};
-	let header = read_at(section(1, Some(44))?, 44)?;
+	let header: Vec<u8> = section(1, 44)?;
 	let mut modulus = Vec::new();
 	Fq::MODULUS.0.iter().for_each(|limb| modulus.extend(limb.to_le_bytes()));
 	let power = number(&header[36..40]);
@@ -105,12 +128,12 @@ pub fn read(path: &Path, m: usize) -> Result<Phase1> {
 			&format!("it holds 2^{power} powers; this circuit needs 2^{}", (m as u64).ilog2() + 1),
 		);
 	}
-	let places = [
-		section(2, Some((2 * n - 1) * 64))?,
-		section(3, Some(n * 128))?,
-		section(4, Some(n * 64))?,
-		section(5, Some(n * 64))?,
-		section(6, Some(128))?,
+	let parts = [
+		section(2, (2 * n - 1) * 64)?,
+		section(3, n * 128)?,
+		section(4, n * 64)?,
+		section(5, n * 64)?,
+		section(6, 128)?,
 	];
 	fn points<P: SWCurveConfig>(path: &Path, bytes: Vec<u8>, n: usize) -> Result<Vec<Affine<P>>>
 	where
@@ -119,13 +142,14 @@ pub fn read(path: &Path, m: usize) -> Result<Phase1> {
 		let read = Reader { bytes: &bytes }.points(n);
 		read.or_else(|_| malformed(path, "a point is not on the curve"))
 	}
+	let [tau_g1, tau_g2, alpha_g1, beta_g1, beta_g2] = parts;
 	let phase1 = Phase1 {
 		sha256,
-		tau_g1: points(path, read_at(places[0], 2 * m * 64)?, 2 * m)?,
-		tau_g2: points(path, read_at(places[1], (m + 1) * 128)?, m + 1)?,
-		alpha_g1: points(path, read_at(places[2], m * 64)?, m)?,
-		beta_g1: points(path, read_at(places[3], m * 64)?, m)?,
-		beta_g2: points(path, read_at(places[4], 128)?, 1)?[0],
+		tau_g1: points(path, tau_g1, 2 * m)?,
+		tau_g2: points(path, tau_g2, m + 1)?,
+		alpha_g1: points(path, alpha_g1, m)?,
+		beta_g1: points(path, beta_g1, m)?,
+		beta_g2: points(path, beta_g2, 1)?[0],
 	};
 	let whole = phase1.tau_g1[0] == G1Affine::generator()
 		&& phase1.tau_g2[0] == G2Affine::generator()
@@ -187,4 +211,45 @@ fn generate_points(n: usize) -> ([Vec<G1Affine>; 3], Vec<G2Affine>) {
 		[multiply(&g1, &taus), multiply(&g1, &times(&alpha)), multiply(&g1, &times(&beta))],
 		multiply(&g2, &twisted),
 	)
+}
+
+#[cfg(test)]
+mod tests {
+	use std::fs;
+	use std::process::Command;
+
+	use super::*;
+
+	/// A pipe gives each byte once: whoever swaps a file between two looks at it finds one look.
+	#[test]
+	fn what_is_taken_of_a_file_is_what_was_hashed() {
+		let folder = std::env::temp_dir().join(format!("proofward-ptau-{}", std::process::id()));
+		fs::create_dir(&folder).expect("a folder");
+		let (path, pipe) = (folder.join("powers"), folder.join("pipe"));
+		generate(&path, 4).expect("powers");
+		let mut bytes = fs::read(&path).expect("it was written");
+		bytes.extend(b"behind the sections");
+		fs::write(&path, &bytes).expect("it was written");
+		assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+		let there = pipe.clone();
+		let expected = Sha256::digest(&bytes);
+		let writing = std::thread::spawn(move || fs::write(there, bytes));
+		let read = read(&pipe, 8).expect("the powers");
+		writing.join().expect("no panic").expect("all bytes are read");
+		assert_eq!(read.sha256, expected[..]);
+		assert!(read == super::read(&path, 8).expect("the powers"));
+		fs::remove_dir_all(folder).expect("it was made");
+	}
+
+	#[test]
+	fn a_file_that_ends_early_is_refused_wherever_it_is_cut() {
+		let path = std::env::temp_dir().join(format!("proofward-cut-{}.ptau", std::process::id()));
+		generate(&path, 1).expect("powers");
+		let bytes = fs::read(&path).expect("it was written");
+		for end in 0..bytes.len() {
+			fs::write(&path, &bytes[..end]).expect("it was written");
+			assert_eq!(read(&path, 1).err().map(|e| e.refusal), Some(Refusal::MalformedPtau), "at {end}");
+		}
+		fs::remove_file(&path).expect("it was written");
+	}
 }
