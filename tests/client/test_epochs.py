@@ -12,9 +12,10 @@ import pytest
 from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
 from proofward.client import Client, Job
 from proofward.client.epochs import GoneKeys, gone, nobody_left
-from proofward.client.job import Outcome, outcome
+from proofward.client.job import Demand, Outcome, outcome
 from proofward.client.sealing import Owner, seal
 from proofward.client.store import JobStore
+from proofward.client.workers import Choice
 from proofward.errors import Refused
 from proofward.protocol import (
     DEV_SETUP,
@@ -83,6 +84,10 @@ class Again(Client):
         self.done.append(("cancel", job))
         return self.show(job)
 
+    def choose_workers(self, model: bytes, demand: Demand, wanted: Any, **rest: Any) -> list[Choice]:
+        self.done.append(("choose", (demand, wanted, rest)))
+        return [Choice(WORKER, 1)]
+
     def submit(self, model: str | bytes, x: Any, **terms: Any) -> Any:
         self.done.append(("submit", terms))
         return None
@@ -99,7 +104,8 @@ def test_a_job_is_submitted_again_on_its_terms_when_nobody_works_it(
         "claimed": Claimed(ACCOUNT, 1, 100, 1),
         "accepted": Accepted(ACCOUNT, Level.SIMULATED, DEV_SETUP, bytes(32), bytes(32), bytes(32), 9),
     }
-    record = replace(job(), id=sealed.context.job, status=ends[state])
+    slow = value("declined it")
+    record = replace(job(), id=sealed.context.job, status=ends[state], declined_by=(slow,))
     client = Again(record, artifact, tmp_path)
     client.store.save(sealed.secrets(artifact.public.manifest_hash, artifact.path))
     if state in ("claimed", "accepted"):
@@ -111,12 +117,14 @@ def test_a_job_is_submitted_again_on_its_terms_when_nobody_works_it(
         client.submit_again(record.id, np.asarray(RECORD) + 0.5)
     assert client.done == []
     client.submit_again(record.id, RECORD)
-    *before, (what, terms) = client.done
+    *before, (chose, (demand, wanted, rest)), (what, terms) = client.done
     assert before == ([("cancel", record.id)] if state == "queued" else [])
-    assert what == "submit"
-    assert (terms["price"], terms["min_level"], terms["allow_dev_setup"], terms["recipients"]) == (
+    assert (chose, what) == ("choose", "submit")
+    assert demand == Demand(record.min_level, record.allow_dev_setup, record.price)
+    assert (wanted, rest) == (len(record.recipients), {"last": (slow,)})
+    assert terms["recipients"] == [WORKER.account]
+    assert (terms["price"], terms["min_level"], terms["allow_dev_setup"]) == (
         record.price,
         record.min_level,
         record.allow_dev_setup,
-        len(record.recipients),
     )
