@@ -261,6 +261,18 @@ def test_a_manifest_with_other_output_bounds_than_the_circuits_does_not_load(
         load_artifact(copy).warm()
 
 
+@pytest.mark.parametrize("bound", [2**63, -(2**63) - 1, 2**70])
+def test_output_bounds_past_64_bits_are_refused(network: Artifact, bound: int) -> None:
+    """Found by the manifest's fuzzer: they overflowed where a client commits to its answer."""
+    length = network.manifest.output.length
+    params = {**network.manifest.lane_params, "output_bounds": [sorted((0, bound))] * length}
+    wide = network.manifest.model_copy(update={"lane_params": params})
+    with pytest.raises(ArtifactError, match="lane_params"):
+        PublicArtifact(wide, network.public.files).commit_output(
+            np.zeros((wide.batch, length), np.int64), bytes(32)
+        )
+
+
 def test_no_quantisation_within_the_bound_is_an_accuracy_error(tmp_path: Path) -> None:
     graph = Graph((1,))
     graph.node("Gemm", np.full((1, 1), 1.0, dtype=np.float32), np.full(1, -0.5, dtype=np.float32))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from proofward_prover import Circuit
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
@@ -16,6 +16,8 @@ Form = Literal["tree", "flat"]
 or all in one hash.
 """
 
+_Bound = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+
 
 class LaneParams(BaseModel):
     """`lane_params` of a groth16 manifest.
@@ -28,7 +30,7 @@ class LaneParams(BaseModel):
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-    output_bounds: list[tuple[StrictInt, StrictInt]] = Field(min_length=1, max_length=1024)
+    output_bounds: list[tuple[_Bound, _Bound]] = Field(min_length=1, max_length=1024)
     plan: Plan | None = None
     rounding: float = 0.0
     commitment: Form | None = None
