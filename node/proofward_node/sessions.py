@@ -232,14 +232,15 @@ class Sessions:
         if record is None:
             return None
 
-        def records(blocks: int) -> float:
+        pages, last = min(self.policy.checkpoint_pages, most_pages(sample)), WINDOW_BLOCKS[-1]
+        rates, most = dict[int, float](), 0.0
+        for blocks in (window, *range(window + 10, last, 10), last):
+            posted = self._pace.posted(blocks, pages, record.batch)
+            if rates and posted <= most:
+                break  # of longer windows still less can be posted
             load = Load(model, sample, blocks, self._every(blocks), record.batch)
-            pages = min(self.policy.checkpoint_pages, most_pages(sample))
-            return min(self._pace.steady(load), self._pace.posted(blocks, pages, record.batch))
-
-        last = WINDOW_BLOCKS[-1]
-        rates = {blocks: records(blocks) for blocks in (window, *range(window + 10, last, 10), last)}
-        most = max(rates.values())
+            rates[blocks] = min(self._pace.steady(load), posted)
+            most = max(most, rates[blocks])
         return {
             "records_a_second": rates[window],
             "most_records_a_second": most,
