@@ -32,13 +32,13 @@ from proofward_federation.network.ledger import plan_of
 from proofward_federation.network.serving import opened
 from proofward_federation.process import aggregator
 from proofward_federation.study import Study
+from tests.federation.world import UNITS, study_of
 
 SITES: Final = ("//Charlie", "//Eve", "//Ferdie", "//Switzerland")
 RESEARCHER: Final = "//Bob"
 BLOCK_MS: Final = 2_000
 ROUNDS: Final = 4
 RECORDS: Final = 40
-UNITS: Final = 1 << 16
 POLICY: Final = """[site]
 name = "Hospital"
 [privacy]
@@ -115,22 +115,8 @@ def _account(uri: str) -> bytes:
 
 
 def _study() -> Study:
-    return Study(
-        name="rounds",
-        kind="logistic",
-        purpose="cardiology",
-        columns=("age", "chol"),
-        centres=(55_000, 200_000),
-        scales=(10_000, 100_000),
-        target="num",
-        units=UNITS,
-        clip=UNITS,
-        deviation=4 * UNITS,
-        cohort=4,
-        rounds=ROUNDS,
-        budget=300_000_000,
-        rate=2_000,
-        researcher=ss58(_account(RESEARCHER)),
+    return study_of(
+        name="rounds", deviation=4 * UNITS, cohort=4, rounds=ROUNDS, researcher=ss58(_account(RESEARCHER))
     )
 
 

@@ -17,7 +17,6 @@ from proofward_node.enclave_link import EnclaveDown, enclave_of
 
 #: A setup searches, compiles and makes keys: long for a large model on a busy machine.
 SETUP_SECONDS = 3600.0
-#: The quote, the number of the block that dates it, and its collateral lie beside the artefact's two halves.
 
 
 class SetupRefused(ProofwardError):
