@@ -7,7 +7,8 @@ integers stay until its window is over, within a bound; before the bound is met,
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -191,9 +192,9 @@ class Sessions:
                 salt = running_salt(secret, context.session)
                 session = _Session(context, artifact, held.receipt, secret, voucher_key, salt)
                 self._sessions[context.session] = session
-        if (session.context, session.secret, session.voucher_key) != (context, secret, voucher_key):
-            raise EnclaveError("this session was begun with another key", code="wrong-binding")
-        with session.lock:
+        with self._alone(session):
+            if (session.context, session.secret, session.voucher_key) != (context, secret, voucher_key):
+                raise EnclaveError("this session was begun with another key", code="wrong-binding")
             if session.dropped:
                 raise EnclaveError("the session was ended: its client did not vouch", code="voucher-overdue")
             mine = self._random(RANDOM_LENGTH)
@@ -219,11 +220,10 @@ class Sessions:
         `voucher`, when the frame held a good one: what the chain's checkpoint takes. Raises EnclaveError:
         unknown-session, stale-connection, wrong-binding, malformed-envelope, model-quarantined.
         """
-        session = self._session(params)
         connection, frame = params.u32("connection"), params.blob("frame", MAX_SESSION_FRAME)
         limit = int.from_bytes(params.raw("limit", 8), "little")
         behind = bool(params.u32("behind"))
-        with session.lock:
+        with self._session(params) as session:
             if session.channel is None or connection != session.connection:
                 raise EnclaveError("the session has a newer connection", code="stale-connection")
             channel = session.channel
@@ -362,8 +362,8 @@ class Sessions:
         client; none when there is nothing, or the client has not vouched for the one before. Raises
         EnclaveError(unknown-session).
         """
-        session, most = self._session(params), max(1, params.u32("pages"))
-        with session.lock:
+        most = max(1, params.u32("pages"))
+        with self._session(params) as session:
             if session.channel is None or session.proposed is not None:
                 return {"frames": []}
             told = {page.number for page in session.loose}
@@ -405,8 +405,7 @@ class Sessions:
         """{vouchers}: of the windows that are still here, as `frame` gave them, for a host that died over
         one. Raises EnclaveError(unknown-session).
         """
-        session = self._session(params)
-        with session.lock:
+        with self._session(params) as session:
             return {
                 "vouchers": [_vouched(one) for one in session.windows.values() if one.voucher is not None]
             }
@@ -419,9 +418,8 @@ class Sessions:
         A page has one try, as a job has: which pages fail would be the host's to learn, a bit a call. Raises
         EnclaveError: unknown-session, unknown-page (its window is over), model-quarantined, prover-failed.
         """
-        session = self._session(params)
         number, page_number = params.u32("number"), params.u32("page")
-        with session.lock:
+        with self._session(params) as session:
             window = session.windows.get(number)
             place = page_number - (window.pages[0].number if window else 0)
             if window is None or not 0 <= place < len(window.pages):
@@ -431,20 +429,26 @@ class Sessions:
                 page_salt(session.secret, session.context.session, side, page_number)
                 for side in ("in", "out")
             ]
+            # a copy: a window that is over while its page is proved is forgotten, and its integers zeroed
+            inputs = page.inputs.copy()
+        try:
+            proof = self._proved_once(session.artifact, page, inputs, salts)
+        finally:
+            inputs.fill(0)
         return {
             "input_commitment": page.receipt.input_commitment,
             "output_commitment": page.receipt.output_commitment,
             "path": window.tree.path(place),
-            "proof": self._proved_once(session, page, salts),
+            "proof": proof,
         }
 
-    def _proved_once(self, session: _Session, page: _Page, salts: list[bytes]) -> bytes:
-        manifest_hash = session.artifact.public.manifest_hash
+    def _proved_once(self, artifact: Artifact, page: _Page, inputs: Integers, salts: list[bytes]) -> bytes:
+        manifest_hash = artifact.public.manifest_hash
         with page.proving:
             if page.proof is None:
                 self._models.get(manifest_hash)  # one that another page or a job failed of is gone
                 try:
-                    page.proof = _proof(session.artifact, page, salts)
+                    page.proof = _proof(artifact, page.receipt, inputs, salts)
                 except (ProvingError, InputRangeError) as error:
                     if error.code in PASSING:
                         raise EnclaveError("no proof was made", code="prover-failed") from None
@@ -458,8 +462,7 @@ class Sessions:
 
     def release(self, params: Params) -> dict[str, Any]:
         """Forget a window that is over. {}."""
-        session = self._session(params)
-        with session.lock:
+        with self._session(params) as session:
             window = session.windows.get(params.u32("number"))
             if window is not None and window.voucher is not None:
                 del session.windows[window.statement.number]
@@ -484,10 +487,11 @@ class Sessions:
 
     def close(self, params: Params) -> dict[str, Any]:
         """Forget a session that is over. {}."""
-        session = self._sessions.get(params.raw("session"))
-        if session is not None:
-            with session.lock, self._lock:
-                self._sessions.pop(session.context.session, None)
+        if params.raw("session") not in self._sessions:
+            return {}
+        with self._session(params) as session:
+            with self._lock:
+                del self._sessions[session.context.session]
                 self._over.add(session.context.session)
             self._forget([page for window in session.windows.values() for page in window.pages])
             self._forget(session.loose)
@@ -503,11 +507,26 @@ class Sessions:
             page.inputs.fill(0)
             page.outputs.fill(0)
 
-    def _session(self, params: Params) -> _Session:
-        session = self._sessions.get(params.raw("session"))
-        if session is None:
-            raise EnclaveError("this enclave holds no such session", code="unknown-session")
-        return session
+    @contextmanager
+    def _session(self, params: Params) -> Iterator[_Session]:
+        """A session for this thread alone. Raises EnclaveError(unknown-session)."""
+        found = self._sessions.get(params.raw("session"))
+        if found is None:
+            raise _unknown()
+        with self._alone(found) as session:
+            yield session
+
+    @contextmanager
+    def _alone(self, session: _Session) -> Iterator[_Session]:
+        """It may be closed, and its secret erased, before this thread's turn comes."""
+        with session.lock:
+            if self._sessions.get(session.context.session) is not session:
+                raise _unknown()
+            yield session
+
+
+def _unknown() -> EnclaveError:
+    return EnclaveError("this enclave holds no such session", code="unknown-session")
 
 
 def _connect_params(params: Params) -> tuple[SessionContext, bytes, bytes, bytes, bytes, bytes]:
@@ -548,10 +567,10 @@ def _check_model(context: SessionContext, artifact: Artifact, publisher: bytes) 
         raise EnclaveError("the session's model is not the loaded artefact", code="wrong-binding")
 
 
-def _proof(artifact: Artifact, page: _Page, salts: list[bytes]) -> bytes:
+def _proof(artifact: Artifact, receipt: PageReceipt, inputs: Integers, salts: list[bytes]) -> bytes:
     """A proof of the page's own commitments that verifies here. Raises ProvingError, InputRangeError."""
-    proof = artifact.prove(page.inputs, *salts)
-    about = (page.receipt.input_commitment, page.receipt.output_commitment)
+    proof = artifact.prove(inputs, *salts)
+    about = (receipt.input_commitment, receipt.output_commitment)
     same = (proof.input_commitment, proof.output_commitment) == about
     if not same or not artifact.public.verify_made(*about, proof.proof):
         raise ProvingError("the proof does not verify here")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -228,6 +231,44 @@ def test_a_failed_proof_of_a_page_costs_the_model(world: World, fault: str) -> N
         peer.ask(1)
     with pytest.raises(Refused, match="model-quarantined"):
         peer.connect()
+
+
+@pytest.mark.parametrize("end", ["session_release", "session_close"])
+def test_a_window_that_is_over_while_its_page_is_proved_costs_no_model(world: World, end: str) -> None:
+    """Attack: a client, or anybody by `finish`, ends a session whose proofs are late, and all others of the
+    model lose theirs.
+    """
+    peer = _checkpointed(world, 4)
+    artifact = cast(FakeArtifact, world.service._models.get(world.public.manifest_hash))
+    artifact.gate = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        proof = pool.submit(_proved, world, peer, 1)
+        assert artifact.proving.wait(20)
+        world.host.call(end, session=peer.context.session, **({"number": 0} if "release" in end else {}))
+        artifact.gate.set()
+        made = proof.result(20)
+    assert world.public.verify(made["input_commitment"], made["output_commitment"], made["proof"])
+    assert not artifact.closed
+    assert world.host.call("session_status")["bytes"] == 0
+
+
+def test_a_frame_that_waits_while_its_session_is_closed_is_answered_under_no_erased_secret(
+    world: World,
+) -> None:
+    peer = world.client()
+    peer.connect()
+    session = world.service.sessions._sessions[peer.context.session]
+    rows = np.arange(BATCH * FEATURES).astype("<i8").tobytes()
+    frame = peer.channel.seal(Records(0, BATCH, rows).encode())
+    with ThreadPoolExecutor(2) as pool:
+        with session.lock:
+            closing = pool.submit(world.host.call, "session_close", session=peer.context.session)
+            time.sleep(0.05)
+            answer = pool.submit(peer.frame, frame)
+            time.sleep(0.05)
+        closing.result(20)
+        with pytest.raises(Refused, match="unknown-session"):
+            answer.result(20)
 
 
 def test_a_client_that_comes_back_has_its_answers_again(world: World) -> None:
