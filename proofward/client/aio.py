@@ -4,21 +4,44 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from numpy.typing import ArrayLike
 
-from proofward.chain import ChainError
-from proofward.chain.pallets.jobs import Undelivered
-from proofward.client.answer import Answer
 from proofward.client.client import Client
-from proofward.client.job import Job, Outcome
 from proofward.client.session import IN_FLIGHT, Session, SessionAnswer
-from proofward.evidence.bundle import Bundle
-from proofward.evidence.verify import Verdict
+from proofward.client.sessions import SessionOrder
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _in_thread(
+    method: Callable[Concatenate[Client, _P], _T],
+) -> Callable[Concatenate[AsyncClient, _P], Coroutine[Any, Any, _T]]:
+    """A method of the wrapped client as a coroutine, with its arguments, types and docstring."""
+
+    @wraps(method)
+    async def call(self: AsyncClient, /, *args: _P.args, **options: _P.kwargs) -> _T:
+        return await asyncio.to_thread(getattr(self.sync, method.__name__), *args, **options)
+
+    return call
+
+
+def _connecting(
+    make: Callable[_P, Client],
+) -> Callable[Concatenate[type[AsyncClient], _P], Coroutine[Any, Any, AsyncClient]]:
+    """What makes a client as a coroutine, with its arguments and types."""
+
+    async def connect(cls: type[AsyncClient], /, *args: _P.args, **options: _P.kwargs) -> AsyncClient:
+        """See `Client`."""
+        return cls(await asyncio.to_thread(make, *args, **options))
+
+    return connect
 
 
 class AsyncSession:
@@ -72,10 +95,7 @@ class AsyncClient:
     def __init__(self, sync: Client) -> None:
         self.sync = sync
 
-    @classmethod
-    async def connect(cls, url: str, signer: str | None = None, **options: Any) -> AsyncClient:
-        """See `Client`."""
-        return cls(await asyncio.to_thread(Client, url, signer, **options))
+    connect = classmethod(_connecting(Client))
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -83,53 +103,30 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def close(self) -> None:
-        """See `Client.close`."""
-        await asyncio.to_thread(self.sync.close)
-
-    async def submit(self, model: str | bytes, x: ArrayLike, **options: Any) -> Job:
-        """See `Client.submit`."""
-        return await asyncio.to_thread(self.sync.submit, model, x, **options)
-
-    async def submit_many(
-        self, model: str | bytes, xs: Sequence[ArrayLike], **options: Any
-    ) -> list[Job | ChainError]:
-        """See `Client.submit_many`."""
-        return await asyncio.to_thread(self.sync.submit_many, model, xs, **options)
-
     @asynccontextmanager
-    async def session(self, model: str | bytes, **options: Any) -> AsyncIterator[AsyncSession]:
+    async def session(
+        self,
+        model: str | bytes,
+        *,
+        artifact: str | Path | None = None,
+        order: SessionOrder | None = None,
+        resume: bytes | str | None = None,
+    ) -> AsyncIterator[AsyncSession]:
         """See `Client.session`: `async with client.session("ecg") as s: await s.infer(x)`."""
-        found = AsyncSession(await asyncio.to_thread(self.sync.session, model, **options))
+        open_session = partial(self.sync.session, model, artifact=artifact, order=order, resume=resume)
+        found = AsyncSession(await asyncio.to_thread(open_session))
         try:
             yield found
         finally:
             await asyncio.to_thread(found.sync.close)
 
-    async def show(self, job: Job | str | bytes) -> Outcome:
-        """See `Client.show`."""
-        return await asyncio.to_thread(self.sync.show, job)
-
-    async def wait(self, job: Job | str | bytes, **options: Any) -> Outcome:
-        """See `Client.wait`."""
-        return await asyncio.to_thread(self.sync.wait, job, **options)
-
-    async def cancel(self, job: Job | str | bytes) -> Outcome:
-        """See `Client.cancel`."""
-        return await asyncio.to_thread(self.sync.cancel, job)
-
-    async def open(self, job: Job | str | bytes, *, artifact: str | Path | None = None) -> Answer:
-        """See `Client.open`."""
-        return await asyncio.to_thread(self.sync.open, job, artifact=artifact)
-
-    async def contest(self, job: Job | str | bytes, *, artifact: str | Path | None = None) -> Undelivered:
-        """See `Client.contest`."""
-        return await asyncio.to_thread(self.sync.contest, job, artifact=artifact)
-
-    async def bundle(self, job: Job | str | bytes, **options: Any) -> Bundle:
-        """See `Client.bundle`."""
-        return await asyncio.to_thread(self.sync.bundle, job, **options)
-
-    async def verify(self, job: Job | str | bytes, **options: Any) -> Verdict:
-        """See `Client.verify`."""
-        return await asyncio.to_thread(self.sync.verify, job, **options)
+    close = _in_thread(Client.close)
+    submit = _in_thread(Client.submit)
+    submit_many = _in_thread(Client.submit_many)
+    show = _in_thread(Client.show)
+    wait = _in_thread(Client.wait)
+    cancel = _in_thread(Client.cancel)
+    open = _in_thread(Client.open)
+    contest = _in_thread(Client.contest)
+    bundle = _in_thread(Client.bundle)
+    verify = _in_thread(Client.verify)

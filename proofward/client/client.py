@@ -8,14 +8,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from proofward.amounts import UNIT
 from proofward.attestation import DEVELOPMENT_ROOTS, PRODUCTION_ROOTS
-from proofward.chain import Call, ChainError, DispatchError, Outbox, SubstrateClient, accounts
+from proofward.chain import Call, ChainError, DispatchError, Inclusion, Outbox, SubstrateClient, accounts
+from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import attestation as chain_attestation
 from proofward.chain.pallets import jobs, models, workers
 from proofward.chain.pallets.jobs import Accepted, JobRecord, Undelivered
@@ -29,6 +30,7 @@ from proofward.client.epochs import GoneKeys, gone
 from proofward.client.errors import JobTimeout
 from proofward.client.ids import hash32
 from proofward.client.job import Demand, Job, Outcome, job_bytes, outcome
+from proofward.client.options import DEFAULT_RECIPIENTS, SubmitOptions, require_known
 from proofward.client.sealing import Owner, SealedJob, seal
 from proofward.client.session import Session
 from proofward.client.sessions import SessionOrder, connect_session, open_session
@@ -52,9 +54,6 @@ from proofward.zkml.hiding import require_hiding
 MIN_DEADLINE_BLOCKS = 60
 #: Models among which one is looked for by its name: anybody can make a chain have more.
 MAX_NAMED = 1_000
-#: Workers that a job is sealed to unless the caller says otherwise: enough that one may die, few that can
-#: read it.
-DEFAULT_RECIPIENTS = 3
 #: Jobs that `Client.submit_many` takes; and those of them that go to the node together, with workers drawn
 #: for each such lot: as many as land while an extrinsic lives, in blocks that others use as well.
 MOST_AT_ONCE = 4_096
@@ -162,7 +161,7 @@ class Client:
         return bytes(self._signer().public_key)
 
     @property
-    def signer(self) -> Any:
+    def signer(self) -> Signer:
         """The key that signs. Raises Refused without one."""
         return self._signer()
 
@@ -173,59 +172,25 @@ class Client:
 
     # submitting -----------------------------------------------------------------------------------
 
-    def submit(
-        self,
-        model: str | bytes,
-        x: ArrayLike,
-        *,
-        artifact: str | Path | None = None,
-        price: int | None = None,
-        deadline: int | None = None,
-        min_level: Level | None = None,
-        allow_dev_setup: bool | None = None,
-        recipients: Sequence[bytes] | int = DEFAULT_RECIPIENTS,
-        verify_workers: bool = False,
-        uncontestable: bool = False,
-    ) -> Job:
+    def submit(self, model: str | bytes, x: ArrayLike, **options: Unpack[SubmitOptions]) -> Job:
         """Seal records to workers and put the job into its model's queue.
 
         Args:
             model: id (bytes or 0x hex) or, if only one unretired model has it, name.
             x: one record [features] or several [n, features], n up to the model's batch, in the model's own
             units.
-            artifact: folder of the model's public artefact, unless `artifacts` holds it.
-            price: in the smallest unit; default the model's price, or what the chosen workers ask for.
-            deadline: blocks from now; default time for a claim of each recipient.
-            min_level, allow_dev_setup: default `hardware` and False; in development `simulated` and True.
-            recipients: accounts, or how many workers to choose (1 to 8).
-            verify_workers: verify each chosen worker's quote here, not only on the chain; of one that fails,
-            another is drawn in its place, unless `recipients` name it.
-            uncontestable: take a model whose manifest is too large for the chain to judge a result by.
+            options: `SubmitOptions`, by name.
 
         Returns after the submission is finalised. Raises Refused, NotFound, NotHiding (the model's lane shows
         what is sealed), InputRangeError, DispatchError, ChainError (`finality-stalled`: nothing was sent).
         """
-        terms = self._terms(
-            model, artifact, price, deadline, min_level, allow_dev_setup, recipients, verify_workers,
-            uncontestable,
-        )  # fmt: skip
+        terms = self._terms(model, options)
         order, head = self._ordered(terms, x, terms.choose()), self.chain.finalised_head().number
         key, call = self._written_down(order, head)
-        return order.job(self._send(key, call, self._signer()).block, head)
+        return order.job(self.send(key, call).block, head)
 
     def submit_many(
-        self,
-        model: str | bytes,
-        xs: Sequence[ArrayLike],
-        *,
-        artifact: str | Path | None = None,
-        price: int | None = None,
-        deadline: int | None = None,
-        min_level: Level | None = None,
-        allow_dev_setup: bool | None = None,
-        recipients: Sequence[bytes] | int = DEFAULT_RECIPIENTS,
-        verify_workers: bool = False,
-        uncontestable: bool = False,
+        self, model: str | bytes, xs: Sequence[ArrayLike], **options: Unpack[SubmitOptions]
     ) -> list[Job | ChainError]:
         """As `submit`, for many jobs of one model, `MOST_AT_ONCE` at most: all are sealed first, then they go
         to the node many together, and share blocks.
@@ -235,10 +200,7 @@ class Client:
         """
         if len(xs) > MOST_AT_ONCE:
             raise Refused(f"{MOST_AT_ONCE} jobs at most are submitted at once, not {len(xs)}")
-        terms = self._terms(
-            model, artifact, price, deadline, min_level, allow_dev_setup, recipients, verify_workers,
-            uncontestable,
-        )  # fmt: skip
+        terms = self._terms(model, options)
         orders = list[_Order]()
         for start in range(0, len(xs), TOGETHER):
             choices = terms.choose()
@@ -248,30 +210,23 @@ class Client:
             found += self._put_together(orders[start : start + TOGETHER])
         return found
 
-    def _terms(
-        self,
-        model: str | bytes,
-        artifact: str | Path | None,
-        price: int | None,
-        deadline: int | None,
-        min_level: Level | None,
-        allow_dev_setup: bool | None,
-        recipients: Sequence[bytes] | int,
-        verify: bool,
-        uncontestable: bool,
-    ) -> _Terms:
+    def _terms(self, model: str | bytes, options: SubmitOptions) -> _Terms:
+        require_known(options)
         self._signer()  # who has no account hears of that first
+        min_level, dev_setup = options.get("min_level"), options.get("allow_dev_setup")
         demand = Demand(
             self.min_level if min_level is None else min_level,
-            self.development if allow_dev_setup is None else allow_dev_setup,
-            price,
+            self.development if dev_setup is None else dev_setup,
+            options.get("price"),
         )
-        record, public, folder = self.open_model(model, artifact, demand)
-        if not uncontestable:
+        record, public, folder = self.open_model(model, options.get("artifact"), demand)
+        if not options.get("uncontestable", False):
             require_contestable(public)
         self.chain.require_finality()
-        choose = partial(self.choose_workers, record.id, demand, recipients, verify=verify)
-        return _Terms(record, public, folder, demand, deadline, choose)
+        wanted = options.get("recipients", DEFAULT_RECIPIENTS)
+        verify = options.get("verify_workers", False)
+        choose = partial(self.choose_workers, record.id, demand, wanted, verify=verify)
+        return _Terms(record, public, folder, demand, options.get("deadline"), choose)
 
     def _ordered(self, terms: _Terms, x: ArrayLike, choices: Sequence[Choice]) -> _Order:
         owner = Owner(self.chain.genesis, self.account)
@@ -340,14 +295,14 @@ class Client:
 
     def _put_together(self, orders: Sequence[_Order]) -> list[Job | ChainError]:
         """Put sealed jobs into their model's queue; returns when each is final or has failed."""
-        signer, head = self._signer(), self.chain.finalised_head().number
+        head = self.chain.finalised_head().number
         wanted = [self._written_down(order, head) for order in orders]
         with contextlib.suppress(ChainError):  # each one learns of it by itself
-            self._open_outbox().hand_over(wanted, signer)
+            self._open_outbox().hand_over(wanted, self._signer())
         found = list[Job | ChainError]()
         for order, (key, call) in zip(orders, wanted, strict=True):
             try:
-                found.append(order.job(self._send(key, call, signer).block, head))
+                found.append(order.job(self.send(key, call).block, head))
             except ChainError as error:
                 found.append(error)
         return found
@@ -517,7 +472,7 @@ class Client:
         """
         name = job_bytes(job)
         self.show(name)
-        self._send(f"cancel:{name.hex()}", jobs.cancel(name), self._signer())
+        self.send(f"cancel:{name.hex()}", jobs.cancel(name))
         return self.show(name)
 
     def keys_gone(self, job: Job | str | bytes) -> list[GoneKeys]:
@@ -670,23 +625,18 @@ class Client:
 
     # inside ---------------------------------------------------------------------------------------
 
-    def _signer(self) -> Any:
+    def _signer(self) -> Signer:
         if self._keypair is None:
             raise Refused(
                 "this needs an account; give one with --signer (//Name on a development chain, or a key file)"
             )
         return self._keypair
 
-    def send(self, key: str, call: Any) -> Any:
-        """Make a call happen once under `key`, signed by the client's account; its receipt when that is
+    def send(self, key: str, call: Call) -> Inclusion:
+        """Make a call happen once under `key`, signed by the client's account; where it stands when that is
         final. Raises Refused, DispatchError, ChainError.
         """
-        return self._send(key, call, self._signer())
-
-    def _send(self, key: str, call: Any, signer: Any) -> Any:
-        receipt = self._open_outbox().send(key, call, signer)
-        receipt.raise_for_error()
-        return receipt
+        return self._open_outbox().send(key, call, self._signer()).raise_for_error()
 
     def _open_outbox(self) -> Outbox:
         if self._outbox is None:

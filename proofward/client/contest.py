@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from proofward.amounts import UNIT
-from proofward.chain import SubstrateClient
+from proofward.chain import Inclusion, SubstrateClient
 from proofward.chain.pallets import jobs, models
 from proofward.chain.pallets.jobs import Undelivered
 from proofward.chain.values import Call
@@ -35,7 +34,7 @@ def require_contestable(public: PublicArtifact) -> None:
 
 def contest(
     chain: SubstrateClient,
-    send: Callable[[str, Call], Any],
+    send: Callable[[str, Call], Inclusion],
     job: bytes,
     public: PublicArtifact,
     reply_secret: bytes,

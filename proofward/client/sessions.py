@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from proofward.amounts import UNIT
 from proofward.attestation import AttestationError
-from proofward.chain import SubstrateClient
+from proofward.chain import Call, Inclusion, SubstrateClient
+from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import sessions
 from proofward.chain.pallets.models import ModelRecord
 from proofward.chain.pallets.sessions import Offer, SessionRecord
@@ -94,11 +95,12 @@ class Client(Protocol):
         """Whether something may be sealed to this key of a worker's."""
 
     @property
-    def signer(self) -> Any:
+    def signer(self) -> Signer:
         """Who signs."""
 
-    def send(self, key: str, call: Any) -> Any:
+    def send(self, key: str, call: Call) -> Inclusion:
         """Make a call happen once."""
+        ...
 
 
 def session_store(client: Client) -> SessionStore:

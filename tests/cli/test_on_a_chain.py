@@ -206,20 +206,20 @@ async def test_many_jobs_are_submitted_together_and_each_tells_what_came_of_it(
     chain: Devnet, evidence: Evidence, served: tuple[Attacker, bytes], tmp_path: Path
 ) -> None:
     _, model = served
-    options = {"artifact": evidence.artifact.path}
+    artifact = evidence.artifact.path
     async with await AsyncClient.connect(chain.url, "//Dave", development=True, state=tmp_path) as client:
-        found = await client.submit_many(model, [RECORD] * 6, **options)
+        found = await client.submit_many(model, [RECORD] * 6, artifact=artifact)
         placed = [one for one in found if isinstance(one, Job)]
         assert len({job.id for job in placed}) == 6
         assert len({job.block for job in placed}) < 6  # they share blocks
         assert {(await client.show(job)).state for job in placed} == {"queued"}
         held = balances.get(client.sync.chain, client.sync.account)
-        late = await client.submit_many(model, [RECORD] * 2, deadline=10**6, **options)
+        late = await client.submit_many(model, [RECORD] * 2, deadline=10**6, artifact=artifact)
         assert [getattr(one, "name", None) for one in late] == ["DeadlineTooFar"] * 2
         with pytest.raises(InputRangeError):
-            await client.submit_many(model, [RECORD, np.asarray(RECORD) * 1e6], **options)
+            await client.submit_many(model, [RECORD, np.asarray(RECORD) * 1e6], artifact=artifact)
         with pytest.raises(Refused, match="at most"):
-            await client.submit_many(model, [RECORD] * (MOST_AT_ONCE + 1), **options)
+            await client.submit_many(model, [RECORD] * (MOST_AT_ONCE + 1), artifact=artifact)
         assert balances.get(client.sync.chain, client.sync.account).held == held.held  # nothing else was sent
 
 

@@ -585,8 +585,7 @@ def test_the_other_verbs_and_asyncio(stage: Scene) -> None:
             for record in RECORDS[:20]:
                 yield record
 
-        options = {"resume": name}
-        async with AsyncClient(stage.client).session(stage.model, **options) as session:
+        async with AsyncClient(stage.client).session(stage.model, resume=name) as session:
             found = [answer.index async for answer in session.stream(records())]
             return [*found, (await session.infer(RECORDS[20])).index]
 

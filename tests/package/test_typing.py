@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
@@ -22,6 +23,14 @@ def test_every_public_name_is_there_and_loads_nothing_before_it_is_used() -> Non
     command = "import proofward, proofward.protocol, sys; print('substrateinterface' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_a_misspelt_option_of_a_job_is_refused_before_anything_is_sent() -> None:
+    client = object.__new__(proofward.Client)
+    with pytest.raises(TypeError, match="'recipient'"):
+        client.submit("mlp", [1.0], recipient=2)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="'recipient'"):
+        asyncio.run(proofward.AsyncClient(client).submit_many("mlp", [[1.0]], recipient=2))  # type: ignore[call-arg]
 
 
 def test_a_printed_verdict_is_a_line_a_check_and_the_word(evidence: Evidence) -> None:

@@ -73,12 +73,18 @@ def diagnose(record: list[float]) -> Verdict:
     outputs: list[str] = client.open(job).names
     return client.verify(job, policy=Policy(development=True))
 
+async def submitted(record: list[float]) -> Job:
+    client = await AsyncClient.connect("ws://127.0.0.1:9944", development=True)
+    return await client.submit("mlp", record, deadline=90)
+
 version: str = proofward.__version__
 """
 MISTYPED = {
     "argument": ('signer="//Alice"', 'signr="//Alice"', "call-arg"),
     "name": ("import AsyncClient", "import AsyncKlient", "attr-defined"),
     "result": ("job: Job", "job: Verdict", "assignment"),
+    "option": ('artifact="public"', 'artefact="public"', "call-arg"),
+    "coroutine": ("deadline=90", 'deadline="90"', "arg-type"),
     "method": ("client.wait(", "client.await_(", "attr-defined"),
 }
 WALK = """
