@@ -103,6 +103,7 @@ _REFUSALS = {
     "custom error": "custom",
     "invalid signing address": "bad-signer",
     "temporarily banned": "put-aside",
+    "verification error": "not-verified",
 }
 
 _ADVICE = {
@@ -112,13 +113,14 @@ _ADVICE = {
     "expired": "its era is over: sign again",
     "too-heavy": "it does not fit a block",
     "bad-signature": "its signature or the data it was signed over (genesis, runtime version) is wrong",
+    "not-verified": "its runtime could not judge it: it was signed for another version, or makes it fail",
     "put-aside": "the node had it before and does not take it again for half an hour: it may be in a block",
 }
 
 
 def invalid_extrinsic(error: RpcError) -> ExtrinsicInvalid | None:
-    """The refusal that a node's error 1010 or 1012 stands for; None when it is another error."""
-    if error.rpc_code not in (1010, 1012):
+    """The refusal that a node's error 1002, 1010 or 1012 stands for; None when it is another error."""
+    if error.rpc_code not in (1002, 1010, 1012):
         return None
     text = f"{error.rpc_message} {error.data}".lower()
     code = next((code for words, code in _REFUSALS.items() if words in text), "invalid")

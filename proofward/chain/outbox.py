@@ -64,10 +64,10 @@ _LOCK_SECONDS: Final = 60.0
 """How long one process waits for another that signs from the same file."""
 
 
-_PERHAPS_LANDED: Final = ("nonce-used", "expired", "bad-signature", "put-aside")
+_PERHAPS_LANDED: Final = ("nonce-used", "expired", "bad-signature", "put-aside", "not-verified")
 """Refusals of an extrinsic that the node took, or would have taken, before: the era it was signed for ended
-(its signature no longer fits then), its nonce is used, or a block had it that may not be final yet (a pool
-puts such ones aside).
+(its signature no longer fits then), its nonce is used, a block had it that may not be final yet (a pool puts
+such ones aside), or the runtime was upgraded and no longer reads it.
 """
 
 

@@ -72,6 +72,13 @@ def test_refusals_of_a_node_have_codes(data: str, code: str) -> None:
     assert refusal.code == code
 
 
+def test_an_extrinsic_that_the_runtime_cannot_judge_is_refused() -> None:
+    told = "Verification Error: Runtime error: Execution failed: wasm `unreachable` instruction executed"
+    refusal = invalid_extrinsic(RpcError("author_submitExtrinsic", 1002, told, "RuntimeApi(...)"))
+    assert refusal is not None
+    assert refusal.code == "not-verified"
+
+
 def test_other_errors_of_a_node_are_no_refusals() -> None:
     assert invalid_extrinsic(RpcError("author_submitExtrinsic", -32603, "Internal error")) is None
 

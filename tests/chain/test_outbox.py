@@ -507,8 +507,15 @@ def test_what_was_given_up_and_lost_by_the_node_does_not_hold_up_all_later_acts(
     assert outbox.pending() == []
 
 
-def test_what_a_node_puts_aside_because_a_block_had_it_does_not_hold_up_all_later_acts(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (1012, "Transaction is temporarily banned"),  # a block had it
+        (1002, "Verification Error: Runtime error: Execution failed"),  # of a runtime before an upgrade
+    ],
+)
+def test_what_a_node_refuses_that_was_signed_before_does_not_hold_up_all_later_acts(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int, message: str
 ) -> None:
     monkeypatch.setitem(globals(), "PERIOD", 16)
     world = World(lucky())
@@ -520,7 +527,7 @@ def test_what_a_node_puts_aside_because_a_block_had_it_does_not_hold_up_all_late
 
     def puts_aside(one: SignedExtrinsic) -> bytes:
         if one.hash == given_up.extrinsic.hash:
-            refusal = RpcError("author_submitExtrinsic", 1012, "Transaction is temporarily banned")
+            refusal = RpcError("author_submitExtrinsic", code, message)
             raise invalid_extrinsic(refusal) or refusal
         return take(one)
 
