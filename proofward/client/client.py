@@ -225,7 +225,7 @@ class Client:
         self.chain.require_finality()
         wanted = options.get("recipients", DEFAULT_RECIPIENTS)
         verify = options.get("verify_workers", False)
-        choose = partial(self.choose_workers, record.id, demand, wanted, verify=verify)
+        choose = partial(self.choose_workers, record.id, demand, wanted, verify=verify, floor=record.price)
         return _Terms(record, public, folder, demand, options.get("deadline"), choose)
 
     def _ordered(self, terms: _Terms, x: ArrayLike, choices: Sequence[Choice]) -> _Order:
@@ -261,17 +261,18 @@ class Client:
         *,
         verify: bool = False,
         last: Collection[bytes] = (),
+        floor: int = 0,
     ) -> list[Choice]:
         """Workers that something of a model may be sealed to: those named, or so many. With `verify`, and
         where software is pinned, each one's quote is verified here: who fails is refused when he is named,
-        and else others are drawn. Those of `last` are drawn when nobody else is left. Raises Refused,
-        NotFound, AttestationError.
+        and else others are drawn. Those of `last` are drawn when nobody else is left; `floor` is what the
+        model costs anyway. Raises Refused, NotFound, AttestationError.
         """
         count, named = (wanted, None) if isinstance(wanted, int) else (1, list(wanted))
         check = self._verify_worker if verify or self._pinned is not None else None
         return choose(
             self.chain, model, demand.min_level, count, named,
-            price=demand.price, pinned=self._pinned, last=last, check=check,
+            price=demand.price, floor=floor, pinned=self._pinned, last=last, check=check,
         )  # fmt: skip
 
     def require_key(self, worker: bytes, hpke_key: bytes) -> None:

@@ -18,7 +18,8 @@ class SubmitOptions(TypedDict, total=False):
 
     Args:
         artifact: folder of the model's public artefact, unless the client's `artifacts` hold it.
-        price: in the smallest unit; default the model's price, or what the chosen workers ask for.
+        price: in the smallest unit; default the model's price, or what the chosen workers ask for, of
+            whom none is drawn that asks for far more than the others.
         deadline: blocks from now; default time for a claim of each recipient.
         min_level, allow_dev_setup: default `hardware` and False; in development `simulated` and True.
         recipients: accounts, or how many workers to choose (1 to 8; default 3).

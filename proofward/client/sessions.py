@@ -182,12 +182,18 @@ def open_session(
 
 def nonce_after(latest: bytes | None) -> bytes:
     """32 bytes above an account's nonces so far: nanoseconds of Unix time, u64 BE, then random ones; the next
-    number where the last nonce is ahead of this clock.
+    number where the last nonce is ahead of this clock. Raises Refused: it is ahead of every clock.
     """
     fresh = time.time_ns().to_bytes(8, "big") + SYSTEM_RANDOM(24)
     if latest is None or fresh > latest:
         return fresh
-    return min(int.from_bytes(latest, "big") + 1, (1 << 256) - 1).to_bytes(32, "big")
+    if latest[0] & 0x80:  # of the year 2262; behind the greatest nonce the account has no session ever again
+        raise Refused(
+            "the node says that this account's last session had a nonce that no clock gives, and one above "
+            "it could be the account's last: ask another node, or use another account",
+            code="no-clocks-nonce",
+        )
+    return (int.from_bytes(latest, "big") + 1).to_bytes(32, "big")
 
 
 def session(client: Client, name: bytes) -> SessionRecord:

@@ -26,6 +26,9 @@ EXPIRY_MARGIN_MS = 60_000
 SAMPLE = 64
 #: What a lost or rejected claim weighs against an accepted one.
 PENALTY = 10
+#: How many times what the cheapest worker asks, or the model costs anyway, a worker may ask that is drawn
+#: for a job of no given price: the dearest one's is what the job pays, whoever works it.
+DEARER = 2
 #: Reasons that a refusal tells.
 _TOLD = 8
 _RANDOM = random.SystemRandom()
@@ -52,7 +55,7 @@ class Registration:
     """Unix seconds of the block that includes it."""
 
 
-def choose(
+def choose(  # noqa: PLR0913 - what a client asks of workers, by keyword
     client: SubstrateClient,
     model: bytes,
     min_level: Level,
@@ -60,6 +63,7 @@ def choose(
     wanted: Sequence[bytes] | None = None,
     *,
     price: int | None = None,
+    floor: int = 0,
     pinned: frozenset[bytes] | None = None,
     last: Collection[bytes] = (),
     check: Callable[[WorkerRecord], None] | None = None,
@@ -69,9 +73,11 @@ def choose(
 
     The draw is weighted by stake, by how former claims ended and by the claims that are open now, so that
     nobody has every client's jobs by being first in some order. A model that very many serve is sampled:
-    `SAMPLE` of them, from a random place on. `price` leaves out workers that ask for more, `pinned` (if not
-    None) those of other software; those of `last` are drawn when nobody else is left. `check` looks closer at
-    each that is chosen and raises for one that may not be: another is drawn in the place of a drawn one.
+    `SAMPLE` of them, from a random place on. `price` leaves out workers that ask for more; without one,
+    nobody is drawn that asks for more than `DEARER` times what the cheapest does, or the model's own price,
+    `floor`. `pinned` (if not None) leaves out those of other software; those of `last` are drawn when nobody
+    else is left. `check` looks closer at each that is chosen and raises for one that may not be: another is
+    drawn in the place of a drawn one.
 
     Raises:
         Refused: a wanted worker is none or cannot take the job, or nobody can; the message says why.
@@ -99,11 +105,24 @@ def choose(
         why = "; ".join(sorted(reasons)[:_TOLD]) if reasons else "no worker serves this model"
         raise Refused(f"no worker can take this job: {why}", code="no-worker")
     if wanted is None:
-        return _passing(_drawn(able, last, rng), count, check)
+        fair, dear = (able, []) if price is not None else _parted(able, floor)
+        return _passing(_drawn(fair, last, rng), count, check, dear)
     if check is not None:
         for choice in able:
             check(choice.record)
     return able
+
+
+def _parted(able: list[Choice], floor: int) -> tuple[list[Choice], list[str]]:
+    """Those whose price is like others', and why the rest of them are left out."""
+    most = DEARER * max(floor, min(one.price for one in able))
+    fair = [one for one in able if one.price <= most]
+    return fair, [
+        f"{accounts.ss58(one.record.account)} asks for {one.price / UNIT:g} UNIT, far above the others: give "
+        "a price to have it"
+        for one in able
+        if one.price > most
+    ]
 
 
 def _drawn(able: list[Choice], last: Collection[bytes], rng: random.Random) -> list[Choice]:
@@ -117,8 +136,10 @@ def _drawn(able: list[Choice], last: Collection[bytes], rng: random.Random) -> l
     return sorted(able, key=place, reverse=True)
 
 
-def _passing(drawn: list[Choice], count: int, check: Callable[[WorkerRecord], None] | None) -> list[Choice]:
-    """The first `count` that pass the check. Raises Refused: none does."""
+def _passing(
+    drawn: list[Choice], count: int, check: Callable[[WorkerRecord], None] | None, others: list[str]
+) -> list[Choice]:
+    """The first `count` that pass the check. Raises Refused: none does; `others` says who was not asked."""
     passing: list[Choice] = []
     failures: list[str] = []
     for choice in drawn:
@@ -131,7 +152,9 @@ def _passing(drawn: list[Choice], count: int, check: Callable[[WorkerRecord], No
         except (Refused, NotFound, AttestationError) as error:
             failures.append(error.message)
     if not passing:
-        raise Refused(f"no worker can take this job: {'; '.join(failures[:_TOLD])}", code="worker-refused")
+        raise Refused(
+            f"no worker can take this job: {'; '.join([*failures, *others][:_TOLD])}", code="worker-refused"
+        )
     return passing
 
 

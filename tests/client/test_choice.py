@@ -134,6 +134,32 @@ def test_the_draw_is_random_and_weighted_by_stake_record_and_load() -> None:
     assert 0 < share["poor"] < 0.02
 
 
+def test_one_worker_that_asks_for_a_fortune_makes_no_job_cost_it() -> None:
+    """Attack: a job's price is the dearest of those that it is sealed to, and goes to whoever works it."""
+    tables = Tables(cheap=_worker(), fair=_worker(), dear=_worker(stake=10**6 * UNIT))
+    cheap, fair, dear = (sha256(name.encode()) for name in ("cheap", "fair", "dear"))
+    tables.prices |= {cheap: UNIT, fair: 2 * UNIT, dear: 2 * UNIT + 1}
+    for _ in range(64):
+        assert set(_choose(tables)) == {cheap, fair}
+    # what the model costs anyway is not much, and a price that its client gives is his own to give
+    assert set(_choose(tables, floor=2 * UNIT)) == {cheap, fair, dear}
+    assert set(_choose(tables, price=3 * UNIT)) == {cheap, fair, dear}
+    assert _choose(tables, wanted=[dear]) == [dear]
+
+
+def test_what_the_others_ask_who_are_left_out_is_told() -> None:
+    tables = Tables(bait=_worker(), dear=_worker())
+    tables.prices |= {sha256(b"bait"): 0, sha256(b"dear"): 5 * UNIT}
+
+    def check(record: WorkerRecord) -> None:
+        if record.account == sha256(b"bait"):
+            raise Refused("its quote is not good")
+
+    with pytest.raises(Refused, match=r"its quote is not good; .* asks for 5 UNIT.*give a price") as caught:
+        _choose(tables, check=check)
+    assert caught.value.code == "worker-refused"
+
+
 def test_each_worker_is_drawn_once_and_all_are_hardware() -> None:
     tables = Tables(soft=_worker())
     for n in range(5):

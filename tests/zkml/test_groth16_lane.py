@@ -261,16 +261,30 @@ def test_a_manifest_with_other_output_bounds_than_the_circuits_does_not_load(
         load_artifact(copy).warm()
 
 
-@pytest.mark.parametrize("bound", [2**63, -(2**63) - 1, 2**70])
-def test_output_bounds_past_64_bits_are_refused(network: Artifact, bound: int) -> None:
-    """Found by the manifest's fuzzer: they overflowed where a client commits to its answer."""
-    length = network.manifest.output.length
-    params = {**network.manifest.lane_params, "output_bounds": [sorted((0, bound))] * length}
-    wide = network.manifest.model_copy(update={"lane_params": params})
+def _bounded(network: Artifact, low: int, high: int) -> PublicArtifact:
+    """The network as a publisher may describe it."""
+    params = {**network.manifest.lane_params, "output_bounds": [[low, high]] * network.manifest.output.length}
+    return PublicArtifact(network.manifest.model_copy(update={"lane_params": params}), network.public.files)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0, 2**63), (-(2**63) - 1, 0), (0, 2**70), (1, 0), (-(2**59), 2**59), (-(2**63), 2**63 - 1)],
+)
+def test_output_bounds_that_no_circuit_has_are_refused(network: Artifact, low: int, high: int) -> None:
+    """Of more than 64 bits they overflowed where a client commits to its answer. Of more than 60, or none,
+    the chain takes no contest about: a worker would be paid for what does not open, and keep it (attack A5).
+    """
+    public = _bounded(network, low, high)
+    values = np.zeros((public.manifest.batch, public.manifest.input.quantiser.features), np.int64)
     with pytest.raises(ArtifactError, match="lane_params"):
-        PublicArtifact(wide, network.public.files).commit_output(
-            np.zeros((wide.batch, length), np.int64), bytes(32)
-        )
+        public.commit_input(values, bytes(32))
+
+
+def test_the_widest_output_bounds_of_a_circuit_are_taken(network: Artifact) -> None:
+    public = _bounded(network, -(2**59), 2**59 - 1)
+    zeros = np.zeros((public.manifest.batch, public.manifest.output.length), np.int64)
+    assert len(public.commit_output(zeros, bytes(32))) == 32
 
 
 def test_no_quantisation_within_the_bound_is_an_accuracy_error(tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from proofward_prover import Circuit
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
 from proofward.zkml.errors import ArtifactError
 from proofward.zkml.groth16.plan import Plan
@@ -16,7 +16,19 @@ Form = Literal["tree", "flat"]
 or all in one hash.
 """
 
+_MAX_BITS: Final = 60
+"""Of a value (prover/IR.md): the chain takes no contest about a manifest whose bounds need more."""
+
+
+def _possible(bounds: tuple[int, int]) -> tuple[int, int]:
+    low, high = bounds
+    if low > high or (high - low).bit_length() > _MAX_BITS:
+        raise ValueError("no circuit has outputs of such bounds")
+    return bounds
+
+
 _Bound = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+_Bounds = Annotated[tuple[_Bound, _Bound], AfterValidator(_possible)]
 
 
 class LaneParams(BaseModel):
@@ -30,7 +42,7 @@ class LaneParams(BaseModel):
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-    output_bounds: list[tuple[_Bound, _Bound]] = Field(min_length=1, max_length=1024)
+    output_bounds: list[_Bounds] = Field(min_length=1, max_length=1024)
     plan: Plan | None = None
     rounding: float = 0.0
     commitment: Form | None = None
