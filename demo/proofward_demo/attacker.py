@@ -8,12 +8,12 @@ What he can do with them is the demo's list of faults.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from proofward.chain import Call, SubstrateClient
+from proofward.chain import Call, Inclusion, SubstrateClient
+from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import jobs, models, workers
 from proofward.protocol import (
     SYSTEM_RANDOM,
@@ -56,7 +56,7 @@ class Solution:
 class Attacker:
     """An operator who signs his own quotes. `keypair` pays for his extrinsics."""
 
-    def __init__(self, client: SubstrateClient, keypair: Any) -> None:
+    def __init__(self, client: SubstrateClient, keypair: Signer) -> None:
         self.client = client
         self.keypair = keypair
         self.account = bytes(keypair.public_key)
@@ -190,7 +190,7 @@ class Attacker:
         receipt = replace(solution.receipt, sealed_output_hash=sha256(sealed))
         return replace(solution, outputs=outputs, sealed_output=sealed, receipt=receipt)
 
-    def complete(self, solution: Solution, key: ReceiptKey | None = None) -> Any:
+    def complete(self, solution: Solution, key: ReceiptKey | None = None) -> Inclusion:
         """Hand a solution in under his receipt key, or another. Raises DispatchError."""
         call = jobs.complete(
             job=solution.job,

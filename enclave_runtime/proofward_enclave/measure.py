@@ -66,11 +66,13 @@ def code_digest() -> bytes:
     return digest("sha384", b"proofward/code/v2", sorted([*_ours(), *prover(), *third_party(CLOSURE)]))
 
 
-def simulated_measurement() -> bytes:
-    """The measurement (32 bytes) in the simulator's quotes, for a development chain's allow-list."""
+def simulated_measurement(code: bytes | None = None) -> bytes:
+    """The measurement (32 bytes) in the simulator's quotes, for a development chain's allow-list; `code` is
+    the digest (48 bytes) of another program than the worker's enclave.
+    """
     empty = bytes(bounds.MEASUREMENT_REGISTER_LENGTH)
     return measurement(
-        mrtd=code_digest(),
+        mrtd=code_digest() if code is None else code,
         rtmrs=(empty,) * 4,
         mr_config_id=empty,
         mr_owner=empty,

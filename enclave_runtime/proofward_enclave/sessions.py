@@ -7,15 +7,15 @@ integers stay until its window is over, within a bound; before the bound is met,
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from proofward.protocol import SYSTEM_RANDOM, Lane, ProtocolError, RandomSource, bounds, model_id
+from proofward.protocol import SYSTEM_RANDOM, ProtocolError, RandomSource, bounds
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.keys import ReceiptKey, verify_signature, wipe
 from proofward.protocol.requests import Params
@@ -48,10 +48,9 @@ from proofward.protocol.sessions import (
     running_message,
 )
 from proofward.zkml import Artifact, InputRangeError, ProvingError
-from proofward.zkml.hiding import NotHiding, require_hiding
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.models import ModelStore
-from proofward_enclave.work import PASSING
+from proofward_enclave.work import PASSING, check_hiding, in_protocol
 
 MAX_OVER: Final = 1 << 18
 """Ids of sessions that were closed, at most: a process that knows so many begins no more."""
@@ -65,7 +64,6 @@ _OVERHEAD: Final = 512
 """Bytes that a page is taken to need beside its integers."""
 
 Integers = NDArray[np.int64]
-T = TypeVar("T")
 
 
 @dataclass(slots=True, repr=False)
@@ -171,7 +169,7 @@ class Sessions:
             )
         artifact = self._models.get(manifest)
         _check_model(context, artifact, publisher)
-        secret = _protocol(lambda: held.hpke.open(wrapped, context.info()))
+        secret = in_protocol(lambda: held.hpke.open(wrapped, context.info()))
         if len(secret) != SECRET_LENGTH:
             raise EnclaveError("the session's secret has not its length", code="malformed-envelope")
         hello = hello_message(context.genesis, context.session, word, wrapped)
@@ -228,7 +226,7 @@ class Sessions:
                 raise EnclaveError("the session has a newer connection", code="stale-connection")
             channel = session.channel
             try:
-                message = _protocol(lambda: parse_message(channel.open(frame)))
+                message = in_protocol(lambda: parse_message(channel.open(frame)))
             except EnclaveError:
                 session.channel = (
                     None  # nothing behind a frame that does not open can be trusted to be in order
@@ -288,7 +286,7 @@ class Sessions:
         statement = running_message(
             session.context.genesis, session.context.session, session.records, session.running
         )
-        signature = _protocol(lambda: session.receipt.sign(statement))
+        signature = in_protocol(lambda: session.receipt.sign(statement))
         answers = Answers(message.first, message.count, shown, session.running, signature, tuple(pages))
         return [answers.encode()]
 
@@ -319,7 +317,7 @@ class Sessions:
         committed = public.commit_input(inputs, next(salts)), public.commit_output(outputs, next(salts))
         mark = leaf(context.session, number, *committed)
         statement = page_message(context.genesis, context.session, number, mark)
-        signature = _protocol(lambda: session.receipt.sign(statement))
+        signature = in_protocol(lambda: session.receipt.sign(statement))
         receipt = PageReceipt(number, first, records, *committed, signature)
         page = _Page(number, first, records, inputs, outputs, receipt, mark)
         session.loose.append(page)
@@ -343,7 +341,7 @@ class Sessions:
         statement = running_message(
             session.context.genesis, session.context.session, session.records, session.running
         )
-        signature = _protocol(lambda: session.receipt.sign(statement))
+        signature = in_protocol(lambda: session.receipt.sign(statement))
         batch = session.artifact.manifest.batch
         replies = []
         for at in range(0, min(len(wanted), MAX_REPLAY * batch), batch):
@@ -383,7 +381,7 @@ class Sessions:
                 last.number + 1,
                 last.first + last.records,
             )
-            signature = _protocol(lambda: session.receipt.sign(statement.enclave_message()))
+            signature = in_protocol(lambda: session.receipt.sign(statement.enclave_message()))
             window = _Window(statement, signature, pages, tree)
             session.windows[session.number] = window
             session.proposed = session.number
@@ -394,7 +392,7 @@ class Sessions:
         if window is None or session.proposed != message.number:
             raise EnclaveError("no checkpoint of that number waits for a voucher", code="malformed-envelope")
         said = window.statement
-        _protocol(lambda: verify_signature(session.voucher_key, said.voucher_message(), message.signature))
+        in_protocol(lambda: verify_signature(session.voucher_key, said.voucher_message(), message.signature))
         window.voucher = message.signature
         session.proposed = None
         session.number += 1
@@ -550,20 +548,8 @@ def _connect_params(params: Params) -> tuple[SessionContext, bytes, bytes, bytes
 
 def _check_model(context: SessionContext, artifact: Artifact, publisher: bytes) -> None:
     """The model that the client named is the one that is loaded, and its proofs hide what they are about."""
-    manifest = artifact.manifest
-    try:
-        require_hiding(manifest.lane)
-    except NotHiding as error:
-        raise EnclaveError(error.message, code=error.code) from None
-    found = model_id(
-        publisher=publisher,
-        weights_digest=bytes.fromhex(manifest.weights_digest),
-        manifest_hash=artifact.public.manifest_hash,
-        lane=Lane.from_label(manifest.lane),
-        vk_hash=bytes.fromhex(manifest.vk_hash),
-        key_hash=artifact.public.key_hash,
-    )
-    if found != context.model:
+    check_hiding(artifact)
+    if artifact.public.model_id(publisher) != context.model:
         raise EnclaveError("the session's model is not the loaded artefact", code="wrong-binding")
 
 
@@ -614,10 +600,3 @@ def _proposal(window: _Window, new: tuple[PageReceipt, ...] = ()) -> Proposal:
     said = window.statement
     # a client that comes back asks for the answers, and hears of the pages with them
     return Proposal(said.number, said.root, said.pages, said.records, window.signature, new)
-
-
-def _protocol(action: Callable[[], T]) -> T:
-    try:
-        return action()
-    except ProtocolError as error:
-        raise EnclaveError(error.message, code=error.code) from None

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from proofward.protocol import (
     SYSTEM_RANDOM,
     JobPayload,
-    Lane,
     Level,
     OutputContext,
     OutputPayload,
@@ -30,7 +29,6 @@ from proofward.protocol import (
     bounds,
     decode_envelope,
     job_id,
-    model_id,
     open_envelope,
     reply_nonce,
     seal_output,
@@ -158,7 +156,7 @@ class JobRunner:
             "sealed_output": sealed,
             "output_commitment": proof.output_commitment,
             "proof": proof.proof,
-            "receipt_signature": _protocol(lambda: sign_receipt(receipt, opened.epoch.receipt)),
+            "receipt_signature": in_protocol(lambda: sign_receipt(receipt, opened.epoch.receipt)),
             "block": block,
             "seconds": watch.seconds,
         }
@@ -170,12 +168,12 @@ class JobRunner:
                 "a simulated enclave signs receipts of level simulated only", code="wrong-binding"
             )
         artifact = self._models.get(job.manifest_hash)
-        _check_hiding(artifact)
+        check_hiding(artifact)
         _check_model(job, artifact)
         _check_setup(job, artifact)
-        taken = _protocol(lambda: decode_envelope(envelope))
+        taken = in_protocol(lambda: decode_envelope(envelope))
         keys = {number: epoch.hpke for number, epoch in epochs.items()}
-        payload = _protocol(lambda: open_envelope(job.context, taken, job.worker, keys))
+        payload = in_protocol(lambda: open_envelope(job.context, taken, job.worker, keys))
         values = _values(payload, artifact)
         try:
             commitment = artifact.public.commit_input(values, payload.input_salt)
@@ -194,7 +192,7 @@ class JobRunner:
         context = _output_context(job, bytes(bounds.HASH_LENGTH))
         empty = OutputPayload(0, (), bytes(bounds.SALT_LENGTH))
         reply_key = opened.payload.reply_key
-        _protocol(lambda: seal_output(context, empty, reply_key))
+        in_protocol(lambda: seal_output(context, empty, reply_key))
         # The chain judges a contest by the key that the job's id commits to.
         if job_id(job.context.client, reply_nonce(reply_key)) != job.context.job:
             raise EnclaveError(
@@ -205,31 +203,22 @@ class JobRunner:
         flat = tuple(int(value) for value in proof.outputs.reshape(-1))
         payload = OutputPayload(opened.payload.records, flat, salt)
         context = _output_context(job, proof.output_commitment)
-        return _protocol(lambda: seal_output(context, payload, opened.payload.reply_key))
+        return in_protocol(lambda: seal_output(context, payload, opened.payload.reply_key))
 
 
 def _check_model(job: JobRequest, artifact: Artifact) -> None:
     """The model that the client sealed for is the one that is loaded: its id is recomputed from the
     artefact.
     """
-    manifest = artifact.manifest
-    weights = bytes.fromhex(manifest.weights_digest)
-    found = model_id(
-        publisher=job.publisher,
-        weights_digest=weights,
-        manifest_hash=artifact.public.manifest_hash,
-        lane=Lane.from_label(manifest.lane),
-        vk_hash=bytes.fromhex(manifest.vk_hash),
-        key_hash=artifact.public.key_hash,
-    )
-    if found != job.context.model or weights != job.weights_digest:
+    weights = bytes.fromhex(artifact.manifest.weights_digest)
+    if artifact.public.model_id(job.publisher) != job.context.model or weights != job.weights_digest:
         raise EnclaveError(
             "the job's model is not the loaded artefact with that manifest", code="wrong-binding"
         )
 
 
-def _check_hiding(artifact: Artifact) -> None:
-    """What was sealed must not be readable in the proof."""
+def check_hiding(artifact: Artifact) -> None:
+    """What was sealed must not be readable in the proof. Raises EnclaveError."""
     try:
         require_hiding(artifact.manifest.lane)
     except NotHiding as error:
@@ -320,7 +309,8 @@ def _output_context(job: JobRequest, output_commitment: bytes) -> OutputContext:
     )
 
 
-def _protocol(action: Callable[[], T]) -> T:
+def in_protocol(action: Callable[[], T]) -> T:
+    """What `action` gives; what the protocol refuses, the enclave refuses. Raises EnclaveError."""
     try:
         return action()
     except ProtocolError as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from proofward.chain import SubstrateClient
+from proofward.chain import Call, SubstrateClient
 from proofward.chain.client import Block
 from proofward.chain.errors import ChainError
 from proofward.chain.pallets import KEPT, attestation, jobs, models, sessions, workers
@@ -284,7 +284,7 @@ def _row(number: int, place: int, event: Event) -> tuple[Any, ...]:
     return (number, place, event.extrinsic, event.pallet, event.name, subject, account, dumps(fields))
 
 
-def _call(call: Any) -> str:
+def _call(call: Call | None) -> str:
     return "unknown" if call is None else f"{call.pallet}.{call.name}"
 
 

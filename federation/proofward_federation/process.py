@@ -17,12 +17,12 @@ from proofward_federation.errors import FederationError
 
 START_SECONDS: Final = 60.0
 CALL_SECONDS: Final = 120.0
-Call = Callable[..., dict[str, Any]]
+EnclaveCall = Callable[..., dict[str, Any]]
 """(method, **parameters) -> the enclave's answer. Raises EnclaveError, FederationError(aggregator-down)."""
 
 
 @contextmanager
-def aggregator(provider: str = "simulator") -> Iterator[Call]:
+def aggregator(provider: str = "simulator") -> Iterator[EnclaveCall]:
     """The aggregator's process, which ends with the context; it may be called from several threads."""
     with tempfile.TemporaryDirectory(prefix="proofward-") as folder:
         path = Path(folder) / "aggregator.sock"

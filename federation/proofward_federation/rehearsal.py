@@ -16,7 +16,7 @@ from proofward.errors import ProofwardError
 from proofward.protocol import Level, sha256
 from proofward.protocol.federation import study_id
 from proofward_federation.errors import EngineMissing, FederationError
-from proofward_federation.process import Call, aggregator
+from proofward_federation.process import EnclaveCall, aggregator
 from proofward_federation.site import RoundView, Site
 from proofward_federation.study import Study
 from proofward_federation.transcript import Part, Told, Transcript
@@ -66,7 +66,9 @@ def rehearse(
 
 
 class _Run:
-    def __init__(self, study: Study, sites: Sequence[Site], call: Call, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, study: Study, sites: Sequence[Site], call: EnclaveCall, tell: Callable[[str], None]
+    ) -> None:
         self._study, self._sites, self._call, self._tell = study, sites, call, tell
         self._name = study_id(ACCOUNT, study.rule)
         self._block = sha256(b"no block")

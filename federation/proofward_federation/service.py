@@ -85,15 +85,6 @@ class Service:
         }
 
 
-def provider_of(name: str) -> QuoteProvider:
-    """Where quotes come from; a simulated one measures the aggregator. Raises EnclaveError."""
-    if name == "simulator":
-        from proofward_enclave.providers.simulator import SimulatorProvider
-
-        return SimulatorProvider(mrtd=code_digest())
-    return make_provider(name)
-
-
 async def _run(socket: Path, provider: QuoteProvider) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -118,7 +109,7 @@ def main() -> int:
     arguments = parser.parse_args()
     log.info("hardening", **harden())
     try:
-        asyncio.run(_run(arguments.socket, provider_of(arguments.provider)))
+        asyncio.run(_run(arguments.socket, make_provider(arguments.provider, code_digest)))
     except (EnclaveError, OSError) as error:
         code = error.code if isinstance(error, EnclaveError) else "cannot-listen"
         log.error("cannot-start", code=code, message=str(error))

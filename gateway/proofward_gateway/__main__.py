@@ -16,7 +16,7 @@ from proofward.processes import begin_from_sources
 from proofward.protocol.enclave import EnclaveError
 from proofward_enclave import log
 from proofward_enclave.hardening import harden
-from proofward_enclave.providers import QuoteProvider, make_provider
+from proofward_enclave.providers import make_provider
 from proofward_gateway.channel import GatewayError, client_session
 from proofward_gateway.config import Config, load
 from proofward_gateway.keys import Workload
@@ -28,15 +28,6 @@ from proofward_gateway.store import Store
 _STOP_SECONDS = 5.0
 
 
-def provider_of(name: str) -> QuoteProvider:
-    """Where quotes come from; a simulated one measures the gateway. Raises EnclaveError."""
-    if name == "simulator":
-        from proofward_enclave.providers.simulator import SimulatorProvider
-
-        return SimulatorProvider(mrtd=code_digest())
-    return make_provider(name)
-
-
 async def run(config: Config, stop: asyncio.Event, *, ready: asyncio.Future[int] | None = None) -> None:
     """Serve until `stop`; `ready` gets the port.
 
@@ -44,7 +35,7 @@ async def run(config: Config, stop: asyncio.Event, *, ready: asyncio.Future[int]
     """
     collateral = None if config.collateral is None else Collateral.from_file(config.collateral)
     workload = Workload(
-        provider_of(config.provider),
+        make_provider(config.provider, code_digest),
         domain=config.domain,
         seconds=config.keyset_seconds,
         direct=config.direct,

@@ -14,7 +14,7 @@ from typing import Final
 import proofward.protocol
 import proofward_enclave
 import proofward_gateway
-from proofward.protocol import bounds, measurement
+from proofward_enclave import measure
 from proofward_enclave.measure import Part, digest, sources, third_party
 
 CLOSURE: Final = (
@@ -70,10 +70,7 @@ def code_digest() -> bytes:
 
 def simulated_measurement() -> bytes:
     """The measurement (32 bytes) in the quotes of a simulated gateway of this very software."""
-    empty = bytes(bounds.MEASUREMENT_REGISTER_LENGTH)
-    return measurement(
-        mrtd=code_digest(), rtmrs=(empty,) * 4, mr_config_id=empty, mr_owner=empty, mr_owner_config=empty
-    )
+    return measure.simulated_measurement(code_digest())
 
 
 def ours() -> list[Part]:

@@ -30,6 +30,7 @@ from proofward.chain import (
     SubstrateClient,
     accounts,
 )
+from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import attestation, jobs, models, workers
 from proofward.chain.pallets.jobs import JobRecord
 from proofward.chain.pallets.models import ModelRecord
@@ -400,14 +401,14 @@ async def _translated(future: asyncio.Future[_T]) -> _T:
         raise ChainDown(str(error)) from error
 
 
-def _keypair(source: str) -> Any:
+def _keypair(source: str) -> Signer:
     try:
         return accounts.keypair_of(source)
     except accounts.AccountError as error:
         raise ConfigError(f"the worker's key cannot be used: {error.message}") from error
 
 
-def _account_of(keypair: Any) -> bytes:
+def _account_of(keypair: Signer) -> bytes:
     try:
         return bytes(keypair.public_key)
     except ChainError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,7 +175,7 @@ class Proving:
         finally:
             link.close()
 
-    def _beside(self, action: Any) -> None:
+    def _beside(self, action: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(action)
         self._others.add(task)
         task.add_done_callback(self._others.discard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,10 @@ from proofward.cli.output import (
     hex0x,
     reporting,
 )
+
+if TYPE_CHECKING:
+    from proofward.chain import SubstrateClient
+    from proofward.chain.extrinsic import Signer
 
 app = typer.Typer(no_args_is_help=True, help="Keys, balances and transfers.")
 
@@ -133,7 +137,7 @@ def faucet(
         _report(as_json, _send(client, accounts.dev_keypair("//Alice"), accounts.named(to), plancks))
 
 
-def _send(client: Any, keypair: Any, to: bytes, plancks: int) -> dict[str, Any]:
+def _send(client: SubstrateClient, keypair: Signer, to: bytes, plancks: int) -> dict[str, Any]:
     from proofward.chain import accounts
     from proofward.chain.pallets import balances
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from proofward.attestation import AttestationError, Collateral, verify_quote
 from proofward.check import Check
-from proofward.evidence.bundle import BundleError, Hash, QuotePart
+from proofward.evidence.bundle import Hash, QuotePart, load_as
 from proofward.evidence.policy import Policy
 from proofward.evidence.times import no_younger
-from proofward.files import TooLong, read_whole
 from proofward.protocol import contribution_report_data
 from proofward.zkml.groth16.ceremony import Transcript
 
@@ -26,16 +23,7 @@ class ContributionQuote(QuotePart):
 
 def load_quote(path: Path) -> ContributionQuote:
     """Read a contribution's quote, bounded and strict. Raises BundleError."""
-    try:
-        return ContributionQuote.model_validate_json(read_whole(path, MAX_BYTES))
-    except OSError as error:
-        raise BundleError(f"cannot read {path}: {error.strerror}") from error
-    except TooLong:
-        raise BundleError(f"{path} is larger than a contribution's quote can be") from None
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top"
-        raise BundleError(f"{path} is no contribution's quote: at {where}, {first['msg']}") from None
+    return load_as(ContributionQuote, path, called="contribution's quote", most=MAX_BYTES)
 
 
 def contribution_checks(evidence: ContributionQuote, transcript: Transcript, policy: Policy) -> list[Check]:

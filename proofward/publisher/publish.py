@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from proofward.chain import DispatchError, Outbox, SubstrateClient, accounts
+from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import attestation, models
 from proofward.chain.pallets.models import LaneContract, ModelRecord, Terms
 from proofward.client.artifacts import require_contract
 from proofward.client.store import chain_folder
 from proofward.errors import NotFound, Refused
-from proofward.protocol import Lane, model_id, sha256
+from proofward.protocol import Lane, sha256
 from proofward.protocol.setup_files import BLOCK_FILE, COLLATERAL_FILE, QUOTE_FILE
 from proofward.zkml import PublicArtifact
 from proofward.zkml.hiding import hides
-
-#: What `proofward model setup` leaves beside an artefact's two halves.
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Published:
 def publish(
     client: SubstrateClient,
     outbox: Outbox,
-    signer: Any,
+    signer: Signer,
     public: PublicArtifact,
     *,
     terms: Terms,
@@ -59,16 +57,10 @@ def publish(
     manifest = public.manifest
     if not hides(manifest.lane):
         progress(f"proofs of the {manifest.lane} lane are not hiding: no sealed job takes this model")
-    contract = require_contract(client, Lane.from_label(manifest.lane))
+    lane = Lane.from_label(manifest.lane)
+    contract = require_contract(client, lane)
     progress(f"the {manifest.lane} lane's verifier stands at 0x{contract.address.hex()}")
-    account = bytes(signer.public_key)
-    fields: dict[str, Any] = {
-        "weights_digest": bytes.fromhex(manifest.weights_digest),
-        "manifest_hash": public.manifest_hash,
-        "lane": Lane.from_label(manifest.lane),
-        "vk_hash": bytes.fromhex(manifest.vk_hash),
-    }
-    name = model_id(publisher=account, key_hash=public.key_hash, **fields)
+    name = public.model_id(bytes(signer.public_key))
     record = models.get(client, name)
     published = record is None
     if record is None:
@@ -76,11 +68,14 @@ def publish(
             name=manifest.name,
             input_shape=manifest.input.shape,
             batch=manifest.batch,
+            weights_digest=bytes.fromhex(manifest.weights_digest),
             circuit_digest=bytes.fromhex(manifest.circuit_digest),
+            manifest_hash=public.manifest_hash,
+            lane=lane,
+            vk_hash=bytes.fromhex(manifest.vk_hash),
             key=public.key,
             terms=terms,
             setup_quote=setup_quote,
-            **fields,
         )
         outbox.send(f"publish:{name.hex()}", call, signer)
         record = models.get(client, name)
@@ -134,7 +129,7 @@ def _read(folder: Path | None, name: str) -> bytes | None:
     return path.read_bytes() if path is not None and path.is_file() else None
 
 
-def _store_collateral(outbox: Outbox, keypair: Any, quote: bytes, collateral: bytes) -> None:
+def _store_collateral(outbox: Outbox, keypair: Signer, quote: bytes, collateral: bytes) -> None:
     call = attestation.refresh_collateral(quote, collateral)
     try:
         outbox.send(f"collateral:{sha256(quote + collateral).hex()}", call, keypair)

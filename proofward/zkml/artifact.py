@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofward.files import TooLong, read_stream
+from proofward.protocol import Lane, model_id
 from proofward.zkml import quantiser
 from proofward.zkml.accuracy import decide
 from proofward.zkml.errors import ArtifactError, InputRangeError
@@ -61,6 +62,17 @@ class PublicArtifact:
     def key_hash(self) -> bytes:
         """SHA-256 of `key`, 32 bytes."""
         return hashlib.sha256(self.key).digest()
+
+    def model_id(self, publisher: bytes) -> bytes:
+        """The id (32 bytes) that a chain gives this model when the account `publisher` publishes it."""
+        return model_id(
+            publisher=publisher,
+            weights_digest=bytes.fromhex(self.manifest.weights_digest),
+            manifest_hash=self.manifest_hash,
+            lane=Lane.from_label(self.manifest.lane),
+            vk_hash=bytes.fromhex(self.manifest.vk_hash),
+            key_hash=self.key_hash,
+        )
 
     @cached_property
     def _lane(self) -> LanePublic:

@@ -9,13 +9,13 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proofward.protocol import sha256
-from proofward.zkml import ArtifactError, InputRangeError, Proof, ProvingError
+from proofward.zkml import ArtifactError, InputRangeError, Proof, ProvingError, PublicArtifact
 
 LIMIT = 1000
 FEATURES, BATCH = 3, 2
@@ -38,6 +38,9 @@ class FakePublic:
         )
         self.manifest_hash = sha256(b"manifest " + name.encode())
         self.key_hash = sha256(b"key " + name.encode())
+
+    def model_id(self, publisher: bytes) -> bytes:
+        return PublicArtifact.model_id(cast(Any, self), publisher)
 
     def pad(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.concatenate([values, np.repeat(values[-1:], BATCH - len(values), axis=0)])

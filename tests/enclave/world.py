@@ -21,19 +21,18 @@ from proofward.protocol import (
     HpkeSuite,
     JobContext,
     JobPayload,
-    Lane,
     Level,
     OutputContext,
     OutputPayload,
     Receipt,
     RecipientKey,
     job_id,
-    model_id,
     open_output,
     reply_nonce,
     seal_job,
     sha256,
 )
+from proofward.zkml import PublicArtifact
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.kept import KeptKeys
 from proofward_enclave.models import ModelStore
@@ -140,7 +139,7 @@ def add_model(models: Path, name: str, fault: str = "") -> FakePublic:
 class Job:
     """A client's job: what it sealed, what the chain holds, what it keeps."""
 
-    public: Any
+    public: FakePublic | PublicArtifact
     values: tuple[int, ...] = (1, 2, 3, 4, 5, 6)
     records: int = 2
     name: bytes = value("a job")
@@ -161,14 +160,7 @@ class Job:
 
     @property
     def model(self) -> bytes:
-        return model_id(
-            publisher=PUBLISHER,
-            weights_digest=bytes.fromhex(self.public.manifest.weights_digest),
-            manifest_hash=self.public.manifest_hash,
-            lane=Lane.GROTH16,
-            vk_hash=bytes.fromhex(self.public.manifest.vk_hash),
-            key_hash=self.public.key_hash,
-        )
+        return self.public.model_id(PUBLISHER)
 
     def seal(self, hpke_key: bytes, epoch: int = 1, context: JobContext | None = None) -> bytes:
         payload = JobPayload(self.records, self.values, self.salt, self.reply_key or self.reply.public)

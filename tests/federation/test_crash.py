@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proofward.chain import DispatchError, Inclusion, SubstrateClient, dev_keypair, ss58
+from proofward.chain import Call, DispatchError, Inclusion, SubstrateClient, dev_keypair, ss58
 from proofward.chain.pallets import attestation, federation
 from proofward.devnet.chains import Devnet, free_port
 from proofward.protocol.enclave import EnclaveError
@@ -54,7 +54,7 @@ class Mortal(Host):
 
     death: str | None = None
 
-    def _send(self, call: Any) -> Inclusion:
+    def _send(self, call: Call) -> Inclusion:
         if call.name == "publish" and self.death == DEATHS[2]:
             raise Died
         receipt = super()._send(call)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from proofward.protocol.enclave import EnclaveError
 from proofward_enclave.providers.base import Evidence, ProviderError, QuoteProvider, SealingProvider
 
 NAMES = ("simulator", "dstack", "tsm")
 
 
-def make_provider(name: str) -> SealingProvider:
-    """The provider of a name; its libraries load only when it is used. Raises EnclaveError."""
+def make_provider(name: str, code: Callable[[], bytes] | None = None) -> SealingProvider:
+    """The provider of a name; its libraries load only when it is used. `code` gives the digest (48 bytes)
+    that a simulated one measures, when that is not the worker's enclave's. Raises EnclaveError.
+    """
     if name == "simulator":
         from proofward_enclave.providers.simulator import SimulatorProvider
 
-        return SimulatorProvider()
+        return SimulatorProvider(mrtd=None if code is None else code())
     if name == "dstack":
         from proofward_enclave.providers.dstack import DstackProvider
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from proofward.chain import DispatchError, Inclusion, SubstrateClient, ss58
+from proofward.chain import Call, DispatchError, Inclusion, SubstrateClient, ss58
 from proofward.chain.extrinsic import Signer
 from proofward.chain.pallets import attestation, federation, workers
 from proofward.chain.pallets.federation import Failed, Published, RoundRecord, StudyRecord
@@ -25,7 +25,7 @@ from proofward.protocol.federation import UpdateContext, values_hash
 from proofward_federation.errors import EngineMissing, FederationError
 from proofward_federation.network.ledger import announced, posted_consents, published_in, weights_after
 from proofward_federation.network.wire import Delivery, TheStudy, read_delivery
-from proofward_federation.process import Call
+from proofward_federation.process import EnclaveCall
 from proofward_federation.study import Study
 from proofward_federation.transcript import Part, Told, Transcript, told_of
 from proofward_federation.update import Floats, is_short
@@ -69,7 +69,7 @@ class Host:
         self,
         client: SubstrateClient,
         keypair: Signer,
-        call: Call,
+        call: EnclaveCall,
         study: Study,
         *,
         state: Path,
@@ -451,7 +451,7 @@ class Host:
                     return record
             time.sleep(LOOK_SECONDS)
 
-    def _send(self, call: Any) -> Inclusion:
+    def _send(self, call: Call) -> Inclusion:
         return self.client.submit(call, self._keypair)
 
     # ---- what is written down ---------------------------------------------------------------
