@@ -154,6 +154,33 @@ def test_unsupported_operator_is_named_with_its_node(
     assert "ezkl" not in caught.value.message  # that lane is advised only where it takes the model
 
 
+@pytest.mark.parametrize("column", [0, 1])
+def test_classes_have_no_names_where_the_output_is_another_column_than_theirs(column: int) -> None:
+    graph = Graph((3,))
+    weights = graph.weights(3).tolist()
+    graph.raw(
+        "LinearClassifier", ["x"], domain="ai.onnx.ml", coefficients=[-w for w in weights] + weights,
+        intercepts=[-0.5, 0.5], post_transform="LOGISTIC", classlabels_strings=["well", "sick"],
+    )  # fmt: skip
+    graph.nodes[-1].output.append("p")
+    graph.raw("Gather", ["p", graph.constant(np.array([column]))], axis=1)
+    traced = trace(graph.model())
+    assert (traced.decision, traced.labels) == ("sigmoid", ("well", "sick") if column else None)
+
+
+def test_classes_have_no_names_where_another_layer_follows_the_classifier() -> None:
+    graph = Graph((3,))
+    graph.raw(
+        "LinearClassifier", ["x"], domain="ai.onnx.ml", coefficients=graph.weights(9).tolist(),
+        intercepts=[0.1, 0.2, 0.3], classlabels_strings=["a", "b", "c"],
+    )  # fmt: skip
+    graph.nodes[-1].output.append("p")
+    graph.raw("Gemm", ["p", graph.constant(graph.weights(3, 3))])
+    graph.node("Softmax", axis=1)
+    traced = trace(graph.model())
+    assert (traced.decision, traced.labels) == ("softmax", None)
+
+
 def test_a_softmax_in_the_middle_is_refused() -> None:
     graph = Graph((4,))
     graph.node("Gemm", graph.weights(4, 2))

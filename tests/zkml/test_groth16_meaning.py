@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import xgboost
 from onnx import TensorProto, helper
+from onnxmltools import convert_xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType
 from skl2onnx import to_onnx
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -256,8 +260,9 @@ def test_a_missing_value_takes_the_trees_own_direction(tmp_path: Path) -> None:
     x = rng.normal(size=(300, 2))
     y = ((x[:, 0] > 0) ^ (x[:, 1] > 0.5)).astype(int)
     x[::4, 0] = np.nan
-    trees = DecisionTreeClassifier(max_depth=4, random_state=0).fit(x, y)
-    model = to_onnx(trees, x[:1].astype(np.float32)).SerializeToString()
+    trees = xgboost.XGBClassifier(n_estimators=1, max_depth=4, n_jobs=1).fit(x, y)
+    types = [("input", FloatTensorType([None, 2]))]
+    model = convert_xgboost(trees, initial_types=types, target_opset=15).SerializeToString()
     made = compile_model(model, x, tmp_path / "m", name="m", lane="groth16", evaluation=Evaluation(x, y))
     assert made.manifest.input.missing
     record = np.array([[np.nan, 0.7], [np.nan, -0.7], [0.3, 0.7]])
@@ -267,6 +272,26 @@ def test_a_missing_value_takes_the_trees_own_direction(tmp_path: Path) -> None:
         made.public.quantize(np.array([[0.3, np.nan]]))
     remade = recompile(model, made.manifest.input.quantiser, None)
     assert remade.quantiser == made.manifest.input.quantiser
+
+
+def test_a_missing_value_is_refused_where_the_converter_left_the_trees_direction_out() -> None:
+    rng = np.random.default_rng(11)
+    x = rng.normal(size=(300, 2))
+    y = ((x[:, 0] > 0) ^ (x[:, 1] > 0.5)).astype(int)
+    gappy = x.copy()
+    gappy[::4, 0] = np.nan
+    trees = DecisionTreeClassifier(max_depth=4, random_state=0).fit(gappy, y)
+    model = to_onnx(trees, x[:1].astype(np.float32)).SerializeToString()
+    with pytest.raises(UnsupportedModel, match="feature 0 lacks values in calibration, and skl2onnx"):
+        dry_run(model, gappy)
+    assert dry_run(model, x)[0] == "groth16"
+
+
+def test_a_threshold_that_the_converter_left_out_is_told() -> None:
+    x = _data(80, 2, 14)
+    tuned = TunedThresholdClassifierCV(LogisticRegression(), cv=2).fit(x, x[:, 0] > 0)
+    with pytest.raises(UnsupportedModel, match="threshold of a TunedThreshold"):
+        trace(to_onnx(tuned, x[:1].astype(np.float32)).SerializeToString())
 
 
 def test_a_model_of_whole_numbers_takes_no_others() -> None:

@@ -20,6 +20,7 @@ from sklearn import (
     gaussian_process,
     impute,
     linear_model,
+    model_selection,
     multiclass,
     multioutput,
     naive_bayes,
@@ -108,6 +109,12 @@ def _linear() -> list[Case]:
         _case("logreg_double", lr, two, scale=True, double=True, zipmap=False),
         _case("logreg_one_class_apart", lr, lambda x: data.binary(x) + 4, scale=True),
         _case("logreg_unscaled", partial(lr, max_iter=500), two),
+        _case(
+            "logreg_tuned_threshold",
+            lambda: model_selection.TunedThresholdClassifierCV(lr(), cv=2),
+            two,
+            scale=True,
+        ),
         _case("logreg_cv", partial(linear_model.LogisticRegressionCV, cv=3, Cs=3), two, scale=True),
         _case("logreg_ovr", lambda: multiclass.OneVsRestClassifier(lr()), three, scale=True),
         _case(

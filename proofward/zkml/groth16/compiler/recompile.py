@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from proofward.zkml.errors import UnsupportedModel
 from proofward.zkml.groth16.compiler import network_program, tree_program
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
 from proofward.zkml.groth16.plan import Plan
@@ -30,8 +31,16 @@ class Lowered:
 
 
 def lower_ensemble(traced: Traced, missing: Collection[int] = ()) -> Lowered:
-    """A tree ensemble's program, which may lack values of the features `missing`; it needs no plan."""
+    """A tree ensemble's program, which may lack values of the features `missing`; it needs no plan. Raises
+    UnsupportedModel.
+    """
     assert traced.ensemble is not None
+    if missing and not traced.directed:
+        raise UnsupportedModel(
+            f"feature {min(missing)} lacks values in calibration, and skl2onnx leaves out where "
+            "scikit-learn's trees send them; train with a SimpleImputer before the trees, or leave such "
+            "records out"
+        )
     features = int(np.prod(traced.input_shape))
     found = tree_program.lower(traced.ensemble, features, [i for i in missing if i < features])
     quantiser = ThresholdQuantiser(

@@ -21,6 +21,7 @@ from proofward.zkml.groth16.compiler.onnx_frontend import (  # noqa: F401 (each 
     convolution,
     head,
     linear,
+    omissions,
     shape,
     trees,
     votes,
@@ -54,6 +55,7 @@ class Traced:
         imputed: (input, value) that the model puts in a missing one's place.
         integers: the model's own input takes whole numbers alone.
         doubles: its input is float64, and trees compare it as that.
+        directed: its trees say where missing values go.
         squash: what the model applies to the proven scores: `sigmoid`, `softmax`, `logsoftmax` or
         nothing.
     """
@@ -69,6 +71,7 @@ class Traced:
     imputed: tuple[tuple[int, float], ...] = ()
     integers: bool = False
     doubles: bool = False
+    directed: bool = True
 
     @property
     def length(self) -> int:
@@ -93,6 +96,7 @@ def trace(model: bytes) -> Traced:
         raise UnsupportedModel(
             f"the bytes are not a valid ONNX model: {str(error).splitlines()[0][:200]}"
         ) from error
+    omissions.refuse_tuned_threshold(proto)
     graph = proto.graph
     if graph.sparse_initializer:
         raise UnsupportedModel("the model has sparse initialisers; export its weights as dense tensors")
@@ -107,6 +111,7 @@ def trace(model: bytes) -> Traced:
     }
     target = _output(graph)
     labels: tuple[int | str, ...] | None = None
+    namers: list[Value] = []
     for node in _needed(graph, target):
         made = _evaluate(node, values, opsets, network)
         if isinstance(made, (list, tuple)):
@@ -115,13 +120,19 @@ def trace(model: bytes) -> Traced:
             _classifier(node, made, values)
         else:
             values[node.output[0]] = made
-        labels = _labels(node) or labels
+        if (names := _labels(node)) is not None:
+            namers = [*(namers if names == labels else []), cast(Value, made)]
+            labels = names
     if both := sorted(network.unfilled & network.imputed.keys()):
         raise UnsupportedModel(
             f"trees read input {both[0]} as it is, and elsewhere the model imputes it: a missing value would "
             "be two values; impute it for the whole model, or nowhere"
         )
-    found = _traced(values.get(target), target, network, labels)
+    result = values.get(target)
+    # A label is compared with what the scores decide; names alone must be those of these very scores.
+    if not any(map(_is_label, graph.output)) and not any(_same_scores(result, one) for one in namers):
+        labels = None
+    found = _traced(result, target, network, labels)
     if found.kind == "decided" and len(found.labels or ()) == 1:
         raise UnsupportedModel(f"the model knows one class only ({found.labels}): it decides nothing")
     named = found.labels is not None and len(found.labels) == max(2, found.length)
@@ -132,6 +143,7 @@ def trace(model: bytes) -> Traced:
         imputed=tuple(sorted(network.imputed.items())),
         integers=kind in _INTEGERS,
         doubles=kind == TensorProto.DOUBLE and found.ensemble is not None,
+        directed=not omissions.without_directions(proto),
     )
 
 
@@ -179,14 +191,27 @@ def _traced(result: Value, target: str, network: Network, labels: tuple[int | st
     return found
 
 
+def _same_scores(one: Value, other: Value) -> bool:
+    """Whether two values have the same scores in the same order."""
+    if isinstance(one, Ensemble) and isinstance(other, Ensemble):
+        return one.trees is other.trees and one.outputs == other.outputs
+    first, second = (value.logit if isinstance(value, Squashed) else value for value in (one, other))
+    if not isinstance(first, Affine) or not isinstance(second, Affine) or first.size != second.size:
+        return False
+    gap = first.reshaped((first.size,)).minus(second.reshaped((second.size,)))
+    return not gap.rows.count_nonzero() and not gap.bias.any()
+
+
+def _is_label(output: onnx.ValueInfoProto) -> bool:
+    return output.type.tensor_type.elem_type in _LABELS
+
+
 def _beside(graph: onnx.GraphProto, target: str, found: Traced, constants: dict[str, np.ndarray]) -> Traced:
     """Raw numbers with a label beside them are a classifier's; that its label is what they favour is
     checked on
     records before anything is compiled.
     """
-    label = next(
-        (o for o in graph.output if o.name != target and o.type.tensor_type.elem_type in _LABELS), None
-    )
+    label = next((o for o in graph.output if o.name != target and _is_label(o)), None)
     if label is None:
         return found
     names: tuple[int | str, ...] | None = None
@@ -378,7 +403,7 @@ def _output(graph: onnx.GraphProto) -> str:
     """The output to prove: the scores or probabilities, where a label comes beside them."""
     outputs = list(graph.output)
     if len(outputs) > 1:
-        outputs = [o for o in outputs if o.type.tensor_type.elem_type not in _LABELS]
+        outputs = [o for o in outputs if not _is_label(o)]
     if not outputs:
         raise UnsupportedModel("the model has no output of scores; give it one")
     if len(outputs) != 1:
