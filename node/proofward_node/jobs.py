@@ -25,8 +25,9 @@ from proofward_node.steps import HANDED_BACK, Steps
 
 log = structlog.get_logger("proofward_node.worker")
 
-#: Open jobs of ours that one look takes in, as one answer of the node holds them: when there are more, the
-#: next look goes on behind them, so that nobody's junk hides a job for longer than a turn.
+#: Open jobs of ours that one look takes in, as one answer of the node holds them, on the chain as among those
+#: that wait here: when there are more, the next look goes on behind them, so that nobody's junk hides a job
+#: for longer than a turn.
 LOOK = 500
 #: Jobs that wait to be looked into or claimed, at most: no more are written down before some have ended.
 WAITING = 4096
@@ -45,6 +46,8 @@ class Jobs(Steps):
     _after: dict[str, bytes | None] = field(default_factory=dict)
     _not_ours: dict[bytes, None] = field(default_factory=dict)
     _driving: dict[bytes, asyncio.Task[bool]] = field(default_factory=dict)
+    _looks: int = 0
+    _last_look: dict[bytes, int] = field(default_factory=dict)
 
     # finding work ---------------------------------------------------------------------------------
 
@@ -158,17 +161,16 @@ class Jobs(Steps):
             await self.adopt()
         waiting = self.journal.entries(State.SEEN, State.INSPECTED, State.DECLINING)
         held = self.journal.entries(*HELD)
-        records = await self.chain.jobs([entry.job for entry in (*held, *waiting)])
+        under_way = [one for one in waiting if one.job in self._driving]
+        looked_at = self._in_turn([one for one in waiting if one.job not in self._driving])
+        records = await self.chain.jobs([entry.job for entry in looked_at])
         for entry in held:
             self._drive(entry.job, stop)
-        under_way = [one for one in waiting if one.job in self._driving]
         coming = sum(self._opens(one) for one in under_way)
         looks = sum(one.state is not State.DECLINING for one in under_way) - coming
         claims, ahead = len(held) + coming, self._ahead() + coming
-        for entry in sorted(waiting, key=lambda one: not self._opens(one)):
+        for entry in looked_at:
             record = records.get(entry.job)
-            if entry.job in self._driving:
-                continue
             if record is None or (ended := self._ended(record)) is not None:
                 self._finish(entry.job, "unknown" if record is None else str(ended))
             elif record.claimed_by(self.chain.account) or entry.state is State.DECLINING:
@@ -183,6 +185,16 @@ class Jobs(Steps):
                 self._drive(entry.job, stop)
                 claims, ahead = claims + 1, ahead + 1
         return done
+
+    def _in_turn(self, waiting: list[Entry]) -> list[Entry]:
+        """As many as a look takes in, those first that were not looked at for the longest time; of these the
+        opened ones first.
+        """
+        last = {one.job: self._last_look.get(one.job, 0) for one in waiting}
+        now = sorted(waiting, key=lambda one: last[one.job])[:LOOK]
+        self._looks += 1
+        self._last_look = last | {one.job: self._looks for one in now}
+        return sorted(now, key=lambda one: not self._opens(one))
 
     def _may_go_on(self, record: JobRecord, worker: WorkerRecord, head: Head, ahead: int = 0) -> bool:
         """Whether nothing speaks against its claim, or so much that it is to be declined."""

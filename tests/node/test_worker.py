@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -412,8 +412,38 @@ async def test_more_open_jobs_than_a_look_takes_in_are_seen_in_turns(journal: Jo
     await jobs.discover()
     assert journal.get(honest.id) is not None, "it was hidden"
     await jobs.discover()  # and anew from the beginning
-    await jobs.run(await jobs.chain.finalised(), WORKER, asyncio.Event())
+    for _ in range(3):
+        await jobs.run(await jobs.chain.finalised(), WORKER, asyncio.Event())
     assert isinstance(world.jobs[honest.id].status, Accepted)
+
+
+async def test_of_a_long_backlog_a_part_is_read_at_each_block_and_all_of_it_in_turns(
+    journal: Journal,
+) -> None:
+    """Else whoever fills the backlog has the node read all of it at each block."""
+    world = World()
+    ids = {world.add(_numbered(number, price=5)).id for number in range(3 * LOOK)}
+    jobs = await _jobs(world, journal, policy=Choice(max_claims=0))
+    for _ in range(3):
+        await jobs.discover()
+    reads: list[set[bytes]] = []
+    read = jobs.chain.jobs
+
+    async def counted(wanted: Sequence[bytes]) -> dict[bytes, JobRecord]:
+        reads.append(set(wanted))
+        return await read(wanted)
+
+    jobs.chain.jobs = counted  # type: ignore[method-assign,assignment]
+    head, stop = await jobs.chain.finalised(), asyncio.Event()
+    stop.set()  # nothing is begun: every job waits
+    for _ in range(3):
+        await jobs.start(head, WORKER, stop)
+    assert [len(read) for read in reads] == [LOOK] * 3
+    assert set().union(*reads) == ids
+    new = world.add(_numbered(3 * LOOK, price=5)).id
+    journal.see(new, MODEL.id)
+    await jobs.start(head, WORKER, stop)
+    assert new in reads[-1], "what is new waits for no turn"
 
 
 async def test_attack_flood_a_worker_buried_in_junk_works_and_gets_rid_of_it(journal: Journal) -> None:
