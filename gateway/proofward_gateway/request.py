@@ -76,6 +76,7 @@ def read_prompt(
         value = jcs.loads(raw, limit=MAX_BODY)
         if not isinstance(value, dict):
             raise AciError("the body is no JSON object", code="invalid-request-error")
+        _require_one_case(value)
         encryption = _encryption(exchange, value, {k.lower(): v for k, v in headers.items()}, replays, now)
         model = value.get("model")
         if not isinstance(model, str) or not 0 < len(model) <= MAX_MODEL:
@@ -96,6 +97,30 @@ def read_prompt(
     return Prompt(model, body, bool(value.get("stream")), constraints, encryption)
 
 
+_STATE: Final = ("previous_response_id", "conversation", "background")
+_READ: Final = frozenset(
+    {"model", "messages", "prompt", "input", "stream", "provider", "store", "tools", "cache_salt"}
+    | {*_STATE, "type", "content", "container"}
+)
+"""The members that are looked at here."""
+
+
+def _require_one_case(value: dict[str, Any]) -> None:
+    """Some upstreams (all that Go's encoding/json reads for) take a name in any case for the one they know,
+    and of two the last. Raises AciError.
+    """
+    items = [one for name in ("input", "tools") if isinstance(value.get(name), list) for one in value[name]]
+    for one in (value, *items):
+        for name in one if isinstance(one, dict) else ():
+            folded = name.casefold()
+            if name != folded and (folded in _READ or folded in one):
+                raise AciError(
+                    f"{name[:64]!r} is {folded[:64]!r} to some upstreams and nothing to others: write it in "
+                    "lower case, and once",
+                    code="invalid-request-error",
+                )
+
+
 def _encryption(
     exchange: Exchange, value: dict[str, Any], headers: dict[str, str], replays: Replays, now: float
 ) -> e2ee.Exchange | None:
@@ -112,9 +137,6 @@ def _encryption(
         raise AciError("the body names no model", code="e2ee-invalid-payload-model")
     replays.claim(client, key.public, nonce, now=now)
     return e2ee.Exchange(e2ee.Context(key.suite, model, nonce, timestamp), client, key)
-
-
-_STATE: Final = ("previous_response_id", "conversation", "background")
 
 
 def _stateless(value: dict[str, Any]) -> bool:

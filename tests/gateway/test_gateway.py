@@ -148,6 +148,8 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
         400,
         "invalid_request_error",
     ),
+    "another model for who reads names in any case": (ask(Model="dear"), 400, "invalid_request_error"),
+    "streamed by who does": (ask(STREAM=True), 400, "invalid_request_error"),
     "another session pinned": (ask(provider={"aci_session_ids": ["00" * 32]}), 412, "session_not_accepted"),
 }
 
@@ -181,6 +183,10 @@ async def test_no_upstream_keeps_what_another_caller_could_name(tmp_path: Path) 
             {"input": [{"id": "item-1"}]},
             {"input": [{"type": None, "id": "item-1"}]},
             {"tools": [{"type": "code_interpreter", "container": "cntr_1"}]},
+            {"Previous_Response_ID": "resp-1"},
+            {"\u017ftore": True},
+            {"input": [{"type": "message", "content": "x", "Type": "item_reference"}]},
+            {"tools": [{"type": "code_interpreter", "CONTAINER": "cntr_1"}]},
         ):
             status, _, wire = await one.post("/v1/responses", {"model": MODEL, "input": "x", **kept})
             assert (status, json.loads(wire)["error"]["type"]) == (400, "invalid_request_error"), kept
