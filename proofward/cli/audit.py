@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from proofward.cli.evidence import EXITS
-from proofward.cli.models import line_of, vars_of
 from proofward.cli.output import DEFAULT_CHAIN, ChainOption, JsonOption, emit, note, reporting
+from proofward.cli.verdicts import EXITS, line_of, vars_of
 
 app = typer.Typer(no_args_is_help=True, help="What a chain did, for an auditor's own files.")
 

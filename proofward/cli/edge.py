@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proofward.cli.evidence import EXITS
-from proofward.cli.models import line_of, vars_of
 from proofward.cli.output import DevOption, JsonOption, SignerOption, emit, note, reporting
+from proofward.cli.verdicts import EXITS, tell
 
 if TYPE_CHECKING:
     from proofward.edge.device import Answered
@@ -118,14 +117,7 @@ def verify(
             chain=None if client is None else client.chain,
             development=dev,
         )
-        value = {
-            "accepted": verdict.accepted,
-            "outcome": verdict.outcome.name.lower().replace("_", "-"),
-            "verdict": verdict.word,
-            "flags": list(verdict.flags),
-            "checks": [vars_of(check) for check in verdict.checks],
-        }
-        emit(as_json, value, [*(line_of(check) for check in verdict.checks), verdict.word])
+        tell(as_json, verdict)
     raise typer.Exit(EXITS[verdict.outcome.name])
 
 

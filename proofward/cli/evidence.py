@@ -7,26 +7,18 @@ from typing import Annotated
 
 import typer
 
-from proofward.cli.models import IgnoreExtra, line_of, records_of, vars_of
+from proofward.cli.models import IgnoreExtra, records_of
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
     DevOption,
-    Exit,
     JsonOption,
     emit,
     hex0x,
     note,
     reporting,
 )
-
-#: By the name of the verdict's outcome.
-EXITS = {
-    "ACCEPTED": Exit.OK,
-    "NOT_ANCHORED": Exit.NOT_ANCHORED,
-    "INCOMPLETE": Exit.INCOMPLETE,
-    "REFUSED": Exit.REFUSED,
-}
+from proofward.cli.verdicts import EXITS, tell
 
 
 def verify(
@@ -102,14 +94,7 @@ def verify(
             onnx=onnx,
             ptau=ptau,
         )
-        value = {
-            "accepted": verdict.accepted,
-            "outcome": verdict.outcome.name.lower().replace("_", "-"),
-            "verdict": verdict.word,
-            "flags": list(verdict.flags),
-            "checks": [vars_of(check) for check in verdict.checks],
-        }
-        emit(as_json, value, [*(line_of(check) for check in verdict.checks), verdict.word])
+        tell(as_json, verdict)
     raise typer.Exit(EXITS[verdict.outcome.name])
 
 

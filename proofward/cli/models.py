@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proofward.check import Check
 from proofward.cli.amounts import shown, units
 from proofward.cli.output import (
     DEFAULT_CHAIN,
@@ -22,6 +20,7 @@ from proofward.cli.output import (
     note,
     reporting,
 )
+from proofward.cli.verdicts import line_of, vars_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +37,9 @@ Calibration = Annotated[Path | None, typer.Option(help="Representative records: 
 EvaluationFile = Annotated[
     Path | None, typer.Option("--evaluation", help="Held-out records; the last column is the truth.")
 ]
+NameOption = Annotated[str | None, typer.Option(help="The model's name; default: the file's.")]
+BatchOption = Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")]
+SrsOption = Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")]
 LaneOption = Annotated[str, typer.Option(help="auto, groth16 or ezkl.")]
 TaskOption = Annotated[
     str | None,
@@ -98,9 +100,9 @@ def publish(
     out: Annotated[
         Path | None, typer.Option(help="Where to compile to; default: beside the ONNX file.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
+    name: NameOption = None,
     lane: LaneOption = "auto",
-    batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
+    batch: BatchOption = 1,
     task: TaskOption = None,
     output: OutputOption = None,
     loinc: LoincOption = None,
@@ -110,7 +112,7 @@ def publish(
     max_disagreement: MaxDisagreement = None,
     max_shift: MaxShift = 0.1,
     record_openings: RecordOpenings = True,
-    srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
+    srs: SrsOption = None,
     price: Annotated[str, typer.Option(help="Least price of a job, in UNIT.")] = "1",
     share: Annotated[
         float, typer.Option(min=0, max=90, help="Your part of each price, in per cent, 0 to 90.")
@@ -201,9 +203,9 @@ def compile_model(
         typer.Option("--dry-run", help="Measure and print rows, time, memory and agreement; make no keys."),
     ] = False,
     evaluation: EvaluationFile = None,
-    name: Annotated[str | None, typer.Option(help="The model's name; default: the file's.")] = None,
+    name: NameOption = None,
     lane: LaneOption = "auto",
-    batch: Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")] = 1,
+    batch: BatchOption = 1,
     task: TaskOption = None,
     output: OutputOption = None,
     loinc: LoincOption = None,
@@ -213,7 +215,7 @@ def compile_model(
     max_disagreement: MaxDisagreement = None,
     max_shift: MaxShift = 0.1,
     record_openings: RecordOpenings = True,
-    srs: Annotated[Path | None, typer.Option(help="A real universal SRS for the ezkl lane.")] = None,
+    srs: SrsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compile a model to an artefact, without a chain.
@@ -439,17 +441,3 @@ def records_of(source: str | Path, public: PublicArtifact, ignore_extra: bool, a
         allow_missing=given.missing,
         note=lambda line: note(as_json, line),
     )
-
-
-def line_of(check: Check) -> str:
-    """One line of a verification or an audit, its first word in colour on a terminal."""
-    line = str(check)
-    if not sys.stdout.isatty():
-        return line
-    colour = {True: "green", False: "red", None: "yellow"}[check.ok] if check.required else "blue"
-    return str(typer.style(check.word, fg=colour)) + line[len(check.word) :]
-
-
-def vars_of(check: Check) -> dict[str, object]:
-    """A check as JSON."""
-    return {"name": check.name, "ok": check.ok, "required": check.required, "detail": check.detail}

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from proofward.cli.evidence import EXITS
-from proofward.cli.models import IgnoreExtra, TruthOption, line_of, records_of, vars_of
+from proofward.cli.models import IgnoreExtra, TruthOption, records_of
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -19,6 +18,7 @@ from proofward.cli.output import (
     note,
     reporting,
 )
+from proofward.cli.verdicts import EXITS, tell
 
 if TYPE_CHECKING:
     from proofward.evidence.verdict import Verdict
@@ -315,14 +315,7 @@ def verify(
             if not bundle and chain is None:
                 checks.append(files.commitments_said(statement))
             verdict = Verdict(b"", files.flags(used, own_key), tuple(checks))
-        value = {
-            "accepted": verdict.accepted,
-            "outcome": verdict.outcome.name.lower().replace("_", "-"),
-            "verdict": verdict.word,
-            "flags": list(verdict.flags),
-            "checks": [vars_of(check) for check in verdict.checks],
-        }
-        emit(as_json, value, [*(line_of(check) for check in verdict.checks), verdict.word])
+        tell(as_json, verdict)
     raise typer.Exit(EXITS[verdict.outcome.name])
 
 

@@ -13,14 +13,13 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from proofward.client.store import Hash, chain_folder
-from proofward.errors import NotFound, Refused
-from proofward.files import TooLong, read_whole, write_whole
+from proofward.client.store import Hash, chain_folder, kept_ids, read_secrets
+from proofward.errors import Refused
+from proofward.files import write_whole
 
 Integers = NDArray[np.int64]
-_MAX_BYTES = 64 * 1024
 _HEADER = 8
 
 
@@ -68,24 +67,18 @@ class SessionStore:
     def load(self, session: bytes) -> SessionSecrets:
         """The secrets of a session. Raises NotFound, Refused."""
         path = self._path(session.hex(), "json")
-        try:
-            record = SessionSecrets.model_validate_json(read_whole(path, _MAX_BYTES))
-        except OSError as error:
-            raise NotFound(
-                f"no secrets of session 0x{session.hex()} in {self.directory}; only the client that "
-                "opened it can use it"
-            ) from error
-        except (ValidationError, TooLong):
-            raise Refused(f"{path} is damaged; restore it from a backup") from None
+        absent = (
+            f"no secrets of session 0x{session.hex()} in {self.directory}; only the client that opened it "
+            "can use it"
+        )
+        record = read_secrets(SessionSecrets, path, absent)
         if record.session != session.hex() or record.genesis != self._genesis:
             raise Refused(f"{path} belongs to another session or chain")
         return record
 
     def sessions(self) -> list[bytes]:
         """Ids of the sessions whose secrets are here."""
-        return sorted(
-            bytes.fromhex(path.stem) for path in self.directory.glob("*.json") if len(path.stem) == 64
-        )
+        return kept_ids(self.directory)
 
     def inputs(self, session: bytes) -> InputLog:
         """The inputs that were not vouched for."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,7 @@ from proofward.files import TooLong, read_whole, write_whole
 
 _MAX_BYTES = 64 * 1024
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+T = TypeVar("T", bound=BaseModel)
 
 
 class JobSecrets(BaseModel):
@@ -60,6 +61,21 @@ def chain_folder(genesis: bytes, directory: Path | None = None) -> Path:
     return folder
 
 
+def read_secrets(kind: type[T], path: Path, absent: str) -> T:
+    """Secrets as they were written. Raises NotFound, saying `absent`, or Refused for a damaged file."""
+    try:
+        return kind.model_validate_json(read_whole(path, _MAX_BYTES))
+    except OSError as error:
+        raise NotFound(absent) from error
+    except (ValidationError, TooLong):
+        raise Refused(f"{path} is damaged; restore it from a backup") from None
+
+
+def kept_ids(folder: Path) -> list[bytes]:
+    """Ids (32 bytes each) of the secrets in a folder."""
+    return sorted(bytes.fromhex(path.stem) for path in folder.glob("*.json") if len(path.stem) == 64)
+
+
 class JobStore:
     """The files of one chain's jobs, in `<directory>/<genesis>/`."""
 
@@ -81,15 +97,11 @@ class JobStore:
         chain.
         """
         path = self._path(job.hex())
-        try:
-            record = JobSecrets.model_validate_json(read_whole(path, _MAX_BYTES))
-        except OSError as error:
-            raise NotFound(
-                f"no secrets of job 0x{job.hex()} in {self.directory}; only the client that submitted it "
-                "can open it"
-            ) from error
-        except (ValidationError, TooLong):
-            raise Refused(f"{path} is damaged; restore it from a backup") from None
+        absent = (
+            f"no secrets of job 0x{job.hex()} in {self.directory}; only the client that submitted it can "
+            "open it"
+        )
+        record = read_secrets(JobSecrets, path, absent)
         if record.job != job.hex() or record.genesis != self._genesis:
             raise Refused(f"{path} belongs to another job or chain")
         return record
@@ -100,9 +112,7 @@ class JobStore:
 
     def jobs(self) -> list[bytes]:
         """Ids of the jobs whose secrets are here."""
-        return sorted(
-            bytes.fromhex(path.stem) for path in self.directory.glob("*.json") if len(path.stem) == 64
-        )
+        return kept_ids(self.directory)
 
     def _path(self, job: str) -> Path:
         return self.directory / f"{job}.json"

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from proofward.check import Check
 from proofward.errors import ProofwardError
+from proofward.evidence.bundle import load_as
 from proofward.evidence.verdict import Verdict
-from proofward.files import TooLong, read_whole
 from proofward.protocol.hashes import sha256
 
 FORMAT: Literal["proofward/audit/v1"] = "proofward/audit/v1"
@@ -155,17 +155,7 @@ def write(
 
 def load_manifest(path: Path) -> Manifest:
     """The manifest beside an export. Raises AuditError."""
-    name = manifest_path(path)
-    try:
-        return Manifest.model_validate_json(read_whole(name, _MAX_MANIFEST))
-    except OSError as error:
-        raise AuditError(f"cannot read {name}: {error.strerror}") from error
-    except TooLong:
-        raise AuditError(f"{name} is larger than a manifest can be") from None
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "top"
-        raise AuditError(f"{name} is no audit's manifest: at {where}, {first['msg']}") from None
+    return load_as(Manifest, manifest_path(path), called="manifest", most=_MAX_MANIFEST, error=AuditError)
 
 
 def read_lines(path: Path) -> list[bytes]:

@@ -179,18 +179,25 @@ def load_bundle(path: Path) -> Bundle:
     return load_as(Bundle, path)
 
 
-def load_as(kind: type[T], path: Path, *, called: str = "bundle", most: int = MAX_BUNDLE_BYTES) -> T:
-    """Read evidence of this kind, of at most `most` bytes and strict. Raises BundleError."""
+def load_as(
+    kind: type[T],
+    path: Path,
+    *,
+    called: str = "bundle",
+    most: int = MAX_BUNDLE_BYTES,
+    error: type[ProofwardError] = BundleError,
+) -> T:
+    """Read evidence of this kind, of at most `most` bytes and strict. Raises `error`."""
     try:
         return kind.model_validate_json(read_whole(path, most))
-    except OSError as error:
-        raise BundleError(f"cannot read {called} {path}: {error.strerror}") from error
+    except OSError as unread:
+        raise error(f"cannot read {called} {path}: {unread.strerror}") from unread
     except TooLong:
-        raise BundleError(f"{called} {path} is larger than {most} bytes") from None
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
+        raise error(f"{called} {path} is larger than {most} bytes") from None
+    except ValidationError as unlike:
+        first = unlike.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "top"
-        raise BundleError(f"{called} {path} is not valid at {where}: {first['msg']}") from None
+        raise error(f"{called} {path} is not valid at {where}: {first['msg']}") from None
 
 
 def save_bundle(bundle: BaseModel, path: Path) -> None:
