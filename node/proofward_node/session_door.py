@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -34,6 +35,9 @@ HELLO_SECONDS: Final = 10.0
 #: one of each session that the enclave takes, and as many that are being closed.
 MAX_ENTERING: Final = 64
 MAX_SOCKETS: Final = 192
+#: Who asks for a pace at once, at most; and how many times what reckoning one took goes by before the next.
+MAX_ASKING: Final = 4
+REST: Final = 9
 #: Seconds that a client has to answer that we hang up.
 CLOSE_SECONDS: Final = 2.0
 #: Of a hello, before the sealed secret: the client's random word and its signature.
@@ -160,7 +164,8 @@ class SessionDoor:
 
     def __init__(self) -> None:
         self.host: Host | None = None
-        self._sockets = self._entering = 0
+        self._sockets = self._entering = self._asking = 0
+        self._reckoning, self._rested = asyncio.Lock(), 0.0
 
     def add_to(self, app: web.Application) -> None:
         """Add the route."""
@@ -181,10 +186,27 @@ class SessionDoor:
             raise web.HTTPBadRequest(
                 text="a sample of 1 to 1,000,000 and a window of 5 to 600 blocks are taken"
             )
-        found = self.host.pace(model, sample, window)
+        if self._asking >= MAX_ASKING:
+            raise web.HTTPServiceUnavailable(text="too many ask for the pace: try again later")
+        self._asking += 1
+        try:
+            found = await self._reckoned(self.host, model, sample, window)
+        finally:
+            self._asking -= 1
         if found is None:
             raise web.HTTPNotFound(text="the model is not served here")
         return web.json_response(found)
+
+    async def _reckoned(self, host: Host, model: bytes, sample: int, window: int) -> dict[str, Any] | None:
+        """The pace; strangers' questions have one part in `REST` + 1 of the node's time."""
+        async with self._reckoning:
+            began = time.monotonic()
+            if began < self._rested:
+                await asyncio.sleep(self._rested - began)
+                began = time.monotonic()
+            found = host.pace(model, sample, window)
+            self._rested = time.monotonic() + REST * (time.monotonic() - began)
+            return found
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         host = self.host

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -22,7 +25,7 @@ from proofward.protocol.sessions import hello_message, session_id
 from proofward_enclave.service import Service
 from proofward_node import session_door
 from proofward_node.metrics import HttpServer, Metrics
-from proofward_node.session_door import MAX_ENTERING, SessionDoor
+from proofward_node.session_door import MAX_ENTERING, REST, SessionDoor
 from proofward_node.sessions import SessionPolicy, Sessions
 from tests.enclave.world import ACCOUNT, CLIENT, GENESIS, PUBLISHER, Host, Job, add_model, begin, enclave
 from tests.node.test_session_proving import record
@@ -111,6 +114,36 @@ def test_a_newer_connection_hangs_the_older_one_up(world: World) -> None:
             await world.enter(other, 1)
             assert len(keeper._lives) == 2
             assert world.host.call("status")["epoch"] == 1
+
+    asyncio.run(run())
+
+
+def test_strangers_who_ask_for_the_pace_leave_the_node_its_time(world: World) -> None:
+    """Attack: reckoning one takes a tenth of a second and costs who asks nothing: blocks waited for it."""
+
+    async def run() -> None:
+        async with world.door() as (keeper, port), aiohttp.ClientSession() as asker:
+            reckoned = list[int]()
+
+            def pace(model: bytes, sample: int, window: int) -> dict[str, Any]:
+                reckoned.append(sample)
+                time.sleep(0.02)
+                return {"sample": sample}
+
+            keeper.pace = pace  # type: ignore[method-assign]
+            where = f"http://127.0.0.1:{port}/sessions/pace?model={world.model.hex()}&window=120&sample="
+
+            async def ask(sample: int) -> int:
+                async with asker.get(f"{where}{sample}") as reply:
+                    assert reply.status != 200 or await reply.json() == {"sample": sample}
+                    return reply.status
+
+            began = time.monotonic()
+            statuses = Counter(await asyncio.gather(*map(ask, range(1, 51))))
+            took = time.monotonic() - began
+            assert statuses[200] == len(reckoned)
+            assert statuses[503] == 50 - statuses[200]
+            assert 0.02 * (len(reckoned) - 1) * REST <= took, "the others have most of the time"
 
     asyncio.run(run())
 
