@@ -857,7 +857,12 @@ def _ensembles() -> list[Case]:
     for transform in ("NONE", "LOGISTIC", "SOFTMAX", "SOFTMAX_ZERO", "PROBIT"):
         for leaves in ("one", "positive", "each"):
             found.append(Case(f"tree_class_{transform.lower()}_{leaves}", _classifier(transform, leaves)))
-    return found
+    return [
+        *found,
+        Case("tree_class_none_opposite", _classifier("NONE", "opposite")),
+        Case("tree_class_logistic_opposite", _classifier("LOGISTIC", "opposite")),
+        Case("tree_missing_below_all_numbers", _regressor("BRANCH_GT", 0, least=-float(np.finfo("f4").max))),
+    ]
 
 
 def _ensemble_model(op: str, attributes: dict[str, Any], outputs: list[Any]) -> bytes:
@@ -871,12 +876,12 @@ def _ensemble_model(op: str, attributes: dict[str, Any], outputs: list[Any]) -> 
     return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString())
 
 
-def _nodes(mode: str, track: int | None, trees: int = 2) -> dict[str, Any]:
-    """Trees of a root, an inner node and three leaves over two features."""
+def _nodes(mode: str, track: int | None, least: float = -0.5) -> dict[str, Any]:
+    """Two trees of a root, an inner node and three leaves over two features."""
     columns: dict[str, list[Any]] = {}
-    for tree in range(trees):
+    for tree in range(2):
         rows = [
-            (0, tree % 2, 0.5 - tree, mode, 1, 2),
+            (0, tree % 2, [0.5, least][tree], mode, 1, 2),
             (1, 0, 0.0, "LEAF", 0, 0),
             (2, 1, 1.0, mode, 3, 4),
             (3, 0, 0.0, "LEAF", 0, 0),
@@ -901,7 +906,7 @@ def _records(gaps: bool) -> tuple[np.ndarray, np.ndarray]:
     return train, asked
 
 
-def _regressor(mode: str, track: int | None, how: str = "SUM") -> Callable[[], Made]:
+def _regressor(mode: str, track: int | None, how: str = "SUM", least: float = -0.5) -> Callable[[], Made]:
     def make() -> Made:
         leaves = {
             "target_treeids": [0, 0, 0, 1, 1, 1],
@@ -912,7 +917,7 @@ def _regressor(mode: str, track: int | None, how: str = "SUM") -> Callable[[], M
             "aggregate_function": how,
         }
         out = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1])]
-        model = _ensemble_model("TreeEnsembleRegressor", {**_nodes(mode, track), **leaves}, out)
+        model = _ensemble_model("TreeEnsembleRegressor", {**_nodes(mode, track, least), **leaves}, out)
         return Made(model, *_records(track is not None), "values", "regression", True)
 
     return make
@@ -925,9 +930,12 @@ def _classifier(transform: str, leaves: str) -> Callable[[], Made]:
         )
         classes = [0, 1, 2, 1, 0, 2] if leaves == "each" else [0] * 6
         named = [4, 5, 7] if leaves == "each" else [0, 1]
+        times = 1
+        if leaves == "opposite":  # as CatBoost writes two classes
+            weights, classes, times = [v for w in weights for v in (-w, w)], [0, 1] * 6, 2
         rest = {
-            "class_treeids": [0, 0, 0, 1, 1, 1],
-            "class_nodeids": [1, 3, 4, 1, 3, 4],
+            "class_treeids": np.repeat([0, 0, 0, 1, 1, 1], times),
+            "class_nodeids": np.repeat([1, 3, 4, 1, 3, 4], times),
             "class_ids": classes,
             "class_weights": weights,
             "classlabels_int64s": named,

@@ -8,21 +8,30 @@ from proofward.zkml.groth16.compiler.network import FloatArray
 from proofward.zkml.quantiser import AffineQuantiser, ThresholdQuantiser
 
 _GAPS = 0.1
+_LARGEST = float(np.finfo(np.float32).max)
 _BESIDE = 1e-12  # of a threshold: less than a step of float32, more than one of float64
 
 
 def drawn(
     quantiser: AffineQuantiser | ThresholdQuantiser, count: int, random: np.random.Generator
 ) -> FloatArray:
-    """Float64 `[count, features]` drawn evenly over the range that the quantiser takes."""
+    """Float64 `[count, features]` drawn evenly over the range that the quantiser takes; of trees, evenly over
+    the ranks.
+    """
     if isinstance(quantiser, AffineQuantiser):
         return _over_the_range(quantiser, count, random)
-    columns = [
-        random.uniform(row[0] - span, row[-1] + span, count) if row else random.normal(size=count)
-        for row in quantiser.thresholds
-        for span in [0.1 * (row[-1] - row[0]) + 1e-3 if row else 0.0]
-    ]
+    columns = [_between(np.array(row), count, random) for row in quantiser.thresholds]
     return _taken(quantiser, np.stack(columns, axis=1).astype(np.float32).astype(np.float64), random)
+
+
+def _between(thresholds: FloatArray, count: int, random: np.random.Generator) -> FloatArray:
+    """Numbers between two thresholds, below the first or above the last."""
+    if not len(thresholds):
+        return random.normal(size=count)
+    span = 0.1 * (thresholds[-1] - thresholds[0]) + 1e-3
+    ends = np.clip([thresholds[0] - span, *thresholds, thresholds[-1] + span], -_LARGEST, _LARGEST)
+    at = random.integers(0, len(thresholds) + 1, count)
+    return np.asarray(ends[at] + (ends[at + 1] - ends[at]) * random.random(count))
 
 
 def beside_thresholds(quantiser: ThresholdQuantiser, count: int, random: np.random.Generator) -> FloatArray:
@@ -39,8 +48,7 @@ def beside_thresholds(quantiser: ThresholdQuantiser, count: int, random: np.rand
         ]  # fmt: skip
         columns.append(np.choose(random.integers(0, len(kinds), count), kinds).astype(np.float64))
     table = np.stack(columns, axis=1)
-    limit = float(np.finfo(np.float32).max)
-    return _taken(quantiser, np.clip(table, -limit, limit), random)
+    return _taken(quantiser, np.clip(table, -_LARGEST, _LARGEST), random)
 
 
 def _over_the_range(quantiser: AffineQuantiser, count: int, random: np.random.Generator) -> FloatArray:

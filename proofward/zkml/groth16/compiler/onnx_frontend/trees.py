@@ -32,8 +32,12 @@ def classifier(node: Node) -> Value:
     transform = attributes.get("post_transform", b"NONE").decode()
     if transform not in ("NONE", "LOGISTIC", "SOFTMAX"):
         node.refuse(f"post_transform {transform} is not supported")
-    trees = _trees(node, leaves)
     base = [float(np.float32(v)) for v in attributes.get("base_values", ())]
+    squash = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}.get(transform)
+    if len(labels) == 2 and not base and transform != "SOFTMAX" and _opposite(leaves):
+        seconds = {leaf: {0: values.get(1, 0.0)} for leaf, values in leaves.items()}
+        return Ensemble(_trees(node, seconds), 1, (0.0,), 1, "sigmoid", labels, squash=squash)
+    trees = _trees(node, leaves)
     scored = {output for values in leaves.values() for output in values}
     if len(labels) == 2 and len(scored) == 1:
         if len(base) > 1:
@@ -54,9 +58,7 @@ def classifier(node: Node) -> Value:
                 "its probability at 0, so they disagree; export the model with base_values, or give the "
                 "scores only"
             )
-        return Ensemble(
-            trees, 1, offset, 1, "sigmoid", labels, squash="sigmoid" if transform == "LOGISTIC" else None
-        )
+        return Ensemble(trees, 1, offset, 1, "sigmoid", labels, squash=squash)
     if len(labels) == 2:
         node.refuse(
             "its leaves score both of two classes: ONNX Runtime then decides by the second score's sign "
@@ -72,9 +74,18 @@ def classifier(node: Node) -> Value:
             "its score of 0 may be the largest; export leaves that score every class"
         )
     decision = "softmax" if transform == "SOFTMAX" else "argmax"
-    squash = {"SOFTMAX": "softmax", "LOGISTIC": "sigmoid"}.get(transform)
     offsets = tuple(base) or (0.0,) * len(labels)
     return Ensemble(trees, len(labels), offsets, 1, decision, labels, squash=squash)
+
+
+def _opposite(leaves: dict[tuple[int, int], dict[int, float]]) -> bool:
+    """Whether each leaf scores the first of two classes as the negative of the second, as CatBoost writes it:
+    the second's sign is then what the larger score says too.
+    """
+    scored = leaves.values()
+    return any(len(values) == 2 for values in scored) and all(
+        values.get(0, 0.0) == -values.get(1, 0.0) for values in scored
+    )
 
 
 def _halves(node: Node, trees: tuple[Tree, ...]) -> float:
