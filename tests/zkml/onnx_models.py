@@ -10,7 +10,10 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import xgboost
 from onnx import TensorProto, helper, numpy_helper
+from onnxmltools import convert_xgboost
+from onnxmltools.convert.common.data_types import FloatTensorType
 
 from proofward.zkml.groth16.compiler import quantise
 
@@ -77,6 +80,13 @@ class Graph:
 
     def records(self, n: int) -> np.ndarray:
         return self.rng.uniform(-1, 1, (n, int(np.prod(self.shape))))
+
+
+def tree_of_gaps(x: np.ndarray, y: np.ndarray) -> tuple[xgboost.XGBClassifier, bytes]:
+    """One tree that learnt where missing values go, and its export, which says so."""
+    tree = xgboost.XGBClassifier(n_estimators=1, max_depth=4, n_jobs=1, random_state=0).fit(x, y)
+    types = [("input", FloatTensorType([None, x.shape[1]]))]
+    return tree, bytes(convert_xgboost(tree, initial_types=types, target_opset=15).SerializeToString())
 
 
 def run(model: bytes, x: np.ndarray, shape: Sequence[int]) -> np.ndarray:

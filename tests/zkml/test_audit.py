@@ -18,7 +18,6 @@ from skl2onnx import to_onnx
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.tree import DecisionTreeClassifier
 from typer.testing import CliRunner
 
 from proofward.check import Check
@@ -34,7 +33,7 @@ from proofward.zkml.groth16.plan import LayerPlan, Plan
 from proofward.zkml.lanes import KEYS, Auditor, HeldOut
 from proofward.zkml.manifest import Manifest
 from proofward.zkml.quantiser import AffineQuantiser
-from tests.zkml.onnx_models import Graph, hasty
+from tests.zkml.onnx_models import Graph, hasty, tree_of_gaps
 
 
 @dataclass(frozen=True)
@@ -156,15 +155,15 @@ def gaps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Gaps]:
     x = np.random.default_rng(11).normal(size=(300, 3))
     y = ((x[:, 0] > 0) ^ (x[:, 1] > 0.5)).astype(int)
     x[::4, 0] = np.nan
+    imputer = make_pipeline(SimpleImputer(), LogisticRegression()).fit(x, y)
     models = {
-        "tree": DecisionTreeClassifier(max_depth=4, random_state=0),
-        "imputer": make_pipeline(SimpleImputer(), LogisticRegression()),
+        "tree": tree_of_gaps(x, y)[1],
+        "imputer": to_onnx(imputer, x[:1].astype(np.float32)).SerializeToString(),
     }
     made = {}
     for name, model in models.items():
-        onnx = to_onnx(model.fit(x, y), x[:1].astype(np.float32)).SerializeToString()
         out = tmp_path_factory.mktemp("gaps") / name
-        made[name] = Gaps(onnx, compile_model(onnx, x, out, name=name, lane="groth16").public)
+        made[name] = Gaps(model, compile_model(model, x, out, name=name, lane="groth16").public)
     return made
 
 

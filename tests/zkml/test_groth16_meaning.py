@@ -11,10 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import xgboost
 from onnx import TensorProto, helper
-from onnxmltools import convert_xgboost
-from onnxmltools.convert.common.data_types import FloatTensorType
 from skl2onnx import to_onnx
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.impute import SimpleImputer
@@ -42,7 +39,7 @@ from proofward.zkml.groth16.compiler.recompile import lower_ensemble, recompile
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.report import lines as report_lines
 from proofward.zkml.task import resolve
-from tests.zkml.onnx_models import Graph
+from tests.zkml.onnx_models import Graph, tree_of_gaps
 
 
 def _data(n: int, features: int, seed: int) -> np.ndarray:
@@ -260,9 +257,7 @@ def test_a_missing_value_takes_the_trees_own_direction(tmp_path: Path) -> None:
     x = rng.normal(size=(300, 2))
     y = ((x[:, 0] > 0) ^ (x[:, 1] > 0.5)).astype(int)
     x[::4, 0] = np.nan
-    trees = xgboost.XGBClassifier(n_estimators=1, max_depth=4, n_jobs=1).fit(x, y)
-    types = [("input", FloatTensorType([None, 2]))]
-    model = convert_xgboost(trees, initial_types=types, target_opset=15).SerializeToString()
+    trees, model = tree_of_gaps(x, y)
     made = compile_model(model, x, tmp_path / "m", name="m", lane="groth16", evaluation=Evaluation(x, y))
     assert made.manifest.input.missing
     record = np.array([[np.nan, 0.7], [np.nan, -0.7], [0.3, 0.7]])
