@@ -7,6 +7,7 @@ integers stay until its window is over, within a bound; before the bound is met,
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -328,27 +329,29 @@ class Sessions:
 
     def _replay(self, session: _Session, message: Replay) -> list[bytes]:
         """The answers from a record on, out of the pages that are still here, signed as they were."""
-        pages = [page for window in session.windows.values() for page in window.pages] + session.loose
-        kept = sorted(pages, key=lambda page: page.first)
-        if message.first > session.records or (kept and message.first < kept[0].first):
+        kept = [page for window in session.windows.values() for page in window.pages] + session.loose
+        unpaged = session.records - sum(map(len, session.outputs))
+        if not (kept[0].first if kept else unpaged) <= message.first <= session.records:
             return [Refusal(message.first, "forgotten").encode()]
-        rows = [page.outputs[: page.records] for page in kept] + session.outputs
-        have = (
-            np.concatenate(rows) if rows else np.zeros((0, session.artifact.manifest.output.length), np.int64)
-        )
-        start = session.records - len(have)
-        wanted = have[message.first - start :]
+        manifest = session.artifact.manifest
+        batch, most = manifest.batch, MAX_REPLAY * manifest.batch
+        begin = bisect_right(kept, message.first, key=lambda page: page.first + page.records)
+        end = bisect_left(kept, message.first + most, key=lambda page: page.first)
+        near, loose = kept[begin:end], session.outputs if end == len(kept) else []
+        start = near[0].first if near else unpaged
+        none = np.zeros((0, manifest.output.length), np.int64)
+        rows = np.concatenate([none, *(page.outputs[: page.records] for page in near), *loose])
+        wanted = rows[message.first - start :][:most]
         statement = running_message(
             session.context.genesis, session.context.session, session.records, session.running
         )
         signature = in_protocol(lambda: session.receipt.sign(statement))
-        batch = session.artifact.manifest.batch
         replies = []
-        for at in range(0, min(len(wanted), MAX_REPLAY * batch), batch):
+        for at in range(0, len(wanted), batch):
             part = wanted[at : at + batch]
             first = message.first + at
             ends = range(first + 1, first + len(part) + 1)
-            inside = tuple(page.receipt for page in kept if page.first + page.records in ends)
+            inside = tuple(page.receipt for page in near if page.first + page.records in ends)
             shown = part.astype("<i8").tobytes()
             replies.append(Answers(first, len(part), shown, session.running, signature, inside).encode())
         return replies

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -38,6 +39,7 @@ from proofward.protocol.sessions import (
     root_of,
     session_id,
 )
+from proofward_enclave import sessions
 from proofward_enclave.service import Service
 from tests.enclave.fake_model import BATCH, FEATURES, FakeArtifact, FakePublic
 from tests.enclave.world import (
@@ -309,6 +311,36 @@ def test_answers_that_are_asked_again_come_in_parts_that_fit_a_reply(world: Worl
         assert [reply.first for reply in replies] == [first + at * BATCH for at in range(len(replies))]
         first = replies[-1].first + replies[-1].count
     assert first == records == 3 * 64 * BATCH
+
+
+def test_answers_whose_pages_are_gone_are_forgotten_and_no_others_given_for_them(world: World) -> None:
+    peer = _checkpointed(world, 2 * BATCH)
+    world.host.call("session_release", session=peer.context.session, number=0)
+    peer.ask(1)
+    assert peer.say(Replay(0)) == [Refusal(0, "forgotten")]
+    (again,) = peer.say(Replay(2 * BATCH))
+    assert (again.first, again.count) == (2 * BATCH, 1)
+
+
+def test_answers_that_are_asked_again_cost_no_more_of_a_long_session(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: a frame of a few bytes had the enclave go through all pages 64 times, most of a second."""
+    peer = world.client()
+    peer.connect()
+    for _ in range(6):
+        peer.ask(64 * BATCH)
+    joined = list[int]()
+
+    def concatenate(parts: list[Any], **options: Any) -> Any:
+        joined.append(len(parts))
+        return np.concatenate(parts, **options)
+
+    monkeypatch.setattr(sessions, "np", SimpleNamespace(**vars(np) | {"concatenate": concatenate}))
+    for first in (0, 1, 150, 6 * 64 * BATCH - 1):
+        peer.say(Replay(first))
+    assert joined
+    assert max(joined) <= MAX_REPLAY + 2
 
 
 @pytest.mark.parametrize(
