@@ -7,6 +7,7 @@ is its own word, and binds it to nothing.
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,15 +46,18 @@ def ask_pace(endpoint: str, model: bytes, sample: int, window: int) -> Pace:
     """The worker's word. Raises FetchError where it gives none."""
     address = f"{endpoint.rstrip('/')}/sessions/pace?model={model.hex()}&sample={sample}&window={window}"
     try:
-        told = json.loads(get(address, _MAX_BYTES, _SECONDS))
+        told = json.loads(get(address, _MAX_BYTES, _SECONDS, whole=_SECONDS))
+        rate, most = float(told["records_a_second"]), float(told["most_records_a_second"])
+        if not (math.isfinite(rate) and math.isfinite(most)):
+            raise ValueError("a pace is a number")
         return Pace(
-            float(told["records_a_second"]),
-            float(told["most_records_a_second"]),
+            rate,
+            most,
             window,
             int(told["window_for_most"]),
             bool(told["measured"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise FetchError("says nothing of its pace that can be read") from error
 
 

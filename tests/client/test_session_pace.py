@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -65,6 +67,10 @@ def test_a_window_too_short_for_the_pace_that_is_wanted_is_refused_with_both_fig
         ({}, 200),
         (GOOD | {"most_records_a_second": None}, 200),
         (b"9" * 5000, 200),
+        (GOOD | {"records_a_second": math.nan}, 200),
+        (GOOD | {"most_records_a_second": math.inf}, 200),
+        (GOOD | {"window_for_most": math.inf}, 200),
+        (GOOD | {"records_a_second": 10**400}, 200),
     ],
 )
 def test_a_pace_that_nobody_tells_is_said_not_to_be_checked(said: object, status: int) -> None:
@@ -76,3 +82,29 @@ def test_a_pace_that_nobody_tells_is_said_not_to_be_checked(said: object, status
 def test_a_worker_s_endpoint_opens_nothing_on_the_client_s_machine(address: str) -> None:
     with pytest.raises(FetchError, match="no http"):
         get(address, 1_000)
+
+
+@pytest.mark.parametrize("dripped", ["headers", "body"])
+def test_a_server_that_drips_holds_its_client_no_longer_than_one_that_is_silent(dripped: str) -> None:
+    """Attack: a byte before each timeout kept whoever opened a session, or fetched a model, for days."""
+    over = threading.Event()
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n" + b"\r\n" * (dripped == "body"))
+            while not over.wait(0.05):
+                self.wfile.write(b"X-A: b\r\n")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        began = time.monotonic()
+        try:
+            with pytest.raises(FetchError, match="takes longer than"):
+                get(f"http://127.0.0.1:{server.server_port}/", 4096, 0.2, whole=0.4)
+            assert time.monotonic() - began < 2
+        finally:
+            over.set()
+            server.shutdown()
