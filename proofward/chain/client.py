@@ -127,7 +127,12 @@ class SubstrateClient:
     @classmethod
     def connect(cls, url: str, *, patience: float = 10.0) -> SubstrateClient:
         """Connect to ws://host:port, trying for `patience` seconds. Raises ChainUnreachable."""
-        return cls(Transport(url, patience=patience))
+        transport = Transport(url, patience=patience)
+        try:
+            return cls(transport)
+        except BaseException:
+            transport.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""

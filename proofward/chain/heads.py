@@ -24,7 +24,10 @@ as many another one is opened.
 _RETRY: Final = 1.0
 KEPT: Final = 64
 """Heads whose hashes are remembered."""
-_LOST = (OSError, TimeoutError, WebSocketException, ValueError, KeyError, TypeError)
+_LOST = (
+    OSError, TimeoutError, WebSocketException,
+    ValueError, KeyError, TypeError, AttributeError, RecursionError,  # of a message that tells of no head
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

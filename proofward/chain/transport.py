@@ -24,7 +24,9 @@ from tenacity import (
 )
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
+from websockets.uri import parse_uri
 
+from proofward.chain.answers import fits
 from proofward.chain.errors import ChainUnreachable, RpcError
 
 MAX_MESSAGE: Final = 32 * 1024 * 1024
@@ -48,6 +50,10 @@ class Transport:
         """`url` is ws:// or wss://; `patience` is how long, in seconds, lost connections are retried."""
         if not url.startswith(("ws://", "wss://")):
             raise ChainUnreachable(url, "the address must start with ws:// or wss://")
+        try:
+            parse_uri(url)
+        except (WebSocketException, ValueError) as error:
+            raise ChainUnreachable(url, f"it is no address: {error}") from None
         self.url = url
         self._ids = itertools.count(1)
         self._idle: list[tuple[float, ClientConnection]] = []
@@ -58,7 +64,7 @@ class Transport:
 
     def call(self, method: str, params: Sequence[Any] = ()) -> Any:
         """The result of one call. Raises RpcError and ChainUnreachable."""
-        return _result(method, self._healing(lambda: self._exchange(method, list(params))))
+        return self._result(method, params, self._healing(lambda: self._exchange(method, list(params))))
 
     def call_many(self, method: str, each: Sequence[Sequence[Any]]) -> list[Any]:
         """The results of several calls of one method in one message, in their order; an RpcError stands for
@@ -66,9 +72,9 @@ class Transport:
         """
         answers = self._healing(lambda: self._exchange_many(method, [list(params) for params in each]))
         results: list[Any] = []
-        for answer in answers:
+        for params, answer in zip(each, answers, strict=True):
             try:
-                results.append(_result(method, answer))
+                results.append(self._result(method, params, answer))
             except RpcError as error:
                 results.append(error)
         return results
@@ -104,7 +110,7 @@ class Transport:
         )
         told = self._answer(message, lambda told: isinstance(told, list) or _id(told) is None, len(each))
         if not isinstance(told, list):
-            _result(method, told)  # a batch is refused as a whole by one answer without a number
+            self._result(method, (), told)  # a batch is refused as a whole by one answer without a number
             raise RpcError(method, 0, "the node does not answer several calls in one message", None)
         found = {_id(answer): answer for answer in told}
         missing: dict[str, Any] = {"error": {"message": "the node left it without an answer"}}
@@ -115,7 +121,10 @@ class Transport:
         self.calls += calls
         try:
             connection.send(message)
-            while not is_ours(answer := json.loads(connection.recv(timeout=CALL_TIMEOUT))):
+            until = time.monotonic() + CALL_TIMEOUT
+            while not is_ours(
+                answer := self._read(connection.recv(timeout=max(0.0, until - time.monotonic())))
+            ):
                 pass
         except BaseException:
             _drop(connection)  # an answer may still be under way on it
@@ -123,6 +132,20 @@ class Transport:
             raise
         self._give_back(connection)
         return answer
+
+    def _read(self, message: str | bytes) -> Any:
+        try:
+            return json.loads(message)
+        except (ValueError, RecursionError):
+            raise ChainUnreachable(self.url, "what answers there sends no JSON") from None
+
+    def _result(self, method: str, params: Sequence[Any], answer: dict[str, Any]) -> Any:
+        if (error := answer.get("error")) is not None:
+            raise _refusal(method, error)
+        result = answer.get("result")
+        if not fits(method, params, result):
+            raise ChainUnreachable(self.url, f"what answers there is no node of such a chain, by {method}")
+        return result
 
     def _take(self) -> ClientConnection:
         if self._closed:
@@ -184,11 +207,15 @@ def _request(number: int, method: str, params: list[Any]) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
 
 
-def _id(answer: Any) -> Any:
-    return answer.get("id") if isinstance(answer, dict) else None
+def _id(answer: Any) -> int | None:
+    number = answer.get("id") if isinstance(answer, dict) else None
+    return number if isinstance(number, int) else None
 
 
-def _result(method: str, answer: dict[str, Any]) -> Any:
-    if (error := answer.get("error")) is not None:
-        raise RpcError(method, int(error.get("code", 0)), str(error.get("message", "")), error.get("data"))
-    return answer.get("result")
+def _refusal(method: str, error: Any) -> RpcError:
+    if not isinstance(error, dict):
+        error = {"message": error}
+    code = error.get("code")
+    return RpcError(
+        method, code if isinstance(code, int) else 0, str(error.get("message", "")), error.get("data")
+    )

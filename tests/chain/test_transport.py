@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from websockets.sync.server import ServerConnection, serve
 
+from proofward.chain.answers import fits
 from proofward.chain.client import SubstrateClient
+from proofward.chain.errors import ChainError, ChainUnreachable, RpcError
 from proofward.chain.heads import HeadFeed
 from proofward.chain.transport import DEAD_SECONDS, Transport, connected
 from proofward.devnet.chains import Devnet
@@ -131,3 +136,71 @@ def test_the_best_head_of_a_feed_that_hears_nothing_is_not_believed(
     monkeypatch.setattr("proofward.chain.heads.SILENCE", 0.0)
     assert feed.best is None
     feed.close()
+
+
+@pytest.mark.parametrize("url", ["ws://[::1", "ws://", "ws://a:99999", "wss://a:b", "http://127.0.0.1:1"])
+def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ChainUnreachable, match="no node answers at"):
+        Transport(url)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("hello", ChainUnreachable),
+        (b"\x00\xff", ChainUnreachable),
+        ("[" * 200_000, ChainUnreachable),
+        ({"result": 5}, ChainUnreachable),
+        ({"result": "0xzz"}, ChainUnreachable),
+        ({"result": {}}, ChainUnreachable),
+        ({"result": None}, ChainError),
+        ({"error": "no"}, RpcError),
+        ({"error": {"code": "x", "message": 7}}, RpcError),
+    ],
+)
+def test_what_answers_is_no_node(answer: Any, error: type[ChainError]) -> None:
+    def handle(connection: ServerConnection) -> None:
+        for message in connection:
+            told = json.loads(message)["id"]
+            connection.send(json.dumps({"id": told, **answer}) if isinstance(answer, dict) else answer)
+
+    with serve(handle, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            with pytest.raises(error):
+                SubstrateClient.connect(f"ws://127.0.0.1:{server.socket.getsockname()[1]}")
+        finally:
+            server.shutdown()
+
+
+HASH = "0x" + "11" * 32
+HEADER = {
+    "parentHash": HASH, "number": "0x1a", "stateRoot": HASH, "extrinsicsRoot": HASH, "digest": {"logs": []}
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "good", "bad"),
+    [
+        ("chain_getHeader", HEADER, [HEADER | {"number": 26}, HEADER | {"digest": {}}, HASH, [], 0]),
+        (
+            "chain_getBlock",
+            {"block": {"header": HEADER, "extrinsics": ["0x00"]}},
+            [{"block": {"header": HEADER, "extrinsics": "0x00"}}, {"block": None}],
+        ),
+        ("chain_getBlockHash", HASH, [HASH[:-2], HASH + "00", [HASH]]),
+        ("state_getStorage", "0x", ["", "00", "0x0", 7]),
+        ("state_getKeysPaged", [HASH], [HASH, [None]]),
+        ("state_queryStorageAt", [{"changes": [["0x00", None]]}], [[{"changes": [["0x00"]]}], {}, 0]),
+        (
+            "state_getRuntimeVersion",
+            {"specVersion": 10, "transactionVersion": 1},
+            [{"specVersion": "10", "transactionVersion": 1}, [10, 1]],
+        ),
+        ("system_accountNextIndex", 4, ["4", None, 4.5]),
+    ],
+)
+def test_answers_have_their_methods_form(method: str, good: Any, bad: list[Any]) -> None:
+    assert fits(method, (), good)
+    assert [one for one in bad if fits(method, (HASH,), one)] == []
+    assert not fits(method, (), None), "nothing was asked for that may be absent"
