@@ -38,6 +38,7 @@ ProofwardError
 │  ├─ ContractError
 │  ├─ NotHiding
 │  └─ ProofFileError
+├─ OutputLost                     standard output cannot be written
 ├─ TooLong                        also a ValueError: a file has more bytes than its reader takes
 ├─ NotFound                       what was named does not exist
 ├─ Refused                        a check failed

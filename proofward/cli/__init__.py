@@ -5,7 +5,6 @@ Each verb imports what it needs when it is called, so that `proofward --help` is
 
 from __future__ import annotations
 
-import json
 import sys
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -27,10 +26,11 @@ from proofward.cli import (
     setup,
     signer,
     statements,
+    streams,
     system,
     workers,
 )
-from proofward.cli.output import Exit
+from proofward.cli.output import Exit, document, explain, interrupted
 from proofward.cli.verbs import Groups, extend
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"proofward {version('proofward')}")
+        streams.say(f"proofward {version('proofward')}")
         raise typer.Exit
 
 
@@ -85,15 +85,25 @@ _UsageError: type[Any] = typer.BadParameter.__mro__[1]
 
 def main() -> None:
     """The `proofward` command. A usage error is JSON too where JSON was asked for."""
+    streams.open_all()
     try:
-        code = app(standalone_mode=False)
-    except _UsageError as error:
-        if "--json" in sys.argv:
-            report = {"error": {"code": "usage", "message": error.format_message()}}
-            typer.echo(json.dumps(report, sort_keys=True))
-        error.show()
-        code = Exit.USAGE
-    except typer.Abort:
-        typer.echo("interrupted", err=True)
-        code = 130
+        code = _run("--json" in sys.argv)
+    except OSError as error:  # of standard output: verbs explain their own files'
+        if error.filename is not None:
+            raise
+        code = explain(False, streams.lost(error))
+    except streams.OutputLost as error:
+        code = explain(False, error)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run(as_json: bool) -> Any:
+    try:
+        return app(standalone_mode=False)
+    except _UsageError as error:
+        document(as_json, "usage", error.format_message())
+        error.show()
+        return Exit.USAGE
+    except typer.Abort:
+        interrupted(as_json)
+        return Exit.INTERRUPTED

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from proofward import extras, logs
+from proofward.cli.streams import OutputLost, say
 from proofward.cli.waiting import spoke, ticking
 from proofward.errors import ProofwardError, Refused
 
@@ -35,6 +36,8 @@ class Exit(IntEnum):
     NOT_VERIFIABLE = 8
     AT_RISK = 9
     TRY_AGAIN = 75
+    INTERRUPTED = 130
+    OUTPUT_LEFT = 141
 
 
 DEFAULT_CHAIN = "ws://127.0.0.1:9944"
@@ -80,6 +83,8 @@ _BY_CODE = {
     "files-unusable": Exit.USAGE,
     "outbox-unusable": Exit.USAGE,
     "disk-failed": Exit.TRY_AGAIN,
+    "output-lost": Exit.TRY_AGAIN,
+    "output-left": Exit.OUTPUT_LEFT,
     "bad-account": Exit.USAGE,
     "bad-table": Exit.USAGE,
     "bad-config": Exit.USAGE,
@@ -101,13 +106,13 @@ _BY_CODE = {
 def emit(as_json: bool, value: Any, lines: list[str]) -> None:
     """Print a result: `value` as JSON, or `lines` as text."""
     spoke()
-    typer.echo(json.dumps(value, default=_plain, sort_keys=True) if as_json else "\n".join(lines))
+    say(json.dumps(value, default=_plain, sort_keys=True) if as_json else "\n".join(lines))
 
 
 def note(as_json: bool, line: str) -> None:
     """Print progress: on standard output as text, on standard error beside JSON."""
     spoke()
-    typer.echo(line, err=as_json)
+    say(line, err=as_json)
 
 
 @contextmanager
@@ -120,14 +125,33 @@ def reporting(as_json: bool, *, serves: bool = False) -> Iterator[None]:
         with going_on, logs.warnings_by(_warn), extras.explained(), _files():
             yield
     except ProofwardError as error:
-        if as_json:
-            report = {"error": {"code": error.code, "message": error.message}}
-            typer.echo(json.dumps(report, sort_keys=True))
-        typer.echo(f"error: {error.message}", err=True)
-        raise typer.Exit(_exit(error)) from None
+        raise typer.Exit(explain(as_json, error)) from None
     except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
-        sys.exit(130)
+        interrupted(as_json)
+        sys.exit(Exit.INTERRUPTED)
+
+
+def explain(as_json: bool, error: ProofwardError) -> Exit:
+    """Say what failed; gives the exit code of it."""
+    try:
+        document(as_json, error.code, error.message)
+    except OutputLost as lost:
+        error = lost
+    say(f"error: {error.message}", err=True)
+    return _exit(error)
+
+
+def interrupted(as_json: bool) -> None:
+    """Say that it was ended from outside."""
+    with contextlib.suppress(OutputLost):
+        document(as_json, "interrupted", "it was interrupted")
+    say("interrupted", err=True)
+
+
+def document(as_json: bool, code: str, message: str) -> None:
+    """A failure on standard output, where JSON was asked for. Raises OutputLost."""
+    if as_json:
+        say(json.dumps({"error": {"code": code, "message": message}}, sort_keys=True))
 
 
 def _warn() -> None:
@@ -144,8 +168,6 @@ def _files() -> Iterator[None]:
     """A disk that is full, a folder that is a file, no permission: nothing that a traceback would mend."""
     try:
         yield
-    except BrokenPipeError:  # who reads us has left
-        raise
     except OSError as error:
         what = error.filename or "a file, or a connection,"
         raise Refused(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-import typer
+from proofward.cli.streams import say
 
 EVERY_SECONDS: Final = 2.0
 """No wait is silent for longer."""
@@ -37,8 +37,8 @@ def ticking() -> Iterator[None]:
         while not stop.wait(max(0.0, _spoken + EVERY_SECONDS - time.monotonic())):
             if time.monotonic() - _spoken < EVERY_SECONDS:
                 continue
-            with contextlib.suppress(OSError, ValueError):  # who read it has left
-                typer.echo(f"{verb}: goes on, {time.monotonic() - began:.0f} s", err=True)
+            with contextlib.suppress(ValueError):  # of a closed stream
+                say(f"{verb}: goes on, {time.monotonic() - began:.0f} s", err=True)
             spoke()
 
     ticker = threading.Thread(target=tick, name="ticker", daemon=True)

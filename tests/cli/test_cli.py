@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -200,6 +201,27 @@ def test_exit_codes(
     assert "Traceback" not in err
 
 
+def test_an_option_that_compares_with_nothing_is_refused() -> None:
+    numbers = {
+        f"{verb} {parameter.name}": parameter.callback
+        for verb, command in VERBS.items()
+        for parameter in command.params
+        if parameter.type_descriptor.annotation is float
+    }
+    assert len(numbers) > 15
+    assert {name for name, callback in numbers.items() if callback is None} == set()
+    code, _, _ = _run("federation", "watch", "none.csv", "--deviation", "1", "--threshold", "nan")
+    assert code == 2
+
+
+@pytest.mark.parametrize("verb", ["open", "run"])
+def test_a_session_s_worker_that_is_no_account_is_a_line(verb: str) -> None:
+    table = ("--input", "none.csv", "--out", "none.csv") if verb == "run" else ()
+    options = ("--artifact", "none", "--worker", "nobody", "--chain", NOBODY)
+    code, _, err = _run("session", verb, "m", *table, *options)
+    assert (code, err[:6]) == (3, "error:")
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -226,6 +248,37 @@ def test_files_that_cannot_be_used_are_a_line(fault: str, tmp_path: Path) -> Non
     assert done.returncode == 2, done.stderr
     assert json.loads(done.stdout)["error"]["code"] in ("files-unusable", "bad-account")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "command", "code", "says"),
+    [
+        ("closed", "account new a.key <&- >&- 2>&-", 0, ""),
+        ("full, JSON", "verify nope --json >/dev/full", 75, "error: standard output cannot be written"),
+        ("full, help", "--help >/dev/full", 75, "error: standard output cannot be written"),
+        ("full, errors", "account new a.key 2>/dev/full", 0, ""),
+        ("left", "account show //Alice", 141, "error: who read standard output has left"),
+        ("ASCII", "account new $'b\\xff\\xc3\\xa9.key'", 0, ""),
+    ],
+)
+def test_a_standard_stream_that_fails(
+    fault: str, command: str, code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    script = f"exec {sys.executable} -m proofward.cli {command}"
+    nobody, out = os.pipe()
+    if fault == "left":
+        os.close(nobody)
+    done = subprocess.run(
+        ["/bin/bash", "-c", script], cwd=tmp_path, stdout=out, stderr=subprocess.PIPE, text=True
+    )
+    os.close(out)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(says)
+    assert done.stderr.count("\n") == bool(says), done.stderr
+    if command.startswith("account new"):
+        (key,) = tmp_path.iterdir()
+        assert len(key.read_text().split()) == 12
 
 
 def test_a_database_without_room_is_a_line() -> None:
@@ -258,7 +311,7 @@ def test_no_verb_is_silent_for_longer_than_two_seconds(monkeypatch: pytest.Monke
         lines.append(line)
         heard.release()
 
-    monkeypatch.setattr("proofward.cli.waiting.typer.echo", echo)
+    monkeypatch.setattr("proofward.cli.streams.typer.echo", echo)
     with reporting(as_json=True):
         assert heard.acquire(timeout=60), "a verb that waits said nothing"
         assert heard.acquire(timeout=60), "a verb that waits said it once alone"
