@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proofward.cli.amounts import finite
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -141,7 +142,9 @@ def admit(path: PolicyArgument, study: StudyArgument, as_json: JsonOption = Fals
 
 def budget(
     study: StudyArgument,
-    delta: Annotated[float, typer.Option(min=1e-12, max=1e-3, help="At which epsilon is told.")] = 1e-5,
+    delta: Annotated[
+        float, typer.Option(min=1e-12, max=1e-3, callback=finite, help="At which epsilon is told.")
+    ] = 1e-5,
     as_json: JsonOption = False,
 ) -> None:
     """Print what a study's rounds cost, in rho and as epsilon.
@@ -176,8 +179,12 @@ def watch(
     series: Annotated[
         Path, typer.Argument(metavar="COUNTS.CSV", help="Published counts: a row a week, a column a cell.")
     ],
-    deviation: Annotated[float, typer.Option(min=0, help="Of the published noise, in ones.")],
-    threshold: Annotated[float, typer.Option(min=0.1, help="Deviations above the baseline.")] = 3.0,
+    deviation: Annotated[
+        float, typer.Option(min=0, callback=finite, help="Of the published noise, in ones.")
+    ],
+    threshold: Annotated[
+        float, typer.Option(min=0.1, callback=finite, help="Deviations above the baseline.")
+    ] = 3.0,
     as_json: JsonOption = False,
 ) -> None:
     """Name the weeks, from 0, in which a published count is far above those before it (EARS C2).
@@ -269,10 +276,16 @@ def serve(
     listen: Annotated[str, typer.Option(help="HOST:PORT for the hospitals.")] = "127.0.0.1:8790",
     provider: Annotated[str, typer.Option(help="Where the enclave's quotes come from.")] = "simulator",
     linger: Annotated[
-        float, typer.Option(min=0, max=3_600, help="Seconds to wait for updates that were committed to.")
+        float,
+        typer.Option(
+            min=0, max=3_600, callback=finite, help="Seconds to wait for updates that were committed to."
+        ),
     ] = 10.0,
     wait: Annotated[
-        float, typer.Option(min=1, help="Seconds to wait until the study is on the chain and has its sites.")
+        float,
+        typer.Option(
+            min=1, callback=finite, help="Seconds to wait until the study is on the chain and has its sites."
+        ),
     ] = 3_600.0,
     every: Annotated[
         int,

@@ -1,7 +1,8 @@
-"""Amounts on the command line: UNIT with up to twelve decimals, whole plancks inside."""
+"""Numbers on the command line; amounts are in UNIT with up to twelve decimals, whole plancks inside."""
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import typer
@@ -26,6 +27,13 @@ def units(text: str | float | int) -> int:
     if value > MOST:
         raise typer.BadParameter(f"{text!r} UNIT is more than there can be")
     return int(value)
+
+
+def finite(value: float | None) -> float | None:
+    """An option's number. Raises typer.BadParameter: `nan` is below and above no bound, `inf` is none."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number that can be compared")
+    return value
 
 
 def shown(plancks: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proofward.cli.amounts import finite
 from proofward.cli.output import DevOption, JsonOption, SignerOption, emit, note, reporting
 from proofward.cli.verdicts import EXITS, tell
 
@@ -33,10 +34,16 @@ def run(
         int, typer.Option(min=1, help="Samples that make one value of a window: their mean.")
     ] = 1,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Samples a second: a file is played as a sensor would.")
+        float | None,
+        typer.Option(
+            min=0.001, callback=finite, help="Samples a second: a file is played as a sensor would."
+        ),
     ] = None,
     sample: Annotated[
-        float, typer.Option(min=0.0001, max=100, help="Percent of windows to prove; 100: all, at once.")
+        float,
+        typer.Option(
+            min=0.0001, max=100, callback=finite, help="Percent of windows to prove; 100: all, at once."
+        ),
     ] = 100.0,
     chain: OptionalChain = None,
     signer: SignerOption = "//Alice",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proofward.cli.amounts import shown, units
+from proofward.cli.amounts import finite, shown, units
 from proofward.cli.countdown import counting
 from proofward.cli.models import IgnoreExtra, records_of
 from proofward.cli.output import (
@@ -248,7 +248,9 @@ def cancel(
 @app.command("watch")
 def watch(
     job: JobArgument,
-    timeout: Annotated[float | None, typer.Option(help="Seconds; default: as long as it takes.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(callback=finite, help="Seconds; default: as long as it takes.")
+    ] = None,
     signer: OptionalSigner = None,
     chain: ChainOption = DEFAULT_CHAIN,
     as_json: JsonOption = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from proofward.cli.amounts import shown, units
+from proofward.cli.amounts import finite, shown, units
 from proofward.cli.output import (
     DEFAULT_CHAIN,
     ChainOption,
@@ -66,20 +66,23 @@ IgnoreExtra = Annotated[
     bool, typer.Option("--ignore-extra-columns", help="Leave out columns that the model has no feature for.")
 ]
 AccuracyBound = Annotated[
-    float, typer.Option(help="Greatest loss of accuracy or r2 of the integers against the floats.")
+    float,
+    typer.Option(callback=finite, help="Greatest loss of accuracy or r2 of the integers against the floats."),
 ]
 MaxDisagreement = Annotated[
     float | None,
     typer.Option(
+        callback=finite,
         help="Greatest share of decisions that differ from the float model's; default 0.01, or the "
-        "accuracy bound where that is larger."
+        "accuracy bound where that is larger.",
     ),
 ]
 MaxShift = Annotated[
     float,
     typer.Option(
+        callback=finite,
         help="Greatest shift of any probability or score against the float model; of a regression in "
-        "standard deviations of its answers."
+        "standard deviations of its answers.",
     ),
 ]
 RecordOpenings = Annotated[
@@ -115,7 +118,8 @@ def publish(
     srs: SrsOption = None,
     price: Annotated[str, typer.Option(help="Least price of a job, in UNIT.")] = "1",
     share: Annotated[
-        float, typer.Option(min=0, max=90, help="Your part of each price, in per cent, 0 to 90.")
+        float,
+        typer.Option(min=0, max=90, callback=finite, help="Your part of each price, in per cent, 0 to 90."),
     ] = 0.0,
     bond: Annotated[str, typer.Option(help="What a worker puts down for a claim, in UNIT.")] = "0.1",
     claim_blocks: Annotated[int, typer.Option(help="Blocks after which a claim lapses, 5 to 600.")] = 60,
@@ -345,7 +349,10 @@ def audit(
         Path | None, typer.Option(help="The powers (.ptau) that the ceremony of the keys began with.")
     ] = None,
     max_disagreement: Annotated[
-        float, typer.Option(help="Greatest share of decisions on them that may differ from ONNX Runtime's.")
+        float,
+        typer.Option(
+            callback=finite, help="Greatest share of decisions on them that may differ from ONNX Runtime's."
+        ),
     ] = 0.01,
     output: OutputOption = None,
     card: Annotated[

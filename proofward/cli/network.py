@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from proofward.cli.amounts import finite
 from proofward.cli.output import DEFAULT_CHAIN, ChainOption, JsonOption, emit, note, reporting
 
 if TYPE_CHECKING:
@@ -98,7 +99,9 @@ def up(
 @app.command()
 def status(
     folder: FolderOption = DEFAULT_FOLDER,
-    follow: Annotated[float | None, typer.Option(min=0.5, help="Again, every so many seconds.")] = None,
+    follow: Annotated[
+        float | None, typer.Option(min=0.5, callback=finite, help="Again, every so many seconds.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """How each node is: block, finalised block, peers, memory, GRANDPA's set and round, whether it votes in

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from proofward.cli.amounts import shown, units
+from proofward.cli.amounts import finite, shown, units
 from proofward.cli.models import IgnoreExtra, records_of
 from proofward.cli.output import (
     DEFAULT_CHAIN,
@@ -39,11 +39,14 @@ ArtifactOption = Annotated[
 StateOption = Annotated[
     Path | None, typer.Option(help="Where sessions' secrets are kept; default: $PROOFWARD_STATE.")
 ]
-SampleOption = Annotated[float, typer.Option(help="Percent of the pages that the beacon has proved.")]
+SampleOption = Annotated[
+    float, typer.Option(callback=finite, help="Percent of the pages that the beacon has proved.")
+]
 WindowOption = Annotated[int, typer.Option(help="Blocks that the worker has for proofs, 5 to 600.")]
 SinceOption = Annotated[int | None, typer.Option(help="A block before it was opened, when it is not yours.")]
 RateOption = Annotated[
-    float | None, typer.Option(help="Records a second that you will ask; a window too short is refused.")
+    float | None,
+    typer.Option(callback=finite, help="Records a second that you will ask; a window too short is refused."),
 ]
 BlocksOption = Annotated[int, typer.Option(help="Blocks of serving, from now on.")]
 WorkerOption = Annotated[str | None, typer.Option(help="This worker; default: the cheapest.")]
@@ -99,11 +102,11 @@ def open_session(
     from proofward.client import Client
     from proofward.client.sessions import open_session
 
-    order = _order(escrow, sample, window, rate, blocks, max_price, worker)
     with (
         reporting(as_json),
         Client(chain, signer, development=dev, state=state, measurements=pins(measurement)) as client,
     ):
+        order = _order(escrow, sample, window, rate, blocks, max_price, worker)
         record = open_session(client, model, order, artifact, lambda text: note(as_json, text))
         emit(as_json, _plain(record), [hex0x(record.id)])
 
@@ -141,11 +144,11 @@ def run(
     from proofward.client.session_run import Progress, run_table
     from proofward.zkml import load_public
 
-    order = _order(None, sample, window, rate, blocks, max_price, worker)
     with (
         reporting(as_json),
         Client(chain, signer, development=dev, state=state, measurements=pins(measurement)) as client,
     ):
+        order = _order(None, sample, window, rate, blocks, max_price, worker)
         table = records_of(records, load_public(artifact), ignore_extra_columns, as_json)
         last = [0]
 
