@@ -27,3 +27,9 @@ class JobTimeout(ClientError):
     """The job has not ended within the time that the caller gave."""
 
     code = "timeout"
+
+
+class SessionError(ClientError):
+    """A session that cannot go on; `code` says why, and what was vouched for stays paid and provable."""
+
+    code = "session-failed"

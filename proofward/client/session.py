@@ -10,7 +10,6 @@ what got lost, by either end.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
@@ -18,51 +17,33 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.sync.client import ClientConnection, connect
 
-from proofward.client.errors import ClientError
-from proofward.client.session_calls import own_receipts
-from proofward.client.session_double import double_page
-from proofward.client.session_store import SessionSecrets, SessionStore, append_line
-from proofward.errors import Refused
-from proofward.files import write_whole
-from proofward.protocol import SYSTEM_RANDOM, ProtocolError
-from proofward.protocol.keys import ReceiptKey, hpke_seal, verify_signature
+from proofward.client.errors import SessionError
+from proofward.client.session_book import Book, Pages
+from proofward.client.session_connection import QUIET_SECONDS, Connection
+from proofward.client.session_store import SessionSecrets, SessionStore
+from proofward.protocol import ProtocolError
+from proofward.protocol.keys import ReceiptKey, verify_signature
 from proofward.protocol.session_frames import (
     MAX_FRAME_VALUES,
     MAX_RECORDS,
     MAX_REPLAY,
-    MAX_SESSION_FRAME,
-    RANDOM_LENGTH,
     Answers,
-    Channel,
+    Message,
     PageReceipt,
     Proposal,
     Records,
     Refusal,
     Replay,
-    SessionContext,
     State,
     Voucher,
-    page_salt,
-    parse_message,
     running_salt,
 )
-from proofward.protocol.sessions import (
-    Checkpoint,
-    Tree,
-    hello_message,
-    leaf,
-    most_pages,
-    page_message,
-    run_on,
-    running_message,
-)
+from proofward.protocol.sessions import run_on, running_message
 from proofward.zkml import Decided, PublicArtifact
 
 Integers = NDArray[np.int64]
@@ -73,10 +54,6 @@ IN_FLIGHT: Final = 6
 #: Seconds without an answer, nor a refusal that passes, after which a session is given up; and in all.
 ANSWER_SECONDS: Final = 60.0
 PASSING_SECONDS: Final = 900.0
-CONNECT_SECONDS: Final = 20.0
-CLOSE_SECONDS: Final = 2.0
-#: Seconds without a word while one is due, after which the connection is taken for lost.
-QUIET_SECONDS: Final = 20.0
 #: Pauses before each of the tries to connect again after a loss, until something new was heard.
 TRIES: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 #: What is tried again: a message got lost, or the worker was not there.
@@ -91,17 +68,10 @@ _LOST: Final = (
     "disk-failed",
     "stopping",
 )
-_SIDES: Final = ("input", "output")
 #: Pause before records that were refused for lack of room are sent again.
 AGAIN_SECONDS: Final = 0.2
 #: Refusals that pass: the voucher, a window's end or proofs make room.
 _PASSING: Final = ("voucher-due", "memory-full", "proofs-due")
-
-
-class SessionError(ClientError):
-    """A session that cannot go on; `code` says why, and what was vouched for stays paid and provable."""
-
-    code = "session-failed"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -149,34 +119,6 @@ class Counts:
     losses: int = 0
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Page:
-    """A page of this window: its leaf, the record behind its last, and its inputs."""
-
-    leaf: bytes
-    end: int
-    inputs: Integers
-
-
-@dataclass(slots=True, repr=False)
-class _Book:
-    """The client's own account of the session: rows from `first` on that no page holds yet, how many pages
-    there are, those that no voucher covers, and those whose voucher the enclave did not say it has.
-    """
-
-    first: int
-    inputs: Integers
-    outputs: Integers
-    pages: int
-    open: list[_Page] = field(default_factory=list)
-    sent: list[_Page] = field(default_factory=list)
-
-    @property
-    def told(self) -> int:
-        """Behind the last record whose answer is known."""
-        return self.first + len(self.outputs)
-
-
 class Session:
     """One connection to a session that is open on the chain. Use it as a context manager, or `close` it.
 
@@ -197,15 +139,13 @@ class Session:
         self.secrets, self.public = secrets, public
         self.counts = Counts()
         self._persist, self._ending = persist, ending
-        self._secret = bytes.fromhex(secrets.secret)
         self._genesis = bytes.fromhex(secrets.genesis)
         self._receipt_key = bytes.fromhex(secrets.receipt_key)
         self._voucher = ReceiptKey(bytes.fromhex(secrets.voucher_seed))
-        self._salt = running_salt(self._secret, self.id)
+        self._salt = running_salt(bytes.fromhex(secrets.secret), self.id)
         self._features = int(np.prod(public.manifest.input.shape))
         self._length = public.manifest.output.length
-        self._log, self._pages_file = store.inputs(self.id), store.pages(self.id)
-        self._double_file = store.double(self.id)
+        self._log = store.inputs(self.id)
         self._changed = threading.Condition()
         self._sent: deque[_Sent] = deque()
         self._again: list[_Sent] = []
@@ -217,16 +157,11 @@ class Session:
         self._lost: deque[_Sent] = deque()
         self._replay_end = self._replay_count = 0
         self._next, self._checkpoint, self._silent_tries = 0, 0, 0
-        self._endpoint = secrets.endpoint
-        self._socket = _connected(self._endpoint, self.id)
-        self._channel, state = self._greet(self._socket)
+        self._connection = Connection(secrets)
+        state = self._connection.state
         none = self._none(self._features), self._none(self._length)
-        self._book = _Book(state.vouched, *none, state.pages)
-        self._earlier = {
-            page: leaf(self.id, page, *(bytes.fromhex(told[f"{side}_commitment"]) for side in _SIDES))
-            for page, told in own_receipts(self._pages_file).items()
-            if page >= state.pages
-        }
+        self._book = Book(state.vouched, *none, state.pages)
+        self._checks = Pages(secrets, public, store, state.pages)
         self._take_up(state)
         self._reader = threading.Thread(target=self._read, name="session-reader", daemon=True)
         self._reader.start()
@@ -326,43 +261,9 @@ class Session:
         self._transmit(message.encode())
 
     def _transmit(self, message: bytes) -> None:
-        with suppress(OSError, WebSocketException):  # whoever hears notices, and has it sent again
-            self._socket.send(self._channel.seal(message))
+        self._connection.send(message)
 
     # beginning ------------------------------------------------------------------------------------
-
-    def _greet(self, socket: ClientConnection) -> tuple[Channel, State]:
-        """Show the enclave the session's secret, and have it show that it could read it."""
-        told = self.secrets
-        context = SessionContext(
-            genesis=self._genesis,
-            session=self.id,
-            client=bytes.fromhex(told.client),
-            worker=bytes.fromhex(told.worker),
-            model=bytes.fromhex(told.model),
-            epoch=told.epoch,
-        )
-        mine = SYSTEM_RANDOM(RANDOM_LENGTH)
-        wrapped = hpke_seal(bytes.fromhex(told.hpke_key), self._secret, context.info())
-        try:
-            said = self._voucher.sign(hello_message(self._genesis, self.id, mine, wrapped))
-            socket.send(mine + said + wrapped)
-            theirs = socket.recv(CONNECT_SECONDS, decode=False)
-            channel = Channel(self._secret, self.id, mine, _frame(theirs), enclave=False)
-            state = parse_message(channel.open(_frame(socket.recv(CONNECT_SECONDS, decode=False))))
-        except TimeoutError:
-            raise SessionError(f"{told.endpoint} does not answer", code="timeout") from None
-        except ProtocolError:
-            raise SessionError(
-                f"whoever answers at {told.endpoint} does not hold the enclave's key: the endpoint is "
-                "somebody else's, or the enclave was started anew",
-                code="wrong-enclave",
-            ) from None
-        except (OSError, WebSocketException) as error:
-            raise _lost(error) from None
-        if not isinstance(state, State):
-            raise SessionError("the enclave did not begin with the session's state", code="wrong-enclave")
-        return channel, state
 
     def _take_up(self, state: State) -> None:
         """Take up what an earlier process sent: its inputs are in the log, their answers in the enclave."""
@@ -396,18 +297,16 @@ class Session:
                 raise why
             time.sleep(TRIES[self._silent_tries])
             self._silent_tries += 1
-            with suppress(OSError, WebSocketException):
-                self._socket.close()
+            self._connection.close()
             try:
-                socket = _connected(self._endpoint, self.id)
-                channel, state = self._greet(socket)
+                connection = Connection(self.secrets)
                 break
             except SessionError as error:
                 why = error
         with self._changed:
             self.counts.losses += 1
-            self._socket, self._channel = socket, channel
-            self._go_on(state)
+            self._connection = connection
+            self._go_on(connection.state)
             self._changed.notify_all()
 
     def _go_on(self, state: State) -> None:
@@ -526,21 +425,11 @@ class Session:
 
     def _hear(self) -> None:
         """One message. Raises SessionError, ProtocolError (what it says does not hold)."""
-        try:
-            frame = _frame(self._socket.recv(QUIET_SECONDS, decode=False))
-        except TimeoutError:
-            if not self._due():
-                return
-            raise SessionError(f"no word within {QUIET_SECONDS:g} s", code="quiet") from None
-        except (ConnectionClosed, OSError, WebSocketException) as error:
-            raise _lost(error) from None
-        try:
-            opened = self._channel.open(frame)
-        except ProtocolError as error:
-            raise SessionError(
-                f"a frame of the worker's does not open: {error.message}", code=str(error.code)
-            ) from None
-        message = parse_message(opened)
+        message = self._connection.hear()
+        if message is None:
+            if self._due():
+                raise SessionError(f"no word within {QUIET_SECONDS:g} s", code="quiet")
+            return
         with self._changed:
             self._heard(message)
             self._changed.notify_all()
@@ -559,10 +448,9 @@ class Session:
                 if sent.future is not None and not sent.future.done():
                     sent.future.set_exception(error)
             self._changed.notify_all()
-        with suppress(OSError, WebSocketException):
-            self._socket.close()
+        self._connection.close()
 
-    def _heard(self, message: Any) -> None:
+    def _heard(self, message: Message) -> None:
         if isinstance(message, Answers):
             self._answers(message)
         elif isinstance(message, Proposal):
@@ -617,63 +505,11 @@ class Session:
             self._persist(first, outputs)
 
     def _pages(self, pages: Sequence[PageReceipt]) -> None:
-        """What is good of them is on the disk when this returns: one write for all."""
-        lines: list[str] = []
-        for page in pages:
-            try:
-                lines.append(self._page(page))
-            except (SessionError, ProtocolError):
-                self._keep(lines)
-                self._signed_twice(page)
-                raise
-        self._keep(lines)
-
-    def _keep(self, lines: list[str]) -> None:
-        if lines:
-            append_line(self._pages_file, "\n".join(lines))
-
-    def _signed_twice(self, page: PageReceipt) -> None:
-        """Keep both receipts where an earlier one of this number says something else."""
-        before = own_receipts(self._pages_file).get(page.page)
-        if before is None:
-            return
-        found = double_page(self._genesis, self.id, self._receipt_key, page.page, before, _receipt(page))
+        before = self._book.pages
         try:
-            found.check()
-        except Refused:
-            return
-        write_whole(self._double_file, found.model_dump_json().encode())
-        raise SessionError(
-            f"the enclave signed two pages {page.page}: `proofward session report {self._double_file}` costs "
-            "its worker half of its stake",
-            code="signed-twice",
-        )
-
-    def _page(self, page: PageReceipt) -> str:
-        """A page is what we sent and what we were told, or the session ends here."""
-        book, public = self._book, self.public
-        if page.page != book.pages or page.first != book.first or not 0 < page.records <= len(book.outputs):
-            raise SessionError("a page is not the next one", code="wrong-page")
-        inputs, outputs = book.inputs[: page.records], book.outputs[: page.records]
-        padded = public.pad(inputs)
-        repeated = np.concatenate([outputs, np.repeat(outputs[-1:], len(padded) - page.records, axis=0)])
-        salts = [page_salt(self._secret, self.id, side, page.page) for side in ("in", "out")]
-        ours = public.commit_input(padded, salts[0]), public.commit_output(repeated, salts[1])
-        if ours != (page.input_commitment, page.output_commitment):
-            raise SessionError(
-                f"page {page.page} does not hold what was asked and answered", code="wrong-page"
-            )
-        mark = leaf(self.id, page.page, *ours)
-        verify_signature(
-            self._receipt_key, page_message(self._genesis, self.id, page.page, mark), page.signature
-        )
-        if self._earlier.pop(page.page, mark) != mark:
-            raise SessionError(f"page {page.page} is not what it was before", code="wrong-page")
-        book.first, book.pages = book.first + page.records, book.pages + 1
-        book.open.append(_Page(mark, book.first, inputs))
-        book.inputs, book.outputs = book.inputs[page.records :], book.outputs[page.records :]
-        self.counts.pages += 1
-        return json.dumps(_receipt(page))
+            self._checks.take(self._book, pages)
+        finally:
+            self.counts.pages += self._book.pages - before
 
     def _proposal(self, message: Proposal) -> None:
         if self._replay_end:
@@ -681,28 +517,9 @@ class Session:
             return
         self._pages(message.pages)
         book = self._book
-        count = message.total_pages - (book.pages - len(book.open))
-        if count > (most := most_pages(self.secrets.sample)):
-            raise SessionError(
-                f"checkpoint {message.number} is of {count} pages, and the ordered share is sampled of "
-                f"{most} at most; it is not vouched for",
-                code="too-many-pages",
-            )
-        mine = book.open[: max(count, 0)]
-        right = (
-            message.number == self._checkpoint and len(mine) == count > 0 and mine[-1].end == message.records
-        )
-        if not right or Tree([page.leaf for page in mine]).root != message.root:
-            raise SessionError(
-                f"checkpoint {message.number} is not of the records that were asked; it is not vouched for",
-                code="wrong-checkpoint",
-            )
-        said = Checkpoint(
-            self._genesis, self.id, message.number, message.root, message.total_pages, message.records
-        )
-        verify_signature(self._receipt_key, said.enclave_message(), message.signature)
+        said, count = self._checks.checkpoint(book, message, self._checkpoint)
         self._transmit(Voucher(message.number, self._voucher.sign(said.voucher_message())).encode())
-        book.sent, book.open = mine, book.open[count:]
+        book.sent, book.open = book.open[:count], book.open[count:]
         self._checkpoint += 1
 
     def _acknowledged(self, state: State) -> None:
@@ -755,8 +572,7 @@ class Session:
             self._ending()
         whole = self.wait_vouched(seconds)
         self._hung_up = True
-        with suppress(OSError, WebSocketException):
-            self._socket.close()
+        self._connection.close()
         self._reader.join(5)
         self._log.close()
         return whole
@@ -768,50 +584,6 @@ class Session:
         self.close(30.0 if kind is None else 0.0)
 
 
-def _receipt(page: PageReceipt) -> dict[str, Any]:
-    return {
-        "page": page.page,
-        "first": page.first,
-        "records": page.records,
-        "input_commitment": page.input_commitment.hex(),
-        "output_commitment": page.output_commitment.hex(),
-        "signature": page.signature.hex(),
-    }
-
-
 def _not_kept(what: str, error: OSError) -> SessionError:
     told = f"{what} could not be kept ({error}), and nothing of it is vouched for"
     return SessionError(f"{told}: make room, and go on by the session's id", code="not-kept")
-
-
-def _connected(endpoint: str, session: bytes) -> ClientConnection:
-    if not endpoint.startswith(("http://", "https://", "ws://", "wss://")):
-        raise Refused(f"the worker's endpoint {endpoint!r} is no address of a server; choose another worker")
-    base = "ws" + endpoint.removeprefix("http") if endpoint.startswith("http") else endpoint
-    url = f"{base.rstrip('/')}/sessions/{session.hex()}"
-    try:
-        return connect(
-            url,
-            compression=None,
-            max_size=MAX_SESSION_FRAME,
-            open_timeout=CONNECT_SECONDS,
-            close_timeout=CLOSE_SECONDS,
-            proxy=None,
-        )
-    except (OSError, TimeoutError, WebSocketException) as error:
-        raise SessionError(f"{url} does not answer: {error}", code="worker-unreachable") from None
-
-
-def _frame(data: Any) -> bytes:
-    if not isinstance(data, bytes):
-        raise SessionError("the worker sent text", code="malformed-envelope")
-    return data
-
-
-def _lost(error: Exception) -> SessionError:
-    closed = error.rcvd if isinstance(error, ConnectionClosed) else None
-    if closed is not None and closed.reason:
-        return SessionError(f"the worker ended the connection: {closed.reason}", code=closed.reason)
-    return SessionError(
-        f"the connection to the worker is lost ({error or type(error).__name__})", code="connection-lost"
-    )

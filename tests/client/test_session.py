@@ -20,7 +20,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from proofward.client import session as module
-from proofward.client.session import Session, SessionError, _Sent
+from proofward.client import session_book as book
+from proofward.client.errors import SessionError
+from proofward.client.session import Session, _Sent
 from proofward.client.session_double import load_double
 from proofward.client.session_store import InputLog, SessionSecrets, SessionStore
 from proofward.errors import Refused
@@ -194,7 +196,7 @@ def test_a_full_disk_ends_a_session_with_its_reason_and_nothing_is_vouched_for(
         if what == "records":
             monkeypatch.setattr(InputLog, "append", full)
         if what == "pages":
-            monkeypatch.setattr(module, "append_line", full)
+            monkeypatch.setattr(book, "append_line", full)
         if what == "what is left of the log":
             monkeypatch.setattr(InputLog, "keep", full)
         if what == "the caller's answers":
@@ -279,7 +281,7 @@ def test_a_page_that_is_signed_anew_for_a_client_that_comes_back_is_noticed(tmp_
     """Its client has died meanwhile: what it was told of the page is on the disk alone."""
     worker, store = Worker(""), SessionStore(tmp_path, GENESIS)
     other = worker._page(1, RECORDS[:BATCH].astype(np.int64), np.zeros((BATCH, 1), np.int64), 2)
-    store.pages(SESSION).write_text(json.dumps(module._receipt(other)) + "\n")
+    store.pages(SESSION).write_text(json.dumps(book.receipt_of(other)) + "\n")
     with connected(worker, tmp_path) as session:
         with pytest.raises(SessionError) as refused:
             session.infer_many(RECORDS)

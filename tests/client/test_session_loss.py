@@ -21,7 +21,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from proofward.client import session as module
-from proofward.client.session import Counts, Session, SessionError, _Book, _Sent
+from proofward.client import session_connection as connection
+from proofward.client.errors import SessionError
+from proofward.client.session import Counts, Session, _Sent
+from proofward.client.session_book import Book
 from proofward.client.session_store import SessionSecrets, SessionStore
 from proofward.protocol.keys import ReceiptKey
 from proofward.protocol.session_frames import Answers, Replay, State, parse_message
@@ -204,9 +207,9 @@ def talk(world: Any, folder: Path, lost: set[int], how: str, name: int) -> Worke
 def test_each_message_lost_in_turn_loses_no_answer_and_no_voucher(
     world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, more: tuple[int, ...]
 ) -> None:
-    monkeypatch.setattr(module, "QUIET_SECONDS", 0.25)
-    monkeypatch.setattr(module, "CONNECT_SECONDS", 1.0)
-    monkeypatch.setattr(module, "CLOSE_SECONDS", 0.1)
+    monkeypatch.setattr(connection, "QUIET_SECONDS", 0.25)
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "CLOSE_SECONDS", 0.1)
     monkeypatch.setattr(module, "TRIES", (0.0,) * 200)  # a busy machine loses connections besides
     at, lost = 1, 0
     while True:
@@ -240,11 +243,12 @@ def test_a_worker_that_answers_otherwise_after_a_loss_is_left(
     rows = np.arange(15).reshape(5, 3)
     sums = rows.sum(axis=1, keepdims=True)
     done: Future[Any] = Future()
-    session._book = _Book(2, rows[2:3], sums[2:3], 1)
+    session._book = Book(2, rows[2:3], sums[2:3], 1)
     session._lost, session._again, session._held, session._persist = deque(), [], None, None
     session._sent = deque([_Sent(3, rows[3:], done)])
     session._next, session._checkpoint, session._replay_end = 5, 0, 0
     session._log = SimpleNamespace(keep=lambda *_: None)  # type: ignore[assignment]
+    session._checks = SimpleNamespace(take=lambda *_: None)  # type: ignore[assignment]
     session._running = begun = b"b" * 32
     sent: list[Any] = []
     monkeypatch.setattr(session, "_transmit", lambda message: sent.append(parse_message(message)))

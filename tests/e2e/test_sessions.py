@@ -24,7 +24,8 @@ from proofward.chain.pallets import sessions, workers
 from proofward.cli import app
 from proofward.client import Client
 from proofward.client.aio import AsyncClient
-from proofward.client.session import Session, SessionError
+from proofward.client.errors import SessionError
+from proofward.client.session import Session
 from proofward.client.sessions import (
     SessionOrder,
     close_session,
@@ -197,7 +198,7 @@ def test_a_client_that_dies_goes_on_where_it_was_and_pays_once(stage: Scene) -> 
 def _die(session: Session) -> None:
     """What SIGKILL leaves: a connection that ends, and files as they were written."""
     session._hung_up = True
-    session._socket.socket.close()
+    session._connection.socket.socket.close()
     session._reader.join(10)
 
 
