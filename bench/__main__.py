@@ -20,8 +20,8 @@ from typing import Any
 
 from bench import extras, lanes, targets
 from bench.models import ACCURACY, BENCH
+from proofward.protocol.bounds import MAX_BATCH
 from proofward.zkml import load_artifact
-from proofward.zkml.manifest import MAX_BATCH
 
 
 def bench(names: list[str], rounds: int, baseline: bool, out: Path) -> None:

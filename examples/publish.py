@@ -11,11 +11,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from proofward.amounts import UNIT
 from proofward.chain.pallets.models import Terms
 from proofward.publisher.build import Choices, artifact
 from proofward.publisher.publish import publish_at
 
-UNIT = 10**12
 TERMS = Terms(price=UNIT, share=100_000, bond=UNIT, claim_blocks=60)  # a tenth of the price is the owner's
 
 

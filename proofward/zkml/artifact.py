@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofward.files import TooLong, read_stream
-from proofward.protocol import Lane, model_id
+from proofward.protocol import Lane, bounds, model_id
 from proofward.zkml import quantiser
 from proofward.zkml.accuracy import decide
 from proofward.zkml.errors import ArtifactError, InputRangeError
-from proofward.zkml.lanes import SALT_BYTES, LaneProver, LanePublic, Proof, lane
+from proofward.zkml.lanes import LaneProver, LanePublic, Proof, lane
 from proofward.zkml.manifest import MAX_MANIFEST_BYTES, Manifest
 
 MAX_PUBLIC_BYTES = 64 << 20
@@ -282,6 +282,6 @@ def _hash_file(path: Path) -> str:
 
 
 def _salt(salt: bytes) -> bytes:
-    if len(salt) != SALT_BYTES:
-        raise InputRangeError(f"a salt is {SALT_BYTES} random bytes, got {len(salt)}")
+    if len(salt) != bounds.SALT_LENGTH:
+        raise InputRangeError(f"a salt is {bounds.SALT_LENGTH} random bytes, got {len(salt)}")
     return salt

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward.protocol.bounds import MAX_BATCH
 from proofward.zkml import report
 from proofward.zkml.accuracy import Evaluation, require
 from proofward.zkml.artifact import Artifact, fresh_directory, hash_tree, load_artifact
@@ -25,7 +26,6 @@ from proofward.zkml.errors import (
 from proofward.zkml.external import refuse_external
 from proofward.zkml.lanes import _ROOMS, CompileRequest, Estimate, HeldOut, Lane, Progress, lane
 from proofward.zkml.manifest import (
-    MAX_BATCH,
     RECORD_OPENINGS,
     Accuracy,
     Feature,

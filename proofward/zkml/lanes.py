@@ -30,7 +30,6 @@ from proofward.zkml.report import Bounds
 Integers = NDArray[np.int64]
 Progress = Callable[[str], None]
 
-SALT_BYTES = 32
 
 # In order of preference: the first lane that takes a model gets it.
 _ROOMS: dict[LaneName, str] = {"groth16": "proofward.zkml.groth16", "ezkl": "proofward.zkml.ezkl"}

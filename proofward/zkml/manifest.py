@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from proofward.protocol.bounds import MAX_BATCH
 from proofward.zkml.errors import ArtifactError
 from proofward.zkml.quantiser import MAX_FEATURES, Quantiser
 
@@ -20,7 +21,6 @@ MAX_CONTESTED_BYTES = 65_536
 """Bytes of the longest manifest that the chain reads in a contest."""
 TRANSCRIPT = "public/ceremony.bin"
 """The file of an artefact whose keys come of a ceremony that says who contributed."""
-MAX_BATCH = 32
 RECORD_OPENINGS = True
 """Whether one record of a batch can be shown without the others where a publisher says nothing of it."""
 
