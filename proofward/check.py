@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from proofward.terminal import shown
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -19,7 +21,7 @@ class Check:
     required: bool = True
 
     def __str__(self) -> str:
-        return f"{self.word:<11}  {self.name:<20} {self.detail}"
+        return shown(f"{self.word:<11}  {self.name:<20} {self.detail}")
 
     @property
     def word(self) -> str:

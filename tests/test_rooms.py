@@ -29,7 +29,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "proofward.errors": (),
     "proofward.extras": ("proofward.errors",),
     "proofward.amounts": (),
-    "proofward.check": (),
+    "proofward.terminal": (),
+    "proofward.check": ("proofward.terminal",),
     "proofward.checkout": (),
     "proofward.processes": (),
     "proofward.logs": (),
@@ -111,6 +112,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.zkml",
         "proofward.protocol",
         "proofward.check",
+        "proofward.terminal",
     ),
     "proofward.edge": (
         "proofward.errors",
@@ -150,6 +152,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.chain",
         "proofward.attestation",
         "proofward.processes",
+        "proofward.terminal",
     ),
     "proofward_node.verbs": ("proofward_node", "proofward"),
     "proofward_node.operations": ("proofward_node", "proofward"),
@@ -326,7 +329,7 @@ def test_no_import_runs_in_a_circle() -> None:
 
 
 GROUND = frozenset(
-    {"errors", "amounts", "check", "checkout", "processes", "files", "logs", "extras", "database"}
+    {"errors", "amounts", "check", "checkout", "processes", "files", "logs", "extras", "database", "terminal"}
 )
 LISTED = re.compile(r"\| `([^`]+)`[^|]*\| Python \|[^|]*\| ([^|]*) \|\n")
 

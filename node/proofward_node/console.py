@@ -6,7 +6,6 @@ It asks the daemon at its port and, where that does not answer, reads the files 
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
@@ -19,6 +18,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Footer, Header, Static
 
 from proofward.errors import ProofwardError
+from proofward.terminal import shown
 from proofward_node import replies
 from proofward_node.chain_port import ChainPort
 from proofward_node.config import NodeConfig
@@ -81,8 +81,8 @@ def grid(view: dict[str, Any]) -> Table:
 
 
 def clean(text: str) -> str:
-    """Text without what steers a terminal: control characters and invisible ones are shown as a dot."""
-    return "".join("·" if unicodedata.category(one)[0] == "C" else one for one in text[:WIDTH])
+    """The first `WIDTH` characters, without what steers a terminal."""
+    return shown(text[:WIDTH])
 
 
 def source(config: NodeConfig) -> Callable[[], Awaitable[dict[str, Any]]]:

@@ -9,6 +9,7 @@ import sys
 import typer
 
 from proofward.errors import ProofwardError
+from proofward.terminal import shown
 
 
 class OutputLost(ProofwardError):
@@ -30,9 +31,11 @@ def open_all() -> None:
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line. What standard error does not take is left out; raises OutputLost for standard output."""
+    """Print a line, in which nothing that others wrote steers the terminal. What standard error does not take
+    is left out; raises OutputLost for standard output.
+    """
     try:
-        typer.echo(text, err=err)
+        typer.echo(shown(text, keep="\n\t"), err=err)
     except OSError as error:
         if not err:
             raise lost(error) from error

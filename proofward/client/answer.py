@@ -17,6 +17,7 @@ from proofward.protocol import (
     ProtocolError,
     open_output,
 )
+from proofward.terminal import shown
 from proofward.zkml import Decided, InputRangeError, PublicArtifact
 from proofward.zkml.lines import answer_lines
 
@@ -44,7 +45,7 @@ class Answer:
     names: list[str]
 
     def __str__(self) -> str:
-        return "\n".join(answer_lines(self.names, self.decisions, self.values))
+        return "\n".join(map(shown, answer_lines(self.names, self.decisions, self.values)))
 
     def __repr__(self) -> str:  # a log must not hold a diagnosis
         return f"<Answer of job 0x{self.job.hex()}: {len(self.decisions)} records>"

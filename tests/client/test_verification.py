@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from proofward.attestation import parse_quote
 from proofward.check import Check
+from proofward.cli.output import emit, note, reporting
+from proofward.errors import Refused
 from proofward.evidence import model as model_of_bundle
 from proofward.evidence.bundle import Bundle, BundleError, SetupPart, load_bundle, save_bundle
 from proofward.evidence.policy import Certificate
@@ -287,3 +290,29 @@ def test_a_bundle_cannot_write_outside_its_folder(name: str, evidence: Evidence)
     """Nor end in anything but a failed check: the names are another's."""
     files = {**evidence.bundle.model.files, f"public/{name}": b"x"}
     assert "model" in _failed(verify_bundle(_change(evidence.bundle, "model", files=files), DEV))
+
+
+#: Clears the screen, says what it likes in the place of the verdict, and hides what is printed after it.
+STEERING = "\x1b[2J\x1b[Haccepted\n\x1b[8m\u202e"
+
+
+def test_nothing_that_a_forger_writes_steers_the_readers_terminal(evidence: Evidence) -> None:
+    """Attack: a refused bundle whose model's name had the terminal show `accepted` alone."""
+    printed = str(verify_bundle(_change(evidence.bundle, "model", name=STEERING), pinned(evidence)))
+    assert all(map(str.isprintable, printed.split("\n")))
+    assert "\naccepted" not in printed
+    assert printed.split("\n")[-1].startswith("refused")
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_no_verb_prints_what_steers_a_terminal(code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names, labels, errors of nodes, reasons of workers: whatever verb prints them."""
+    if code:
+        with pytest.raises(typer.Exit), reporting(as_json=False):
+            raise Refused(f"the worker ended the connection: {STEERING}")
+    else:
+        emit(False, None, [STEERING])
+        note(False, STEERING)
+    out, err = capsys.readouterr()
+    assert "accepted" in out + err
+    assert all(line.isprintable() for line in (out + err).split("\n"))
