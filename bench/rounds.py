@@ -16,14 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
+from proofward.amounts import UNIT
 from proofward.chain import SubstrateClient, dev_keypair, ss58
 from proofward.chain.pallets import attestation, balances, federation
 from proofward.devnet.chains import Devnet
 from proofward.errors import ProofwardError
-from proofward.protocol.federation import study_id
-from proofward_federation.consents import Register
 from proofward_federation.measure import simulated_measurement
 from proofward_federation.network.door import Door
 from proofward_federation.network.hospital import Hospital
@@ -32,7 +29,7 @@ from proofward_federation.network.ledger import plan_of
 from proofward_federation.network.serving import opened
 from proofward_federation.process import aggregator
 from proofward_federation.study import Study
-from tests.federation.world import UNITS, study_of
+from tests.federation.world import UNITS, announce, folder_of, hospital_of, study_of
 
 SITES: Final = ("//Charlie", "//Eve", "//Ferdie", "//Switzerland")
 RESEARCHER: Final = "//Bob"
@@ -123,41 +120,20 @@ def _study() -> Study:
 def _endow(client: SubstrateClient) -> None:
     allowed = attestation.sudo(attestation.allow_measurement(simulated_measurement(), "aggregator"))
     poor = [uri for uri in SITES if client.balance(_account(uri)) == 0]
-    money = [balances.transfer(_account(uri), 1_000 * 10**12) for uri in poor]
+    money = [balances.transfer(_account(uri), 1_000 * UNIT) for uri in poor]
     client.submit(attestation.batch([allowed, *money]), dev_keypair("//Alice"))
 
 
 def _announced(client: SubstrateClient, host: Host, study: Study) -> bytes:
-    nonce = os.urandom(32)
-    name = study_id(_account(RESEARCHER), nonce)
     plan = plan_of(study, rounds=ROUNDS, window=20, end=client.finalised_head().number + 500)
-    invited = [federation.invite(name, _account(uri)) for uri in SITES]
-    calls = [federation.create(nonce, host.account, plan), *invited]
-    client.submit(attestation.batch(calls), dev_keypair(RESEARCHER))
-    return name
+    return announce(client, RESEARCHER, os.urandom(32), host.account, plan, SITES)
 
 
 def _site(client: SubstrateClient, at: Path, uri: str, name: bytes, url: str, study: Study) -> None:
-    folder = at / uri.strip("/")
-    folder.mkdir()
     peers = json.dumps([ss58(_account(other)) for other in SITES if other != uri])
-    (folder / "site.toml").write_text(POLICY.format(researcher=study.researcher, peers=peers))
-    ages = np.random.default_rng(len(uri)).normal(55, 10, RECORDS)
-    rows = [f"{number},{age:.2f},200,{int(age > 55)}" for number, age in enumerate(ages)]
-    (folder / "records.csv").write_text("\n".join(["record,age,chol,num", *rows]) + "\n")
-    register = Register()
-    for number in range(RECORDS):
-        register.grant(str(number), study.purpose, int(time.time()) + 86_400)
-    register.save(folder / "consents.json")
-    hospital = Hospital(
-        client,
-        dev_keypair(uri),
-        folder,
-        name,
-        url=url,
-        measurement=simulated_measurement(),
-        development=True,
-    )
+    policy = POLICY.format(researcher=study.researcher, peers=peers)
+    folder = folder_of(at, SITES.index(uri), policy=policy, records=RECORDS)
+    hospital = hospital_of(Hospital, client, uri, folder, name, url)
     with suppress(ProofwardError):  # the round's own count of sites says it
         hospital.enter(study.budget)
         hospital.run()

@@ -27,8 +27,7 @@ from proofward_federation.errors import FederationError
 from proofward_federation.study import Study
 from proofward_federation.transcript import Transcript, audit
 from proofward_federation.verbs import register
-from tests.federation.test_rehearsal import _folder
-from tests.federation.world import study_of
+from tests.federation.world import announce, folder_of, hospital_of, study_of
 
 pytest.importorskip("opendp", reason="make federation installs OpenDP")
 pytest.importorskip("flwr", reason="make federation installs Flower")
@@ -85,12 +84,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             attestation.sudo(attestation.allow_measurement(simulated_measurement(), "aggregator")),
             dev_keypair(SUDO),
         )
-        researcher, nonce = dev_keypair(RESEARCHER), bytes(range(32))
-        done = Run(client, study, study_id(bytes(researcher.public_key), nonce), at / "out")
-        folders = [_folder(at, place) for place in range(len(SITES))]
+        nonce = bytes(range(32))
+        done = Run(client, study, study_id(dev_keypair(RESEARCHER).public_key, nonce), at / "out")
+        folders = [folder_of(at, place, researcher=asks) for place in range(len(SITES))]
         for folder in folders:
-            rules = (folder / "site.toml").read_text()
-            (folder / "site.toml").write_text(rules.replace("alice", asks))
             _put(folder, 0, CASES[0])
 
         def tell(line: str) -> None:
@@ -113,22 +110,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         threads[0].start()
         assert listening.wait(60)
         plan = plan_of(study, rounds=4, window=20, end=client.finalised_head().number + 1_000)
-        client.submit(federation.create(nonce, bytes(dev_keypair(SUMS).public_key), plan), researcher)
+        announce(client, RESEARCHER, nonce, dev_keypair(SUMS).public_key, plan, SITES)
         url = "http://" + next(line for line in done.told if line.startswith("listens")).split()[-1]
-        for uri in SITES:
-            client.submit(federation.invite(done.name, bytes(dev_keypair(uri).public_key)), researcher)
 
         def hospital(place: int, kind: type[Hospital] = Hospital) -> Hospital:
-            return kind(
-                client,
-                dev_keypair(SITES[place]),
-                folders[place],
-                done.name,
-                url=url,
-                measurement=simulated_measurement(),
-                development=True,
-                tell=done.site_told.append,
-            )
+            folder, tell = folders[place], done.site_told.append
+            return hospital_of(kind, client, SITES[place], folder, done.name, url, tell)
 
         def lives(one: Hospital) -> None:
             if one is done.mortal:

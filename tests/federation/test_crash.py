@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,7 @@ from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.federation import study_id
 from proofward_federation.errors import FederationError
 from proofward_federation.study import Study
-from tests.federation.test_rehearsal import _folder
-from tests.federation.world import study_of
+from tests.federation.world import announce, folder_of, hospital_of, study_of
 
 pytest.importorskip("opendp", reason="make federation installs OpenDP")
 pytest.importorskip("flwr", reason="make federation installs Flower")
@@ -34,6 +32,7 @@ from proofward_federation.transcript import audit
 
 SUDO, RESEARCHER, SUMS = "//Alice", "//Bob", "//Dave"
 SITES = ("//Charlie", "//Eve")
+NONCE = bytes(range(32))
 DEATHS = (
     "open on the chain",
     "summed, and nothing written",
@@ -88,8 +87,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
     with Devnet() as devnet, devnet.connect() as client:
         allow = attestation.allow_measurement(software, "aggregator")
         client.submit(attestation.sudo(allow), dev_keypair(SUDO))
-        researcher, nonce = dev_keypair(RESEARCHER), bytes(range(32))
-        name = study_id(bytes(researcher.public_key), nonce)
+        name = study_id(dev_keypair(RESEARCHER).public_key, NONCE)
         hospitals: list[Hospital] = []
         threads: list[threading.Thread] = []
 
@@ -109,12 +107,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
                 host.death = death
                 host.register()
                 if not hospitals:
-                    _announce(client, study, nonce, host, begun)
+                    plan = plan_of(study, rounds=begun, window=160, end=client.finalised_head().number + 2000)
+                    announce(client, RESEARCHER, NONCE, host.account, plan, SITES)
                 host.attend(name)
                 with opened(Door(host), "127.0.0.1", port):
                     if not hospitals:
                         for place, uri in enumerate(SITES):
-                            hospitals.append(_hospital(client, at, place, uri, name, url, asks))
+                            folder = folder_of(at, place, researcher=asks)
+                            hospitals.append(hospital_of(Hospital, client, uri, folder, name, url))
                             hospitals[-1].enter(begun * study.rho)
                             threads.append(threading.Thread(target=hospitals[-1].run))
                             threads[-1].start()
@@ -130,32 +130,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         for thread in threads:
             thread.join(60)
         yield Ran(client, study, name, host, hospitals, told, late)
-
-
-def _announce(client: SubstrateClient, study: Study, nonce: bytes, host: Host, begun: int) -> None:
-    researcher = dev_keypair(RESEARCHER)
-    plan = plan_of(study, rounds=begun, window=160, end=client.finalised_head().number + 2000)
-    client.submit(federation.create(nonce, host.account, plan), researcher)
-    name = study_id(bytes(researcher.public_key), nonce)
-    for uri in SITES:
-        client.submit(federation.invite(name, bytes(dev_keypair(uri).public_key)), researcher)
-
-
-def _hospital(
-    client: SubstrateClient, at: Path, place: int, uri: str, name: bytes, url: str, asks: str
-) -> Hospital:
-    folder = _folder(at, place)
-    rules = (folder / "site.toml").read_text()
-    (folder / "site.toml").write_text(rules.replace("alice", asks))
-    return Hospital(
-        client,
-        dev_keypair(uri),
-        folder,
-        name,
-        url=url,
-        measurement=simulated_measurement(),
-        development=True,
-    )
 
 
 def _open(client: SubstrateClient, name: bytes) -> int | None:

@@ -16,7 +16,7 @@ from proofward.tables.errors import TableError
 from proofward.tables.parquet import MAX_VALUES, parquet_table
 from proofward_federation.errors import FederationError
 from proofward_federation.folder import read_site, read_table_of
-from tests.federation.test_rehearsal import _folder
+from tests.federation.world import folder_of
 
 pyarrow = pytest.importorskip("pyarrow", reason="extra `parquet` brings pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet", reason="extra `parquet` brings pyarrow")
@@ -80,7 +80,7 @@ def test_the_same_records_come_from_each_kind_of_file(tmp_path: Path) -> None:
 
 
 def test_a_site_s_folder_takes_parquet_as_it_takes_csv(tmp_path: Path) -> None:
-    folder = _folder(tmp_path, 0)
+    folder = folder_of(tmp_path, 0)
     before = read_site(folder)._records
     rows = {"record": [int(name) for name in before.names], **before.columns}
     parquet.write_table(pyarrow.table(rows), folder / "records.parquet")

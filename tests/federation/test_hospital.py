@@ -14,8 +14,7 @@ import pytest
 from proofward.chain import DispatchError, dev_keypair
 from proofward.chain.pallets import federation
 from proofward_federation.network.hospital import Answered, CommitmentTaken, Hospital
-from tests.federation.test_rehearsal import _folder
-from tests.federation.world import STUDY
+from tests.federation.world import STUDY, folder_of
 
 NOISE, LATER = bytes([1]) * 32, bytes([2]) * 32
 
@@ -29,7 +28,7 @@ class Alone(Hospital):
 
     def __init__(self, at: Path, made: list[Answered], refuses: list[str]) -> None:
         super().__init__(
-            cast(Any, None), dev_keypair("//Eve"), _folder(at, 0), STUDY, url="", measurement=b""
+            cast(Any, None), dev_keypair("//Eve"), folder_of(at, 0), STUDY, url="", measurement=b""
         )
         self.made, self.refuses = made, refuses
         self.sent: list[str] = []

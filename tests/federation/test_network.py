@@ -30,8 +30,7 @@ from proofward_federation.errors import FederationError
 from proofward_federation.study import Study
 from tests.explorer.browser import Browser, require_browser
 from tests.explorer.serve import Served, free_port, indexed
-from tests.federation.test_rehearsal import _folder
-from tests.federation.world import study_of
+from tests.federation.world import announce, folder_of, hospital_of, study_of
 
 pytest.importorskip("opendp", reason="make federation installs OpenDP")
 pytest.importorskip("flwr", reason="make federation installs Flower")
@@ -134,7 +133,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     asks = ss58(bytes(dev_keypair(RESEARCHER).public_key))
     study = study_of(cohort=2, rounds=2, budget=2 * study_of().rho, researcher=asks)
     software = simulated_measurement()
-    attested: dict[str, Any] = {"measurement": software, "development": True}
     hospitals: list[Hospital] = []
     threads: list[threading.Thread] = []
 
@@ -160,12 +158,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         client.submit(attestation.sudo(allow), dev_keypair(SUDO))
         host = OneUnitMore(client, dev_keypair(SUMS), call, study, state=at / "host", linger=0.5, tell=tell)
         host.register()
-        researcher, nonce = dev_keypair(RESEARCHER), bytes(range(32))
-        name = study_id(bytes(researcher.public_key), nonce)
+        nonce = bytes(range(32))
         plan = plan_of(study, rounds=4, window=12, end=client.finalised_head().number + 500)
-        client.submit(federation.create(nonce, host.account, plan), researcher)
-        for uri in SITES:
-            client.submit(federation.invite(name, bytes(dev_keypair(uri).public_key)), researcher)
+        name = announce(client, RESEARCHER, nonce, host.account, plan, SITES)
         client.submit(federation.create(nonce, host.account, plan), dev_keypair(SITES[0]))  # a copycat's
         assert host.find() == name
         copy = study_id(bytes(dev_keypair(SITES[0]).public_key), nonce)
@@ -175,14 +170,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         with opened(Door(host), "127.0.0.1", 0) as port:
             url = f"http://127.0.0.1:{port}"
             for place, (uri, kind) in enumerate(zip(SITES, (Mortal, Stubborn, Overtaken), strict=True)):
-                folder = _folder(at, place)
-                rules = (folder / "site.toml").read_text()
-                (folder / "site.toml").write_text(rules.replace("alice", asks))
-                mine = kind(client, dev_keypair(uri), folder, name, url=url, **attested)
+                folder = folder_of(at, place, researcher=asks)
+                mine = hospital_of(kind, client, uri, folder, name, url)
                 mine.enter(study.rho * (1 if place == 2 else 2))
                 hospitals.append(mine)
             first = hospitals[0]
-            again = Hospital(client, dev_keypair(SITES[0]), first.folder, name, url=url, **attested)
+            again = hospital_of(Hospital, client, SITES[0], first.folder, name, url)
             hospitals[1].take_back(study)  # type: ignore[attr-defined]
             for one in hospitals:
                 start(one)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from proofward_federation.consents import Register
 from proofward_federation.errors import FederationError
 from proofward_federation.transcript import Told, Transcript, audit
-from tests.federation.world import POLICY, UNITS, study_of
+from tests.federation.world import POLICY, UNITS, folder_of, study_of
 
 pytest.importorskip("opendp", reason="make federation installs OpenDP")
 pytest.importorskip("flwr", reason="make federation installs Flower")
@@ -21,33 +18,13 @@ pytest.importorskip("flwr", reason="make federation installs Flower")
 from proofward_federation.folder import read_site
 from proofward_federation.rehearsal import Rehearsed, rehearse
 
-LATER = int(time.time()) + 86_400
-
-
-def _folder(at: Path, place: int, *, strict: bool = False, records: int = 40) -> Path:
-    """A hospital whose patients are ill when they are old."""
-    folder = at / f"site-{place}"
-    folder.mkdir()
-    policy = POLICY.replace('"Hospital"', f'"Hospital {place}"')
-    (folder / "site.toml").write_text(policy.replace("noise = 2.0", "noise = 9.0") if strict else policy)
-    draw = np.random.default_rng(place)
-    ages = draw.normal(55, 10, records)
-    rows = [
-        f"{number},{age:.2f},{draw.normal(200, 40):.2f},{int(age > 55)}" for number, age in enumerate(ages)
-    ]
-    (folder / "records.csv").write_text("record,age,chol,num\n" + "\n".join(rows) + "\n")
-    register = Register()
-    for number in range(records):
-        register.grant(str(number), "cardiology", LATER)
-    register.revoke("3")
-    register.save(folder / "consents.json")
-    return folder
+STRICT = POLICY.replace("noise = 2.0", "noise = 9.0")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Rehearsed:
     at = tmp_path_factory.mktemp("study")
-    sites = [read_site(_folder(at, place, strict=place == 2)) for place in range(3)]
+    sites = [read_site(folder_of(at, place, policy=STRICT if place == 2 else POLICY)) for place in range(3)]
     return rehearse(study_of(), sites)
 
 
@@ -104,7 +81,7 @@ def test_what_is_no_transcript_is_refused(text: str, tmp_path: Path) -> None:
     ("header", "first"), [("age,chol,num", "1,2,0"), ("record,age,chol,num", "1.5,1,2,0")]
 )
 def test_records_without_numbers_of_their_own_are_refused(header: str, first: str, tmp_path: Path) -> None:
-    folder = _folder(tmp_path, 0)
+    folder = folder_of(tmp_path, 0)
     (folder / "records.csv").write_text(f"{header}\n{first}\n{first}\n")
     with pytest.raises(FederationError) as refused:
         read_site(folder)

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
+from proofward.chain import SubstrateClient, dev_keypair
 from proofward.chain.keypair import Keypair
+from proofward.chain.pallets import attestation, federation
+from proofward.chain.pallets.federation import Plan
 from proofward.protocol import Level, sha256
+from proofward.protocol.federation import study_id
 from proofward.protocol.requests import Params
 from proofward_enclave.epochs import Epochs
 from proofward_federation.consents import Register
 from proofward_federation.enclave import Aggregator
+from proofward_federation.measure import simulated_measurement
+from proofward_federation.network.hospital import Hospital
 from proofward_federation.policy import SitePolicy
 from proofward_federation.site import Answer, Records, RoundView, Site
 from proofward_federation.study import Study
 from proofward_federation.update import Floats
 
+H = TypeVar("H", bound=Hospital)
 GENESIS, STUDY, ACCOUNT, BLOCK = (sha256(name) for name in (b"genesis", b"study", b"aggregator", b"block"))
 UNITS = 1 << 16
 KEYS = tuple(Keypair.of_seed(sha256(b"site %d" % place)) for place in range(4))
@@ -67,6 +76,58 @@ def study_of(**changes: Any) -> Study:
         researcher="alice",
     )
     return replace(good, **changes)
+
+
+def folder_of(
+    at: Path, place: int, *, policy: str = POLICY, researcher: str = "alice", records: int = 40
+) -> Path:
+    """A hospital's files; its patients are ill when they are old, and one of them agrees no more."""
+    folder = at / f"site-{place}"
+    folder.mkdir()
+    rules = policy.replace('"Hospital"', f'"Hospital {place}"').replace('"alice"', f'"{researcher}"')
+    (folder / "site.toml").write_text(rules)
+    draw = np.random.default_rng(place)
+    ages = draw.normal(55, 10, records)
+    rows = [
+        f"{number},{age:.2f},{draw.normal(200, 40):.2f},{int(age > 55)}" for number, age in enumerate(ages)
+    ]
+    (folder / "records.csv").write_text("record,age,chol,num\n" + "\n".join(rows) + "\n")
+    register = Register()
+    for number in range(records):
+        register.grant(str(number), "cardiology", int(time.time()) + 86_400)
+    register.revoke("3")
+    register.save(folder / "consents.json")
+    return folder
+
+
+def hospital_of(
+    kind: type[H],
+    client: SubstrateClient,
+    uri: str,
+    folder: Path,
+    name: bytes,
+    url: str,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> H:
+    """A hospital in study `name` of a development chain, which answers to an aggregator of this software."""
+    attested: dict[str, Any] = {"measurement": simulated_measurement(), "development": True}
+    return kind(client, dev_keypair(uri), folder, name, url=url, tell=tell, **attested)
+
+
+def announce(
+    client: SubstrateClient,
+    researcher: str,
+    nonce: bytes,
+    aggregator: bytes,
+    plan: Plan,
+    sites: Sequence[str],
+) -> bytes:
+    """A study's id, when it is on the chain and its sites are invited."""
+    key = dev_keypair(researcher)
+    name = study_id(key.public_key, nonce)
+    invited = [federation.invite(name, dev_keypair(uri).public_key) for uri in sites]
+    client.submit(attestation.batch([federation.create(nonce, aggregator, plan), *invited]), key)
+    return name
 
 
 def site_of(place: int, *, records: int = 20, policy: str = POLICY, until: int = 2_000) -> Site:
