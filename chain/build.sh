@@ -29,6 +29,6 @@ if ! [ -d "$chain/../devnet/node_modules/zstddec" ]; then
 fi
 
 before=$(sed -n 's/  metadata_hash$//p' "$chain/spec/proofward-dev.sha256" 2>/dev/null || true)
-built=$("$chain/tools/build_wasm.sh" $before)
+built=$("$chain/tools/build_wasm.sh" ${before:+"$before"})
 read -r wasm metadata_hash <<< "$built"
 exec python3 "$chain/tools/make_spec.py" "$wasm" "$metadata_hash" "$@"

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # A base where no registry is reached: localhost/debian:12 by debootstrap, once. Root; half a minute.
 set -euo pipefail
+missing=()
 for tool in buildah debootstrap; do
-    command -v "$tool" >/dev/null || missing="${missing:-} $tool"
+    command -v "$tool" >/dev/null || missing+=("$tool")
 done
-if [ -n "${missing:-}" ]; then
-    [ "$(id -u)" = 0 ] && apt-get install -qq -y --no-install-recommends $missing >/dev/null \
-        || { echo "first: apt-get install$missing" >&2; exit 1; }
+if [ "${#missing[@]}" != 0 ]; then
+    if ! [ "$(id -u)" = 0 ] || ! apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null; then
+        echo "first: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
 fi
 [ "$(id -u)" = 0 ] || { echo "debootstrap and the images' tests are for root" >&2; exit 1; }
 if buildah inspect --type image localhost/debian:12 >/dev/null 2>&1; then exit 0; fi

@@ -25,7 +25,6 @@ fi
 # One sysroot per compiler version: Debian moves it, and old objects do not link with a new compiler.
 compiler=$($RUSTC --version)
 sysroot="$CARGO_TARGET_DIR/sysroot-$(printf '%s' "$compiler" | sha256sum | cut -c1-12)"
-host=$($RUSTC -vV | sed -n 's/^host: //p')
 if ! [ -f "$sysroot/complete" ]; then
 	echo "build_wasm: building core and alloc for $target with $compiler" >&2
 	rm -rf "$sysroot"
@@ -59,14 +58,13 @@ flags=(
 	"--remap-path-prefix=$chain=/chain"
 	"--remap-path-prefix=$CARGO_TARGET_DIR=/target"
 )
-printf -v CARGO_ENCODED_RUSTFLAGS '%s\x1f' "${flags[@]}"
-flags="${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}"
-unset CARGO_ENCODED_RUSTFLAGS
+printf -v encoded '%s\x1f' "${flags[@]}"
+unset CARGO_ENCODED_RUSTFLAGS # a caller's are not the host programs'
 cd "$chain"
 wasm="$CARGO_TARGET_DIR/$target/release/proofward_runtime.wasm"
 
 build() {
-	CARGO_ENCODED_RUSTFLAGS="$flags" RUSTC_WRAPPER="$chain/tools/rlib_only.sh" SKIP_WASM_BUILD=1 \
+	CARGO_ENCODED_RUSTFLAGS="${encoded%$'\x1f'}" RUSTC_WRAPPER="$chain/tools/rlib_only.sh" SKIP_WASM_BUILD=1 \
 		RUNTIME_METADATA_HASH="$hash" $cargo rustc --locked -p proofward-runtime --lib --release \
 		--no-default-features --target $target --crate-type cdylib >&2
 }
