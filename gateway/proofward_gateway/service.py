@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from proofward.aci.documents import API_VERSION, DIGEST, RECEIPT_ID, SESSION_ID, nonce_of
 from proofward.aci.errors import AciError
@@ -340,9 +341,9 @@ class Service:
         self._ending = "gateway-stopped"
 
     @web.middleware
-    async def _errors(self, request: web.Request, handler: Any) -> web.StreamResponse:
+    async def _errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            return await handler(request)  # type: ignore[no-any-return]
+            return await handler(request)
         except Refusal as refusal:
             return _json(refusal.document(), refusal.status)
         except web.HTTPNotFound:

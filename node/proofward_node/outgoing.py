@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from proofward.chain import Call, DispatchError, Outbox
 from proofward.chain.extrinsic import Signer
 from proofward_node.ports import ChainDown, Sent
 
+_T = TypeVar("_T")
+
 
 class _Run(Protocol):
     """Runs a blocking call beside the event loop. Raises ChainDown."""
 
-    def __call__(self, action: Callable[[], Any], /) -> Awaitable[Any]: ...
+    def __call__(self, action: Callable[[], _T], /) -> Awaitable[_T]: ...
 
 
 class Outgoing:
@@ -41,8 +43,7 @@ class Outgoing:
                 return Sent((entry.block if entry is not None else None) or 0, error.name)
             return Sent(receipt.block, None, receipt.events)
 
-        sent: Sent = await self._run(act)
-        return sent
+        return await self._run(act)
 
     async def _together(self) -> None:
         await asyncio.sleep(0)  # those that were let go with the first one come now

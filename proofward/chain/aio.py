@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from proofward.chain.client import Block, FoundCall, Inclusion, SubstrateClient
 from proofward.chain.extrinsic import SignedExtrinsic, Signer
@@ -13,6 +13,7 @@ from proofward.chain.heads import Head
 from proofward.chain.runtime import Event
 from proofward.chain.values import Call
 
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -26,7 +27,9 @@ class AsyncSubstrateClient:
     async def connect(cls, url: str, *, patience: float = 10.0) -> AsyncSubstrateClient:
         return cls(await asyncio.to_thread(SubstrateClient.connect, url, patience=patience))
 
-    async def run(self, action: Callable[..., _T], *args: Any, **options: Any) -> _T:
+    async def run(
+        self, action: Callable[Concatenate[SubstrateClient, _P], _T], *args: _P.args, **options: _P.kwargs
+    ) -> _T:
         """`action(client, *args)` in a thread: for the readers in proofward.chain.pallets."""
         return await asyncio.to_thread(action, self.sync, *args, **options)
 

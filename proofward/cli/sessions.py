@@ -26,6 +26,9 @@ from proofward.cli.output import (
 
 if TYPE_CHECKING:
     from proofward.chain import Call
+    from proofward.chain.pallets.sessions import SessionRecord
+    from proofward.client.session_audit import Ratio, WindowAudit
+    from proofward.client.sessions import SessionOrder
 
 app = typer.Typer(no_args_is_help=True, help="Sessions: thousands of inferences, each with a receipt.")
 
@@ -521,7 +524,7 @@ def _order(
     blocks: int,
     max_price: str | None,
     worker: str | None,
-) -> Any:
+) -> SessionOrder:
     from proofward.chain import account
     from proofward.client.sessions import SessionOrder
 
@@ -543,11 +546,11 @@ def _plain(record: Any) -> dict[str, Any]:
     return found
 
 
-def _state(record: Any) -> str:
+def _state(record: SessionRecord | None) -> str:
     return "ended" if record is None else f"runs until block {record.end}"
 
 
-def _window_line(window: Any) -> str:
+def _window_line(window: WindowAudit) -> str:
     ours = {True: ", of your records", False: ", NOT OF YOUR RECORDS", None: ""}[window.ours]
     beacon = (
         "no beacon yet"
@@ -562,7 +565,7 @@ def _window_line(window: Any) -> str:
     )
 
 
-def _ratio(ratio: Any) -> str:
+def _ratio(ratio: Ratio | None) -> str:
     if ratio is None:
         return ""
     return (

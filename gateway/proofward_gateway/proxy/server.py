@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from proofward.aci import e2ee, jcs, sse
 from proofward.aci.documents import RECEIPT_ID, SESSION_ID, Keyset
@@ -343,9 +344,9 @@ def _error(message: str, code: str) -> dict[str, Any]:
 
 
 @web.middleware
-async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        return await handler(request)  # type: ignore[no-any-return]
+        return await handler(request)
     except AciError as error:
         status = 400 if error.code == "invalid-request-error" else 502
         return web.json_response(_error(error.message, error.code), status=status)
