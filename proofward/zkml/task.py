@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from proofward.zkml.errors import CompileError
+from proofward.zkml.errors import CompileError, UnsupportedModel
 from proofward.zkml.manifest import Decision, Task
 
 TASKS: tuple[Task, ...] = get_args(Task)
@@ -65,6 +65,19 @@ def resolve(
         raise CompileError(_question(length, fits), code="task-needed")
     task = _of(task, fits, f"the model gives {length} raw output{'s' if length > 1 else ''}")
     return task, "argmax" if task == "binary" and length == 2 else _RAW[task]
+
+
+def check_logits(output: str, kind: str, decision: Decision, scores: NDArray[np.float64]) -> None:
+    """What a publisher calls logits must not be probabilities, of which none is below zero. Raises
+    UnsupportedModel.
+    """
+    read = kind == "raw" and decision in ("sigmoid", "multilabel")
+    if read and float(scores.min()) >= 0.0 and float(scores.max()) <= 1.0:
+        raise UnsupportedModel(
+            f"the output {output!r} lies between 0 and 1 on the calibration data, like a probability: as a "
+            "logit it would decide for one class alone. Export it with a Sigmoid at its end, or prove the "
+            "value (--task regression)"
+        )
 
 
 def _certain(length: int, truth: NDArray[np.float64] | NDArray[np.int64] | None) -> Task | None:

@@ -19,13 +19,16 @@ from onnx import TensorProto, helper
 from proofward.zkml import InputRangeError, ProvingError, UnsupportedModel, load_public
 from proofward.zkml.artifact import PublicArtifact
 from proofward.zkml.audit import audit_fields
+from proofward.zkml.compile import compile_request
 from proofward.zkml.ezkl import bounds, commitment, graph
+from proofward.zkml.ezkl.build import Compilation
 from proofward.zkml.ezkl.commitment import Basis
 from proofward.zkml.ezkl.process import EzklProcess
 from proofward.zkml.ezkl.solidity import source, tau_g2
 from proofward.zkml.hiding import hides
 from tests import ezkl_reader
 from tests.ezkl_world import SALT_A, SALT_B, mlp, records, world
+from tests.zkml.onnx_models import Graph
 
 
 def test_a_nested_json_cannot_end_a_process_that_loaded_the_lane() -> None:
@@ -235,6 +238,42 @@ def test_unsupported_operators_are_named() -> None:
     )
     with pytest.raises(UnsupportedModel, match=r"operator Det \(node 'odd'\)"):
         graph.read(proto.SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "opset"), [([0, 2, 3], 2, 17), ([0, 6], 0, 17), ([0, 6, 1], 2, 17), ([0, 2, 3], 2, 12)]
+)
+def test_a_softmax_over_some_of_the_scores_is_refused(shape: list[int], axis: int, opset: int) -> None:
+    graphs = Graph((4,))
+    graphs.node("Gemm", graphs.weights(4, 6))
+    graphs.node("Reshape", np.array(shape))
+    graphs.node("Softmax", axis=axis)
+    with pytest.raises(UnsupportedModel, match="over all scores of a record"):
+        graph.read(graphs.model(opset))
+
+
+def test_a_softmax_of_before_opset_13_may_run_over_all_axes_from_its_own() -> None:
+    graphs = Graph((4,))
+    graphs.node("Gemm", graphs.weights(4, 6))
+    graphs.node("Reshape", np.array([0, 2, 3]))
+    graphs.node("Softmax", axis=1)
+    assert graph.read(graphs.model(12)).decision == "softmax"
+
+
+def test_a_probability_is_no_logit(tmp_path: Path) -> None:
+    graphs = Graph((4,))
+    graphs.node("Gemm", graphs.weights(4, 1))
+    graphs.node("HardSigmoid")
+    with pytest.raises(UnsupportedModel, match="like a probability"):
+        Compilation(compile_request(graphs.model(), graphs.records(40), task="binary"), tmp_path)
+
+
+def test_a_graph_that_was_changed_on_its_way_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph, "fold", lambda model, centre, steps: model)
+    with pytest.raises(UnsupportedModel, match="differs from ONNX Runtime's"):
+        Compilation(compile_request(mlp(), records()), tmp_path)
 
 
 @settings(max_examples=10)

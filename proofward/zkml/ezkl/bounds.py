@@ -84,14 +84,19 @@ def magnitudes(model: Model, limits: Floats, calibration: Floats) -> Magnitudes:
 
 def evaluate(model: Model, z: Floats) -> Floats:
     """The float model's scores [n, length] for z [n, features]."""
-    session = _session(model.core)
-    feeds = z.astype(np.float32).reshape(len(z), 1, *model.shape)
-    return np.stack(
-        [
-            np.asarray(session.run([model.output], {model.input: record})[0], dtype=np.float64).reshape(-1)
-            for record in feeds
-        ]
-    )
+    return _answers(model.core, model, z)
+
+
+def answers(onnx_file: bytes, model: Model, x: Floats) -> Floats:
+    """What ONNX Runtime says of x [n, features] by the file that `model` was cut from."""
+    return _answers(onnx.load_from_string(onnx_file), model, x)
+
+
+def _answers(proto: onnx.ModelProto, model: Model, x: Floats) -> Floats:
+    session = _session(proto)
+    feeds = x.astype(np.float32).reshape(len(x), 1, *model.shape)
+    found = [session.run(None, {model.input: record})[0] for record in feeds]
+    return np.stack([np.asarray(one, dtype=np.float64).reshape(-1) for one in found])
 
 
 def _absolute(model: Model) -> onnx.ModelProto:

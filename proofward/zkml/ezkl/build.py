@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from proofward.zkml import report
 from proofward.zkml.cache import recall, remember
-from proofward.zkml.errors import CompileError, ProvingError
+from proofward.zkml.errors import CompileError, ProvingError, UnsupportedModel
 from proofward.zkml.ezkl import bounds, graph, search
 from proofward.zkml.ezkl.commitment import SALT_LIMBS, Basis, digest, encode, limbs
 from proofward.zkml.ezkl.process import EzklProcess
@@ -27,13 +27,14 @@ from proofward.zkml.lanes import (
 from proofward.zkml.manifest import Accuracy, InputSpec, OutputSpec
 from proofward.zkml.quantiser import AffineQuantiser
 from proofward.zkml.report import check_truth
-from proofward.zkml.task import resolve
+from proofward.zkml.task import check_logits, resolve
 
 Floats = NDArray[np.float64]
 
 MAX_EVALUATED = 256
 CHOICE_SHARE = 0.75  # of what the publisher accepts of the report
 RANGE_MARGIN = 2.0
+CHECKED, TOLERANCE = 64, 1e-3
 
 
 class Compilation:
@@ -68,6 +69,21 @@ class Compilation:
         )
         if self.held_out.y is not None:
             check_truth(self.decision, self.model.length, None, self.held_out.y)
+        self._check_floats(request.calibration[:CHECKED], z[:CHECKED])
+
+    def _check_floats(self, x: Floats, z: Floats) -> None:
+        """The graph that was cut and folded says what ONNX Runtime says of the publisher's file."""
+        ours, theirs = bounds.evaluate(self.model, z), bounds.answers(self.request.onnx, self.model, x)
+        check_logits(self.output_name, self.model.kind, self.decision, ours)
+        if self.model.kind == "decided":
+            ours = report.probabilities(self.decision, ours)
+        reach = TOLERANCE * max(1.0, float(np.abs(theirs).max()))
+        if ours.shape != theirs.shape or not float(np.abs(ours - theirs).max()) <= reach:
+            raise UnsupportedModel(
+                f"the output {self.output_name!r}, as the ezkl lane reads the model, differs from ONNX "
+                "Runtime's on the calibration data, so it is refused; export it with plainer operators "
+                "(docs/models.md)"
+            )
 
     def run(self, staging: Path) -> Compiled:
         """Compile into `staging`. Raises CompileError, UnsupportedModel."""

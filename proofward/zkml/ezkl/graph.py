@@ -159,12 +159,28 @@ def _cut(proto: onnx.ModelProto, name: str, shape: list[int]) -> Model:
     dims = [axis.dim_value for axis in inferred.graph.output[0].type.tensor_type.shape.dim]
     if not dims or any(size <= 0 for size in dims) or dims[0] != 1:
         raise UnsupportedModel(f"the output's shape is {dims}; [batch, scores] with fixed sizes is taken")
+    if decision == "softmax" and not _over_all(last, dims, proto):
+        raise UnsupportedModel(
+            f"the Softmax at its end (node {last.name or output!r}) must run over all scores of a record, "
+            f"not over some of {dims}"
+        )
     length = int(np.prod(dims))
     if decision == "sigmoid" and length != 1:
         raise UnsupportedModel("a final Sigmoid over several outputs (multi-label) is not taken")
     core.graph.output[0].CopyFrom(helper.make_tensor_value_info(output, TensorProto.FLOAT, dims))
     found = decision or ("value" if length == 1 else "argmax")
     return Model(core, name, output, shape, length, found, "raw" if decision is None else "decided")
+
+
+def _over_all(softmax: onnx.NodeProto, dims: list[int], proto: onnx.ModelProto) -> bool:
+    """Whether a Softmax runs over all of several scores: over one axis, or before opset 13 over it and those
+    behind it.
+    """
+    opset = next((one.version for one in proto.opset_import if one.domain in ("", "ai.onnx")), 1)
+    attributes = {a.name: helper.get_attribute_value(a) for a in softmax.attribute}
+    axis = int(attributes.get("axis", -1 if opset >= 13 else 1)) % len(dims)
+    reach = dims[axis] if opset >= 13 else int(np.prod(dims[axis:]))
+    return 2 <= reach == int(np.prod(dims))
 
 
 def standardisation(model: Model, calibration: Floats) -> tuple[Floats, Floats]:

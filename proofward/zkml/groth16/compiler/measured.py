@@ -25,7 +25,7 @@ from proofward.zkml.lanes import CompileRequest, HeldOut
 from proofward.zkml.manifest import Accuracy, Report, Task
 from proofward.zkml.quantiser import ThresholdQuantiser, filled
 from proofward.zkml.report import MIN_CALIBRATION, check_truth, report
-from proofward.zkml.task import resolve
+from proofward.zkml.task import check_logits, resolve
 
 _SAMPLE = 256
 _TIE = 1e-5
@@ -142,7 +142,7 @@ def _check_trace(request: CompileRequest, traced: Traced) -> None:
             continue
         theirs = float_model.answers(request.onnx, traced, sample)
         if where == _CALIBRATION:
-            _check_logits(traced, theirs.scores)
+            check_logits(traced.output_name, traced.kind, traced.decision, theirs.scores)
         ours = float_model.squashed(traced, _exact(traced, filled(sample, around.imputed)))
         _same(traced, theirs.scores, ours, 1e-3, where)
         _check_labels(traced, theirs, where)
@@ -162,7 +162,7 @@ def _check_ensemble(request: CompileRequest, traced: Traced, lowered: Lowered) -
     for sample, where in [(request.calibration[:_SAMPLE], _CALIBRATION), *probes]:
         theirs = float_model.answers(request.onnx, traced, sample)
         if where == _CALIBRATION:
-            _check_logits(traced, theirs.scores)
+            check_logits(traced.output_name, traced.kind, traced.decision, theirs.scores)
         ours = reference.evaluate(lowered.program, lowered.quantiser.quantize(sample)) / lowered.scale
         _same(traced, theirs.scores, float_model.squashed(traced, ours), 1e-4, where)
         _check_labels(traced, theirs, where)
@@ -174,17 +174,6 @@ def _same(traced: Traced, theirs: FloatArray, ours: FloatArray, tolerance: float
         raise UnsupportedModel(
             f"the output {traced.output_name!r}, as the groth16 lane reads the model, differs from ONNX "
             f"Runtime's {where}, so it is refused; export it with plainer operators (docs/models.md)"
-        )
-
-
-def _check_logits(traced: Traced, scores: FloatArray) -> None:
-    """What a publisher calls logits must not be probabilities, of which none is below zero."""
-    read = traced.kind == "raw" and traced.decision in ("sigmoid", "multilabel")
-    if read and float(scores.min()) >= 0.0 and float(scores.max()) <= 1.0:
-        raise UnsupportedModel(
-            f"the output {traced.output_name!r} lies between 0 and 1 on the calibration data, like a "
-            "probability: as a logit it would decide for one class alone. Export it with a Sigmoid at its "
-            "end, or prove the value (--task regression)"
         )
 
 
