@@ -42,7 +42,7 @@ NEVER = [
 ]
 #: What the enclave imports of the library: proofward_enclave/measure.py lists it as OURS.
 ENCLAVES = (
-    *("__init__.py", "check.py", "checkout.py", "errors.py", "files.py", "processes.py"),
+    *("__init__.py", "check.py", "checkout.py", "errors.py", "files.py", "processes.py", "terminal.py"),
     *("protocol", "zkml", "py.typed"),
 )
 ENCLAVE_NEVER = [

@@ -45,6 +45,7 @@ OURS: Final = (
     "errors.py",
     "files.py",
     "processes.py",
+    "terminal.py",
     "protocol/**/*.py",
     "zkml/**/*.py",
 )

@@ -51,6 +51,7 @@ LIBRARY: Final = (
     "errors.py",
     "files.py",
     "processes.py",
+    "terminal.py",
     "aci/*.py",
     "attestation/*.py",
     "consensus/*.py",
