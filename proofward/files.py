@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,23 +34,63 @@ def read_stream(stream: BinaryIO, limit: int) -> bytes:
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Put `data` in the place of a file, in one step that survives a loss of power: others see the old file
-    or the new one. `mode` is the file's, less the process's umask.
+    or the new one. `mode` is the file's, less the process's umask. A device or a pipe is written to, and
+    stays.
 
     Raises OSError, with the old file as it was.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    if _is_stream(path):
+        path.write_bytes(data)
+    else:
+        write_together([(path, data, mode)])
+
+
+def write_together(files: Sequence[tuple[Path, bytes, int]]) -> None:
+    """As `write_whole` for several files, of which none is replaced before all are on the disk. Raises
+    OSError.
+    """
+    staged: list[tuple[Path, Path]] = []
+    try:
+        for path, data, mode in files:
+            staged.append((path.with_name(f".{path.name}.{secrets.token_hex(4)}"), path))
+            write_new(staged[-1][0], data, mode=mode)
+        for temporary, path in staged:
+            os.replace(temporary, path)
+    except BaseException:
+        for temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
+        raise
+    for folder in {path.parent for path, _, _ in files}:
+        _sync(folder)
+
+
+def write_new(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+    """Write a file that is not there yet; nothing half-written stays. Raises OSError: FileExistsError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether this is a device, a pipe or a socket, or `/dev/stdout`, wherever that leads."""
     try:
-        os.fsync(folder)
+        found = path.stat().st_mode
+    except OSError:
+        return False
+    if path.is_symlink() and path.absolute().parent == Path("/dev"):
+        return True
+    return not (stat.S_ISREG(found) or stat.S_ISDIR(found))
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

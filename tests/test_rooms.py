@@ -51,6 +51,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.zkml",
         "proofward.check",
         "proofward.checkout",
+        "proofward.files",
         "proofward.processes",
     ),
     "proofward.zkml.groth16.program": ("proofward.zkml.errors",),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from proofward.files import TooLong, read_stream, read_whole
+from proofward.files import TooLong, read_stream, read_whole, write_new, write_together, write_whole
 from tests.test_rooms import PACKAGES, ROOT
 
+OUT_BY_HAND = re.compile(r"\bout\.write_(text|bytes)\(")
 BY_HAND = re.compile(r"\.read\([\w.]+ \+ 1\)")
 
 
@@ -32,6 +35,58 @@ def test_a_stream_is_left_where_it_was_refused() -> None:
     with pytest.raises(TooLong):
         read_stream(stream, 9)
     assert stream.tell() == 10
+
+
+def test_none_of_several_files_is_replaced_when_the_disk_is_full_at_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    salts, proof = tmp_path / "salts", tmp_path / "proof"
+    for path in (salts, proof):
+        path.write_bytes(b"old")
+    calls = iter((None, OSError(errno.ENOSPC, "full")))
+
+    def fsync(_: int) -> None:
+        if (error := next(calls)) is not None:
+            raise error
+
+    with monkeypatch.context() as context:
+        context.setattr(os, "fsync", fsync)
+        with pytest.raises(OSError, match="full"):
+            write_together([(salts, b"new", 0o600), (proof, b"new", 0o600)])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"salts": b"old", "proof": b"old"}
+    write_together([(salts, b"new", 0o600), (proof, b"new", 0o600)])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"salts": b"new", "proof": b"new"}
+
+
+def test_a_new_file_replaces_none_and_is_not_left_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "key"
+    write_new(path, b"old")
+    with pytest.raises(FileExistsError):
+        write_new(path, b"new")
+    assert path.read_bytes() == b"old"
+    monkeypatch.delattr(os, "fsync")
+    with pytest.raises(AttributeError):
+        write_new(tmp_path / "another", b"new")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_or_a_device_is_written_to_and_not_replaced_by_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    write_whole(path, b"proof")
+    assert os.read(reader, 9) == b"proof"
+    os.close(reader)
+    assert path.is_fifo()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nobody_writes_a_named_file_half() -> None:
+    modules = [path for folder in PACKAGES.values() for path in (ROOT / folder).glob("proofward*/**/*.py")]
+    found = {str(path.relative_to(ROOT)) for path in modules if OUT_BY_HAND.search(path.read_text())}
+    assert found <= {"demo/proofward_demo/federated.py"}
 
 
 def test_nobody_else_reads_one_byte_more_than_the_limit() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from proofward.attestation import parse_quote
 from proofward.errors import ProofwardError
+from proofward.files import write_whole
 from proofward.protocol import contribution_report_data
 from proofward_node.config import NodeConfig
 from proofward_node.enclave_link import EnclaveDown, enclave_of
@@ -67,7 +68,7 @@ def contribute(config: NodeConfig, state: Path, name: str, out: Path) -> Enclave
         "time": int(time.time()),
         "contribution": made["contribution"].hex(),
     }
-    quote.write_text(json.dumps(evidence, indent=1) + "\n", encoding="utf-8")
+    write_whole(quote, f"{json.dumps(evidence, indent=1)}\n".encode(), mode=0o666)
     return EnclaveContribution(out, quote, made["contribution"])
 
 

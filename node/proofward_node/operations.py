@@ -12,6 +12,7 @@ import typer
 
 from proofward.cli.output import DEFAULT_CHAIN, ChainOption, Exit, JsonOption, emit, hex0x, note, reporting
 from proofward.cli.verbs import Groups
+from proofward.files import write_whole
 
 CONFIG_VARIABLE = "PROOFWARD_WORKER_CONFIG"
 ConfigOption = Annotated[
@@ -67,7 +68,7 @@ def why(
         made = report.make(settings, None if job is None else hash32(job, "job"), seconds)
         found = report.signed(settings, made)
         if out is not None:
-            out.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            write_whole(out, f"{json.dumps(found, indent=1, sort_keys=True)}\n".encode(), mode=0o666)
         for gap in made.gaps:
             note(True, f"not read: {gap}")
         if found["signature"] is None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from proofward.chain import accounts
+from proofward.files import write_new
 from proofward_node.config import ConfigError, load
 
 _TEXT = """\
@@ -84,8 +85,7 @@ def write(
         models=_toml(str(models.absolute())),
     )
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        write_new(path, text.encode(), mode=0o666)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
     try:

@@ -11,6 +11,7 @@ from proofward.chain.errors import ChainError
 from proofward.chain.extrinsic import Signer
 from proofward.chain.keypair import Keypair, new_phrase, ss58_decode, ss58_encode
 from proofward.chain.signer import SCHEME, SocketSigner
+from proofward.files import write_new
 
 _MAX_KEY_FILE: Final = 1024
 
@@ -82,18 +83,10 @@ def new_key_file(path: str | Path) -> bytes:
     path = Path(path)
     phrase = new_phrase()
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        write_new(path, f"{phrase}\n".encode())
     except FileExistsError:
         raise AccountError(f"{path} exists and is not replaced: give another name") from None
     except OSError as error:
-        raise AccountError(f"the key file {path} cannot be made: {error.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(phrase + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        path.unlink(missing_ok=True)
         raise AccountError(f"the key file {path} cannot be written: {error.strerror}") from None
     return bytes(load_keypair(path).public_key)
 

@@ -12,6 +12,7 @@ import typer
 
 from proofward.cli.amounts import finite
 from proofward.cli.output import DEFAULT_CHAIN, ChainOption, JsonOption, emit, note, reporting
+from proofward.files import write_new, write_whole
 
 if TYPE_CHECKING:
     from proofward.network.control import Status
@@ -234,7 +235,7 @@ def spec(
         read = read_members(members)
         if out.exists():
             raise NetworkError(f"{out} exists already and is not replaced; give another --out", code="exists")
-        out.write_text(json.dumps(consortium(read), indent=1) + "\n")
+        write_new(out, f"{json.dumps(consortium(read), indent=1)}\n".encode(), mode=0o666)
         emit(
             as_json,
             {"spec": str(out), "members": len(read.members)},
@@ -262,7 +263,7 @@ def checkpoint(
         value = load(source)
         with SubstrateClient.connect(chain) as client:
             point = point_of(client)
-        out.write_text(json.dumps(with_checkpoint(value, point)) + "\n")
+        write_whole(out, f"{json.dumps(with_checkpoint(value, point))}\n".encode(), mode=0o666)
         emit(
             as_json,
             {"spec": str(out), **point.value()},

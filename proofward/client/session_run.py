@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -220,7 +221,7 @@ def _whole_rows(out: Path, beside: Path) -> int:
     data = out.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) != len(data):
-        out.write_bytes(whole)
+        os.truncate(out, len(whole))
     return max(0, whole.count(b"\n") - 1)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from proofward.evidence.policy import Policy
 from proofward.evidence.registered import registered_check
 from proofward.evidence.times import CLOCK_SLACK
 from proofward.evidence.verdict import Verdict
-from proofward.files import TooLong, read_whole, write_whole
+from proofward.files import TooLong, read_whole, write_new, write_whole
 from proofward.protocol import Level
 
 FORMAT: Final = "proofward/answer/v1"
@@ -387,7 +386,7 @@ def _registered(bundle: dict[str, Any], found: Appraisal, began: int, policy: Po
 
 def save(answer: Answer, path: Path) -> None:
     """Write the file anew, mode 0600. Raises AnswerError."""
-    write_new(path, _document(answer), 0o600)
+    write_document(path, _document(answer), 0o600)
 
 
 def replace_file(answer: Answer, path: Path) -> None:
@@ -433,12 +432,10 @@ def _document(answer: Answer) -> dict[str, Any]:
     }
 
 
-def write_new(path: Path, value: dict[str, Any], mode: int) -> None:
+def write_document(path: Path, value: dict[str, Any], mode: int) -> None:
     """Write a JSON object into a file that is not there yet, with this mode. Raises AnswerError."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file, ensure_ascii=False)
+        write_new(path, json.dumps(value, ensure_ascii=False).encode(), mode=mode)
     except OSError as error:
         raise AnswerError(f"cannot write {path}: {error.strerror}") from None
 

@@ -20,6 +20,7 @@ from proofward.check import Check
 from proofward.errors import ProofwardError
 from proofward.evidence.bundle import load_as
 from proofward.evidence.verdict import Verdict
+from proofward.files import write_new
 from proofward.protocol.hashes import sha256
 
 FORMAT: Literal["proofward/audit/v1"] = "proofward/audit/v1"
@@ -142,7 +143,7 @@ def write(
             root=merkle_root(leaves).hex(),
             leaves=b"".join(leaves).hex(),
         )
-        name.write_text(manifest.model_dump_json(indent=1), encoding="ascii")
+        write_new(name, manifest.model_dump_json(indent=1).encode(), mode=0o666)
         os.replace(part, path)
     except OSError as error:
         raise AuditError(

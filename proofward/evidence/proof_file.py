@@ -7,7 +7,6 @@ mode 0600.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from proofward.check import Check
 from proofward.evidence.model import proof_check
-from proofward.files import read_whole
+from proofward.files import read_whole, write_together
 from proofward.protocol import SYSTEM_RANDOM
 from proofward.zkml import Artifact, Decided, PublicArtifact, ZkmlError
 
@@ -87,8 +86,8 @@ def prove(artifact: Artifact, x: NDArray[np.float64]) -> Proved:
 
 
 def save(proved: Proved, out: Path) -> Path:
-    """Write `out` and, beside it, `<out>.salts` (mode 0600); returns the latter's path. Raises
-    ProofFileError.
+    """Write `out` and, beside it, `<out>.salts` (mode 0600), both or neither; returns the latter's path.
+    Raises ProofFileError.
     """
     salts = out.with_name(out.name + ".salts")
     fields = {
@@ -104,11 +103,12 @@ def save(proved: Proved, out: Path) -> Path:
         "output_salt": proved.output_salt.hex(),
     }
     try:
-        descriptor = os.open(salts, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            os.fchmod(file.fileno(), 0o600)
-            json.dump(secret, file)
-        out.write_text(json.dumps(fields, indent=1), encoding="ascii")
+        write_together(
+            [
+                (salts, json.dumps(secret).encode(), 0o600),
+                (out, json.dumps(fields, indent=1).encode(), 0o666),
+            ]
+        )
     except OSError as error:
         raise ProofFileError(f"cannot write {out}: {error.strerror}") from error
     return salts

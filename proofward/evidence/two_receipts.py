@@ -16,7 +16,7 @@ from proofward.aci import documents, jcs
 from proofward.aci.errors import AciError
 from proofward.attestation.gateway import CHANNEL, Channel, GatewayPolicy, appraise
 from proofward.check import Check
-from proofward.evidence.answer import Answer, AnswerError, begins_as, dated, write_new
+from proofward.evidence.answer import Answer, AnswerError, begins_as, dated, write_document
 from proofward.evidence.judged import judged_id, signed_bytes, stake_checks
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Verdict
@@ -121,7 +121,7 @@ class TwoReceipts:
             "report": base64.b64encode(self.report).decode("ascii"),
             "receipts": list(self.receipts),
         }
-        write_new(path, value, 0o644)
+        write_document(path, value, 0o644)
 
 
 _NONE: Final = "no-contradiction"

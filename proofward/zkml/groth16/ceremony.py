@@ -15,6 +15,7 @@ from pathlib import Path
 
 from proofward_prover import Ceremony, Circuit, ProverError, check_transcript, r1cs, read_transcript
 
+from proofward.files import write_new
 from proofward.zkml.artifact import PublicArtifact, fresh_directory, hash_tree, load_artifact
 from proofward.zkml.errors import ArtifactError, CompileError
 from proofward.zkml.groth16.params import circuit_of
@@ -139,7 +140,7 @@ def export(artifact: Path, out: Path) -> tuple[str, int]:
     _absent(out)
     circuit = _circuit(artifact)
     with _refusals():
-        out.write_bytes(r1cs(circuit))
+        write_new(out, r1cs(circuit), mode=0o666)
     return circuit.digest.hex(), circuit.constraints
 
 
