@@ -70,7 +70,7 @@ class SitePolicy:
             values = tomllib.loads(data.decode())
             _complete(values)
             return cls._of(values, sha256(data))
-        except (ValueError, TypeError, KeyError, UnicodeDecodeError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise FederationError(
                 f"site.toml cannot be used: {error}; docs/federation.md has its keys", code="bad-policy"
             ) from None

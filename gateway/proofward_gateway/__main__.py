@@ -93,7 +93,11 @@ def main() -> int:
         log.error("cannot-start", code=error.code, message=error.message)
         return 2
     except OSError as error:
-        log.error("cannot-start", code="cannot-listen", message=error.strerror or str(error))
+        log.error(
+            "cannot-start",
+            code="cannot-listen" if error.filename is None else "files-unusable",
+            message=str(error),
+        )
         return 2
     return 0
 

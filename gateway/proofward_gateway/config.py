@@ -156,7 +156,7 @@ def load(path: Path) -> Config:
         value = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise GatewayConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise GatewayConfigError(f"{path} is no TOML: {error}") from None
     known = {*_NUMBERS, *_TEXTS, "development", "keys_sha256", "upstream", "chain"}
     if unknown := sorted(set(value) - known):
@@ -191,7 +191,8 @@ def load(path: Path) -> Config:
         raise _wrong(path, "chain", "must say which chain an upstream of kind `proved` is of")
     if any(one.proved for one in upstreams) and not keys and not value.get("development", False):
         raise _wrong(path, "keys_sha256", "must name who may spend the payer's money by a `proved` upstream")
-    if any(one.registered for one in upstreams) and "spec" not in value.get("chain", {}):
+    bond = _bond(path, value["chain"]) if "chain" in value else None
+    if any(one.registered for one in upstreams) and (bond is None or bond.spec is None):
         raise _wrong(path, "chain.spec", "must say who finalises the chain that an upstream's `worker` is of")
     return Config(
         listen.host,
@@ -203,7 +204,7 @@ def load(path: Path) -> Config:
         development=value.get("development", False),
         keys_sha256=frozenset(keys),
         collateral=path.parent / value["collateral"] if "collateral" in value else None,
-        bond=_bond(path, value["chain"]) if "chain" in value else None,
+        bond=bond,
         **{name: value[name] for name in _NUMBERS if name in value},
     )
 

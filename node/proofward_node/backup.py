@@ -7,7 +7,6 @@ well, before its files are in place.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -25,7 +24,7 @@ from proofward.errors import ProofwardError
 from proofward.files import read_whole
 from proofward.protocol import sha256
 from proofward_node.config import NodeConfig
-from proofward_node.journal import MOVED, JournalError, select
+from proofward_node.journal import MOVED, JournalError, lock, select
 
 #: The journal first: the outbox must not be older than it.
 FILES = ("journal.sqlite", "outbox.sqlite", "diary.sqlite")
@@ -202,15 +201,11 @@ def _moved(journal: Path) -> bytes | None:
 @contextmanager
 def _alone(journal: Path) -> Iterator[None]:
     """The journal's own lock. Raises JournalError when a daemon has it."""
-    lock = os.open(f"{journal}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    held = lock(journal)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise JournalError(f"journal {journal} is in use by a worker process; stop it first") from error
         yield
     finally:
-        os.close(lock)
+        os.close(held)
 
 
 def _digest(path: Path) -> str:

@@ -26,6 +26,7 @@ from proofward.amounts import UNIT
 from proofward.chain import accounts
 from proofward.chain.finality import STALL_BLOCKS, STALL_SECONDS
 from proofward.chain.signer import SCHEME
+from proofward.chain.transport import check_address
 from proofward.errors import ProofwardError
 from proofward_node.session_pace import WINDOW_BLOCKS, checkpoint_every
 
@@ -60,9 +61,7 @@ class ChainConfig(_Section):
     @field_validator("url")
     @classmethod
     def _websocket(cls, value: str) -> str:
-        if not value.startswith(("ws://", "wss://")):
-            raise ValueError("must start with ws:// or wss://")
-        return value
+        return check_address(value)
 
 
 def _account(value: str) -> bytes:
@@ -278,10 +277,12 @@ def load(path: Path) -> NodeConfig:
         raise ConfigError(
             f"cannot read configuration {path}: {error.strerror}; give the path with --config"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"configuration {path} is not TOML: {error}") from error
     try:
         config = NodeConfig.model_validate(_absolute(raw, path.resolve().parent))
+    except RuntimeError as error:  # of a user whom nobody knows
+        raise ConfigError(f"configuration {path} has a path with `~`: {error} Write it out") from error
     except ValidationError as error:
         lines = [
             f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {_say(item)}"

@@ -126,6 +126,23 @@ class Entry:
     updated: float
 
 
+def lock(journal: Path) -> int:
+    """The file that one process at a time holds, locked, to be closed. Raises JournalError, DiskFailed."""
+    try:
+        held = os.open(f"{journal}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        blame_disk(error, journal)
+        raise JournalError(
+            f"journal {journal} cannot be locked ({error.strerror}): give this account all in its folder"
+        ) from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(held)
+        raise JournalError(f"journal {journal} is in use by a worker process; stop it first") from error
+    return held
+
+
 class Journal:
     """The open journal. One process at a time: a second one is refused by a lock on `<path>.lock`.
 
@@ -140,14 +157,7 @@ class Journal:
     def __init__(self, path: Path, identity: bytes, clock: Callable[[], float] = time.time) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._clock = clock
-        self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise JournalError(
-                f"journal {path} is in use by another worker process; stop it first"
-            ) from error
+        self._lock = lock(path)
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

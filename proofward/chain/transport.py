@@ -48,12 +48,10 @@ class Transport:
 
     def __init__(self, url: str, *, patience: float = 10.0) -> None:
         """`url` is ws:// or wss://; `patience` is how long, in seconds, lost connections are retried."""
-        if not url.startswith(("ws://", "wss://")):
-            raise ChainUnreachable(url, "the address must start with ws:// or wss://")
         try:
-            parse_uri(url)
-        except (WebSocketException, ValueError) as error:
-            raise ChainUnreachable(url, f"it is no address: {error}") from None
+            check_address(url)
+        except ValueError as error:
+            raise ChainUnreachable(url, f"the address {error}") from None
         self.url = url
         self._ids = itertools.count(1)
         self._idle: list[tuple[float, ClientConnection]] = []
@@ -176,6 +174,17 @@ class Transport:
             idle, self._idle = self._idle, []
         for _, connection in idle:
             connection.close()
+
+
+def check_address(url: str) -> str:
+    """A node's address as it is. Raises ValueError: it is none."""
+    if not url.startswith(("ws://", "wss://")):
+        raise ValueError("must start with ws:// or wss://")
+    try:
+        parse_uri(url)
+    except (WebSocketException, ValueError) as error:
+        raise ValueError(f"cannot be used: {error}") from None
+    return url
 
 
 def _drop(connection: ClientConnection) -> None:

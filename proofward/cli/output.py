@@ -82,6 +82,7 @@ _BY_CODE = {
     "outbox-busy": Exit.TIMEOUT,
     "files-unusable": Exit.USAGE,
     "outbox-unusable": Exit.USAGE,
+    "too-deep": Exit.USAGE,
     "disk-failed": Exit.TRY_AGAIN,
     "output-lost": Exit.TRY_AGAIN,
     "output-left": Exit.OUTPUT_LEFT,
@@ -174,6 +175,10 @@ def _files() -> Iterator[None]:
             f"{what} cannot be used ({error.strerror or error}): free space, mend its permissions, or name "
             "another one",
             code="files-unusable",
+        ) from error
+    except RecursionError as error:
+        raise Refused(
+            "a file or an answer is nested too deeply to be read: name another one", code="too-deep"
         ) from error
     except sqlite3.Error as error:
         raise Refused(

@@ -44,12 +44,19 @@ class JobSecrets(BaseModel):
 
 def default_directory() -> Path:
     """`$PROOFWARD_STATE`, else `proofward` below `$XDG_STATE_HOME` or `~/.local/state` (XDG base
-    directories).
+    directories). Raises Refused where nobody knows a home.
     """
     if configured := os.environ.get("PROOFWARD_STATE"):
         return Path(configured)
-    base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "proofward"
+    if base := os.environ.get("XDG_STATE_HOME"):
+        return Path(base) / "proofward"
+    try:
+        return Path.home() / ".local" / "state" / "proofward"
+    except RuntimeError:
+        raise Refused(
+            "this user has no home, where secrets would be kept: set PROOFWARD_STATE to a folder",
+            code="usage",
+        ) from None
 
 
 def chain_folder(genesis: bytes, directory: Path | None = None) -> Path:

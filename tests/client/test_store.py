@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proofward.client.store import JobSecrets, JobStore
+from proofward.client.store import JobSecrets, JobStore, default_directory
 from proofward.errors import NotFound, Refused
 
 GENESIS = b"g" * 32
@@ -39,6 +39,14 @@ def test_other_secrets_do_not_replace_them(tmp_path: Path) -> None:
     with pytest.raises(Refused):
         store.save(_secrets(input_salt="cd" * 32))
     assert store.load(bytes.fromhex("ab" * 32)) == _secrets()
+
+
+def test_a_user_without_a_home_is_told_to_name_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PROOFWARD_STATE", "XDG_STATE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    with pytest.raises(Refused, match="set PROOFWARD_STATE"):
+        default_directory()
 
 
 def test_missing_damaged_and_foreign_files(tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ def test_a_rule_that_is_missing_is_no_default(line: str) -> None:
         ('purposes = ["cardiology"]', 'purposes = ["anything"]'),
         ('researchers = ["alice"]', "researchers = []"),
         ("[site]", "[site]\nextra = 1"),
+        ("[site]", "a = " + "[" * 50_000),
         ("peers = 1", "peers = 0"),
         ("peers = 1", "peers = 8"),
         ("peers = 1", "peers = true"),

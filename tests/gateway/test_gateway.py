@@ -676,6 +676,8 @@ BAD_CONFIGS = {
     "a salt that is a word": (GOOD + 'cache_salt = "yes"', "cache_salt must be"),
     "a model without weights": (OWN, "needs kind, models, name, weights"),
     "no TOML": ("[[", "no TOML"),
+    "nested without end": ("a = " + "[" * 100_000, "no TOML"),
+    "a chain that is a number": ("chain = 1\n" + KNOWN, "chain needs genesis and account"),
     "a misspelt key": ("lisen = '1'\n" + GOOD, "lisen is not known"),
     "no upstream": ("", "upstream must be 1"),
     "keys that live two days": ("keyset_seconds = 172800\n" + GOOD, "keyset_seconds must be"),

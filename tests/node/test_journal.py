@@ -98,6 +98,12 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
         Journal(path, IDENTITY)
 
 
+def test_a_lock_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "j.sqlite.lock").mkdir()
+    with pytest.raises(JournalError, match="cannot be locked"):
+        Journal(tmp_path / "j.sqlite", IDENTITY)
+
+
 FIRST_SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE jobs (
