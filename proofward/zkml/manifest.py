@@ -29,7 +29,7 @@ Task = Literal["binary", "multiclass", "multilabel", "regression", "multi-target
 Setup = Literal["dev", "attested", "ceremony"]
 LaneName = Literal["ezkl", "groth16"]
 
-_FILE_NAME = re.compile(r"^(public|private)/[a-z0-9][a-z0-9_.-]{0,63}$")
+_FILE_NAME = re.compile(r"(public|private)/[a-z0-9][a-z0-9_.-]{0,63}")
 _HEX32 = r"^[0-9a-f]{64}$"
 
 
@@ -186,7 +186,7 @@ class Manifest(_Strict):
     @classmethod
     def _safe_names(cls, files: dict[str, str]) -> dict[str, str]:
         for path, digest in files.items():
-            if not _FILE_NAME.match(path) or not re.match(_HEX32, digest):
+            if not _FILE_NAME.fullmatch(path) or not re.fullmatch(_HEX32, digest):
                 raise ValueError(f"file entry {path!r} is not public/NAME or private/NAME with a SHA-256")
         if "public/vk.bin" not in files:
             raise ValueError("public/vk.bin is missing")

@@ -76,6 +76,8 @@ def test_files_that_are_not_plain_files_are_refused(copy: Path) -> None:
     [
         ("path leaves the directory", {"files": {"public/../../etc": "0" * 64, "public/vk.bin": "0" * 64}}),
         ("absolute path", {"files": {"/etc/passwd": "0" * 64, "public/vk.bin": "0" * 64}}),
+        ("a name of two lines", {"files": {"public/x\n": "0" * 64, "public/vk.bin": "0" * 64}}),
+        ("a digest of two lines", {"files": {"public/vk.bin": "0" * 64 + "\n"}}),
         ("no verifying key", {"files": {}}),
         ("unknown field", {"surprise": 1}),
         ("unknown lane", {"lane": "plonk"}),
