@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from proofward_enclave.providers import dev_pki
 from proofward_enclave.providers.dev_platform import DevPlatform
-from tests.attestation.test_quotes import DAY, NOW, REPORT_DATA, TD, sample
+from tests.attestation.samples import sample
+from tests.attestation.test_quotes import DAY, NOW, REPORT_DATA, TD
 
 FAMILY = bytes.fromhex("504000000000")
 """Without a letter: go-tdx-guest compares the quote's in lower case with Intel's upper case, and so refuses

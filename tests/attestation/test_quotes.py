@@ -32,23 +32,14 @@ from proofward.protocol import Level, measurement, sha256, worker_report_data
 from proofward_enclave.measure import code_digest
 from proofward_enclave.providers import dev_pki
 from proofward_enclave.providers.dev_platform import FMSPC, DevPlatform, TdIdentity
+from tests.attestation.samples import sample
 from tests.vectors.make import value
 
-SAMPLES = Path(__file__).parents[1] / "samples"
 ROOTS = Path(__file__).parents[2] / "chain" / "roots"
 DAY = dt.date(2026, 11, 24)
 NOW = int(dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC).timestamp())
 REPORT_DATA = value("report data", 64)
 TD = TdIdentity(mrtd=code_digest())
-
-
-def sample(name: str) -> tuple[bytes, Collateral, int]:
-    """Quote, collateral, and the time an hour after the later of its issue dates."""
-    text = (SAMPLES / f"{name}_collateral.json").read_text()
-    fields = json.loads(text)
-    issued = [json.loads(fields[part])["issueDate"] for part in ("tcb_info", "qe_identity")]
-    now = max(dt.datetime.fromisoformat(date) for date in issued).timestamp() + 3600
-    return bytes.fromhex((SAMPLES / f"{name}.hex").read_text()), Collateral.from_json(text), int(now)
 
 
 @pytest.fixture(scope="module")

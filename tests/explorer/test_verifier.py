@@ -20,7 +20,8 @@ from proofward.protocol import HpkePrivateKey, HpkeSuite, Level, OutputPayload, 
 from proofward.zkml import ArtifactError
 from proofward.zkml.manifest import Manifest
 from proofward_enclave.providers.dev_platform import DevPlatform, TdIdentity
-from tests.attestation.test_quotes import DAY, NOW, QUOTE_FAULTS, fixture, sample
+from tests.attestation.samples import sample
+from tests.attestation.test_quotes import DAY, NOW, QUOTE_FAULTS, fixture
 from tests.ceremonial import FAULTS as CEREMONY_FAULTS
 from tests.ceremonial import Ceremonial, spoilt, with_transcript
 from tests.client.test_verification import ATTESTED, FAULTS, _change, _setup_quote

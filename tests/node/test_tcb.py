@@ -21,22 +21,13 @@ from proofward_node import pcs, tcb
 from proofward_node.chain_port import Attested
 from proofward_node.config import NodeConfig, load
 from proofward_node.tcb import Set, Verdict
+from tests.attestation.samples import sample
 
-SAMPLES = Path(__file__).parents[1] / "samples"
 DAY = 86_400
 NOW = int(dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC).timestamp())
 
 
-def intel(name: str) -> tuple[bytes, Collateral, int]:
-    """Quote, collateral, and an hour after it was issued."""
-    text = (SAMPLES / f"{name}_collateral.json").read_text()
-    fields = json.loads(text)
-    issued = [json.loads(fields[part])["issueDate"] for part in ("tcb_info", "qe_identity")]
-    now = max(dt.datetime.fromisoformat(date) for date in issued).timestamp() + 3600
-    return bytes.fromhex((SAMPLES / f"{name}.hex").read_text()), Collateral.from_json(text), int(now)
-
-
-OLD, NEW = intel("tdx_quote"), intel("tdx_quote_td15ex")
+OLD, NEW = sample("tdx_quote"), sample("tdx_quote_td15ex")
 PLATFORM = DevPlatform()
 QUOTE = PLATFORM.quote(bytes(64), TdIdentity(mrtd=code_digest()))
 
@@ -78,7 +69,7 @@ def test_a_machine_that_is_up_to_date_lacks_nothing_of_the_level_that_dcap_qvl_f
 
 
 def test_a_machine_below_every_level_lacks_something_of_each() -> None:
-    quote, collateral, now = intel("tdx_quote_outdated")
+    quote, collateral, now = sample("tdx_quote_outdated")
     found = stand(quote, collateral, now=now, roots=(INTEL_ROOT,))
     assert (found.counts, found.status) == (False, None)
     assert all(level.lacks == (Shortfall("CPU SVN 8", 3, 5),) for level in found.levels)
@@ -98,7 +89,7 @@ def test_grace_ends_as_the_chain_counts_it() -> None:
 @pytest.mark.parametrize(
     ("fault", "quote", "collateral", "code"),
     [
-        ("another family", OLD[0], intel("tdx_quote_outdated")[1], "no-collateral"),
+        ("another family", OLD[0], sample("tdx_quote_outdated")[1], "no-collateral"),
         ("no quote", b"x", OLD[1], "malformed-quote"),
     ],
 )
