@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,12 @@ from proofward.tables import Table, TableError, arrange, is_loinc, read_table, s
 from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, load_artifact
 from proofward.zkml.ends import Single, single
 from proofward.zkml.external import whole
-from proofward.zkml.lanes import Estimate
-from proofward.zkml.manifest import MAX_CONTESTED_BYTES, RECORD_OPENINGS, Feature, Task, Wishes
+from proofward.zkml.lanes import LANE_NAMES, Estimate
+from proofward.zkml.manifest import MAX_CONTESTED_BYTES, RECORD_OPENINGS, Feature, LaneChoice, Task, Wishes
 from proofward.zkml.report import MAX_SHIFT
 from proofward.zkml.task import TASKS
 
-LANES = ("auto", "groth16", "ezkl")
+LANES: tuple[LaneChoice, ...] = ("auto", *LANE_NAMES)
 Progress = Callable[[str], None]
 
 
@@ -85,8 +85,7 @@ def artifact(
     """
     if source.is_dir():
         return load_artifact(source)
-    if lane not in LANES:
-        raise CompileError(f"there is no lane {lane!r}: use one of {', '.join(LANES)}", code="usage")
+    chosen = _lane(lane)
     model = read_onnx(source, choices.output)
     onnx = model.onnx
     for line in model.notes:
@@ -117,7 +116,7 @@ def artifact(
         batch=batch,
         srs=srs,
         progress=progress,
-        **_wanted(tables, lane, choices),
+        **_wanted(tables, chosen, choices),
     )
     keep(out, asked)
     size = len(made.manifest.canonical())
@@ -165,8 +164,7 @@ def dry_run(
     progress: Progress,
 ) -> tuple[str, Estimate]:
     """What compiling the ONNX file would give, without keys and files. Raises ZkmlError, TableError."""
-    if lane not in LANES:
-        raise CompileError(f"there is no lane {lane!r}: use one of {', '.join(LANES)}", code="usage")
+    chosen = _lane(lane)
     model = read_onnx(source, choices.output)
     for line in model.notes:
         progress(line)
@@ -176,12 +174,12 @@ def dry_run(
         tables.calibration,
         batch=batch,
         progress=progress,
-        **_wanted(tables, lane, choices),
+        **_wanted(tables, chosen, choices),
     )
 
 
 class _Wanted(TypedDict):
-    lane: Literal["auto", "groth16", "ezkl"]
+    lane: LaneChoice
     evaluation: Evaluation | None
     accuracy_bound: float
     max_disagreement: float | None
@@ -190,10 +188,17 @@ class _Wanted(TypedDict):
     record_openings: bool
 
 
-def _wanted(tables: Records, lane: str, choices: Choices) -> _Wanted:
+def _lane(named: str) -> LaneChoice:
+    for one in LANES:
+        if one == named:
+            return one
+    raise CompileError(f"there is no lane {named!r}: use one of {', '.join(LANES)}", code="usage")
+
+
+def _wanted(tables: Records, lane: LaneChoice, choices: Choices) -> _Wanted:
     """What compiling and its dry run are asked for alike."""
     return {
-        "lane": cast(Literal["auto", "groth16", "ezkl"], lane),
+        "lane": lane,
         "evaluation": tables.evaluation,
         "accuracy_bound": choices.accuracy_bound,
         "max_disagreement": choices.max_disagreement,

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +23,13 @@ from proofward.zkml.errors import (
     ZkmlError,
 )
 from proofward.zkml.external import refuse_external
-from proofward.zkml.lanes import _ROOMS, CompileRequest, Estimate, HeldOut, Lane, Progress, lane
+from proofward.zkml.lanes import LANE_NAMES, CompileRequest, Estimate, HeldOut, Lane, Progress, lane
 from proofward.zkml.manifest import (
     RECORD_OPENINGS,
     Accuracy,
     Feature,
     InputSpec,
+    LaneChoice,
     LaneName,
     Manifest,
     OutputSpec,
@@ -55,7 +55,7 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
     out: Path,
     *,
     name: str,
-    lane: Literal["auto", "groth16", "ezkl"] = "auto",
+    lane: LaneChoice = "auto",
     evaluation: Evaluation | None = None,
     accuracy_bound: float = 0.005,
     max_disagreement: float | None = None,
@@ -136,7 +136,7 @@ def dry_run(  # noqa: PLR0913 - what a publisher may choose, by keyword
     onnx: bytes,
     calibration: NDArray[np.float64],
     *,
-    lane: Literal["auto", "groth16", "ezkl"] = "auto",
+    lane: LaneChoice = "auto",
     evaluation: Evaluation | None = None,
     accuracy_bound: float = 0.005,
     max_disagreement: float | None = None,
@@ -224,7 +224,7 @@ def _advised(chosen: Lane, request: CompileRequest) -> Iterator[None]:
     try:
         yield
     except AccuracyError as error:
-        others = (name for name in _ROOMS if name != chosen.name)
+        others = (name for name in LANE_NAMES if name != chosen.name)
         other = next((name for name in others if _offer(name, request.onnx, request.batch)[0]), None)
         if other is None:
             raise
@@ -244,18 +244,20 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
 
 
-def choose_lane(onnx: bytes, batch: int, wanted: Literal["auto", "groth16", "ezkl"]) -> tuple[Lane, str]:
+def choose_lane(onnx: bytes, batch: int, wanted: LaneChoice) -> tuple[Lane, str]:
     """The lane for a model and why: groth16 wherever it takes the model, else ezkl."""
     if wanted != "auto":
         chosen = lane(wanted)
         refusal = _refusal(chosen, onnx, batch)
         if refusal is not None:
-            others = [name for name in _ROOMS if name != wanted and _offer(name, onnx, batch)[0] is not None]
+            others = [
+                name for name in LANE_NAMES if name != wanted and _offer(name, onnx, batch)[0] is not None
+            ]
             advice = f"; the {others[0]} lane takes it (--lane {others[0]})" if others else ""
             raise UnsupportedModel(f"the {wanted} lane does not take this model: {refusal}{advice}")
         return chosen, "chosen by the publisher"
     refusals: list[str] = []
-    for name in _ROOMS:
+    for name in LANE_NAMES:
         found, refusal = _offer(name, onnx, batch)
         if found is not None:
             return found, "; ".join(refusals) if refusals else "the preferred lane takes every operator"

@@ -31,9 +31,10 @@ Integers = NDArray[np.int64]
 Progress = Callable[[str], None]
 
 
-# In order of preference: the first lane that takes a model gets it.
 _ROOMS: dict[LaneName, str] = {"groth16": "proofward.zkml.groth16", "ezkl": "proofward.zkml.ezkl"}
 _PACKAGES: dict[LaneName, str] = {"groth16": "proofward-prover", "ezkl": "'proofward[ezkl]'"}
+LANE_NAMES: tuple[LaneName, ...] = tuple(_ROOMS)
+"""In order of preference: the first lane that takes a model gets it."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,7 @@ def lane(name: LaneName) -> Lane:
 def available_lanes() -> list[LaneName]:
     """Lanes that load on this machine, preferred first."""
     found: list[LaneName] = []
-    for name in _ROOMS:
+    for name in LANE_NAMES:
         try:
             lane(name)
         except LaneUnavailable:

@@ -28,6 +28,7 @@ Decision = Literal["sigmoid", "softmax", "argmax", "value", "multilabel"]
 Task = Literal["binary", "multiclass", "multilabel", "regression", "multi-target"]
 Setup = Literal["dev", "attested", "ceremony"]
 LaneName = Literal["ezkl", "groth16"]
+LaneChoice = LaneName | Literal["auto"]
 
 _FILE_NAME = re.compile(r"(public|private)/[a-z0-9][a-z0-9_.-]{0,63}")
 _HEX32 = r"^[0-9a-f]{64}$"
