@@ -82,17 +82,19 @@ def verify(
     with reporting(as_json):
         verdict = targets.verify(
             target,
+            targets.Pins(
+                development=dev,
+                genesis=genesis,
+                measurements=measurement or (),
+                spec=spec,
+                onnx=onnx,
+                ptau=ptau,
+            ),
+            chain=chain,
             artifact=artifact,
             export=export,
-            genesis=genesis,
-            measurements=measurement or [],
-            development=dev,
-            chain=chain,
             light=light,
             boot_nodes=boot_node or (),
-            spec=spec,
-            onnx=onnx,
-            ptau=ptau,
         )
         tell(as_json, verdict)
     raise typer.Exit(EXITS[verdict.outcome.name])

@@ -306,8 +306,10 @@ def verify(
             statement, used, public = files.load(file), keys.load(key), load_public(artifact)
             checks = files.checks(statement, public, used, development=dev, own_key=own_key)
             if bundle:
-                policy = targets.policy_of(dev, genesis, measurement or [], None)
-                checks += statements.bundle_checks([load_bundle(one) for one in bundle], statement, policy)
+                pins = targets.Pins(development=dev, genesis=genesis, measurements=measurement or ())
+                checks += statements.bundle_checks(
+                    [load_bundle(one) for one in bundle], statement, pins.policy()
+                )
             if chain is not None:
                 with Client(chain) as client:
                     checks.append(statements.chain_check(client.chain, statement))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from proofward.chain import SubstrateClient
@@ -28,31 +28,62 @@ from proofward.zkml.hiding import hides
 _JOB_ID = re.compile(r"^(0x)?[0-9a-fA-F]{64}$")
 
 
-def verify(  # noqa: PLR0913 - what a reader gives, by keyword
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pins:
+    """What a reader holds evidence to, as it is given on a command line.
+
+    Args:
+        genesis, measurements: hashes, 0x and 64 hex digits.
+        development: admit what a development chain has.
+        spec: the raw spec of the reader's chain: the evidence must prove that the chain's final state holds
+            it.
+        onnx, ptau: the model's file and phase 1: the key of a ceremony is computed from its transcript.
+    """
+
+    development: bool = False
+    genesis: str | None = None
+    measurements: Sequence[str] = ()
+    spec: Path | None = None
+    onnx: Path | None = None
+    ptau: Path | None = None
+
+    def policy(self) -> Policy:
+        """What they accept. Raises Refused (`no-finality`), NotFound."""
+        make = Policy.for_development if self.development else Policy
+        authorities = None if self.spec is None else genesis_authorities(self.spec)
+        if self.spec is not None and authorities is None:
+            raise Refused(
+                f"the chain of {self.spec} has no GRANDPA: nobody can prove what its state holds; leave "
+                "--spec out",
+                code="no-finality",
+            )
+        return make(
+            genesis=None if self.genesis is None else hash32(self.genesis, "genesis"),
+            measurements=frozenset(hash32(one, "measurement") for one in self.measurements) or None,
+            authorities=authorities,
+            checkpoint=None if self.spec is None else spec_checkpoint(self.spec),
+            sources=_sources(self.onnx, self.ptau),
+        )
+
+
+def verify(
     target: str,
+    pins: Pins,
     *,
-    artifact: Path | None,
-    export: Path | None,
-    genesis: str | None,
-    measurements: Sequence[str],
-    development: bool,
     chain: str,
-    spec: Path | None = None,
+    artifact: Path | None = None,
+    export: Path | None = None,
     light: Path | None = None,
     boot_nodes: Sequence[str] = (),
-    onnx: Path | None = None,
-    ptau: Path | None = None,
 ) -> Verdict:
     """Verify what `target` names: a job on the chain, a bundle, a proof file or an answer's file.
 
-    `spec` is the raw spec of the reader's chain: with it the evidence must prove that the chain's final state
-    holds the job. With `light`, a chain spec too, the chain is read by proofs, from `boot_nodes` when they
-    are given, and the node at `chain` is not asked. With `onnx` and `ptau`, the model's file and phase 1,
-    the key of a ceremony is computed from its transcript.
+    With `light`, a chain spec, the chain is read by proofs, from `boot_nodes` when they are given, and the
+    node at `chain` is not asked. A job's evidence is written to `export`.
 
     Raises Refused, NotFound, AnswerError, BundleError, ZkmlError, ChainError.
     """
-    asked = replace(policy_of(development, genesis, measurements, spec), sources=_sources(onnx, ptau))
+    asked = pins.policy()
     path = Path(target)
     if path.exists() or not _JOB_ID.match(target):
         if light is not None:
@@ -61,8 +92,8 @@ def verify(  # noqa: PLR0913 - what a reader gives, by keyword
             raise Refused("--export is for a job on the chain; a file is evidence already", code="usage")
         return _verify_file(path, artifact, asked)
     source = chain if light is None else LightClient.open(light, boot_nodes=tuple(boot_nodes))
-    with Client(source, development=development) as client:
-        bundle = client.bundle(target, artifact=artifact, out=export, inclusion=spec is not None)
+    with Client(source, development=pins.development) as client:
+        bundle = client.bundle(target, artifact=artifact, out=export, inclusion=pins.spec is not None)
         policy = client.policy(bundle.job.model)
         policy = replace(
             policy,
@@ -98,25 +129,6 @@ def _sources(onnx: Path | None, ptau: Path | None) -> KeySources | None:
         return KeySources(whole(onnx)[0], ptau)
     except OSError as error:
         raise NotFound(f"cannot read {onnx}: {error.strerror}") from error
-
-
-def policy_of(
-    development: bool, genesis: str | None, measurements: Sequence[str], spec: Path | None
-) -> Policy:
-    """What a reader accepts who gave these pins. Raises Refused (`no-finality`)."""
-    make = Policy.for_development if development else Policy
-    authorities = None if spec is None else genesis_authorities(spec)
-    if spec is not None and authorities is None:
-        raise Refused(
-            f"the chain of {spec} has no GRANDPA: nobody can prove what its state holds; leave --spec out",
-            code="no-finality",
-        )
-    return make(
-        genesis=None if genesis is None else hash32(genesis, "genesis"),
-        measurements=frozenset(hash32(one, "measurement") for one in measurements) or None,
-        authorities=authorities,
-        checkpoint=None if spec is None else spec_checkpoint(spec),
-    )
 
 
 def _verify_file(path: Path, artifact: Path | None, policy: Policy) -> Verdict:

@@ -216,10 +216,7 @@ def test_an_accepted_job_is_verified_again_in_the_tab(browser: Browser, network:
     job = jobs(network, "accepted")[0]
     with Client(network.chain, development=True) as client:
         artefact = _artefact(network, client, job)
-    expected = targets.verify(
-        job, artifact=artefact, export=None, genesis=None, measurements=(), development=True,
-        chain=network.chain,
-    )  # fmt: skip
+    expected = targets.verify(job, targets.Pins(development=True), chain=network.chain, artifact=artefact)
     assert expected.accepted
     browser.do("open", url=f"{network.site}/#/jobs/{job}")
     browser.do("wait", selector="[data-verdict]")
@@ -308,10 +305,10 @@ def test_a_job_whose_client_won_a_contest_is_refused_by_that_line_alone(
     browser: Browser, network: Network, evidence: Evidence
 ) -> None:
     """Proof, receipt and quote of it are good: only the chain's record of the contest tells."""
+    artefact = evidence.artifact.path
     expected = targets.verify(
-        network.contested, artifact=evidence.artifact.path, export=None, genesis=None, measurements=(),
-        development=True, chain=network.chain,
-    )  # fmt: skip
+        network.contested, targets.Pins(development=True), chain=network.chain, artifact=artefact
+    )
     browser.do("open", url=f"{network.site}/#/jobs/{network.contested}")
     browser.do("wait", selector="[data-verdict]")
     browser.do("check", selector="#development", on=True)

@@ -78,10 +78,8 @@ def test_a_job_is_verified_by_proofs_with_no_server_believed(
     """As `proofward verify --light` has it; the page asks its own origin and validators' p2p ports."""
     found = shown(browser, site)
     print(f"job page by a light client, cold: {browser.marked()}")
-    expected = targets.verify(
-        site.job, artifact=site.artefact, export=None, genesis=None, measurements=(), development=True,
-        chain=NOWHERE, light=site.spec,
-    )  # fmt: skip
+    dev = targets.Pins(development=True)
+    expected = targets.verify(site.job, dev, chain=NOWHERE, artifact=site.artefact, light=site.spec)
     assert expected.accepted
     told = {check.name: check.word for check in expected}
     records = {"finality": "ok", "record": "ok", "payment": "ok"}

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from proofward.chain import SubstrateClient, accounts, dev_keypair
 from proofward.chain.pallets import attestation, balances
 from proofward.cli import app
-from proofward.client.targets import policy_of
+from proofward.client.targets import Pins
 from proofward.evidence.anchored import ANCHORED
 from proofward.evidence.answer import BONDED, ON_CHAIN, load
 from proofward.evidence.verdict import Outcome
@@ -74,7 +74,12 @@ async def test_a_gateway_its_upstream_and_its_receipts_are_on_a_real_chain(
             find = ["gateway", "anchored", str(file), "--keep", "--spec", str(network.spec), "--json"]
             found = await asyncio.to_thread(CliRunner().invoke, app, find)
             assert json.loads(found.stdout)["kept"], found.stdout
-    policy = policy_of(True, f"0x{chain.genesis.hex()}", [f"0x{simulated_measurement().hex()}"], network.spec)
+    policy = Pins(
+        development=True,
+        genesis=f"0x{chain.genesis.hex()}",
+        measurements=[f"0x{simulated_measurement().hex()}"],
+        spec=network.spec,
+    ).policy()
     verdict = load(file).verdict(policy)
     assert verdict.outcome is Outcome.ACCEPTED, str(verdict)
     told = {one.name: one for one in verdict}

@@ -59,12 +59,9 @@ def test_finality_stands_amid_jobs_and_none_is_lost_or_done_twice(stream: Stream
         _is_proved_to_a_gateway(chain, network)
     verdict = targets.verify(
         "0x" + last.hex(),
-        artifact=stream.folder / "models" / "mlp" / "public",
-        export=None,
-        genesis=None,
-        measurements=(),
-        development=True,
+        targets.Pins(development=True),
         chain="ws://127.0.0.1:1",  # nobody: no server is asked
+        artifact=stream.folder / "models" / "mlp" / "public",
         light=network.spec,
     )
     assert verdict.accepted, str(verdict)

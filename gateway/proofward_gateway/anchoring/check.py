@@ -9,7 +9,7 @@ from typing import Any, Final
 from proofward.chain import SubstrateClient
 from proofward.check import Check
 from proofward.client.ids import hash32
-from proofward.client.targets import policy_of
+from proofward.client.targets import Pins
 from proofward.evidence.anchored import anchor_of, anchored_checks
 from proofward.light.client import LightClient
 from proofward_gateway.anchoring.ask import ask
@@ -60,7 +60,7 @@ def look(
 
 def read(receipt: dict[str, Any], proof: dict[str, Any], spec: Path, genesis: str | None) -> Found:
     """By the chain's own proof that comes with a proof of inclusion. Raises Refused(no-finality)."""
-    return Found(anchored_checks(receipt, proof, policy_of(False, genesis, (), spec)), proof)
+    return Found(anchored_checks(receipt, proof, Pins(genesis=genesis, spec=spec).policy()), proof)
 
 
 def checks(

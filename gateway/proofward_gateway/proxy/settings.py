@@ -8,7 +8,7 @@ from pathlib import Path
 
 from proofward.aci.documents import DIGEST
 from proofward.client.ids import hash32
-from proofward.client.targets import policy_of
+from proofward.client.targets import Pins
 from proofward_gateway.channel import Origin
 from proofward_gateway.proxy.server import AnswerRefused, Settings
 
@@ -48,7 +48,8 @@ def settings_of(
             code="usage",
         )
     upstreams = frozenset(hash32(one, "upstream measurement") for one in upstream_pins) or measurements
-    policy = replace(policy_of(development, genesis, (), spec), measurements=measurements)
+    asked = Pins(development=development, genesis=genesis, spec=spec)
+    policy = replace(asked.policy(), measurements=measurements)
     return Settings(
         Origin.parse(gateway), policy, upstreams, folder, allow_unverified, frozenset(weights), require_stake
     )
