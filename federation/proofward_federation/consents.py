@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from proofward.files import write_whole
+from proofward.files import read_whole, write_whole
 from proofward.protocol import sha256
 from proofward.protocol.sessions import Tree
 from proofward_federation.errors import FederationError
@@ -28,6 +28,7 @@ ROUND_UP: Final = 32
 MAX_LIVE: Final = 1 << 16
 """Consents in a tree."""
 MAX_KEPT: Final = 1 << 18
+_MAX_REGISTER: Final = MAX_KEPT << 12  # bytes
 """Consents and revocations of a register, those that count no more included."""
 
 
@@ -69,7 +70,7 @@ class Register:
     def load(cls, path: Path) -> Register:
         """Raises FederationError(bad-consents)."""
         try:
-            values = json.loads(path.read_text())
+            values = json.loads(read_whole(path, _MAX_REGISTER))
             if not isinstance(values, list):
                 raise ValueError("they are no list")
             return cls(Consent(**one) for one in values)

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from proofward.files import write_whole
+from proofward.files import read_whole, write_whole
 from proofward.protocol import ReceiptKey, sha256
 from proofward_federation.errors import EngineMissing, FederationError
 from proofward_federation.study import PURPOSES
@@ -26,6 +26,7 @@ from proofward_federation.study import PURPOSES
 CONSENT: Final = "urn:proofward:consent:v1"
 REVOCATION: Final = "urn:proofward:consent-revoked:v1"
 MAX_BYTES: Final = 1 << 14
+_MAX_WALLET: Final = 1 << 24
 _KEY: Final = b"proofward/consent-key/v1"
 _DID: Final = "did:jwk:"
 
@@ -70,7 +71,7 @@ class Wallet:
     def load(cls, path: Path) -> Wallet:
         """Raises FederationError(bad-wallet)."""
         try:
-            values = json.loads(path.read_text())
+            values = json.loads(read_whole(path, _MAX_WALLET))
             seed = bytes.fromhex(values["seed"])
             if len(seed) != 32:
                 raise ValueError("its seed has another length")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from proofward.files import read_whole
 from proofward_enclave.providers import NAMES
 from proofward_gateway.channel import GatewayError, Origin
 
@@ -16,6 +17,7 @@ ATTESTED: Final = ("aci", "legacy")
 INSIDE: Final = ("inside", "model", "proved")
 STARTED: Final = ("model", "proved")
 """Kinds that the gateway starts itself."""
+MAX_BYTES: Final = 1 << 20
 MAX_UPSTREAMS: Final = 64
 _HASH: Final = re.compile(r"0x[0-9a-f]{64}")
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -153,10 +155,10 @@ _UPSTREAM: Final = {
 def load(path: Path) -> Config:
     """Read and check a file. Raises GatewayConfigError, which names the key."""
     try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
+        value = tomllib.loads(read_whole(path, MAX_BYTES).decode())
     except OSError as error:
         raise GatewayConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise GatewayConfigError(f"{path} is no TOML: {error}") from None
     known = {*_NUMBERS, *_TEXTS, "development", "keys_sha256", "upstream", "chain"}
     if unknown := sorted(set(value) - known):

@@ -28,8 +28,10 @@ from proofward.chain.finality import STALL_BLOCKS, STALL_SECONDS
 from proofward.chain.signer import SCHEME
 from proofward.chain.transport import check_address
 from proofward.errors import ProofwardError
+from proofward.files import read_whole
 from proofward_node.session_pace import WINDOW_BLOCKS, checkpoint_every
 
+MAX_BYTES = 1 << 20
 #: Unix socket paths longer than this are refused by the kernel (sun_path, unix(7)).
 SOCKET_PATH_MAX = 107
 
@@ -272,12 +274,12 @@ def load(path: Path) -> NodeConfig:
         ConfigError: unreadable file, bad TOML, unknown or wrong keys.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(read_whole(path, MAX_BYTES).decode())
     except OSError as error:
         raise ConfigError(
             f"cannot read configuration {path}: {error.strerror}; give the path with --config"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"configuration {path} is not TOML: {error}") from error
     try:
         config = NodeConfig.model_validate(_absolute(raw, path.resolve().parent))

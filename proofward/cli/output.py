@@ -82,7 +82,7 @@ _BY_CODE = {
     "outbox-busy": Exit.TIMEOUT,
     "files-unusable": Exit.USAGE,
     "outbox-unusable": Exit.USAGE,
-    "too-deep": Exit.USAGE,
+    "unreadable": Exit.USAGE,
     "disk-failed": Exit.TRY_AGAIN,
     "output-lost": Exit.TRY_AGAIN,
     "output-left": Exit.OUTPUT_LEFT,
@@ -176,9 +176,10 @@ def _files() -> Iterator[None]:
             "another one",
             code="files-unusable",
         ) from error
-    except RecursionError as error:
+    except (MemoryError, RecursionError) as error:
         raise Refused(
-            "a file or an answer is nested too deeply to be read: name another one", code="too-deep"
+            "a file or an answer is too large, or nested too deeply, to be read: name another one",
+            code="unreadable",
         ) from error
     except sqlite3.Error as error:
         raise Refused(

@@ -12,9 +12,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from proofward import checkout
+from proofward.files import TooLong, read_whole
 from proofward.network.errors import NetworkError
 
 CODE: Final = "0x3a636f6465"
+MAX_BYTES: Final = 1 << 20
 MAX_MEMBERS: Final = 32
 PROPERTIES: Final = {"ss58Format": 42, "tokenDecimals": 12, "tokenSymbol": "UNIT"}
 _TOOL_SECONDS: Final = 120
@@ -56,9 +58,9 @@ class MembersFile(_Part):
 def read_members(path: Path) -> MembersFile:
     """Read and check the members' file. Raises NetworkError."""
     try:
-        members = MembersFile.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise NetworkError(f"cannot read {path}: {error.strerror}", code="bad-members") from error
+        members = MembersFile.model_validate_json(read_whole(path, MAX_BYTES))
+    except (OSError, TooLong) as error:
+        raise NetworkError(f"cannot read {path}: {error}", code="bad-members") from error
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "top"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofward import extras, zkml
+from proofward.files import read_whole
 from proofward.publisher.asked import differing, digest, keep
 from proofward.tables import Table, TableError, arrange, is_loinc, read_table, split_truth
 from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, load_artifact
@@ -24,6 +25,7 @@ from proofward.zkml.manifest import MAX_CONTESTED_BYTES, RECORD_OPENINGS, Featur
 from proofward.zkml.report import MAX_SHIFT
 from proofward.zkml.task import TASKS
 
+MAX_CODES = 1 << 20  # bytes of a file of LOINC codes
 LANES: tuple[LaneChoice, ...] = ("auto", *LANE_NAMES)
 Progress = Callable[[str], None]
 
@@ -297,7 +299,7 @@ def coded(features: Sequence[Feature] | None, source: Path) -> list[Feature]:
     CompileError.
     """
     try:
-        codes = json.loads(source.read_text())
+        codes = json.loads(read_whole(source, MAX_CODES))
     except OSError as error:
         raise CompileError(f"cannot read {source}: {error.strerror}", code="not-found") from error
     except ValueError:

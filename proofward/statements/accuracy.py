@@ -326,7 +326,7 @@ def salt_at(path: Path) -> bytes:
     """The salt in a file, which is made (mode 0600) where there is none. Raises StatementError."""
     try:
         if path.exists():
-            salt = bytes.fromhex(path.read_text()[:65].strip())
+            salt = bytes.fromhex(read_whole(path, 80).decode().strip())
             if len(salt) != 32:
                 raise ValueError
             return salt

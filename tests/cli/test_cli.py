@@ -99,6 +99,24 @@ def test_the_verbs() -> None:
     assert set(VERBS) == names
 
 
+COMMAND = re.compile(r"(?<![\w./-])proofward ([a-z-]+(?: [a-z-]+)*)([^`\n|;&]*)")
+
+
+def test_the_pages_name_options_that_are_there() -> None:
+    pages = [*PAGE.parent.glob("**/*.md"), PAGE.parents[1] / "README.md"]
+    seen = 0
+    for page in pages:
+        for words, rest in COMMAND.findall(page.read_text().replace("\\\n", " ")):
+            names = (" ".join(words.split()[:count]) for count in (3, 2, 1))
+            verb = next((name for name in names if name in VERBS), None)
+            if verb is not None:
+                known = {one for each in VERBS[verb].params for one in (*each.opts, *each.secondary_opts)}
+                said = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest))
+                assert said <= known, f"{page.name}: proofward {verb}"
+                seen += len(said)
+    assert seen > 150
+
+
 def test_the_page_names_every_verb_and_exit_code() -> None:
     rows = [row for row in PAGE.read_text().splitlines() if row.startswith("|")]
     for verb in VERBS:
@@ -279,6 +297,13 @@ def test_a_standard_stream_that_fails(
     if command.startswith("account new"):
         (key,) = tmp_path.iterdir()
         assert len(key.read_text().split()) == 12
+
+
+@pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError()])
+def test_what_no_machine_can_read_is_a_line(error: Exception) -> None:
+    with pytest.raises(typer.Exit) as caught, reporting(as_json=False):
+        raise error
+    assert caught.value.exit_code == 2
 
 
 def test_a_database_without_room_is_a_line() -> None:

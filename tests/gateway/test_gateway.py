@@ -676,6 +676,7 @@ BAD_CONFIGS = {
     "a salt that is a word": (GOOD + 'cache_salt = "yes"', "cache_salt must be"),
     "a model without weights": (OWN, "needs kind, models, name, weights"),
     "no TOML": ("[[", "no TOML"),
+    "one that does not end": ("#" * (1 << 20) + "\n", "more than 1048576 bytes"),
     "nested without end": ("a = " + "[" * 100_000, "no TOML"),
     "a chain that is a number": ("chain = 1\n" + KNOWN, "chain needs genesis and account"),
     "a misspelt key": ("lisen = '1'\n" + GOOD, "lisen is not known"),

@@ -44,6 +44,7 @@ def test_relative_paths_belong_to_the_file(tmp_path: Path) -> None:
         ("unknown-provider", GOOD.replace("simulator", "sgx"), "enclave.provider"),
         ("an-address-that-is-none", GOOD + '[chain]\nurl = "ws://[::1"\n', "chain.url"),
         ("nested-without-end", f"a = {'[' * 100_000}", "not TOML"),
+        ("without-end", "#" * (1 << 20) + "\n", "more than 1048576 bytes"),
         ("a-user-whom-nobody-knows", GOOD.replace('"data"', '"~nobody-of-this-name/x"'), "Write it out"),
         ("http-url", GOOD + '[chain]\nurl = "http://x"\n', "ws://"),
         ("socket-too-long", GOOD + f'socket = "/{"x" * 120}"\n', "107 bytes"),
