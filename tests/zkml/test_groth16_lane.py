@@ -261,6 +261,24 @@ def test_a_manifest_with_other_output_bounds_than_the_circuits_does_not_load(
         load_artifact(copy).warm()
 
 
+@pytest.mark.parametrize("change", [{"low": -1}, {"high": 1}, {"low": 1}, {"high": -1}, {"high": 1 << 20}])
+def test_a_manifest_with_other_input_bounds_than_the_circuits_does_not_load(
+    network: Artifact, tmp_path: Path, change: dict[str, int]
+) -> None:
+    """Attack: by these bounds inputs are committed to. A publisher who wrote others had pages and claims of
+    its model committed to as no proof could be, and its clients were given the workers' bonds.
+    """
+    copy = tmp_path / "model"
+    shutil.copytree(network.path, copy)
+    spec = network.manifest.input
+    ((side, by),) = change.items()
+    other = spec.quantiser.model_copy(update={side: [one + by for one in getattr(spec.quantiser, side)]})
+    lying = network.manifest.model_copy(update={"input": spec.model_copy(update={"quantiser": other})})
+    (copy / "public" / "manifest.json").write_bytes(lying.canonical())
+    with pytest.raises(ArtifactError, match="input_bounds"):
+        load_artifact(copy).warm()
+
+
 def _bounded(network: Artifact, low: int, high: int) -> PublicArtifact:
     """The network as a publisher may describe it."""
     params = {**network.manifest.lane_params, "output_bounds": [[low, high]] * network.manifest.output.length}

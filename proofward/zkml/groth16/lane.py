@@ -87,6 +87,11 @@ class Groth16Prover:
                 raise ArtifactError(
                     "program.bin is not the circuit that the manifest names; compile the model again"
                 )
+            if [tuple(one) for one in self._circuit.input_bounds] != input_bounds(manifest):
+                raise ArtifactError(
+                    "the manifest's quantiser has other input_bounds than the circuit, and nothing that is "
+                    "committed to by them could be proved; compile the model again"
+                )
             if [tuple(one) for one in self._circuit.output_bounds] != output_bounds(manifest):
                 raise ArtifactError(
                     "the manifest's output_bounds are not the circuit's, and nobody could open what it "
