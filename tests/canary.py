@@ -2,8 +2,6 @@
 
 A canary is searched in every form that this product could give it: raw bytes, hex, base64, and, for
 integers, as 64-bit words of both byte orders, as float64 and as decimal text.
-
-Command line, for a scan from outside of the scanned process: python -m tests.canary PID HEX...
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ import base64
 import os
 import re
 import struct
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,7 +123,15 @@ def in_memory(canary: Canary, pid: int) -> list[str]:
 
     Raises PermissionError without the right to trace the process.
     """
-    hits = []
+    return list(_in_memory(canary, pid))
+
+
+def is_in_memory(canary: Canary, pid: int) -> bool:
+    """Whether it lies there at all, as `in_memory` would find it."""
+    return any(_in_memory(canary, pid))
+
+
+def _in_memory(canary: Canary, pid: int) -> Iterator[str]:
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             match = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)", line)
@@ -134,8 +139,7 @@ def in_memory(canary: Canary, pid: int) -> list[str]:
                 continue
             start, end = int(match[1], 16), int(match[2], 16)
             chunks = _memory_chunks(memory.fileno(), start, end)
-            hits += _search(canary, chunks, f"{match[4] or 'anonymous'} at {start:x}")
-    return hits
+            yield from _search(canary, chunks, f"{match[4] or 'anonymous'} at {start:x}")
 
 
 def _memory_chunks(descriptor: int, start: int, end: int) -> Iterator[bytes]:
@@ -158,9 +162,3 @@ def in_text(canary: Canary, **texts: str | bytes) -> list[str]:
         for name, text in texts.items()
         for form in canary.search(text if isinstance(text, bytes) else text.encode())
     ]
-
-
-if __name__ == "__main__":
-    for secret in sys.argv[2:]:
-        for hit in in_memory(Canary.of_bytes(bytes.fromhex(secret)), int(sys.argv[1])):
-            print(hit)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import pytest
 import structlog
+import typer.main
+import typer.testing
 from hypothesis import HealthCheck, settings
 
 # First of all that import py_ecc: it puts back the recursion limit, which py_ecc raises beyond the C stack.
@@ -18,6 +21,9 @@ __all__ = ["artifact", "ceremonial", "evidence"]
 # Properties are tried however busy the machine is.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
+
+# A tenth of a second for all of the verbs, which each of hundreds of commands would spend again.
+vars(typer.testing)["_get_command"] = functools.cache(typer.main.get_command)
 
 
 @pytest.fixture(autouse=True)

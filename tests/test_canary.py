@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import mmap
-import os
 import secrets
 import sqlite3
 import struct
@@ -20,10 +18,13 @@ from tests.canary import Canary, in_files, in_memory, in_text
 VALUES = [11, -22, 3333, 44444, 5, 66]
 
 
-def scan(pid: int, secret_hex: str) -> list[str]:
-    """From another process, so that the search itself does not put the secret into the memory it reads."""
-    command = [sys.executable, "-m", "tests.canary", str(pid), secret_hex]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+HOLDER = """
+import mmap, sys
+path, secret = sys.argv[1], bytearray.fromhex(sys.stdin.readline())
+with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
 
 
 @pytest.mark.parametrize(
@@ -79,12 +80,20 @@ def test_files_are_searched_across_chunks_and_in_a_wal(tmp_path: Path) -> None:
 
 
 def test_memory_is_searched_mapped_files_too(tmp_path: Path) -> None:
-    secret = bytearray(secrets.token_bytes(32))
-    name = secret.hex()
-    assert any("anonymous" in hit or "heap" in hit for hit in scan(os.getpid(), name))
-    (tmp_path / "mapped").write_bytes(bytes(5000) + secret)
-    with (tmp_path / "mapped").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
-        assert any("mapped" in hit for hit in scan(os.getpid(), name))
+    """From another process, so that the search itself does not put a secret into the memory it reads."""
+    own, mapped = secrets.token_bytes(32), secrets.token_bytes(32)
+    (tmp_path / "mapped").write_bytes(bytes(5000) + mapped)
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "mapped")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdin.write(own.hex() + "\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "ready\n"
+        hits = in_memory(Canary.of_bytes(own), holder.pid)
+        assert any("anonymous" in hit or "heap" in hit for hit in hits)
+        assert any("mapped" in hit for hit in in_memory(Canary.of_bytes(mapped), holder.pid))
+        assert not in_memory(Canary.of_bytes(secrets.token_bytes(32)), holder.pid)
 
 
 def test_a_process_of_nobody_cannot_be_searched() -> None:

@@ -24,7 +24,7 @@ from proofward.cli import app
 from proofward.client.sessions import SessionOrder
 from proofward.devnet.chains import Devnet
 from proofward.zkml import load_artifact
-from tests.canary import Canary, in_files, in_memory
+from tests.canary import Canary, in_files, in_memory, is_in_memory
 from tests.e2e.session_scene import Scene, scene
 from tests.e2e.test_sessions import RECORDS
 from tests.evidence import tiny
@@ -86,7 +86,7 @@ def test_a_worker_does_all_of_its_work_with_a_key_that_it_does_not_have(
     told = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     assert {line["event"] for line in told} == {"signed"}, log.read_text()
     assert in_memory(seed, scene.worker.node_pid) + in_files(seed, scene.worker.folder) == []
-    assert in_memory(seed, os.getpid()), "the search finds it where it is"
+    assert is_in_memory(seed, os.getpid()), "the search finds it where it is"
 
 
 def test_whoever_has_the_workers_machine_cannot_take_the_stake(

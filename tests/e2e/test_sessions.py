@@ -44,7 +44,7 @@ from proofward_explorer.store import open_reader
 from proofward_node import diary, holding
 from proofward_node.holding import Hold
 from proofward_node.reasons import Code
-from tests.canary import Canary, in_files, in_memory, in_text
+from tests.canary import Canary, in_files, in_memory, in_text, is_in_memory
 from tests.e2e.session_scene import CLIENT, PRICE, PUBLISHER, WORKER, Scene, metrics, scene
 from tests.evidence import tiny
 
@@ -74,7 +74,7 @@ def test_a_session_is_answered_proved_and_paid_to_the_unit(stage: Scene, tmp_pat
         assert stage.chain.pid is not None
         assert in_memory(canary, stage.worker.node_pid) + in_memory(canary, stage.chain.pid) == []
         assert in_files(canary, stage.worker.folder) + in_text(canary, metrics=metrics(stage)) == []
-        assert in_memory(canaries["secret"], os.getpid())
+        assert is_in_memory(canaries["secret"], os.getpid())
     assert [answer.index for answer in answers] == list(range(200))
     # the integers that the model gives for these records, and no others
     artifact = compiled(stage)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from tests.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
@@ -17,9 +21,10 @@ ELSEWHERE = {
 WORK = ROOT / "build" / "fuzz"
 _STATS = re.compile(r"^#(\d+)\s+\w+\s+cov: (\d+)", re.M)
 _JOBS = 2
+_MEMORY = Path("/dev/shm")
 
 
-def run(target: str, seconds: int) -> tuple[str, bool]:
+def run(target: str, seconds: int, scratch: str) -> tuple[str, bool]:
     """A line about a fuzzer's run in a process of its own, and whether it found nothing."""
     kept = WORK / f"python-{target}"
     kept.mkdir(parents=True, exist_ok=True)
@@ -42,6 +47,7 @@ def run(target: str, seconds: int) -> tuple[str, bool]:
             str(ELSEWHERE.get(target, CORPUS / target)),
         ],
         cwd=ROOT,
+        env={**os.environ, "TMPDIR": scratch},
         capture_output=True,
         text=True,
         check=False,
@@ -57,11 +63,10 @@ def run(target: str, seconds: int) -> tuple[str, bool]:
 
 def main() -> int:
     """The exit code: 1 when a fuzzer found something."""
-    from tests.fuzz.targets import TARGETS
-
     seconds, names = int(sys.argv[1]), sys.argv[2:] or list(TARGETS)
-    with ThreadPoolExecutor(_JOBS) as pool:
-        results = list(pool.map(lambda name: run(name, seconds), names))
+    memory = _MEMORY if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=memory) as scratch, ThreadPoolExecutor(_JOBS) as pool:
+        results = list(pool.map(lambda name: run(name, seconds, scratch), names))
     for line, _ in results:
         print(line)
     return 0 if all(passed for _, passed in results) else 1

@@ -12,7 +12,7 @@ import pytest
 from tests.simulation.actors import KINDS
 from tests.simulation.run import run
 
-SEEDS = 60
+SEEDS = 40
 
 
 def test_nothing_is_lost_and_nothing_stuck_under_any_faults() -> None:
