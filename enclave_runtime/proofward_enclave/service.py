@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
-from proofward.protocol import bounds, sign_possession, sign_statement, worker_report_data
+from proofward.protocol import bounds, sign_statement
 from proofward.protocol.enclave import EnclaveError, Request
 from proofward.protocol.requests import JobRequest, Params
 from proofward.zkml.contracts import verifier_code
@@ -20,7 +20,7 @@ from proofward_enclave.epochs import Epochs
 from proofward_enclave.measure import simulated_measurement
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import QuoteProvider
-from proofward_enclave.providers.base import quote_over
+from proofward_enclave.registration import registration
 from proofward_enclave.sessions import Sessions
 from proofward_enclave.setup import SetupRunner
 from proofward_enclave.work import JobRunner, coarse
@@ -122,22 +122,7 @@ class Service:
         genesis, account = params.raw("genesis"), params.raw("account")
         block_hash, number = params.raw("block_hash"), params.u32("epoch")
         epoch = self._epochs.begin(genesis, account, number)
-        binding = worker_report_data(
-            genesis=genesis,
-            account=account,
-            hpke_key=epoch.hpke.public,
-            receipt_key=epoch.receipt.public,
-            epoch=number,
-            block_hash=block_hash,
-        )
-        evidence = await asyncio.to_thread(quote_over, self._provider, binding)
-        return {
-            "hpke_key": epoch.hpke.public,
-            "receipt_key": epoch.receipt.public,
-            "possession": sign_possession(binding, epoch.receipt),
-            "quote": evidence.quote,
-            "collateral": evidence.collateral,
-        }
+        return await asyncio.to_thread(registration, epoch, self._provider, block_hash)
 
     async def _inspect(self, params: Params, _: Abandoned) -> dict[str, Any]:
         job, envelope = JobRequest.parse(params.map("job")), params.blob("envelope", bounds.MAX_ENVELOPE)

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from proofward.processes import begin_from_sources
-from proofward.protocol import sign_possession, worker_report_data
 from proofward.protocol.enclave import EnclaveError, Request
 from proofward.protocol.requests import Params
 from proofward_enclave import log
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.hardening import harden
 from proofward_enclave.providers import NAMES, QuoteProvider, make_provider
-from proofward_enclave.providers.base import quote_over
+from proofward_enclave.registration import registration
 from proofward_enclave.server import Server
 from proofward_federation.enclave import Aggregator
 from proofward_federation.measure import code_digest
@@ -67,22 +66,7 @@ class Service:
     def _begin_epoch(self, params: Params) -> dict[str, Any]:
         genesis, account, number = params.raw("genesis"), params.raw("account"), params.u32("epoch")
         epoch = self._epochs.begin(genesis, account, number)
-        binding = worker_report_data(
-            genesis=genesis,
-            account=account,
-            hpke_key=epoch.hpke.public,
-            receipt_key=epoch.receipt.public,
-            epoch=number,
-            block_hash=params.raw("block_hash"),
-        )
-        evidence = quote_over(self._provider, binding)
-        return {
-            "hpke_key": epoch.hpke.public,
-            "receipt_key": epoch.receipt.public,
-            "possession": sign_possession(binding, epoch.receipt),
-            "quote": evidence.quote,
-            "collateral": evidence.collateral,
-        }
+        return registration(epoch, self._provider, params.raw("block_hash"))
 
 
 async def _run(socket: Path, provider: QuoteProvider) -> None:
