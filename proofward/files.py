@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -32,6 +33,15 @@ def read_stream(stream: BinaryIO, limit: int) -> bytes:
     return data
 
 
+def sibling(path: Path, after: str, *, before: str = "") -> Path:
+    """The file in the same folder whose name is this one's with something more. Raises IsADirectoryError:
+    the path, such as `.`, has no name.
+    """
+    if not path.name:
+        raise IsADirectoryError(errno.EISDIR, "it names no file", str(path))
+    return path.with_name(f"{before}{path.name}{after}")
+
+
 def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Put `data` in the place of a file, in one step that survives a loss of power: others see the old file
     or the new one. `mode` is the file's, less the process's umask. A device or a pipe is written to, and
@@ -52,7 +62,7 @@ def write_together(files: Sequence[tuple[Path, bytes, int]]) -> None:
     staged: list[tuple[Path, Path]] = []
     try:
         for path, data, mode in files:
-            staged.append((path.with_name(f".{path.name}.{secrets.token_hex(4)}"), path))
+            staged.append((sibling(path, f".{secrets.token_hex(4)}", before="."), path))
             write_new(staged[-1][0], data, mode=mode)
         for temporary, path in staged:
             os.replace(temporary, path)

@@ -121,6 +121,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.client",
         "proofward.chain",
         "proofward.evidence",
+        "proofward.files",
         "proofward.zkml",
         "proofward.protocol",
     ),

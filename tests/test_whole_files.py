@@ -83,6 +83,12 @@ def test_a_pipe_or_a_device_is_written_to_and_not_replaced_by_a_file(tmp_path: P
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_a_path_without_a_name_is_no_file(path: str) -> None:
+    with pytest.raises(IsADirectoryError, match="names no file"):
+        write_whole(Path(path), b"")
+
+
 def test_nobody_writes_a_named_file_half() -> None:
     modules = [path for folder in PACKAGES.values() for path in (ROOT / folder).glob("proofward*/**/*.py")]
     found = {str(path.relative_to(ROOT)) for path in modules if OUT_BY_HAND.search(path.read_text())}

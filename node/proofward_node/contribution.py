@@ -13,7 +13,7 @@ from typing import Any
 
 from proofward.attestation import parse_quote
 from proofward.errors import ProofwardError
-from proofward.files import write_whole
+from proofward.files import sibling, write_whole
 from proofward.protocol import contribution_report_data
 from proofward_node.config import NodeConfig
 from proofward_node.enclave_link import EnclaveDown, enclave_of
@@ -42,7 +42,7 @@ def contribute(config: NodeConfig, state: Path, name: str, out: Path) -> Enclave
 
     Raises EnclaveError with the ceremony's code, ContributionRefused.
     """
-    quote = out.with_name(f"{out.name}.quote")
+    quote = sibling(out, ".quote")
     for path in (out, quote):
         if path.exists():
             raise ContributionRefused(f"{path} exists already; a ceremony's file is never overwritten")

@@ -19,6 +19,7 @@ from proofward.cli.output import (
     reporting,
 )
 from proofward.cli.verdicts import EXITS, tell
+from proofward.files import sibling
 
 if TYPE_CHECKING:
     from proofward.evidence.verdict import Verdict
@@ -204,9 +205,7 @@ def accuracy(
     with reporting(as_json):
         public = load_public(artifact)
         held = own_records(public.manifest, evaluation, truth)
-        test_set = counts.quantised(
-            public, held.x, held.y, counts.salt_at(salt or out.with_name(out.name + ".salt"))
-        )
+        test_set = counts.quantised(public, held.x, held.y, counts.salt_at(salt or sibling(out, ".salt")))
         program = counts.program_of(artifact, public)
         folder = key or shelf() / counts.name(public, len(test_set.truth))
         if not (folder / "pk.bin").exists():

@@ -34,7 +34,7 @@ from proofward.client.sessions import (
 )
 from proofward.client.sessions import session as running
 from proofward.errors import NotFound, Refused
-from proofward.files import write_whole
+from proofward.files import sibling, write_whole
 from proofward.protocol.hashes import sha256
 from proofward.zkml import PublicArtifact
 
@@ -87,8 +87,8 @@ def run_table(
         _arrow()
     elif out.suffix.lower() not in (".csv", ""):
         raise Refused(f"{out} is neither a .csv nor a .parquet file; answers are written as one of them")
-    beside = out.with_name(out.name + ".session")
-    rows = out.with_name(out.name + ".rows.csv") if parquet else out
+    beside = sibling(out, ".session")
+    rows = sibling(out, ".rows.csv") if parquet else out
     of = _of(client, model, records)
     told = _told(beside)
     if told is not None and (out.exists() or rows.exists() or not told.get("done")):

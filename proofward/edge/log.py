@@ -18,6 +18,7 @@ from typing import IO, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from proofward.edge.errors import EdgeError
+from proofward.files import sibling
 from proofward.protocol.sessions import Tree, leaf, sample, sampled
 
 FORMAT: Literal["proofward/edge/v1"] = "proofward/edge/v1"
@@ -115,7 +116,7 @@ class Writer:
     """Appends lines; what is written is on the disk before it is posted."""
 
     def __init__(self, path: Path) -> None:
-        self._secret = path.with_name(path.name + ".secret")
+        self._secret = sibling(path, ".secret")
         self._files: list[IO[str]] = []
         self._lock = threading.Lock()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

@@ -20,7 +20,7 @@ from proofward.check import Check
 from proofward.errors import ProofwardError
 from proofward.evidence.bundle import load_as
 from proofward.evidence.verdict import Verdict
-from proofward.files import write_new
+from proofward.files import sibling, write_new
 from proofward.protocol.hashes import sha256
 
 FORMAT: Literal["proofward/audit/v1"] = "proofward/audit/v1"
@@ -87,7 +87,7 @@ def line_of(value: object) -> bytes:
 
 def manifest_path(path: Path) -> Path:
     """Where an export's manifest is: beside it."""
-    return path.with_name(path.name + ".manifest.json")
+    return sibling(path, ".manifest.json")
 
 
 def part_path(path: Path, part: int) -> Path:
@@ -123,7 +123,7 @@ def write(
     """Write an export and its manifest, whole or not at all; neither may be there. Raises AuditError."""
     name = manifest_path(path)
     require_free(path)
-    part = path.with_name(f".{path.name}.part")
+    part = sibling(path, ".part", before=".")
     leaves: list[bytes] = []
     try:
         with part.open("wb") as file:

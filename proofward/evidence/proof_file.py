@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from proofward.check import Check
 from proofward.evidence.model import proof_check
-from proofward.files import read_whole, write_together
+from proofward.files import read_whole, sibling, write_together
 from proofward.protocol import SYSTEM_RANDOM
 from proofward.zkml import Artifact, Decided, PublicArtifact, ZkmlError
 
@@ -89,7 +89,7 @@ def save(proved: Proved, out: Path) -> Path:
     """Write `out` and, beside it, `<out>.salts` (mode 0600), both or neither; returns the latter's path.
     Raises ProofFileError.
     """
-    salts = out.with_name(out.name + ".salts")
+    salts = sibling(out, ".salts")
     fields = {
         "format": PROOF_FORMAT,
         "manifest_hash": proved.file.manifest_hash.hex(),
@@ -132,7 +132,7 @@ def load(path: Path) -> ProofFile:
 
 def load_salts(path: Path) -> tuple[bytes, bytes]:
     """(input salt, output salt) from the file beside a proof file. Raises ProofFileError."""
-    salts = path.with_name(path.name + ".salts")
+    salts = sibling(path, ".salts")
     try:
         fields = json.loads(read_whole(salts, MAX_PROOF_FILE))
         if fields["format"] != SALTS_FORMAT:

@@ -92,7 +92,7 @@ def artifact(
     onnx = model.onnx
     for line in model.notes:
         progress(line)
-    out = out or source.with_suffix(".proofward")
+    out = out or source.parent / f"{source.stem}.proofward"
     if (out / "public" / "manifest.json").is_file():
         found = load_artifact(out)
         same = found.onnx == onnx and found.manifest.batch == batch and lane in ("auto", found.manifest.lane)
