@@ -268,6 +268,19 @@ def test_a_probability_is_no_logit(tmp_path: Path) -> None:
         Compilation(compile_request(graphs.model(), graphs.records(40), task="binary"), tmp_path)
 
 
+@pytest.mark.parametrize(("op", "margin"), [("Relu", 2.0), ("Exp", 0.5)])
+def test_beyond_calibration_less_is_taken_where_a_table_follows_an_operator(
+    op: str, margin: float, tmp_path: Path
+) -> None:
+    graphs = Graph((4,))
+    graphs.node("Gemm", graphs.weights(4, 1))
+    graphs.node(op)
+    x = graphs.records(40)
+    made = Compilation(compile_request(graphs.model(), x, task="regression"), tmp_path)
+    seen = (made.request.calibration - made.centre) * made.steps
+    assert np.allclose(made.high - seen.max(axis=0), margin * np.ptp(seen, axis=0))
+
+
 def test_a_graph_that_was_changed_on_its_way_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,10 @@ Floats = NDArray[np.float64]
 
 MAX_EVALUATED = 256
 CHOICE_SHARE = 0.75  # of what the publisher accepts of the report
-RANGE_MARGIN = 2.0
+MARGIN_EXACT, MARGIN = 2.0, 0.5
+"""Of a feature's spread, on either side of what was seen: where a table follows an operator, nothing bounds
+how far off it is beyond calibration.
+"""
 CHECKED, TOLERANCE = 64, 1e-3
 
 
@@ -55,7 +58,8 @@ class Compilation:
         self.model = graph.fold(original, self.centre, self.steps)
         self.circuit = graph.circuit(self.model)
         z = (request.calibration - self.centre) * self.steps
-        margin = RANGE_MARGIN * np.maximum(z.max(axis=0) - z.min(axis=0), 1.0)
+        spread = np.maximum(z.max(axis=0) - z.min(axis=0), 1.0)
+        margin = (MARGIN_EXACT if self.model.exact else MARGIN) * spread
         self.low, self.high = z.min(axis=0) - margin, z.max(axis=0) + margin
         limits = np.maximum(np.abs(self.low), np.abs(self.high))
         self.magnitudes = bounds.magnitudes(self.model, limits, z[:MAX_EVALUATED])
