@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from proofward.cli.output import DEFAULT_CHAIN, ChainOption, JsonOption, emit, note, reporting
-from proofward.cli.verdicts import EXITS, line_of, vars_of
+from proofward.cli.verdicts import EXITS, emit_checks, vars_of
 
 app = typer.Typer(no_args_is_help=True, help="What a chain did, for an auditor's own files.")
 
@@ -78,5 +78,5 @@ def verify(
             "outcome": verdict.outcome.name.lower().replace("_", "-"),
             "checks": [vars_of(check) for check in verdict.checks],
         }
-        emit(as_json, value, [*(line_of(check) for check in verdict.checks), verdict.word])
+        emit_checks(as_json, value, verdict.checks, verdict.word)
     raise typer.Exit(EXITS[verdict.outcome.name])

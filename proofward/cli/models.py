@@ -20,7 +20,7 @@ from proofward.cli.output import (
     note,
     reporting,
 )
-from proofward.cli.verdicts import line_of, vars_of
+from proofward.cli.verdicts import emit_checks, vars_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -382,14 +382,15 @@ def audit(
             card=card,
             output=output,
         )
-        emit(
+        emit_checks(
             as_json,
             {
                 "outcome": done.outcome.name.lower().replace("_", "-"),
                 "verdict": done.line,
                 "checks": [vars_of(check) for check in done.checks],
             },
-            [*(line_of(check) for check in done.checks), done.line],
+            done.checks,
+            done.line,
         )
     raise typer.Exit(_AUDITED[done.outcome.name])
 

@@ -9,7 +9,7 @@ import json
 import logging
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from typing import Annotated, Any
@@ -104,10 +104,13 @@ _BY_CODE = {
 }
 
 
-def emit(as_json: bool, value: Any, lines: list[str]) -> None:
-    """Print a result: `value` as JSON, or `lines` as text."""
+def emit(as_json: bool, value: Any, lines: list[str], *, paint: Callable[[str], str] = str) -> None:
+    """Print a result: `value` as JSON, or `lines` as text, which `paint` gives its colours."""
     spoke()
-    say(json.dumps(value, default=_plain, sort_keys=True) if as_json else "\n".join(lines))
+    if as_json:
+        say(json.dumps(value, default=_plain, sort_keys=True))
+    else:
+        say("\n".join(lines), paint=paint)
 
 
 def note(as_json: bool, line: str) -> None:

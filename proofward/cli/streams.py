@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -30,12 +31,12 @@ def open_all() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print a line, in which nothing that others wrote steers the terminal. What standard error does not take
-    is left out; raises OutputLost for standard output.
+def say(text: str, *, err: bool = False, paint: Callable[[str], str] = str) -> None:
+    """Print a line, in which nothing that others wrote steers the terminal; `paint` gives it its colours
+    after that. What standard error does not take is left out; raises OutputLost for standard output.
     """
     try:
-        typer.echo(shown(text, keep="\n\t"), err=err)
+        typer.echo(paint(shown(text, keep="\n\t")), err=err)
     except OSError as error:
         if not err:
             raise lost(error) from error

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -31,14 +31,20 @@ def tell(as_json: bool, verdict: Verdict) -> None:
         "flags": list(verdict.flags),
         "checks": [vars_of(check) for check in verdict.checks],
     }
-    emit(as_json, value, [*(line_of(check) for check in verdict.checks), verdict.word])
+    emit_checks(as_json, value, verdict.checks, verdict.word)
 
 
-def line_of(check: Check) -> str:
-    """One line of a verification or an audit, its first word in colour on a terminal."""
-    line = str(check)
-    if not sys.stdout.isatty():
-        return line
+def emit_checks(as_json: bool, value: Any, checks: Sequence[Check], last: str) -> None:
+    """Print `value` as JSON, or a line a check, its first word in colour on a terminal, and `last`."""
+
+    def paint(text: str) -> str:
+        lines = text.split("\n")  # each check is one
+        return "\n".join([*map(_coloured, checks, lines), *lines[len(checks) :]])
+
+    emit(as_json, value, [*map(str, checks), last], paint=paint)
+
+
+def _coloured(check: Check, line: str) -> str:
     colour = {True: "green", False: "red", None: "yellow"}[check.ok] if check.required else "blue"
     return str(typer.style(check.word, fg=colour)) + line[len(check.word) :]
 

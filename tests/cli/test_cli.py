@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import sqlite3
 import subprocess
@@ -297,6 +298,22 @@ def test_a_standard_stream_that_fails(
     if command.startswith("account new"):
         (key,) = tmp_path.iterdir()
         assert len(key.read_text().split()) == 12
+
+
+def test_checks_have_their_colours_on_a_terminal() -> None:
+    ours, theirs = pty.openpty()
+    code = (
+        "from proofward.check import Check, said\n"
+        "from proofward.cli.verdicts import emit_checks\n"
+        "emit_checks(False, None, [Check('a', True, 'b\\x1b[2J\\nok'), said('c', 'd')], 'refused')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], stdout=theirs, check=True)
+    lines = os.read(ours, 4096).decode().split("\r\n")
+    os.close(ours)
+    os.close(theirs)
+    colours = [re.findall(r"\x1b\[(\d+)m(.*)\x1b\[0m", line) for line in lines]
+    assert colours == [[("32", "ok")], [("34", "said")], [], []]
+    assert [line.count("\x1b") for line in lines] == [2, 2, 0, 0]
 
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError()])
