@@ -38,7 +38,11 @@ class Connection:
 
     def __init__(self, secrets: SessionSecrets) -> None:
         self.socket = _connected(secrets.endpoint, secrets.session)
-        self._channel, self.state = _greet(self.socket, secrets)
+        try:
+            self._channel, self.state = _greet(self.socket, secrets)
+        except BaseException:
+            self.close()
+            raise
 
     def send(self, message: bytes) -> None:
         """Never raises: whoever hears notices what is lost, and has it sent again."""

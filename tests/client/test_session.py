@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -171,6 +171,25 @@ def connected(worker: Worker, folder: Path) -> Iterator[Session]:
         finally:
             server.shutdown()
             thread.join(10)
+
+
+def test_whoever_does_not_hold_the_key_is_hung_up_on(tmp_path: Path) -> None:
+    """Else a client that tries again and again keeps a socket, and its thread, of each try."""
+    left = threading.Event()
+
+    class Stranger(Worker):
+        def serve(self, socket: ServerConnection) -> None:
+            socket.recv(decode=False)
+            socket.send(b"w" * 32)
+            socket.send(bytes(64))
+            with suppress(ConnectionClosed):
+                socket.recv(5)
+            left.set()
+
+    held = pytest.raises(SessionError, match="does not hold the enclave's key")
+    with held, connected(Stranger(""), tmp_path):
+        pass
+    assert left.wait(2)
 
 
 def test_an_honest_worker_has_its_voucher(tmp_path: Path) -> None:
