@@ -28,8 +28,8 @@ ROUND_UP: Final = 32
 MAX_LIVE: Final = 1 << 16
 """Consents in a tree."""
 MAX_KEPT: Final = 1 << 18
-_MAX_REGISTER: Final = MAX_KEPT << 12  # bytes
 """Consents and revocations of a register, those that count no more included."""
+_MAX_REGISTER: Final = MAX_KEPT << 12  # bytes
 
 
 @dataclass(frozen=True, slots=True)
