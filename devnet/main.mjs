@@ -54,8 +54,9 @@ function refuse(code, message) {
 function codeOf(error) {
   if (error instanceof UsageError || error?.code?.startsWith?.('ERR_PARSE_ARGS')) return 'usage'
   if (error instanceof SpecError) return 'bad-spec'
-  if (error instanceof LedgerError) return 'data-unusable'
   if (error?.code === 'EADDRINUSE') return 'port-in-use'
+  if (error?.syscall === 'listen') return 'cannot-listen'
+  if (error instanceof LedgerError || error?.syscall) return 'data-unusable'
   return 'failed'
 }
 

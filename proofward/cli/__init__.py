@@ -30,7 +30,7 @@ from proofward.cli import (
     system,
     workers,
 )
-from proofward.cli.output import Exit, document, explain, interrupted
+from proofward.cli.output import Exit, document, explain, interrupted, unusable
 from proofward.cli.verbs import Groups, extend
 
 app = typer.Typer(
@@ -88,10 +88,8 @@ def main() -> None:
     streams.open_all()
     try:
         code = _run("--json" in sys.argv)
-    except OSError as error:  # of standard output: verbs explain their own files'
-        if error.filename is not None:
-            raise
-        code = explain(False, streams.lost(error))
+    except OSError as error:  # verbs explain their own files': it is the completion's, or standard output
+        code = explain(False, streams.lost(error) if error.filename is None else unusable(error))
     except streams.OutputLost as error:
         code = explain(False, error)
     sys.exit(code if isinstance(code, int) else 0)

@@ -173,12 +173,7 @@ def _files() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = error.filename or "a file, or a connection,"
-        raise Refused(
-            f"{what} cannot be used ({error.strerror or error}): free space, mend its permissions, or name "
-            "another one",
-            code="files-unusable",
-        ) from error
+        raise unusable(error) from error
     except (MemoryError, RecursionError) as error:
         raise Refused(
             "a file or an answer is too large, or nested too deeply, to be read: name another one",
@@ -190,6 +185,16 @@ def _files() -> Iterator[None]:
             "the permissions of the folder that PROOFWARD_STATE or the configuration names",
             code="files-unusable",
         ) from error
+
+
+def unusable(error: OSError) -> Refused:
+    """What a file, or a connection, could not be used for."""
+    what = error.filename or "a file, or a connection,"
+    return Refused(
+        f"{what} cannot be used ({error.strerror or error}): free space, mend its permissions, or name "
+        "another one",
+        code="files-unusable",
+    )
 
 
 def _exit(error: ProofwardError) -> Exit:

@@ -122,6 +122,15 @@ def test_a_directory_in_use_and_one_of_another_chain_are_refused(tmp_path: Path)
         Devnet(tmp_path).start()
 
 
+def test_a_directory_that_is_a_file_is_refused_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.touch()
+    with pytest.raises(DevnetError, match="EEXIST") as caught:
+        Devnet(path).start()
+    assert caught.value.code == "data-unusable"
+    assert "\n" not in caught.value.message
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_port_in_use_is_refused(kind: type[Devnet | OmniNode]) -> None:
     port = free_port()

@@ -19,7 +19,7 @@ import typer
 from typer.testing import CliRunner
 
 from proofward.amounts import UNIT
-from proofward.cli import app, waiting
+from proofward.cli import app, main, waiting
 from proofward.cli.doctor import PURPOSES
 from proofward.cli.output import Exit, reporting
 from proofward.cli.render import said
@@ -314,6 +314,19 @@ def test_checks_have_their_colours_on_a_terminal() -> None:
     colours = [re.findall(r"\x1b\[(\d+)m(.*)\x1b\[0m", line) for line in lines]
     assert colours == [[("32", "ok")], [("34", "said")], [], []]
     assert [line.count("\x1b") for line in lines] == [2, 2, 0, 0]
+
+
+def test_a_home_that_takes_no_completion_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def install(**_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/root/.bashrc")
+
+    monkeypatch.setattr("proofward.cli.app", install)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("error: /root/.bashrc cannot be used (Permission denied)")
 
 
 @pytest.mark.parametrize("error", [RecursionError("too deep"), MemoryError()])
