@@ -49,19 +49,17 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
     Raises OSError, with the old file as it was.
     """
-    if _is_stream(path):
-        path.write_bytes(data)
-    else:
-        write_together([(path, data, mode)])
+    write_together([(path, data, mode)])
 
 
 def write_together(files: Sequence[tuple[Path, bytes, int]]) -> None:
-    """As `write_whole` for several files, of which none is replaced before all are on the disk. Raises
-    OSError.
-    """
+    """As `write_whole` for several files; none is replaced before all are written. Raises OSError."""
     staged: list[tuple[Path, Path]] = []
     try:
         for path, data, mode in files:
+            if _is_stream(path):
+                path.write_bytes(data)
+                continue
             staged.append((sibling(path, f".{secrets.token_hex(4)}", before="."), path))
             write_new(staged[-1][0], data, mode=mode)
         for temporary, path in staged:
@@ -70,7 +68,7 @@ def write_together(files: Sequence[tuple[Path, bytes, int]]) -> None:
         for temporary, _ in staged:
             temporary.unlink(missing_ok=True)
         raise
-    for folder in {path.parent for path, _, _ in files}:
+    for folder in {path.parent for _, path in staged}:
         _sync(folder)
 
 

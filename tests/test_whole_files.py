@@ -78,9 +78,13 @@ def test_a_pipe_or_a_device_is_written_to_and_not_replaced_by_a_file(tmp_path: P
     reader = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     write_whole(path, b"proof")
     assert os.read(reader, 9) == b"proof"
+    assert list(tmp_path.iterdir()) == [path]
+    salts = tmp_path / "pipe.salts"
+    write_together([(salts, b"salts", 0o600), (path, b"proof", 0o666)])
+    assert os.read(reader, 9) == b"proof"
     os.close(reader)
     assert path.is_fifo()
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [path, salts]
 
 
 @pytest.mark.parametrize("path", ["", ".", "/"])
