@@ -249,6 +249,8 @@ def test_a_session_s_worker_that_is_no_account_is_a_line(verb: str) -> None:
         (NotFound("no"), 4),
         (JobTimeout("no"), 5),
         (Refused("no", code="usage"), 2),
+        (Refused("no", code="bad-url"), 2),
+        (Refused("no", code="port-in-use"), 2),
     ],
 )
 def test_errors_have_exit_codes(error: Exception, code: int) -> None:
