@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,9 +108,9 @@ def open_session(
 
     with (
         reporting(as_json),
+        nullcontext(_order(escrow, sample, window, rate, blocks, max_price, worker)) as order,
         Client(chain, signer, development=dev, state=state, measurements=pins(measurement)) as client,
     ):
-        order = _order(escrow, sample, window, rate, blocks, max_price, worker)
         record = open_session(client, model, order, artifact, lambda text: note(as_json, text))
         emit(as_json, _plain(record), [hex0x(record.id)])
 
@@ -149,9 +150,9 @@ def run(
 
     with (
         reporting(as_json),
+        nullcontext(_order(None, sample, window, rate, blocks, max_price, worker)) as order,
         Client(chain, signer, development=dev, state=state, measurements=pins(measurement)) as client,
     ):
-        order = _order(None, sample, window, rate, blocks, max_price, worker)
         table = records_of(records, load_public(artifact), ignore_extra_columns, as_json)
         last = [0]
 
