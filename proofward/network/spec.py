@@ -59,7 +59,9 @@ def read_members(path: Path) -> MembersFile:
     """Read and check the members' file. Raises NetworkError."""
     try:
         members = MembersFile.model_validate_json(read_whole(path, MAX_BYTES))
-    except (OSError, TooLong) as error:
+    except OSError as error:
+        raise NetworkError(f"cannot read {path}: {error.strerror}", code="bad-members") from error
+    except TooLong as error:
         raise NetworkError(f"cannot read {path}: {error}", code="bad-members") from error
     except ValidationError as error:
         first = error.errors(include_input=False)[0]

@@ -157,3 +157,9 @@ def test_members_that_make_no_consortium_are_refused(
     with pytest.raises(NetworkError) as caught:
         read_members(path)
     assert caught.value.code == "bad-members", fault
+
+
+def test_a_members_file_that_is_not_there_is_named_once(tmp_path: Path) -> None:
+    with pytest.raises(NetworkError) as caught:
+        read_members(tmp_path / "members.json")
+    assert caught.value.message == f"cannot read {tmp_path}/members.json: No such file or directory"
