@@ -23,19 +23,20 @@ demo: ready ## run one sealed job after another on the embedded chain; writes bu
 test: test-python test-federation test-rust ## every test: embedded chain, Python, prover, pallets
 
 # In the folders' order: sorted by their numbers of tests, the files of one test that takes a minute would come last.
+# Three at a time, since tests of chains wait for blocks; after the builds, whose last crates fill one core alone.
 test-python: setup tests/conformance/node_modules/.ready
 	POLKADOTJS_DISABLE_ESM_CJS_WARNING=1 node --test --test-reporter=spec devnet tests/conformance
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	nice -n 5 $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 	$(BIN)/python -m tests.fuzz 1
 
-# Beside the others, but after them: building the pallets takes all the time that they leave over. There are no
-# doctests, and the weights' program has no tests; `make check` compiles it. Incremental builds cost a fifth more.
+# There are no doctests, and the weights' program has no tests; `make check` compiles it. Incremental builds cost a
+# fifth more.
 test-rust: export CARGO_INCREMENTAL = 0
 test-rust: build/wheels/.prover
 ifneq ($(CARGO),)
-	cd prover && nice cargo test --release --tests --quiet
-	nice prover/fuzz/run.sh 1
-	cd chain && nice cargo test $(PALLETS) --tests --quiet
+	cd prover && cargo test --release --tests --quiet
+	prover/fuzz/run.sh 1
+	cd chain && cargo test $(PALLETS) --tests --quiet
 else
 	@echo "cargo is missing: the prover's and the pallets' own tests need rustup (stable)" >&2; exit 1
 endif
@@ -107,7 +108,7 @@ $(FEDERATION)/.ready: federation/requirements.lock $(VENV)/.dev $(VENV)/.ready
 	@touch $@
 
 test-federation: $(FEDERATION)/.ready
-	$(FEDERATION)/bin/python -m pytest tests/federation
+	nice -n 5 $(FEDERATION)/bin/python -m pytest tests/federation
 
 .PHONY: demo-federation
 demo-federation: $(FEDERATION)/.ready devnet/node_modules/.ready ## four hospitals learn one model on the embedded chain, faults included, and it is sold; writes build/demo-federation.json
