@@ -75,7 +75,7 @@ CLIPPY = RUSTC_WORKSPACE_WRAPPER="$$(MAKEFLAGS= rustc --print sysroot)/bin/clipp
 	CARGO_INCREMENTAL=0 SKIP_WASM_BUILD=1
 PALLETS := --workspace --exclude proofward-weights --exclude proofward-metadata-hash
 
-check: check-python check-rust ## lint, types, imports, docs: ruff, mypy, pdoc, biome, rustfmt, clippy
+check: check-python check-rust ## lint, types, imports, docs: ruff, mypy, pdoc, biome, shellcheck, rustfmt, clippy
 
 check-python: setup tests/conformance/node_modules/.ready
 	$(BIN)/ruff check .
@@ -83,6 +83,7 @@ check-python: setup tests/conformance/node_modules/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/hadolint --config docker/hadolint.yaml docker/*.Dockerfile
+	$(BIN)/shellcheck .ci/run $$(git ls-files '*.sh') prover/fuzz/instrument
 	$(BIN)/python -m pytest tests/test_docs.py
 	$(BIN)/python docs/reference.py build/docs
 	tests/conformance/node_modules/.bin/biome ci --error-on-warnings

@@ -180,7 +180,8 @@ def _files() -> Iterator[None]:
         raise unusable(error) from error
     except (MemoryError, RecursionError) as error:
         raise Refused(
-            "a file or an answer is too large, or nested too deeply, to be read: name another one",
+            "memory or depth ran out: a file or an answer is too large, or nested too deeply, for this "
+            "machine: name another one; where none is, report this as a fault of the program",
             code="unreadable",
         ) from error
     except sqlite3.Error as error:
