@@ -19,6 +19,7 @@ import typer
 from proofward import extras, logs
 from proofward.cli.streams import OutputLost, say
 from proofward.cli.waiting import spoke, ticking
+from proofward.database import by_disk
 from proofward.errors import ProofwardError, Refused
 
 
@@ -205,6 +206,9 @@ def unusable(error: OSError) -> Refused:
 def _exit(error: ProofwardError) -> Exit:
     from proofward.chain.errors import ChainTimeout, ChainUnreachable
 
+    reason = error.__cause__ or error.__context__
+    if isinstance(reason, Exception) and by_disk(reason):
+        return Exit.TRY_AGAIN
     if isinstance(error, ChainUnreachable):
         return Exit.UNREACHABLE
     if isinstance(error, ChainTimeout):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -24,9 +25,12 @@ from proofward.cli.doctor import PURPOSES
 from proofward.cli.output import Exit, reporting
 from proofward.cli.render import said
 from proofward.client import JobTimeout, NotFound, OutputMismatch, Refused
+from proofward.evidence import audit_file
 from proofward.evidence import bundle as bundles
+from proofward.evidence.audit_file import Span
 from proofward.evidence.bundle import save_bundle
 from proofward.extras import EXTRAS
+from proofward.files import write_whole
 from proofward.logs import Logger
 from tests.evidence import Evidence
 
@@ -261,6 +265,25 @@ def test_errors_have_exit_codes(error: Exception, code: int) -> None:
     assert caught.value.exit_code == code
 
 
+def test_an_export_onto_a_full_disk_is_one_to_try_again(tmp_path: Path) -> None:
+    def lines() -> Iterator[bytes]:
+        yield b"{}"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(typer.Exit) as caught, reporting(as_json=False):
+        audit_file.write(
+            tmp_path / "a.jsonl", lines(), Span(0, 1, bytes(32)), genesis=bytes(32), chain="test"
+        )
+    assert caught.value.exit_code == Exit.TRY_AGAIN
+    assert not list(tmp_path.iterdir())
+
+
+def test_any_file_onto_a_full_disk_is_one_to_try_again() -> None:
+    with pytest.raises(typer.Exit) as caught, reporting(as_json=False):
+        write_whole(Path("/dev/full"), b"full")
+    assert caught.value.exit_code == Exit.TRY_AGAIN
+
+
 @pytest.mark.parametrize("fault", ["no room", "no folder", "a folder"])
 def test_files_that_cannot_be_used_are_a_line(fault: str, tmp_path: Path) -> None:
     (tmp_path / "kept").mkdir()
@@ -345,7 +368,7 @@ def test_a_database_without_room_is_a_line() -> None:
         full.execute("PRAGMA max_page_count = 1")
         with pytest.raises(typer.Exit) as caught, reporting(as_json=False):
             full.execute("CREATE TABLE outbox (data BLOB)")
-    assert caught.value.exit_code == 2
+    assert caught.value.exit_code == Exit.TRY_AGAIN
 
 
 def test_text_for_people_has_units_and_no_python_literals() -> None:
