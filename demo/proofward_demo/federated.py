@@ -32,6 +32,7 @@ from proofward.chain.pallets import attestation, balances, federation, workers
 from proofward.client import Client
 from proofward.devnet.chains import Devnet, free_port
 from proofward.errors import ProofwardError
+from proofward.protocol import SYSTEM_RANDOM
 from proofward.protocol.federation import NANO
 from proofward.statements import accuracy
 from proofward.zkml import load_public
@@ -422,11 +423,14 @@ peers = {json.dumps([ss58(_account(uri)) for other, uri in SITES.items() if othe
             short = name.split()[0].lower()
             rows = [self.held[each] for each in (SITES if name == "pooled" else (name,))]
             x, y = (np.concatenate(parts) for parts in zip(*rows, strict=True))
-            salt = accuracy.salt_at(self.folder / f"accuracy-{short}.salt")
+            salt = SYSTEM_RANDOM(32)
             test_set = accuracy.quantised(public, x, y, salt)
             keys = self.folder / f"keys-{short}"
             made = accuracy.prove_accuracy(public, accuracy.key_for(program, public, len(y), keys), test_set)
-            made.save(self.folder / f"accuracy-{short}.json")
+            made.save(
+                self.folder / f"accuracy-{short}.json",
+                salt=(self.folder / f"accuracy-{short}.salt", salt),
+            )
             read = accuracy.load(self.folder / f"accuracy-{short}.json")
             root = bytes.fromhex(made.root)
             checks = accuracy.checks(read, public, program, keys, development=True, own_key=False, root=root)

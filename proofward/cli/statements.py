@@ -198,6 +198,7 @@ def accuracy(
     import time
 
     from proofward.client.statements import shelf
+    from proofward.protocol import SYSTEM_RANDOM
     from proofward.publisher.audit import own_records
     from proofward.statements import accuracy as counts
     from proofward.zkml import load_public
@@ -205,7 +206,9 @@ def accuracy(
     with reporting(as_json):
         public = load_public(artifact)
         held = own_records(public.manifest, evaluation, truth)
-        test_set = counts.quantised(public, held.x, held.y, counts.salt_at(salt or sibling(out, ".salt")))
+        salt_file = salt or sibling(out, ".salt")
+        kept = counts.salt_at(salt_file)
+        test_set = counts.quantised(public, held.x, held.y, kept or SYSTEM_RANDOM(32))
         program = counts.program_of(artifact, public)
         folder = key or shelf() / counts.name(public, len(test_set.truth))
         if not (folder / "pk.bin").exists():
@@ -215,7 +218,7 @@ def accuracy(
         started = time.perf_counter()
         made = counts.prove_accuracy(public, used, test_set)
         seconds = time.perf_counter() - started
-        made.save(out)
+        made.save(out, salt=(salt_file, test_set.salt) if kept is None else None)
         low, high = counts.clopper_pearson(made.right, made.records)
         made_of = used.circuit.constraints
         value = {

@@ -23,8 +23,7 @@ from proofward_prover import Circuit, ProverError, ProvingKey, check_key, commit
 from pydantic import BaseModel, ConfigDict, Field
 
 from proofward.check import Check
-from proofward.files import TooLong, read_whole, write_whole
-from proofward.protocol import SYSTEM_RANDOM
+from proofward.files import TooLong, read_whole, write_together, write_whole
 from proofward.statements.document import read_document
 from proofward.statements.errors import StatementError
 from proofward.statements.keys import VERIFYING_KEY_BYTES
@@ -82,9 +81,10 @@ class Accuracy(BaseModel):
             f"95 % interval {low:.4f} to {high:.4f}"
         )
 
-    def save(self, path: Path) -> None:
-        """Write it whole."""
-        write_whole(path, self.model_dump_json(indent=1).encode())
+    def save(self, path: Path, *, salt: tuple[Path, bytes] | None = None) -> None:
+        """Write it whole (mode 0600), and with it the salt that was drawn for its root. Raises OSError."""
+        salts = [] if salt is None else [(salt[0], salt[1].hex().encode(), 0o600)]
+        write_together([*salts, (path, self.model_dump_json(indent=1).encode(), 0o600)])
 
 
 @dataclass(frozen=True, repr=False)
@@ -322,16 +322,14 @@ def quantised(public: PublicArtifact, x: Floats, y: NDArray[Any] | None, salt: b
     return TestSet(public.quantize(x), truth.astype(np.int64), salt)
 
 
-def salt_at(path: Path) -> bytes:
-    """The salt in a file, which is made (mode 0600) where there is none. Raises StatementError."""
+def salt_at(path: Path) -> bytes | None:
+    """The salt in a file; None where there is no file. Raises StatementError."""
     try:
-        if path.exists():
-            salt = bytes.fromhex(read_whole(path, 80).decode().strip())
-            if len(salt) != 32:
-                raise ValueError
-            return salt
-        salt = SYSTEM_RANDOM(32)
-        write_whole(path, salt.hex().encode())
+        salt = bytes.fromhex(read_whole(path, 80).decode().strip())
+        if len(salt) != 32:
+            raise ValueError
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError) as error:
         raise StatementError(f"{path} holds no salt of 64 hex digits: {error}", code="usage") from error
     return salt

@@ -132,6 +132,21 @@ def test_the_command_line_counts_and_verifies(artifact: Artifact, key: AccuracyK
     assert json.loads(again.stdout)["root"] == told["root"]
 
 
+def test_a_proof_that_fails_leaves_no_salt(
+    artifact: Artifact, key: AccuracyKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> accuracy.Accuracy:
+        raise StatementError("no proof")
+
+    monkeypatch.setattr(accuracy, "prove_accuracy", fail)
+    table = tmp_path / "held.csv"
+    table.write_text("0.1,0.1,0.1,1\n" * RECORDS)
+    asked = ["statement", "accuracy", str(artifact.path), "--evaluation", str(table)]
+    done = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "a.json"), "--key", str(key.folder)])
+    assert "no proof" in done.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["held.csv"]
+
+
 def test_what_decides_nothing_is_never_right(artifact: Artifact, program: Program) -> None:
     changed = artifact.manifest.model_copy(
         update={"output": artifact.manifest.output.model_copy(update={"decision": "value"})}
