@@ -203,7 +203,8 @@ def _observation(resource: Any, where: str) -> Iterator[_Result]:
         raise TableError(f"{where}: the result is about another than its subject (focus); leave it out")
     subject = "" if resource.subject is None else str(resource.subject.reference)
     kind = _TYPED.search(subject)
-    if subject.startswith("#") or (kind and kind[1] != "Patient"):
+    kinds = {kind and kind[1], resource.subject and resource.subject.type}
+    if subject.startswith("#") or not kinds <= {None, "Patient"}:
         raise TableError(
             f"{where}: its subject {subject[:64]} is no Patient with a reference of its own; leave it out"
         )

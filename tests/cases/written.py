@@ -268,8 +268,11 @@ def patient(subject: str, *values: float) -> list[dict[str, Any]]:
     return [observation(name, value, subject) for name, value in zip(CODES, values, strict=True)]
 
 
-def _said_of(one: dict[str, Any], subject: str) -> dict[str, Any]:
-    return {**one, "subject": {"reference": subject}}
+URN = "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"
+
+
+def _said_of(one: dict[str, Any], subject: str, **more: str) -> dict[str, Any]:
+    return {**one, "subject": {"reference": subject, **more}}
 
 
 def _asked(method: str, results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -373,6 +376,9 @@ def _fhir() -> dict[str, tuple[Any, Rows | None]]:
         "two_bundles": ([bundle(*one), bundle(*two)], None),
         "not_equal_comparator": (pressure(quantity={"comparator": "ad"}), None),
         "group": (bundle(*[_said_of(o, "Group/1") for o in one]), None),
+        "group_behind_a_urn": (bundle(*[_said_of(o, URN, type="Group") for o in one]), None),
+        "group_spelt_as_a_patient": (bundle(*[_said_of(o, "Patient/1", type="Group") for o in one]), None),
+        "patient_behind_a_urn": (bundle(*[_said_of(o, URN, type="Patient") for o in one]), ONE),
         "identifier_for_subject": (
             bundle(*[{**o, "subject": {"identifier": {"value": "1"}}} for o in one]),
             None,
