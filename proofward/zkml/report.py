@@ -27,6 +27,15 @@ _ORDERED, _GAIN = 20, 0.05  # records, and the gain of another order, below whic
 _SHOWN = 5
 
 
+def require_records(count: int) -> None:
+    """Raise CompileError where so few calibration records are no base for the features' ranges."""
+    if count < MIN_CALIBRATION:
+        raise CompileError(
+            f"{count} calibration records are too few to learn the features' ranges from; "
+            f"give {MIN_CALIBRATION} at least, better some hundred"
+        )
+
+
 @dataclass(frozen=True)
 class Bounds:
     """What a publisher accepts of the integers against the float model.

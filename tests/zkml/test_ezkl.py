@@ -20,6 +20,7 @@ from proofward.zkml import InputRangeError, ProvingError, UnsupportedModel, load
 from proofward.zkml.artifact import PublicArtifact
 from proofward.zkml.audit import audit_fields
 from proofward.zkml.compile import compile_request
+from proofward.zkml.errors import CompileError
 from proofward.zkml.ezkl import bounds, commitment, graph
 from proofward.zkml.ezkl.build import Compilation
 from proofward.zkml.ezkl.commitment import Basis
@@ -287,6 +288,11 @@ def test_a_graph_that_was_changed_on_its_way_is_refused(
     monkeypatch.setattr(graph, "fold", lambda model, centre, steps: model)
     with pytest.raises(UnsupportedModel, match="differs from ONNX Runtime's"):
         Compilation(compile_request(mlp(), records()), tmp_path)
+
+
+def test_fewer_than_20_calibration_records_are_refused_as_in_the_other_lane(tmp_path: Path) -> None:
+    with pytest.raises(CompileError, match="calibration records are too few"):
+        Compilation(compile_request(mlp(), records(n=19)), tmp_path)
 
 
 @settings(max_examples=10)

@@ -54,6 +54,7 @@ class Compilation:
                 f"calibration records have {request.calibration.shape[1]} features, "
                 f"the model takes {int(np.prod(original.shape))}"
             )
+        report.require_records(len(request.everything))
         self.centre, self.steps = graph.standardisation(original, request.calibration)
         self.model = graph.fold(original, self.centre, self.steps)
         self.circuit = graph.circuit(self.model)

@@ -24,7 +24,7 @@ from proofward.zkml.groth16.program import reference
 from proofward.zkml.lanes import CompileRequest, HeldOut
 from proofward.zkml.manifest import Accuracy, Report, Task
 from proofward.zkml.quantiser import ThresholdQuantiser, filled
-from proofward.zkml.report import MIN_CALIBRATION, check_truth, report
+from proofward.zkml.report import check_truth, report, require_records
 from proofward.zkml.task import check_logits, resolve
 
 _SAMPLE = 256
@@ -67,12 +67,7 @@ def quantised(request: CompileRequest) -> Measured:
     plan = None
     if traced.network is not None:
         _check_trace(request, traced)
-        if len(request.everything) < MIN_CALIBRATION:
-            raise CompileError(
-                f"{len(request.everything)} calibration records are too few to learn the features' "
-                "ranges from; "
-                f"give {MIN_CALIBRATION} at least, better some hundred"
-            )
+        require_records(len(request.everything))
         found = quantise.search(
             traced,
             request.calibration,
