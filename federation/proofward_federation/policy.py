@@ -79,7 +79,7 @@ class SitePolicy:
     def _of(cls, values: dict[str, Any], digest: bytes) -> SitePolicy:
         privacy, allow = values["privacy"], values["allow"]
         clip, noise = (_positive(privacy[name], name) for name in ("clip", "noise"))
-        epsilon, delta = float(privacy["epsilon_a_year"]), float(privacy["delta"])
+        epsilon, delta = (float(_positive(privacy[name], name)) for name in ("epsilon_a_year", "delta"))
         if not (0 < epsilon <= 100 and 0 < delta <= 1e-3):
             raise ValueError("epsilon_a_year is above 0 and at most 100, delta at most 0.001")
         cohort = privacy["cohort"]
@@ -94,14 +94,14 @@ class SitePolicy:
         if unknown := names["purposes"] - set(PURPOSES):
             raise ValueError(f"{sorted(unknown)[0]!r} is no purpose")
         return cls(
-            name=str(values["site"]["name"]),
+            name=_text(values["site"]["name"], "name"),
             clip=clip,
             noise=noise,
             cohort=cohort,
             least=least,
             peers=peers,
             yearly=nano_rho_of(epsilon, delta),
-            level=Level.from_label(str(privacy["level"])),
+            level=Level.from_label(_text(privacy["level"], "level")),
             hash=digest,
             **names,
         )
@@ -188,6 +188,12 @@ def _positive(value: Any, name: str) -> Fraction:
     if type(value) not in (int, float) or not 0 < value < 1e9:
         raise ValueError(f"{name} is a number above 0")
     return Fraction(str(value))
+
+
+def _text(value: Any, name: str) -> str:
+    if type(value) is not str:
+        raise ValueError(f"{name} is a text")
+    return value
 
 
 def _texts(value: Any, name: str) -> list[str]:

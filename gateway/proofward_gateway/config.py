@@ -251,6 +251,9 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
     name, kind, models = value["name"], value["kind"], value["models"]
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):
         raise _wrong(path, "upstream.name", "must be 1 to 64 of letters, digits, `_`, `.`, `-`")
+    for text in ("url", "key_file", "weights"):
+        if not isinstance(value.get(text, ""), str):
+            raise _wrong(path, f"upstream {name}.{text}", "must be text")
     if kind not in KINDS:
         raise _wrong(path, f"upstream {name}.kind", f"must be one of {', '.join(KINDS)}")
     if (
@@ -265,7 +268,7 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
     if wrong := sorted(foreign & set(value)):
         raise _wrong(path, f"upstream {name}.{wrong[0]}", f"is not a key of kind `{kind}`")
     try:
-        url = "http://127.0.0.1" if own else str(value["url"])
+        url = "http://127.0.0.1" if own else value["url"]
         origin = Origin.parse(url, plain=kind not in ATTESTED)
     except GatewayError as error:
         raise _wrong(path, f"upstream {name}.url", error.message) from None
@@ -288,8 +291,8 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
         kind,
         tuple(models),
         frozenset(bytes.fromhex(one[2:]) for one in pins),
-        None if key is None else path.parent / str(key),
-        path.parent / str(value["weights"]) if kind == "model" else None,
+        None if key is None else path.parent / key,
+        path.parent / value["weights"] if kind == "model" else None,
         _flag(path, name, value.get("cache_salt", False)),
         None if published is None else path.parent / published,
         proved=_proved(path, name, value) if kind == "proved" else None,

@@ -17,6 +17,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
     ValidationError,
     field_validator,
     model_validator,
@@ -53,11 +56,11 @@ class ChainConfig(_Section):
 
     url: str = "ws://127.0.0.1:9944"
     genesis: Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")] | None = None
-    block_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
-    retry_seconds: Annotated[float, Field(gt=0, le=600)] = 2.0
-    stall_blocks: Annotated[int, Field(ge=1, le=1000)] = STALL_BLOCKS
+    block_seconds: Annotated[StrictFloat, Field(gt=0, le=60)] = 1.0
+    retry_seconds: Annotated[StrictFloat, Field(gt=0, le=600)] = 2.0
+    stall_blocks: Annotated[StrictInt, Field(ge=1, le=1000)] = STALL_BLOCKS
     """Blocks that finality may be behind the newest block before nothing new is claimed."""
-    stall_seconds: Annotated[float, Field(gt=0, le=3600)] = STALL_SECONDS
+    stall_seconds: Annotated[StrictFloat, Field(gt=0, le=3600)] = STALL_SECONDS
     """Seconds without a newly finalised block after which nothing new is claimed."""
 
     @field_validator("url")
@@ -66,15 +69,17 @@ class ChainConfig(_Section):
         return check_address(value)
 
 
-def _account(value: str) -> bytes:
+def _account(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no account: SS58, or 0x and 64 hex digits, as text")
     try:
         return accounts.address(value)
     except accounts.AccountError as error:
         raise ValueError(f"{value!r} is no account: {error.message}") from None
 
 
-def _model(value: str) -> bytes:
-    if re.fullmatch(r"0x[0-9a-fA-F]{64}", value) is None:
+def _model(value: object) -> bytes:
+    if not isinstance(value, str) or re.fullmatch(r"0x[0-9a-fA-F]{64}", value) is None:
         raise ValueError(f"{value!r} is no model's id: 0x and 64 hex digits")
     return bytes.fromhex(value[2:])
 
@@ -101,16 +106,16 @@ class WorkerConfig(_Section):
     """Whose models are served when their artefacts are loaded: SS58 addresses or 0x and 64 hex digits."""
     models: Annotated[tuple[ModelId, ...], Field(max_length=256)] = ()
     """Models that are served whoever published them: 0x and 64 hex digits."""
-    min_price: Annotated[int, Field(ge=0)] = 0
-    max_bond: Annotated[int, Field(ge=0)] = UNIT
+    min_price: Annotated[StrictInt, Field(ge=0)] = 0
+    max_bond: Annotated[StrictInt, Field(ge=0)] = UNIT
     """The most that is put down for one claim; models that ask for more are not served."""
-    shutdown_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
-    expected_seconds: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    shutdown_seconds: Annotated[StrictFloat, Field(ge=1, le=3600)] = 30.0
+    expected_seconds: Annotated[StrictFloat, Field(gt=0, le=3600)] = 5.0
     """First guess of a job's working time; measured times replace it."""
-    margin_blocks: Annotated[int, Field(ge=2, le=300)] = 10
+    margin_blocks: Annotated[StrictInt, Field(ge=2, le=300)] = 10
     """Blocks kept free between the expected end of the work and the lapse or the deadline."""
-    renew_before_seconds: Annotated[int, Field(ge=60)] = 6 * 3600
-    epoch_seconds: Annotated[int, Field(ge=60)] = 24 * 3600
+    renew_before_seconds: Annotated[StrictInt, Field(ge=60)] = 6 * 3600
+    epoch_seconds: Annotated[StrictInt, Field(ge=60)] = 24 * 3600
     """Keys are rotated at least this often: HPKE's base mode has no forward secrecy (RFC 9180, section
     9.7)."""
 
@@ -131,11 +136,11 @@ class EnclaveConfig(_Section):
 
     provider: Literal["simulator", "dstack", "tsm"]
     socket: Path | None = None
-    spawn: bool = True
+    spawn: StrictBool = True
     models: Path
-    work_timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
-    restart_backoff_seconds: Annotated[float, Field(gt=0, le=600)] = 1.0
-    keep_keys: bool = False
+    work_timeout_seconds: Annotated[StrictFloat, Field(gt=0, le=3600)] = 300.0
+    restart_backoff_seconds: Annotated[StrictFloat, Field(gt=0, le=600)] = 1.0
+    keep_keys: StrictBool = False
     """Keep the epochs' keys in `data_dir`, sealed to the TEE, so that an enclave that starts again can work
     what was sealed to it. Costs forward secrecy: docs/threat-model.md. An enclave that somebody else starts
     needs `--keep-keys` as well."""
@@ -157,9 +162,9 @@ class EnclaveConfig(_Section):
 class HttpConfig(_Section):
     """Metrics and health. Bound to the loopback unless told otherwise; `port = 0` takes a free port."""
 
-    enabled: bool = True
+    enabled: StrictBool = True
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 9615
+    port: Annotated[StrictInt, Field(ge=0, le=65535)] = 9615
 
 
 class SessionsConfig(_Section):
@@ -168,22 +173,22 @@ class SessionsConfig(_Section):
     sessions.
     """
 
-    price: Annotated[int, Field(ge=1)]
+    price: Annotated[StrictInt, Field(ge=1)]
     """For one inference."""
-    bond: Annotated[int, Field(ge=1)] = UNIT
+    bond: Annotated[StrictInt, Field(ge=1)] = UNIT
     """Put down for each session, for all that are offered at once."""
-    capacity: Annotated[int, Field(ge=1, le=64)] = 4
-    most_sampled_percent: Annotated[float, Field(gt=0, le=100)] = 2.0
+    capacity: Annotated[StrictInt, Field(ge=1, le=64)] = 4
+    most_sampled_percent: Annotated[StrictFloat, Field(gt=0, le=100)] = 2.0
     """The most pages that a client may have proved: each costs some sixty times what its answers cost."""
-    least_window_blocks: Annotated[int, Field(ge=5, le=600)] = 120
+    least_window_blocks: Annotated[StrictInt, Field(ge=5, le=600)] = 120
     """The fewest blocks for proofs, from the beacon's word on."""
-    checkpoint_blocks: Annotated[int, Field(ge=1, le=600)] = 12
-    checkpoint_pages: Annotated[int, Field(ge=1, le=4096)] = 2048
+    checkpoint_blocks: Annotated[StrictInt, Field(ge=1, le=600)] = 12
+    checkpoint_pages: Annotated[StrictInt, Field(ge=1, le=4096)] = 2048
     """A checkpoint is made after so many blocks, and after so many pages without one."""
-    voucher_blocks: Annotated[int, Field(ge=10, le=14_400)] = 150
+    voucher_blocks: Annotated[StrictInt, Field(ge=10, le=14_400)] = 150
     """A session is ended whose client leaves what it was answered for so many blocks without its voucher."""
-    proofs_at_once: Annotated[int, Field(ge=1, le=16)] = 1
-    memory_mebibytes: Annotated[int, Field(ge=1, le=65536)] = 256
+    proofs_at_once: Annotated[StrictInt, Field(ge=1, le=16)] = 1
+    memory_mebibytes: Annotated[StrictInt, Field(ge=1, le=65536)] = 256
     """For pages that may yet have to be proved; above it records are refused until windows end."""
 
 

@@ -161,6 +161,10 @@ def test_a_rule_that_is_missing_is_no_default(line: str) -> None:
         ("peers = 1", "peers = 0"),
         ("peers = 1", "peers = 8"),
         ("peers = 1", "peers = true"),
+        ("epsilon_a_year = 8.0", "epsilon_a_year = true"),
+        ("epsilon_a_year = 8.0", 'epsilon_a_year = "8.0"'),
+        ("delta = 1e-5", 'delta = "1e-5"'),
+        ("[site]\nname = ", "[site]\nname = 1 # "),
         ('peers = ["', 'peers = ["x'),
     ],
 )

@@ -673,6 +673,11 @@ BAD_CONFIGS = {
     "a proved model without a node": (CHAIN + PROVED.replace("ws:", "http:"), "node must be"),
     "a proved model with weights": (CHAIN + PROVED + 'weights = "w"', "weights is not a key"),
     "a proved model without an account": (CHAIN + PROVED.replace("signer", "key_file"), "needs artifact"),
+    "a number for an address": (
+        GOOD + "[[upstream]]\nname='b'\nkind='plain'\nmodels=['b']\nurl=1",
+        "b.url must",
+    ),
+    "a number for weights": (OWN + "weights = 1", "weights must be text"),
     "a salt that is a word": (GOOD + 'cache_salt = "yes"', "cache_salt must be"),
     "a model without weights": (OWN, "needs kind, models, name, weights"),
     "no TOML": ("[[", "no TOML"),

@@ -56,6 +56,13 @@ def test_relative_paths_belong_to_the_file(tmp_path: Path) -> None:
             "only every 21 blocks",
         ),
         ("negative-price", GOOD.replace("data_dir", "min_price = -1\ndata_dir"), "worker.min_price"),
+        ("a-truth-for-a-price", GOOD.replace("data_dir", "min_price = true\ndata_dir"), "worker.min_price"),
+        ("a-truth-for-seconds", GOOD + "[chain]\nblock_seconds = true\n", "chain.block_seconds"),
+        ("a-text-for-a-port", GOOD + '[http]\nport = "9615"\n', "http.port"),
+        ("a-number-for-a-truth", GOOD + "spawn = 1\n", "enclave.spawn"),
+        ("a-number-for-an-account", GOOD.replace("data_dir", "publishers = [5]\ndata_dir"), "no account"),
+        ("a-number-for-a-model", GOOD.replace("data_dir", "models = [5]\ndata_dir"), "no model's id"),
+        ("a-number-for-a-text", GOOD + "pccs_url = 8081\n", "enclave.pccs_url"),
     ],
 )
 def test_mistakes(tmp_path: Path, fault: str, text: str, says: str) -> None:
