@@ -56,7 +56,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     ),
     "proofward.zkml.groth16.program": ("proofward.zkml.errors",),
     "proofward.zkml.groth16.compiler": ("proofward.check", "proofward.zkml", "proofward.zkml.groth16"),
-    "proofward.attestation": ("proofward.errors", "proofward.aci", "proofward.protocol", "proofward.check"),
+    "proofward.attestation": (
+        "proofward.errors",
+        "proofward.files",
+        "proofward.aci",
+        "proofward.protocol",
+        "proofward.check",
+    ),
     "proofward.consensus": (
         "proofward.amounts",
         "proofward.errors",

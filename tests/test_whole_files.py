@@ -6,11 +6,17 @@ import errno
 import io
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from proofward.attestation import AttestationError, Collateral
+from proofward.errors import ProofwardError
 from proofward.files import TooLong, read_stream, read_whole, write_new, write_together, write_whole
+from proofward.zkml.errors import CompileError
+from proofward.zkml.external import whole
+from proofward_node.tcb import TcbUnknown, _quote_of
 from tests.test_rooms import PACKAGES, ROOT
 
 OUT_BY_HAND = re.compile(r"\bout\.write_(text|bytes)\(")
@@ -28,6 +34,17 @@ def test_a_file_of_the_limit_is_read_and_one_byte_more_is_refused(tmp_path: Path
 def test_a_file_without_end_is_refused() -> None:
     with pytest.raises(TooLong):
         read_whole(Path("/dev/zero"), 1 << 16)
+
+
+@pytest.mark.parametrize(
+    ("read", "error"),
+    [(whole, CompileError), (Collateral.from_file, AttestationError), (_quote_of, TcbUnknown)],
+)
+def test_a_file_of_somebody_else_s_without_end_is_refused(
+    read: Callable[[Path], object], error: type[ProofwardError]
+) -> None:
+    with pytest.raises(error, match=r"/dev/zero .*more than"):
+        read(Path("/dev/zero"))
 
 
 def test_a_stream_is_left_where_it_was_refused() -> None:

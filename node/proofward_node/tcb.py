@@ -13,6 +13,8 @@ from typing import Any
 from proofward.attestation import AttestationError, Collateral, TrustRoot
 from proofward.attestation.tcb import Platform, Rules, Standing, stand, standard_expected
 from proofward.errors import ProofwardError
+from proofward.files import TooLong, read_whole
+from proofward.protocol.bounds import MAX_QUOTE
 from proofward_node import pcs
 from proofward_node.chain_port import Attested, ChainPort
 from proofward_node.config import NodeConfig
@@ -224,9 +226,11 @@ def _roots(config: NodeConfig, attested: Attested | None) -> tuple[TrustRoot, ..
 
 def _quote_of(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        data = read_whole(path, 4 * MAX_QUOTE)
     except OSError as error:
         raise TcbUnknown(f"{path} cannot be read: {error.strerror}") from error
+    except TooLong as error:
+        raise TcbUnknown(f"{path} holds no quote: {error.message}") from error
     try:
         return bytes.fromhex(data.decode("ascii").strip().removeprefix("0x"))
     except ValueError:

@@ -14,10 +14,12 @@ from typing import Final
 import dcap_qvl
 
 from proofward.attestation.errors import AttestationError, Code
+from proofward.files import read_whole
 from proofward.protocol import ProtocolError
 from proofward.protocol.collateral import PLATFORM_CHAIN, decode_collateral, encode_collateral
 
 INTEL_PCS_URL: Final = dcap_qvl.INTEL_PCS_URL
+MAX_FILE: Final = 1 << 20
 
 
 class Collateral:
@@ -46,12 +48,17 @@ class Collateral:
     def from_file(cls, path: Path) -> Collateral:
         """Read the JSON form from a file. Raises AttestationError."""
         try:
-            return cls.from_json(path.read_text())
+            text = read_whole(path, MAX_FILE).decode()
         except OSError as error:
             raise AttestationError(
                 f"{path} cannot be read ({error.strerror}): give a file of collateral JSON",
                 code=Code.NO_COLLATERAL,
             ) from None
+        except ValueError as error:
+            raise AttestationError(
+                f"{path} is no collateral: {error}", code=Code.MALFORMED_COLLATERAL
+            ) from None
+        return cls.from_json(text)
 
     def to_json(self) -> str:
         """The inverse of `from_json`."""

@@ -22,7 +22,7 @@ from proofward.zkml.errors import (
     UnsupportedModel,
     ZkmlError,
 )
-from proofward.zkml.external import refuse_external
+from proofward.zkml.external import MAX_ONNX_BYTES, refuse_external
 from proofward.zkml.lanes import LANE_NAMES, CompileRequest, Estimate, HeldOut, Lane, Progress, lane
 from proofward.zkml.manifest import (
     RECORD_OPENINGS,
@@ -39,7 +39,6 @@ from proofward.zkml.manifest import (
 from proofward.zkml.quantiser import AffineQuantiser
 from proofward.zkml.report import MAX_DISAGREEMENT, MAX_SHIFT, Bounds
 
-MAX_ONNX_BYTES = 64 << 20
 DEFAULT_BOUNDS = Bounds()
 KEPT_BACK = (
     5  # one record in so many is kept back: for the report where none is held out, then for the choice

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from proofward.files import TooLong, read_whole
 from proofward.zkml.errors import CompileError, UnsupportedModel
+
+MAX_ONNX_BYTES: Final = 64 << 20
 
 
 def refuse_external(model: bytes) -> None:
@@ -30,9 +33,12 @@ def refuse_external(model: bytes) -> None:
 def whole(path: Path) -> tuple[bytes, bool]:
     """The bytes of an ONNX file with the weights that lie beside it taken in, and whether there were any.
 
-    Weights are read from the file's own folder alone. Raises CompileError.
+    Weights are read from the file's own folder alone. Raises CompileError, OSError.
     """
-    data = path.read_bytes()
+    try:
+        data = read_whole(path, MAX_ONNX_BYTES)
+    except TooLong as error:
+        raise CompileError(f"{path} is no ONNX file that is taken: {error.message}") from error
     try:
         import onnx
         from onnx.external_data_helper import load_external_data_for_model
