@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -38,6 +38,10 @@ MAX_SOCKETS: Final = 192
 #: Who asks for a pace at once, at most; and how many times what reckoning one took goes by before the next.
 MAX_ASKING: Final = 4
 REST: Final = 9
+#: Hellos that are looked up at once, fewer than the threads that read the chain; and the longest that one
+#: which came to nothing keeps the next waiting.
+MAX_KNOCKING: Final = 2
+MOST_REST_SECONDS: Final = 0.25
 #: Seconds that a client has to answer that we hang up.
 CLOSE_SECONDS: Final = 2.0
 #: Of a hello, before the sealed secret: the client's random word and its signature.
@@ -166,6 +170,7 @@ class SessionDoor:
         self.host: Host | None = None
         self._sockets = self._entering = self._asking = 0
         self._reckoning, self._rested = asyncio.Lock(), 0.0
+        self._turns = asyncio.Semaphore(MAX_KNOCKING)
 
     def add_to(self, app: web.Application) -> None:
         """Add the route."""
@@ -207,6 +212,17 @@ class SessionDoor:
             found = host.pace(model, sample, window)
             self._rested = time.monotonic() + REST * (time.monotonic() - began)
             return found
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """To look a hello up; one that comes to nothing keeps its turn for `REST` times what it took."""
+        async with self._turns:
+            began = time.monotonic()
+            try:
+                yield
+            except (SessionRefused, EnclaveError):
+                await asyncio.sleep(min(REST * (time.monotonic() - began), MOST_REST_SECONDS))
+                raise
 
     async def _serve(self, request: web.Request) -> web.WebSocketResponse:
         host = self.host
@@ -275,8 +291,10 @@ class SessionDoor:
             raise SessionRefused.by("no-hello") from None
         if hello.type is not WSMsgType.BINARY or not _HEAD < len(hello.data) <= _HEAD + MAX_WRAPPED:
             raise SessionRefused.by("malformed-envelope")
-        record, model = await host.admit(session)
-        reply = await link.call("session_connect", connect_params(host.genesis, record, model, hello.data))
+        async with self._turn():
+            record, model = await host.admit(session)
+            params = connect_params(host.genesis, record, model, hello.data)
+            reply = await link.call("session_connect", params)
         for frame in (reply["random"], *reply["frames"]):
             await _say(socket, frame, abort)
         allowed = record.records + record.room

@@ -25,7 +25,7 @@ from proofward.protocol.sessions import hello_message, session_id
 from proofward_enclave.service import Service
 from proofward_node import session_door
 from proofward_node.metrics import HttpServer, Metrics
-from proofward_node.session_door import MAX_ENTERING, REST, SessionDoor
+from proofward_node.session_door import MAX_ENTERING, MAX_KNOCKING, REST, SessionDoor, SessionRefused
 from proofward_node.sessions import SessionPolicy, Sessions
 from tests.enclave.world import ACCOUNT, CLIENT, GENESIS, PUBLISHER, Host, Job, add_model, begin, enclave
 from tests.node.test_session_proving import record
@@ -144,6 +144,44 @@ def test_strangers_who_ask_for_the_pace_leave_the_node_its_time(world: World) ->
             assert statuses[200] == len(reckoned)
             assert statuses[503] == 50 - statuses[200]
             assert 0.02 * (len(reckoned) - 1) * REST <= took, "the others have most of the time"
+
+    asyncio.run(run())
+
+
+def test_strangers_whose_hellos_come_to_nothing_leave_the_chain_its_time(world: World) -> None:
+    """Attack: each cost up to three reads of the chain, as many at once as there were sockets."""
+    seconds, strangers = 0.02, 3 * MAX_KNOCKING
+
+    async def run() -> None:
+        async with world.door() as (keeper, port):
+            known, under_way = keeper.admit, list[int]()
+
+            async def admit(session: bytes) -> Any:
+                if session == world.record().id:
+                    return await known(session)
+                under_way.append(1)
+                most.append(len(under_way))
+                await asyncio.sleep(seconds)
+                under_way.pop()
+                raise SessionRefused.by("unknown-session")
+
+            async def knock(at: int) -> None:
+                async with world.connect(port, at) as socket:
+                    await socket.send(world.hello(at))
+                    with pytest.raises(ConnectionClosed):
+                        await socket.recv()
+
+            most = list[int]()
+            keeper.admit = admit  # type: ignore[method-assign]
+            began = time.monotonic()
+            knocking = asyncio.gather(*map(knock, range(1, strangers + 1)))
+            async with world.connect(port) as client:
+                await world.enter(client)
+                await knocking
+                assert list(keeper._lives) == [world.record().id]
+            assert len(most) == strangers
+            assert max(most) <= MAX_KNOCKING
+            assert time.monotonic() - began >= 0.9 * strangers / MAX_KNOCKING * seconds * (1 + REST)
 
     asyncio.run(run())
 
