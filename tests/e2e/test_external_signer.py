@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from proofward.amounts import UNIT
 from proofward.chain import accounts
 from proofward.chain.pallets import balances, workers
+from proofward.chain.signer import SignerUnreachable
 from proofward.cli import app
 from proofward.client.sessions import SessionOrder
 from proofward.devnet.chains import Devnet
@@ -44,7 +45,7 @@ def signer(chain: Devnet, seed: bytes, folder: Path, socket: Path) -> Iterator[P
         process = subprocess.Popen(command, stdout=sink, stderr=sink)
     try:
         end = time.monotonic() + 300
-        while not socket.exists():
+        while not _answers(socket):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < end, log.read_text()
             time.sleep(0.05)
@@ -52,6 +53,14 @@ def signer(chain: Devnet, seed: bytes, folder: Path, socket: Path) -> Iterator[P
     finally:
         process.terminate()
         process.wait(60)
+
+
+def _answers(socket: Path) -> bool:
+    """A socket has its name before anybody listens."""
+    try:
+        return bool(accounts.named(f"unix:{socket}"))
+    except SignerUnreachable:
+        return False
 
 
 @pytest.fixture(scope="module")
