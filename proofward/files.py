@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -44,8 +46,8 @@ def sibling(path: Path, after: str, *, before: str = "") -> Path:
 
 def write_whole(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Put `data` in the place of a file, in one step that survives a loss of power: others see the old file
-    or the new one. `mode` is the file's, less the process's umask. A device or a pipe is written to, and
-    stays.
+    or the new one. `mode` is the file's, less the process's umask. A device or a pipe is written to, and a
+    symbolic link is followed: both stay.
 
     Raises OSError, with the old file as it was.
     """
@@ -60,29 +62,78 @@ def write_together(files: Sequence[tuple[Path, bytes, int]]) -> None:
             if _is_stream(path):
                 path.write_bytes(data)
                 continue
-            staged.append((sibling(path, f".{secrets.token_hex(4)}", before="."), path))
-            write_new(staged[-1][0], data, mode=mode)
-        for temporary, path in staged:
-            os.replace(temporary, path)
+            staged.append(_staged(path))
+            with _new(staged[-1][0], mode) as file:
+                file.write(data)
+        for draft, place in staged:
+            os.replace(draft, place)
     except BaseException:
-        for temporary, _ in staged:
-            temporary.unlink(missing_ok=True)
+        for draft, _ in staged:
+            draft.unlink(missing_ok=True)
         raise
-    for folder in {path.parent for _, path in staged}:
+    for folder in {place.parent for _, place in staged}:
         _sync(folder)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """As `write_whole` of what the block writes into the stream; nothing is replaced when the block raises.
+    Raises OSError.
+    """
+    if _is_stream(path):
+        with path.open("wb") as stream:
+            yield stream
+        return
+    draft, place = _staged(path)
+    with _new(draft, mode) as file:
+        yield file
+    try:
+        os.replace(draft, place)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    _sync(place.parent)
+
+
+def copy_whole(source: Path, path: Path, *, mode: int = 0o600) -> None:
+    """As `write_whole` of what is in another file, of any length. Raises OSError."""
+    with source.open("rb") as read, replacing(path, mode=mode) as written:
+        shutil.copyfileobj(read, written)
 
 
 def write_new(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Write a file that is not there yet; nothing half-written stays. Raises OSError: FileExistsError."""
+    with _new(path, mode) as file:
+        file.write(data)
+    _sync(path.parent)
+
+
+@contextmanager
+def _new(path: Path, mode: int) -> Iterator[BinaryIO]:
+    """A file that is not there yet: on the disk when the block ends, gone when it raises."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _staged(path: Path) -> tuple[Path, Path]:
+    """Where a file is written first, and where it is put then: where a link leads, there being one."""
+    place = _followed(path)
+    return sibling(place, f".{secrets.token_hex(4)}", before="."), place
+
+
+def _followed(path: Path) -> Path:
+    if not path.is_symlink():
+        return path
+    with suppress(FileNotFoundError):
+        path.stat()  # a loop, or somebody else's link in a shared folder, is the kernel's to refuse
+    return Path(os.path.realpath(path))
 
 
 def _is_stream(path: Path) -> bool:

@@ -32,6 +32,7 @@ from proofward.chain.pallets import attestation, balances, federation, workers
 from proofward.client import Client
 from proofward.devnet.chains import Devnet, free_port
 from proofward.errors import ProofwardError
+from proofward.files import write_whole
 from proofward.protocol import SYSTEM_RANDOM
 from proofward.protocol.federation import NANO
 from proofward.statements import accuracy
@@ -564,7 +565,7 @@ def main() -> int:
         "seconds": round(time.monotonic() - began, 1),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(document, indent=2) + "\n")
+    write_whole(arguments.out, f"{json.dumps(document, indent=2)}\n".encode(), mode=0o666)
     print(f"\nwritten to {arguments.out}, {document['seconds']} s")
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from proofward.amounts import UNIT
+from proofward.files import write_whole
 from proofward_demo.faults import Refusal
 
 
@@ -81,9 +81,7 @@ class Report:
             "seconds": round(time.monotonic() - self._began, 1),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(document, indent=2) + "\n")
-        os.replace(draft, path)
+        write_whole(path, f"{json.dumps(document, indent=2)}\n".encode(), mode=0o666)
 
 
 def _row(job: dict[str, Any]) -> tuple[str, ...]:

@@ -6,12 +6,12 @@ The quote binds the transcript's hash after the contribution, and with it everyt
 from __future__ import annotations
 
 import secrets
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from proofward.files import copy_whole
 from proofward.protocol import contribution_report_data
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import Params
@@ -61,12 +61,9 @@ class ContributionRunner:
 
 
 def _hand_over(made: Path, out: Path) -> None:
-    draft = out.with_name(f".{out.name}")
     try:
-        shutil.copyfile(made, draft)
-        draft.rename(out)
+        copy_whole(made, out, mode=0o666)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise EnclaveError(
             f"the ceremony's file cannot be written to the models' directory: {error.strerror}",
             code="disk-full",

@@ -10,6 +10,7 @@ from typing import Any
 from proofward.attestation import parse_quote
 from proofward.chain import SubstrateClient
 from proofward.errors import ProofwardError
+from proofward.files import write_together
 from proofward.protocol import setup_report_data, sha256
 from proofward.protocol.setup_files import BLOCK_FILE, COLLATERAL_FILE, QUOTE_FILE
 from proofward_node.config import NodeConfig
@@ -59,10 +60,12 @@ def attested_setup(config: NodeConfig, request: dict[str, Any], publisher: bytes
     if made["weights_digest"] != sha256(request["onnx"]) or parse_quote(made["quote"]).report_data != binding:
         raise SetupRefused("the enclave's quote does not bind a setup of this model: do not publish it")
     folder = config.enclave.models / Path(made["path"]).name
-    (folder / QUOTE_FILE).write_bytes(made["quote"])
-    (folder / BLOCK_FILE).write_text(f"{head.number}\n")
-    if made["collateral"] is not None:
-        (folder / COLLATERAL_FILE).write_bytes(made["collateral"])
+    told = {
+        QUOTE_FILE: made["quote"],
+        BLOCK_FILE: f"{head.number}\n".encode(),
+        COLLATERAL_FILE: made["collateral"],
+    }
+    write_together([(folder / name, data, 0o666) for name, data in told.items() if data is not None])
     return AttestedSetup(folder, folder / QUOTE_FILE, head.number, made["circuit_digest"], made["vk_hash"])
 
 

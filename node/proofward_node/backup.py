@@ -21,7 +21,7 @@ from typing import Any
 
 from proofward.chain import accounts
 from proofward.errors import ProofwardError
-from proofward.files import read_whole
+from proofward.files import copy_whole, read_whole, write_new
 from proofward.protocol import sha256
 from proofward_node.config import NodeConfig
 from proofward_node.journal import MOVED, JournalError, lock, select
@@ -93,7 +93,7 @@ def _copy(config: NodeConfig, folder: Path, made: str, *, moved: bool) -> Backup
             new.execute("PRAGMA journal_mode=DELETE")
         files.append(name)
     with suppress(FileNotFoundError):
-        shutil.copyfile(config.hold, folder / HOLD)
+        copy_whole(config.hold, folder / HOLD)
         files.append(HOLD)
     about = {
         "format": FORMAT,
@@ -103,8 +103,8 @@ def _copy(config: NodeConfig, folder: Path, made: str, *, moved: bool) -> Backup
         "moved": moved,
         "sha256": {name: _digest(folder / name) for name in files},
     }
-    (folder / MANIFEST).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     _sync(folder)
+    write_new(folder / MANIFEST, f"{json.dumps(about, indent=1, sort_keys=True)}\n".encode(), mode=0o666)
     return Backup(folder, made, tuple(files), moved)
 
 
@@ -142,17 +142,15 @@ def restore(config: NodeConfig, folder: Path, *, lost: bool = False, replace: bo
         for name in (*FILES, HOLD):
             _put_away(config.worker.data_dir / name)
         for name in about["sha256"]:
-            shutil.copyfile(folder / name, config.worker.data_dir / name)
-            (config.worker.data_dir / name).chmod(0o600)
-        _sync(config.worker.data_dir)
+            copy_whole(folder / name, config.worker.data_dir / name)
     return Backup(folder, str(about["id"]), tuple(about["sha256"]), bool(about["moved"]))
 
 
 def _use(folder: Path) -> None:
     """Mark the backup as restored; one process can."""
+    mark = {"restored_at": int(time.time()), "host": os.uname().nodename}
     try:
-        with (folder / USED).open("x", encoding="utf-8") as file:
-            json.dump({"restored_at": int(time.time()), "host": os.uname().nodename}, file)
+        write_new(folder / USED, json.dumps(mark).encode(), mode=0o666)
     except FileExistsError:
         said = (folder / USED).read_text(encoding="utf-8", errors="replace")[:200]
         raise BackupRefused(
@@ -164,7 +162,6 @@ def _use(folder: Path) -> None:
         raise BackupRefused(
             f"{folder} cannot be marked as restored ({error.strerror}): copy it where it can be written"
         ) from error
-    _sync(folder)
 
 
 def _put_away(path: Path) -> None:

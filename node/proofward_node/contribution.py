@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from proofward.attestation import parse_quote
 from proofward.errors import ProofwardError
-from proofward.files import sibling, write_whole
+from proofward.files import copy_whole, sibling, write_whole
 from proofward.protocol import contribution_report_data
 from proofward_node.config import NodeConfig
 from proofward_node.enclave_link import EnclaveDown, enclave_of
@@ -48,7 +47,7 @@ def contribute(config: NodeConfig, state: Path, name: str, out: Path) -> Enclave
             raise ContributionRefused(f"{path} exists already; a ceremony's file is never overwritten")
     handed = config.enclave.models / f"ceremony-{secrets.token_hex(8)}"
     try:
-        shutil.copyfile(state, handed)
+        copy_whole(state, handed, mode=0o666)
     except OSError as error:
         raise ContributionRefused(f"cannot hand {state} to the enclave: {error.strerror}") from error
     try:
@@ -60,7 +59,9 @@ def contribute(config: NodeConfig, state: Path, name: str, out: Path) -> Enclave
     bound = {name: made[name] for name in ("circuit_digest", "phase1", "contribution")}
     if parse_quote(made["quote"]).report_data != contribution_report_data(**bound):
         raise ContributionRefused("the enclave's quote does not bind its contribution: do not pass it on")
-    shutil.move(config.enclave.models / Path(made["path"]).name, out)
+    contributed = config.enclave.models / Path(made["path"]).name
+    copy_whole(contributed, out, mode=0o666)
+    contributed.unlink()
     # proofward.evidence.contribution reads it
     evidence = {
         "quote": made["quote"].hex(),

@@ -7,7 +7,6 @@ so that a file which was changed can be told line by line. The root, 32 bytes, i
 from __future__ import annotations
 
 import json
-import os
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from proofward.check import Check
 from proofward.errors import ProofwardError
 from proofward.evidence.bundle import load_as
 from proofward.evidence.verdict import Verdict
-from proofward.files import sibling, write_new
+from proofward.files import replacing, sibling, write_new
 from proofward.protocol.hashes import sha256
 
 FORMAT: Literal["proofward/audit/v1"] = "proofward/audit/v1"
@@ -123,34 +122,30 @@ def write(
     """Write an export and its manifest, whole or not at all; neither may be there. Raises AuditError."""
     name = manifest_path(path)
     require_free(path)
-    part = sibling(path, ".part", before=".")
     leaves: list[bytes] = []
     try:
-        with part.open("wb") as file:
+        with replacing(path, mode=0o666) as file:
             for line in lines:
                 if len(leaves) == MAX_LINES:
                     raise AuditError(f"one block has more than {MAX_LINES} lines: no export holds it")
                 leaves.append(leaf(line))
                 file.write(line + b"\n")
-        manifest = Manifest(
-            genesis=genesis.hex(),
-            chain=chain,
-            pallets=tuple(sorted(pallets)),
-            first=span.first,
-            last=span.last,
-            head=span.head.hex(),
-            lines=len(leaves),
-            root=merkle_root(leaves).hex(),
-            leaves=b"".join(leaves).hex(),
-        )
-        write_new(name, manifest.model_dump_json(indent=1).encode(), mode=0o666)
-        os.replace(part, path)
+            manifest = Manifest(
+                genesis=genesis.hex(),
+                chain=chain,
+                pallets=tuple(sorted(pallets)),
+                first=span.first,
+                last=span.last,
+                head=span.head.hex(),
+                lines=len(leaves),
+                root=merkle_root(leaves).hex(),
+                leaves=b"".join(leaves).hex(),
+            )
+            write_new(name, manifest.model_dump_json(indent=1).encode(), mode=0o666)
     except OSError as error:
         raise AuditError(
             f"cannot write {error.filename or path}: {error.strerror}; give another --out"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
     return manifest
 
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 from proofward.chain import ChainError, SubstrateClient
 from proofward.chain.accounts import address
 from proofward.devnet.chains import find_binary, free_port
+from proofward.files import write_new, write_whole
 from proofward.light.spec import load as load_spec
 from proofward.network import namespaces, process
 from proofward.network.errors import NetworkError
@@ -359,14 +360,13 @@ def _new(
         nodes.append(Node(name, name != RPC, host, p2p, ws, rpc, metrics, peer))
     network = Network(folder.resolve(), program, subnet, tuple(nodes))
     addresses = [one for node in nodes for one in node.addresses]
-    network.spec.write_text(json.dumps({**value, "bootNodes": addresses}))
+    write_whole(network.spec, json.dumps({**value, "bootNodes": addresses}).encode(), mode=0o666)
     return network
 
 
 def _new_key(program: Path, path: Path) -> str:
     """A node's network key, and the peer that it is."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secrets.token_hex(32))
+    write_new(path, secrets.token_hex(32).encode())
     done = subprocess.run(
         [program, "key", "inspect-node-key", "--file", path], capture_output=True, text=True, check=False
     )

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from proofward.files import read_whole
+from proofward.files import read_whole, write_whole
 from proofward.zkml.errors import CompileError
 
 NAME = "asked.json"
@@ -38,7 +38,8 @@ def digest(source: Path | None) -> str | None:
 
 def keep(folder: Path, asked: Asked) -> None:
     """Write what the artefact in `folder` was asked for."""
-    (folder / NAME).write_text(json.dumps(dict(asked), sort_keys=True, indent=1) + "\n")
+    told = f"{json.dumps(dict(asked), sort_keys=True, indent=1)}\n"
+    write_whole(folder / NAME, told.encode(), mode=0o666)
 
 
 def differing(folder: Path, asked: Asked) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from proofward_prover import Proof, ProverError, ProvingKey, check_key, prove_statement, verify
 
-from proofward.files import read_whole
+from proofward.files import read_whole, write_together
 from proofward.statements.errors import StatementError
 from proofward.statements.program import Shape, program
 from proofward.zkml.groth16.keys import set_up
@@ -103,8 +103,8 @@ def make(shape: Shape, folder: Path) -> StatementKey:
         "proving_key": digest.hex(),
         "setup": "dev",
     }
-    (folder / "vk.bin").write_bytes(key)
-    (folder / "key.json").write_text(json.dumps(facts, indent=1, sort_keys=True))
+    told = json.dumps(facts, indent=1, sort_keys=True).encode()
+    write_together([(folder / "vk.bin", key, 0o666), (folder / "key.json", told, 0o666)])
     return StatementKey(shape, key, folder)
 
 

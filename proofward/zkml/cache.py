@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import secrets
 from pathlib import Path
 from typing import Any
+
+from proofward.files import write_whole
 
 
 def recall(path: Path | None) -> dict[str, Any] | None:
@@ -24,6 +25,4 @@ def remember(path: Path | None, fields: dict[str, Any]) -> None:
     if path is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    partial.write_text(json.dumps(fields))
-    partial.replace(path)
+    write_whole(path, json.dumps(fields).encode())

@@ -5,14 +5,13 @@ matches.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import proofward_prover as prover
 
+from proofward.files import copy_whole, write_whole
 from proofward.processes import from_sources
 from proofward.zkml.errors import CompileError
 from proofward.zkml.groth16.params import Form
@@ -82,25 +81,13 @@ def _cached(circuit: prover.Circuit, cache: Path, target: Path) -> bytes | None:
             return None
     except (OSError, ValueError, KeyError, prover.ProverError):
         return None
-    shutil.copyfile(key, target)
-    os.chmod(target, 0o600)
+    copy_whole(key, target)
     return verifying_key
 
 
 def _store(circuit: prover.Circuit, cache: Path, source: Path, verifying_key: bytes, digest: bytes) -> None:
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     key, facts = _names(circuit, cache)
-    _replace(key, lambda path: shutil.copyfile(source, path))
+    copy_whole(source, key)
     record = json.dumps({"sha256": digest.hex(), "verifying_key": verifying_key.hex()})
-    _replace(facts, lambda path: path.write_text(record))
-
-
-def _replace(target: Path, write: object) -> None:
-    staging = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        assert callable(write)
-        write(staging)
-        os.chmod(staging, 0o600)
-        os.replace(staging, target)
-    finally:
-        staging.unlink(missing_ok=True)
+    write_whole(facts, record.encode())
