@@ -34,7 +34,7 @@ from proofward.protocol.requests import Params
 from proofward_enclave.epochs import Epoch, Epochs
 from proofward_federation.consents import MAX_LIVE, ShownTree, leaf_of, root_of
 from proofward_federation.errors import FederationError
-from proofward_federation.study import Study
+from proofward_federation.study import MAX_DOCUMENT, Study
 from proofward_federation.update import Update, bound, counts
 
 MAX_ROUNDS: Final = 64
@@ -130,7 +130,7 @@ class Aggregator:
 
     def open(self, params: Params) -> dict[str, Any]:
         """Draw a round's noise and sign for it; each number of a study once."""
-        study = _study(params.blob("document", 1 << 18))
+        study = _study(params.blob("document", MAX_DOCUMENT))
         genesis, account, name = params.raw("genesis"), params.raw("account"), params.raw("study")
         number, at, block = params.u32("number"), params.u32("at"), params.raw("block")
         held = self._epochs.of(genesis, account)

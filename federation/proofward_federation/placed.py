@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proofward.files import read_whole, write_whole
+from proofward.protocol import strict_json
 from proofward.protocol.bounds import HASH_LENGTH
 from proofward.protocol.sessions import Tree, depth, root_of
 from proofward_federation.consents import ROUND_UP
@@ -96,7 +97,7 @@ def save(path: Path, places: dict[bytes, list[Shown]]) -> None:
 def load(path: Path) -> dict[bytes, list[Shown]]:
     """What `save` wrote. Raises FederationError(bad-path)."""
     try:
-        values: dict[str, Any] = json.loads(read_whole(path, MAX_SHOWN))
+        values: dict[str, Any] = strict_json.loads(read_whole(path, MAX_SHOWN), limit=MAX_SHOWN)
         return {bytes.fromhex(leaf): [Shown(**one) for one in shown] for leaf, shown in values.items()}
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise FederationError(f"{path} shows no places: {error}", code="bad-path") from None

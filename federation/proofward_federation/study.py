@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
@@ -10,7 +9,7 @@ from typing import Any, Final
 
 import rfc8785
 
-from proofward.protocol import sha256
+from proofward.protocol import sha256, strict_json
 from proofward.protocol.federation import rho
 from proofward_federation.errors import FederationError
 
@@ -23,6 +22,10 @@ _LISTS: Final = ("columns", "centres", "scales")
 MAX_COLUMNS: Final = 4_096
 MAX_DEVIATION: Final = 1 << 44
 """Of the noise, so that sums stay within the 52 bits that a commitment holds."""
+MAX_NUMBER: Final = 2**53 - 1
+"""The largest integer that a canonical document holds (RFC 8785)."""
+MAX_DOCUMENT: Final = 1 << 18
+"""Bytes of a study."""
 MAX_UNITS: Final = 1 << 30
 """Units of one, at most: the grid that updates are rounded to."""
 
@@ -55,11 +58,12 @@ class Study:
 
     def __post_init__(self) -> None:
         texts = [self.name, self.kind, self.purpose, self.researcher, *self.columns]
+        texts += [] if self.target is None else [self.target]
         numbers = (self.units, self.clip, self.deviation, self.cohort, self.rounds, self.budget, self.rate)
-        if not all(type(text) is str and 0 < len(text) <= 128 for text in texts):
+        if not all(_is_text(text) for text in texts):
             raise FederationError("a study's texts have 1 to 128 characters", code="bad-study")
-        if not all(type(number) is int and number > 0 for number in numbers):
-            raise FederationError("a study's numbers are integers above 0", code="bad-study")
+        if not all(type(number) is int and 0 < number <= MAX_NUMBER for number in numbers):
+            raise FederationError(f"a study's numbers are integers of 1 to {MAX_NUMBER}", code="bad-study")
         if self.kind not in KINDS:
             raise FederationError(
                 f"{self.kind!r} is no rule of training: take {' or '.join(KINDS)}; a study brings no code",
@@ -125,7 +129,7 @@ class Study:
     def parse(cls, document: bytes) -> Study:
         """A document, which must be in its one form. Raises FederationError(bad-study)."""
         try:
-            values = json.loads(document)
+            values = strict_json.loads(document, limit=MAX_DOCUMENT)
             if not isinstance(values, Mapping) or values.get("version") != VERSION:
                 raise ValueError("version")
             found = cls(**_arguments(values))
@@ -136,6 +140,13 @@ class Study:
         if found.document() != document:
             raise FederationError("the study's document is not in its canonical form", code="bad-study")
         return found
+
+
+def _is_text(value: object) -> bool:
+    """Of 1 to 128 characters, which UTF-8 can write."""
+    if type(value) is not str or not 0 < len(value) <= 128:
+        return False
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _arguments(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import proofward_prover
 from proofward_prover import ProverError
 
 from proofward.files import read_whole, write_whole
-from proofward.protocol import ProtocolError
+from proofward.protocol import ProtocolError, strict_json
 from proofward.protocol.federation import MAX_MEMBERS, Aggregate, Opening, UpdateContext, values_hash
 from proofward.protocol.keys import verify_signature
 from proofward_federation.errors import FederationError
@@ -74,7 +74,7 @@ class Transcript:
     def load(cls, path: Path) -> Transcript:
         """Raises FederationError(bad-transcript)."""
         try:
-            return transcript_of(json.loads(read_whole(path, MAX_BYTES)))
+            return transcript_of(strict_json.loads(read_whole(path, MAX_BYTES), limit=MAX_BYTES))
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise FederationError(f"{path} is no transcript: {error}", code="bad-transcript") from None
 

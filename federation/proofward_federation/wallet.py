@@ -19,13 +19,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from proofward.files import read_whole, write_whole
-from proofward.protocol import ReceiptKey, sha256
+from proofward.protocol import ReceiptKey, sha256, strict_json
 from proofward_federation.errors import EngineMissing, FederationError
 from proofward_federation.study import PURPOSES
 
 CONSENT: Final = "urn:proofward:consent:v1"
 REVOCATION: Final = "urn:proofward:consent-revoked:v1"
 MAX_BYTES: Final = 1 << 14
+LAST_SECOND: Final = 253_402_300_799
+"""Of the year 9999, after which no consent ends: Unix seconds."""
 _MAX_WALLET: Final = 1 << 24
 _KEY: Final = b"proofward/consent-key/v1"
 _DID: Final = "did:jwk:"
@@ -145,7 +147,7 @@ def read_consent(credential: str, hospital: str) -> Given:
         and all(isinstance(one, str) for one in scope)
         and _is_handle(handle)
         and type(until) is int
-        and until > time.time()
+        and time.time() < until <= LAST_SECOND
     )
     if not fits:
         raise FederationError("the consent lacks purpose, scope, handle or end", code="bad-credential")
@@ -170,7 +172,7 @@ def _verified(credential: str, hospital: str, kind: str) -> dict[str, Any]:
             raise ValueError("it is too long")
         issuer, _ = suite.peek_issuer(credential)
         found = suite.verify(credential, public_key_jwk=_key_of(issuer), audience=hospital, expected_vct=kind)
-    except (OpenvcError, ValueError, TypeError) as error:
+    except (OpenvcError, ValueError, TypeError, KeyError) as error:
         raise FederationError(
             f"this is no consent or revocation for {hospital}: {error}", code="bad-credential"
         ) from None
@@ -178,7 +180,7 @@ def _verified(credential: str, hospital: str, kind: str) -> dict[str, Any]:
 
 
 def _key_of(issuer: str) -> dict[str, str]:
-    jwk = json.loads(_decode(issuer.removeprefix(_DID)))
+    jwk = strict_json.loads(_decode(issuer.removeprefix(_DID)), limit=MAX_BYTES)
     public = _decode(jwk["x"])
     if len(public) != 32 or issuer != _did_of(public):
         raise ValueError("its issuer is no did:jwk of an Ed25519 key in its one form")

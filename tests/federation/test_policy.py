@@ -127,6 +127,34 @@ def test_a_study_is_its_canonical_document() -> None:
     assert study_of(rate=2_001).rule != study.rule
 
 
+NUMBER, TEXT = b'"budget":300000000', b'"num"'
+HOSTILE: dict[str, tuple[bytes, bytes]] = {
+    "an integer past 2^53": (NUMBER, b'"budget":9007199254740992'),
+    "an integer of 110 digits": (NUMBER, b'"budget":' + b"4" * 110),
+    "an integer that no double holds": (NUMBER, b'"budget":' + b"4" * 310),
+    "an integer of 5,000 digits": (NUMBER, b'"budget":' + b"4" * 5_000),
+    "a float that no double holds": (NUMBER, b'"budget":1e999'),
+    "no number": (NUMBER, b'"budget":NaN'),
+    "no end": (NUMBER, b'"budget":Infinity'),
+    "minus nothing": (NUMBER, b'"budget":-0.0'),
+    "a member twice": (NUMBER, NUMBER + b"," + NUMBER),
+    "a lone surrogate": (TEXT, b'"\\ud800"'),
+    "a target that is no text": (TEXT, b'{"a":1}'),
+    "a text that is too long": (TEXT, b'"' + b"n" * 129 + b'"'),
+    "lists in lists": (TEXT, b"[" * 100_000 + b"]" * 100_000),
+    "no UTF-8": (TEXT, b'"\xff"'),
+}
+
+
+@pytest.mark.parametrize("fault", HOSTILE)
+def test_a_strangers_study_is_refused_and_nothing_else_happens(fault: str) -> None:
+    good = study_of().document()
+    assert good.count(HOSTILE[fault][0]) == 1
+    with pytest.raises(FederationError) as refused:
+        Study.parse(good.replace(*HOSTILE[fault]))
+    assert refused.value.code == "bad-study"
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -69,6 +69,11 @@ def test_what_is_not_this_patient_s_word_for_this_hospital() -> None:
         ("another's payload", f"{head}.{elsewhere}.{rest}", "Cleveland"),
         ("a revocation", wallet.revoke("Cleveland")[0], "Cleveland"),
         ("over", wallet.grant("Cleveland", "cardiology", until=int(time.time()) - 3_600), "Cleveland"),
+        ("until after the year 9999", wallet.grant("Cleveland", "cardiology", until=10**12), "Cleveland"),
+        ("until no tree can hold", wallet.grant("Cleveland", "cardiology", until=2**64), "Cleveland"),
+        ("until no double", wallet.grant("Cleveland", "cardiology", until=10**400), "Cleveland"),
+        ("of an issuer without a key", f"{head}.{_payload_of('{}')}.{rest}", "Cleveland"),
+        ("of an issuer in lists in lists", f"{head}.{_payload_of('[' * 5_000)}.{rest}", "Cleveland"),
         ("without its scope", credential.split("~")[0] + "~", "Cleveland"),
         ("no credential", "~", "Cleveland"),
         ("nothing", "", "Cleveland"),
@@ -88,6 +93,12 @@ def test_what_is_not_this_patient_s_word_for_this_hospital() -> None:
     early = Register()
     early.take_back("Cleveland", stranger.revoke("Cleveland")[0])
     early.accept("1", "Cleveland", credential)  # a stranger's word keeps nobody's consent out
+
+
+def _payload_of(key: str) -> str:
+    """What a credential says whose issuer's key is this text."""
+    issuer = f"did:jwk:{base64.urlsafe_b64encode(key.encode()).decode().rstrip('=')}"
+    return base64.urlsafe_b64encode(json.dumps({"iss": issuer}).encode()).decode().rstrip("=")
 
 
 def _live(register: Register, purpose: str = "cardiology") -> tuple[str, ...]:

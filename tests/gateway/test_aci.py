@@ -150,6 +150,8 @@ AMBIGUOUS = {
     "a name twice": b'{"model":"a","model":"b"}',
     "NaN": b'{"a":NaN}',
     "beyond a double": b'{"a":1e999}',
+    "an integer beyond a double": b'{"a":' + b"4" * 310 + b"}",
+    "an integer of 5,000 digits": b'{"a":' + b"4" * 5_000 + b"}",
     "a lone surrogate": b'{"a":"\\ud800"}',
     "no UTF-8": b'{"a":"\xff"}',
     "too deep": b"[" * 100 + b"]" * 100,

@@ -1,4 +1,4 @@
-// JSON that every parser reads alike, and RFC 8785 for what is hashed or signed: as proofward/aci/jcs.py has it.
+// JSON that every parser reads alike, and RFC 8785 for what is hashed or signed: as proofward/protocol/strict_json.py and proofward/aci/jcs.py have it.
 
 const DEPTH = 64
 
@@ -117,10 +117,8 @@ class Parser {
 
 function number(raw: string): Value {
   const value = Number(raw)
-  if (/[.eE]/.test(raw)) {
-    if (!Number.isFinite(value)) throw new Error('a number is beyond a double')
-    return new Float(value)
-  }
+  if (!Number.isFinite(value)) throw new Error('a number is beyond a double')
+  if (/[.eE]/.test(raw)) return new Float(value)
   return Number.isSafeInteger(value) ? value : BigInt(raw)
 }
 

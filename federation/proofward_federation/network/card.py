@@ -20,7 +20,7 @@ from proofward.chain.errors import ChainError
 from proofward.chain.pallets import federation, workers
 from proofward.chain.pallets.federation import Published, RoundRecord, StudyRecord
 from proofward.check import Check
-from proofward.protocol import sha256
+from proofward.protocol import sha256, strict_json
 from proofward_federation.budget import epsilon_of
 from proofward_federation.errors import FederationError
 from proofward_federation.network.ledger import of_terms
@@ -62,7 +62,7 @@ class Card:
     def parse(cls, data: bytes) -> Self:
         """Raises FederationError(bad-card)."""
         try:
-            said = json.loads(data)
+            said = strict_json.loads(data, limit=MAX_CARD)
             if said.pop("format") != FORMAT:
                 raise ValueError("it has another format")
             found = cls(
@@ -86,7 +86,7 @@ class Card:
                 raise ValueError("a sum has another number of parameters")
             if not 0 < found.delta < 1:
                 raise ValueError("its delta is not between 0 and 1")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise FederationError(f"this is no card of a federated model: {error}", code="bad-card") from None
         return found
 

@@ -8,13 +8,12 @@ chain.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from proofward.chain.extrinsic import Signer
 from proofward.chain.keypair import Keypair
-from proofward.protocol import ProtocolError, scale
+from proofward.protocol import ProtocolError, scale, strict_json
 from proofward.protocol.bounds import HASH_LENGTH
 from proofward_federation.enclave import MAX_SEALED
 from proofward_federation.errors import FederationError
@@ -92,10 +91,10 @@ class TheStudy:
     def parse(cls, data: bytes) -> TheStudy:
         """Raises FederationError(bad-study)."""
         try:
-            said = json.loads(data)
+            said = strict_json.loads(data, limit=MAX_TOLD)
             values = {int(one["number"]): tuple(one["values"]) for one in said["rounds"]}
             if not all(type(value) is int for numbers in values.values() for value in numbers):
                 raise ValueError("a value is no integer")
             return cls(bytes.fromhex(said["study"]), bytes.fromhex(said["document"]), values)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise FederationError(f"the aggregator tells of no study: {error}", code="bad-study") from None

@@ -17,10 +17,10 @@ def study_of(path: Path) -> Study:
     """A study by its file. Raises FederationError."""
     from proofward.files import TooLong, read_whole
     from proofward_federation.errors import FederationError
-    from proofward_federation.study import Study
+    from proofward_federation.study import MAX_DOCUMENT, Study
 
     try:
-        return Study.parse(read_whole(path, 1 << 18))
+        return Study.parse(read_whole(path, MAX_DOCUMENT))
     except OSError as error:
         raise FederationError(f"cannot read {path}: {error.strerror}", code="bad-study") from None
     except TooLong as error:
