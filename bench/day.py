@@ -30,7 +30,7 @@ from proofward.devnet.chains import Devnet
 from proofward.evidence.bundle import save_bundle
 from proofward.evidence.page import load_page, verify_page
 from proofward.evidence.policy import Policy
-from proofward.zkml import Evaluation, compile_model
+from proofward.zkml import CompileOptions, Evaluation, compile_model
 from proofward.zkml.quantiser import AffineQuantiser
 from proofward_demo.data import train
 from proofward_enclave.measure import simulated_measurement
@@ -43,8 +43,9 @@ def day(count: int, share: float, out: Path) -> bool:
         folder = Path(name)
         model = next(one for one in train() if one.kind == "mlp")
         artifact = compile_model(
-            model.onnx, model.calibration, folder / "models" / "mlp", name="mlp", lane="groth16",
-            evaluation=Evaluation(model.records, model.truth), batch=16,
+            model.onnx, model.calibration, folder / "models" / "mlp", name="mlp",
+            evaluation=Evaluation(model.records, model.truth),
+            options=CompileOptions(lane="groth16", batch=16),
         )  # fmt: skip
         quantiser = artifact.manifest.input.quantiser
         assert isinstance(quantiser, AffineQuantiser)

@@ -28,7 +28,7 @@ from proofward.edge import run as running
 from proofward.edge import source
 from proofward.edge.device import Device
 from proofward.edge.verify import verify_log
-from proofward.zkml import Evaluation, compile_model
+from proofward.zkml import CompileOptions, Evaluation, compile_model
 
 RATE, EVERY, SIZE = 1000, 20, 50
 TRAIN_SECONDS, HELD_SECONDS = 11.5, 6.0
@@ -68,8 +68,9 @@ def bench(out: Path) -> None:
         folder = Path(name)
         onnx = to_onnx(net, True)
         artifact = compile_model(
-            onnx, scaled.train_x, folder / "ecg.proofward", name="ecg", lane="groth16",
-            evaluation=Evaluation(scaled.test_x, scaled.test_y), accuracy_bound=0.02, max_shift=0.2,
+            onnx, scaled.train_x, folder / "ecg.proofward", name="ecg",
+            evaluation=Evaluation(scaled.test_x, scaled.test_y),
+            options=CompileOptions(lane="groth16", accuracy_bound=0.02, max_shift=0.2),
         )  # fmt: skip
         accuracy = artifact.manifest.accuracy
         report: dict[str, Any] = {

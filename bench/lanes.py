@@ -21,7 +21,7 @@ import numpy as np
 from bench import peer
 from bench.baseline import EzklBaseline
 from bench.models import Model
-from proofward.zkml import Artifact, Evaluation, Proof, compile_model
+from proofward.zkml import Artifact, CompileOptions, Evaluation, Proof, compile_model
 from proofward.zkml.accuracy import decide
 from proofward.zkml.groth16.compiler.ranges import accepted
 from proofward.zkml.manifest import LaneName
@@ -62,12 +62,10 @@ def compiled(model: Model, folder: Path, batch: int = 1, lane: LaneName = "groth
         split.train_x,
         folder / f"{model.name}-{lane}-{batch}",
         name=model.name,
-        lane=lane,
-        batch=batch,
+        options=CompileOptions(
+            lane=lane, batch=batch, accuracy_bound=model.loss, max_shift=model.shift, record_openings=False
+        ),
         evaluation=Evaluation(split.test_x, split.test_y),
-        accuracy_bound=model.loss,
-        max_shift=model.shift,
-        record_openings=False,
     )
 
 

@@ -25,7 +25,7 @@ from proofward.chain.pallets.models import Terms
 from proofward.client import Client, Job
 from proofward.devnet.chains import Devnet
 from proofward.publisher.publish import publish
-from proofward.zkml import Evaluation, compile_model
+from proofward.zkml import CompileOptions, Evaluation, compile_model
 from proofward_demo.data import train
 
 WORKER, PUBLISHER, HOSPITAL = "//Bob", "//Alice", "//Charlie"
@@ -75,8 +75,8 @@ class Scene:
         self.worker_url, self.client_url = self.worker_url or self.url, self.client_url or self.url
         model = train()[0]
         self.artifact = compile_model(
-            model.onnx, model.calibration, self.folder / "models" / "mlp", name="mlp", lane="groth16",
-            evaluation=Evaluation(model.records, model.truth),
+            model.onnx, model.calibration, self.folder / "models" / "mlp", name="mlp",
+            evaluation=Evaluation(model.records, model.truth), options=CompileOptions(lane="groth16"),
         )  # fmt: skip
         self.records = model.records
         self.chain = self._stack.enter_context(SubstrateClient.connect(self.url))

@@ -43,7 +43,7 @@ from proofward.client.sessions import SessionOrder
 from proofward.devnet.chains import Devnet
 from proofward.protocol.keys import ReceiptKey
 from proofward.protocol.session_frames import Channel, Records, parse_message
-from proofward.zkml import Artifact, Evaluation, compile_model
+from proofward.zkml import Artifact, CompileOptions, Evaluation, compile_model
 from proofward.zkml.quantiser import AffineQuantiser
 from proofward_demo.data import train
 from tests.e2e.session_scene import Running, Scene, free_port, scene
@@ -88,10 +88,8 @@ def bench(plan: Plan, *, ezkl: bool, flat: bool, out: Path) -> None:
             model.calibration,
             folder / "models" / "mlp",
             name="mlp",
-            lane="groth16",
+            options=CompileOptions(lane="groth16", batch=16, record_openings=not flat),
             evaluation=Evaluation(model.records, model.truth),
-            batch=16,
-            record_openings=not flat,
         )
         quantiser = artifact.manifest.input.quantiser
         assert isinstance(quantiser, AffineQuantiser)

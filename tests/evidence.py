@@ -35,7 +35,7 @@ from proofward.protocol import (
     worker_report_data,
 )
 from proofward.protocol.requests import JobRequest
-from proofward.zkml import Artifact, available_lanes, compile_model, load_artifact
+from proofward.zkml import Artifact, CompileOptions, available_lanes, compile_model, load_artifact
 from proofward.zkml.contracts import verifier_code
 from proofward_enclave.epochs import Epochs
 from proofward_enclave.models import ModelStore
@@ -78,12 +78,14 @@ def compile_tiny(out: Path, batch: int = 1, *, record_openings: bool = True) -> 
         graph.records(64),
         out,
         name="tiny",
-        lane=available_lanes()[0],
-        batch=batch,
-        record_openings=record_openings,
-        accuracy_bound=0.5,
-        max_shift=10.0,
-        task="regression",
+        options=CompileOptions(
+            lane=available_lanes()[0],
+            batch=batch,
+            record_openings=record_openings,
+            accuracy_bound=0.5,
+            max_shift=10.0,
+            task="regression",
+        ),
     )
 
 

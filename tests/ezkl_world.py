@@ -14,7 +14,7 @@ import onnx.reference
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from proofward.zkml import Artifact, Evaluation, Proof, compile_model
+from proofward.zkml import Artifact, CompileOptions, Evaluation, Proof, compile_model
 
 SALT_A, SALT_B = bytes(range(32)), bytes(range(32, 64))
 
@@ -78,8 +78,9 @@ def world() -> World:
     (probability,) = cast(list[NDArray[np.float32]], evaluator.run(None, {"x": x.astype(np.float32)}))
     y = probability > 0.5
     artifact = compile_model(
-        model, x, out, name="test", lane="ezkl", evaluation=Evaluation(x, y.astype(np.int64))
-    )
+        model, x, out, name="test", evaluation=Evaluation(x, y.astype(np.int64)),
+        options=CompileOptions(lane="ezkl"),
+    )  # fmt: skip
     values = artifact.public.quantize(x)
     proofs = [artifact.prove(values[i : i + 1], SALT_A, SALT_B) for i in (0, 1)]
     return World(model, x, artifact, *proofs)

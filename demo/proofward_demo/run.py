@@ -26,7 +26,7 @@ from proofward.devnet.chains import Devnet
 from proofward.errors import ProofwardError
 from proofward.protocol import sha256, weights_digest
 from proofward.publisher.publish import publish
-from proofward.zkml import Artifact, ArtifactError, Evaluation, compile_model, load_artifact
+from proofward.zkml import Artifact, ArtifactError, CompileOptions, Evaluation, compile_model, load_artifact
 from proofward_demo.attacker import Attacker
 from proofward_demo.data import DemoModel, train
 from proofward_demo.faults import DEADLINE_BLOCKS, Faults, NotRefused
@@ -141,9 +141,8 @@ class _Demo:
             model.calibration,
             path,
             name=f"breast-cancer-{model.kind}",
-            lane=LANE,
+            options=CompileOptions(lane=LANE, cache=self.build / "cache"),
             evaluation=Evaluation(model.records, model.truth),
-            cache=self.build / "cache",
             progress=lambda message: self.say("publisher", message),
         )
 

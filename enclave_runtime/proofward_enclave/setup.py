@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from proofward.protocol import setup_report_data
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import Params
-from proofward.zkml import Artifact, Evaluation, ZkmlError, compile_model
-from proofward.zkml.manifest import Wishes
+from proofward.zkml import Artifact, CompileError, CompileOptions, Evaluation, ZkmlError, compile_model
+from proofward.zkml.manifest import LaneChoice
+from proofward.zkml.options import Wishes
 from proofward_enclave.models import ModelStore
 from proofward_enclave.providers import QuoteProvider
 from proofward_enclave.providers.base import quote_over
@@ -31,8 +32,6 @@ MAX_TABLE: Final = 2 * 1024 * 1024
 """Bytes of a calibration or evaluation table; a frame holds 4 MiB."""
 MAX_WISHES: Final = 512 * 1024
 """Characters of the publisher's wishes: the names of the widest models' features."""
-
-_LANES: Final = ("auto", "ezkl", "groth16")
 
 Compile = Callable[..., Artifact]
 
@@ -50,18 +49,15 @@ class SetupRunner:
 
         Params: onnx (bytes), name, lane (default groth16), batch (u32), calibration and optionally
         evaluation_x (float64 LE, C order) with features (u32), evaluation_y (float64 LE) with truths (u32:
-        its columns), wishes (JSON, proofward.zkml.manifest.Wishes); and what the quote is for: genesis,
+        its columns), wishes (JSON, proofward.zkml.options.Wishes); and what the quote is for: genesis,
         publisher and block_hash (32 bytes each), of a recent block. The result:
         {path, manifest_hash, weights_digest, vk_hash, circuit_digest, quote, collateral}; path is relative
         to the models' directory.
 
         Raises EnclaveError: malformed-request, oversize; the work raises the compiler's codes.
         """
-        onnx = params.blob("onnx", MAX_ONNX)
-        name, lane = params.text("name", 64), params.text("lane", 16, "groth16")
-        if lane not in _LANES:
-            raise EnclaveError(f"lane must be one of {', '.join(_LANES)}", code="malformed-request")
-        batch, features = params.u32("batch"), params.u32("features")
+        onnx, name = params.blob("onnx", MAX_ONNX), params.text("name", 64)
+        options, features = _options(params), params.u32("features")
         calibration = _table(params.blob("calibration", MAX_TABLE), features)
         purpose = {name: params.raw(name) for name in ("genesis", "publisher", "block_hash")}
         evaluation = None
@@ -69,12 +65,6 @@ class SetupRunner:
             x = _table(params.blob("evaluation_x", MAX_TABLE), features)
             y = _table(params.blob("evaluation_y", MAX_TABLE), params.u32("truths"))
             evaluation = Evaluation(x, y[:, 0] if y.shape[1] == 1 else y)
-        try:
-            wishes = Wishes.model_validate_json(params.text("wishes", MAX_WISHES, "{}"))
-        except ValueError:
-            raise EnclaveError(
-                "wishes is not JSON of the fields it may have", code="malformed-request"
-            ) from None
 
         def run() -> dict[str, Any]:
             folder = f"attested-{secrets.token_hex(8)}"
@@ -85,11 +75,8 @@ class SetupRunner:
                         calibration,
                         Path(own) / folder,
                         name=name,
-                        lane=lane,
                         evaluation=evaluation,
-                        batch=batch,
-                        setup="attested",
-                        **dict(wishes),
+                        options=options,
                     )
                 except ZkmlError as error:
                     raise EnclaveError(error.message, code=error.code) from None
@@ -117,6 +104,21 @@ class SetupRunner:
             "quote": evidence.quote,
             "collateral": evidence.collateral,
         }
+
+
+def _options(params: Params) -> CompileOptions:
+    """Raises EnclaveError(malformed-request)."""
+    try:
+        return CompileOptions(
+            lane=cast(LaneChoice, params.text("lane", 16, "groth16")),
+            batch=params.u32("batch"),
+            setup="attested",
+            **dict(Wishes.model_validate_json(params.text("wishes", MAX_WISHES, "{}"))),
+        )
+    except ValueError:
+        raise EnclaveError("wishes is not JSON of the fields it may have", code="malformed-request") from None
+    except CompileError as error:
+        raise EnclaveError(error.message, code="malformed-request") from None
 
 
 def _hand_over(made: Path, out: Path) -> None:

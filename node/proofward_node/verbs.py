@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -25,6 +25,7 @@ from proofward_node.operations import ConfigOption
 
 if TYPE_CHECKING:
     from proofward.chain.council import Agreement
+    from proofward.zkml.manifest import LaneChoice, Task
 
 CouncilOption = Annotated[
     bool,
@@ -298,18 +299,24 @@ def setup(
     """
     from proofward.chain import accounts
     from proofward.publisher import build as building
+    from proofward.zkml import CompileOptions
     from proofward_node.attested_setup import attested_setup
     from proofward_node.config import load
 
     with reporting(as_json):
+        options = CompileOptions(
+            task=cast("Task | None", task),
+            lane=cast("LaneChoice", lane),
+            batch=batch,
+            record_openings=record_openings,
+        )
         request = building.setup_request(
             onnx,
             calibration,
             evaluation,
             name=name,
-            lane=lane,
-            batch=batch,
-            choices=building.Choices(task, truth, ignore_extra_columns, record_openings=record_openings),
+            options=options,
+            reading=building.Reading(truth=truth, ignore_extra=ignore_extra_columns),
             progress=lambda line: note(as_json, line),
         )
         done = attested_setup(load(config), request, accounts.account(publisher))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from proofward.zkml import Manifest, PublicArtifact
     from proofward.zkml.lanes import Estimate
+    from proofward.zkml.manifest import LaneChoice, Task
 
     Floats = NDArray[np.float64]
 
@@ -134,29 +135,29 @@ def publish(
     from proofward.chain.pallets.models import Terms
     from proofward.publisher import build as building
     from proofward.publisher import publish as publishing
+    from proofward.zkml import CompileOptions
 
     terms = Terms(units(price), round(share * 10**4), units(bond), claim_blocks)
+    reading = building.Reading(output, truth, ignore_extra_columns, loinc)
     with reporting(as_json):
+        options = CompileOptions(
+            task=cast("Task | None", task),
+            lane=cast("LaneChoice", lane),
+            batch=batch,
+            record_openings=record_openings,
+            accuracy_bound=accuracy_bound,
+            max_disagreement=max_disagreement,
+            max_shift=max_shift,
+            srs=srs,
+        )
         artifact = building.artifact(
             source,
             calibration,
             evaluation,
             out=out,
             name=name,
-            lane=lane,
-            batch=batch,
-            choices=building.Choices(
-                task,
-                truth,
-                ignore_extra_columns,
-                accuracy_bound,
-                max_disagreement,
-                max_shift,
-                output,
-                loinc,
-                record_openings,
-            ),
-            srs=srs,
+            options=options,
+            reading=reading,
             progress=lambda line: note(as_json, line),
         )
         done = publishing.publish_at(
@@ -229,27 +230,27 @@ def compile_model(
               proofward compile mlp.onnx --calibration train.csv --evaluation held.csv --dry-run
     """
     from proofward.publisher import build as building
+    from proofward.zkml import CompileOptions
 
-    choices = building.Choices(
-        task,
-        truth,
-        ignore_extra_columns,
-        accuracy_bound,
-        max_disagreement,
-        max_shift,
-        output,
-        loinc,
-        record_openings,
-    )
+    reading = building.Reading(output, truth, ignore_extra_columns, loinc)
     with reporting(as_json):
+        options = CompileOptions(
+            task=cast("Task | None", task),
+            lane=cast("LaneChoice", lane),
+            batch=batch,
+            record_openings=record_openings,
+            accuracy_bound=accuracy_bound,
+            max_disagreement=max_disagreement,
+            max_shift=max_shift,
+            srs=srs,
+        )
         if dry_run:
             taken, found = building.dry_run(
                 onnx,
                 calibration,
                 evaluation,
-                lane=lane,
-                batch=batch,
-                choices=choices,
+                options=options,
+                reading=reading,
                 progress=lambda line: note(as_json, line),
             )
             emit(as_json, {"lane": taken, **estimate_json(found)}, estimate_lines(taken, found))
@@ -260,10 +261,8 @@ def compile_model(
             evaluation,
             out=out,
             name=name,
-            lane=lane,
-            batch=batch,
-            choices=choices,
-            srs=srs,
+            options=options,
+            reading=reading,
             progress=lambda line: note(as_json, line),
         )
         manifest = artifact.manifest

@@ -5,52 +5,42 @@ loaded.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proofward import extras, zkml
 from proofward.files import read_whole
-from proofward.publisher.asked import differing, digest, keep
+from proofward.publisher.asked import Asked, differing, digest, keep
 from proofward.tables import Table, TableError, arrange, is_loinc, read_table, split_truth
-from proofward.zkml import Artifact, CompileError, Evaluation, compile_model, load_artifact
+from proofward.zkml import Artifact, CompileError, CompileOptions, Evaluation, compile_model, load_artifact
 from proofward.zkml.ends import Single, single
 from proofward.zkml.external import whole
-from proofward.zkml.lanes import LANE_NAMES, Estimate
-from proofward.zkml.manifest import MAX_CONTESTED_BYTES, RECORD_OPENINGS, Feature, LaneChoice, Task, Wishes
-from proofward.zkml.report import MAX_SHIFT
-from proofward.zkml.task import TASKS
+from proofward.zkml.lanes import Estimate, Progress
+from proofward.zkml.manifest import MAX_CONTESTED_BYTES, Feature
+from proofward.zkml.options import Wishes
 
 MAX_CODES = 1 << 20  # bytes of a file of LOINC codes
-LANES: tuple[LaneChoice, ...] = ("auto", *LANE_NAMES)
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What a publisher decides about a model, beside its files.
+class Reading:
+    """How a publisher's files are read.
 
     Args:
-        task: what the outputs are, where the model leaves it open. output: of several outputs, the one that
-            is proven. loinc: a JSON object of LOINC codes by feature name. truth: the header's name of the
-            truth's
-            column. ignore_extra: leave out columns that the model has no feature for. accuracy_bound,
-            max_disagreement, max_shift, record_openings: see :func:`proofward.zkml.compile_model`.
+        output: of the model's outputs, the one that is proven. truth: the header's name of the truth's
+            column. ignore_extra: leave out columns that the model has no feature for. loinc: a JSON object of
+            LOINC codes by feature name.
     """
 
-    task: str | None = None
+    output: str | None = None
     truth: str | None = None
     ignore_extra: bool = False
-    accuracy_bound: float = 0.005
-    max_disagreement: float | None = None
-    max_shift: float = MAX_SHIFT
-    output: str | None = None
     loinc: Path | None = None
-    record_openings: bool = RECORD_OPENINGS
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,10 @@ class Records:
     outputs: list[str] | None
 
 
-DEFAULTS = Choices()
+AS_THEY_ARE = Reading()
+DEFAULTS = CompileOptions()
+_SAID = ("task", "accuracy_bound", "max_disagreement", "max_shift", "record_openings")
+"""Options that an artefact's note of what was asked for has by their names."""
 
 
 def artifact(
@@ -73,52 +66,35 @@ def artifact(
     *,
     out: Path | None = None,
     name: str | None = None,
-    lane: str = "auto",
-    batch: int = 1,
-    choices: Choices = DEFAULTS,
-    srs: Path | None = None,
+    options: CompileOptions = DEFAULTS,
+    reading: Reading = AS_THEY_ARE,
     progress: Progress = lambda message: None,
 ) -> Artifact:
     """Load the artefact in the folder `source`, or compile the ONNX file `source` to `out`.
 
     An artefact that an earlier run compiled to `out` is taken as it is where it was made from the same files
-    with the same choices; without `calibration`, where it has what is asked for. `evaluation` holds
-    held-out records with the truth (:func:`proofward.tables.split_truth`). Raises ZkmlError, TableError.
+    with the same options; without `calibration`, where it has what is asked for. `evaluation` holds held-out
+    records with the truth (:func:`proofward.tables.split_truth`). Features and outputs are named by the
+    files, not by the options. Raises ZkmlError, TableError.
     """
     if source.is_dir():
         return load_artifact(source)
-    chosen = _lane(lane)
-    model = read_onnx(source, choices.output)
-    onnx = model.onnx
-    for line in model.notes:
-        progress(line)
+    model = _read(source, reading, progress)
     out = out or source.parent / f"{source.stem}.proofward"
+    asked = _asked(calibration, evaluation, name, options, reading)
     if (out / "public" / "manifest.json").is_file():
-        found = load_artifact(out)
-        same = found.onnx == onnx and found.manifest.batch == batch and lane in ("auto", found.manifest.lane)
-        others = differing(out, _asked(calibration, evaluation, name, choices, srs))
-        if same and not others:
-            progress(f"artefact {out} is of this very model; it is used as it is")
-            return found
-        raise CompileError(
-            f"{out} holds the artefact of another "
-            f"{' and '.join(others) if same else 'model or batch'}; give another --out, or remove it"
-        )
+        return _found(out, model.onnx, options, asked, progress)
     if calibration is None:
         raise CompileError("compiling needs representative records: give --calibration", code="usage")
-    asked = _asked(calibration, evaluation, name, choices, srs)
-    tables = records(calibration, evaluation, choices, progress, model.features, model.classes)
+    tables = records(calibration, evaluation, reading, progress, model.features, model.classes)
     made = compile_model(
-        onnx,
+        model.onnx,
         tables.calibration,
         out,
         name=name or source.stem,
-        features=tables.features,
-        outputs=tables.outputs,
-        batch=batch,
-        srs=srs,
+        evaluation=tables.evaluation,
+        options=replace(options, features=tables.features, outputs=tables.outputs),
         progress=progress,
-        **_wanted(tables, chosen, choices),
     )
     keep(out, asked)
     size = len(made.manifest.canonical())
@@ -130,8 +106,27 @@ def artifact(
     return made
 
 
+def _found(out: Path, onnx: bytes, options: CompileOptions, asked: Asked, progress: Progress) -> Artifact:
+    """The artefact that stands in `out`, where it is the one asked for. Raises ZkmlError."""
+    found = load_artifact(out)
+    manifest = found.manifest
+    same = found.onnx == onnx and manifest.batch == options.batch and options.lane in ("auto", manifest.lane)
+    others = differing(out, asked)
+    if same and not others:
+        progress(f"artefact {out} is of this very model; it is used as it is")
+        return found
+    raise CompileError(
+        f"{out} holds the artefact of another {' and '.join(others) if same else 'model or batch'}; give "
+        "another --out, or remove it"
+    )
+
+
 def _asked(
-    calibration: Path | None, evaluation: Path | None, name: str | None, choices: Choices, srs: Path | None
+    calibration: Path | None,
+    evaluation: Path | None,
+    name: str | None,
+    options: CompileOptions,
+    reading: Reading,
 ) -> dict[str, str | None]:
     """What is asked for beside model, batch and lane; without calibration only what was said, for then an
     artefact that is there is meant.
@@ -140,18 +135,19 @@ def _asked(
         "calibration": digest(calibration),
         "evaluation": digest(evaluation),
         "name": name,
-        "srs": digest(srs),
-        **_texts(choices),
-        "loinc": digest(choices.loinc),
+        "srs": digest(options.srs),
+        **_texts(options, reading),
+        "loinc": digest(reading.loinc),
     }
     if calibration is not None:
         return found
-    default = _texts(DEFAULTS)
+    default = _texts(DEFAULTS, AS_THEY_ARE)
     return {one: value for one, value in found.items() if value != default.get(one)}
 
 
-def _texts(choices: Choices) -> dict[str, str | None]:
-    given = {one.name: getattr(choices, one.name) for one in fields(choices)}
+def _texts(options: CompileOptions, reading: Reading) -> dict[str, str | None]:
+    given = {name: getattr(options, name) for name in _SAID}
+    given |= {one.name: getattr(reading, one.name) for one in fields(reading)}
     return {name: None if value is None else str(value) for name, value in given.items()}
 
 
@@ -160,54 +156,23 @@ def dry_run(
     calibration: Path,
     evaluation: Path | None,
     *,
-    lane: str,
-    batch: int,
-    choices: Choices,
-    progress: Progress,
+    options: CompileOptions = DEFAULTS,
+    reading: Reading = AS_THEY_ARE,
+    progress: Progress = lambda message: None,
 ) -> tuple[str, Estimate]:
     """What compiling the ONNX file would give, without keys and files. Raises ZkmlError, TableError."""
-    chosen = _lane(lane)
-    model = read_onnx(source, choices.output)
-    for line in model.notes:
-        progress(line)
-    tables = records(calibration, evaluation, choices, progress, model.features, model.classes)
+    model = _read(source, reading, progress)
+    tables = records(calibration, evaluation, reading, progress, model.features, model.classes)
     return zkml.dry_run(
-        model.onnx,
-        tables.calibration,
-        batch=batch,
-        progress=progress,
-        **_wanted(tables, chosen, choices),
+        model.onnx, tables.calibration, evaluation=tables.evaluation, options=options, progress=progress
     )
 
 
-class _Wanted(TypedDict):
-    lane: LaneChoice
-    evaluation: Evaluation | None
-    accuracy_bound: float
-    max_disagreement: float | None
-    max_shift: float
-    task: Task | None
-    record_openings: bool
-
-
-def _lane(named: str) -> LaneChoice:
-    for one in LANES:
-        if one == named:
-            return one
-    raise CompileError(f"there is no lane {named!r}: use one of {', '.join(LANES)}", code="usage")
-
-
-def _wanted(tables: Records, lane: LaneChoice, choices: Choices) -> _Wanted:
-    """What compiling and its dry run are asked for alike."""
-    return {
-        "lane": lane,
-        "evaluation": tables.evaluation,
-        "accuracy_bound": choices.accuracy_bound,
-        "max_disagreement": choices.max_disagreement,
-        "max_shift": choices.max_shift,
-        "task": cast(Task | None, choices.task),
-        "record_openings": choices.record_openings,
-    }
+def _read(source: Path, reading: Reading, progress: Progress) -> Single:
+    model = read_onnx(source, reading.output)
+    for line in model.notes:
+        progress(line)
+    return model
 
 
 def read_onnx(source: Path, output: str | None = None) -> Single:
@@ -229,7 +194,7 @@ def read_onnx(source: Path, output: str | None = None) -> Single:
 def records(
     calibration: Path,
     evaluation: Path | None,
-    choices: Choices,
+    reading: Reading,
     progress: Progress,
     inputs: Sequence[str] | None = None,
     classes: Sequence[str] = (),
@@ -239,9 +204,9 @@ def records(
     `inputs` are the model's own names of its features, where it has any: a header is matched by them.
     `classes` are its classes' names, as the truth may spell them. Raises TableError.
     """
-    table = read_table(calibration, truth=choices.truth, classes=classes if choices.truth else ())
-    if choices.truth is not None and table.names is not None and choices.truth in table.names:
-        table = table.taken([i for i, name in enumerate(table.names) if name != choices.truth])
+    table = read_table(calibration, truth=reading.truth, classes=classes if reading.truth else ())
+    if reading.truth is not None and table.names is not None and reading.truth in table.names:
+        table = table.taken([i for i, name in enumerate(table.names) if name != reading.truth])
     features = features_of(table)
     width = table.columns
     if inputs is not None:
@@ -251,27 +216,27 @@ def records(
         else:
             features = [Feature(name=name) for name in inputs]
         width = len(inputs)
-    if choices.loinc is not None:
-        features = coded(features, choices.loinc)
+    if reading.loinc is not None:
+        features = coded(features, reading.loinc)
     x = arrange(
         table,
         features,
         width,
-        ignore_extra=choices.ignore_extra and inputs is not None,
+        ignore_extra=reading.ignore_extra and inputs is not None,
         allow_missing=True,
         note=progress,
     )
     if evaluation is None:
         return Records(x, None, features, None)
     names = None if features is None else [feature.name for feature in features]
-    held = read_table(evaluation, truth=choices.truth, classes=classes)
-    given, truth = split_truth(held, names, width, choices.truth)
-    if choices.ignore_extra and choices.truth is None and truth.columns > 1:
+    held = read_table(evaluation, truth=reading.truth, classes=classes)
+    given, truth = split_truth(held, names, width, reading.truth)
+    if reading.ignore_extra and reading.truth is None and truth.columns > 1:
         raise TableError(
             f"{evaluation} has {truth.columns} columns that are no features: name the truth by --truth"
         )
     held_out = arrange(
-        given, features, width, ignore_extra=choices.ignore_extra, allow_missing=True, note=progress
+        given, features, width, ignore_extra=reading.ignore_extra, allow_missing=True, note=progress
     )
     y = truth.values[:, 0] if truth.columns == 1 else truth.values
     outputs = None if truth.names is None else list(truth.names)
@@ -329,36 +294,24 @@ def setup_request(
     evaluation: Path | None,
     *,
     name: str | None,
-    lane: str,
-    batch: int,
-    choices: Choices = DEFAULTS,
+    options: CompileOptions,
+    reading: Reading = AS_THEY_ARE,
     progress: Progress = lambda message: None,
 ) -> dict[str, Any]:
     """The parameters of the enclave's `setup`: the ONNX file, the tables as float64 LE, and the publisher's
     wishes. Raises TableError, CompileError.
     """
-    if choices.task is not None and choices.task not in TASKS:
-        raise CompileError(f"there is no task {choices.task!r}: use one of {', '.join(TASKS)}", code="usage")
-    model = read_onnx(source, choices.output)
-    for line in model.notes:
-        progress(line)
-    tables = records(calibration, evaluation, choices, progress, model.features, model.classes)
+    model = _read(source, reading, progress)
+    tables = records(calibration, evaluation, reading, progress, model.features, model.classes)
+    named = replace(options, features=tables.features, outputs=tables.outputs)
     request: dict[str, Any] = {
         "onnx": model.onnx,
         "name": name or source.stem,
-        "lane": lane,
-        "batch": batch,
+        "lane": options.lane,
+        "batch": options.batch,
         "features": tables.calibration.shape[1],
         "calibration": tables.calibration.astype("<f8").tobytes(),
-        "wishes": Wishes(
-            task=choices.task,
-            features=tables.features,
-            outputs=tables.outputs,
-            accuracy_bound=choices.accuracy_bound,
-            max_disagreement=choices.max_disagreement,
-            max_shift=choices.max_shift,
-            record_openings=choices.record_openings,
-        ).model_dump_json(exclude_none=True),
+        "wishes": Wishes.of(named).model_dump_json(exclude_none=True),
     }
     if tables.evaluation is not None:
         x, y = tables.evaluation.x, tables.evaluation.y

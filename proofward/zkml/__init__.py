@@ -16,12 +16,14 @@ from proofward.zkml.errors import (
 )
 from proofward.zkml.lanes import Proof, available_lanes
 from proofward.zkml.manifest import Manifest
+from proofward.zkml.options import CompileOptions
 
 __all__ = [
     "AccuracyError",
     "Artifact",
     "ArtifactError",
     "CompileError",
+    "CompileOptions",
     "ContractError",
     "Decided",
     "Evaluation",

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from proofward.protocol.bounds import MAX_BATCH
 from proofward.zkml import report
 from proofward.zkml.accuracy import Evaluation, require
 from proofward.zkml.artifact import Artifact, fresh_directory, hash_tree, load_artifact
@@ -23,85 +22,53 @@ from proofward.zkml.errors import (
     ZkmlError,
 )
 from proofward.zkml.external import MAX_ONNX_BYTES, refuse_external
-from proofward.zkml.lanes import LANE_NAMES, CompileRequest, Estimate, HeldOut, Lane, Progress, lane
+from proofward.zkml.lanes import CompileRequest, Estimate, HeldOut, Lane, Progress, lane
 from proofward.zkml.manifest import (
-    RECORD_OPENINGS,
+    LANE_NAMES,
     Accuracy,
     Feature,
     InputSpec,
-    LaneChoice,
     LaneName,
     Manifest,
     OutputSpec,
-    Setup,
-    Task,
 )
+from proofward.zkml.options import CompileOptions
 from proofward.zkml.quantiser import AffineQuantiser
-from proofward.zkml.report import MAX_DISAGREEMENT, MAX_SHIFT, Bounds
 
-DEFAULT_BOUNDS = Bounds()
-KEPT_BACK = (
-    5  # one record in so many is kept back: for the report where none is held out, then for the choice
-)
+DEFAULTS = CompileOptions()
+KEPT_BACK = 5  # one record in so many: for the report where none is held out, then for the choice
 CHOOSING = 20  # fewer records choose nothing
 
 Floats = NDArray[np.float64]
 
 
-def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
+def compile_model(
     onnx: bytes,
     calibration: NDArray[np.float64],
     out: Path,
     *,
     name: str,
-    lane: LaneChoice = "auto",
     evaluation: Evaluation | None = None,
-    accuracy_bound: float = 0.005,
-    max_disagreement: float | None = None,
-    max_shift: float = MAX_SHIFT,
-    task: Task | None = None,
-    features: Sequence[Feature] | None = None,
-    outputs: Sequence[str] | None = None,
-    batch: int = 1,
-    record_openings: bool = RECORD_OPENINGS,
-    setup: Setup = "dev",
-    srs: Path | None = None,
-    cache: Path | None = None,
-    progress: Progress | None = None,
+    options: CompileOptions = DEFAULTS,
+    progress: Progress = lambda message: None,
 ) -> Artifact:
     """Compile, run the key setup and write the artifact to `out` (new, or empty).
 
     calibration: float64 [n, features], representative records, from which ranges and plan come. evaluation:
     held-out ones with the truth, which the report is on; without them one in five of calibration is kept back
-    for it. The bounds are on the loss of accuracy or r2, the share of decisions that differ from the float
-    model's (default: 0.01, or accuracy_bound where that is larger) and the largest shift of a score
-    (proofward.zkml.report). task: what the outputs are, where the model leaves it open. features name the
-    inputs, outputs the targets or labels. record_openings: whether one record of a batch opens without the
-    others, which takes three times the rows for commitments (groth16). setup "attested" is for an enclave;
-    `srs` a real universal SRS (ezkl). Raises UnsupportedModel (operator and node named), AccuracyError,
-    CompileError, LaneUnavailable.
+    for it. Raises UnsupportedModel (operator and node named), AccuracyError, CompileError, LaneUnavailable.
     The artifact's lane_reason says why its lane was chosen.
     """
-    request = compile_request(
-        onnx,
-        calibration,
-        evaluation,
-        name=name,
-        bounds=_bounds(accuracy_bound, max_disagreement, max_shift),
-        task=task,
-        batch=batch,
-        progress=progress,
-    )
-    request = replace(request, setup=setup, srs=srs, cache=cache, record_openings=record_openings)
-    chosen, reason = choose_lane(onnx, batch, lane)
+    request = compile_request(onnx, calibration, evaluation, options, progress=progress)
+    chosen, reason = choose_lane(onnx, options)
     request.progress(f"lane {chosen.name}: {reason}")
     with fresh_directory(out) as staging:
         (staging / "private" / "model.onnx").write_bytes(onnx)
         with plainly(chosen), _advised(chosen, request):
             compiled = chosen.compile(request, staging)
         accuracy = _with_shared(compiled.accuracy, request, evaluation)
-        require(accuracy, accuracy_bound)
-        report.require(accuracy, request.bounds)
+        require(accuracy, options.bounds.loss)
+        report.require(accuracy, options.bounds)
         files = hash_tree(staging)
         key = compiled.verifying_key
         if key is not None and files["public/vk.bin"] != hashlib.sha256(key).hexdigest():
@@ -115,9 +82,9 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
             weights_digest=hashlib.sha256(onnx).hexdigest(),
             vk_hash=files["public/vk.bin"],
             circuit_digest=compiled.circuit_digest.hex(),
-            input=_named(compiled.input, features),
-            output=_named_outputs(compiled.output, outputs),
-            batch=batch,
+            input=_named(compiled.input, options.features),
+            output=_named_outputs(compiled.output, options.outputs),
+            batch=options.batch,
             accuracy=accuracy,
             files=files,
             lane_params={**compiled.lane_params, "lane_reason": reason},
@@ -131,76 +98,47 @@ def compile_model(  # noqa: PLR0913 - what a publisher may choose, by keyword
     return Artifact(artifact.public, out, reason)
 
 
-def dry_run(  # noqa: PLR0913 - what a publisher may choose, by keyword
+def dry_run(
     onnx: bytes,
     calibration: NDArray[np.float64],
     *,
-    lane: LaneChoice = "auto",
     evaluation: Evaluation | None = None,
-    accuracy_bound: float = 0.005,
-    max_disagreement: float | None = None,
-    max_shift: float = MAX_SHIFT,
-    task: Task | None = None,
-    batch: int = 1,
-    record_openings: bool = RECORD_OPENINGS,
-    progress: Progress | None = None,
+    options: CompileOptions = DEFAULTS,
+    progress: Progress = lambda message: None,
 ) -> tuple[LaneName, Estimate]:
     """The lane that would take the model, and what compiling would give; nothing is written and no key made.
 
     Arguments and errors are compile_model's; that a bound is passed shows in the report and is an error only
     where no integers within the bounds are found.
     """
-    bounds = _bounds(accuracy_bound, max_disagreement, max_shift)
-    request = compile_request(
-        onnx,
-        calibration,
-        evaluation,
-        name="dry run",
-        bounds=bounds,
-        task=task,
-        batch=batch,
-        progress=progress,
-    )
-    request = replace(request, record_openings=record_openings)
-    chosen, reason = choose_lane(onnx, batch, lane)
+    request = compile_request(onnx, calibration, evaluation, options, progress=progress)
+    chosen, reason = choose_lane(onnx, options)
     request.progress(f"lane {chosen.name}: {reason}")
     with plainly(chosen), _advised(chosen, request):
         found = chosen.estimate(request)
     return chosen.name, replace(found, accuracy=_with_shared(found.accuracy, request, evaluation))
 
 
-def _bounds(loss: float, disagreement: float | None, shift: float) -> Bounds:
-    return Bounds(loss, max(MAX_DISAGREEMENT, loss) if disagreement is None else disagreement, shift)
-
-
 def compile_request(
     onnx: bytes,
     calibration: NDArray[np.float64],
     evaluation: Evaluation | None = None,
+    options: CompileOptions = DEFAULTS,
     *,
-    name: str = "model",
-    bounds: Bounds = DEFAULT_BOUNDS,
-    task: Task | None = None,
-    batch: int = 1,
-    progress: Progress | None = None,
+    progress: Progress = lambda message: None,
 ) -> CompileRequest:
     """The arguments, checked. Raises CompileError, UnsupportedModel."""
     if not 0 < len(onnx) <= MAX_ONNX_BYTES:
         raise CompileError(f"the ONNX file must be 1 to {MAX_ONNX_BYTES} bytes, got {len(onnx)}")
     refuse_external(onnx)
-    if not 1 <= batch <= MAX_BATCH:
-        raise CompileError(f"batch must be 1 to {MAX_BATCH}, got {batch}")
     search, choice, held_out = _split(_table(calibration), evaluation)
     return CompileRequest(
         onnx=onnx,
-        name=name,
         calibration=search,
         choice=choice,
         held_out=held_out,
-        bounds=bounds,
-        task=task,
-        batch=batch,
-        progress=progress or (lambda _message: None),
+        options=options,
+        progress=progress,
     )
 
 
@@ -224,7 +162,7 @@ def _advised(chosen: Lane, request: CompileRequest) -> Iterator[None]:
         yield
     except AccuracyError as error:
         others = (name for name in LANE_NAMES if name != chosen.name)
-        other = next((name for name in others if _offer(name, request.onnx, request.batch)[0]), None)
+        other = next((name for name in others if _offer(name, request.onnx, request.options.batch)[0]), None)
         if other is None:
             raise
         raise AccuracyError(f"{error.message}; or try --lane {other}") from error
@@ -243,8 +181,9 @@ def _first_line(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"
 
 
-def choose_lane(onnx: bytes, batch: int, wanted: LaneChoice) -> tuple[Lane, str]:
+def choose_lane(onnx: bytes, options: CompileOptions) -> tuple[Lane, str]:
     """The lane for a model and why: groth16 wherever it takes the model, else ezkl."""
+    wanted, batch = options.lane, options.batch
     if wanted != "auto":
         chosen = lane(wanted)
         refusal = _refusal(chosen, onnx, batch)

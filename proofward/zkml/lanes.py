@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from proofward.check import Check
 from proofward.zkml.errors import LaneUnavailable
 from proofward.zkml.manifest import (
-    RECORD_OPENINGS,
+    LANE_NAMES,
     Accuracy,
     InputSpec,
     LaneName,
@@ -25,7 +25,7 @@ from proofward.zkml.manifest import (
     Setup,
     Task,
 )
-from proofward.zkml.report import Bounds
+from proofward.zkml.options import CompileOptions
 
 Integers = NDArray[np.int64]
 Progress = Callable[[str], None]
@@ -33,8 +33,6 @@ Progress = Callable[[str], None]
 
 _ROOMS: dict[LaneName, str] = {"groth16": "proofward.zkml.groth16", "ezkl": "proofward.zkml.ezkl"}
 _PACKAGES: dict[LaneName, str] = {"groth16": "proofward-prover", "ezkl": "'proofward[ezkl]'"}
-LANE_NAMES: tuple[LaneName, ...] = tuple(_ROOMS)
-"""In order of preference: the first lane that takes a model gets it."""
 
 
 @dataclass(frozen=True)
@@ -53,26 +51,16 @@ class CompileRequest:
     """What compile_model hands a lane.
 
     Plans are searched for with `calibration` [n, features] and chosen among by `choice`, where there are
-    enough
-    records for that; ranges hold both. `held_out` decides nothing and is reported on: with the truth where
-    the
-    publisher gave it, else records kept back from calibration. setup is what the caller asks for ("attested"
-    when an enclave runs it); srs only matters to lanes with a universal setup.
+    enough records for that; ranges hold both. `held_out` decides nothing and is reported on: with the truth
+    where the publisher gave it, else records kept back from calibration.
     """
 
     onnx: bytes
-    name: str
     calibration: NDArray[np.float64]
     held_out: HeldOut
-    bounds: Bounds
-    task: Task | None
-    batch: int
+    options: CompileOptions
     progress: Progress
-    setup: Setup = "dev"
-    srs: Path | None = None
-    cache: Path | None = None
     choice: NDArray[np.float64] | None = None
-    record_openings: bool = RECORD_OPENINGS
 
     @property
     def everything(self) -> NDArray[np.float64]:

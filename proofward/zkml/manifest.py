@@ -7,13 +7,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from proofward.protocol.bounds import MAX_BATCH
 from proofward.zkml.errors import ArtifactError
-from proofward.zkml.quantiser import MAX_FEATURES, Quantiser
+from proofward.zkml.quantiser import MAX_FEATURES, Quantiser, Strict
 
 FORMAT: Literal["proofward/artifact/v2"] = "proofward/artifact/v2"
 MAX_MANIFEST_BYTES = 1 << 20
@@ -21,24 +21,20 @@ MAX_CONTESTED_BYTES = 65_536
 """Bytes of the longest manifest that the chain reads in a contest."""
 TRANSCRIPT = "public/ceremony.bin"
 """The file of an artefact whose keys come of a ceremony that says who contributed."""
-RECORD_OPENINGS = True
-"""Whether one record of a batch can be shown without the others where a publisher says nothing of it."""
 
 Decision = Literal["sigmoid", "softmax", "argmax", "value", "multilabel"]
 Task = Literal["binary", "multiclass", "multilabel", "regression", "multi-target"]
 Setup = Literal["dev", "attested", "ceremony"]
-LaneName = Literal["ezkl", "groth16"]
+LaneName = Literal["groth16", "ezkl"]
+LANE_NAMES: tuple[LaneName, ...] = get_args(LaneName)
+"""In order of preference: the first lane that takes a model gets it."""
 LaneChoice = LaneName | Literal["auto"]
 
 _FILE_NAME = re.compile(r"(public|private)/[a-z0-9][a-z0-9_.-]{0,63}")
 _HEX32 = r"^[0-9a-f]{64}$"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Feature(_Strict):
+class Feature(Strict):
     """One input as the publisher's own table names it: records are matched by `name`; `unit` is a UCUM
     code or
     what the table wrote; `values` are all that the model takes of a feature that had two in calibration.
@@ -50,22 +46,7 @@ class Feature(_Strict):
     loinc: str | None = Field(default=None, pattern=r"^[0-9]{1,7}-[0-9]$")
 
 
-class Wishes(_Strict):
-    """What a publisher says of a model beside its files, as it travels to an enclave: JSON of these
-    fields, the
-    arguments of :func:`proofward.zkml.compile_model`.
-    """
-
-    task: Task | None = None
-    features: list[Feature] | None = Field(default=None, max_length=MAX_FEATURES)
-    outputs: list[str] | None = Field(default=None, max_length=1024)
-    accuracy_bound: float = Field(default=0.005, ge=0)
-    max_disagreement: float | None = Field(default=None, ge=0)
-    max_shift: float = Field(default=0.1, gt=0)
-    record_openings: bool = RECORD_OPENINGS
-
-
-class InputSpec(_Strict):
+class InputSpec(Strict):
     """`shape` is of one record, without the batch axis; the quantiser sees it flattened in C order.
     `features`
     name the flattened inputs in order; absent where neither calibration nor model names them. `missing` says
@@ -91,7 +72,7 @@ class InputSpec(_Strict):
         return self
 
 
-class OutputSpec(_Strict):
+class OutputSpec(Strict):
     """A record's `length` output integers stand for integer / `scale`. `decision` says how to read them:
     sigmoid and softmax are proven at the logit, argmax over class scores, value is a regression (one number a
     target), multilabel has one logit a label, each decided for itself. `names` has one name an output.
@@ -111,7 +92,7 @@ class OutputSpec(_Strict):
         return self
 
 
-class Report(_Strict):
+class Report(Strict):
     """The integers beside the float model, on records that chose nothing.
 
     `searched` and `chosen` other records served before, to search for the integers and to choose among those
@@ -143,7 +124,7 @@ class Report(_Strict):
     warnings: list[str] = Field(default_factory=list, max_length=32)
 
 
-class Accuracy(_Strict):
+class Accuracy(Strict):
     """Measured on `records` held-out records, on the circuit's own integers. Higher is better for each
     metric: accuracy (share correct), agreement (share of decisions equal to the float model's), r2.
     """
@@ -162,7 +143,7 @@ class Accuracy(_Strict):
         return self.float_ - self.integer
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """See the field names; digests are lower-case hex of 32 bytes, `files` maps public/... and private/... to
     SHA-256.
     """

@@ -28,11 +28,13 @@ Filled = tuple[Annotated[int, Field(ge=0, lt=MAX_FEATURES)], float]
 Integers = NDArray[np.int64]
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """JSON of exactly these fields, without NaN and infinities."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class AffineQuantiser(_Strict):
+class AffineQuantiser(Strict):
     """Per-feature affine map. `scale` is steps per unit (> 0); `low` and `high` are inclusive integer
     bounds. `flags` are the features that take the values of their steps alone, nothing in between;
     `imputed` has (feature, value) pairs: the value that the model itself puts in a missing one's place.
@@ -126,7 +128,7 @@ class AffineQuantiser(_Strict):
         return np.asarray(q / np.array(self.scale) + np.array(self.offset), dtype=np.float64)
 
 
-class ThresholdQuantiser(_Strict):
+class ThresholdQuantiser(Strict):
     """Per-feature ranks among strictly increasing thresholds. Any finite float is in range.
 
     `missing` has (feature, rank) pairs: the rank of a missing value (NaN) where the trees have a direction

@@ -4,15 +4,13 @@ not.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proofward.zkml.errors import CompileError, UnsupportedModel
 from proofward.zkml.manifest import Decision, Task
-
-TASKS: tuple[Task, ...] = get_args(Task)
 
 #: Which tasks fit a decision that stands in the graph; the first is taken where the publisher says nothing.
 _FITS: dict[str, tuple[Task, ...]] = {
@@ -47,8 +45,6 @@ def resolve(
 
     Raises CompileError, with the question to answer by --task.
     """
-    if wanted is not None and wanted not in TASKS:
-        raise CompileError(f"there is no task {wanted!r}: use one of {', '.join(TASKS)}", code="usage")
     if kind == "decided":
         fits = _FITS[decision]
         if decision in ("softmax", "argmax") and length == 2:

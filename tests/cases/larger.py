@@ -21,7 +21,7 @@ import proofward_prover as prover
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from proofward.publisher.build import Choices, dry_run
+from proofward.publisher.build import dry_run
 from proofward.zkml import ZkmlError
 from proofward.zkml.groth16.compiler import network_program
 from proofward.zkml.groth16.compiler.network_program import NetworkProgram
@@ -29,7 +29,7 @@ from proofward.zkml.groth16.compiler.onnx_frontend import trace
 from proofward.zkml.groth16.compiler.ranges import affine_quantiser
 from proofward.zkml.groth16.plan import LayerPlan, Plan
 from proofward.zkml.quantiser import AffineQuantiser
-from tests.zkml.onnx_models import Graph, run
+from tests.zkml.onnx_models import GROTH16, Graph, run
 
 RECORDS, HELD_OUT = 400, 200
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -202,9 +202,7 @@ def line(name: str, folder: Path, records: int = RECORDS, held_out: int = HELD_O
     onnx, train, held = write(name, folder, records, held_out)
     started = time.perf_counter()
     try:
-        _, found = dry_run(
-            onnx, train, held, lane="groth16", batch=1, choices=Choices(), progress=lambda line: None
-        )
+        _, found = dry_run(onnx, train, held, options=GROTH16)
     except ZkmlError as error:
         return f"{name}: refused after {time.perf_counter() - started:.0f} s: {error.message}"
     report = found.accuracy.report

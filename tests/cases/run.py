@@ -13,16 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from proofward.publisher.build import Choices, artifact
+from proofward.publisher.build import artifact
 from proofward.tables import TableError, arrange, read_table
-from proofward.zkml import ZkmlError
+from proofward.zkml import CompileOptions, ZkmlError
+from proofward.zkml.manifest import Task
 from tests.cases import generated, written
 from tests.cases.generated.run import run as run_made
 from tests.cases.result import Outcome, Result, refusal
 
 HERE = Path(__file__).parent
 #: What a publisher who knows the model answers to the compiler's question.
-TASKS = {"h07_multioutput_regression": "multi-target", "m08_array_feature_extractor": "regression"}
+TASKS: dict[str, Task] = {
+    "h07_multioutput_regression": "multi-target",
+    "m08_array_feature_extractor": "regression",
+}
 
 
 #: What ONNX Runtime says where the one who made the case did not write it down.
@@ -46,7 +50,7 @@ def run_model(name: str, folder: Path, expected: dict[str, Any]) -> Result:
                 folder / "cal.csv",
                 held if held.is_file() else None,
                 out=Path(out) / "artefact",
-                choices=Choices(task=TASKS.get(name)),
+                options=CompileOptions(task=TASKS.get(name)),
             )
             public = made.public
             shape = public.manifest.input

@@ -23,7 +23,7 @@ from proofward.chain.pallets.models import Terms
 from proofward.client import Client
 from proofward.devnet.chains import LocalChain
 from proofward.publisher.publish import publish
-from proofward.zkml import available_lanes, compile_model
+from proofward.zkml import CompileOptions, available_lanes, compile_model
 from proofward.zkml.hiding import hides
 from proofward.zkml.manifest import LaneName
 from proofward_demo.processes import Worker
@@ -76,9 +76,7 @@ def test_canary_is_nowhere_on_the_host(
         calibration,
         tmp_path / "models" / lane,
         name=f"canary-{lane}",
-        lane=lane,
-        accuracy_bound=0.05,
-        task="regression",
+        options=CompileOptions(lane=lane, accuracy_bound=0.05, task="regression"),
     )
     secret = secrets.token_bytes(FEATURES)
     record = np.frombuffer(secret, dtype=np.uint8).astype(np.float64)

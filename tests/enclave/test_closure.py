@@ -22,6 +22,7 @@ from proofward_node.enclave_link import enclave_command
 from tests.enclave.test_real_lane import logistic
 from tests.enclave.world import Host, Job, begin
 from tests.test_rooms import PACKAGES, ROOT
+from tests.zkml.onnx_models import GROTH16
 
 # A `sitecustomize` module: Python imports it before it runs `-m proofward_enclave`.
 GUARD = """
@@ -56,7 +57,7 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Every module that a real enclave process imports for a whole groth16 job, under the guard."""
     folder = tmp_path_factory.mktemp("closure")
     table = np.random.default_rng(1).normal(size=(40, 2))
-    artifact = compile_model(logistic(), table, folder / "models" / "m", name="m", lane="groth16", batch=1)
+    artifact = compile_model(logistic(), table, folder / "models" / "m", name="m", options=GROTH16)
     (folder / "sitecustomize.py").write_text(GUARD)
     allowed = [*OUR_TOPS, *PYTHONS, *sorted(set().union(*map(tops, CLOSURE)))]
     environment = {

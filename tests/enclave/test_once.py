@@ -18,6 +18,7 @@ from tests.enclave import world
 from tests.enclave.test_real_lane import logistic
 from tests.enclave.world import Host, Job, Refused, begin
 from tests.vectors.make import value
+from tests.zkml.onnx_models import GROTH16
 
 
 def code(host: Host, method: str, **params: Any) -> str:
@@ -103,7 +104,7 @@ def test_b_toctou(tmp_path: Path, models: Path) -> None:
     fails. Files are the enclave's own after `load_model`, so nothing fails.
     """
     table = np.random.default_rng(1).normal(size=(40, 2))
-    artifact = compile_model(logistic(), table, models / "m", name="m", lane="groth16", batch=1)
+    artifact = compile_model(logistic(), table, models / "m", name="m", options=GROTH16)
     public, quantiser = artifact.public, artifact.manifest.input.quantiser
     with world.enclave(models, load=load_artifact) as (host, _):
         host.call("load_model", path="m")

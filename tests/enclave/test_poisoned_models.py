@@ -17,6 +17,7 @@ from proofward.zkml import Artifact, compile_model, load_artifact, load_public
 from tests.enclave import world
 from tests.enclave.test_real_lane import logistic
 from tests.enclave.world import Host, Refused
+from tests.zkml.onnx_models import GROTH16
 
 HEADER = 4 + 4 + 32 + 640
 """Bytes of a proving key before its points: magic, version, circuit, verifying key."""
@@ -26,7 +27,7 @@ HEADER = 4 + 4 + 32 + 640
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     records = np.random.default_rng(1).normal(size=(40, 2))
     folder = tmp_path_factory.mktemp("honest") / "m"
-    return compile_model(logistic(), records, folder, name="m", lane="groth16")
+    return compile_model(logistic(), records, folder, name="m", options=GROTH16)
 
 
 @pytest.fixture(scope="module")

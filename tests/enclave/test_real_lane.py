@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ from proofward.attestation import DEVELOPMENT_ROOTS, Collateral, verify_quote
 from proofward.protocol import setup_report_data, sha256
 from proofward.protocol.enclave import EnclaveError
 from proofward.protocol.requests import Params
-from proofward.publisher.build import Choices, setup_request
+from proofward.publisher.build import setup_request
 from proofward.zkml import ArtifactError, CompileError, compile_model, load_artifact, load_public
 from proofward.zkml.artifact import hash_tree
 from proofward_enclave.models import ModelStore
@@ -25,7 +26,7 @@ from proofward_enclave.providers.simulator import SimulatorProvider
 from proofward_enclave.setup import SetupRunner
 from tests.enclave import world
 from tests.enclave.world import Refused, begin
-from tests.zkml.onnx_models import Graph
+from tests.zkml.onnx_models import GROTH16, Graph
 
 
 def logistic() -> bytes:
@@ -104,7 +105,7 @@ def test_t_attested_a_key_swapped_while_it_is_written_ends_the_setup(
             np.random.default_rng(1).normal(size=(40, 2)),
             tmp_path / "m",
             name="m",
-            lane="groth16",
+            options=GROTH16,
         )
 
 
@@ -123,8 +124,8 @@ def test_an_attested_setup_measures_each_of_several_labels(tmp_path: Path) -> No
     models.mkdir()
     runner = SetupRunner(Watching(models), ModelStore(models, load_artifact))
     request = setup_request(
-        tmp_path / "m.onnx", tmp_path / "c.csv", tmp_path / "h.csv", name=None, lane="groth16", batch=1,
-        choices=Choices(task="multilabel"),
+        tmp_path / "m.onnx", tmp_path / "c.csv", tmp_path / "h.csv", name=None,
+        options=replace(GROTH16, task="multilabel"),
     )  # fmt: skip
     made = load_public(models / runner.prepare(Params(request | PURPOSE))()["path"]).manifest
     assert (made.output.names, made.accuracy.metric) == (["flu", "covid"], "accuracy")
@@ -144,7 +145,7 @@ def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
         np.savetxt(tmp_path / "c.csv", table, delimiter=",")
         (tmp_path / "m.onnx").write_bytes(model)
         request = setup_request(
-            tmp_path / "m.onnx", tmp_path / "c.csv", None, name=None, lane="groth16", batch=2
+            tmp_path / "m.onnx", tmp_path / "c.csv", None, name=None, options=replace(GROTH16, batch=2)
         )
         made = SimpleNamespace(**host.call("setup", **request, **PURPOSE))
         assert made.weights_digest == sha256(model)
@@ -188,7 +189,8 @@ def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
         ({"calibration": b""}, "malformed-request"),
         ({"onnx": bytes(2 * 1024 * 1024 + 1)}, "oversize"),
         ({"name": "x" * 65}, "malformed-request"),
-        ({"batch": 33}, "compile-failed"),
+        ({"batch": 33}, "malformed-request"),
+        ({"wishes": '{"max_shift": 0}'}, "malformed-request"),
         ({"publisher": b"short"}, "malformed-request"),
     ],
     ids=[
@@ -200,6 +202,7 @@ def test_an_attested_setup_and_a_job_proven_with_it(tmp_path: Path) -> None:
         "oversize",
         "long name",
         "batch",
+        "a bound that nothing keeps",
         "no publisher",
     ],
 )

@@ -31,7 +31,7 @@ from proofward.errors import ProofwardError
 from proofward.network import control, namespaces
 from proofward.network.state import VALIDATORS, Network, load
 from proofward.publisher.publish import publish
-from proofward.zkml import Evaluation, compile_model
+from proofward.zkml import CompileOptions, Evaluation, compile_model
 from proofward_demo.data import DemoModel, train
 from proofward_demo.processes import Worker
 from proofward_enclave.measure import simulated_measurement
@@ -105,7 +105,7 @@ class Stream:
             model.calibration,
             models / "mlp",
             name="campaign",
-            lane="groth16",
+            options=CompileOptions(lane="groth16"),
             evaluation=Evaluation(model.records, model.truth),
         )
         chain = self.stack.enter_context(SubstrateClient.connect(url))

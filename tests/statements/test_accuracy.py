@@ -20,8 +20,9 @@ from proofward.evidence.verdict import Outcome, outcome_of
 from proofward.statements import accuracy
 from proofward.statements.accuracy import AccuracyKey, TestSet
 from proofward.statements.errors import StatementError
-from proofward.zkml import Artifact, compile_model
+from proofward.zkml import Artifact, CompileOptions, compile_model
 from proofward.zkml.groth16.program.program import Program
+from proofward.zkml.manifest import Task
 from tests.zkml.onnx_models import Graph, hasty
 
 RECORDS = 5
@@ -34,10 +35,9 @@ def model(folder: Path, classes: int) -> Artifact:
     graph.node("Relu")
     graph.node("Gemm", graph.weights(classes, 4), graph.weights(classes), transB=1)
     graph.node("Sigmoid" if classes == 1 else "Softmax")
-    return compile_model(
-        graph.model(), graph.records(64), folder, name="small", lane="groth16",
-        accuracy_bound=0.5, max_shift=10.0, task="binary" if classes == 1 else "multiclass",
-    )  # fmt: skip
+    task: Task = "binary" if classes == 1 else "multiclass"
+    options = CompileOptions(task=task, lane="groth16", accuracy_bound=0.5, max_shift=10.0)
+    return compile_model(graph.model(), graph.records(64), folder, name="small", options=options)
 
 
 @pytest.fixture(scope="module", params=[1, 3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,12 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxmltools import convert_xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
+from proofward.zkml import CompileOptions
 from proofward.zkml.groth16.compiler import quantise
 
 FLOAT = TensorProto.FLOAT
+GROTH16 = CompileOptions(lane="groth16")
+REGRESSION = replace(GROTH16, task="regression")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from proofward.zkml import (
     AccuracyError,
     ArtifactError,
     CompileError,
+    CompileOptions,
     InputRangeError,
     Manifest,
     UnsupportedModel,
@@ -28,6 +30,8 @@ from proofward.zkml.artifact import fresh_directory
 from proofward.zkml.manifest import Accuracy
 from proofward.zkml.quantiser import AffineQuantiser, ThresholdQuantiser, check_range
 from tests.ezkl_world import mlp, records, world
+
+EZKL = CompileOptions(lane="ezkl")
 
 
 @pytest.fixture
@@ -181,15 +185,13 @@ def test_accuracy_bound() -> None:
 def test_refusals_before_any_work(tmp_path: Path) -> None:
     x = records()
     with pytest.raises(CompileError, match="finite"):
-        compile_model(mlp(), np.full((3, 5), np.nan), tmp_path / "a", name="n", lane="ezkl")
-    with pytest.raises(CompileError, match="batch"):
-        compile_model(mlp(), x, tmp_path / "a", name="n", lane="ezkl", batch=33)
+        compile_model(mlp(), np.full((3, 5), np.nan), tmp_path / "a", name="n", options=EZKL)
     with pytest.raises(UnsupportedModel, match="one record at a time"):
-        compile_model(mlp(), x, tmp_path / "a", name="n", lane="ezkl", batch=2)
+        compile_model(mlp(), x, tmp_path / "a", name="n", options=replace(EZKL, batch=2))
     with pytest.raises(UnsupportedModel, match="not a valid ONNX"):
-        compile_model(b"junk", x, tmp_path / "a", name="n", lane="ezkl")
+        compile_model(b"junk", x, tmp_path / "a", name="n", options=EZKL)
     with pytest.raises(CompileError, match="attested"):
-        compile_model(mlp(), x, tmp_path / "a", name="n", lane="ezkl", setup="attested")
+        compile_model(mlp(), x, tmp_path / "a", name="n", options=replace(EZKL, setup="attested"))
     with pytest.raises(CompileError, match="features"):
-        compile_model(mlp(), x[:, :4], tmp_path / "a", name="n", lane="ezkl")
+        compile_model(mlp(), x[:, :4], tmp_path / "a", name="n", options=EZKL)
     assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from proofward.check import Check
 from proofward.cli import app
 from proofward.publisher.audit import Audit, AuditOutcome, audit
-from proofward.publisher.build import Choices, artifact
+from proofward.publisher.build import Reading, artifact
 from proofward.zkml import Evaluation, UnsupportedModel, compile_model, load_public
 from proofward.zkml.artifact import PublicArtifact
 from proofward.zkml.audit import audit_fields
@@ -33,7 +33,7 @@ from proofward.zkml.groth16.plan import LayerPlan, Plan
 from proofward.zkml.lanes import KEYS, Auditor, HeldOut
 from proofward.zkml.manifest import Manifest
 from proofward.zkml.quantiser import AffineQuantiser
-from tests.zkml.onnx_models import Graph, hasty, tree_of_gaps
+from tests.zkml.onnx_models import GROTH16, Graph, hasty, tree_of_gaps
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
             x[:150],
             path,
             name="audited",
-            lane="groth16",
+            options=GROTH16,
             evaluation=Evaluation(x[150:], truth[150:]),
         )
     return World(graph.model(), path, artifact.public, HeldOut(x[150:], truth[150:]))
@@ -163,7 +163,7 @@ def gaps(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Gaps]:
     made = {}
     for name, model in models.items():
         out = tmp_path_factory.mktemp("gaps") / name
-        made[name] = Gaps(model, compile_model(model, x, out, name=name, lane="groth16").public)
+        made[name] = Gaps(model, compile_model(model, x, out, name=name, options=GROTH16).public)
     return made
 
 
@@ -271,7 +271,7 @@ def test_the_publisher_s_own_file_of_several_inputs_and_outputs_is_audited(tmp_p
     own.write_bytes(proto.SerializeToString())
     rows = np.random.default_rng(6).normal(size=(100, 2)).tolist()
     table.write_text("z,x\n" + "".join(f"{a},{b}\n" for a, b in rows))
-    made = artifact(own, table, None, choices=Choices(output=graph.last))
+    made = artifact(own, table, None, reading=Reading(output=graph.last))
     public = made.path / "public"
     assert not _failed(audit(own, public, None, "", output=graph.last))
     with pytest.raises(UnsupportedModel, match="no output 'other'"):

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from proofward.zkml import InputRangeError, ProvingError, UnsupportedModel, load_public
+from proofward.zkml import CompileOptions, InputRangeError, ProvingError, UnsupportedModel, load_public
 from proofward.zkml.artifact import PublicArtifact
 from proofward.zkml.audit import audit_fields
 from proofward.zkml.compile import compile_request
@@ -266,7 +266,10 @@ def test_a_probability_is_no_logit(tmp_path: Path) -> None:
     graphs.node("Gemm", graphs.weights(4, 1))
     graphs.node("HardSigmoid")
     with pytest.raises(UnsupportedModel, match="like a probability"):
-        Compilation(compile_request(graphs.model(), graphs.records(40), task="binary"), tmp_path)
+        Compilation(
+            compile_request(graphs.model(), graphs.records(40), options=CompileOptions(task="binary")),
+            tmp_path,
+        )
 
 
 @pytest.mark.parametrize(("op", "margin"), [("Relu", 2.0), ("Exp", 0.5)])
@@ -277,7 +280,9 @@ def test_beyond_calibration_less_is_taken_where_a_table_follows_an_operator(
     graphs.node("Gemm", graphs.weights(4, 1))
     graphs.node(op)
     x = graphs.records(40)
-    made = Compilation(compile_request(graphs.model(), x, task="regression"), tmp_path)
+    made = Compilation(
+        compile_request(graphs.model(), x, options=CompileOptions(task="regression")), tmp_path
+    )
     seen = (made.request.calibration - made.centre) * made.steps
     assert np.allclose(made.high - seen.max(axis=0), margin * np.ptp(seen, axis=0))
 

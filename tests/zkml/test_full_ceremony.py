@@ -10,7 +10,7 @@ from proofward_prover import Circuit, r1cs
 
 from proofward.zkml import compile_model, load_artifact
 from tests import ceremony
-from tests.zkml.onnx_models import Graph
+from tests.zkml.onnx_models import GROTH16, Graph
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> ceremony.Held:
     graph.node("Gemm", graph.weights(4, 1))
     graph.node("Sigmoid")
     x = np.random.default_rng(8).uniform(-1, 1, (150, 4))
-    artifact = compile_model(graph.model(), x, folder / "model", name="m", lane="groth16")
+    artifact = compile_model(graph.model(), x, folder / "model", name="m", options=GROTH16)
     return ceremony.hold(artifact, folder)
 
 

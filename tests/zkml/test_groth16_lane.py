@@ -29,7 +29,7 @@ from proofward.zkml.audit import audit_fields
 from proofward.zkml.groth16 import OpenedRecord, check_record, open_record
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.groth16.program.program import Program
-from tests.zkml.onnx_models import Graph, hasty
+from tests.zkml.onnx_models import GROTH16, REGRESSION, Graph, hasty
 
 SALTS = bytes(range(32)), bytes(range(32, 64))
 
@@ -55,7 +55,11 @@ def _linear(out: Path, **options: Any) -> Artifact:
     graph.node("Gemm", graph.weights(4, 1))
     x, _ = _data(200, 4, 0)
     return compile_model(
-        graph.model(), x, out, name="linear", batch=3, lane="groth16", task="regression", **options
+        graph.model(),
+        x,
+        out,
+        name="linear",
+        options=replace(REGRESSION, batch=3, **options),
     )
 
 
@@ -69,9 +73,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
             x,
             folder / "model",
             name="network",
-            batch=3,
-            lane="groth16",
-            accuracy_bound=0.02,
+            options=replace(GROTH16, batch=3, accuracy_bound=0.02),
         )
 
 
@@ -86,7 +88,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
         x,
         tmp_path_factory.mktemp("trees") / "model",
         name="trees",
-        lane="groth16",
+        options=GROTH16,
         evaluation=Evaluation(held_x, held_y),
     )
 
@@ -314,18 +316,24 @@ def test_no_quantisation_within_the_bound_is_an_accuracy_error(tmp_path: Path) -
     near = 0.5 + np.tile([1e-6, 2e-5], 100)[:, None]
     x = np.concatenate([near, [[0.0], [1.0]]])
     with pytest.raises(AccuracyError, match="ezkl"):
-        compile_model(graph.model(), x, tmp_path / "model", name="m", lane="groth16")
+        compile_model(graph.model(), x, tmp_path / "model", name="m", options=GROTH16)
     assert not (tmp_path / "model").exists()
 
 
 def test_calibration_of_another_width_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CompileError, match="4"):
-        compile_model(_network(), _data(20, 3, 0)[0], tmp_path / "model", name="m", lane="groth16")
+        compile_model(_network(), _data(20, 3, 0)[0], tmp_path / "model", name="m", options=GROTH16)
 
 
 def test_a_constant_feature_is_accepted_near_its_value(tmp_path: Path) -> None:
     x, _ = _data(200, 4, 0)
     x[:, 2] = 0.0
-    made = compile_model(_network(), x, tmp_path / "model", name="m", lane="groth16", accuracy_bound=0.02)
+    made = compile_model(
+        _network(),
+        x,
+        tmp_path / "model",
+        name="m",
+        options=replace(GROTH16, accuracy_bound=0.02),
+    )
     assert made.public.quantize(x[:1]).shape == (1, 4)
     assert made.manifest.weights_digest == hashlib.sha256(_network()).hexdigest()

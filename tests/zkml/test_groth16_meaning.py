@@ -5,6 +5,7 @@ tasks.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from proofward.publisher.build import Choices, artifact
+from proofward.publisher.build import Reading, artifact
 from proofward.zkml import (
     AccuracyError,
     CompileError,
+    CompileOptions,
     Evaluation,
     InputRangeError,
     UnsupportedModel,
@@ -39,7 +41,7 @@ from proofward.zkml.groth16.compiler.recompile import lower_ensemble, recompile
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.report import lines as report_lines
 from proofward.zkml.task import resolve
-from tests.zkml.onnx_models import Graph, tree_of_gaps
+from tests.zkml.onnx_models import GROTH16, REGRESSION, Graph, tree_of_gaps
 
 
 def _data(n: int, features: int, seed: int) -> np.ndarray:
@@ -75,7 +77,7 @@ def test_a_missing_value_is_what_the_model_imputes_and_nowhere_else(tmp_path: Pa
     x[::7, 1] = np.nan
     pipeline = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()).fit(x, y)
     model = to_onnx(pipeline, x[:1].astype(np.float32)).SerializeToString()
-    made = compile_model(model, x, tmp_path / "m", name="m", lane="groth16", evaluation=Evaluation(x, y))
+    made = compile_model(model, x, tmp_path / "m", name="m", options=GROTH16, evaluation=Evaluation(x, y))
     assert made.manifest.input.missing
     record = np.array([[0.5, np.nan, -0.25]])
     q = made.public.quantize(record)
@@ -83,7 +85,13 @@ def test_a_missing_value_is_what_the_model_imputes_and_nowhere_else(tmp_path: Pa
     graph = Graph((3,))
     graph.node("Gemm", graph.weights(3, 1))
     with pytest.raises(CompileError, match="missing"):
-        compile_model(graph.model(), x, tmp_path / "n", name="n", lane="groth16", task="regression")
+        compile_model(
+            graph.model(),
+            x,
+            tmp_path / "n",
+            name="n",
+            options=REGRESSION,
+        )
 
 
 def test_a_flag_takes_its_two_values_alone(tmp_path: Path) -> None:
@@ -91,7 +99,7 @@ def test_a_flag_takes_its_two_values_alone(tmp_path: Path) -> None:
     x[:, 1] = np.arange(100) % 2
     graph = Graph((2,))
     graph.node("Gemm", graph.weights(2, 1))
-    made = compile_model(graph.model(), x, tmp_path / "m", name="m", lane="groth16", task="regression")
+    made = compile_model(graph.model(), x, tmp_path / "m", name="m", options=REGRESSION)
     made.public.quantize(np.array([[0.1, 1.0]]))
     with pytest.raises(InputRangeError, match="0 or 1 alone"):
         made.public.quantize(np.array([[0.1, 0.4]]))
@@ -124,7 +132,7 @@ def test_a_truth_that_is_none_is_refused(tmp_path: Path, fault: str, truth: np.n
     graph.node("Sigmoid")
     with pytest.raises(CompileError, match=says):
         compile_model(
-            graph.model(), x, tmp_path / "m", name="m", lane="groth16", evaluation=Evaluation(x, truth)
+            graph.model(), x, tmp_path / "m", name="m", options=GROTH16, evaluation=Evaluation(x, truth)
         )
 
 
@@ -137,7 +145,7 @@ def test_a_label_that_contradicts_its_scores_is_refused(tmp_path: Path) -> None:
     model.graph.node.append(helper.make_node("ArgMin", [scores], ["label"], axis=1, keepdims=0))
     model.graph.output.append(helper.make_tensor_value_info("label", TensorProto.INT64, None))
     with pytest.raises(UnsupportedModel, match="own label"):
-        compile_model(model.SerializeToString(), _data(60, 3, 4), tmp_path / "m", name="m", lane="groth16")
+        compile_model(model.SerializeToString(), _data(60, 3, 4), tmp_path / "m", name="m", options=GROTH16)
 
 
 def test_weights_beside_the_file_are_taken_in_from_its_own_folder(
@@ -179,7 +187,7 @@ def test_the_report_is_on_records_that_chose_nothing(tmp_path: Path) -> None:
     rows = [*zip(y[200:].tolist(), x[200:, 1].tolist(), x[200:, 0].tolist(), strict=True), (1, 99.0, 99.0)]
     held.write_text("sick,b,a\n" + "\n".join(",".join(map(str, row)) for row in rows))
     (tmp_path / "m.onnx").write_bytes(graph.model())
-    made = artifact(tmp_path / "m.onnx", table, held, out=tmp_path / "out", choices=Choices(truth="sick"))
+    made = artifact(tmp_path / "m.onnx", table, held, out=tmp_path / "out", reading=Reading(truth="sick"))
     accuracy, report = made.manifest.accuracy, made.manifest.accuracy.report
     assert report is not None
     assert (report.given, report.refused, accuracy.records, report.held_out) == (101, 1, 100, True)
@@ -230,24 +238,26 @@ def test_a_dry_run_reports_and_makes_no_key(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("bounds", "says"),
-    [({"max_disagreement": 0.0, "accuracy_bound": 0.5}, "disagreement"), ({"max_shift": 1e-9}, "shift")],
+    ("options", "says"),
+    [
+        (replace(GROTH16, max_disagreement=0.0, accuracy_bound=0.5), "disagreement"),
+        (replace(GROTH16, max_shift=1e-9), "shift"),
+    ],
 )
 def test_bounds_that_no_integers_keep_are_refused_by_name(
-    tmp_path: Path, bounds: dict[str, float], says: str
+    tmp_path: Path, options: CompileOptions, says: str
 ) -> None:
     model, x, y = _near_the_line(400, 9)
     x[300:] *= 0.001  # every record of the report is a near tie
     with pytest.raises(AccuracyError, match=says):
         compile_model(
-            model, x[:300], tmp_path / "m", name="m", lane="groth16", evaluation=Evaluation(x[300:], y[300:]),
-            **bounds,  # type: ignore[arg-type]
+            model, x[:300], tmp_path / "m", name="m", evaluation=Evaluation(x[300:], y[300:]), options=options
         )  # fmt: skip
 
 
 def test_a_larger_bound_takes_fewer_bits() -> None:
     model, x, _ = _near_the_line(400, 10)
-    costs = [dry_run(model, x, max_shift=shift)[1].rows for shift in (0.002, 0.1)]
+    costs = [dry_run(model, x, options=CompileOptions(max_shift=shift))[1].rows for shift in (0.002, 0.1)]
     assert costs[1] < costs[0]
 
 
@@ -258,7 +268,7 @@ def test_a_missing_value_takes_the_trees_own_direction(tmp_path: Path) -> None:
     y = ((x[:, 0] > 0) ^ (x[:, 1] > 0.5)).astype(int)
     x[::4, 0] = np.nan
     trees, model = tree_of_gaps(x, y)
-    made = compile_model(model, x, tmp_path / "m", name="m", lane="groth16", evaluation=Evaluation(x, y))
+    made = compile_model(model, x, tmp_path / "m", name="m", options=GROTH16, evaluation=Evaluation(x, y))
     assert made.manifest.input.missing
     record = np.array([[np.nan, 0.7], [np.nan, -0.7], [0.3, 0.7]])
     decided = [made.public.decide(made.infer(made.public.quantize(row[None])))[0] for row in record]
@@ -316,7 +326,7 @@ def test_several_inputs_are_joined_by_name_and_an_output_is_chosen(tmp_path: Pat
     said: list[str] = []
     made = artifact(
         tmp_path / "m.onnx", table, None, out=tmp_path / "b", progress=said.append,
-        choices=Choices(output=graph.last),
+        reading=Reading(output=graph.last),
     )  # fmt: skip
     assert [feature.name for feature in made.manifest.input.features or []] == ["x", "z"]
     assert any("joined" in line for line in said)
@@ -325,7 +335,7 @@ def test_several_inputs_are_joined_by_name_and_an_output_is_chosen(tmp_path: Pat
         decided = made.public.decide(made.infer(made.public.quantize(np.array([record]))))
         assert decided == [str(int(2 * record[0] - record[1] > 0))]
     with pytest.raises(UnsupportedModel, match="no output"):
-        artifact(tmp_path / "m.onnx", table, None, out=tmp_path / "c", choices=Choices(output="other"))
+        artifact(tmp_path / "m.onnx", table, None, out=tmp_path / "c", reading=Reading(output="other"))
 
 
 def _several(path: Path, decision: str) -> tuple[bytes, np.ndarray, np.ndarray]:
@@ -342,8 +352,12 @@ def test_a_truth_in_another_order_than_the_outputs_is_refused(tmp_path: Path, ta
     """Its header would name the outputs: flu and covid would be exchanged, at an agreement of 1."""
     model, x, y = _several(tmp_path, task)
     with pytest.raises(CompileError, match=r"another order .* columns 2, 1 better"):
-        dry_run(model, x[:200], evaluation=Evaluation(x[200:], y[200:, ::-1]), task=task)
-    _, found = dry_run(model, x[:200], evaluation=Evaluation(x[200:], y[200:]), task=task)
+        dry_run(
+            model, x[:200], evaluation=Evaluation(x[200:], y[200:, ::-1]), options=CompileOptions(task=task)
+        )
+    _, found = dry_run(
+        model, x[:200], evaluation=Evaluation(x[200:], y[200:]), options=CompileOptions(task=task)
+    )
     made = found.accuracy.report
     assert made is not None
     assert made.each is not None
@@ -364,7 +378,9 @@ def test_one_output_that_is_worse_than_a_guess_is_named(tmp_path: Path, task: An
     """Beside one at 1.0 the mean of both looks well."""
     model, x, y = _several(tmp_path, task)
     y[:, 1] = 1 if task == "multilabel" else y[:, 1] + 20
-    _, found = dry_run(model, x[:200], evaluation=Evaluation(x[200:], y[200:]), task=task)
+    _, found = dry_run(
+        model, x[:200], evaluation=Evaluation(x[200:], y[200:]), options=CompileOptions(task=task)
+    )
     assert found.accuracy.report is not None
     assert re.search(says, "\n".join(found.accuracy.report.warnings))
 
@@ -377,7 +393,10 @@ def test_figures_below_a_guess_are_warned_of() -> None:
     graph = Graph((2,))
     graph.node("Gemm", graph.weights(2, 1))
     _, found = dry_run(
-        graph.model(), x[:300], evaluation=Evaluation(x[300:], x[300:, 0] + 50), task="regression"
+        graph.model(),
+        x[:300],
+        evaluation=Evaluation(x[300:], x[300:, 0] + 50),
+        options=CompileOptions(task="regression"),
     )
     assert found.accuracy.report is not None
     assert "worse than its mean" in "".join(found.accuracy.report.warnings)

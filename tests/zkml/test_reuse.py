@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from proofward.publisher.build import Choices, artifact
-from proofward.zkml import CompileError
+from proofward.publisher.build import artifact
+from proofward.zkml import CompileError, CompileOptions
 from proofward.zkml.artifact import Artifact
 from tests.zkml.onnx_models import Graph
 
-CHOICES = Choices(task="regression")
+OPTIONS = CompileOptions(task="regression")
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +32,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _made(folder: Path, table: str | None, choices: Choices = CHOICES, **options: Any) -> Artifact:
+def _made(
+    folder: Path, table: str | None, options: CompileOptions = OPTIONS, held: Path | None = None, **more: Any
+) -> Artifact:
     calibration = None if table is None else folder / f"{table}.csv"
-    return artifact(folder / "m.onnx", calibration, options.pop("held", None), choices=choices, **options)
+    return artifact(folder / "m.onnx", calibration, held, options=options, **more)
 
 
 def test_the_same_command_finds_its_artefact(folder: Path) -> None:
     names = ["bp", "age"]
-    for made in (_made(folder, "wrong"), _made(folder, None), _made(folder, None, Choices())):
+    for made in (_made(folder, "wrong"), _made(folder, None), _made(folder, None, CompileOptions())):
         assert made.manifest.input.features is not None
         assert [feature.name for feature in made.manifest.input.features] == names
 
 
 @pytest.mark.parametrize(
-    ("table", "change", "options", "says"),
+    ("table", "change", "more", "says"),
     [
         ("right", {}, {}, "another calibration"),
         ("wrong", {"task": "binary"}, {}, "another task"),
@@ -55,17 +57,17 @@ def test_the_same_command_finds_its_artefact(folder: Path) -> None:
         (None, {"record_openings": False}, {}, "another record_openings"),
         ("wrong", {}, {"name": "other"}, "another name"),
         ("wrong", {}, {"held": "held.csv"}, "another evaluation"),
-        ("wrong", {}, {"batch": 2}, "another model or batch"),
+        ("wrong", {"batch": 2}, {}, "another model or batch"),
     ],
 )
 def test_a_stale_artefact_is_not_taken(
-    table: str | None, change: dict[str, Any], options: dict[str, Any], says: str, folder: Path
+    table: str | None, change: dict[str, Any], more: dict[str, Any], says: str, folder: Path
 ) -> None:
     """Calibration mended, the same command: every table with a header would exchange its columns."""
-    if "held" in options:
-        options = options | {"held": folder / options["held"]}
+    if "held" in more:
+        more = more | {"held": folder / more["held"]}
     with pytest.raises(CompileError, match=f"{says}; give another --out, or remove it"):
-        _made(folder, table, replace(CHOICES, **change), **options)
+        _made(folder, table, replace(OPTIONS, **change), **more)
 
 
 def test_an_artefact_that_does_not_say_is_not_taken_for_a_table(folder: Path) -> None:
@@ -73,7 +75,7 @@ def test_an_artefact_that_does_not_say_is_not_taken_for_a_table(folder: Path) ->
     kept = asked.read_bytes()
     for content in (b"", b"[]", b"{}"):
         asked.write_bytes(content)
-        assert _made(folder, None, Choices()).manifest.name == "m"
+        assert _made(folder, None, CompileOptions()).manifest.name == "m"
         with pytest.raises(CompileError, match=r"another .*calibration"):
             _made(folder, "wrong")
     asked.write_bytes(kept)

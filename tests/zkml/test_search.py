@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from proofward.zkml import CompileError, Evaluation, dry_run
+from proofward.zkml import CompileError, CompileOptions, Evaluation, dry_run
 from proofward.zkml.groth16.compiler import quantise, size
 from proofward.zkml.groth16.compiler.edges import COUNT, edges
-from tests.zkml.onnx_models import Graph, run
+from tests.zkml.onnx_models import GROTH16, REGRESSION, Graph, run
 
 
 def test_edges_lie_where_a_decision_ends() -> None:
@@ -45,7 +47,10 @@ def test_a_plan_is_held_to_records_that_calibration_lacks(monkeypatch: pytest.Mo
             drawn[2000:], (run(graph.model(), drawn[2000:], [4])[:, 0] > 0.5).astype(np.int64)
         )
         _, found = dry_run(
-            graph.model(), far[:400], evaluation=held_out, max_shift=0.9, max_disagreement=0.01
+            graph.model(),
+            far[:400],
+            evaluation=held_out,
+            options=CompileOptions(max_shift=0.9, max_disagreement=0.01),
         )
         assert found.accuracy.report is not None
         assert found.accuracy.report.agreement is not None
@@ -70,7 +75,11 @@ def test_what_no_circuit_holds_is_refused_before_the_search(monkeypatch: pytest.
     cases = [(wide, 1, "9,000 values and a job carries 8,192: resample"), (_small(), 25, "lower --batch")]
     for graph, batch, says in cases:
         with pytest.raises(CompileError, match=says):
-            dry_run(graph.model(), graph.records(40), lane="groth16", batch=batch, task="regression")
+            dry_run(
+                graph.model(),
+                graph.records(40),
+                options=replace(REGRESSION, batch=batch),
+            )
     for limit, says in (
         ("MAX_ROWS", "node 'relu_1' alone has 6 act"),
         ("MAX_MATRIX_TERMS", "'relu_1' alone"),
@@ -78,7 +87,7 @@ def test_what_no_circuit_holds_is_refused_before_the_search(monkeypatch: pytest.
         monkeypatch.setattr(size, limit, 20)
         graph = _small()
         with pytest.raises(CompileError, match=says):
-            dry_run(graph.model(), graph.records(40), lane="groth16", task="regression")
+            dry_run(graph.model(), graph.records(40), options=REGRESSION)
         monkeypatch.undo()
 
 
@@ -91,7 +100,7 @@ def test_integers_that_no_circuit_holds_name_their_largest_node(monkeypatch: pyt
     graph.node("Gemm", graph.weights(6, 1))
     graph.node("Sigmoid")
     with pytest.raises(CompileError, match=r"node 'relu_1' alone takes .* or accept larger bounds"):
-        dry_run(graph.model(), graph.records(80), lane="groth16")
+        dry_run(graph.model(), graph.records(80), options=GROTH16)
 
 
 def _small() -> Graph:

@@ -70,7 +70,7 @@ class Compilation:
         y = request.held_out.y
         self.held_out = HeldOut(request.held_out.x[:MAX_EVALUATED], None if y is None else y[:MAX_EVALUATED])
         self.task, self.decision = resolve(
-            request.task, self.model.decision, self.model.kind, self.model.length, y
+            request.options.task, self.model.decision, self.model.kind, self.model.length, y
         )
         if self.held_out.y is not None:
             check_truth(self.decision, self.model.length, None, self.held_out.y)
@@ -101,7 +101,7 @@ class Compilation:
         parameters = self._parameters()
         work, request = self.work, self.request
         settings = work.circuit(parameters)
-        srs = work.keys(request.srs, parameters.logrows, 600.0)
+        srs = work.keys(request.options.srs, parameters.logrows, 600.0)
         quantiser = self._quantiser(parameters)
         scale = 2.0 ** settings["model_output_scales"][0]
         measured = self._report(parameters, scale)
@@ -126,7 +126,7 @@ class Compilation:
             shutil.move(work.path(name), staging / "private" / name)
         seconds = made["seconds"]
         return Compiled(
-            setup="ceremony" if request.srs else "dev",
+            setup="ceremony" if request.options.srs else "dev",
             circuit_digest=digest(self.circuit, published),
             input=InputSpec(shape=self.model.shape, quantiser=quantiser),
             output=OutputSpec(
@@ -153,12 +153,11 @@ class Compilation:
         key = digest(
             self.circuit,
             json.dumps(
-                [self.low.tolist(), self.high.tolist(), asdict(self.request.bounds), version("ezkl")]
+                [self.low.tolist(), self.high.tolist(), asdict(self.request.options.bounds), version("ezkl")]
             ).encode(),
         ).hex()
-        cached = (
-            self.request.cache / f"ezkl-{key}.json" if self.request.cache and not self.request.srs else None
-        )
+        options = self.request.options
+        cached = options.cache / f"ezkl-{key}.json" if options.cache and not options.srs else None
         stored = recall(cached)
         if stored is not None and stored.keys() == Parameters.__dataclass_fields__.keys():
             return Parameters(**{**stored, "lookup_range": tuple(stored["lookup_range"])})
@@ -172,10 +171,11 @@ class Compilation:
         scales = search.choose_scales(self.magnitudes, self._acceptable)
         tensors = self._sample(self._quantiser(scales))
         widest = max(len(tensors[0]), self.model.length + SALT_LIMBS)
-        limit = _srs_logrows(request.srs) if request.srs else None
+        srs = request.options.srs
+        limit = _srs_logrows(srs) if srs else None
         found = list(search.candidates(work, scales, self.magnitudes, widest, limit))
         request.progress(f"ezkl: {len(found)} circuits to choose from, timing the likeliest")
-        return search.fastest(work, found, tensors, request.srs, request.progress).parameters
+        return search.fastest(work, found, tensors, srs, request.progress).parameters
 
     def _acceptable(self, parameters: Parameters) -> bool:
         try:
@@ -184,7 +184,7 @@ class Compilation:
             _, scores = self._compare(parameters, scale, self.request.calibration[:MAX_EVALUATED])
         except ProvingError:
             return False
-        accepted = self.request.bounds
+        accepted = self.request.options.bounds
         return (
             float(scores.flips.mean()) <= CHOICE_SHARE * min(accepted.disagreement, max(accepted.loss, 1e-9))
             and float(scores.shifts.max(initial=0.0)) <= CHOICE_SHARE * accepted.shift

@@ -41,7 +41,7 @@ class EzklLane:
         return None
 
     def compile(self, request: CompileRequest, staging: Path) -> Compiled:
-        if request.setup == "attested":
+        if request.options.setup == "attested":
             raise CompileError("the ezkl lane has no attested setup: its SRS is universal; give one with srs")
         with tempfile.TemporaryDirectory(prefix="proofward-ezkl-") as folder:
             # Its circuits are chosen by time, not by accuracy: all of calibration is for the ranges.

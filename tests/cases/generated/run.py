@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from proofward.zkml import ZkmlError
+from proofward.zkml import CompileOptions, ZkmlError
 from proofward.zkml.accuracy import decide
 from proofward.zkml.accuracy import require as require_accuracy
 from proofward.zkml.compile import choose_lane, compile_request, plainly
@@ -41,14 +41,15 @@ def run(case: Case) -> Result:
 
 def _compiled(made: Made) -> Measured | str:
     onnx = single(made.onnx, made.output).onnx
-    lane, why = choose_lane(onnx, 1, "auto")
+    options = CompileOptions(task=made.task)
+    lane, why = choose_lane(onnx, options)
     if lane.name != "groth16":
         return f"{why}; the {lane.name} lane takes it"
-    request = compile_request(onnx, made.calibration, task=made.task)
+    request = compile_request(onnx, made.calibration, options=options)
     with plainly(lane):
         found = quantised(request)
-    require_accuracy(found.accuracy, request.bounds.loss)
-    require(found.accuracy, request.bounds)
+    require_accuracy(found.accuracy, options.bounds.loss)
+    require(found.accuracy, options.bounds)
     return found
 
 

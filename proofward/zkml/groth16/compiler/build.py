@@ -29,22 +29,18 @@ BYTES_PER_CONSTRAINT, MEMORY_FLOOR = 395, 50 << 20
 
 def build(request: CompileRequest, staging: Path) -> Compiled:
     """Compile the request into `staging`. Raises UnsupportedModel, AccuracyError, CompileError."""
-    if request.setup == "ceremony":
-        raise CompileError(
-            "a ceremony's keys are certified on the chain after publishing; set up with dev or attested"
-        )
     made = quantised(request)
     traced, lowered, plan, accuracy = made.traced, made.lowered, made.plan, made.accuracy
     try:
-        circuit = prover.Circuit(lowered.program.encode(), request.batch, _form(request))
+        circuit = prover.Circuit(lowered.program.encode(), request.options.batch, _form(request))
     except prover.ProverError as error:
         raise CompileError(f"the circuit could not be built ({error.code}): {error}") from error
-    cache = request.cache if request.setup == "dev" else None
+    cache = request.options.cache if request.options.setup == "dev" else None
     started = time.perf_counter()
     program = lowered.program.encode()
     try:
         key_file = staging / "private" / "pk.bin"
-        pair = keys.make(program, request.batch, _form(request), key_file, cache, request.progress)
+        pair = keys.make(program, request.options.batch, _form(request), key_file, cache, request.progress)
     except prover.ProverError as error:
         raise CompileError(f"the keys could not be made ({error.code}): {error}") from error
     seconds = time.perf_counter() - started
@@ -58,7 +54,7 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
     )
     request.progress(f"keys: {'cached' if pair.cached else f'{seconds:.1f} s'}")
     return Compiled(
-        setup=request.setup,
+        setup=request.options.setup,
         circuit_digest=circuit.digest,
         input=InputSpec(
             shape=list(traced.input_shape),
@@ -90,7 +86,7 @@ def estimate(request: CompileRequest) -> Estimate:
     """
     made = quantised(request)
     try:
-        circuit = prover.Circuit(made.lowered.program.encode(), request.batch, _form(request))
+        circuit = prover.Circuit(made.lowered.program.encode(), request.options.batch, _form(request))
     except prover.ProverError as error:
         raise CompileError(f"the circuit could not be built ({error.code}): {error}") from error
     key = BYTES_PER_CONSTRAINT * circuit.constraints
@@ -109,7 +105,7 @@ def estimate(request: CompileRequest) -> Estimate:
 
 def _form(request: CompileRequest) -> Form:
     """One hash over a batch has a third of a tree's rows; a single record is a tree of one."""
-    return "flat" if request.batch > 1 and not request.record_openings else "tree"
+    return "flat" if request.options.batch > 1 and not request.options.record_openings else "tree"
 
 
 def constraints_of(circuit: prover.Circuit) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def quantised(request: CompileRequest) -> Measured:
     traced = trace(request.onnx)
     _check_features(request, traced)
     if traced.network is not None:
-        require_room(traced.network, request.batch)
+        require_room(traced.network, request.options.batch)
     missing = _missing(request.everything, traced)
     choice = request.choice
     request = replace(
@@ -60,7 +60,7 @@ def quantised(request: CompileRequest) -> Measured:
     held_out = HeldOut(
         _imputed(request.held_out.x, traced, "evaluation", missing), _indexed(request.held_out.y, traced)
     )
-    task, decision = resolve(request.task, traced.decision, traced.kind, traced.length, held_out.y)
+    task, decision = resolve(request.options.task, traced.decision, traced.kind, traced.length, held_out.y)
     traced = replace(traced, decision=decision)
     if held_out.y is not None:
         check_truth(decision, traced.length, traced.labels, held_out.y)
@@ -72,12 +72,12 @@ def quantised(request: CompileRequest) -> Measured:
             traced,
             request.calibration,
             request.choice,
-            request.bounds,
+            request.options.bounds,
             request.progress,
             reported=len(held_out.x),
         )
         plan, lowered = found.plan, Lowered(found.lowered.program, found.quantiser, found.lowered.scale)
-        require_rows(lowered.program, request.batch)
+        require_rows(lowered.program, request.options.batch)
     else:
         lowered = lower_ensemble(traced, missing)
         _check_ensemble(request, traced, lowered)
