@@ -24,7 +24,7 @@ class AsyncSubstrateClient:
         self.sync = sync
 
     @classmethod
-    async def connect(cls, url: str, *, patience: float = 10.0) -> AsyncSubstrateClient:
+    async def connect(cls, url: str, *, patience: float | None = None) -> AsyncSubstrateClient:
         return cls(await asyncio.to_thread(SubstrateClient.connect, url, patience=patience))
 
     async def run(

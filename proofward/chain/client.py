@@ -125,8 +125,10 @@ class SubstrateClient:
         self.genesis = self.block_hash(0)
 
     @classmethod
-    def connect(cls, url: str, *, patience: float = 10.0) -> SubstrateClient:
-        """Connect to ws://host:port, trying for `patience` seconds. Raises ChainUnreachable."""
+    def connect(cls, url: str, *, patience: float | None = None) -> SubstrateClient:
+        """Connect to ws://host:port, trying for `patience` seconds, ten if not given. Raises
+        ChainUnreachable.
+        """
         transport = Transport(url, patience=patience)
         try:
             return cls(transport)

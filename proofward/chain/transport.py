@@ -33,6 +33,8 @@ MAX_MESSAGE: Final = 32 * 1024 * 1024
 """Bytes of one answer: a block of ten full extrinsics, or the runtime itself, in hexadecimal."""
 CALL_TIMEOUT: Final = 120.0
 """Seconds that one answer may take: a runtime call on the embedded chain's interpreter can take several."""
+PATIENCE: Final = 10.0
+"""Seconds for which a lost connection is tried again."""
 _IDLE: Final = 8
 IDLE_SECONDS: Final = 60.0
 """How long a connection may wait for its next call: firewalls forget those that say nothing."""
@@ -46,8 +48,8 @@ _LOST = (OSError, TimeoutError, WebSocketException)
 class Transport:
     """Connections to one node. Safe to use from several threads."""
 
-    def __init__(self, url: str, *, patience: float = 10.0) -> None:
-        """`url` is ws:// or wss://; `patience` is how long, in seconds, lost connections are retried."""
+    def __init__(self, url: str, *, patience: float | None = None) -> None:
+        """`url` is ws:// or wss://; lost connections are retried for `patience` seconds, else `PATIENCE`."""
         try:
             check_address(url)
         except ValueError as error:
@@ -57,7 +59,7 @@ class Transport:
         self._idle: list[tuple[float, ClientConnection]] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._patience = patience
+        self._patience = PATIENCE if patience is None else patience
         self.calls = 0
 
     def call(self, method: str, params: Sequence[Any] = ()) -> Any:

@@ -7,8 +7,10 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sqlite3
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -41,6 +43,8 @@ class Exit(IntEnum):
     OUTPUT_LEFT = 141
 
 
+TRACEBACK = "PROOFWARD_TRACEBACK"
+"""The environment's variable with which a failure's line has its traceback before it."""
 DEFAULT_CHAIN = "ws://127.0.0.1:9944"
 
 ChainOption = Annotated[
@@ -146,6 +150,8 @@ def explain(as_json: bool, error: ProofwardError) -> Exit:
         document(as_json, error.code, error.message)
     except OutputLost as lost:
         error = lost
+    if os.environ.get(TRACEBACK):
+        say("".join(traceback.format_exception(error)).rstrip(), err=True)
     say(f"error: {error.message}", err=True)
     return _exit(error)
 
@@ -182,7 +188,8 @@ def _files() -> Iterator[None]:
     except (MemoryError, RecursionError) as error:
         raise Refused(
             "memory or depth ran out: a file or an answer is too large, or nested too deeply, for this "
-            "machine: name another one; where none is, report this as a fault of the program",
+            "machine: name another one; where none is, it is a fault of the program: report what it says "
+            f"with {TRACEBACK}=1",
             code="unreadable",
         ) from error
     except sqlite3.Error as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -35,12 +36,15 @@ def _in_thread(
 def _connecting(
     make: Callable[_P, Client],
 ) -> Callable[Concatenate[type[AsyncClient], _P], Coroutine[Any, Any, AsyncClient]]:
-    """What makes a client as a coroutine, with its arguments and types."""
+    """What makes a client as a coroutine, with its arguments and types, for `help()` too."""
 
     async def connect(cls: type[AsyncClient], /, *args: _P.args, **options: _P.kwargs) -> AsyncClient:
         """See `Client`."""
         return cls(await asyncio.to_thread(make, *args, **options))
 
+    own = inspect.signature(connect)
+    arguments = [own.parameters["cls"], *inspect.signature(make).parameters.values()]
+    connect.__signature__ = own.replace(parameters=arguments)  # type: ignore[attr-defined]
     return connect
 
 

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 from proofward.amounts import UNIT
 from proofward.cli import app, main, waiting
 from proofward.cli.doctor import PURPOSES
-from proofward.cli.output import Exit, reporting
+from proofward.cli.output import TRACEBACK, Exit, reporting
 from proofward.cli.render import said
 from proofward.client import JobTimeout, NotFound, OutputMismatch, Refused
 from proofward.evidence import audit_file
@@ -41,9 +41,7 @@ JOB = "0x" + "ab" * 32
 @pytest.fixture(autouse=True)
 def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROOFWARD_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(
-        "proofward.chain.client.SubstrateClient.connect.__func__.__kwdefaults__", {"patience": 0.1}
-    )
+    monkeypatch.setattr("proofward.chain.transport.PATIENCE", 0.1)
 
 
 def _run(*arguments: str) -> tuple[int, str, str]:
@@ -361,6 +359,24 @@ def test_what_no_machine_can_read_is_a_line(error: Exception) -> None:
     with pytest.raises(typer.Exit) as caught, reporting(as_json=False):
         raise error
     assert caught.value.exit_code == 2
+
+
+def test_the_place_of_a_fault_that_is_taken_for_a_file_s_can_be_seen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fault: what recursed without end in the program itself was told as a file nested too deeply."""
+
+    def recurse() -> None:
+        recurse()
+
+    for shown in (False, True):
+        monkeypatch.setenv(TRACEBACK, "1" if shown else "")
+        with pytest.raises(typer.Exit), reporting(as_json=True):
+            recurse()
+        told = capsys.readouterr()
+        assert ("in recurse" in told.err) == shown
+        assert told.err.splitlines()[-1].startswith("error: memory or depth ran out")
+        assert json.loads(told.out)["error"]["code"] == "unreadable"
 
 
 def test_a_database_without_room_is_a_line() -> None:
