@@ -73,7 +73,10 @@ class Register:
             values = json.loads(read_whole(path, _MAX_REGISTER))
             if not isinstance(values, list):
                 raise ValueError("they are no list")
-            return cls(Consent(**one) for one in values)
+            found = [Consent(**one) for one in values]
+            if not all(type(one.until) is int and type(one.revoked) is bool for one in found):
+                raise ValueError("`until` is a second, `revoked` true or false")
+            return cls(found)
         except (OSError, ValueError, TypeError) as error:
             raise FederationError(f"{path} holds no consents: {error}", code="bad-consents") from None
 

@@ -148,6 +148,6 @@ def told_of(values: dict[str, Any]) -> Told:
     """A round from its JSON. Raises as `transcript_of`."""
     parts = tuple(Part(**part) for part in values["parts"])
     absent, numbers = tuple(values["absent"]), tuple(values["values"])
-    if not all(type(number) is int for number in (*absent, *numbers)):
+    if not all(type(number) is int for number in (values["number"], values["at"], *absent, *numbers)):
         raise ValueError("a number is no integer")
     return Told(**{**values, "parts": parts, "absent": absent, "values": numbers})

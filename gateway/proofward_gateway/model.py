@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import math
 import os
 import secrets
 import sys
@@ -32,6 +33,8 @@ from proofward_gateway.process import announce, error_of, only_speaker, serve_ap
 MAX_WEIGHTS: Final = 64 << 30
 MAX_TOKENS: Final = 4096
 DEFAULT_TOKENS: Final = 256
+_TOKENS: Final = ("max_completion_tokens", "max_tokens")
+_KNOBS: Final = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 _MEMORY: Final = Path("/dev/shm")
 _BLOCK: Final = 1 << 22
 
@@ -206,17 +209,25 @@ def _text_options(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sampling(body: dict[str, Any]) -> dict[str, Any]:
-    if body.get("n") not in (None, 1):
+    numbers = {name: _number(body, name) for name in ("n", *_TOKENS, *_KNOBS)}
+    if numbers["n"] not in (None, 1):
         raise Unanswerable("one answer a request: n is 1")
-    tokens = body.get("max_completion_tokens") or body.get("max_tokens") or DEFAULT_TOKENS
+    tokens = next((numbers[name] for name in _TOKENS if numbers[name]), None) or DEFAULT_TOKENS
     found: dict[str, Any] = {"max_tokens": min(int(tokens), MAX_TOKENS)}
-    for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty"):
-        if body.get(name) is not None:
-            found[name] = float(body[name])
+    found |= {name: float(value) for name in _KNOBS if (value := numbers[name]) is not None}
     stop = body.get("stop")
     if stop:
         found["stop_seqs"] = [stop] if isinstance(stop, str) else [str(one) for one in stop]
     return found
+
+
+def _number(body: dict[str, Any], name: str) -> float | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Unanswerable(f"{name} is a number here")
+    return value
 
 
 def _usage_wanted(body: dict[str, Any]) -> bool:

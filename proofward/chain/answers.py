@@ -42,7 +42,7 @@ def _block(value: Any) -> bool:
 
 
 def _version(value: Any) -> bool:
-    return all(isinstance(value[name], int) for name in ("specVersion", "transactionVersion"))
+    return all(type(value[name]) is int for name in ("specVersion", "transactionVersion"))
 
 
 def _changes(sets: Any) -> bool:
@@ -68,5 +68,5 @@ _FORMS: Final[dict[str, Callable[[Any], bool]]] = {
     "state_getRuntimeVersion": _version,
     "state_getStorage": _bytes,
     "state_queryStorageAt": _changes,
-    "system_accountNextIndex": lambda value: isinstance(value, int),
+    "system_accountNextIndex": lambda value: type(value) is int,
 }

@@ -23,7 +23,7 @@ _MAX_BYTES = 4096
 class SignedPage(BaseModel):
     """A page's commitments and the enclave's signature, hex without a prefix."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
 
     input_commitment: Hash
     output_commitment: Hash
@@ -33,7 +33,7 @@ class SignedPage(BaseModel):
 class DoublePage(BaseModel):
     """Two receipts of one page of a session. `check` says whether they show anything."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal["proofward/double-page/v1"] = "proofward/double-page/v1"
     genesis: Hash

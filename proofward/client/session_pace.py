@@ -6,11 +6,11 @@ is its own word, and binds it to nothing.
 
 from __future__ import annotations
 
-import json
-import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from proofward.client.web import FetchError, get
 from proofward.errors import Refused
@@ -42,23 +42,25 @@ class Pace:
         return said
 
 
+class _Told(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    records_a_second: FiniteFloat
+    most_records_a_second: FiniteFloat
+    window_for_most: int
+    measured: bool
+
+
 def ask_pace(endpoint: str, model: bytes, sample: int, window: int) -> Pace:
     """The worker's word. Raises FetchError where it gives none."""
     address = f"{endpoint.rstrip('/')}/sessions/pace?model={model.hex()}&sample={sample}&window={window}"
     try:
-        told = json.loads(get(address, _MAX_BYTES, _SECONDS, whole=_SECONDS))
-        rate, most = float(told["records_a_second"]), float(told["most_records_a_second"])
-        if not (math.isfinite(rate) and math.isfinite(most)):
-            raise ValueError("a pace is a number")
-        return Pace(
-            rate,
-            most,
-            window,
-            int(told["window_for_most"]),
-            bool(told["measured"]),
-        )
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        told = _Told.model_validate_json(get(address, _MAX_BYTES, _SECONDS, whole=_SECONDS))
+    except ValidationError as error:
         raise FetchError("says nothing of its pace that can be read") from error
+    return Pace(
+        told.records_a_second, told.most_records_a_second, window, told.window_for_most, told.measured
+    )
 
 
 def look_at_pace(

@@ -26,7 +26,7 @@ _HEADER = 8
 class SessionSecrets(BaseModel):
     """What a session's client keeps. Hex without a prefix; never log it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal["proofward/session-secrets/v1"] = "proofward/session-secrets/v1"
     genesis: Hash

@@ -23,7 +23,7 @@ T = TypeVar("T", bound=BaseModel)
 class JobSecrets(BaseModel):
     """What opens a job's answer. Hex without a prefix; never log it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal["proofward/job-secrets/v1"] = "proofward/job-secrets/v1"
     genesis: Hash

@@ -43,7 +43,7 @@ class Manifest(BaseModel):
     other; `head` is the hash of block `last`, `pallets` are those whose events it has.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal["proofward/audit/v1"] = FORMAT
     genesis: str = Field(pattern=_HASH)

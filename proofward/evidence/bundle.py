@@ -6,6 +6,7 @@ cannot show by itself is that the chain holds it; pin the genesis hash, or verif
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -54,7 +55,7 @@ BlockNumber = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class ChainPart(_Part):
@@ -177,6 +178,11 @@ class Bundle(_Part):
 def load_bundle(path: Path) -> Bundle:
     """Read a bundle, bounded and strict. Raises BundleError."""
     return load_as(Bundle, path)
+
+
+def bundle_of(value: object) -> Bundle:
+    """A bundle out of JSON that was read. Raises ValueError."""
+    return Bundle.model_validate_json(json.dumps(value))
 
 
 def load_as(

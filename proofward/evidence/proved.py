@@ -19,7 +19,7 @@ from proofward.aci import jcs
 from proofward.aci.errors import AciError
 from proofward.check import Check, said
 from proofward.errors import ProofwardError
-from proofward.evidence.bundle import Bundle
+from proofward.evidence.bundle import Bundle, bundle_of
 from proofward.evidence.model import model_checks, proof_check
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Outcome
@@ -111,7 +111,7 @@ def proved_checks(event: Mapping[str, Any], request: bytes, answer: bytes, polic
     """
     try:
         value = jcs.loads(answer, limit=len(answer))
-        bundle = Bundle.model_validate(value[MEMBER]["bundle"])
+        bundle = bundle_of(value[MEMBER]["bundle"])
         opening = Opening.of(value["choices"][0]["message"]["content"])
         asked = records_of(jcs.loads(request, limit=len(request)))
     except (AciError, NoRecords, KeyError, IndexError, TypeError, ValueError, ValidationError) as error:
@@ -141,7 +141,7 @@ def proved_checks(event: Mapping[str, Any], request: bytes, answer: bytes, polic
 def flags(answer: bytes) -> tuple[str, ...]:
     """What a verdict says beside its word of the job that came with an answer (plain)."""
     try:
-        bundle = Bundle.model_validate(jcs.loads(answer, limit=len(answer))[MEMBER]["bundle"])
+        bundle = bundle_of(jcs.loads(answer, limit=len(answer))[MEMBER]["bundle"])
     except (AciError, KeyError, TypeError, ValueError):
         return ()
     return flags_of(bundle.model.lane, bundle.result.level, bundle.result.setup)

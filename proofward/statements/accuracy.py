@@ -61,7 +61,7 @@ Hash = Field(pattern=r"^[0-9a-f]{64}$")
 class Accuracy(BaseModel):
     """A proof's file: hex without a prefix; `key` is SHA-256 of the verifying key."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal["proofward/accuracy/v1"] = FORMAT
     manifest_hash: str = Hash

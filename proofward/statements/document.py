@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,8 +17,8 @@ Document = TypeVar("Document", bound=BaseModel)
 def read_document(path: Path, kind: type[Document], what: str) -> Document:
     """The document of a kind in a JSON file. Raises StatementError: `what` says what it is not."""
     try:
-        return kind.model_validate(json.loads(read_whole(path, MAX_FILE)))
+        return kind.model_validate_json(read_whole(path, MAX_FILE))
     except OSError as error:
         raise StatementError(f"cannot read {path}: {error.strerror}", code="not-found") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise StatementError(f"{path} is no {what}") from error

@@ -115,12 +115,10 @@ def load(folder: Path) -> StatementKey:
         key = read_whole(folder / "vk.bin", VERIFYING_KEY_BYTES)
         if facts["format"] != FORMAT or len(key) != VERIFYING_KEY_BYTES:
             raise ValueError
-        shape = Shape(
-            int(facts["records"]),
-            tuple(map(int, facts["widths"])),
-            int(facts["span"]),
-            facts["together"] is True,
-        )
+        records, widths, span = facts["records"], tuple(facts["widths"]), facts["span"]
+        if not all(type(one) is int for one in (records, *widths, span)):
+            raise ValueError
+        shape = Shape(records, widths, span, facts["together"] is True)
         digest, setup = bytes.fromhex(facts["circuit_digest"]), str(facts["setup"])
         if setup != "dev":
             raise ValueError("statements have no other setup yet")

@@ -29,7 +29,7 @@ class Statement(BaseModel):
     are, on the chain with this genesis, where they are any job's. `key`: SHA-256 of the verifying key.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     format: Literal["proofward/statement/v1"] = FORMAT
     sentence: str = Field(max_length=MAX_SENTENCE)

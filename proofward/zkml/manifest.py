@@ -135,7 +135,7 @@ class Accuracy(Strict):
     integer: float
     report: Report | None = None
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
     @property
     def loss(self) -> float:

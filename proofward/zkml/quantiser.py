@@ -31,7 +31,7 @@ Integers = NDArray[np.int64]
 class Strict(BaseModel):
     """JSON of exactly these fields, without NaN and infinities."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class AffineQuantiser(Strict):

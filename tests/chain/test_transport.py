@@ -197,7 +197,7 @@ HEADER = {
             {"specVersion": 10, "transactionVersion": 1},
             [{"specVersion": "10", "transactionVersion": 1}, [10, 1]],
         ),
-        ("system_accountNextIndex", 4, ["4", None, 4.5]),
+        ("system_accountNextIndex", 4, ["4", None, 4.5, True]),
     ],
 )
 def test_answers_have_their_methods_form(method: str, good: Any, bad: list[Any]) -> None:

@@ -71,6 +71,8 @@ def test_a_window_too_short_for_the_pace_that_is_wanted_is_refused_with_both_fig
         (GOOD | {"most_records_a_second": math.inf}, 200),
         (GOOD | {"window_for_most": math.inf}, 200),
         (GOOD | {"records_a_second": 10**400}, 200),
+        (GOOD | {"records_a_second": True}, 200),
+        (GOOD | {"measured": 1}, 200),
     ],
 )
 def test_a_pace_that_nobody_tells_is_said_not_to_be_checked(said: object, status: int) -> None:

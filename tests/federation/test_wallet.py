@@ -187,7 +187,8 @@ def test_two_clerks_at_once_lose_no_revocation(tmp_path: Path) -> None:
 
 def test_a_register_that_cannot_be_read_is_not_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "consents.json"
-    for text in ("{", "{}"):
+    lax = '[{"record": "1", "handle": "ab", "purpose": "cardiology", "until": true}]'
+    for text in ("{", "{}", lax):
         path.write_text(text)
         with pytest.raises(FederationError) as refused, Register.changing(path, new=True):
             pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import math
 import os
 import secrets
 import signal
@@ -22,7 +23,7 @@ from proofward.evidence.policy import Policy
 from proofward_gateway.__main__ import run
 from proofward_gateway.channel import GatewayError, Origin
 from proofward_gateway.config import UpstreamConfig
-from proofward_gateway.model import Model
+from proofward_gateway.model import Model, Unanswerable, _sampling
 from tests.canary import Canary, in_files, in_text
 from tests.gateway import tiny
 from tests.gateway.world import MODEL, POLICY, ask, caller, config, desk, gateway, serving, upstream
@@ -52,6 +53,13 @@ async def test_neither_prompt_nor_answer_of_a_model_is_in_log_or_state(
     assert '"event": "model-ready"' in log
     assert not in_text(canary, log=log)
     assert not in_files(canary, tmp_path)
+
+
+@pytest.mark.parametrize("value", [True, "1", [1], math.nan])
+@pytest.mark.parametrize("name", ["n", "max_tokens", "temperature"])
+def test_what_is_no_number_is_no_number_of_tokens_or_answers(name: str, value: object) -> None:
+    with pytest.raises(Unanswerable, match=f"{name} is a number"):
+        _sampling({name: value})
 
 
 @needs_runtime

@@ -92,8 +92,8 @@ class TheStudy:
         """Raises FederationError(bad-study)."""
         try:
             said = strict_json.loads(data, limit=MAX_TOLD)
-            values = {int(one["number"]): tuple(one["values"]) for one in said["rounds"]}
-            if not all(type(value) is int for numbers in values.values() for value in numbers):
+            values = {one["number"]: tuple(one["values"]) for one in said["rounds"]}
+            if not all(type(value) is int for name, numbers in values.items() for value in (name, *numbers)):
                 raise ValueError("a value is no integer")
             return cls(bytes.fromhex(said["study"]), bytes.fromhex(said["document"]), values)
         except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Final, Literal
 
 from proofward_prover import Circuit
@@ -41,7 +42,7 @@ class LaneParams(BaseModel):
         commitment: the form of both commitments; absent: a tree.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
     output_bounds: list[_Bounds] = Field(min_length=1, max_length=1024)
     plan: Plan | None = None
     rounding: float = 0.0
@@ -51,7 +52,7 @@ class LaneParams(BaseModel):
 def lane_params(manifest: Manifest) -> LaneParams:
     """The manifest's lane_params. Raises ArtifactError."""
     try:
-        found = LaneParams.model_validate(manifest.lane_params)
+        found = LaneParams.model_validate_json(json.dumps(manifest.lane_params))
     except ValidationError as error:
         raise ArtifactError(
             f"the manifest's lane_params are not groth16's: {error.errors()[0]['msg']}"

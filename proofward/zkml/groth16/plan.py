@@ -15,7 +15,7 @@ class LayerPlan(BaseModel):
         activation: bits of the value after it.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     bits: int = Field(ge=2, le=30)
     activation: int = Field(ge=1, le=24)
 
@@ -25,6 +25,6 @@ class Plan(BaseModel):
     plan.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     layers: tuple[LayerPlan, ...] = Field(max_length=4096)
     output: int = Field(default=14, ge=4, le=24)
