@@ -16,11 +16,10 @@ from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
 from proofward.chain.plain import dumps, plain
 from proofward.chain.runtime import Event
 from proofward.logs import Logger
-from proofward_explorer.store import IndexUnusable, open_index, remove
+from proofward_explorer.store import DAY_MS, IndexUnusable, open_index, remove
 
 _log = Logger(__name__)
 _PAUSE: Final = 2.0
-_DAY_MS: Final = 86_400_000
 _ACCOUNTS: Final = ("worker", "client", "publisher", "member")
 _SUBJECTS: Final = ("job", "session", "study", "model", "measurement", "root")
 """What an event is about: the first of these fields that it has."""
@@ -172,7 +171,7 @@ class Indexer:
                 record.id, record.client, record.model, type(status).__name__.lower(), worker,
                 accepted and accepted.level.label, accepted and str(accepted.setup), str(record.price),
                 *sizes, record.submitted_at, claimed, ended, record.deadline, record.attempts,
-                record.min_level.label, reading.time // _DAY_MS,
+                record.min_level.label, reading.time // DAY_MS,
             ),
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from proofward.chain import accounts
 from proofward.chain.accounts import AccountError
 from proofward.chain.pallets import GOVERNANCE
 from proofward.errors import NotFound, ProofwardError
+from proofward_explorer.store import DAY_MS
 
 PAGE: Final = 50
 _PROVED: Final = "sum(json_array_length(events.fields, '$.pages'))"
@@ -20,7 +21,6 @@ _PAID: Final = "sum(json_extract(events.fields, '$.records'))"
 _OPENED: Final = "json_extract(fields, '$.opened_at')"
 _MOST: Final = 200
 _DAYS: Final = 30
-_DAY_MS: Final = 86_400_000
 _STATUSES: Final = ("queued", "claimed", "accepted", "refunded")
 _LEVELS: Final = ("simulated", "hardware")
 
@@ -105,7 +105,7 @@ class Lists:
             "SELECT day, status, count(*), avg(seconds) FROM jobs WHERE day > ? GROUP BY day, status",
             newest - _DAYS,
         ):
-            day = days.setdefault(row[0], {"day": row[0] * _DAY_MS})
+            day = days.setdefault(row[0], {"day": row[0] * DAY_MS})
             day[row[1]] = row[2]
             if row[1] == "accepted":
                 day["seconds"] = row[3]

@@ -13,6 +13,7 @@ from typing import Final
 from proofward.database import NewerSchema, migrate
 from proofward.errors import ProofwardError
 
+DAY_MS: Final = 86_400_000
 _SCHEMA: Final = (
     "CREATE TABLE chain (genesis BLOB NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL)",
     "CREATE TABLE blocks (number INTEGER PRIMARY KEY, hash BLOB NOT NULL, time INTEGER NOT NULL, "

@@ -11,12 +11,12 @@ import aiohttp
 from aiohttp import web
 
 from proofward.aci import e2ee, jcs, sse
+from proofward.aci.documents import MAX_ANSWER
 from proofward.aci.errors import AciError
 from proofward.errors import ProofwardError
 from proofward_gateway.channel import GatewayError, read_bounded
 from proofward_gateway.exchange import Exchange, Refusal
 
-MAX_ANSWER: Final = 32 << 20
 MAX_STREAM: Final = 256 << 20
 _MAX_CHAT_ID: Final = 128
 Finish = Callable[[str | None], asyncio.Future[None]]

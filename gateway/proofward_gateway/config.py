@@ -19,7 +19,7 @@ STARTED: Final = ("model", "proved")
 """Kinds that the gateway starts itself."""
 MAX_BYTES: Final = 1 << 20
 MAX_UPSTREAMS: Final = 64
-_HASH: Final = re.compile(r"0x[0-9a-f]{64}")
+HASH: Final = re.compile(r"0x[0-9a-f]{64}")
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -220,7 +220,7 @@ def _bond(path: Path, value: Any) -> Bond:
     for name in files:
         if not isinstance(value.get(name, ""), str):
             raise _wrong(path, f"chain.{name}", "is a file's path")
-    if not all(isinstance(value[name], str) and _HASH.fullmatch(value[name]) for name in names):
+    if not all(isinstance(value[name], str) and HASH.fullmatch(value[name]) for name in names):
         raise _wrong(path, "chain", "has genesis and account as 0x and 64 hex digits each")
     genesis, account = (bytes.fromhex(value[name][2:]) for name in names)
     spec, proof = (path.parent / value[name] if name in value else None for name in files)
@@ -275,7 +275,7 @@ def _upstream(path: Path, value: Any) -> UpstreamConfig:
     if kind == "inside" and origin.host not in _LOOPBACK:
         raise _wrong(path, f"upstream {name}.url", "of kind `inside` must be a loopback address")
     pins = value.get("measurements", [])
-    if not isinstance(pins, list) or not all(isinstance(p, str) and _HASH.fullmatch(p) for p in pins):
+    if not isinstance(pins, list) or not all(isinstance(p, str) and HASH.fullmatch(p) for p in pins):
         raise _wrong(path, f"upstream {name}.measurements", "must be a list of 0x and 64 hex digits each")
     registered = _registered(path, name, value) if {"worker", "registered"} & set(value) else None
     if (kind in ATTESTED or kind == "proved") != bool(pins or registered):
@@ -304,7 +304,7 @@ def _registered(path: Path, name: str, value: dict[str, Any]) -> ChainUpstream:
     account, proof = value.get("worker"), value.get("registered")
     if value["kind"] != "aci" or not isinstance(proof, str):
         raise _wrong(path, f"upstream {name}", "has worker and registered together, of kind `aci`")
-    if not isinstance(account, str) or not _HASH.fullmatch(account):
+    if not isinstance(account, str) or not HASH.fullmatch(account):
         raise _wrong(path, f"upstream {name}.worker", "must be an account, 0x and 64 hex digits")
     return ChainUpstream(bytes.fromhex(account[2:]), path.parent / proof)
 
@@ -312,7 +312,7 @@ def _registered(path: Path, name: str, value: dict[str, Any]) -> ChainUpstream:
 def _proved(path: Path, name: str, value: dict[str, Any]) -> ProvedConfig:
     if not all(isinstance(value[key], str) for key in _PROVED):
         raise _wrong(path, f"upstream {name}", f"has {', '.join(_PROVED)} as text")
-    if not _HASH.fullmatch(value["model"]):
+    if not HASH.fullmatch(value["model"]):
         raise _wrong(path, f"upstream {name}.model", "must be the model's id, 0x and 64 hex digits")
     if not re.match(r"wss?://", value["node"]):
         raise _wrong(path, f"upstream {name}.node", "must be a node's address, ws:// or wss://")

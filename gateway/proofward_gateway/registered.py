@@ -10,19 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from proofward.aci import jcs
 from proofward.aci.documents import Keyset
 from proofward.aci.errors import AciError
 from proofward.consensus import BadProof, Registered, genesis_authorities, spec_checkpoint
+from proofward.consensus.final import MAX_PROOF
 from proofward.consensus.registered import MAX_AGE, read
 from proofward.files import TooLong, read_whole
 from proofward.protocol import Level
 from proofward_gateway.channel import GatewayError
 from proofward_gateway.config import Bond, ChainUpstream
-
-MAX_PROOF: Final = 512 << 10
 
 
 @dataclass(frozen=True, slots=True, repr=False)

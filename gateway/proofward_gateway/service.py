@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import re
 import secrets
 from collections import Counter
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from proofward_enclave.providers.base import ProviderError
 from proofward_gateway.answer import Answer, Broken, Gone
 from proofward_gateway.bond import registered, registration
 from proofward_gateway.channel import CONNECT_SECONDS, GatewayError
-from proofward_gateway.config import INSIDE, Config, ProvedConfig, UpstreamConfig
+from proofward_gateway.config import HASH, INSIDE, Config, ProvedConfig, UpstreamConfig
 from proofward_gateway.exchange import Exchange, Refusal
 from proofward_gateway.inclusion import inclusion
 from proofward_gateway.keys import Workload
@@ -38,7 +37,6 @@ PROMPTS: Final = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "
 MAX_CREDENTIAL: Final = 4096
 _BODY_SECONDS: Final = 60
 _FACTS: Final = ("genesis", "job", "model", "weights", "verifying_key", "block")
-_HASH: Final = re.compile(r"0x[0-9a-f]{64}")
 
 
 class Service:
@@ -363,7 +361,7 @@ def _facts(text: str | None, upstream: UpstreamConfig) -> dict[str, Any]:
     try:
         found = json.loads(text or "")
         named = found["weights"] == upstream.digest and found["model"] == f"0x{_proved(upstream).model.hex()}"
-        hashes = all(_HASH.fullmatch(found[name]) for name in ("genesis", "job", "model"))
+        hashes = all(HASH.fullmatch(found[name]) for name in ("genesis", "job", "model"))
         key = DIGEST.fullmatch(found["verifying_key"])
         good = named and hashes and key and type(found["block"]) is int
     except (ValueError, KeyError, TypeError):

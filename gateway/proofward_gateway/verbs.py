@@ -133,7 +133,7 @@ def anchored(
     """
     from dataclasses import replace
 
-    from proofward.evidence.answer import load, replace_file
+    from proofward.evidence.answer_file import load, replace_file
     from proofward_gateway.anchoring.check import fetch, look, read
 
     with reporting(as_json):
@@ -167,7 +167,7 @@ def contradiction(
 
     Example: proofward gateway contradiction answers/rcpt-0a.json theirs.json --out lie.json
     """
-    from proofward.evidence.answer import load
+    from proofward.evidence.answer_file import load
     from proofward.evidence.two_receipts import TwoReceipts, receipt_in
 
     with reporting(as_json):

@@ -173,7 +173,7 @@ def _make_data_dir(path: Path) -> None:
 
 async def _connect(
     config: NodeConfig, chain: ChainPort, metrics: Metrics, stop: asyncio.Event
-) -> Node | None:
+) -> Daemon | None:
     async def connected() -> bool:
         await chain.connect()
         return True
@@ -193,7 +193,7 @@ async def _connect(
         else None
     )
     enclave = EnclaveLink(config.socket, command, config.enclave.restart_backoff_seconds)
-    return Node(config, chain, journal, enclave, metrics)
+    return Daemon(config, chain, journal, enclave, metrics)
 
 
 async def _until(
@@ -217,7 +217,7 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
 
 
 @dataclass
-class Node:
+class Daemon:
     """The running worker."""
 
     config: NodeConfig

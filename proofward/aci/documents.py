@@ -26,6 +26,8 @@ MAX_KEYS = 16
 MAX_TEXT = 256
 """Characters of an id, a label, a model's name."""
 MAX_EVENTS = 64
+MAX_ANSWER = 32 << 20
+"""Bytes of an answer's wire."""
 
 _NONCE = re.compile(r"[0-9a-f]{64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

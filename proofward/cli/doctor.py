@@ -15,12 +15,11 @@ from pathlib import Path
 from proofward import checkout
 from proofward.chain import ChainError, SubstrateClient
 from proofward.chain.finality import STALL_BLOCKS
-from proofward.devnet.chains import find_binary
+from proofward.devnet.chains import SPEC, find_binary
 from proofward.extras import EXTRAS
 from proofward.protocol import sha256
 from proofward.zkml import available_lanes
 
-SPEC = checkout.part("chain/spec/proofward-dev.json")
 PURPOSES = {
     "console": "to watch a worker in the terminal: worker console",
     "ezkl": "for the ezkl lane",

@@ -9,6 +9,7 @@ from typing import Any, Final
 from proofward.chain import SubstrateClient
 from proofward.chain.errors import RpcError
 from proofward.consensus import Authorities, Change, Checkpoint, decode_header
+from proofward.consensus.final import MAX_CHANGES
 from proofward.consensus.header import from_json
 from proofward.errors import NotFound
 from proofward.evidence.bundle import ChangePart, InclusionPart
@@ -18,7 +19,6 @@ from proofward.protocol.types import Lane
 
 STEPS: Final = 64
 """Blocks in which a justification is looked for: GRANDPA leaves one every eight, and at each change."""
-MAX_CHANGES: Final = 256
 _GRANDPA: Final = "FRNK"
 _FINALITY_PROOFS: Final = "grandpa_proveFinality"
 

@@ -14,7 +14,7 @@ from proofward.client.contest import with_contest
 from proofward.client.ids import hash32
 from proofward.consensus import genesis_authorities, spec_checkpoint
 from proofward.errors import NotFound, Refused
-from proofward.evidence import answer, proof_file, two_receipts
+from proofward.evidence import answer_file, proof_file, two_receipts
 from proofward.evidence.bundle import load_bundle
 from proofward.evidence.ceremony import ceremony_checks
 from proofward.evidence.page import load_page, verify_page
@@ -134,8 +134,8 @@ def _sources(onnx: Path | None, ptau: Path | None) -> KeySources | None:
 def _verify_file(path: Path, artifact: Path | None, policy: Policy) -> Verdict:
     if not path.exists():
         raise NotFound(f"{path} is neither a job's id (0x and 64 hex digits) nor a file")
-    if answer.is_answer(path):
-        return answer.load(path).verdict(policy)
+    if answer_file.is_answer(path):
+        return answer_file.load(path).verdict(policy)
     if two_receipts.is_two_receipts(path):
         return two_receipts.load(path).verdict(policy)
     kind = proof_file.kind_of(path)

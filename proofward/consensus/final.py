@@ -13,6 +13,9 @@ from proofward.consensus.header import Header, decode_header
 from proofward.consensus.trie import MAX_NODES, StorageProof
 
 MAX_CHANGES: Final = 256
+"""Changes of authorities between the spec and a proof's block."""
+MAX_PROOF: Final = 512 << 10
+"""Bytes of a proof, as JSON."""
 
 
 class OlderThanCheckpoint(BadProof):

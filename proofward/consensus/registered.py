@@ -25,23 +25,22 @@ MAX_AGE: Final = 600
 LEAST_STAKE: Final = 50 * UNIT
 """Half of what a registration demands, in planck: with less left nobody works (`active` of the pallet)."""
 
-_H256 = scale.fixed(32)
 WORKER: Final = scale.Record(
     "Worker",
     {
         "level": SCALE_LEVEL,
-        "root": _H256,
-        "measurement": _H256,
-        "platform": _H256,
+        "root": scale.H256,
+        "measurement": scale.H256,
+        "platform": scale.H256,
         "hpke_key": scale.byte_vec(1_216),
-        "receipt_key": _H256,
+        "receipt_key": scale.H256,
         "epoch": scale.U32,
-        "previous": scale.option(scale.Record("Previous", {"epoch": scale.U32, "receipt_key": _H256})),
+        "previous": scale.option(scale.Record("Previous", {"epoch": scale.U32, "receipt_key": scale.H256})),
         "past_keys": scale.vec(
-            scale.Record("PastKey", {"receipt_key": _H256, "superseded_at": scale.U32}), 32
+            scale.Record("PastKey", {"receipt_key": scale.H256, "superseded_at": scale.U32}), 32
         ),
         "endpoint": scale.byte_vec(128),
-        "quote_hash": _H256,
+        "quote_hash": scale.H256,
         "registered_at": scale.U32,
         "expires_at": scale.fixed(8),
         "stake": scale.fixed(16),

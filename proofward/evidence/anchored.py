@@ -33,8 +33,6 @@ ANCHORED: Final = "anchored"
 FORMAT: Final = "proofward/anchored/v1"
 MAX_BATCH: Final = 4096
 """Receipts under one root."""
-MAX_PROOF: Final = 512 << 10
-"""Bytes of a chain's proof, as JSON."""
 _LEAF: Final = b"proofward/receipt/v1\0"
 _REMARK: Final = b"proofward/receipts/v1"
 

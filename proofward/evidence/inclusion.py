@@ -29,30 +29,30 @@ from proofward.evidence.policy import Certificate, Policy
 from proofward.protocol import Lane, Level, ProtocolError, Setup, keccak256, scale, sha256
 from proofward.protocol.types import SCALE_LANE, SCALE_LEVEL, SCALE_SETUP
 
-_H256, _U128 = scale.fixed(32), scale.fixed(16)
-_ACCOUNTS = scale.vec(_H256, 8)
+_U128 = scale.fixed(16)
+_ACCOUNTS = scale.vec(scale.H256, 8)
 _CLAIMED = scale.Record(
-    "Claimed", {"worker": _H256, "claimed_at": scale.U32, "lapses_at": scale.U32, "bond": _U128}
+    "Claimed", {"worker": scale.H256, "claimed_at": scale.U32, "lapses_at": scale.U32, "bond": _U128}
 )
 _ACCEPTED = scale.Record(
     "Accepted",
     {
-        "worker": _H256,
+        "worker": scale.H256,
         "level": SCALE_LEVEL,
         "setup": SCALE_SETUP,
-        "output_commitment": _H256,
-        "proof_hash": _H256,
-        "sealed_output_hash": _H256,
+        "output_commitment": scale.H256,
+        "proof_hash": scale.H256,
+        "sealed_output_hash": scale.H256,
         "block": scale.U32,
     },
 )
 JOB: Final = scale.Record(
     "Job",
     {
-        "client": _H256,
-        "model": _H256,
-        "input_commitment": _H256,
-        "sealed_hash": _H256,
+        "client": scale.H256,
+        "model": scale.H256,
+        "input_commitment": scale.H256,
+        "sealed_hash": scale.H256,
         "recipients": _ACCOUNTS,
         "price": _U128,
         "deposit": _U128,
@@ -76,30 +76,30 @@ JOB: Final = scale.Record(
     },
 )
 _TERMS = scale.Record("Terms", {"price": _U128, "share": scale.U32, "bond": _U128, "claim_blocks": scale.U32})
-_GROUNDS = scale.Record("Grounds", {"root": _H256, "measurement": _H256, "platform": _H256})
+_GROUNDS = scale.Record("Grounds", {"root": scale.H256, "measurement": scale.H256, "platform": scale.H256})
 MODEL: Final = scale.Record(
     "Model",
     {
-        "publisher": _H256,
+        "publisher": scale.H256,
         "name": scale.byte_vec(64),
-        "weights_digest": _H256,
-        "manifest_hash": _H256,
+        "weights_digest": scale.H256,
+        "manifest_hash": scale.H256,
         "input_shape": scale.vec(scale.U32, 8),
         "batch": scale.U32,
         "lane": SCALE_LANE,
-        "vk_hash": _H256,
-        "key_hash": _H256,
-        "circuit_digest": _H256,
+        "vk_hash": scale.H256,
+        "key_hash": scale.H256,
+        "circuit_digest": scale.H256,
         "terms": _TERMS,
         "setup": SCALE_SETUP,
         "grounds": scale.option(_GROUNDS),
-        "evidence_hash": scale.option(_H256),
+        "evidence_hash": scale.option(scale.H256),
         "published_at": scale.U32,
         "retired_at": scale.option(scale.U32),
         "deposit": _U128,
     },
 )
-_CONTRACT = scale.Record("VerifierContract", {"address": scale.fixed(20), "code_hash": _H256})
+_CONTRACT = scale.Record("VerifierContract", {"address": scale.fixed(20), "code_hash": scale.H256})
 
 
 def keys(*, job: bytes, model: bytes, lane: Lane, measurement: bytes) -> list[bytes]:

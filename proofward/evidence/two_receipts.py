@@ -16,7 +16,9 @@ from proofward.aci import documents, jcs
 from proofward.aci.errors import AciError
 from proofward.attestation.gateway import CHANNEL, Channel, GatewayPolicy, appraise
 from proofward.check import Check
-from proofward.evidence.answer import Answer, AnswerError, begins_as, dated, write_document
+from proofward.evidence import answer_file
+from proofward.evidence.answer import Answer, dated
+from proofward.evidence.answer_file import AnswerError, begins_as, write_document
 from proofward.evidence.judged import judged_id, signed_bytes, stake_checks
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Verdict
@@ -158,10 +160,8 @@ def load(path: Path) -> TwoReceipts:
 
 def receipt_in(path: Path) -> Mapping[str, Any]:
     """The receipt in an answer's file, or one by itself as a gateway serves it. Raises AnswerError."""
-    from proofward.evidence import answer
-
-    if answer.is_answer(path):
-        return answer.load(path).receipt
+    if answer_file.is_answer(path):
+        return answer_file.load(path).receipt
     try:
         value = jcs.loads(read_whole(path, MAX_FILE), limit=MAX_FILE)
     except OSError as error:

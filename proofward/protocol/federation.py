@@ -29,27 +29,26 @@ NANO: Final = 10**9
 _STUDY, _ROUND = b"proofward/study/v1", b"proofward/federation-round/v1"
 _AGGREGATE, _VALUES = b"proofward/federation-aggregate/v1", b"proofward/federation-values/v1"
 _UPDATE = b"proofward/federation-update/v1"
-_H256 = scale.fixed(HASH_LENGTH)
 _OPENING = scale.Record(
     "Opening",
     {
-        "genesis": _H256,
-        "study": _H256,
-        "rule": _H256,
+        "genesis": scale.H256,
+        "study": scale.H256,
+        "rule": scale.H256,
         "number": scale.U32,
         "at": scale.U32,
-        "block": _H256,
-        "noise": _H256,
+        "block": scale.H256,
+        "noise": scale.H256,
     },
 )
 _SUM = scale.Record(
     "Aggregate",
     {
-        "genesis": _H256,
-        "study": _H256,
+        "genesis": scale.H256,
+        "study": scale.H256,
         "number": scale.U32,
-        "sum": _H256,
-        "values": _H256,
+        "sum": scale.H256,
+        "values": scale.H256,
         "absent": scale.vec(scale.U32, MAX_MEMBERS),
     },
 )

@@ -11,16 +11,15 @@ _JOB = b"proofward/job/v1"
 _MODEL = b"proofward/model/v2"
 _REPLY = b"proofward/reply/v1"
 
-_H256 = scale.fixed(HASH_LENGTH)
 _MODEL_RECORD = scale.Record(
     "ModelId",
     {
-        "publisher": _H256,
-        "weights_digest": _H256,
-        "manifest_hash": _H256,
+        "publisher": scale.H256,
+        "weights_digest": scale.H256,
+        "manifest_hash": scale.H256,
         "lane": SCALE_LANE,
-        "vk_hash": _H256,
-        "key_hash": _H256,
+        "vk_hash": scale.H256,
+        "key_hash": scale.H256,
     },
 )
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from proofward.protocol import scale
-from proofward.protocol.bounds import HASH_LENGTH
 from proofward.protocol.keys import ReceiptKey, verify_signature
 from proofward.protocol.types import SCALE_LEVEL, SCALE_SETUP, Level, Setup
 
 _DOMAIN = b"proofward/receipt/v1"
-_H256 = scale.fixed(HASH_LENGTH)
 _HASHES = (
     "genesis",
     "job",
@@ -25,7 +23,7 @@ _HASHES = (
 )
 _RECORD = scale.Record(
     "Receipt",
-    {**dict.fromkeys(_HASHES, _H256), "level": SCALE_LEVEL, "setup": SCALE_SETUP, "block": scale.U32},
+    {**dict.fromkeys(_HASHES, scale.H256), "level": SCALE_LEVEL, "setup": SCALE_SETUP, "block": scale.U32},
 )
 
 

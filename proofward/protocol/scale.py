@@ -10,6 +10,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from proofward.protocol.bounds import HASH_LENGTH
 from proofward.protocol.errors import Code, ProtocolError
 
 
@@ -199,6 +200,8 @@ class _Enum:
 U8: Final = _Unsigned(1)
 U32: Final = _Unsigned(4)
 U64: Final = _Unsigned(8)
+H256: Final = _Fixed(HASH_LENGTH)
+"""A hash, a key or an account, as bytes."""
 
 
 def fixed(length: int) -> Kind:

@@ -26,18 +26,18 @@ _CONTENT = b"proofward/content/v1"
 _SEAL = b"proofward/seal/v1"
 _OUTPUT = b"proofward/output/v1"
 
-_H256 = scale.fixed(32)
 _JOB_FIELDS = ("genesis", "job", "client", "model", "input_commitment")
 _OUTPUT_FIELDS = ("genesis", "job", "model", "worker", "input_commitment", "output_commitment")
 
-_CONTEXT = scale.Record("JobContext", dict.fromkeys(_JOB_FIELDS, _H256))
+_CONTEXT = scale.Record("JobContext", dict.fromkeys(_JOB_FIELDS, scale.H256))
 _RECIPIENT_CONTEXT = scale.Record(
-    "RecipientContext", {**dict.fromkeys(_JOB_FIELDS, _H256), "recipient": _H256, "epoch": scale.U32}
+    "RecipientContext",
+    {**dict.fromkeys(_JOB_FIELDS, scale.H256), "recipient": scale.H256, "epoch": scale.U32},
 )
-_OUTPUT_CONTEXT = scale.Record("OutputContext", dict.fromkeys(_OUTPUT_FIELDS, _H256))
+_OUTPUT_CONTEXT = scale.Record("OutputContext", dict.fromkeys(_OUTPUT_FIELDS, scale.H256))
 
 _RECIPIENT = scale.Record(
-    "Recipient", {"account": _H256, "epoch": scale.U32, "wrapped": scale.byte_vec(bounds.MAX_WRAPPED)}
+    "Recipient", {"account": scale.H256, "epoch": scale.U32, "wrapped": scale.byte_vec(bounds.MAX_WRAPPED)}
 )
 _ENVELOPE = scale.Record(
     "Envelope",

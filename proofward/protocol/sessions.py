@@ -29,14 +29,13 @@ _CHECKPOINT, _VOUCHER = b"proofward/checkpoint/v1", b"proofward/voucher/v1"
 _RUNNING, _SAMPLE = b"proofward/running/v1", b"proofward/sample/v1"
 _HELLO: Final = b"proofward/session-hello/v1"
 _EMPTY: Final = bytes(HASH_LENGTH)
-_H256 = scale.fixed(HASH_LENGTH)
 _STATE = scale.Record(
     "Checkpoint",
     {
-        "genesis": _H256,
-        "session": _H256,
+        "genesis": scale.H256,
+        "session": scale.H256,
         "number": scale.U32,
-        "root": _H256,
+        "root": scale.H256,
         "pages": scale.U32,
         "records": scale.fixed(8),
     },

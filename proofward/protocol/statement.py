@@ -7,12 +7,12 @@ keeps it from ever being taken for a receipt or a proof of possession.
 from __future__ import annotations
 
 from proofward.protocol import scale
-from proofward.protocol.bounds import HASH_LENGTH
 from proofward.protocol.keys import ReceiptKey, verify_signature
 
 _DOMAIN = b"proofward/statement/v1"
-_H256 = scale.fixed(HASH_LENGTH)
-_RECORD = scale.Record("Statement", {"genesis": _H256, "account": _H256, "epoch": scale.U32, "digest": _H256})
+_RECORD = scale.Record(
+    "Statement", {"genesis": scale.H256, "account": scale.H256, "epoch": scale.U32, "digest": scale.H256}
+)
 
 
 def _message(**fields: object) -> bytes:

@@ -22,7 +22,7 @@ from proofward.zkml.ends import Single, single
 from proofward.zkml.external import whole
 from proofward.zkml.lanes import Estimate, Progress
 from proofward.zkml.manifest import MAX_CONTESTED_BYTES, Feature
-from proofward.zkml.options import Wishes
+from proofward.zkml.options import DEFAULTS, Wishes
 
 MAX_CODES = 1 << 20  # bytes of a file of LOINC codes
 
@@ -54,7 +54,6 @@ class Records:
 
 
 AS_THEY_ARE = Reading()
-DEFAULTS = CompileOptions()
 _SAID = ("task", "accuracy_bound", "max_disagreement", "max_shift", "record_openings")
 """Options that an artefact's note of what was asked for has by their names."""
 

@@ -32,6 +32,7 @@ from proofward.zkml.groth16.keys import set_up
 from proofward.zkml.groth16.params import circuit_of, output_bounds
 from proofward.zkml.groth16.program.program import (
     MAX_NODES,
+    MAX_SHIFT,
     MAX_TERMS,
     Builder,
     Input,
@@ -52,7 +53,6 @@ FORMAT: Literal["proofward/accuracy/v1"] = "proofward/accuracy/v1"
 CONFIDENCE = 0.95
 #: The count is public, so its commitment hides nothing.
 PUBLIC_SALT = bytes(32)
-_MAX_SHIFT = 48
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Hash = Field(pattern=r"^[0-9a-f]{64}$")
@@ -167,7 +167,7 @@ def counting(model: Program, manifest: Manifest, records: int) -> Program:
     decision = manifest.output.decision
     # A difference of two scores, less one, is below 2^bits in magnitude.
     bits = max(abs(end) for bounds in output_bounds(manifest) for end in bounds).bit_length() + 2
-    if bits > _MAX_SHIFT:
+    if bits > MAX_SHIFT:
         raise StatementError(f"scores of {bits} bits are too wide here", code="statement-too-large")
     if decision not in ("sigmoid", "softmax", "argmax"):
         raise StatementError(

@@ -19,6 +19,7 @@ from proofward_prover import Circuit, ProverError, statement_claim
 
 from proofward.statements.errors import StatementError
 from proofward.zkml.groth16.program.program import (
+    MAX_SHIFT,
     Builder,
     Input,
     Linear,
@@ -35,7 +36,6 @@ MAX_SPAN = 56
 #: What one value alone is widened to, so that models with one output share a key.
 SCALAR = 48
 _STEP = 4
-_MAX_SHIFT = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,7 @@ class _Writer:
         """1 for each sum that is not negative, 0 for the others; all are below 2^bits in magnitude."""
         sums, left = rows, bits
         while True:
-            drop = min(left, _MAX_SHIFT)
+            drop = min(left, MAX_SHIFT)
             half = 1 << (drop - 1)
             shifted = self.sums([(bias - half, row) for row, bias in sums])
             floors = self.builder.add(Shift(drop, np.array(shifted, dtype=np.int64), "sign")).tolist()

@@ -32,10 +32,9 @@ from proofward.zkml.manifest import (
     Manifest,
     OutputSpec,
 )
-from proofward.zkml.options import CompileOptions
+from proofward.zkml.options import DEFAULTS, CompileOptions
 from proofward.zkml.quantiser import AffineQuantiser
 
-DEFAULTS = CompileOptions()
 KEPT_BACK = 5  # one record in so many: for the report where none is held out, then for the choice
 CHOOSING = 20  # fewer records choose nothing
 

@@ -84,6 +84,9 @@ def _require_one_of(what: str, given: str | None, known: Sequence[str | None]) -
         raise CompileError(f"there is no {what} {given!r}: use one of {names}", code="usage")
 
 
+DEFAULTS = CompileOptions()
+
+
 class Wishes(Strict):
     """The options that travel to an enclave, as JSON of these fields; it chooses the others itself."""
 

@@ -14,7 +14,7 @@ import pytest
 from proofward.aci import jcs
 from proofward.aci.documents import evidence_of, sign_receipt
 from proofward.attestation.gateway import collateral_of
-from proofward.evidence import answer as answers
+from proofward.evidence import answer_file
 from proofward.evidence.answer import Answer
 from proofward.evidence.policy import Policy
 from proofward.evidence.two_receipts import TwoReceipts
@@ -36,7 +36,7 @@ def content(kept: Answer, folder: Path) -> bytes:
     """The bytes of its file."""
     path = folder / "answer.json"
     path.unlink(missing_ok=True)
-    answers.save(kept, path)
+    answer_file.save(kept, path)
     return path.read_bytes()
 
 
@@ -68,7 +68,7 @@ async def test_a_proof_that_a_receipt_names_is_not_ticked_by_the_page(
         desk(origin, tmp_path) as one,
     ):
         assert (await post(one, "/v1/chat/completions", asked("hello")))[0] == 200
-        kept = answers.load(one.answers()[0])
+        kept = answer_file.load(one.answers()[0])
     unsigned = {name: value for name, value in kept.receipt.items() if name != "signature"}
     events = [*kept.receipt["event_log"], {"type": "proof.verified", "weights": "sha256:" + "5b" * 32}]
     receipt = sign_receipt({**unsigned, "event_log": events}, made[0].keys.receipt)
@@ -96,7 +96,7 @@ async def test_page_and_library_say_the_same_of_answers(tmp_path: Path) -> None:
         ):
             assert (await post(one, path, body))[0] == 200
         files = one.answers()
-        kept = [answers.load(file) for file in files]
+        kept = [answer_file.load(file) for file in files]
         told = found([file.read_bytes() for file in files])
     assert len(told) == 6
     assert any(one["plain"] for one in told)
@@ -129,7 +129,7 @@ async def test_the_page_says_whether_a_stream_has_its_end(
     made = workloads(monkeypatch)
     async with house(tmp_path) as (_, outer), desk(outer, tmp_path) as one:
         assert (await post(one, "/v1/chat/completions", asked("hello", stream=True)))[0] == 200
-        kept = answers.load(one.answers()[0])
+        kept = answer_file.load(one.answers()[0])
     changed = [resigned(kept, made[1], change(kept.response)) for change, _ in ENDS.values()]
     told = found([content(one, tmp_path) for one in changed])
     for fault, cut, page in zip(ENDS, changed, told, strict=True):
@@ -190,7 +190,7 @@ async def test_of_a_receipts_stake_and_time_and_of_an_upstream_inside_the_page_s
         desk(origin, tmp_path) as one,
     ):
         assert (await post(one, "/v1/chat/completions", asked("hello")))[0] == 200
-        kept = answers.load(one.answers()[0])
+        kept = answer_file.load(one.answers()[0])
     weights = [*kept.receipt["event_log"], {"type": "model.weights", "digest": "sha256:" + "5b" * 32}]
     times = [kept.at - 600, kept.at - 601, kept.at + 5_000, kept.at + 200_000]
     changes: dict[str, dict[str, Any]] = {"none": {}, **UNJUDGED, "weights": {"event_log": weights}}
@@ -236,7 +236,7 @@ async def test_a_session_that_the_page_cannot_appraise_is_not_accepted_there(
                 desk(outer, tmp_path, upstream_pins=["0x" + upstream_pin.hex()]) as one,
             ):
                 assert (await post(one, "/v1/chat/completions", asked("hello")))[0] == 200
-                kept = answers.load(one.answers()[0])
+                kept = answer_file.load(one.answers()[0])
     pins = frozenset({simulated_measurement(), upstream_pin})
     verdict = kept.verdict(Policy.for_development(measurements=pins))
     (page,) = found([content(kept, tmp_path)], [pin.hex() for pin in pins])
@@ -281,7 +281,7 @@ async def test_collateral_of_the_operator_s_own_is_appraised_in_the_page(
             patch.setattr("proofward_gateway.proxy.server.Proxy._stops", lambda _self, _check: False)
             async with house(folder) as (_, outer), desk(outer, folder) as one:
                 assert (await post(one, "/v1/chat/completions", asked("hello")))[0] == 200
-                kept = answers.load(one.answers()[0])
+                kept = answer_file.load(one.answers()[0])
         verdict = kept.verdict(PINNED)
         (page,) = found([content(kept, tmp_path)])
         wanted = "accepted (simulated)" if fault == "good" else "refused (simulated)"
@@ -298,7 +298,7 @@ async def test_a_boot_log_beside_a_gateway_s_quote_makes_nothing_accepted_in_the
         desk(origin, tmp_path) as one,
     ):
         assert (await post(one, "/v1/chat/completions", asked("hello")))[0] == 200
-        kept = answers.load(one.answers()[0])
+        kept = answer_file.load(one.answers()[0])
     report = jcs.loads(kept.report)
     report["attestation"]["evidence"]["event_log"] = LOG
     logged = replace(kept, report=jcs.compact(report))
@@ -360,7 +360,7 @@ async def test_an_answer_is_verified_in_the_offline_page(browser: Browser, tmp_p
     """Its words are text, shown when they are asked for, and leave the page nowhere."""
     async with house(tmp_path) as (_, outer), desk(outer, tmp_path) as one:
         assert (await post(one, "/v1/chat/completions", asked(EVIL)))[0] == 200
-        kept = answers.load(one.answers()[0])
+        kept = answer_file.load(one.answers()[0])
     browser.do("open", url=PAGE, offline=True)
     browser.do("fill", selector="#measurements", value=" ".join(PINS))
     browser.do("check", selector="#development", on=True)

@@ -28,7 +28,8 @@ from proofward.consensus import Checkpoint
 from proofward.devnet.chains import Devnet
 from proofward.errors import ProofwardError
 from proofward.evidence.anchored import ANCHORED, FORMAT, keys_in, leaf_of, remark
-from proofward.evidence.answer import Answer, load
+from proofward.evidence.answer import Answer
+from proofward.evidence.answer_file import load
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Outcome
 from proofward.light.client import LightClient

@@ -24,7 +24,8 @@ from proofward.consensus.registered import WORKER
 from proofward.devnet.chains import Devnet
 from proofward.errors import NotFound
 from proofward.evidence import answer as answers
-from proofward.evidence.answer import AnswerError
+from proofward.evidence import answer_file
+from proofward.evidence.answer_file import AnswerError
 from proofward.evidence.judged import MAX_JUDGED, signed_bytes
 from proofward.evidence.two_receipts import TwoReceipts
 from proofward_gateway.anchoring import bond, registered
@@ -81,7 +82,7 @@ async def test_two_receipts_of_one_id_cost_the_gateway_its_stake(
             with pytest.raises(GatewayError):
                 await at(bond.register, gateway, chain, dev_keypair(who))
         assert (await post(user, "/v1/chat/completions", ask("before")))[0] == 200
-        unbonded = answers.load(user.answers()[-1])
+        unbonded = answer_file.load(user.answers()[-1])
         lie = TwoReceipts.of(unbonded, _signed(unbonded.receipt, workloads[1].keys, served_at=1))
         with pytest.raises(GatewayError, match="nobody has registered"):
             await at(_report, lie, chain)
@@ -104,7 +105,7 @@ async def test_two_receipts_of_one_id_cost_the_gateway_its_stake(
         with pytest.raises(GatewayError, match="no GRANDPA"):
             await at(prove, chain, ACCOUNT)
         assert (await post(user, "/v1/chat/completions", ask("hello")))[0] == 200
-        kept = answers.load(user.answers()[-1])
+        kept = answer_file.load(user.answers()[-1])
         # new keys: the stake follows them, and answers for the old ones still
         workloads[1]._keys = workloads[1]._renew()
         assert (await at(bond.register, url, chain, signer)).sent is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 from aiohttp import web
 from fhir.resources.R4B.bundle import Bundle
 
-from proofward.evidence import answer as answers
+from proofward.evidence import answer_file
 from proofward.evidence.policy import Policy
 from tests.gateway.world import MODEL, POLICY, config, desk, gateway, serving, upstream
 
@@ -63,7 +63,7 @@ async def test_observations_carry_the_receipt_or_are_not_kept(tmp_path: Path) ->
         resources = [entry["resource"] for entry in json.loads(out)["entry"]]
         assert [each["valueQuantity"]["value"] for each in resources[:-1]] == [84, 88, 132, 36.8]
         (file,) = one.answers()
-        kept = answers.load(file)
+        kept = answer_file.load(file)
         assert resources[-1]["entity"][0]["what"]["identifier"]["value"] == kept.receipt["receipt_id"]
         assert len(resources[-1]["target"]) == len(GOOD)
         policy = Policy.for_development(measurements=POLICY.measurements)

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from proofward.aci.documents import sign_receipt
 from proofward.cli import app
-from proofward.evidence import answer as answers
-from proofward.evidence import two_receipts
-from proofward.evidence.answer import Answer, AnswerError
+from proofward.evidence import answer_file, two_receipts
+from proofward.evidence.answer import Answer
+from proofward.evidence.answer_file import AnswerError
 from proofward.evidence.judged import STAKE, stake_checks
 from proofward.evidence.policy import Policy
 from proofward.evidence.two_receipts import TwoReceipts
@@ -33,7 +33,7 @@ async def _lied_to(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Answe
     made = workloads(monkeypatch)
     async with house(folder) as (_, outer), desk(outer, folder) as one:
         assert (await post(one, "/v1/chat/completions", ask("hello")))[0] == 200
-        kept = answers.load(one.answers()[0])
+        kept = answer_file.load(one.answers()[0])
     keys = made[1].keys
     return kept, _changed(kept.receipt, keys, served_at=kept.receipt["served_at"] + 60), keys
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from proofward.devnet.chains import free_port
-from proofward.evidence import answer as answers
+from proofward.evidence import answer_file
 from proofward_gateway.channel import Origin
 from proofward_gateway.config import UpstreamConfig
 from tests.gateway.test_gateway import receipt_of, types
@@ -79,7 +79,7 @@ async def test_its_answers_pass_proxy_and_gateways_with_their_proofs(tmp_path: P
             status, got = await post(one, path, body)
             assert status == 200, got
             assert b"answer-refused" not in got
-            kept = answers.load(one.answers()[-1])
+            kept = answer_file.load(one.answers()[-1])
             assert kept.verdict(PINNED).word == "accepted (simulated)"
         assert len(one.answers()) == 4
 

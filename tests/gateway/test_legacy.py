@@ -24,7 +24,7 @@ from proofward.attestation.errors import AttestationError
 from proofward.attestation.gateway import GatewayPolicy
 from proofward.attestation.legacy import LEGACY
 from proofward.attestation.quote import parse_quote
-from proofward.evidence import answer as answers
+from proofward.evidence import answer_file
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Outcome
 from proofward.protocol import sha256
@@ -165,7 +165,7 @@ async def test_an_answer_cites_evidence_that_its_reader_checks_again(
             session.post(f"{one.url}/v1/chat/completions", json=ask("hello")) as response,
         ):
             assert response.status == 200, await response.text()
-            kept = answers.load(one.answers()[0])
+            kept = answer_file.load(one.answers()[0])
     here = frozenset({simulated_measurement()})
     policy = Policy.for_development(measurements=here)
     assert kept.verdict(policy, upstreams=pins).outcome is Outcome.ACCEPTED

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from proofward.aci import documents, jcs
-from proofward.evidence import answer as answers
+from proofward.evidence import answer_file
 from proofward.evidence.policy import Policy
 from proofward_gateway.__main__ import run
 from proofward_gateway.channel import GatewayError, Origin
@@ -91,7 +91,7 @@ async def test_receipts_name_the_weights_that_were_loaded(tmp_path: Path) -> Non
             assert text.endswith("data: [DONE]\n\n")
             assert '"completion_tokens": 4' in text or '"completion_tokens":4' in text
             (file,) = user.answers()
-        verdict = answers.load(file).verdict(DEVELOPMENT)
+        verdict = answer_file.load(file).verdict(DEVELOPMENT)
         assert verdict.word == "accepted (simulated)"
         assert [digest in check.detail for check in verdict.checks if check.name == "weights"] == [True]
 

@@ -24,6 +24,7 @@ from proofward.client import Client, Refused
 from proofward.client.job import Demand
 from proofward.devnet.chains import Devnet
 from proofward.evidence import answer as answers
+from proofward.evidence import answer_file
 from proofward.evidence.policy import Policy
 from proofward.evidence.proved import NoRecords, proved_checks, records_of
 from proofward.evidence.verdict import Outcome
@@ -213,7 +214,7 @@ async def test_a_receipt_names_the_proof_and_the_desk_computes_it_again(
             status, wire = await post(user, "/v1/chat/completions", question())
             assert (status, b"measurement allowed" in wire) == (502, True), wire
     (file,) = (tmp_path / "answers").glob("*.json")
-    kept = answers.load(file)
+    kept = answer_file.load(file)
     assert kept.encryption is not None
     assert kept.weights == weights
     policy = Policy.for_development(
@@ -238,7 +239,7 @@ async def test_a_receipt_names_the_proof_and_the_desk_computes_it_again(
 def _lies(kept: answers.Answer, policy: Policy) -> None:
     """What a gateway, signing whatever it likes, could say of one honest job; each fails the line `proof`."""
     event = next(one for one in kept.receipt["event_log"] if one["type"] == "proof.verified")
-    request, answer = jcs.loads(kept.request), jcs.loads(kept.plain(), limit=answers.MAX_ANSWER)
+    request, answer = jcs.loads(kept.request), jcs.loads(kept.plain(), limit=documents.MAX_ANSWER)
 
     def message(change: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
         def act(_event: Any, _request: Any, value: dict[str, Any]) -> None:

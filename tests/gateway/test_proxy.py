@@ -21,7 +21,9 @@ from proofward.aci.errors import AciError
 from proofward.cli import app
 from proofward.errors import ProofwardError
 from proofward.evidence import answer as answers
-from proofward.evidence.answer import Answer, AnswerError
+from proofward.evidence import answer_file
+from proofward.evidence.answer import Answer
+from proofward.evidence.answer_file import AnswerError
 from proofward.evidence.policy import Policy
 from proofward.evidence.verdict import Outcome
 from proofward_gateway import answer as gateway_answer
@@ -60,7 +62,7 @@ async def post(one: Desk, path: str, body: Any, **headers: str) -> tuple[int, by
 async def answered(folder: Path, body: dict[str, Any] | None = None) -> Answer:
     async with house(folder) as (_, outer), desk(outer, folder) as one:
         assert (await post(one, "/v1/chat/completions", body or ask("hello")))[0] == 200
-        return answers.load(one.answers()[0])
+        return answer_file.load(one.answers()[0])
 
 
 async def test_an_answer_and_its_file_say_the_same(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ async def test_an_answer_and_its_file_say_the_same(tmp_path: Path) -> None:
             assert len(one.answers()) == number
             file = one.answers()[-1]
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
-            kept = answers.load(file)
+            kept = answer_file.load(file)
             if not body.get("stream"):
                 assert json.loads(kept.plain()) == json.loads(got)
             verdict = kept.verdict(PINNED)
@@ -217,7 +219,7 @@ async def test_a_verdict_says_whether_a_stream_has_its_end(
         ] == 200
         assert (await post(one, "/v1/chat/completions", ask("hello")))[0] == 200
         assert (await post(one, "/v1/chat/completions", ask("hello", stream=True)))[0] == 200
-        *others, kept = [answers.load(file) for file in one.answers()]
+        *others, kept = [answer_file.load(file) for file in one.answers()]
     told = [
         [line.detail.partition(":")[0] for line in x.verdict(PINNED) if line.name == "stream"] for x in others
     ]
@@ -377,7 +379,7 @@ async def test_events_after_the_end_come_with_it(tmp_path: Path) -> None:
         behind.script = [b'event: message_start\ndata: {"type":"message_start"}\n\n', *last]
         _, wire = await post(one, "/v1/messages", ask(max_tokens=9, stream=True))
         assert wire == b"".join(behind.script)
-        assert answers.load(one.answers()[0]).verdict(PINNED).outcome is Outcome.ACCEPTED
+        assert answer_file.load(one.answers()[0]).verdict(PINNED).outcome is Outcome.ACCEPTED
 
 
 async def test_an_answer_of_another_status_than_200_is_none(
@@ -406,7 +408,7 @@ async def test_a_gateway_that_was_replaced_is_attested_again(tmp_path: Path) -> 
             assert (await post(one, "/v1/chat/completions", ask("hello")))[0] == 200
         async with gateway(replace(whole, port=origin.port)):
             assert (await post(one, "/v1/chat/completions", ask("hello")))[0] == 200
-        first, second = (answers.load(path) for path in one.answers())
+        first, second = (answer_file.load(path) for path in one.answers())
         assert first.receipt["workload_keyset_digest"] != second.receipt["workload_keyset_digest"]
         assert len(behind.seen) == 2
 
@@ -419,7 +421,7 @@ async def test_an_unverified_upstream_answers_only_where_the_user_allows_it(tmp_
             assert not behind.seen
         async with desk(origin, tmp_path, allow_unverified=True) as one:
             assert (await post(one, "/v1/chat/completions", ask("hello")))[0] == 200
-            verdict = answers.load(one.answers()[0]).verdict(PINNED)
+            verdict = answer_file.load(one.answers()[0]).verdict(PINNED)
             assert verdict.word == "incomplete (simulated)"
 
 
@@ -483,7 +485,7 @@ async def test_neither_prompt_nor_answer_is_anywhere_but_with_the_user(
     assert '"event": "ready"' in log
     assert not in_text(canary, log=log, metrics=metrics)
     assert not in_files(canary, tmp_path / "inner", tmp_path / "outer")
-    kept = [answers.load(path) for path in one.answers()]
+    kept = [answer_file.load(path) for path in one.answers()]
     assert kept
     assert all(text.encode() in each.request for each in kept)
 
@@ -519,8 +521,8 @@ async def test_a_file_that_is_broken_says_so(tmp_path: Path) -> None:
     for change in BROKEN_FILES.values():
         (tmp_path / "broken").write_text(change(text))
         with pytest.raises(AnswerError):
-            answers.load(tmp_path / "broken")
+            answer_file.load(tmp_path / "broken")
     with pytest.raises(AnswerError, match="cannot write"):
-        answers.save(kept, file)
+        answer_file.save(kept, file)
     with pytest.raises(AciError):
         answers.opened_event(kept.encryption, kept.endpoint, b"data: []\n\n")

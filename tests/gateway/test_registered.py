@@ -16,7 +16,7 @@ from proofward.check import said
 from proofward.consensus import Checkpoint
 from proofward.consensus.registered import FORMAT, WORKER, keys
 from proofward.errors import ProofwardError
-from proofward.evidence import answer as answers
+from proofward.evidence import answer_file
 from proofward.evidence.answer import BONDED, ON_CHAIN, Answer
 from proofward.evidence.judged import STAKE
 from proofward.evidence.verdict import Outcome
@@ -139,7 +139,7 @@ async def test_an_upstream_is_who_the_chain_says(tmp_path: Path, monkeypatch: py
         good = entry(here.upstream)
         here.prove(proof(good))
         assert (await post(user, "/v1/chat/completions", ask("hello")))[0] == 200
-        kept = answers.load(user.answers()[0])
+        kept = answer_file.load(user.answers()[0])
     assert kept.session is not None
     claim = kept.session["claims"]["serving_software_known_good"]
     assert claim["source"] == "verifier_derived", "no operator has it on a list"
@@ -268,7 +268,7 @@ async def test_a_desk_that_demands_a_stake_sends_nothing_to_a_gateway_without(
             status, told = await post(user, "/v1/chat/completions", ask("hello"))
             assert (status, b"stake: not" in told) == (502, True), "a receipt that no chain could judge"
             monkeypatch.undo()
-    kept = answers.load(file)
+    kept = answer_file.load(file)
     reader = replace(PINNED, authorities=FOUR.authorities, genesis=GENESIS)
     lines = {name: [one for one in kept.verdict(policy) if one.name == BONDED] for name, policy in {
         "read": reader,

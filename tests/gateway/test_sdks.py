@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from proofward.evidence import answer as answers
+from proofward.evidence import answer_file
 from proofward.evidence.policy import Policy
 from proofward.protocol import sha256
 from tests.gateway.world import MODEL, POLICY, Desk, desk, house
@@ -151,4 +151,4 @@ def _kept(one: Desk) -> None:
     whole = [case for case in CASES if "want" in case and "cancel" not in case and case["args"] is not None]
     files = one.answers()
     assert len(files) == len(whole)
-    assert {answers.load(path).verdict(policy).word for path in files} == {"accepted (simulated)"}
+    assert {answer_file.load(path).verdict(policy).word for path in files} == {"accepted (simulated)"}

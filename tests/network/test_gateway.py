@@ -15,7 +15,8 @@ from proofward.chain.pallets import attestation, balances
 from proofward.cli import app
 from proofward.client.targets import Pins
 from proofward.evidence.anchored import ANCHORED
-from proofward.evidence.answer import BONDED, ON_CHAIN, load
+from proofward.evidence.answer import BONDED, ON_CHAIN
+from proofward.evidence.answer_file import load
 from proofward.evidence.verdict import Outcome
 from proofward.network.state import Network
 from proofward_gateway.anchoring import bond, registered

@@ -18,7 +18,7 @@ from proofward.chain.pallets.jobs import Accepted, Queued
 from proofward.database import blame_disk
 from proofward_node.chain_port import Attested, ChainPort
 from proofward_node.config import ConfigError, load
-from proofward_node.daemon import Node, run
+from proofward_node.daemon import Daemon, run
 from proofward_node.diary import Diary
 from proofward_node.enclave_link import EnclaveImpossible, EnclaveLink, LoadedModel, enclave_command
 from proofward_node.journal import Journal, State, peek
@@ -42,6 +42,8 @@ expected_seconds = 0.02
 provider = "simulator"
 models = "models"
 restart_backoff_seconds = 0.02
+[http]
+port = 0
 """
 
 
@@ -101,7 +103,7 @@ class Enclave(FakeEnclave):
         return await super().call(method, params, timeout_seconds)
 
 
-def _node(folder: Path, world: World, enclave: Enclave) -> Node:
+def _daemon(folder: Path, world: World, enclave: Enclave) -> Daemon:
     (folder / "worker.toml").write_text(CONFIG)
     (folder / "models" / "mlp" / "public").mkdir(parents=True)
     (folder / "models" / "mlp" / "public" / "manifest.json").touch()
@@ -109,7 +111,7 @@ def _node(folder: Path, world: World, enclave: Enclave) -> Node:
     journal = Journal(config.journal, GENESIS + ACCOUNT)
     journal.set_meta("receipt_key", WORKER.receipt_key)
     journal.set_meta("epoch_started_ms", b"0")
-    return Node(config, cast(ChainPort, Chain(world)), journal, cast(EnclaveLink, enclave), Metrics())
+    return Daemon(config, cast(ChainPort, Chain(world)), journal, cast(EnclaveLink, enclave), Metrics())
 
 
 async def _until(condition: Any) -> None:
@@ -122,7 +124,7 @@ async def test_jobs_are_done_while_it_runs_and_the_metrics_say_so(tmp_path: Path
     world, stop = World(), asyncio.Event()
     enclave = Enclave(world)
     records = [world.add(job(number)) for number in range(3)]
-    node = _node(tmp_path, world, enclave)
+    node = _daemon(tmp_path, world, enclave)
     running = asyncio.create_task(node.run(stop))
     await _until(lambda: all(isinstance(world.jobs[record.id].status, Accepted) for record in records))
     stop.set()
@@ -136,7 +138,7 @@ async def test_sigterm_lets_the_job_finish(tmp_path: Path) -> None:
     world, stop = World(), asyncio.Event()
     enclave = Enclave(world)
     record = world.add(job())
-    running = asyncio.create_task(_node(tmp_path, world, enclave).run(stop))
+    running = asyncio.create_task(_daemon(tmp_path, world, enclave).run(stop))
     await asyncio.wait_for(enclave.working.wait(), 20)
     stop.set()
     await running
@@ -147,7 +149,7 @@ async def test_sigterm_hands_back_what_does_not_finish_in_time(tmp_path: Path) -
     world, stop = World(), asyncio.Event()
     enclave = Enclave(world, hang=True)
     record = world.add(job())
-    running = asyncio.create_task(_node(tmp_path, world, enclave).run(stop))
+    running = asyncio.create_task(_daemon(tmp_path, world, enclave).run(stop))
     await asyncio.wait_for(enclave.working.wait(), 20)
     stop.set()
     await asyncio.wait_for(running, 20)
@@ -162,7 +164,7 @@ async def test_a_long_job_does_not_look_like_a_fault(tmp_path: Path) -> None:
     world, stop = World(), asyncio.Event()
     enclave = Enclave(world, hang=True)
     world.add(job())
-    node = _node(tmp_path, world, enclave)
+    node = _daemon(tmp_path, world, enclave)
     node.watch_seconds = 0.01
     running = asyncio.create_task(node.run(stop))
     await asyncio.wait_for(enclave.working.wait(), 20)
@@ -210,7 +212,7 @@ async def test_an_enclave_that_can_never_start_stops_the_worker_with_the_reason(
         raise EnclaveImpossible("the enclave cannot start as it is configured")
 
     enclave.start = never  # type: ignore[method-assign]
-    node = _node(tmp_path, world, enclave)
+    node = _daemon(tmp_path, world, enclave)
     for state in (State.INSPECTED, State.CLAIMING, State.CLAIMED):
         node.journal.see(record.id, record.model)
         node.journal.advance(record.id, state)
@@ -227,7 +229,7 @@ async def test_the_real_enclave_says_that_it_can_never_start_without_a_tee(tmp_p
 
 def test_status_without_a_port_is_read_from_lock_diary_and_journal(tmp_path: Path) -> None:
     """Issue 13, A7."""
-    (tmp_path / "worker.toml").write_text(CONFIG + "[http]\nenabled = false\n")
+    (tmp_path / "worker.toml").write_text(CONFIG.replace("port = 0", "enabled = false"))
     config = load(tmp_path / "worker.toml")
     assert asyncio.run(health(config))["status"] == "not running"
     journal = Journal(config.journal, GENESIS + ACCOUNT)
@@ -270,7 +272,7 @@ def test_a_disk_that_fails_is_a_line_and_an_exit_code_that_says_whether_it_may_p
 async def test_a_silent_chain_is_asked_again(tmp_path: Path) -> None:
     world, stop = World(down=True), asyncio.Event()
     record = world.add(job())
-    node = _node(tmp_path, world, Enclave(world))
+    node = _daemon(tmp_path, world, Enclave(world))
     running = asyncio.create_task(node.run(stop))
     await _until(lambda: (node.metrics.registry.get_sample_value("proofward_chain_errors_total") or 0) > 2)
     assert not node.metrics.health()["chain"]
@@ -283,7 +285,7 @@ async def test_a_silent_chain_is_asked_again(tmp_path: Path) -> None:
 async def test_while_finality_stalls_nothing_is_claimed_and_the_worker_says_so(tmp_path: Path) -> None:
     world, stop = World(lag=13), asyncio.Event()
     record = world.add(job())
-    node = _node(tmp_path, world, Enclave(world))
+    node = _daemon(tmp_path, world, Enclave(world))
     running = asyncio.create_task(node.run(stop))
     await _until(lambda: node.metrics.registry.get_sample_value("proofward_finality_stalled") == 1)
     assert node.metrics.registry.get_sample_value("proofward_finality_lag_blocks") == 13
@@ -305,7 +307,7 @@ async def test_a_stall_amid_a_job_claims_nothing_more_and_hands_in_what_is_held(
     world, stop = World(), asyncio.Event()
     enclave = Enclave(world)
     first = world.add(job(1))
-    node = _node(tmp_path, world, enclave)
+    node = _daemon(tmp_path, world, enclave)
     node.jobs.policy = replace(node.jobs.policy, max_claims=1)
     running = asyncio.create_task(node.run(stop))
     await asyncio.wait_for(enclave.working.wait(), 20)
@@ -327,7 +329,7 @@ async def test_a_task_of_the_whole_life_that_fails_is_started_again(tmp_path: Pa
     """Without the one no enclave was started any more, without the other /healthz stayed as it was."""
     world, stop, again = World(), asyncio.Event(), asyncio.Event()
     enclave = Enclave(world)
-    node = _node(tmp_path, world, enclave)
+    node = _daemon(tmp_path, world, enclave)
     faults: list[Exception] = [OSError(24, "Too many open files"), KeyError("tcb")]
 
     async def fails(stop: asyncio.Event) -> None:

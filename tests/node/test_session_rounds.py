@@ -22,7 +22,7 @@ from proofward_node.registration import RegistrationRefused
 from proofward_node.session_journal import SessionJournal
 from proofward_node.sessions import OFFERS_EVERY_BLOCKS, WAIVE_BLOCKS, SessionPolicy, Sessions
 from tests.node.test_node import Enclave as NodeEnclave
-from tests.node.test_node import _node
+from tests.node.test_node import _daemon
 from tests.node.test_session_proving import MODEL, Enclave, record, window
 from tests.node.world import ACCOUNT, GENESIS, World
 
@@ -121,7 +121,7 @@ def drawn(due: int, *pages: int) -> WindowRecord:
 
 
 async def test_owed_pages_are_proved_while_the_registration_is_refused(chain: Chain, tmp_path: Path) -> None:
-    node = _node(tmp_path, World(), NodeEnclave(World()))
+    node = _daemon(tmp_path, World(), NodeEnclave(World()))
     enclave, one = Enclave(), record(worker=ACCOUNT, window=40, oldest=0, next=1)
     chain.records[one.id], chain.open_windows[one.id] = one, {0: drawn(90, 3, 5)}
     node.sessions = keeper(chain, tmp_path, enclave)
@@ -143,7 +143,7 @@ async def test_an_enclave_that_stays_away_is_waived_before_the_window_ends(
     """A window that is proved is paid all the same, and one that comes back in time is not waived."""
     node_enclave = NodeEnclave(World())
     node_enclave.up = False
-    node = _node(tmp_path, World(), node_enclave)
+    node = _daemon(tmp_path, World(), node_enclave)
     enclave, one = Enclave(up=False), record(worker=ACCOUNT, window=40, oldest=0, next=2)
     chain.records[one.id], chain.open_windows[one.id] = one, {0: drawn(60), 1: drawn(90, 5)}
     node.sessions = made = keeper(chain, tmp_path, enclave)
@@ -195,7 +195,7 @@ async def test_a_place_that_a_waived_session_took_is_offered_again(chain: Chain,
 
 async def test_without_the_section_the_offer_is_withdrawn(chain: Chain, tmp_path: Path) -> None:
     """And a session that runs is seen to its end all the same."""
-    node = _node(tmp_path, World(), NodeEnclave(World()))
+    node = _daemon(tmp_path, World(), NodeEnclave(World()))
     assert node.sessions is None
     one = record(worker=ACCOUNT)
     chain.offers[MODEL], chain.records[one.id] = Offer(TERMS, 4, 0), one

@@ -21,6 +21,7 @@ from proofward.chain.pallets import federation, workers
 from proofward.chain.pallets.federation import Published, RoundRecord, StudyRecord
 from proofward.check import Check
 from proofward.protocol import sha256, strict_json
+from proofward.publisher.cards import MAX_CARD
 from proofward_federation.budget import epsilon_of
 from proofward_federation.errors import FederationError
 from proofward_federation.network.ledger import of_terms
@@ -29,7 +30,6 @@ from proofward_federation.transcript import Transcript, audit, transcript_of
 from proofward_federation.update import COUNT_SHARE, Floats, logistic_step
 
 FORMAT: Final = "proofward/federation-card/v1"
-MAX_CARD: Final = 256 << 20
 CARD_KEY, STUDY_KEY = "proofward.card", "proofward.study"
 """Of the ONNX file's metadata."""
 

@@ -83,6 +83,8 @@ def weights_after(study: Study, rounds: Sequence[RoundRecord], values: Mapping[i
 
 MAX_POSTS: Final = 32
 """Trees of one site that are looked back through."""
+MAX_SEARCHED: Final = 30_000
+"""Blocks that are looked through: twice the longest window, and some."""
 
 
 def posted_consents(client: SubstrateClient, account: bytes, root: bytes, live: int) -> bool:
@@ -98,10 +100,6 @@ def posted_consents(client: SubstrateClient, account: bytes, root: bytes, live: 
             return True
         at = client.block_hash(found.consents.at - 1)
     return False
-
-
-MAX_SEARCHED: Final = 30_000
-"""Blocks that are looked through for a round: twice the longest window, and some."""
 
 
 def published_in(client: SubstrateClient, name: bytes, number: int, start: int) -> int:

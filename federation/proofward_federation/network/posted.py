@@ -15,10 +15,9 @@ from proofward.chain.extrinsic import Signer
 from proofward.check import Check
 from proofward.statements.accuracy import Accuracy
 from proofward_federation.errors import FederationError
+from proofward_federation.network.ledger import MAX_SEARCHED
 
 _DOMAIN: Final = b"proofward/accuracy/v1"
-MAX_SEARCHED: Final = 30_000
-"""Blocks that are looked through."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from typing import Any, Final
 from proofward.chain.extrinsic import Signer
 from proofward.chain.keypair import Keypair
 from proofward.protocol import ProtocolError, scale, strict_json
-from proofward.protocol.bounds import HASH_LENGTH
 from proofward_federation.enclave import MAX_SEALED
 from proofward_federation.errors import FederationError
 
@@ -25,15 +24,14 @@ MAX_TOLD: Final = 64 << 20
 """Of what a host tells of a study, in bytes."""
 _DOMAIN: Final = b"proofward/federation-delivery/v1"
 _FIELDS: Final = ("study", "number", "site", "commitment", "consents", "most", "proof", "sealed")
-_HASH = scale.fixed(HASH_LENGTH)
 _SAID = scale.Record(
     "Delivery",
     {
-        "study": _HASH,
+        "study": scale.H256,
         "number": scale.U32,
-        "site": _HASH,
-        "commitment": _HASH,
-        "consents": _HASH,
+        "site": scale.H256,
+        "commitment": scale.H256,
+        "consents": scale.H256,
         "most": scale.U32,
         "proof": scale.byte_vec(MAX_PROOF),
         "sealed": scale.byte_vec(MAX_SEALED),

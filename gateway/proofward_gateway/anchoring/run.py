@@ -18,9 +18,10 @@ from typing import Any, Final
 
 from proofward.chain import Call, ChainError, SubstrateClient
 from proofward.chain.extrinsic import Signer
+from proofward.consensus.final import MAX_PROOF
 from proofward.database import NewerSchema, migrate
 from proofward.errors import NotFound, ProofwardError
-from proofward.evidence.anchored import MAX_BATCH, MAX_PROOF, leaf_of, remark
+from proofward.evidence.anchored import MAX_BATCH, leaf_of, remark
 from proofward.protocol.sessions import Tree
 from proofward_gateway.anchoring.proving import of_remark
 from proofward_gateway.channel import GatewayError

@@ -16,23 +16,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from proofward.aci import e2ee, jcs, sse
-from proofward.aci.documents import RECEIPT_ID, SESSION_ID, Keyset
+from proofward.aci.documents import MAX_ANSWER, RECEIPT_ID, SESSION_ID, Keyset
 from proofward.aci.errors import AciError
 from proofward.attestation.gateway import GatewayPolicy
 from proofward.check import Check
 from proofward.consensus.registered import MAX_AGE
 from proofward.errors import ProofwardError
-from proofward.evidence.answer import (
-    BONDED,
-    MAX_ANSWER,
-    UPSTREAM,
-    Answer,
-    AnswerError,
-    Encryption,
-    load,
-    opened_event,
-    save,
-)
+from proofward.evidence.answer import BONDED, UPSTREAM, Answer, Encryption, opened_event
+from proofward.evidence.answer_file import AnswerError, load, save
 from proofward.evidence.judged import STAKE
 from proofward.evidence.policy import Policy
 from proofward.evidence.registered import registered_check
