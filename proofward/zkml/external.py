@@ -10,6 +10,7 @@ from proofward.files import TooLong, read_whole
 from proofward.zkml.errors import CompileError, UnsupportedModel
 
 MAX_ONNX_BYTES: Final = 64 << 20
+"""Of a model, with the weights that lie beside its file."""
 
 
 def refuse_external(model: bytes) -> None:
@@ -33,7 +34,8 @@ def refuse_external(model: bytes) -> None:
 def whole(path: Path) -> tuple[bytes, bool]:
     """The bytes of an ONNX file with the weights that lie beside it taken in, and whether there were any.
 
-    Weights are read from the file's own folder alone. Raises CompileError, OSError.
+    Weights are read from the file's own folder alone, `MAX_ONNX_BYTES` with the file at most; a link among
+    them is refused. Raises CompileError, OSError.
     """
     try:
         data = read_whole(path, MAX_ONNX_BYTES)
@@ -41,20 +43,23 @@ def whole(path: Path) -> tuple[bytes, bool]:
         raise CompileError(f"{path} is no ONNX file that is taken: {error.message}") from error
     try:
         import onnx
-        from onnx.external_data_helper import load_external_data_for_model
+        from onnx.external_data_helper import load_external_data_for_tensor
     except ImportError:  # whoever compiles has it, and refuses weights that are not in the bytes
         return data, False
     try:
         proto = onnx.load_model_from_string(data)
     except Exception:  # noqa: BLE001 - the lanes say what is wrong with such bytes
         return data, False
-    if not any(_external(tensor) for tensor in _tensors(proto)):
+    beside = [tensor for tensor in _tensors(proto) if _external(tensor)]
+    if not beside:
         return data, False
+    folder, room = path.resolve().parent, MAX_ONNX_BYTES - len(data)
     try:
-        load_external_data_for_model(proto, str(path.resolve().parent))
-        for tensor in _tensors(proto):
-            tensor.data_location = onnx.TensorProto.DEFAULT
-            del tensor.external_data[:]
+        for tensor in beside:
+            room -= _length(tensor, folder)
+            if room < 0:
+                raise ValueError(f"with them it has more than {MAX_ONNX_BYTES} bytes")
+            load_external_data_for_tensor(tensor, str(folder))  # refuses links, and paths out of the folder
         return proto.SerializeToString(deterministic=True), True
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
@@ -63,20 +68,28 @@ def whole(path: Path) -> tuple[bytes, bool]:
         ) from error
 
 
+def _length(tensor: Any, folder: Path) -> int:
+    """How many bytes are read of the file that a tensor names."""
+    from onnx.external_data_helper import ExternalDataInfo
+
+    said = ExternalDataInfo(tensor)
+    if said.length is not None:
+        return int(said.length)
+    return (folder / said.location).stat().st_size - int(said.offset or 0)
+
+
 def _external(tensor: Any) -> bool:
-    return bool(tensor.data_location == 1)
+    return bool(tensor.data_location == tensor.EXTERNAL)
 
 
 def _tensors(proto: Any) -> Iterator[Any]:
-    """Every tensor of the graph, of its nodes' attributes and of their subgraphs."""
-    graphs = [proto.graph]
-    while graphs:
-        graph = graphs.pop()
-        yield from graph.initializer
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    yield attribute.t
-                yield from attribute.tensors
-                graphs += [attribute.g] if attribute.HasField("g") else []
-                graphs += list(attribute.graphs)
+    """Every tensor of a model: its graphs', its functions', those in nodes' attributes and sparse ones."""
+    waiting = [proto]
+    while waiting:
+        message = waiting.pop()
+        if message.DESCRIPTOR.name == "TensorProto":
+            yield message
+            continue
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                waiting += value if field.is_repeated else [value]
