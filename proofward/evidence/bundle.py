@@ -7,10 +7,20 @@ cannot show by itself is that the chain holds it; pin the genesis hash, or verif
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+    ValidationError,
+)
 
 from proofward.errors import ProofwardError
 from proofward.files import TooLong, read_whole, write_whole
@@ -18,6 +28,7 @@ from proofward.files import TooLong, read_whole, write_whole
 MAX_BUNDLE_BYTES = 96 << 20
 
 T = TypeVar("T", bound=BaseModel)
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})*")
 
 
 class BundleError(ProofwardError):
@@ -27,12 +38,11 @@ class BundleError(ProofwardError):
 
 
 def _unhex(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return bytes.fromhex(value)
-        except ValueError:
-            raise ValueError("is not hexadecimal") from None
-    return value
+    if not isinstance(value, str):
+        return value
+    if not _HEX.fullmatch(value):  # `fromhex` takes white space, which the site's reader does not
+        raise ValueError("is not hexadecimal")
+    return bytes.fromhex(value)
 
 
 _FROM_HEX, _TO_HEX = BeforeValidator(_unhex), PlainSerializer(bytes.hex, return_type=str)
@@ -51,7 +61,9 @@ Header = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=1 << 18)]
 Justification = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=1 << 20)]
 LevelName = Annotated[str, Field(pattern="^(simulated|hardware)$")]
 LaneName = Annotated[str, Field(pattern="^(ezkl|groth16)$")]
-BlockNumber = Annotated[int, Field(ge=0, lt=2**32)]
+BlockNumber = Annotated[StrictInt, Field(ge=0, lt=2**32)]
+UnixSeconds = Annotated[StrictInt, Field(ge=0, lt=2**53 - 1)]
+"""Within JavaScript's safe integers, which the site's reader has."""
 
 
 class _Part(BaseModel):
@@ -74,7 +86,7 @@ class JobPart(_Part):
     model: Hash
     input_commitment: Hash
     min_level: LevelName
-    allow_dev_setup: bool
+    allow_dev_setup: StrictBool
     deadline: BlockNumber
     submitted_at: BlockNumber
 
@@ -118,7 +130,7 @@ class QuotePart(_Part):
 
     quote: Short
     collateral: Long
-    time: int = Field(ge=0)
+    time: UnixSeconds
 
 
 class SetupPart(QuotePart):

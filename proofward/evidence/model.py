@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from proofward.check import Check, said
 from proofward.evidence.bundle import ModelPart
+from proofward.evidence.policy import Policy
 from proofward.protocol import Lane, model_id
 from proofward.zkml import LaneUnavailable, PublicArtifact, ZkmlError, load_public
 from proofward.zkml.contracts import check_code
@@ -32,6 +33,7 @@ def model_checks(model: ModelPart, claimed: bytes) -> tuple[PublicArtifact | Non
         ]
     try:
         public = _unpack(model.files)
+        _require_named(public, model.files)
     except ZkmlError as error:
         return None, [Check("model", False, error.message)]
     manifest = public.manifest
@@ -53,15 +55,16 @@ def model_checks(model: ModelPart, claimed: bytes) -> tuple[PublicArtifact | Non
     ]
 
 
-def contract_check(model: ModelPart) -> Check:
+def contract_checks(model: ModelPart, policy: Policy) -> list[Check]:
     """Whether the code of the contract that gave the verdict is the lane's, as this version knows it; its
     address is the proved state's to say.
     """
+    address = said("contract address", f"0x{model.verifier.hex()}: {policy.witness}")
     try:
         found = check_code(model.lane, model.contract_code)
     except ZkmlError as error:
-        return Check("contract", None, error.message)
-    return Check("contract", found.ok, found.detail)
+        return [Check("contract", None, error.message), address]
+    return [Check("contract", found.ok, found.detail), address]
 
 
 def proof_check(
@@ -94,3 +97,12 @@ def _unpack(files: dict[str, bytes]) -> PublicArtifact:
                 )
             (Path(folder) / plain).write_bytes(data)
         return load_public(Path(folder))
+
+
+def _require_named(public: PublicArtifact, files: dict[str, bytes]) -> None:
+    """A verdict speaks of the files that the manifest names, so a bundle brings no others."""
+    named = {"public/manifest.json", *public.files}
+    if other := sorted(files.keys() - named):
+        raise ZkmlError(
+            f"the bundle brings a file {other[0]!r}, which the manifest does not name", code="bad-artifact"
+        )

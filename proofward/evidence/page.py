@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool, StrictInt
 
 from proofward.check import Check, said
 from proofward.evidence.bundle import (
@@ -28,7 +28,7 @@ from proofward.evidence.bundle import (
     _Part,
     load_as,
 )
-from proofward.evidence.model import contract_check, model_checks, proof_check
+from proofward.evidence.model import contract_checks, model_checks, proof_check
 from proofward.evidence.policy import Policy
 from proofward.evidence.setup import setup_checks
 from proofward.evidence.verdict import Verdict
@@ -65,7 +65,7 @@ class SessionPart(_Part):
     epoch: BlockNumber
     level: LevelName
     min_level: LevelName
-    sample: int = Field(ge=1, le=PARTS)
+    sample: StrictInt = Field(ge=1, le=PARTS)
 
 
 class PagePart(_Part):
@@ -86,8 +86,8 @@ class WindowPart(_Part):
 
     number: BlockNumber
     first: BlockNumber
-    pages: int = Field(ge=1, le=MAX_PAGES)
-    records: int = Field(ge=1, lt=2**64)
+    pages: StrictInt = Field(ge=1, le=MAX_PAGES)
+    records: StrictInt = Field(ge=1, lt=2**64)
     root: Hash
     signature: Signature
     voucher: Signature
@@ -98,7 +98,7 @@ class BeaconPart(_Part):
     """What the chain's beacon gave for the window, among how many values one author could choose."""
 
     value: Hash
-    choices: int = Field(ge=1, lt=2**32)
+    choices: StrictInt = Field(ge=1, lt=2**32)
 
 
 class PageBundle(_Part):
@@ -110,7 +110,7 @@ class PageBundle(_Part):
     page: PagePart
     window: WindowPart
     beacon: BeaconPart | None = None
-    forced: bool = False
+    forced: StrictBool = False
     at: BlockNumber
     model: ModelPart
     worker: WorkerPart
@@ -147,7 +147,7 @@ def verify_page(bundle: PageBundle, policy: Policy | None = None) -> Verdict:
         *_session(bundle, policy),
         *_tree(bundle, policy),
         *_beacon(bundle, policy),
-        contract_check(bundle.model),
+        *contract_checks(bundle.model, policy),
         *setup_checks(
             bundle.setup,
             bundle.setup_evidence,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proofward.attestation import AttestationError, Collateral, verify_quote
-from proofward.check import Check
+from proofward.check import Check, said
 from proofward.evidence.bundle import ModelPart, SetupPart
 from proofward.evidence.ceremony import ceremony_checks
 from proofward.evidence.policy import Certificate, Policy
@@ -27,15 +27,16 @@ def setup_checks(
         setup = Setup.decode(encoded)
     except ProtocolError as error:
         return [Check("setup", False, error.message)]
-    if setup.kind is SetupKind.DEV:
-        text = "dev: one party made the keys and could forge proofs"
-        admitted = policy.allow_dev_setup
-        return [Check("setup", admitted, text if admitted else f"{text}; refused without --dev")]
+    if setup.kind is SetupKind.ATTESTED:
+        if evidence is None:
+            return [Check("setup", None, "attested, and there is no quote that shows it")]
+        return _attested(evidence, model, genesis, setup, policy)
+    unread = [said("setup quote", f"one is here and unread: the setup is {setup.label}")] if evidence else []
     if setup.kind is SetupKind.CEREMONY:
-        return ceremony_checks(public, certificate, policy)
-    if evidence is None:
-        return [Check("setup", None, "attested, and there is no quote that shows it")]
-    return _attested(evidence, model, genesis, setup, policy)
+        return [*ceremony_checks(public, certificate, policy), *unread]
+    text = "dev: one party made the keys and could forge proofs"
+    admitted = policy.allow_dev_setup
+    return [Check("setup", admitted, text if admitted else f"{text}; refused without --dev"), *unread]
 
 
 def _attested(

@@ -13,7 +13,7 @@ from proofward.attestation import AttestationError, Collateral, WorkerClaim, ver
 from proofward.check import Check, said
 from proofward.evidence.bundle import Bundle, ChainPart, WorkerPart
 from proofward.evidence.inclusion import included
-from proofward.evidence.model import contract_check, model_checks, proof_check
+from proofward.evidence.model import contract_checks, model_checks, proof_check
 from proofward.evidence.policy import Policy
 from proofward.evidence.setup import setup_checks
 from proofward.evidence.times import no_younger, order_checks
@@ -46,7 +46,7 @@ def verify_bundle(bundle: Bundle, policy: Policy | None = None) -> Verdict:
         *worker_checks(bundle.result.worker, bundle.worker, bundle.chain.genesis, policy),
         _receipt(bundle),
         proof_check(public, job.input_commitment, result.output_commitment, result.proof),
-        contract_check(bundle.model),
+        *contract_checks(bundle.model, policy),
         *setup_checks(
             result.setup,
             bundle.setup_evidence,
@@ -57,6 +57,7 @@ def verify_bundle(bundle: Bundle, policy: Policy | None = None) -> Verdict:
             certificate=state.certificate or policy.certified.get(job.model),
         ),
         _level(bundle, policy),
+        _terms(bundle, policy),
         *order_checks(bundle, policy),
         *state.checks,
         said("client", f"0x{job.client.hex()}, who may be anybody: {policy.witness}"),
@@ -148,3 +149,17 @@ def _level(bundle: Bundle, policy: Policy) -> Check:
         return Check("level", False, f"{level.label}, below the job's own {bundle.job.min_level}")
     good = level >= policy.min_level
     return Check("level", good, level.label if good else f"{level.label}; refused without --dev")
+
+
+def _terms(bundle: Bundle, policy: Policy) -> Check:
+    """What the job asked for is somebody's word; that its result keeps to it is checked, as a chain would."""
+    job = bundle.job
+    by_one = "keys that one party made" if job.allow_dev_setup else "no keys that one party made"
+    asked = f"level {job.min_level} at least, {by_one}"
+    try:
+        setup = Setup.decode(bundle.result.setup)
+    except ProtocolError as error:
+        return Check("terms", False, error.message)
+    if not setup.acceptable(Level.from_label(job.min_level), allow_dev=job.allow_dev_setup):
+        return Check("terms", False, f"the result rests on a setup {setup}, and the job asked for {asked}")
+    return said("terms", f"{asked}: {policy.witness}")

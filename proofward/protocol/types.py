@@ -77,6 +77,12 @@ class Setup:
         """The label, with the level of an attested setup: `attested (hardware)`."""
         return self.label if self.level is None else f"{self.label} ({self.level.label})"
 
+    def acceptable(self, min_level: Level, *, allow_dev: bool) -> bool:
+        """Whether a job that demands `min_level` may rest on it; attested below that it counts as `dev`."""
+        if self.kind is SetupKind.CEREMONY:
+            return True
+        return allow_dev or (self.level is not None and self.level >= min_level)
+
     def scale_value(self) -> Any:
         """The value as a field of a SCALE record."""
         if self.level is not None:

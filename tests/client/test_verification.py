@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from pydantic import ValidationError
 
 from proofward.attestation import parse_quote
 from proofward.check import Check
@@ -71,6 +74,10 @@ def _other_file(bundle: Bundle) -> Bundle:
     return _change(bundle, "model", files=files)
 
 
+def _more_files(bundle: Bundle, name: str) -> Bundle:
+    return _change(bundle, "model", files={**bundle.model.files, name: bundle.model.files["public/vk.bin"]})
+
+
 FAULTS: list[tuple[str, Callable[[Bundle], Bundle], str]] = [
     ("proof-bit-flipped", lambda b: _change(b, "result", proof=_flip(b.result.proof)), "proof"),
     ("proof-bit-flipped-receipt", lambda b: _change(b, "result", proof=_flip(b.result.proof)), "receipt"),
@@ -100,6 +107,9 @@ FAULTS: list[tuple[str, Callable[[Bundle], Bundle], str]] = [
     ("verdict-before-the-work", lambda b: _change(b, "result", block=6), "block order"),
     ("verdict-past-the-deadline", lambda b: _change(b, "job", deadline=8), "block order"),
     ("other-model-name", lambda b: _change(b, "model", name="FDA-approved"), "model"),
+    ("a-setup-the-job-did-not-ask-for", lambda b: _change(b, "job", allow_dev_setup=False), "terms"),
+    ("a-file-that-no-manifest-names", lambda b: _more_files(b, "public/more.bin"), "model"),
+    ("a-file-by-another-name", lambda b: _more_files(b, "vk.bin"), "model"),
     ("claims-ceremony", lambda b: _change(b, "result", setup=b"\x02"), "receipt"),
     ("quote-bit-flipped", lambda b: _attestation(b, quote=_flip(b.worker.attestation.quote, 100)), "quote"),
     ("collateral-cut", lambda b: _attestation(b, collateral=b.worker.attestation.collateral[:-9]), "quote"),
@@ -140,7 +150,7 @@ def test_what_a_bundle_says_of_itself_is_never_a_check(evidence: Evidence) -> No
     """Attack d_verify: a bundle that calls itself Polkadot, Live, and names a client."""
     bundle = _change(evidence.bundle, "chain", name="Polkadot", type="Live")
     told = {check.name: check for check in verify_bundle(bundle, pinned(evidence))}
-    for name in ("chain name", "model name", "client", "blocks", "quote time"):
+    for name in ("chain name", "model name", "contract address", "terms", "client", "blocks", "quote time"):
         assert told[name].word == "said", name
         assert "word" in told[name].detail, name
     checked = [check.detail for check in told.values() if check.ok is not None]
@@ -220,6 +230,13 @@ def test_a_ceremony_is_believed_of_nobody_but_the_readers_own_chain(evidence: Ev
     assert outcome_of(_setup(evidence, ceremony, elsewhere)) is Outcome.INCOMPLETE
     certified = pinned(evidence, certified={model: certificate})
     assert outcome_of(_setup(evidence, ceremony, certified)) is Outcome.ACCEPTED
+
+
+def test_a_quote_that_no_check_reads_is_said_to_be_unread(evidence: Evidence) -> None:
+    bundle = evidence.bundle.model_copy(update={"setup_evidence": _setup_quote(evidence)})
+    verdict = verify_bundle(bundle, pinned(evidence))
+    assert verdict.accepted
+    assert "setup quote          one is here and unread: the setup is dev" in str(verdict)
 
 
 def test_evidence_from_the_readers_future_is_refused(evidence: Evidence) -> None:
@@ -316,3 +333,78 @@ def test_no_verb_prints_what_steers_a_terminal(code: int, capsys: pytest.Capture
     out, err = capsys.readouterr()
     assert "accepted" in out + err
     assert all(line.isprintable() for line in (out + err).split("\n"))
+
+
+#: What an accepted bundle may say otherwise -> the line that repeats it as somebody's word.
+SAID = {
+    "chain.name": "chain name",
+    "chain.type": "chain name",
+    "job.client": "client",
+    "job.submitted_at": "block order",
+    "job.deadline": "block order",
+    "result.block": "block order",
+    "model.verifier": "contract address",
+    "worker.attestation.time": "quote time",
+}
+
+
+def _places(value: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, inner in value.items():
+        yield (*path, name)
+        if isinstance(inner, dict):
+            yield from _places(inner, (*path, name))
+
+
+def _other_values(old: Any) -> Iterator[Any]:
+    """Other values, and other ways to write this one."""
+    yield None
+    match old:
+        case bool():
+            yield from (not old, int(old), str(old))
+        case int():
+            yield from (old - 1, old + 1, 10**30, float(old), str(old))
+        case dict():
+            yield from ({}, {**old, "more": "00"})
+        case str():
+            half = len(old) // 2
+            yield from ("", old[:-2], f"0x{old}", f"{old[:2]} {old[2:]}")
+            yield old[:half] + ("1" if old[half : half + 1] == "0" else "0") + old[half + 1 :]
+
+
+def _put(value: dict[str, Any], path: tuple[str, ...], *new: Any) -> dict[str, Any]:
+    """The same with another value in a place, or without the place."""
+    first, *rest = path
+    others = {name: inner for name, inner in value.items() if name != first}
+    if rest:
+        return {**others, first: _put(value[first], tuple(rest), *new)}
+    return {**others, **dict(zip([first], new, strict=False))}
+
+
+def _changed(value: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A bundle's JSON with one field left out, named or written otherwise; and which one."""
+    for path in _places(value):
+        old = reduce(getitem, path, value)
+        where = ".".join(path)
+        yield where, _put(value, path)
+        if where.startswith("model.files."):
+            yield where, _put(_put(value, path), (*path[:-1], path[-1].removeprefix("public/")), old)
+        for new in _other_values(old):
+            yield where, _put(value, path, new)
+
+
+def test_what_an_accepted_bundle_may_say_otherwise_is_printed_as_its_own_word(evidence: Evidence) -> None:
+    """Every field of it, one at a time."""
+    real, policy = evidence.bundle, pinned(evidence)
+    lines = {(one.name, one.word, one.detail) for one in verify_bundle(real, policy)}
+    found: dict[str, set[str]] = {}
+    for where, value in _changed(real.model_dump(mode="json")):
+        try:
+            read = Bundle.model_validate(value)
+        except ValidationError:
+            continue
+        verdict = verify_bundle(read, policy) if read != real else None
+        if verdict is not None and verdict.accepted:
+            new = {(one.name, one.word, one.detail) for one in verdict} - lines
+            assert all(word == "said" for name, word, _ in new if name != "block order"), (where, new)
+            found.setdefault(where, set()).update(name for name, _, _ in new)
+    assert found == {where: {line} for where, line in SAID.items()}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from proofward.attestation import DEVELOPMENT_ROOTS, AttestationError, Collateral, verify_quote
 from proofward.client.answer import open_answer
@@ -75,6 +76,10 @@ def variants(evidence: Evidence) -> list[tuple[str, Bundle, Policy]]:
         ("attested without a quote", attested, good),
         ("attested", attested.model_copy(update={"setup_evidence": quote}), good),
         ("attested elsewhere", attested.model_copy(update={"setup_evidence": foreign}), good),
+        ("dev with a quote", real.model_copy(update={"setup_evidence": quote}), good),
+        ("a setup that the job did not ask for", _change(real, "job", allow_dev_setup=False), good),
+        ("a file that no manifest names", _files(real, more=b""), good),
+        ("a file by another name", _files(real, **{"vk.bin": real.model.files["public/vk.bin"]}), good),
         ("claims a hardware setup", hardware.model_copy(update={"setup_evidence": quote}), good),
         ("ceremony", ceremony, good),
         ("setup of no kind", _change(real, "result", setup=b"\x07"), good),
@@ -82,6 +87,10 @@ def variants(evidence: Evidence) -> list[tuple[str, Bundle, Policy]]:
         ("with the chain's proof, unread", real.model_copy(update={"inclusion": PROOF}), good),
         ("names to be escaped", _change(real, "chain", name='it\'s "x"\n\u202e<b>\\', type="\x00"), good),
     ]
+
+
+def _files(bundle: Bundle, **more: bytes) -> Bundle:
+    return _change(bundle, "model", files={**bundle.model.files, **more})
 
 
 def test_site_and_library_come_to_the_same_verdict(evidence: Evidence) -> None:
@@ -136,6 +145,11 @@ def test_a_damaged_bundle_is_refused_by_the_site(evidence: Evidence) -> None:
         json.dumps({**fields, "job": {**fields["job"], "deadline": 2**32}}),
         json.dumps({**fields, "job": {**fields["job"], "deadline": 1.5}}),
         json.dumps({**fields, "job": {**fields["job"], "id": "00" * 31}}),
+        json.dumps({**fields, "job": {**fields["job"], "id": "00" * 31 + " 0"}}),
+        json.dumps({**fields, "job": {**fields["job"], "id": "00 " * 32}}),
+        json.dumps({**fields, "job": {**fields["job"], "deadline": "9"}}),
+        json.dumps({**fields, "job": {**fields["job"], "allow_dev_setup": "yes"}}),
+        json.dumps({**fields, "job": {**fields["job"], "allow_dev_setup": 1}}),
         json.dumps({**fields, "model": {**fields["model"], "lane": "constructor"}}),
         json.dumps({**fields, "chain": {**fields["chain"], "name": "x" * 129}}),
         '{"__proto__": {"chain": 1}}',
@@ -143,6 +157,8 @@ def test_a_damaged_bundle_is_refused_by_the_site(evidence: Evidence) -> None:
     answers = ask([{**good, "bundle": one} for one in damaged])
     for bundle, answer in zip(damaged, answers, strict=True):
         assert "error" in answer, bundle[:80]
+        with pytest.raises(ValidationError):
+            Bundle.model_validate_json(bundle)
 
 
 def _quote(quote: bytes, collateral: Collateral, now: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from proofward_federation.consents import ShownTree
 from proofward_federation.enclave import Wanted, seal_payload
 from proofward_federation.transcript import Part, Told, Transcript
 from proofward_federation.update import Update
-from tests.evidence import compile_tiny
+from tests.evidence import RECORD, compile_tiny, make_evidence
 from tests.federation.world import POLICY, study_of
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ def bundle() -> bytes:
     """Every field, the optional part too; nothing in it is true."""
     quote = {"quote": "0400", "collateral": "00", "time": 1_700_000_000}
     hashes = {
-        name: HASH for name in ("weights_digest", "manifest_hash", "vk_hash", "circuit_digest", "code_hash")
+        name: HASH for name in ("weights_digest", "manifest_hash", "vk_hash", "circuit_digest", "key_hash")
     }
     value = {
         "chain": {"genesis": HASH, "name": "a chain", "type": "Development"},
@@ -73,10 +73,10 @@ def bundle() -> bytes:
     return Bundle.model_validate(value).model_dump_json().encode()
 
 
-def manifest() -> bytes:
-    """Of a tiny network."""
+def evidence() -> Bundle:
+    """A bundle of a tiny network's job, in which everything is true."""
     with tempfile.TemporaryDirectory() as folder:
-        return compile_tiny(Path(folder) / "tiny").manifest.canonical()
+        return make_evidence(compile_tiny(Path(folder) / "tiny"), RECORD, Path(folder)).bundle
 
 
 def envelope() -> bytes:
@@ -130,9 +130,11 @@ def federation() -> dict[str, bytes]:
 
 def main() -> None:
     """Seeds of all readers but tables and programs, which lie elsewhere."""
+    true = evidence()
+    (HERE / "evidence.json").write_text(true.model_dump_json(indent=1) + "\n")
     seeds = {
         "bundle": {"every_field.json": bundle()},
-        "manifest": {"tiny.json": manifest()},
+        "manifest": {"tiny.json": true.model.files["public/manifest.json"]},
         "envelope": {"two_recipients": envelope()},
         "frame": frames(),
         "federation": federation(),

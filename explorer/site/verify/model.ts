@@ -31,6 +31,7 @@ export function modelChecks(model: Bundle['model'], claimed: Uint8Array): [Artef
   let manifestHash: string
   try {
     ;[artefact, manifestHash] = unpack(model.files)
+    requireNamed(artefact.manifest, model.files)
   } catch (error) {
     return refused((error as Error).message)
   }
@@ -79,6 +80,13 @@ export function unpack(files: ReadonlyMap<string, Uint8Array>): [Artefact, strin
   const key = plain.get('vk.bin') as Uint8Array
   if (hex(sha256(key)) !== manifest.vkHash) throw new Error("vk.bin does not match the manifest's vk_hash")
   return [{ manifest, key }, hex(sha256(source))]
+}
+
+/** A verdict speaks of the files that the manifest names, so a bundle brings no others. Throws. */
+function requireNamed(manifest: Manifest, files: ReadonlyMap<string, Uint8Array>): void {
+  const other = [...files.keys()].find((name) => name !== 'public/manifest.json' && !manifest.files.has(name))
+  if (other !== undefined)
+    throw new Error(`the bundle brings a file ${quoted(other)}, which the manifest does not name`)
 }
 
 /** Whether the proof leads from one commitment to the other under the model's key. */

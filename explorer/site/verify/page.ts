@@ -2,7 +2,7 @@
 import { BLOCK, type Bundle, Part, whereOf } from './bundle.js'
 import { concat, equal, hex, hex0x, little, utf8 } from './bytes.js'
 import { type Check, check, said } from './check.js'
-import { contractCheck } from './contract.js'
+import { contractChecks } from './contract.js'
 import { blake2, sha256 } from './hashes.js'
 import { modelChecks, proofCheck } from './model.js'
 import type { Policy } from './policy.js'
@@ -141,7 +141,7 @@ export function verifyPage(one: SessionPage, policy: Policy): Verdict {
     ...sessionChecks(one, policy),
     ...treeChecks(one, policy),
     ...beaconChecks(one, policy),
-    contractCheck(model.lane, model.verifier, model.contractCode),
+    ...contractChecks(model, policy),
     ...setupChecks(
       { encoded: one.setup, evidence: one.setupEvidence, model, genesis: chain.genesis },
       artefact,

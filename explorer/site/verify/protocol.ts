@@ -27,6 +27,10 @@ export function decodeSetup(data: Uint8Array): Setup {
 
 export const setupText = ({ kind, level }: Setup): string => (level === null ? kind : `${kind} (${level})`)
 
+/** Whether a job that demands a level may rest on a setup; one that is attested below counts as `dev`. */
+export const acceptable = ({ kind, level }: Setup, least: Level, allowDev: boolean): boolean =>
+  kind === 'ceremony' || allowDev || (level !== null && LEVELS.indexOf(level) >= LEVELS.indexOf(least))
+
 export interface ModelFacts {
   readonly publisher: Uint8Array
   readonly weightsDigest: Uint8Array

@@ -1,7 +1,7 @@
 // Who made the model's keys, and what shows it.
 import type { Bundle } from './bundle.js'
 import { equal, hex } from './bytes.js'
-import { type Check, check } from './check.js'
+import { type Check, check, said } from './check.js'
 import { decodeCollateral } from './collateral.js'
 import { type VerifiedQuote, verifyQuote } from './dcap.js'
 import { sha256 } from './hashes.js'
@@ -32,13 +32,14 @@ export function setupChecks(
   } catch (error) {
     return [check('setup', false, (error as Error).message)]
   }
-  if (setup.kind === 'dev') {
-    const told = 'dev: one party made the keys and could forge proofs'
-    return [check('setup', policy.development, policy.development ? told : `${told}; refused without --dev`)]
+  if (setup.kind === 'attested') {
+    if (!claim.evidence) return [check('setup', null, 'attested, and there is no quote that shows it')]
+    return attested(claim.evidence, claim.model, claim.genesis, setup, policy)
   }
-  if (setup.kind === 'ceremony') return ceremony(claim.model, artefact, policy, certificate)
-  if (!claim.evidence) return [check('setup', null, 'attested, and there is no quote that shows it')]
-  return attested(claim.evidence, claim.model, claim.genesis, setup, policy)
+  const unread = claim.evidence ? [said('setup quote', `one is here and unread: the setup is ${setup.kind}`)] : []
+  if (setup.kind === 'ceremony') return [...ceremony(claim.model, artefact, policy, certificate), ...unread]
+  const told = 'dev: one party made the keys and could forge proofs'
+  return [check('setup', policy.development, policy.development ? told : `${told}; refused without --dev`), ...unread]
 }
 
 const TRANSCRIPT = 'public/ceremony.bin'

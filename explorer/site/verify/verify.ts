@@ -5,12 +5,21 @@
 import type { Bundle } from './bundle.js'
 import { hex } from './bytes.js'
 import { type Check, check, said } from './check.js'
-import { contractCheck } from './contract.js'
+import { contractChecks } from './contract.js'
 import { sha256 } from './hashes.js'
 import { type Included, included } from './inclusion.js'
 import { type Artefact, modelChecks, proofCheck, quoted } from './model.js'
 import type { Policy } from './policy.js'
-import { decodeSetup, type Lane, LEVELS, receiptMessage, type Setup, verifySignature } from './protocol.js'
+import {
+  acceptable,
+  decodeSetup,
+  type Lane,
+  LEVELS,
+  receiptMessage,
+  type Setup,
+  setupText,
+  verifySignature,
+} from './protocol.js'
 import type { Level } from './roots.js'
 import { setupChecks } from './setup.js'
 import { orderChecks } from './times.js'
@@ -42,7 +51,7 @@ export async function verifyBundle(
     () => workerChecks(bundle.result.worker, bundle.worker, bundle.chain.genesis, policy),
     () => [receiptCheck(bundle)],
     () => [proofCheck(artefact, bundle.job.inputCommitment, bundle.result.outputCommitment, bundle.result.proof)],
-    () => [contractCheck(bundle.model.lane, bundle.model.verifier, bundle.model.contractCode)],
+    () => contractChecks(bundle.model, policy),
     () =>
       setupChecks(
         {
@@ -55,7 +64,7 @@ export async function verifyBundle(
         policy,
         state().certificate ?? policy.certified.get(hex(bundle.job.model)) ?? null,
       ),
-    () => [levelCheck(bundle, policy)],
+    () => [levelCheck(bundle, policy), termsCheck(bundle, policy)],
     () => orderChecks(bundle, policy),
     () => [...state().checks],
     () => [said('client', `0x${hex(bundle.job.client)}, who may be anybody: ${policy.witness}`)],
@@ -147,4 +156,18 @@ function levelCheck({ result, worker, job }: Bundle, policy: Policy): Check {
   }
   const good = level === 'hardware' || policy.development
   return check('level', good, good ? level : `${level}; refused without --dev`, inputs)
+}
+
+/** What the job asked for is somebody's word; that its result keeps to it is checked, as a chain would. */
+function termsCheck({ job, result }: Bundle, policy: Policy): Check {
+  const byOne = job.allowDevSetup ? 'keys that one party made' : 'no keys that one party made'
+  const asked = `level ${job.minLevel} at least, ${byOne}`
+  let setup: Setup
+  try {
+    setup = decodeSetup(result.setup)
+  } catch (error) {
+    return check('terms', false, (error as Error).message)
+  }
+  if (acceptable(setup, job.minLevel, job.allowDevSetup)) return said('terms', `${asked}: ${policy.witness}`)
+  return check('terms', false, `the result rests on a setup ${setupText(setup)}, and the job asked for ${asked}`)
 }

@@ -5,27 +5,45 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+from pathlib import Path
 
 import numpy as np
 from pydantic import ValidationError
 
+from proofward.attestation import parse_quote
 from proofward.errors import ProofwardError
 from proofward.evidence.bundle import Bundle, BundleError, load_bundle
+from proofward.evidence.model import model_checks
 from proofward.evidence.policy import Policy
 from proofward.evidence.verify import verify_bundle
+from proofward.protocol.collateral import decode_collateral
 from proofward.zkml import PublicArtifact
 from proofward.zkml.errors import ArtifactError
 from proofward.zkml.manifest import Manifest
-from tests.evidence import RECORD, Evidence, compile_tiny, make_evidence, pinned
 from tests.fuzz.edits import edited
-from tests.fuzz.targets.scratch import file_of, scratch
+from tests.fuzz.targets.scratch import file_of
+
+EVIDENCE = Path(__file__).parents[1] / "evidence.json"
+"""A true bundle, the same in every process; `python -m tests.fuzz.seeds` makes it."""
 
 
 @functools.cache
-def _evidence() -> tuple[Evidence, Policy]:
-    folder = scratch()
-    made = make_evidence(compile_tiny(folder / "tiny"), RECORD, folder)
-    return made, pinned(made)
+def _evidence() -> tuple[Bundle, Policy]:
+    """The bundle, and a reader who pins its chain and software and accepts it."""
+    made = load_bundle(EVIDENCE)
+    attestation = made.worker.attestation
+    pins = {"genesis": made.chain.genesis, "measurements": {parse_quote(attestation.quote).measurement}}
+    policy = Policy.for_development(**pins, now=attestation.time)
+    assert verify_bundle(made, policy).accepted, "it is of an earlier version: `python -m tests.fuzz.seeds`"
+    return made, policy
+
+
+@functools.cache
+def _artefact() -> PublicArtifact:
+    made, _ = _evidence()
+    public, _ = model_checks(made.model, made.job.model)
+    assert public is not None
+    return public
 
 
 def bundle(data: bytes) -> None:
@@ -40,35 +58,41 @@ def bundle(data: bytes) -> None:
             return
         assert Bundle.model_validate_json(read.model_dump_json()) == read
         return
-    evidence, policy = _evidence()
+    made, policy = _evidence()
     try:
-        changed = Bundle.model_validate(edited(data, evidence.bundle.model_dump(mode="json")))
+        changed = Bundle.model_validate(edited(data, made.model_dump(mode="json")))
     except ValidationError:
         return
     if verify_bundle(changed, policy).accepted:
-        assert _checked(changed) == _checked(evidence.bundle)
+        assert _checked(changed) == _checked(made)
 
 
 def _checked(read: Bundle) -> object:
-    """A bundle without what its verdict prints as its own word, and without dates in their order."""
+    """A bundle without what its verdict prints as its own word (tests/client/test_verification.py has the
+    list), and without dates in their order.
+    """
     values = read.model_dump()
     for part, names in OWN_WORD.items():
         for name in names:
-            values[part].pop(name, None)
-    values["worker"]["attestation"].pop("time", None)
-    return values
+            del values[part][name]
+    del values["worker"]["attestation"]
+    collateral = decode_collateral(read.worker.attestation.collateral)
+    # what counts of a collateral is signed: how the certificates of its signers are written is not
+    signed = {name: one for name, one in collateral.items() if "issuer_chain" not in name}
+    return values, read.worker.attestation.quote, signed
 
 
 OWN_WORD = {
     "chain": ("name", "type"),
-    "job": ("client", "min_level", "allow_dev_setup", "deadline", "submitted_at"),
+    "job": ("client", "allow_dev_setup", "deadline", "submitted_at"),
     "result": ("block",),
+    "model": ("verifier",),
 }
 
 
 def manifest(data: bytes) -> None:
     """A manifest, raw or a valid one with changes: it has one canonical form, and a client may use it."""
-    artefact = _evidence()[0].artifact.public
+    artefact = _artefact()
     if data[:1] != b"{":
         changed = edited(data, json.loads(artefact.manifest.canonical()))
         try:
