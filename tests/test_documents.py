@@ -27,7 +27,7 @@ PLACEHOLDER = re.compile(r"^[A-Z][A-Z_]*$|…")
 def typed(page: str) -> Iterator[str]:
     """Every command of the page's blocks of code, continued lines joined."""
     for token in MARKDOWN.parse(read(page)):
-        if token.type in ("fence", "code_block") and token.info in ("", "bash", "sh"):
+        if token.type in ("fence", "code_block") and token.info in ("", "bash", "console", "sh"):
             for line in token.content.replace("\\\n", " ").splitlines():
                 yield from re.findall(r"(?:^\s*|[($!] ?)(proofward [a-z].*)", line)
 

@@ -33,7 +33,7 @@ class Settings:
     port: int = 8090
     node: str | None = None
     """What readers' browsers ask at first; None: the same node."""
-    artefacts: Sequence[Path] = ()
+    artifacts: Sequence[Path] = ()
     rebuild: bool = False
     spec: Path | None = None
     """The raw spec of a chain with GRANDPA: tabs then read by proofs."""
@@ -50,7 +50,7 @@ class Ready:
     block: int | None
 
 
-def artefact_folders(paths: Sequence[Path]) -> dict[str, Path]:
+def artifact_folders(paths: Sequence[Path]) -> dict[str, Path]:
     """Public folders by the manifest's hash. Raises ZkmlError."""
     found = {}
     for path in paths:
@@ -88,7 +88,7 @@ def explore(settings: Settings, ready: Callable[[Ready], None]) -> None:
     Raises ChainUnreachable, IndexUnusable, SiteMissing, BadQuestion (addresses), ZkmlError, LightError.
     """
     static = static_files()
-    artefacts = artefact_folders(settings.artefacts)
+    artifacts = artifact_folders(settings.artifacts)
     node = settings.node or settings.chain
     try:
         node_origin(node)
@@ -100,7 +100,7 @@ def explore(settings: Settings, ready: Callable[[Ready], None]) -> None:
         failures: list[ProofwardError] = []
         try:
             reader = open_reader(settings.index)
-            site = Site(reader, node=node, static=static, artefacts=artefacts, light=light)
+            site = Site(reader, node=node, static=static, artifacts=artifacts, light=light)
             asyncio.run(_serve(settings, site, indexer, failures, client.genesis, ready))
             reader.close()
         finally:

@@ -103,7 +103,7 @@ def policy_of(node: str) -> str:
 
 class Site:
     """Handlers over one reading connection. `node` is the address that readers' browsers ask at first;
-    `artefacts` are folders of public artefacts by manifest hash; with `light` a tab reads by proofs at first.
+    `artifacts` are folders of public artefacts by manifest hash; with `light` a tab reads by proofs at first.
     """
 
     def __init__(
@@ -112,10 +112,10 @@ class Site:
         *,
         node: str,
         static: Path,
-        artefacts: Mapping[str, Path],
+        artifacts: Mapping[str, Path],
         light: LightSource | None = None,
     ) -> None:
-        self._lists, self._node, self._static, self._artefacts = Lists(database), node, static, artefacts
+        self._lists, self._node, self._static, self._artifacts = Lists(database), node, static, artifacts
         self._light = light
         node_origin(node)
 
@@ -161,7 +161,7 @@ class Site:
         app.router.add_get("/favicon.ico", _no_icon)
         app.router.add_get("/light.js", self._worker)
         app.router.add_get("/api/spec", self._spec)
-        app.router.add_get("/api/artefacts/{hash}/{file}", self._artefact)
+        app.router.add_get("/api/artefacts/{hash}/{file}", self._artifact)
         return app
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
@@ -203,9 +203,9 @@ class Site:
         response.enable_compression()
         return response
 
-    async def _artefact(self, request: web.Request) -> web.StreamResponse:
+    async def _artifact(self, request: web.Request) -> web.StreamResponse:
         digest, name = request.match_info["hash"], request.match_info["file"]
-        folder = self._artefacts.get(digest) if _HASH.fullmatch(digest) else None
+        folder = self._artifacts.get(digest) if _HASH.fullmatch(digest) else None
         if folder is None or not _FILE.fullmatch(name) or not (folder / name).is_file():
             raise NotFound("this explorer was not given that artefact")
         return web.Response(body=(folder / name).read_bytes(), content_type="application/octet-stream")

@@ -28,7 +28,7 @@ def explorer(
             help="The node that readers' browsers ask at first (ws:// or wss://). Default: --chain."
         ),
     ] = None,
-    artefact: Annotated[
+    artifact: Annotated[
         list[Path] | None,
         typer.Option(help="Folder of a model's public artefact, for readers to verify with (repeatable)."),
     ] = None,
@@ -50,7 +50,7 @@ def explorer(
 
     A node must allow the site's origin (`proofward devnet --cors http://127.0.0.1:8090`).
 
-    Example: proofward explorer --artefact build/models/mlp/public --spec build/network/spec.json
+    Example: proofward explorer --artifact build/models/mlp/public --spec build/network/spec.json
     """
     from proofward_explorer.run import Ready, Settings, explore
 
@@ -65,7 +65,7 @@ def explorer(
     with reporting(as_json, serves=True):
         explore(
             Settings(
-                chain, index, host, port, node, tuple(artefact or ()), rebuild, spec, tuple(boot_node or ())
+                chain, index, host, port, node, tuple(artifact or ()), rebuild, spec, tuple(boot_node or ())
             ),
             ready,
         )

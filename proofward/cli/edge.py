@@ -26,7 +26,7 @@ OptionalChain = Annotated[
 
 @app.command("run")
 def run(
-    model: Annotated[Path, typer.Option(help="The artefact's folder, private half included; batch 1.")],
+    artifact: Annotated[Path, typer.Option(help="The model's artefact, private half included; batch 1.")],
     source: Annotated[str, typer.Option(help="Samples: a CSV file, or `-` for standard input.")],
     out: Annotated[Path, typer.Option(help="The log; OUT.secret (mode 0600) has what opens it.")],
     column: Annotated[str | None, typer.Option(help="The samples' column; default: the last.")] = None,
@@ -51,9 +51,9 @@ def run(
 ) -> None:
     """Answer each window as it ends, commit to it, prove it, and post its hash to the chain.
 
-    Example: proofward edge run --model ecg.proofward --source ecg.csv --out ecg.log --chain ws://127.0.0.1:9944
+    Example: proofward edge run --artifact ecg.proofward --source ecg.csv --out ecg.log --chain ws://127.0.0.1:9944
 
-             cat /dev/ttyUSB0 | proofward edge run --model ecg.proofward --source - --out ecg.log
+             cat /dev/ttyUSB0 | proofward edge run --artifact ecg.proofward --source - --out ecg.log
     """
     from contextlib import nullcontext
 
@@ -67,7 +67,7 @@ def run(
         note(as_json, f"window {answered.number}: {answered.decision}  {answer_ms:.1f} ms{proof}")
 
     with reporting(as_json, serves=True), Client(chain, signer) if chain else nullcontext() as client:
-        device = Device(model)
+        device = Device(artifact)
         try:
             windows = sources.windows(sources.samples(source, column), device.size, every, rate)
             report = running.run(

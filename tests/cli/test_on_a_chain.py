@@ -705,7 +705,7 @@ def test_a_devices_windows_are_on_the_chain_and_those_that_it_picks_are_proved(
     values = np.random.default_rng(1).uniform(-0.9, 0.9, (9, 3)).reshape(-1)
     Path("ecg.csv").write_text("".join(f"{one}\n" for one in values))
     where = ["--chain", rpc.url]
-    asked = ["--model", str(artifact.path), "--source", "ecg.csv", "--out", "ecg.log", "--sample", "40"]
+    asked = ["--artifact", str(artifact.path), "--source", "ecg.csv", "--out", "ecg.log", "--sample", "40"]
     told = run("edge", "run", *asked, "--signer", "//Ferdie", *where)
     assert told["windows"] == 9
     assert told["posts"] >= 1

@@ -237,7 +237,7 @@ def test_the_command_line_runs_and_verifies(artifact: Artifact, tmp_path: Path) 
     samples.write_text("".join(f"{x}\n" for window in signal(2) for x in window))
     folder = str(artifact.path)
     done = CliRunner().invoke(
-        app, ["edge", "run", "--model", folder, "--source", str(samples), "--out", str(log), "--json"]
+        app, ["edge", "run", "--artifact", folder, "--source", str(samples), "--out", str(log), "--json"]
     )
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)

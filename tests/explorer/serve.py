@@ -55,10 +55,10 @@ class Served:
     """A site on a thread of its own."""
 
     def __init__(
-        self, index: Path, node: str, port: int, artefacts: dict[str, Path], light: LightSource | None = None
+        self, index: Path, node: str, port: int, artifacts: dict[str, Path], light: LightSource | None = None
     ) -> None:
         self._loop = asyncio.new_event_loop()
-        site = Site(open_reader(index), node=node, static=STATIC, artefacts=artefacts, light=light)
+        site = Site(open_reader(index), node=node, static=STATIC, artifacts=artifacts, light=light)
         self._runner = web.AppRunner(site.app(), access_log=None)
         self._loop.run_until_complete(self._runner.setup())
         self._loop.run_until_complete(web.TCPSite(self._runner, "127.0.0.1", port).start())

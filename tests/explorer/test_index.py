@@ -327,7 +327,7 @@ async def test_each_answer_says_of_which_block_it_is(crowded: Path, tmp_path: Pa
     """Of one state of the file, whatever is written meanwhile: a reader compares it with the chain there."""
     database = open_reader(crowded)
     newest = int(database.execute("SELECT max(number) FROM blocks").fetchone()[0])
-    site = Site(database, node="ws://127.0.0.1:9944", static=tmp_path, artefacts={})
+    site = Site(database, node="ws://127.0.0.1:9944", static=tmp_path, artifacts={})
     async with TestClient(TestServer(site.app())) as client:
         for path in ("jobs", "workers", "overview", "config", "market", "jobs"):
             answer = await client.get(f"/api/{path}")
@@ -340,7 +340,7 @@ async def test_the_server_takes_no_question_for_anything_else(crowded: Path, tmp
     """Injection through every parameter: a refusal or an empty answer, and the index unchanged."""
     (tmp_path / "index.html").write_text("<!doctype html>")
     before = crowded.read_bytes()
-    site = Site(open_reader(crowded), node="ws://127.0.0.1:9944", static=tmp_path, artefacts={})
+    site = Site(open_reader(crowded), node="ws://127.0.0.1:9944", static=tmp_path, artifacts={})
     async with TestClient(TestServer(site.app())) as client:
         for text in HOSTILE:
             for path, name in (

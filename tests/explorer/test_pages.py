@@ -27,7 +27,7 @@ from proofward.protocol.sessions import session_id
 from proofward.publisher.publish import publish
 from proofward_demo.attacker import EPOCH, Attacker
 from proofward_demo.run import AGE_BLOCKS, FIRST_WORKER, HOSPITAL, PUBLISHER, SUDO
-from proofward_explorer.run import artefact_folders
+from proofward_explorer.run import artifact_folders
 from proofward_explorer.store import open_reader
 from tests.evidence import RECORD, Evidence
 from tests.explorer.browser import Browser, require_browser
@@ -184,9 +184,9 @@ def network(evidence: Evidence, tmp_path_factory: pytest.TempPathFactory) -> Ite
         _forge(index, lying[0])
         _lie(index, lying[1])
         folders = [path for path in (folder / "models").iterdir() if path.is_dir()]
-        artefacts = artefact_folders([*folders, evidence.artifact.path / "public"])
+        artifacts = artifact_folders([*folders, evidence.artifact.path / "public"])
         served = [
-            Served(path, devnet.url, port, artefacts)
+            Served(path, devnet.url, port, artifacts)
             for path, port in zip(
                 (index, folder / "forged.sqlite", folder / "liar.sqlite"), ports, strict=True
             )
@@ -215,8 +215,8 @@ def test_an_accepted_job_is_verified_again_in_the_tab(browser: Browser, network:
     """From a cold page to every check of `proofward verify`, in its words."""
     job = jobs(network, "accepted")[0]
     with Client(network.chain, development=True) as client:
-        artefact = _artefact(network, client, job)
-    expected = targets.verify(job, targets.Pins(development=True), chain=network.chain, artifact=artefact)
+        artifact = _artifact(network, client, job)
+    expected = targets.verify(job, targets.Pins(development=True), chain=network.chain, artifact=artifact)
     assert expected.accepted
     browser.do("open", url=f"{network.site}/#/jobs/{job}")
     browser.do("wait", selector="[data-verdict]")
@@ -263,9 +263,9 @@ def pictured(browser: Browser) -> None:
     assert all(one in rows for one in drawn), drawn
 
 
-def _artefact(network: Network, client: Client, job: str) -> Path:
+def _artifact(network: Network, client: Client, job: str) -> Path:
     model = client.model(client.show(job).record.model)
-    return artefact_folders(sorted(network.models.iterdir()))[model.manifest_hash.hex()]
+    return artifact_folders(sorted(network.models.iterdir()))[model.manifest_hash.hex()]
 
 
 def test_a_client_opens_its_own_answer_in_the_page(browser: Browser, network: Network) -> None:
@@ -305,9 +305,9 @@ def test_a_job_whose_client_won_a_contest_is_refused_by_that_line_alone(
     browser: Browser, network: Network, evidence: Evidence
 ) -> None:
     """Proof, receipt and quote of it are good: only the chain's record of the contest tells."""
-    artefact = evidence.artifact.path
+    artifact = evidence.artifact.path
     expected = targets.verify(
-        network.contested, targets.Pins(development=True), chain=network.chain, artifact=artefact
+        network.contested, targets.Pins(development=True), chain=network.chain, artifact=artifact
     )
     browser.do("open", url=f"{network.site}/#/jobs/{network.contested}")
     browser.do("wait", selector="[data-verdict]")

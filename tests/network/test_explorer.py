@@ -16,7 +16,7 @@ from proofward.consensus import Checkpoint
 from proofward.light.spec import load as load_spec
 from proofward.light.spec import with_checkpoint
 from proofward.network.state import Network, load
-from proofward_explorer.run import artefact_folders, light_source
+from proofward_explorer.run import artifact_folders, light_source
 from tests.explorer.browser import Browser, require_browser
 from tests.explorer.serve import Following, Served, free_port, indexed
 from tests.network.campaign import Stream, wait_for
@@ -52,7 +52,7 @@ def site(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sit
         artefact = out / "models" / "mlp" / "public"
         port = free_port()
         light = light_source(network.spec)
-        served = Served(index, NOWHERE, port, artefact_folders([artefact]), light)
+        served = Served(index, NOWHERE, port, artifact_folders([artefact]), light)
         stack.callback(served.close)
         yield Site(f"http://127.0.0.1:{port}", network.spec, job, artefact)
 
