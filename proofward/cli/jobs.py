@@ -26,7 +26,7 @@ from proofward.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from proofward.client import Answer, Outcome
+    from proofward.client import Answer, Offer, Outcome
     from proofward.client.epochs import GoneKeys
 
 app = typer.Typer(no_args_is_help=True, help="Submit, watch and open jobs.")
@@ -103,13 +103,14 @@ def submit(
             recipients=[account(one) for one in worker] if worker else workers,
             verify_workers=verify_workers,
             uncontestable=uncontestable,
+            offered=lambda offer: note(True, _offered(offer)),  # a script reads the job's id
         )
         value: dict[str, Any] = {
             "job": str(job),
             "model": job.model,
             "block": job.block,
             "deadline": job.deadline,
-            "recipients": list(job.recipients),
+            **_told(job.offer),
             "seconds": job.seconds,
         }
         if not wait:
@@ -218,7 +219,14 @@ def again(
     ):
         rows = records_of(records, load_public(artifact), ignore_extra_columns, as_json)
         fresh = client.submit_again(job, rows, artifact=artifact)
-        value = {"job": str(fresh), "instead_of": job, "block": fresh.block, "deadline": fresh.deadline}
+        note(True, _offered(fresh.offer))
+        value = {
+            "job": str(fresh),
+            "instead_of": job,
+            "block": fresh.block,
+            "deadline": fresh.deadline,
+            **_told(fresh.offer),
+        }
         emit(as_json, value, [str(fresh)])
 
 
@@ -350,6 +358,17 @@ def _gone(outcome: Outcome, lost: list[GoneKeys]) -> list[str]:
             "ends it and seals it to the keys of now"
         )
     return lines
+
+
+def _offered(offer: Offer) -> str:
+    """What a job costs, and who can have it."""
+    found = len(offer.recipients)
+    fewer = f" of {offer.wanted} wanted: no others can take it" if found < offer.wanted else ""
+    return f"{shown(offer.price)} for the one whose result is accepted, of {found} worker(s){fewer}"
+
+
+def _told(offer: Offer) -> dict[str, Any]:
+    return {"price": offer.price, "recipients": list(offer.recipients), "wanted": offer.wanted}
 
 
 def _line(outcome: Outcome) -> str:

@@ -9,7 +9,7 @@ from proofward.client.errors import (
     JobTimeout,
     OutputMismatch,
 )
-from proofward.client.job import Job, Outcome
+from proofward.client.job import Job, Offer, Outcome
 from proofward.errors import NotFound, Refused
 from proofward.evidence.verify import Policy, Verdict, verify_bundle
 
@@ -22,6 +22,7 @@ __all__ = [
     "JobRefunded",
     "JobTimeout",
     "NotFound",
+    "Offer",
     "Outcome",
     "OutputMismatch",
     "Policy",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Unpack
@@ -29,7 +29,7 @@ from proofward.client.contest import contest, require_contestable, with_contest
 from proofward.client.epochs import GoneKeys, gone
 from proofward.client.errors import JobTimeout
 from proofward.client.ids import hash32
-from proofward.client.job import Demand, Job, Outcome, job_bytes, outcome
+from proofward.client.job import Demand, Job, Offer, Outcome, job_bytes, outcome
 from proofward.client.options import DEFAULT_RECIPIENTS, SubmitOptions, require_known
 from proofward.client.sealing import Owner, SealedJob, seal
 from proofward.client.session import Session
@@ -64,7 +64,9 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What jobs of one model are submitted on. `deadline` in blocks from then on; `choose` draws workers."""
+    """What jobs of one model are submitted on. `deadline` in blocks from then on; `choose` draws workers,
+    `wanted` of them; `offered` is told of each job.
+    """
 
     record: ModelRecord
     public: PublicArtifact
@@ -72,16 +74,17 @@ class _Terms:
     demand: Demand
     deadline: int | None
     choose: Callable[[], list[Choice]]
+    wanted: int
+    offered: Callable[[Offer], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """A sealed job that is not submitted yet; `price` in the smallest unit, `blocks` until its deadline."""
+    """A sealed job that is not submitted yet, with `blocks` until its deadline."""
 
     terms: _Terms
     sealed: SealedJob
-    recipients: tuple[bytes, ...]
-    price: int
+    offer: Offer
     blocks: int
 
     def call(self, head: int) -> tuple[str, Call]:
@@ -92,8 +95,8 @@ class _Order:
             nonce=sealed.nonce,
             sealed=sealed.sealed,
             input_commitment=sealed.context.input_commitment,
-            recipients=list(self.recipients),
-            price=self.price,
+            recipients=list(self.offer.recipients),
+            price=self.offer.price,
             deadline=head + self.blocks,
             min_level=demand.min_level,
             allow_dev_setup=demand.dev_setup,
@@ -102,7 +105,7 @@ class _Order:
     def job(self, block: int, head: int) -> Job:
         """What its client knows of it once it is in a block."""
         context, seconds = self.sealed.context, {"seal": self.sealed.seconds}
-        return Job(context.job, context.model, block, head + self.blocks, self.recipients, seconds)
+        return Job(context.job, context.model, block, head + self.blocks, self.offer, seconds)
 
 
 class Client:
@@ -226,17 +229,19 @@ class Client:
         wanted = options.get("recipients", DEFAULT_RECIPIENTS)
         verify = options.get("verify_workers", False)
         choose = partial(self.choose_workers, record.id, demand, wanted, verify=verify, floor=record.price)
-        return _Terms(record, public, folder, demand, options.get("deadline"), choose)
+        count = wanted if isinstance(wanted, int) else len(wanted)
+        offered = options.get("offered", lambda _: None)
+        return _Terms(record, public, folder, demand, options.get("deadline"), choose, count, offered)
 
     def _ordered(self, terms: _Terms, x: ArrayLike, choices: Sequence[Choice]) -> _Order:
-        owner = Owner(self.chain.genesis, self.account)
-        record = terms.record
+        owner, record = Owner(self.chain.genesis, self.account), terms.record
+        asked = terms.demand.price
+        price = max(record.price, *(choice.price for choice in choices)) if asked is None else asked
+        offer = Offer(price, tuple(choice.record.account for choice in choices), terms.wanted)
+        terms.offered(offer)
         sealed = seal(terms.public, x, owner, record.id, [choice.record for choice in choices])
         blocks = self._deadline(record, len(choices)) if terms.deadline is None else terms.deadline
-        asked = terms.demand.price
-        paid = max(record.price, *(choice.price for choice in choices)) if asked is None else asked
-        recipients = tuple(choice.record.account for choice in choices)
-        return _Order(terms, sealed, recipients, paid, blocks)
+        return _Order(terms, sealed, offer, blocks)
 
     def open_model(
         self, which: str | bytes, artifact: str | Path | None, demand: Demand
@@ -516,8 +521,9 @@ class Client:
         record = found.record
         demand = Demand(record.min_level, record.allow_dev_setup, record.price)
         last = (*record.declined_by, *record.rejected_by)
-        choices = self.choose_workers(record.model, demand, len(record.recipients), last=last)
-        return self.submit(
+        wanted = len(record.recipients)
+        choices = self.choose_workers(record.model, demand, wanted, last=last)
+        again = self.submit(
             record.model,
             x,
             artifact=artifact or secrets.artifact,
@@ -527,6 +533,7 @@ class Client:
             recipients=[choice.record.account for choice in choices],
             uncontestable=True,  # whose risk it is has chosen already
         )
+        return replace(again, offer=replace(again.offer, wanted=wanted))
 
     # opening and verifying ------------------------------------------------------------------------
 

@@ -18,16 +18,34 @@ class Demand:
     price: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A job before it is sent: the price (smallest unit) that one of `recipients` gets for it, and how many
+    workers were asked for. They are fewer where no others can take it, or others ask for far more.
+    """
+
+    price: int
+    recipients: tuple[bytes, ...]
+    wanted: int
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Job:
-    """A submitted job; printed, its id. `seconds` says what the client spent on sealing."""
+    """A submitted job; printed, its id. `offer` is what it was sent as, and `seconds` says what the client
+    spent on sealing.
+    """
 
     id: bytes
     model: bytes
     block: int
     deadline: int
-    recipients: tuple[bytes, ...]
+    offer: Offer
     seconds: dict[str, float]
+
+    @property
+    def recipients(self) -> tuple[bytes, ...]:
+        """The workers that it is sealed to."""
+        return self.offer.recipients
 
     def __str__(self) -> str:
         return f"0x{self.id.hex()}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from proofward.client.job import Offer
 from proofward.protocol import Level
 
 #: Workers that a job is sealed to unless the caller says otherwise: enough that one may die, few that can
@@ -18,8 +19,11 @@ class SubmitOptions(TypedDict, total=False):
 
     Args:
         artifact: folder of the model's public artefact, unless the client's `artifacts` hold it.
-        price: in the smallest unit; default the model's price, or what the chosen workers ask for, of
-            whom none is drawn that asks for far more than the others.
+        price: in the smallest unit; default the model's price, or what the dearest of the workers asks
+            for. None is drawn that asks for far more than the others; those that are named get what they
+            ask.
+        offered: told what a job will cost, and whom it is for, before anything is sent; what it raises,
+            `submit` raises, and nothing is.
         deadline: blocks from now; default time for a claim of each recipient.
         min_level, allow_dev_setup: default `hardware` and False; in development `simulated` and True.
         recipients: accounts, or how many workers to choose (1 to 8; default 3).
@@ -30,6 +34,7 @@ class SubmitOptions(TypedDict, total=False):
 
     artifact: str | Path | None
     price: int | None
+    offered: Callable[[Offer], None]
     deadline: int | None
     min_level: Level | None
     allow_dev_setup: bool | None

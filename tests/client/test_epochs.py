@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from proofward.chain.pallets.jobs import Accepted, Claimed, JobRecord, Refunded
-from proofward.client import Client, Job
+from proofward.client import Client, Job, Offer
 from proofward.client.epochs import GoneKeys, gone, nobody_left
 from proofward.client.job import Demand, Outcome, outcome
 from proofward.client.sealing import Owner, seal
@@ -90,7 +90,7 @@ class Again(Client):
 
     def submit(self, model: str | bytes, x: Any, **terms: Any) -> Any:
         self.done.append(("submit", terms))
-        return None
+        return Job(self.record.id, self.record.model, 5, 65, Offer(1, (WORKER.account,), 1), {})
 
 
 @pytest.mark.parametrize("state", ["queued", "refunded", "claimed", "accepted"])
@@ -116,7 +116,8 @@ def test_a_job_is_submitted_again_on_its_terms_when_nobody_works_it(
     with pytest.raises(Refused, match="not the input"):
         client.submit_again(record.id, np.asarray(RECORD) + 0.5)
     assert client.done == []
-    client.submit_again(record.id, RECORD)
+    again = client.submit_again(record.id, RECORD)
+    assert again.offer.wanted == len(record.recipients), "that fewer took it this time is told"
     *before, (chose, (demand, wanted, rest)), (what, terms) = client.done
     assert before == ([("cancel", record.id)] if state == "queued" else [])
     assert (chose, what) == ("choose", "submit")

@@ -10,6 +10,7 @@ import pytest
 
 import proofward
 from proofward import Answer, Job
+from proofward.client import Offer
 from proofward.protocol import sha256
 from tests.evidence import Evidence
 
@@ -55,7 +56,7 @@ def test_a_printed_answer_is_its_records_and_its_repr_tells_nothing(evidence: Ev
 
 
 def test_a_printed_job_is_its_id() -> None:
-    job = Job(sha256(b"job"), sha256(b"model"), 5, 65, (), {})
+    job = Job(sha256(b"job"), sha256(b"model"), 5, 65, Offer(0, (), 3), {})
     assert str(job) == f"0x{sha256(b'job').hex()}"
     assert repr(job) == f"<Job {job}: in block 5, deadline 65>"
 
