@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from proofward.errors import ProofwardError as ProofwardError
     from proofward.errors import Refused as Refused
     from proofward.evidence.bundle import load_bundle as load_bundle
+    from proofward.publisher.predictions import expected as expected
 
     __version__: str
 
@@ -54,6 +55,7 @@ _MODULES = {
     "ProofwardError": "proofward.errors",
     "Refused": "proofward.errors",
     "Verdict": "proofward.client",
+    "expected": "proofward.publisher.predictions",
     "load_bundle": "proofward.evidence.bundle",
     "verify_bundle": "proofward.client",
 }
@@ -74,6 +76,7 @@ __all__ = [
     "Refused",
     "Verdict",
     "__version__",
+    "expected",
     "load_bundle",
     "verify_bundle",
 ]

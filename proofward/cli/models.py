@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from proofward.zkml import Manifest, PublicArtifact
     from proofward.zkml.lanes import Estimate
-    from proofward.zkml.manifest import LaneChoice, Task
+    from proofward.zkml.manifest import Compared, LaneChoice, Task
 
     Floats = NDArray[np.float64]
 
@@ -37,6 +37,15 @@ app = typer.Typer(no_args_is_help=True, help="Publish, list and audit models.")
 Calibration = Annotated[Path | None, typer.Option(help="Representative records: CSV or JSON, one a row.")]
 EvaluationFile = Annotated[
     Path | None, typer.Option("--evaluation", help="Held-out records; the last column is the truth.")
+]
+ExpectedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--expected",
+        help="The training library's own predictions, CSV or JSON: predict, predict_proba:CLASS or "
+        "decision_function, beside the features or in calibration's order. An answer that differs is "
+        "refused.",
+    ),
 ]
 NameOption = Annotated[str | None, typer.Option(help="The model's name; default: the file's.")]
 BatchOption = Annotated[int, typer.Option(help="Records that one job can carry, 1 to 32.")]
@@ -116,6 +125,7 @@ def publish(
     max_disagreement: MaxDisagreement = None,
     max_shift: MaxShift = 0.1,
     record_openings: RecordOpenings = True,
+    expected: ExpectedFile = None,
     srs: SrsOption = None,
     price: Annotated[str, typer.Option(help="Least price of a job, in UNIT.")] = "1",
     share: Annotated[
@@ -138,7 +148,7 @@ def publish(
     from proofward.zkml import CompileOptions
 
     terms = Terms(units(price), round(share * 10**4), units(bond), claim_blocks)
-    reading = building.Reading(output, truth, ignore_extra_columns, loinc)
+    reading = building.Reading(output, truth, ignore_extra_columns, loinc, expected)
     with reporting(as_json):
         options = CompileOptions(
             task=cast("Task | None", task),
@@ -181,6 +191,7 @@ def publish(
             "task": artifact.manifest.output.task,
             "outputs": artifact.manifest.output.names,
             "accuracy": accuracy.model_dump(by_alias=True),
+            "expected": expected_json(artifact.manifest.expected),
         }
         emit(
             as_json,
@@ -220,6 +231,7 @@ def compile_model(
     max_disagreement: MaxDisagreement = None,
     max_shift: MaxShift = 0.1,
     record_openings: RecordOpenings = True,
+    expected: ExpectedFile = None,
     srs: SrsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -232,7 +244,7 @@ def compile_model(
     from proofward.publisher import build as building
     from proofward.zkml import CompileOptions
 
-    reading = building.Reading(output, truth, ignore_extra_columns, loinc)
+    reading = building.Reading(output, truth, ignore_extra_columns, loinc, expected)
     with reporting(as_json):
         options = CompileOptions(
             task=cast("Task | None", task),
@@ -278,6 +290,7 @@ def compile_model(
             if manifest.input.features is None
             else [f.name for f in manifest.input.features],
             "accuracy": accuracy.model_dump(by_alias=True),
+            "expected": expected_json(manifest.expected),
             "constraints": manifest.constraints,
             "lane_reason": reason,
         }
@@ -343,6 +356,7 @@ def audit(
     records: Annotated[
         Path | None, typer.Option(help="Records of your own, with the truth: CSV or JSON, one a row.")
     ] = None,
+    expected: ExpectedFile = None,
     truth: TruthOption = None,
     ptau: Annotated[
         Path | None, typer.Option(help="The powers (.ptau) that the ceremony of the keys began with.")
@@ -366,6 +380,7 @@ def audit(
 
     Example: proofward model audit mlp.onnx --artifact build/models/mlp/public --records mine.csv
     """
+    from proofward.publisher.audit import Brought
     from proofward.publisher.audit import audit as recompute
 
     with reporting(as_json):
@@ -374,10 +389,7 @@ def audit(
             artifact,
             model,
             chain,
-            records=records,
-            truth=truth,
-            max_disagreement=max_disagreement,
-            ptau=ptau,
+            brought=Brought(records, truth, max_disagreement, expected, ptau),
             card=card,
             output=output,
         )
@@ -405,10 +417,16 @@ _AUDITED = {
 
 def estimate_json(found: Estimate) -> dict[str, object]:
     """A dry run as JSON."""
-    names = [one.name for one in fields(found) if one.name != "accuracy"]
+    names = [one.name for one in fields(found) if one.name not in ("accuracy", "expected")]
     return {name: getattr(found, name) for name in names} | {
-        "accuracy": found.accuracy.model_dump(by_alias=True)
+        "accuracy": found.accuracy.model_dump(by_alias=True),
+        "expected": expected_json(found.expected),
     }
+
+
+def expected_json(compared: Compared | None) -> dict[str, object] | None:
+    """What was compared with the training library's predictions as JSON; None: nothing."""
+    return None if compared is None else compared.model_dump()
 
 
 def estimate_lines(lane: str, found: Estimate) -> list[str]:
@@ -422,6 +440,7 @@ def estimate_lines(lane: str, found: Estimate) -> list[str]:
         f"time     about {found.prove_ms:.0f} ms a proof on two cores",
         f"memory   about {found.memory_bytes >> 20} MB in the prover, key {found.key_bytes / 2**20:.1f} MB",
         *report.lines(found.accuracy, found.names),
+        report.compared_line(found.expected),
         "no keys were made and nothing was written",
     ]
 
@@ -432,7 +451,11 @@ def report_lines(manifest: Manifest) -> list[str]:
 
     names = manifest.output.names or []
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-    return [f"task     {manifest.output.task}: {shown}", *report.lines(manifest.accuracy, names)]
+    return [
+        f"task     {manifest.output.task}: {shown}",
+        *report.lines(manifest.accuracy, names),
+        report.compared_line(manifest.expected),
+    ]
 
 
 def records_of(source: str | Path, public: PublicArtifact, ignore_extra: bool, as_json: bool) -> Floats:

@@ -13,11 +13,13 @@ from proofward.check import Check, said
 from proofward.client import Client
 from proofward.errors import NotFound
 from proofward.publisher import cards
+from proofward.publisher.predictions import read_expected
 from proofward.tables import arrange, read_table, split_truth
 from proofward.zkml import PublicArtifact, load_public
 from proofward.zkml.audit import audit_fields, rests_on
 from proofward.zkml.contracts import check_code
 from proofward.zkml.ends import single
+from proofward.zkml.expected import Expected
 from proofward.zkml.external import whole
 from proofward.zkml.lanes import KEYS, Auditor, HeldOut
 from proofward.zkml.manifest import Manifest
@@ -67,24 +69,46 @@ class Audit:
         return [check.name for check in self.checks if check.required and check.ok is None]
 
 
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What an auditor brings.
+
+    Args:
+        records: of his own, with the truth in the column `truth` where they have it. max_disagreement: the
+            greatest share of decisions that may differ on them. expected: what the training library says of
+            some records. ptau: the powers that a ceremony began with: its transcript is checked.
+    """
+
+    records: Path | None = None
+    truth: str | None = None
+    max_disagreement: float = Auditor.max_disagreement
+    expected: Path | None = None
+    ptau: Path | None = None
+
+    def auditor(self, manifest: Manifest) -> Auditor:
+        """The files read, as the model takes them. Raises TableError, CompileError."""
+        own = None if self.records is None else own_records(manifest, self.records, self.truth)
+        told = None if self.expected is None else _expected(manifest, self.expected)
+        return Auditor(own, max_disagreement=self.max_disagreement, ptau=self.ptau, expected=told)
+
+
+NOTHING = Brought()
+
+
 def audit(
     onnx: Path,
     artifact: Path,
     which: str | None,
     url: str,
     *,
-    records: Path | None = None,
-    truth: str | None = None,
-    max_disagreement: float = Auditor.max_disagreement,
-    ptau: Path | None = None,
+    brought: Brought = NOTHING,
     card: Path | None = None,
     output: str | None = None,
 ) -> Audit:
-    """Recompute every field of the manifest from the ONNX file, run both models on random records and on the
-    auditor's own (`records`, the truth in the column `truth`); with a model on the chain, compare its record
-    and contract too. `ptau` holds the powers that a ceremony began with: its transcript is checked.
-    `card` says where the model comes from: it is followed back, on the chain too. `output` is the one of
-    several that was proven. A model of several inputs is joined as its publisher's was.
+    """Recompute every field of the manifest from the ONNX file, run both models on random records and on what
+    the auditor brings; with a model on the chain, compare its record and contract too. `card` says where the
+    model comes from: it is followed back, on the chain too. `output` is the one of several that was proven. A
+    model of several inputs is joined as its publisher's was.
 
     Raises NotFound, ZkmlError, TableError, ChainError, CardError.
     """
@@ -94,8 +118,7 @@ def audit(
         raise NotFound(f"cannot read {onnx}: {error.strerror}") from error
     public = load_public(artifact)
     data, names = _as_published(data, output, public.manifest.weights_digest)
-    own = None if records is None else own_records(public.manifest, records, truth)
-    checks = audit_fields(data, public, Auditor(own, max_disagreement=max_disagreement, ptau=ptau), names)
+    checks = audit_fields(data, public, brought.auditor(public.manifest), names)
     if which is not None:
         checks += _published(public, which, url)
     if card is not None:
@@ -127,6 +150,13 @@ def own_records(manifest: Manifest, source: Path, truth: str | None) -> HeldOut:
     given, answers = split_truth(table, names, width, truth)
     y = answers.values[:, 0] if answers.columns == 1 else answers.values
     return HeldOut(arrange(given, features, width, allow_missing=gaps), y)
+
+
+def _expected(manifest: Manifest, source: Path) -> Expected:
+    given = manifest.input
+    return read_expected(
+        source, given.features, given.quantiser.features, classes=manifest.output.labels or ()
+    )
 
 
 def _origin(data: bytes, card: Path, url: str | None) -> list[Check]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from proofward import extras, zkml
 from proofward.files import read_whole
 from proofward.publisher.asked import Asked, differing, digest, keep
+from proofward.publisher.predictions import read_expected
 from proofward.tables import Table, TableError, arrange, is_loinc, read_table, split_truth
 from proofward.zkml import Artifact, CompileError, CompileOptions, Evaluation, compile_model, load_artifact
 from proofward.zkml.ends import Single, single
@@ -34,13 +35,15 @@ class Reading:
     Args:
         output: of the model's outputs, the one that is proven. truth: the header's name of the truth's
             column. ignore_extra: leave out columns that the model has no feature for. loinc: a JSON object of
-            LOINC codes by feature name.
+            LOINC codes by feature name. expected: the library's own predictions, as
+            :func:`~proofward.publisher.predictions.read_expected` takes them.
     """
 
     output: str | None = None
     truth: str | None = None
     ignore_extra: bool = False
     loinc: Path | None = None
+    expected: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ def artifact(
     files, not by the options. Raises ZkmlError, TableError.
     """
     if source.is_dir():
+        if reading.expected is not None:
+            raise CompileError(
+                f"{source} is compiled already: give --expected with the ONNX file, or to `model audit`",
+                code="usage",
+            )
         return load_artifact(source)
     model = _read(source, reading, progress)
     out = out or source.parent / f"{source.stem}.proofward"
@@ -92,7 +100,7 @@ def artifact(
         out,
         name=name or source.stem,
         evaluation=tables.evaluation,
-        options=replace(options, features=tables.features, outputs=tables.outputs),
+        options=_told(options, reading, model, tables, progress),
         progress=progress,
     )
     keep(out, asked)
@@ -137,7 +145,10 @@ def _asked(
         "srs": digest(options.srs),
         **_texts(options, reading),
         "loinc": digest(reading.loinc),
+        "expected": digest(reading.expected),
     }
+    if reading.expected is None:  # an artefact whose answers were compared is as good as one without
+        del found["expected"]
     if calibration is not None:
         return found
     default = _texts(DEFAULTS, AS_THEY_ARE)
@@ -163,8 +174,31 @@ def dry_run(
     model = _read(source, reading, progress)
     tables = records(calibration, evaluation, reading, progress, model.features, model.classes)
     return zkml.dry_run(
-        model.onnx, tables.calibration, evaluation=tables.evaluation, options=options, progress=progress
+        model.onnx,
+        tables.calibration,
+        evaluation=tables.evaluation,
+        options=_told(options, reading, model, tables, progress),
+        progress=progress,
     )
+
+
+def _told(
+    options: CompileOptions, reading: Reading, model: Single, tables: Records, progress: Progress
+) -> CompileOptions:
+    """The options with what the files say. Raises TableError, CompileError."""
+    named = replace(options, features=tables.features, outputs=tables.outputs)
+    if reading.expected is None:
+        return named
+    expected = read_expected(
+        reading.expected,
+        tables.features,
+        tables.calibration.shape[1],
+        calibration=tables.calibration,
+        classes=model.classes,
+        ignore_extra=reading.ignore_extra,
+        note=progress,
+    )
+    return replace(named, expected=expected)
 
 
 def _read(source: Path, reading: Reading, progress: Progress) -> Single:

@@ -125,7 +125,7 @@ def _csv_table(text: str, name: str, notes: list[str], truth: str | None, classe
             )
         for column, field in enumerate(row):
             found = fields.number(field, decimal)
-            if column == worded and found is None and field.strip() in classes:
+            if column == worded and (found is None or np.isnan(found)) and field.strip() in classes:
                 found = float(classes.index(field.strip()))
             if found is None:
                 raise _no_number(name, line, column, names, field)
@@ -136,11 +136,13 @@ def _csv_table(text: str, name: str, notes: list[str], truth: str | None, classe
 
 
 def _worded(names: tuple[str, ...] | None, truth: str | None, classes: Sequence[str]) -> int | None:
-    """The column whose fields may be the model's classes, where these are words that are no number."""
-    if names is None or not classes or not all(fields.is_name(one) for one in classes):
+    """The column whose fields may be the model's classes, where these are words that are no number. Of a
+    column that was named `none` and `no` are classes too, where the model has such.
+    """
+    if names is None or not classes or any(fields.NUMBER.fullmatch(one) for one in classes):
         return None
     if truth is None:
-        return len(names) - 1
+        return len(names) - 1 if all(fields.is_name(one) for one in classes) else None
     return names.index(truth) if truth in names else None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from proofward.check import Check, said
 from proofward.zkml.artifact import PublicArtifact
-from proofward.zkml.lanes import KEYS, Auditor, Remade, lane
+from proofward.zkml.lanes import KEYS, LIBRARY, Auditor, Remade, lane
 from proofward.zkml.manifest import FORMAT, Accuracy, Manifest
 
 _PUBLISHER = "the publisher's own word"
@@ -54,6 +54,7 @@ def audit_fields(
         "name": _PUBLISHER,
         "versions": _PUBLISHER,
         "input.features": f"{_PUBLISHER}: names and units" if names is None else f"{_PUBLISHER}: units",
+        "expected": f"{_PUBLISHER}: compared with the training library's predictions (--expected)",
         "lane_params.lane_reason": _PUBLISHER,
         "files.private/pk.bin": "checked by every enclave that loads it",
         **{f"accuracy.{name}": f"{_PUBLISHER}, on records of its own" for name in _aliases()},
@@ -61,7 +62,25 @@ def audit_fields(
     known = any(check.name == KEYS for check in remade.checks)
     origin = [] if known else [_origin(manifest)]
     checks += [] if names is None else [_feature_names(manifest, names)]
-    return [*checks, *_compared(manifest, remade), *remade.checks, *origin]
+    return [
+        *checks,
+        *_compared(manifest, remade),
+        *_library(manifest, auditor, remade),
+        *remade.checks,
+        *origin,
+    ]
+
+
+def _library(manifest: Manifest, auditor: Auditor, remade: Remade) -> list[Check]:
+    """What nobody compared with the library that trained the model, and the lane did not."""
+    if any(check.name == LIBRARY for check in remade.checks):
+        return []
+    if auditor.expected is not None:
+        return [Check(LIBRARY, None, f"the {manifest.lane} lane's audit does not compare its predictions")]
+    if manifest.expected is None:
+        told = "not checked: the publisher compared nothing with the training library's own predictions"
+        return [said(LIBRARY, told)]
+    return []
 
 
 def _feature_names(manifest: Manifest, names: Sequence[str]) -> Check:

@@ -85,6 +85,7 @@ def compile_model(
             output=_named_outputs(compiled.output, options.outputs),
             batch=options.batch,
             accuracy=accuracy,
+            expected=compiled.expected,
             files=files,
             lane_params={**compiled.lane_params, "lane_reason": reason},
             constraints=compiled.constraints,

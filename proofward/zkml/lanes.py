@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from proofward.check import Check
 from proofward.zkml.errors import LaneUnavailable
+from proofward.zkml.expected import Expected
 from proofward.zkml.manifest import (
     LANE_NAMES,
     Accuracy,
+    Compared,
     InputSpec,
     LaneName,
     Manifest,
@@ -79,6 +81,8 @@ class HeldOut:
 
 KEYS = "keys"
 """The audit's check of who made the keys."""
+LIBRARY = "library"
+"""The audit's check of the training library's own predictions."""
 RANDOM_RECORDS = 512
 """Records that an audit draws for itself."""
 MAX_RANDOM_DISAGREEMENT = 0.1
@@ -88,15 +92,16 @@ otherwise on a fifth and more."""
 
 @dataclass(frozen=True)
 class Auditor:
-    """What an auditor brings: `records` of his own (with the truth or without), a source of random records,
-    the greatest share of decisions that may differ from the float model's on his records, and the powers
-    (`ptau`) that a ceremony began with.
+    """What an auditor brings: `records` of his own (with the truth or without), what the training library
+    says of some (`expected`), a source of random records, the greatest share of decisions that may differ
+    from the float model's on his records, and the powers (`ptau`) that a ceremony began with.
     """
 
     records: HeldOut | None = None
     random: np.random.Generator = field(default_factory=np.random.default_rng)
     max_disagreement: float = 0.01
     ptau: Path | None = None
+    expected: Expected | None = None
 
 
 @dataclass
@@ -119,6 +124,7 @@ class Compiled:
     input: InputSpec
     output: OutputSpec
     accuracy: Accuracy
+    expected: Compared | None
     lane_params: dict[str, Any] = field(default_factory=dict)
     constraints: dict[str, Any] | None = None
     versions: dict[str, str] | None = None
@@ -136,6 +142,7 @@ class Estimate:
     task: Task
     names: list[str]
     accuracy: Accuracy
+    expected: Compared | None
     rows: int
     domain: int
     prove_ms: float

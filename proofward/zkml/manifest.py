@@ -29,6 +29,8 @@ LaneName = Literal["groth16", "ezkl"]
 LANE_NAMES: tuple[LaneName, ...] = get_args(LaneName)
 """In order of preference: the first lane that takes a model gets it."""
 LaneChoice = LaneName | Literal["auto"]
+Method = Literal["predict", "predict_proba", "decision_function"]
+"""Of whose answers a library has: the names are scikit-learn's."""
 
 _FILE_NAME = re.compile(r"(public|private)/[a-z0-9][a-z0-9_.-]{0,63}")
 _HEX32 = r"^[0-9a-f]{64}$"
@@ -143,6 +145,23 @@ class Accuracy(Strict):
         return self.float_ - self.integer
 
 
+class Compared(Strict):
+    """That the answers of the library that trained the model were compared with ONNX Runtime's, which are the
+    same, and with the circuit's, which are within the publisher's bounds.
+
+    `records` were given, of which `refused` lie outside the calibrated range; `digest` is over records and
+    answers (:meth:`proofward.zkml.expected.Expected.digest`). The circuit decides `flips` of the rest
+    otherwise; the largest shift is of a probability, or of other numbers in their standard deviations.
+    """
+
+    records: int = Field(ge=1)
+    refused: int = Field(ge=0)
+    methods: list[Method] = Field(min_length=1, max_length=3)
+    digest: str = Field(pattern=_HEX32)
+    flips: int = Field(ge=0)
+    largest_shift: float = Field(ge=0)
+
+
 class Manifest(Strict):
     """See the field names; digests are lower-case hex of 32 bytes, `files` maps public/... and private/... to
     SHA-256.
@@ -159,6 +178,7 @@ class Manifest(Strict):
     output: OutputSpec
     batch: int = Field(ge=1, le=MAX_BATCH)
     accuracy: Accuracy
+    expected: Compared | None = None
     files: dict[str, str] = Field(max_length=32)
     lane_params: dict[str, Any] = Field(default_factory=dict)
     constraints: dict[str, Any] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from proofward.protocol.bounds import MAX_BATCH
 from proofward.zkml.errors import CompileError
+from proofward.zkml.expected import Expected
 from proofward.zkml.manifest import LANE_NAMES, Feature, LaneChoice, Task
 from proofward.zkml.quantiser import MAX_FEATURES, Strict
 from proofward.zkml.report import MAX_DISAGREEMENT, MAX_SHIFT, Bounds
@@ -34,6 +35,8 @@ class CompileOptions:
             max_disagreement: greatest share of decisions that differ from its; default 0.01, or
             accuracy_bound where that is larger. max_shift: greatest shift of a probability or score
             (:class:`~proofward.zkml.manifest.Report` has the unit).
+        expected: what the library that trained the model says of some records; both models are compared with
+            it, and an answer that differs is an error.
         setup: `attested` is for an enclave. srs: the file of a real universal SRS (ezkl). cache: a folder
             that keeps development keys and what a search found.
 
@@ -51,6 +54,7 @@ class CompileOptions:
     accuracy_bound: float = 0.005
     max_disagreement: float | None = None
     max_shift: float = MAX_SHIFT
+    expected: Expected | None = field(default=None, repr=False)
 
     setup: Literal["dev", "attested"] = "dev"
     srs: Path | None = None
@@ -100,5 +104,10 @@ class Wishes(Strict):
 
     @classmethod
     def of(cls, options: CompileOptions) -> Wishes:
-        """The part of `options` that an enclave is told."""
+        """The part of `options` that an enclave is told. Raises CompileError for what it does not do."""
+        if options.expected is not None:
+            raise CompileError(
+                "an enclave compares no expected answers: have them compared by compile --dry-run first",
+                code="usage",
+            )
         return cls.model_validate({name: getattr(options, name) for name in cls.model_fields})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from proofward.zkml.accuracy import decide, measure, r2
 from proofward.zkml.errors import AccuracyError, CompileError
-from proofward.zkml.manifest import Accuracy, Decision, Report
+from proofward.zkml.manifest import Accuracy, Compared, Decision, Report
 
 Floats = NDArray[np.float64]
 
@@ -260,6 +260,18 @@ def lines(accuracy: Accuracy, names: Sequence[str] | None = None) -> list[str]:
         f"{_SHIFTED[made.shift_of]}"
     )
     return shown + [f"warning  {line}" for line in made.warnings]
+
+
+def compared_line(compared: Compared | None) -> str:
+    """Whether the training library's own predictions were compared, for a screen."""
+    if compared is None:
+        return "library  not compared: give the training library's own predictions by --expected"
+    methods = ", ".join(compared.methods)
+    return (
+        f"library  {compared.records} records ({compared.refused} out of range) of its {methods} compared: "
+        f"ONNX Runtime's are the same, the circuit decides {compared.flips} otherwise and moves a number by "
+        f"{compared.largest_shift:.4g}; SHA-256 {compared.digest}"
+    )
 
 
 def _warnings(

@@ -212,6 +212,16 @@ const FEATURE = {
   loinc: matching(/^[0-9]{1,7}-[0-9]$/),
 }
 
+/** What the training library's own predictions were compared on. */
+const EXPECTED: Record<string, Read<unknown>> = {
+  records: integer(1, Number.MAX_SAFE_INTEGER),
+  refused: count,
+  methods: list(oneOf('predict', 'predict_proba', 'decision_function'), 1, 3),
+  digest,
+  flips: count,
+  largest_shift: (value) => (float(value) >= 0 ? float(value) : wrong('a number of 0 or more is needed')),
+}
+
 function input(value: Json): number {
   const found = record(
     value,
@@ -310,12 +320,13 @@ export function parseManifest(data: Uint8Array): Manifest {
           },
           ['report'],
         ),
+      expected: (value) => record(value, EXPECTED),
       files,
       lane_params: object,
       constraints: object,
       versions: (value) => Object.values(object(value)).map(anyText),
     },
-    ['constraints', 'versions'],
+    ['expected', 'constraints', 'versions'],
   ) as unknown as Found
   const { labels = null, names = null, scale, decision, length } = found.output
   return {

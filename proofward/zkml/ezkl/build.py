@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from proofward.zkml import report
 from proofward.zkml.cache import recall, remember
 from proofward.zkml.errors import CompileError, ProvingError, UnsupportedModel
+from proofward.zkml.expected import Answered, compare
 from proofward.zkml.ezkl import bounds, graph, search
 from proofward.zkml.ezkl.commitment import SALT_LIMBS, Basis, digest, encode, limbs
 from proofward.zkml.ezkl.process import EzklProcess
@@ -24,7 +25,7 @@ from proofward.zkml.lanes import (
     CompileRequest,
     HeldOut,
 )
-from proofward.zkml.manifest import Accuracy, InputSpec, OutputSpec
+from proofward.zkml.manifest import Accuracy, Compared, InputSpec, OutputSpec
 from proofward.zkml.quantiser import AffineQuantiser
 from proofward.zkml.report import check_truth
 from proofward.zkml.task import check_logits, resolve
@@ -105,6 +106,7 @@ class Compilation:
         quantiser = self._quantiser(parameters)
         scale = 2.0 ** settings["model_output_scales"][0]
         measured = self._report(parameters, scale)
+        compared = self._against_library(parameters, scale)
         tensors = self._sample(quantiser)
         made = work.prove(srs, tensors, 600.0)
         if not made["valid"]:
@@ -137,6 +139,7 @@ class Compilation:
                 names=output_names(self.output_name, length),
             ),
             accuracy=measured,
+            expected=compared,
             lane_params={
                 **asdict(parameters),
                 "lookup_range": list(parameters.lookup_range),
@@ -231,6 +234,21 @@ class Compilation:
         inside, scores = self._compare(parameters, scale, self.held_out.x)
         truth = None if y is None else y[inside]
         return report.report(scores, truth, given=len(inside), held_out=y is not None)
+
+    def _against_library(self, parameters: Parameters, scale: float) -> Compared | None:
+        """The library's answers against both models'. Raises UnsupportedModel, AccuracyError,
+        CompileError.
+        """
+        expected, accepted = self.request.options.expected, self.request.options.bounds
+        if expected is None:
+            return None
+        taken = expected.taken(self._quantiser(parameters), accepted)
+        _, scores = self._compare(parameters, scale, expected.x)
+        theirs = bounds.answers(self.request.onnx, self.model, expected.x[taken])
+        decided = self.model.kind == "decided"
+        scores = replace(scores, float_shown=theirs) if decided else replace(scores, float_=theirs)
+        answered = Answered(scores, taken, probabilities=decided)
+        return compare(expected, answered, accepted)
 
 
 def output_names(output: str, length: int) -> list[str]:

@@ -14,21 +14,23 @@ from proofward_prover import Circuit, ProverError, check_transcript, read_transc
 
 from proofward.check import Check, said
 from proofward.zkml.artifact import PublicArtifact
-from proofward.zkml.errors import ArtifactError, CompileError, UnsupportedModel
+from proofward.zkml.errors import AccuracyError, ArtifactError, CompileError, UnsupportedModel
+from proofward.zkml.expected import Expected
 from proofward.zkml.groth16.ceremony import regular
 from proofward.zkml.groth16.compiler import float_model
 from proofward.zkml.groth16.compiler.build import constraints_of, names_of
 from proofward.zkml.groth16.compiler.compared import compared
+from proofward.zkml.groth16.compiler.library import against_library
 from proofward.zkml.groth16.compiler.network import FloatArray
 from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
 from proofward.zkml.groth16.compiler.probes import drawn
 from proofward.zkml.groth16.compiler.recompile import Lowered, recompile
 from proofward.zkml.groth16.params import circuit_of, lane_params
 from proofward.zkml.groth16.program import reference
-from proofward.zkml.lanes import KEYS, MAX_RANDOM_DISAGREEMENT, RANDOM_RECORDS, Auditor, Remade
-from proofward.zkml.manifest import TRANSCRIPT, Accuracy, Manifest
+from proofward.zkml.lanes import KEYS, LIBRARY, MAX_RANDOM_DISAGREEMENT, RANDOM_RECORDS, Auditor, Remade
+from proofward.zkml.manifest import TRANSCRIPT, Accuracy, Compared, Manifest
 from proofward.zkml.quantiser import AffineQuantiser, filled, takes_missing
-from proofward.zkml.report import FEW_RECORDS, MAX_REFUSED, Scores, check_truth, report
+from proofward.zkml.report import FEW_RECORDS, MAX_REFUSED, Bounds, Scores, check_truth, report
 from proofward.zkml.task import resolve
 
 _CHOICE = "the publisher's choice; its effect is measured below"
@@ -88,6 +90,11 @@ def remake(onnx: bytes, manifest: Manifest, files: Mapping[str, bytes], auditor:
     fields = {name: value for name, value in fields.items() if name not in told}
     model = _Model(onnx, traced, lowered)
     checks = [_random(model, auditor), *_own(model, manifest, auditor)]
+    if auditor.expected is not None:
+        check, found = _library(model, auditor.expected, manifest, auditor)
+        checks.append(check)
+        if found is not None and manifest.expected is not None and found.digest == manifest.expected.digest:
+            fields["expected"] = found.model_dump(mode="json")
     if manifest.setup == "ceremony":
         checks.append(_ceremony(circuit, files, auditor.ptau))
     if isinstance(lowered.quantiser, AffineQuantiser) or lowered.quantiser.missing:
@@ -166,6 +173,24 @@ def _own(model: _Model, manifest: Manifest, auditor: Auditor) -> list[Check]:
     if y is None:
         return [*checks, Check("accuracy", None, "the auditor's records have no truth (--truth)")]
     return [*checks, _accuracy(manifest.accuracy, measured)]
+
+
+def _library(
+    model: _Model, expected: Expected, manifest: Manifest, auditor: Auditor
+) -> tuple[Check, Compared | None]:
+    """Both models beside the training library's predictions, and what that came to."""
+    bounds = Bounds(disagreement=auditor.max_disagreement)
+    try:
+        found = against_library(expected, model.onnx, model.traced, model.lowered, bounds)
+    except (UnsupportedModel, CompileError, AccuracyError) as error:
+        return Check(LIBRARY, False, error.message), None
+    published = None if manifest.expected is None else manifest.expected.digest
+    whose = "the publisher's" if published == found.digest else "others than the publisher's"
+    told = (
+        f"{found.records} records, {whose}: ONNX Runtime's answers are the same, the circuit decides "
+        f"{found.flips} otherwise; SHA-256 {found.digest}"
+    )
+    return Check(LIBRARY, True, told), found
 
 
 def _accuracy(published: Accuracy, measured: Accuracy) -> Check:

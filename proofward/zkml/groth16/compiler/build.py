@@ -70,6 +70,7 @@ def build(request: CompileRequest, staging: Path) -> Compiled:
             names=names_of(traced),
         ),
         accuracy=accuracy,
+        expected=made.expected,
         lane_params=params.model_dump(mode="json", exclude_none=True),
         constraints=constraints_of(circuit),
         versions={
@@ -94,6 +95,7 @@ def estimate(request: CompileRequest) -> Estimate:
         task=made.task,
         names=names_of(made.traced),
         accuracy=made.accuracy,
+        expected=made.expected,
         rows=circuit.constraints,
         domain=circuit.domain,
         prove_ms=MS_FLOOR + MS_PER_CONSTRAINT * circuit.constraints,

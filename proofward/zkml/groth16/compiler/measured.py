@@ -13,8 +13,9 @@ from proofward.zkml.errors import CompileError, UnsupportedModel
 from proofward.zkml.groth16.compiler import float_model, quantise
 from proofward.zkml.groth16.compiler.compared import compared
 from proofward.zkml.groth16.compiler.edges import edges
+from proofward.zkml.groth16.compiler.library import against_library
 from proofward.zkml.groth16.compiler.network import FloatArray
-from proofward.zkml.groth16.compiler.onnx_frontend import Traced, trace
+from proofward.zkml.groth16.compiler.onnx_frontend import Traced, omissions, trace
 from proofward.zkml.groth16.compiler.probes import beside_thresholds, drawn
 from proofward.zkml.groth16.compiler.ranges import affine_quantiser
 from proofward.zkml.groth16.compiler.recompile import Lowered, lower_ensemble
@@ -22,7 +23,7 @@ from proofward.zkml.groth16.compiler.size import require_room, require_rows
 from proofward.zkml.groth16.plan import Plan
 from proofward.zkml.groth16.program import reference
 from proofward.zkml.lanes import CompileRequest, HeldOut
-from proofward.zkml.manifest import Accuracy, Report, Task
+from proofward.zkml.manifest import Accuracy, Compared, Report, Task
 from proofward.zkml.quantiser import ThresholdQuantiser, filled
 from proofward.zkml.report import check_truth, report, require_records
 from proofward.zkml.task import check_logits, resolve
@@ -42,10 +43,13 @@ class Measured:
     plan: Plan | None
     lowered: Lowered
     accuracy: Accuracy
+    expected: Compared | None
 
 
 def quantised(request: CompileRequest) -> Measured:
     """The request's model in integers. Raises UnsupportedModel, AccuracyError, CompileError."""
+    if request.options.expected is None:
+        omissions.refuse_doubtful(request.onnx)
     traced = trace(request.onnx)
     _check_features(request, traced)
     if traced.network is not None:
@@ -81,7 +85,16 @@ def quantised(request: CompileRequest) -> Measured:
     else:
         lowered = lower_ensemble(traced, missing)
         _check_ensemble(request, traced, lowered)
-    return Measured(traced, task, plan, lowered, _measure(request, held_out, traced, lowered))
+    expected = _against_library(request, traced, lowered)
+    accuracy = _measure(request, held_out, traced, lowered)
+    return Measured(traced, task, plan, lowered, accuracy, expected)
+
+
+def _against_library(request: CompileRequest, traced: Traced, lowered: Lowered) -> Compared | None:
+    expected = request.options.expected
+    if expected is None:
+        return None
+    return against_library(expected, request.onnx, traced, lowered, request.options.bounds)
 
 
 def _missing(calibration: FloatArray, traced: Traced) -> list[int]:
