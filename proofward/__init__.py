@@ -93,4 +93,4 @@ if not TYPE_CHECKING:  # a type checker has the names above, and shall refuse al
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

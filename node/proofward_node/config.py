@@ -225,6 +225,11 @@ class NodeConfig(_Section):
     def _sessions_need_a_door(self) -> NodeConfig:
         if self.sessions is not None and not self.http.enabled:
             raise ValueError("sessions are served by the HTTP server: set http.enabled, or drop [sessions]")
+        if self.sessions is not None and not self.worker.endpoint.startswith(("http://", "https://")):
+            raise ValueError(
+                "clients of sessions connect to worker.endpoint: set it to the HTTP server's http(s):// "
+                "address, or drop [sessions]"
+            )
         return self
 
     @property

@@ -108,9 +108,16 @@ def _greet(socket: ClientConnection, told: SessionSecrets) -> tuple[Channel, Sta
     return channel, state
 
 
+def no_address(endpoint: str) -> str | None:
+    """Why nobody can connect to such an endpoint, None where one can try."""
+    if endpoint.startswith(("http://", "https://", "ws://", "wss://")):
+        return None
+    return f"the worker's endpoint {endpoint!r} is no address of a server"
+
+
 def _connected(endpoint: str, session: str) -> ClientConnection:
-    if not endpoint.startswith(("http://", "https://", "ws://", "wss://")):
-        raise Refused(f"the worker's endpoint {endpoint!r} is no address of a server; choose another worker")
+    if reason := no_address(endpoint):
+        raise Refused(f"{reason}; choose another worker")
     base = "ws" + endpoint.removeprefix("http") if endpoint.startswith("http") else endpoint
     url = f"{base.rstrip('/')}/sessions/{session}"
     try:

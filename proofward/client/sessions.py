@@ -19,6 +19,7 @@ from proofward.client.ids import hash32
 from proofward.client.job import Demand
 from proofward.client.session import Persist, Session
 from proofward.client.session_calls import opened
+from proofward.client.session_connection import no_address
 from proofward.client.session_pace import look_at_pace
 from proofward.client.session_page import collect_page
 from proofward.client.session_store import SessionSecrets, SessionStore
@@ -314,9 +315,13 @@ def _worker(
         reason = _obstacle(offer, order, sample)
         if reason is None:
             try:
-                return client.choose_workers(model, demand, [account])[0], offer
+                choice = client.choose_workers(model, demand, [account])[0]
             except (Refused, NotFound, AttestationError) as error:
                 reason = error.message
+            else:
+                reason = no_address(choice.record.endpoint)
+                if reason is None:
+                    return choice, offer
         reasons.append(reason)
     why = "; ".join(reasons[:8]) or "no worker offers sessions of this model"
     raise Refused(f"no worker can take this session: {why}", code="no-worker")

@@ -55,6 +55,7 @@ def test_relative_paths_belong_to_the_file(tmp_path: Path) -> None:
             GOOD + "[http]\nport = 1\n[sessions]\nprice = 1\ncheckpoint_blocks = 8\nvoucher_blocks = 21\n",
             "only every 21 blocks",
         ),
+        ("a-door-that-nobody-finds", GOOD + "[sessions]\nprice = 1\n", "connect to worker.endpoint"),
         ("negative-price", GOOD.replace("data_dir", "min_price = -1\ndata_dir"), "worker.min_price"),
         ("a-truth-for-a-price", GOOD.replace("data_dir", "min_price = true\ndata_dir"), "worker.min_price"),
         ("a-truth-for-seconds", GOOD + "[chain]\nblock_seconds = true\n", "chain.block_seconds"),
