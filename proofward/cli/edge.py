@@ -69,7 +69,7 @@ def run(
     with reporting(as_json, serves=True), Client(chain, signer) if chain else nullcontext() as client:
         device = Device(artifact)
         try:
-            windows = sources.windows(sources.samples(source, column), device.size, every, rate)
+            windows = sources.windows(sources.samples(source, column, device.unit), device.size, every, rate)
             report = running.run(
                 device, windows, out, sample=round(sample * 10_000), client=client, told=told
             )

@@ -48,6 +48,12 @@ class Device:
         """Values of a window."""
         return self.public.manifest.input.quantiser.features
 
+    @property
+    def unit(self) -> str | None:
+        """The unit of all values of a window; None where the model names none, or several."""
+        found = {feature.unit for feature in self.public.manifest.input.features or ()}
+        return found.pop() if len(found) == 1 else None
+
     def answer(self, number: int, window: NDArray[np.float64]) -> Answered:
         """Run the model and commit to both ends. Raises InputRangeError."""
         values = self.public.quantize(window[None])

@@ -310,19 +310,10 @@ def _unit_of(field: str) -> str:
 
 def _split_units(names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
     """`age [years]` is the column `age` in years."""
-    parts = [_split_unit(name) for name in names]
+    parts = [units.split(name) for name in names]
     if not any(unit for _, unit in parts):
         return names, None
     return tuple(bare for bare, _ in parts), tuple(unit for _, unit in parts)
-
-
-def _split_unit(name: str) -> tuple[str, str]:
-    """A name and its unit, which may have brackets itself (`bp [mm[Hg]]`); `x[1]` is a name with a number."""
-    for at in (i for i, c in enumerate(name) if c == "[" and name.endswith("]")):
-        bare, unit = name[:at].strip(), name[at + 1 : -1]
-        if bare and units.is_unit(unit) and not unit.strip().isdigit():
-            return bare, units.canonical(unit)
-    return name, ""
 
 
 def _unique(names: tuple[str, ...], name: str) -> tuple[str, ...]:

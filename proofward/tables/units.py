@@ -38,6 +38,15 @@ def canonical(unit: str) -> str:
     return _LITRE.sub(r"\1\2L", _SAME.get(joined, joined))
 
 
+def split(name: str) -> tuple[str, str]:
+    """A name and its unit, which may have brackets itself (`bp [mm[Hg]]`); `x[1]` is a name with a number."""
+    for at in (i for i, c in enumerate(name) if c == "[" and name.endswith("]")):
+        bare, unit = name[:at].strip(), name[at + 1 : -1]
+        if bare and is_unit(unit) and not unit.strip().isdigit():
+            return bare, canonical(unit)
+    return name, ""
+
+
 def _bare(text: str) -> str:
     """The unit without brackets around it; some of UCUM's own codes have brackets."""
     text = text.strip()

@@ -211,6 +211,9 @@ def test_what_a_beacon_picks_is_of_the_post_and_of_its_size() -> None:
         ("time;ecg\n0;1\n1;2\n2;3\n3;5\n4;9\n", None, [[1.5, 4.0]]),
         ("ecg,time\n1,0\n2,1\n3,2\n5,3\n", "ecg", [[1.5, 4.0]]),
         ("", None, []),
+        ("\ufeff1\n2\n3\n4\n\n\n", None, [[1.5, 3.5]]),
+        ("t\tecg [mV]\n0\t1\n1\t2\n2\t3\n3\t5\n", "ecg", [[1500, 4000]]),
+        ("ecg [uV]\n1\n2\n3\n5\n", None, [[1.5, 4.0]]),
     ],
 )
 def test_samples_become_windows(
@@ -218,7 +221,7 @@ def test_samples_become_windows(
 ) -> None:
     file = tmp_path / "s.csv"
     file.write_text(text)
-    found = source.windows(source.samples(str(file), column), 2, every=2)
+    found = source.windows(source.samples(str(file), column, "uV"), 2, every=2)
     assert [one.tolist() for one in found] == expected
 
 
@@ -230,6 +233,32 @@ def test_what_is_no_sample_is_refused(text: str, tmp_path: Path) -> None:
         list(source.samples(str(file)))
     with pytest.raises(EdgeError, match="no column"):
         list(source.samples(str(file), "missing"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        ("a decimal comma that reads as two columns", "0,5\n0,7\n"),
+        ("decimal commas", "t;ecg\n0;0,5\n"),
+        ("a gap", "1\n\n3\n"),
+        ("a first sample that is missing", "NaN\n2\n"),
+        ("a line with a column more", "t,ecg\n0,1\n0,9,2\n"),
+        ("underscores", "1_000\n"),
+        ("other digits", "ecg\n\u0663\n"),
+        ("an open quote", 'ecg\n"1\n'),
+        ("two columns of one name", "ecg,ecg\n1,2\n"),
+        ("a unit of another substance", "ecg [mmol/L]\n1\n"),
+        ("a unit where the model names none", "ecg [m]\n1\n"),
+        ("no text", "\udcff\udcfe\n"),
+    ],
+)
+def test_no_sample_is_guessed_or_left_out(fault: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / "s.csv"
+    file.write_bytes(text.encode(errors="surrogateescape"))
+    column = "ecg" if "ecg,ecg" in text else None
+    with pytest.raises(EdgeError, match=r"line \d") as error:
+        list(source.samples(str(file), column, None if "none" in fault else "uV"))
+    assert error.value.code == "bad-table"
 
 
 def test_the_command_line_runs_and_verifies(artifact: Artifact, tmp_path: Path) -> None:
