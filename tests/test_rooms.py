@@ -130,6 +130,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.files",
         "proofward.zkml",
         "proofward.protocol",
+        "proofward.tables",
     ),
     "proofward.publisher": (
         "proofward.extras",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,15 +22,14 @@ Asked = Mapping[str, str | None]
 
 
 def digest(source: Path | None) -> str | None:
-    """SHA-256 of a file, None where there is none. Standard input is read once: it equals nothing.
-
-    Raises CompileError.
+    """SHA-256 of a file, None where there is none. What is read once, or has no end (standard input, a pipe, a
+    device), equals nothing. Raises CompileError.
     """
     if source is None:
         return None
-    if str(source) == "-":
-        return secrets.token_hex(32)
     try:
+        if str(source) == "-" or not stat.S_ISREG(source.stat().st_mode):
+            return secrets.token_hex(32)
         with source.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

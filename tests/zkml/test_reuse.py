@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from proofward.publisher.asked import digest
 from proofward.publisher.build import artifact
 from proofward.zkml import CompileError, CompileOptions
 from proofward.zkml.artifact import Artifact
@@ -79,3 +81,14 @@ def test_an_artefact_that_does_not_say_is_not_taken_for_a_table(folder: Path) ->
         with pytest.raises(CompileError, match=r"another .*calibration"):
             _made(folder, "wrong")
     asked.write_bytes(kept)
+
+
+def test_what_is_read_once_is_left_to_its_reader_and_a_device_has_an_end() -> None:
+    """`--calibration <(zcat train.csv.gz)`: hashed before it is read, it held no records."""
+    end, other = os.pipe()
+    os.write(other, b"age,bp\n")
+    os.close(other)
+    pipe = Path(f"/dev/fd/{end}")
+    assert digest(pipe) != digest(pipe) != digest(Path("/dev/zero"))
+    assert os.read(end, 64) == b"age,bp\n"
+    os.close(end)
