@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from proofward.errors import CodedError
 
@@ -42,6 +42,10 @@ class FinalityStalled(ChainError):
         )
 
 
+MAX_TOLD: Final = 400
+"""Characters of a node's own words in a message: it may send megabytes."""
+
+
 class RpcError(ChainError):
     """A JSON-RPC error of the node."""
 
@@ -49,7 +53,8 @@ class RpcError(ChainError):
 
     def __init__(self, method: str, code: int, message: str, data: Any = None) -> None:
         detail = f"{message}: {data}" if data not in (None, "") else message
-        super().__init__(f"{method} was refused by the node ({code}): {detail}")
+        told = detail if len(detail) <= MAX_TOLD else f"{detail[:MAX_TOLD]}…"
+        super().__init__(f"{method} was refused by the node ({code}): {told}")
         self.rpc_code = code
         self.rpc_message = message
         self.data = data

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import logging
 import socket
 import threading
 import time
@@ -42,6 +43,8 @@ DEAD_SECONDS: Final = 15
 """Seconds without a sign from the other machine's kernel after which a connection is lost."""
 
 _T = TypeVar("_T")
+#: Says nothing: the library tells of what a server did amiss by tracebacks, besides raising it.
+_QUIET: Final = logging.Logger("proofward.websockets", logging.CRITICAL + 1)
 _LOST = (OSError, TimeoutError, WebSocketException)
 
 
@@ -199,9 +202,7 @@ def _drop(connection: ClientConnection) -> None:
 def connected(url: str) -> ClientConnection:
     """A connection to a node, lost when its machine is gone. Raises OSError, WebSocketException."""
     # no pings: a node that is busy with a block answers late, and its kernel answers all the same
-    connection = connect(
-        url, max_size=MAX_MESSAGE, open_timeout=10, close_timeout=1, ping_interval=None, proxy=None
-    )
+    connection = opened(url, max_size=MAX_MESSAGE, open_timeout=10, close_timeout=1, ping_interval=None)
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
         ("TCP_KEEPIDLE", DEAD_SECONDS // 3),
@@ -212,6 +213,14 @@ def connected(url: str) -> ClientConnection:
         if (option := getattr(socket, name, None)) is not None:  # not on every system
             connection.socket.setsockopt(socket.IPPROTO_TCP, option, value)
     return connection
+
+
+def opened(url: str, **options: Any) -> ClientConnection:
+    """`connect` past all proxies. Raises OSError, WebSocketException, whatever answers there."""
+    try:
+        return connect(url, proxy=None, logger=_QUIET, **options)
+    except AssertionError:  # the library's own, where a server speaks first or ends it within the handshake
+        raise ConnectionError("what answers there speaks no WebSocket") from None
 
 
 def _request(number: int, method: str, params: list[Any]) -> dict[str, Any]:

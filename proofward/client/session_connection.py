@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
+from proofward.chain.transport import opened
 from proofward.client.errors import SessionError
 from proofward.client.session_store import SessionSecrets
 from proofward.errors import Refused
@@ -121,13 +122,12 @@ def _connected(endpoint: str, session: str) -> ClientConnection:
     base = "ws" + endpoint.removeprefix("http") if endpoint.startswith("http") else endpoint
     url = f"{base.rstrip('/')}/sessions/{session}"
     try:
-        return connect(
+        return opened(
             url,
             compression=None,
             max_size=MAX_SESSION_FRAME,
             open_timeout=CONNECT_SECONDS,
             close_timeout=CLOSE_SECONDS,
-            proxy=None,
         )
     except (OSError, TimeoutError, WebSocketException) as error:
         raise SessionError(f"{url} does not answer: {error}", code="worker-unreachable") from None

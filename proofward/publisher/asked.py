@@ -22,8 +22,8 @@ Asked = Mapping[str, str | None]
 
 
 def digest(source: Path | None) -> str | None:
-    """SHA-256 of a file, None where there is none. What is read once, or has no end (standard input, a pipe, a
-    device), equals nothing. Raises CompileError.
+    """SHA-256 of a file, None where there is none. What is read once or has no end (standard input, a pipe,
+    a device) equals nothing. Raises CompileError.
     """
     if source is None:
         return None

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -204,3 +205,31 @@ def test_answers_have_their_methods_form(method: str, good: Any, bad: list[Any])
     assert fits(method, (), good)
     assert [one for one in bad if fits(method, (HASH,), one)] == []
     assert not fits(method, (), None), "nothing was asked for that may be absent"
+
+
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2\r\n", bytes(range(256)) * 100])
+def test_a_server_that_speaks_first_and_no_websocket_is_no_node(
+    greeting: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It ended the verb with the library's own assertion, behind a traceback of its thread."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            with suppress(OSError):
+                while True:
+                    near, _ = listener.accept()
+                    kept.append(near)
+                    near.sendall(greeting)
+
+        kept: list[socket.socket] = []
+        threading.Thread(target=greet, daemon=True).start()
+        url = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(ChainUnreachable):
+            Transport(url, patience=0.0).call("chain_getBlockHash")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_refusal_of_any_length_is_a_line() -> None:
+    error = RpcError("state_call", -32000, "A" * 100_000, ["B"] * 1000)
+    assert len(error.message) < 500
+    assert len(error.rpc_message) == 100_000
