@@ -14,14 +14,14 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from proofward.chain import accounts
 from proofward.errors import ProofwardError
-from proofward.files import copy_whole, read_whole, write_new
+from proofward.files import copy_whole, read_whole, replacing, write_new
 from proofward.protocol import sha256
 from proofward_node.config import NodeConfig
 from proofward_node.journal import MOVED, JournalError, lock, select
@@ -138,12 +138,20 @@ def restore(config: NodeConfig, folder: Path, *, lost: bool = False, replace: bo
             raise BackupRefused(
                 f"there is a journal at {config.journal} already; --replace keeps it beside, if it must be"
             )
-        _use(folder)
-        for name in (*FILES, HOLD):
-            _put_away(config.worker.data_dir / name)
-        for name in about["sha256"]:
-            copy_whole(folder / name, config.worker.data_dir / name)
+        with ExitStack() as staged:  # a disk that is full is found so before anything is marked or put away
+            for name in about["sha256"]:
+                _stage(folder / name, staged.enter_context(replacing(config.worker.data_dir / name)))
+            _use(folder)
+            for name in (*FILES, HOLD):
+                _put_away(config.worker.data_dir / name)
     return Backup(folder, str(about["id"]), tuple(about["sha256"]), bool(about["moved"]))
+
+
+def _stage(source: Path, target: BinaryIO) -> None:
+    with source.open("rb") as read:
+        shutil.copyfileobj(read, target)
+    target.flush()
+    os.fsync(target.fileno())
 
 
 def _use(folder: Path) -> None:

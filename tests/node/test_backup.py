@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -140,3 +141,27 @@ def test_nothing_is_overwritten_and_nothing_made_of_nothing(first: NodeConfig, t
         backup(first, tmp_path / "b")
     with pytest.raises(BackupRefused, match="no journal"):
         backup(worker(tmp_path / "empty"), tmp_path / "c")
+
+
+def test_a_restore_onto_a_full_disk_leaves_what_was_there_and_can_be_made_again(
+    first: NodeConfig, tmp_path: Path
+) -> None:
+    """It left a journal without its outbox, and the backup as used."""
+    with closing(sqlite3.connect(first.outbox)) as outbox, outbox:
+        outbox.execute("INSERT INTO outbox VALUES (zeroblob(500000))")
+    backup(first, tmp_path / "b", move=True)
+    second = worker(tmp_path / "second")
+    Journal(second.journal, GENESIS + ALICE).close()
+    before = second.journal.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            restore(second, tmp_path / "b", replace=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert second.journal.read_bytes() == before
+    assert not second.outbox.exists()
+    restore(second, tmp_path / "b", replace=True)
+    assert jobs(second) == [b"j" * 32]
+    assert second.outbox.stat().st_size > 400_000
