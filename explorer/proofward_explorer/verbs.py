@@ -30,7 +30,11 @@ def explorer(
     ] = None,
     artifact: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of a model's public artefact, for readers to verify with (repeatable)."),
+        typer.Option(
+            "--artifact",
+            "--artefact",
+            help="Folder of a model's public artefact, for readers to verify with (repeatable).",
+        ),
     ] = None,
     spec: Annotated[
         Path | None,

@@ -26,7 +26,10 @@ OptionalChain = Annotated[
 
 @app.command("run")
 def run(
-    artifact: Annotated[Path, typer.Option(help="The model's artefact, private half included; batch 1.")],
+    artifact: Annotated[
+        Path,
+        typer.Option("--artifact", "--model", help="The model's artefact, private half included; batch 1."),
+    ],
     source: Annotated[str, typer.Option(help="Samples: a CSV file, or `-` for standard input.")],
     out: Annotated[Path, typer.Option(help="The log; OUT.secret (mode 0600) has what opens it.")],
     column: Annotated[str | None, typer.Option(help="The samples' column; default: the last.")] = None,
