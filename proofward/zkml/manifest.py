@@ -7,6 +7,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -74,6 +76,15 @@ class InputSpec(Strict):
         return self
 
 
+def unclear(words: Sequence[str]) -> str | None:
+    """Why words cannot name classes or outputs: in an answer nobody could tell which is meant."""
+    if len(set(words)) != len(words):
+        return "two classes or outputs have the same name"
+    if any(unicodedata.category(one) in ("Cc", "Zl", "Zp") for word in words for one in word):
+        return "the name of a class or an output has a line's end or another control character"
+    return None
+
+
 class OutputSpec(Strict):
     """A record's `length` output integers stand for integer / `scale`. `decision` says how to read them:
     sigmoid and softmax are proven at the logit, argmax over class scores, value is a regression (one number a
@@ -91,6 +102,12 @@ class OutputSpec(Strict):
     def _one_name_an_output(self) -> OutputSpec:
         if self.names is not None and len(self.names) != self.length:
             raise ValueError("names must have one entry an output")
+        one_of = self.decision in ("sigmoid", "softmax", "argmax")
+        if self.labels is not None and one_of and len(self.labels) != max(2, self.length):
+            raise ValueError("labels must have one entry a class")
+        for words in (self.names or [], self.labels or []):
+            if (reason := unclear(words)) is not None:
+                raise ValueError(reason)
         return self
 
 

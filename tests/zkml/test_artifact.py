@@ -75,6 +75,10 @@ def test_files_that_are_not_plain_files_are_refused(copy: Path) -> None:
         load_public(copy)
 
 
+def _output(decision: str, length: int, labels: list[str] | None) -> dict[str, object]:
+    return {"decision": decision, "length": length, "scale": 1.0} | ({"labels": labels} if labels else {})
+
+
 @pytest.mark.parametrize(
     ("fault", "change"),
     [
@@ -88,6 +92,10 @@ def test_files_that_are_not_plain_files_are_refused(copy: Path) -> None:
         ("digest too short", {"vk_hash": "00"}),
         ("batch too large", {"batch": 33}),
         ("infinite scale", {"output": {"length": 1, "scale": 1e999, "decision": "sigmoid"}}),
+        ("a class without a label", {"output": _output("argmax", 3, ["well", "sick"])}),
+        ("two classes of one label", {"output": _output("sigmoid", 1, ["sick", "sick"])}),
+        ("a label that ends a line of the answers", {"output": _output("sigmoid", 1, ["well\n", "sick"])}),
+        ("two outputs of one name", {"output": {**_output("value", 2, None), "names": ["risk", "risk"]}}),
         ("other format", {"format": "proofward/artifact/v3"}),
         ("a manifest without names", {"format": "proofward/artifact/v1"}),
     ],

@@ -168,6 +168,20 @@ def test_classes_have_no_names_where_the_output_is_another_column_than_theirs(co
     assert (traced.decision, traced.labels) == ("sigmoid", ("well", "sick") if column else None)
 
 
+@pytest.mark.parametrize("names", [["sick", "sick"], ["well", "sick\n"]])
+def test_classes_that_an_answer_would_not_tell_apart_are_refused(names: list[str]) -> None:
+    graph = Graph((3,))
+    weights = graph.weights(3).tolist()
+    graph.raw(
+        "LinearClassifier", ["x"], domain="ai.onnx.ml", coefficients=[-w for w in weights] + weights,
+        intercepts=[-0.5, 0.5], post_transform="LOGISTIC", classlabels_strings=names,
+    )  # fmt: skip
+    graph.nodes[-1].output.append("p")
+    graph.raw("Gather", ["p", graph.constant(np.array([1]))], axis=1)
+    with pytest.raises(UnsupportedModel, match="name them otherwise"):
+        trace(graph.model())
+
+
 def test_classes_have_no_names_where_another_layer_follows_the_classifier() -> None:
     graph = Graph((3,))
     graph.raw(

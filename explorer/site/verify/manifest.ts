@@ -261,6 +261,16 @@ function output(value: Json) {
     ['task', 'labels', 'names'],
   ) as { length: number; scale: number; decision: string; labels?: string[]; names?: string[] }
   if (found.names && found.names.length !== found.length) wrong('names must have one entry an output')
+  const oneOfThem = ['sigmoid', 'softmax', 'argmax'].includes(found.decision)
+  if (found.labels && oneOfThem && found.labels.length !== Math.max(2, found.length)) {
+    wrong('labels must have one entry a class')
+  }
+  for (const words of [found.names ?? [], found.labels ?? []]) {
+    if (new Set(words).size !== words.length) wrong('two classes or outputs have the same name')
+    if (words.some((word) => /[\p{Cc}\p{Zl}\p{Zp}]/u.test(word))) {
+      wrong("the name of a class or an output has a line's end or another control character")
+    }
+  }
   return found
 }
 

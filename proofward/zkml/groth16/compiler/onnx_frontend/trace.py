@@ -28,7 +28,7 @@ from proofward.zkml.groth16.compiler.onnx_frontend import (  # noqa: F401 (each 
 )
 from proofward.zkml.groth16.compiler.onnx_frontend.node import HANDLERS, Labels, Node, Squashed, Value
 from proofward.zkml.groth16.errors import UnsupportedOperator
-from proofward.zkml.manifest import Decision
+from proofward.zkml.manifest import Decision, unclear
 
 _LABELS = (onnx.TensorProto.INT64, onnx.TensorProto.INT32, onnx.TensorProto.STRING, onnx.TensorProto.BOOL)
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16)
@@ -135,6 +135,8 @@ def trace(model: bytes) -> Traced:
     found = _traced(result, target, network, labels)
     if found.kind == "decided" and len(found.labels or ()) == 1:
         raise UnsupportedModel(f"the model knows one class only ({found.labels}): it decides nothing")
+    if reason := unclear([str(label) for label in found.labels or ()]):
+        raise UnsupportedModel(f"{reason} ({found.labels}): name them otherwise, and export again")
     named = found.labels is not None and len(found.labels) == max(2, found.length)
     if found.kind == "raw" or (found.kind == "decided" and found.decision != "multilabel" and not named):
         found = _beside(graph, target, replace(found, labels=None), constants)
