@@ -18,7 +18,7 @@ from proofward.chain.pallets.jobs import JobRecord
 from proofward.chain.pallets.workers import WorkerRecord
 from proofward.errors import ProofwardError
 from proofward.files import read_whole
-from proofward.protocol import ProtocolError, sha256, verify_statement
+from proofward.protocol import ProtocolError, sha256, strict_json, verify_statement
 from proofward.protocol.enclave import EnclaveError
 from proofward_node import diary, session_report, why
 from proofward_node.chain_port import ChainPort
@@ -232,10 +232,10 @@ class Vouched:
 def read(path: Path) -> dict[str, Any]:
     """A report from a file. Raises ReportRefused."""
     try:
-        found = json.loads(read_whole(path, MAX_BYTES))
+        found = strict_json.loads(read_whole(path, MAX_BYTES), limit=MAX_BYTES)
     except OSError as error:
         raise ReportRefused(f"{path} cannot be read: {error.strerror}", code="not-found") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ReportRefused(f"{path} is no report: {error}", code="bad-report") from None
     if not isinstance(found, dict):
         raise ReportRefused(f"{path} is no report", code="bad-report")
@@ -290,5 +290,7 @@ def _keys(record: WorkerRecord) -> set[bytes]:
     return {record.receipt_key, *(past.receipt_key for past in record.past_keys)} | previous
 
 
-def _hex(text: str) -> bytes:
+def _hex(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("a hash or key is no text")
     return bytes.fromhex(text.removeprefix("0x"))

@@ -20,6 +20,7 @@ from proofward.attestation.collateral import Collateral
 from proofward.attestation.errors import AttestationError
 from proofward.attestation.roots import TrustRoot
 from proofward.attestation.verify import claimed_roots
+from proofward.protocol import bounds, strict_json
 
 UP_TO_DATE, OUT_OF_DATE = "UpToDate", "OutOfDate"
 STANDARD_FOLLOWS: Final = dt.timedelta(weeks=6)
@@ -157,7 +158,7 @@ def stand(
         numbers = [int(one["tcbEvaluationDataNumber"]) for one in (info, identity)]
         issued = max(_time(one["issueDate"]) for one in (info, identity))
         expires = min(_time(one["nextUpdate"]) for one in (info, identity))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise AttestationError(f"it is no collateral: {error}", code="malformed-collateral") from None
     counts, reason, status, date_tag = _verdict(quote, collateral, now, roots, rules)
     grace = None
@@ -205,8 +206,11 @@ def _verdict(
 def _documents(collateral: Collateral) -> tuple[dict[str, Any], dict[str, Any]]:
     fields = json.loads(collateral.to_json())
     try:
-        info, identity = json.loads(fields["tcb_info"]), json.loads(fields["qe_identity"])
-    except (KeyError, ValueError, RecursionError) as error:
+        info, identity = (
+            strict_json.loads(fields[name].encode(), limit=bounds.MAX_COLLATERAL)
+            for name in ("tcb_info", "qe_identity")
+        )
+    except (KeyError, ValueError) as error:
         raise AttestationError(f"it is no collateral: {error}", code="malformed-collateral") from None
     if not isinstance(info, dict) or not isinstance(identity, dict):
         raise AttestationError("it is no collateral", code="malformed-collateral")

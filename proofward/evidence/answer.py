@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -122,13 +122,8 @@ class Answer:
     @property
     def weights(self) -> str | None:
         """`sha256:` of the weights that the receipt names; only as good as its `checks`."""
-        events = self.receipt.get("event_log")
         named = {"model.weights": "digest", PROVED: "weights"}
-        found = [
-            one.get(named[one["type"]])
-            for one in (events if isinstance(events, list) else ())
-            if isinstance(one, dict) and one.get("type") in named
-        ]
+        found = [one.get(named[one["type"]]) for one in _events(self.receipt) if one["type"] in named]
         return str(found[0]) if len(found) == 1 else None
 
     def _frame(self) -> Check:
@@ -171,6 +166,13 @@ class Answer:
         except AciError as error:
             return Check("encryption", False, error.message)
         return Check("encryption", True, f"every field opens in its place, {self.encryption.context.suite}")
+
+
+def _events(receipt: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those events of a receipt that have a type; nothing of it is checked yet."""
+    events = receipt.get("event_log")
+    objects = [one for one in (events if isinstance(events, list) else ()) if isinstance(one, dict)]
+    return [one for one in objects if isinstance(one.get("type"), str)]
 
 
 def _is_object(wire: bytes) -> bool:
@@ -310,8 +312,7 @@ def _proof(answer: Answer, events: list[dict[str, Any]], policy: Policy) -> list
 
 def _flags(answer: Answer) -> tuple[str, ...]:
     """What a verdict says beside its word of a proved model's job."""
-    events = answer.receipt.get("event_log")
-    if not any(isinstance(one, dict) and one.get("type") == PROVED for one in events or ()):
+    if not any(one["type"] == PROVED for one in _events(answer.receipt)):
         return ()
     from proofward.evidence.proved import flags
 

@@ -11,16 +11,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    StrictBool,
-    StrictInt,
-    ValidationError,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from proofward.errors import ProofwardError
 from proofward.files import TooLong, read_whole, write_whole
@@ -61,8 +52,8 @@ Header = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=1 << 18)]
 Justification = Annotated[bytes, _FROM_HEX, _TO_HEX, Field(max_length=1 << 20)]
 LevelName = Annotated[str, Field(pattern="^(simulated|hardware)$")]
 LaneName = Annotated[str, Field(pattern="^(ezkl|groth16)$")]
-BlockNumber = Annotated[StrictInt, Field(ge=0, lt=2**32)]
-UnixSeconds = Annotated[StrictInt, Field(ge=0, lt=2**53 - 1)]
+BlockNumber = Annotated[int, Field(ge=0, lt=2**32)]
+UnixSeconds = Annotated[int, Field(ge=0, lt=2**53 - 1)]
 """Within JavaScript's safe integers, which the site's reader has."""
 
 
@@ -86,7 +77,7 @@ class JobPart(_Part):
     model: Hash
     input_commitment: Hash
     min_level: LevelName
-    allow_dev_setup: StrictBool
+    allow_dev_setup: bool
     deadline: BlockNumber
     submitted_at: BlockNumber
 

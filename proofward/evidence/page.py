@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import Field
 
 from proofward.check import Check, said
 from proofward.evidence.bundle import (
@@ -65,7 +65,7 @@ class SessionPart(_Part):
     epoch: BlockNumber
     level: LevelName
     min_level: LevelName
-    sample: StrictInt = Field(ge=1, le=PARTS)
+    sample: int = Field(ge=1, le=PARTS)
 
 
 class PagePart(_Part):
@@ -86,8 +86,8 @@ class WindowPart(_Part):
 
     number: BlockNumber
     first: BlockNumber
-    pages: StrictInt = Field(ge=1, le=MAX_PAGES)
-    records: StrictInt = Field(ge=1, lt=2**64)
+    pages: int = Field(ge=1, le=MAX_PAGES)
+    records: int = Field(ge=1, lt=2**64)
     root: Hash
     signature: Signature
     voucher: Signature
@@ -98,7 +98,7 @@ class BeaconPart(_Part):
     """What the chain's beacon gave for the window, among how many values one author could choose."""
 
     value: Hash
-    choices: StrictInt = Field(ge=1, lt=2**32)
+    choices: int = Field(ge=1, lt=2**32)
 
 
 class PageBundle(_Part):
@@ -110,7 +110,7 @@ class PageBundle(_Part):
     page: PagePart
     window: WindowPart
     beacon: BeaconPart | None = None
-    forced: StrictBool = False
+    forced: bool = False
     at: BlockNumber
     model: ModelPart
     worker: WorkerPart

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from proofward.check import Check
 from proofward.evidence.model import proof_check
 from proofward.files import read_whole, sibling, write_together
-from proofward.protocol import SYSTEM_RANDOM
+from proofward.protocol import SYSTEM_RANDOM, bounds, strict_json
 from proofward.zkml import Artifact, Decided, PublicArtifact, ZkmlError
 
 PROOF_FORMAT = "proofward/proof/v1"
@@ -117,7 +117,7 @@ def save(proved: Proved, out: Path) -> Path:
 def load(path: Path) -> ProofFile:
     """Read a proof file. Raises ProofFileError."""
     try:
-        fields: dict[str, Any] = json.loads(read_whole(path, MAX_PROOF_FILE))
+        fields: dict[str, Any] = strict_json.loads(read_whole(path, MAX_PROOF_FILE), limit=MAX_PROOF_FILE)
         if fields.pop("format") != PROOF_FORMAT:
             raise ValueError
         found = ProofFile(**{name: bytes.fromhex(value) for name, value in fields.items()})
@@ -134,10 +134,12 @@ def load_salts(path: Path) -> tuple[bytes, bytes]:
     """(input salt, output salt) from the file beside a proof file. Raises ProofFileError."""
     salts = sibling(path, ".salts")
     try:
-        fields = json.loads(read_whole(salts, MAX_PROOF_FILE))
+        fields = strict_json.loads(read_whole(salts, MAX_PROOF_FILE), limit=MAX_PROOF_FILE)
         if fields["format"] != SALTS_FORMAT:
             raise ValueError
         found = bytes.fromhex(fields["input_salt"]), bytes.fromhex(fields["output_salt"])
+        if any(len(salt) != bounds.SALT_LENGTH for salt in found):
+            raise ValueError
     except OSError as error:
         raise ProofFileError(f"cannot read {salts}: {error.strerror}; only its maker has it") from error
     except (ValueError, TypeError, KeyError) as error:

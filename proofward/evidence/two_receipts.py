@@ -139,15 +139,17 @@ def load(path: Path) -> TwoReceipts:
     """Read a file. Raises AnswerError."""
     try:
         value = jcs.loads(read_whole(path, MAX_FILE), limit=MAX_FILE)
-        first, second = value["receipts"]
-        if value["format"] != FORMAT or not isinstance(value["at"], int) or isinstance(value["at"], bool):
+        first, second = (dict(one) for one in value["receipts"])
+        if value["format"] != FORMAT or type(value["at"]) is not int or not 0 <= value["at"] < 1 << 53:
             raise ValueError("another format")
+        for one in (first, second):
+            signed_bytes(one)  # of a canonical form, as all that was ever signed
         return TwoReceipts(
             str(value["gateway"]),
             value["at"],
             documents.nonce_of(str(value["nonce"])),
             base64.b64decode(value["report"], validate=True),
-            (dict(first), dict(second)),
+            (first, second),
         )
     except OSError as error:
         raise AnswerError(f"{path} cannot be read: {error.strerror}") from None

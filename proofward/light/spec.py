@@ -44,14 +44,14 @@ def read_spec(path: Path, *, boot_nodes: tuple[str, ...] = ()) -> LightSpec:
             "embedded development chain has one author and no finality votes); leave out --light",
             code="no-finality-proofs",
         )
-    nodes = list(boot_nodes) or spec.get("bootNodes") or []
+    nodes = [*boot_nodes] or spec.get("bootNodes") or []
     if not nodes:
         raise LightError(
             f"{path} names no boot nodes, so the light client knows nobody to ask; give a spec with "
             "`bootNodes`, or --boot-node",
             code="no-boot-nodes",
         )
-    if len(nodes) > MAX_BOOT_NODES or not all(isinstance(node, str) for node in nodes):
+    if not isinstance(nodes, list) or len(nodes) > MAX_BOOT_NODES or not all(map(_is_text, nodes)):
         raise LightError(
             f"the boot nodes of {path} are not up to {MAX_BOOT_NODES} addresses", code="bad-spec"
         )
@@ -61,6 +61,10 @@ def read_spec(path: Path, *, boot_nodes: tuple[str, ...] = ()) -> LightSpec:
     except BadProof as error:
         raise LightError(error.message, code="bad-spec") from error
     return LightSpec(str(spec.get("name")), str(spec.get("chainType", "Live")), json.dumps(told), checkpoint)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -300,7 +300,7 @@ def coded(features: Sequence[Feature] | None, source: Path) -> list[Feature]:
         codes = json.loads(read_whole(source, MAX_CODES))
     except OSError as error:
         raise CompileError(f"cannot read {source}: {error.strerror}", code="not-found") from error
-    except ValueError:
+    except (ValueError, RecursionError):
         codes = None
     if not isinstance(codes, dict) or not all(isinstance(code, str) for code in codes.values()):
         raise TableError(

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from proofward_prover import Circuit, ProverError, ProvingKey, check_key, commit, prove, verify
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from proofward.check import Check
 from proofward.files import TooLong, read_whole, write_together, write_whole
@@ -70,6 +70,12 @@ class Accuracy(BaseModel):
     root: str = Hash
     key: str = Hash
     proof: str = Field(pattern=r"^[0-9a-f]{512}$")
+
+    @model_validator(mode="after")
+    def _no_more_than_all(self) -> Accuracy:
+        if self.right > self.records:
+            raise ValueError("more records are right than there are")
+        return self
 
     @property
     def words(self) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 from proofward_prover import Proof, ProverError, ProvingKey, check_key, prove_statement, verify
 
 from proofward.files import read_whole, write_together
+from proofward.protocol import strict_json
 from proofward.statements.errors import StatementError
 from proofward.statements.program import Shape, program
 from proofward.zkml.groth16.keys import set_up
@@ -111,7 +112,9 @@ def make(shape: Shape, folder: Path) -> StatementKey:
 def load(folder: Path) -> StatementKey:
     """Read keys. Raises StatementError for what is none, or is of another circuit than it says."""
     try:
-        facts: dict[str, Any] = json.loads(read_whole(folder / "key.json", _MAX_FACTS))
+        facts: dict[str, Any] = strict_json.loads(
+            read_whole(folder / "key.json", _MAX_FACTS), limit=_MAX_FACTS
+        )
         key = read_whole(folder / "vk.bin", VERIFYING_KEY_BYTES)
         if facts["format"] != FORMAT or len(key) != VERIFYING_KEY_BYTES:
             raise ValueError

@@ -87,6 +87,8 @@ class Shape:
                 f"a value takes {self.span} bits; a statement compares {MAX_SPAN} at most",
                 code="statement-too-large",
             )
+        if not self.span or self.span % _STEP:
+            raise StatementError(f"a scale has a multiple of {_STEP} bits, not {self.span}")
 
     @classmethod
     def of(cls, bounds: Sequence[tuple[int, int]], records: int, together: bool) -> Shape:

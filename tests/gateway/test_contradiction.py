@@ -140,10 +140,28 @@ async def test_two_receipts_of_one_id_are_evidence_against_their_signer(
     assert (done.exit_code, done.output.splitlines()[-1].split(" ")[0]) == (0, "accepted"), done.output
     done = runner.invoke(app, ["gateway", "contradiction", str(file), str(file), "--out", out + "2"])
     assert done.exit_code == 1, done.output
-    for broken in ("{}", "[]", '{"format": "proofward/two-receipts/v1", "receipts": [1]}'):
+    told = json.loads((tmp_path / "lie.json").read_text())
+    huge = {**told, "receipts": [told["receipts"][0], {**told["receipts"][1], "served_at": 2**53}]}
+    hostile = [
+        huge,
+        {**told, "at": -1},
+        {**told, "at": 2**64},
+        {**told, "at": True},
+        {**told, "receipts": [1]},
+    ]
+    for broken in ("{}", "[]", *map(json.dumps, hostile)):
         (tmp_path / "broken").write_text(broken)
         with pytest.raises(AnswerError):
             two_receipts.load(tmp_path / "broken")
+
+
+@pytest.mark.parametrize("events", [None, 5, "x", [[]], [{"type": []}], [{"type": {}}], {"type": 1}])
+def test_events_of_no_kind_are_a_verdict_and_no_error(events: object) -> None:
+    """A gateway signs what it likes: its user reads on."""
+    kept = answer_file.load(Path(__file__).parents[1] / "fuzz" / "answer.json")
+    changed = replace(kept, receipt={**kept.receipt, "event_log": events})
+    assert changed.weights is None
+    assert changed.verdict(PINNED).outcome is Outcome.REFUSED
 
 
 async def test_the_proxy_keeps_what_proves_a_gateway_lied(

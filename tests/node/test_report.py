@@ -84,6 +84,8 @@ def _set(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
         ("not signed", _set("signature", value=None), "unsigned"),
         ("a short signature", _set("signature", "signature", value="00"), "bad-signature"),
         ("no hexadecimal", _set("signature", "signature", value="zz"), "bad-signature"),
+        ("a worker that is a number", _set("report", "worker", value=7), "bad-signature"),
+        ("a key that is a list", _set("signature", "receipt_key", value=["00"]), "bad-signature"),
         ("findings that are no list", _set("report", "findings", value=3), "bad-signature"),
         ("text that is not ASCII", _set("report", "findings", 0, "detail", value="\ud800"), "bad-signature"),
         ("not a report", _set("report", value=[]), "bad-report"),
@@ -103,7 +105,7 @@ def test_attack_report_a_key_that_no_enclave_registered() -> None:
 
 
 def test_attack_report_the_file_is_bounded_and_read_as_json(tmp_path: Path) -> None:
-    for content in (b"[" * 100_000, b"{", b"3", b"\xff"):
+    for content in (b"[" * 100_000, b"{", b"3", b"\xff", b'{"report": {"worker": 7}}'):
         (tmp_path / "r.json").write_bytes(content)
         with pytest.raises(ReportRefused):
             report.worker_of(report.read(tmp_path / "r.json"))

@@ -86,11 +86,26 @@ def test_grace_ends_as_the_chain_counts_it() -> None:
         assert stand(QUOTE, collateral, now=NOW, roots=DEVELOPMENT_ROOTS, rules=at).counts is counts
 
 
+def _spoilt(member: str, value: object) -> Collateral:
+    """The older machine's collateral with another value in a member of its TCB info."""
+    fields = json.loads(OLD[1].to_json())
+    fields["tcb_info"] = json.dumps({**json.loads(fields["tcb_info"]), member: value})
+    return Collateral.from_json(json.dumps(fields))
+
+
 @pytest.mark.parametrize(
     ("fault", "quote", "collateral", "code"),
     [
         ("another family", OLD[0], sample("tdx_quote_outdated")[1], "no-collateral"),
         ("no quote", b"x", OLD[1], "malformed-quote"),
+        (
+            "a number without end",
+            OLD[0],
+            _spoilt("tcbEvaluationDataNumber", float("inf")),
+            "malformed-collateral",
+        ),
+        ("a level that is a number", OLD[0], _spoilt("tcbLevels", [7]), "malformed-collateral"),
+        ("a level's text", OLD[0], _spoilt("tcbLevels", ["x"]), "malformed-collateral"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

@@ -17,7 +17,9 @@ from typer.testing import CliRunner
 from proofward.cli import app
 from proofward.client import statements
 from proofward.client.answer import examine
+from proofward.evidence import proof_file
 from proofward.evidence.bundle import save_bundle
+from proofward.evidence.proof_file import ProofFileError
 from proofward.evidence.verdict import Outcome, outcome_of
 from proofward.statements import accuracy, keys
 from proofward.statements import statement as files
@@ -241,8 +243,33 @@ def test_a_proof_file_is_opened_by_its_salts(
     assert "not the ones" in other.output
 
 
+@pytest.mark.parametrize("span", [0, 3, 50, 60])
+def test_keys_of_no_possible_scale_are_refused(span: int, key: StatementKey, tmp_path: Path) -> None:
+    facts = json.loads((key.folder / "key.json").read_text())
+    (tmp_path / "key.json").write_text(json.dumps({**facts, "widths": [0], "span": span}))
+    (tmp_path / "vk.bin").write_bytes(key.verifying_key)
+    with pytest.raises(StatementError):
+        keys.load(tmp_path)
+
+
+def test_no_more_records_are_right_than_there_are(tmp_path: Path) -> None:
+    told = {name: "00" * 32 for name in ("manifest_hash", "root", "key")}
+    said = {"format": accuracy.FORMAT, **told, "records": 20, "right": 21, "proof": "00" * 256}
+    (tmp_path / "accuracy.json").write_text(json.dumps(said))
+    with pytest.raises(StatementError):
+        accuracy.load(tmp_path / "accuracy.json")
+
+
 @pytest.mark.parametrize("load", [files.load, accuracy.load])
 def test_a_file_that_is_nested_without_end_is_refused(load: Callable[[Path], object], tmp_path: Path) -> None:
     (tmp_path / "file.json").write_text("[" * 30_000)
     with pytest.raises(StatementError):
         load(tmp_path / "file.json")
+
+
+@pytest.mark.parametrize("salt", ["", "00", "00" * 33])
+def test_salts_of_another_length_are_refused(salt: str, tmp_path: Path) -> None:
+    told = {"format": proof_file.SALTS_FORMAT, "input_salt": salt, "output_salt": "00" * 32}
+    (tmp_path / "proof.json.salts").write_text(json.dumps(told))
+    with pytest.raises(ProofFileError):
+        proof_file.load_salts(tmp_path / "proof.json")
