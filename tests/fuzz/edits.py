@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +11,24 @@ from typing import Any
 Place = tuple[Any, Any]
 _LONG = 10_000
 
+#: What `json.dumps` writes for nobody, by the text that stands for it.
+_RAW = {
+    "<deep>": "[" * 5_000 + "]" * 5_000,
+    "<digits>": "7" * 5_000,
+    "<double>": "7" * 400,
+    "<float>": "9e999",
+}
+_ONES: tuple[Any, ...] = (
+    *(None, True, False, 0, -1, 1e308, 5e-324, 2**63, "", [], {}),
+    *(-0.0, 2**64, 2**53, float("nan"), float("-inf"), "\ud800", "\x1b[2J", [[]], [{}], *_RAW),
+)
+
 _VALUES: list[Callable[[bytes, Any], Any]] = [
     lambda data, _: int.from_bytes(data, "little", signed=True),
     lambda data, _: struct.unpack("<d", data[:8].ljust(8, b"\0"))[0],
     lambda data, _: data.decode("latin-1"),
     lambda data, _: data.hex(),
-    lambda data, _: (None, True, False, 0, -1, 1e308, 5e-324, 2**63, "", [], {})[data[0] % 11 if data else 0],
+    lambda data, _: copy.deepcopy(_ONES[data[0] % len(_ONES)] if data else None),
     lambda data, old: [old, old] if len(str(old)) < _LONG else old,
     lambda data, old: _flipped(old, data) if isinstance(old, str) else old,
     lambda data, old: old * (1 + len(data)) if isinstance(old, list | str) and len(str(old)) < _LONG else old,
@@ -34,6 +48,16 @@ def edited(data: bytes, value: Any) -> Any:
             holder[key] = _VALUES[how % len(_VALUES)](content, holder[key])
         at += 4 + size
     return value
+
+
+def document(data: bytes, value: Any) -> bytes:
+    """A document of strangers: `data` itself where it is an object, else changes of a valid value as JSON."""
+    if data[:1] == b"{":
+        return data
+    text = json.dumps(edited(data, copy.deepcopy(value)))
+    for mark, raw in _RAW.items():
+        text = text.replace(f'"{mark}"', raw)
+    return text.encode()
 
 
 def _places(value: Any) -> list[Place]:

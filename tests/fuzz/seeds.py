@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import cbor2
+import proofward_prover
+import pytest
 
+from proofward.evidence import answer_file
 from proofward.evidence.bundle import Bundle
-from proofward.protocol import HpkePrivateKey, HpkeSuite, JobContext, JobPayload, RecipientKey, seal_job
+from proofward.evidence.two_receipts import TwoReceipts
+from proofward.protocol import (
+    HpkePrivateKey,
+    HpkeSuite,
+    JobContext,
+    JobPayload,
+    ReceiptKey,
+    RecipientKey,
+    blake2_256,
+    seal_job,
+)
 from proofward.protocol.collateral import encode_collateral
+from proofward.protocol.federation import Aggregate, Opening, UpdateContext, values_hash
 from proofward.protocol.requests import JobRequest
 from proofward.protocol.types import Level, Setup, SetupKind
+from proofward_federation.budget import epsilon_of
 from proofward_federation.consents import ShownTree
 from proofward_federation.enclave import Wanted, seal_payload
-from proofward_federation.transcript import Part, Told, Transcript
-from proofward_federation.update import Update
+from proofward_federation.network.card import Card, counts_of, weights_of
+from proofward_federation.network.wire import Delivery
+from proofward_federation.transcript import Part, Told, Transcript, audit
+from proofward_federation.update import Update, prove_short
 from tests.evidence import RECORD, compile_tiny, make_evidence
-from tests.federation.world import POLICY, study_of
+from tests.federation.world import KEYS, POLICY, study_of
+from tests.fuzz.targets import chains, statements
+from tests.gateway.test_contradiction import _lied_to
 
 HERE = Path(__file__).parent
 HASH = "ab" * 32
@@ -112,25 +132,131 @@ def collateral() -> bytes:
     return encode_collateral({name: value[:24] for name, value in fields.items()})
 
 
+def card() -> Card:
+    """Of one round of two sites, in which everything is true but the aggregator."""
+    study, key = study_of(), ReceiptKey(bytes(32))
+    noise, *updates = (Update.of(values, 1) for values in ((1, -2, 3, 4), (9, 8, 7, 6), (-1, 0, 1, 2)))
+    said: dict[str, Any] = {"genesis": bytes(32), "study": bytes(32), "rule": study.rule, "number": 0}
+    opening = Opening(**said, at=0, block=bytes(32), noise=noise.commitment)
+    parts = []
+    for place, update in enumerate(updates):
+        site, consents = bytes([place]) * 32, bytes(32)
+        context = UpdateContext(
+            **said, noise=noise.commitment, site=site, commitment=update.commitment, consents=consents
+        )
+        proof = prove_short(update, study, 1, context.info())
+        parts.append(Part(site.hex(), update.commitment.hex(), consents.hex(), 1, proof.hex()))
+    all_of = [noise, *updates]
+    values = tuple(map(sum, zip(*(one.values for one in all_of), strict=True)))
+    total = proofward_prover.vector_sum([one.commitment for one in all_of])
+    aggregate = Aggregate(bytes(32), bytes(32), 0, total, values_hash(values), ())
+    told = Told(
+        number=0,
+        receipt_key=key.public.hex(),
+        at=0,
+        block=bytes(32).hex(),
+        noise=noise.commitment.hex(),
+        opening=key.sign(opening.message()).hex(),
+        parts=tuple(parts),
+        absent=(),
+        values=values,
+        blinding=proofward_prover.blinding_sum([one.blinding for one in all_of]).hex(),
+        signature=key.sign(aggregate.message()).hex(),
+    )
+    transcript = Transcript(bytes(32).hex(), bytes(32).hex(), study.document().hex(), (told,))
+    audit(transcript)
+    return Card(
+        transcript=transcript,
+        blocks=((1, 2),),
+        aggregator=HASH,
+        measurement=HASH,
+        level="simulated",
+        spent=study.rho,
+        epsilon=epsilon_of(study.rho, 1e-5),
+        delta=1e-5,
+        weights=tuple(weights_of(transcript).tolist()),
+        records=tuple(counts_of(transcript)),
+    )
+
+
 def federation() -> dict[str, bytes]:
-    """A study, a site's rules, a sealed update's inside, a transcript of one round that does not hold."""
-    study = study_of()
+    """A site's rules, a sealed update's inside, a delivery, and every document, whole and changed."""
     update = Update((1, -2, 3, 4), 1, bytes(32), bytes(32))
-    wanted = Wanted(2, 1, (bytes(32),))
-    part = Part(HASH, HASH, HASH, 32, "00")
-    told = Told(0, HASH, 1, HASH, HASH, "cd" * 64, (part,), (), (1, 2, 3, 4), "00" * 32, "cd" * 64)
-    said = Transcript(HASH, HASH, study.document().hex(), (told,))
+    sealed = seal_payload(update, Wanted(2, 1, (bytes(32),)), bytes(64), ShownTree([bytes(32)], [0], [1]))
+    site = KEYS[0]
+    delivery = Delivery(bytes(32), 0, site.public_key, bytes(32), bytes(32), 1, b"proof", b"sealed")
     return {
-        "study": study.document(),
-        "site.toml": POLICY.encode(),
-        "update": seal_payload(update, wanted, bytes(64), ShownTree([bytes(32)], [0], [1])),
-        "transcript": json.dumps(asdict(said)).encode(),
+        "rules": b"r" + POLICY.encode(),
+        "update": b"u" + sealed,
+        "delivery": b"d" + delivery.signed(bytes(32), site),
+        **_kinds("shpct"),
     }
+
+
+def statement() -> dict[str, bytes]:
+    """Sentences of every form, and the three documents, whole and changed."""
+    name = statements.names()[0]
+    said = {
+        "compared": f"any: {name} >= -0.25",
+        "between": '"feature 0" between -1 and .5',
+        "logit": f"at least 2: logit({name}) <= 3",
+        "probability": f"record 1: {name} >= 0.75",
+        "class": "all: class is ill",
+        "classes": "class is one of well, ill",
+    }
+    return {name: b"s" + text.encode() for name, text in said.items()} | _kinds("adk")
+
+
+def chain() -> dict[str, bytes]:
+    """A header, its justification, nodes below it, and every document, whole and changed."""
+    data = {name: chains.GRANDPA[name] for name in ("header", "justification")}
+    nodes = sorted(map(bytes.fromhex, chains.GRANDPA["nodes"]), key=lambda node: blake2_256(node) != ROOT)
+    return {
+        "header": b"h" + bytes.fromhex(data["header"]),
+        "justification": b"j" + bytes.fromhex(data["justification"]),
+        "nodes": b"n" + b"node".join(nodes),
+        **_kinds("fpamts"),
+    }
+
+
+async def exchange() -> tuple[bytes, bytes]:
+    """A true answer's file, and one of two receipts that contradict each other."""
+    patch = pytest.MonkeyPatch()
+    with tempfile.TemporaryDirectory() as folder:
+        kept, other, _ = await _lied_to(Path(folder), patch)
+        patch.undo()
+        answer, lie = Path(folder) / "answer.json", Path(folder) / "two.json"
+        answer_file.save(kept, answer)
+        TwoReceipts.of(kept, other).save(lie)
+        return answer.read_bytes(), lie.read_bytes()
+
+
+def gateway() -> dict[str, bytes]:
+    """Events of both ends' forms, and every document, whole and changed."""
+    event = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    return {"events": b"s\x10data: [DONE]\n\n: kept\r\n\r\n" + event, **_kinds("xtkpho")}
+
+
+def kept() -> dict[str, bytes]:
+    """Every file, whole and changed."""
+    return _kinds("jeoduflwhqx")
+
+
+ROOT = chains.HEADER.state_root
+
+
+def _kinds(letters: str) -> dict[str, bytes]:
+    """Documents of a target by their letters: as they are, and with one change."""
+    plain = {letter: letter.encode() for letter in letters}
+    return plain | {f"{letter}_changed": one + b"\x04\x03\x00\x01\x0c" for letter, one in plain.items()}
 
 
 def main() -> None:
     """Seeds of all readers but tables and programs, which lie elsewhere."""
     true = evidence()
+    (HERE / "card.json").write_bytes(card().document())
+    for name, content in zip(("answer", "two_receipts"), asyncio.run(exchange()), strict=True):
+        (HERE / f"{name}.json").write_bytes(content)
     (HERE / "evidence.json").write_text(true.model_dump_json(indent=1) + "\n")
     seeds = {
         "bundle": {"every_field.json": bundle()},
@@ -138,6 +264,10 @@ def main() -> None:
         "envelope": {"two_recipients": envelope()},
         "frame": frames(),
         "federation": federation(),
+        "statement": statement(),
+        "chain": chain(),
+        "gateway": gateway(),
+        "kept": kept(),
         "scale": {"collateral": collateral(), "setup": Setup(SetupKind.DEV).encode()},
     }
     for target, files in seeds.items():

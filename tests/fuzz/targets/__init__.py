@@ -15,5 +15,9 @@ TARGETS = {
     "table": "tables",
     "program": "programs",
     "federation": "federation",
+    "statement": "statements",
+    "chain": "chains",
+    "gateway": "gateways",
+    "kept": "files",
 }
 """Target -> the module here that has it, as a function of its name that takes bytes."""

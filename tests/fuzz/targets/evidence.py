@@ -28,7 +28,7 @@ EVIDENCE = Path(__file__).parents[1] / "evidence.json"
 
 
 @functools.cache
-def _evidence() -> tuple[Bundle, Policy]:
+def evidence() -> tuple[Bundle, Policy]:
     """The bundle, and a reader who pins its chain and software and accepts it."""
     made = load_bundle(EVIDENCE)
     attestation = made.worker.attestation
@@ -39,8 +39,9 @@ def _evidence() -> tuple[Bundle, Policy]:
 
 
 @functools.cache
-def _artefact() -> PublicArtifact:
-    made, _ = _evidence()
+def artefact() -> PublicArtifact:
+    """The model of the true bundle."""
+    made, _ = evidence()
     public, _ = model_checks(made.model, made.job.model)
     assert public is not None
     return public
@@ -58,7 +59,7 @@ def bundle(data: bytes) -> None:
             return
         assert Bundle.model_validate_json(read.model_dump_json()) == read
         return
-    made, policy = _evidence()
+    made, policy = evidence()
     try:
         changed = Bundle.model_validate(edited(data, made.model_dump(mode="json")))
     except ValidationError:
@@ -92,9 +93,8 @@ OWN_WORD = {
 
 def manifest(data: bytes) -> None:
     """A manifest, raw or a valid one with changes: it has one canonical form, and a client may use it."""
-    artefact = _artefact()
     if data[:1] != b"{":
-        changed = edited(data, json.loads(artefact.manifest.canonical()))
+        changed = edited(data, json.loads(artefact().manifest.canonical()))
         try:
             data = json.dumps(changed, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -104,7 +104,7 @@ def manifest(data: bytes) -> None:
     except ArtifactError:
         return
     assert read.canonical() == data
-    model = PublicArtifact(read, artefact.files)
+    model = PublicArtifact(read, artefact().files)
     with contextlib.suppress(ProofwardError):
         values = model.pad(model.quantize(np.zeros((1, read.input.quantiser.features))))
         model.commit_input(values, bytes(32))
