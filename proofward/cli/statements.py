@@ -307,18 +307,20 @@ def verify(
         else:
             statement, used, public = files.load(file), keys.load(key), load_public(artifact)
             checks = files.checks(statement, public, used, development=dev, own_key=own_key)
+            flags = files.flags(used, own_key)
             if bundle:
                 pins = targets.Pins(development=dev, genesis=genesis, measurements=measurement or ())
-                checks += statements.bundle_checks(
-                    [load_bundle(one) for one in bundle], statement, pins.policy()
-                )
+                bundles = [load_bundle(one) for one in bundle]
+                checks += statements.bundle_checks(bundles, statement, pins.policy())
+                flags += statements.bundle_flags(bundles)
             if chain is not None:
                 with Client(chain) as client:
                     checks.append(statements.chain_check(client.chain, statement))
+                    flags += statements.chain_flags(client.chain, statement)
                 checks.append(files.setup_check(public, dev))
             if not bundle and chain is None:
                 checks.append(files.commitments_said(statement))
-            verdict = Verdict(b"", files.flags(used, own_key), tuple(checks))
+            verdict = Verdict(b"", tuple(dict.fromkeys(flags)), tuple(checks))
         tell(as_json, verdict)
     raise typer.Exit(EXITS[verdict.outcome.name])
 

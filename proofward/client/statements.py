@@ -21,7 +21,7 @@ from proofward.client.store import default_directory
 from proofward.errors import Refused
 from proofward.evidence import proof_file
 from proofward.evidence.bundle import Bundle
-from proofward.evidence.verify import Policy, verify_bundle
+from proofward.evidence.verify import Policy, flags_of, verify_bundle
 from proofward.protocol import HpkePrivateKey, HpkeSuite
 from proofward.statements.keys import StatementKey, find_or_make
 from proofward.statements.meaning import Subject, bounds_of, meaning
@@ -165,6 +165,24 @@ def chain_check(chain: SubstrateClient, statement: Statement) -> Check:
     if several:
         return Check(name, False, "one job stands twice among them: it would be counted twice")
     return Check(name, True, f"of {len(statement.jobs)} accepted job(s): {chain.witness}")
+
+
+def chain_flags(chain: SubstrateClient, statement: Statement) -> tuple[str, ...]:
+    """What a verdict says beside its word of the statement's jobs that this chain has accepted."""
+    found: list[str] = []
+    for named in statement.jobs or ():
+        record = chain_jobs.get(chain, bytes.fromhex(named))
+        model = None if record is None else models.get(chain, record.model)
+        if record is not None and model is not None and isinstance(record.status, Accepted):
+            status = record.status
+            found += flags_of(model.lane.label, status.level.label, status.setup.encode())
+    return tuple(dict.fromkeys(found))
+
+
+def bundle_flags(bundles: Sequence[Bundle]) -> tuple[str, ...]:
+    """What a verdict says beside its word of the bundles' jobs."""
+    each = (flags_of(one.model.lane, one.result.level, one.result.setup) for one in bundles)
+    return tuple(dict.fromkeys(flag for flags in each for flag in flags))
 
 
 def bundle_checks(bundles: Sequence[Bundle], statement: Statement, policy: Policy) -> list[Check]:

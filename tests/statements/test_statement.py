@@ -133,6 +133,11 @@ def test_keys_of_one_party_are_refused_outside_development(
     assert files.flags(key, own_key=False) == ("setup: dev",)
 
 
+def test_keys_of_ones_own_do_not_hide_whose_the_models_are(evidence: Evidence, key: StatementKey) -> None:
+    assert files.flags(key, own_key=True) == ()
+    assert statements.bundle_flags([evidence.bundle, evidence.bundle]) == ("simulated", "setup: dev")
+
+
 def test_a_key_of_another_circuit_is_found_out(
     evidence: Evidence, key: StatementKey, shelf: Path, tmp_path: Path
 ) -> None:
