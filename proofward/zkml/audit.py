@@ -54,7 +54,7 @@ def audit_fields(
         "name": _PUBLISHER,
         "versions": _PUBLISHER,
         "input.features": f"{_PUBLISHER}: names and units" if names is None else f"{_PUBLISHER}: units",
-        "expected": f"{_PUBLISHER}: compared with the training library's predictions (--expected)",
+        "expected": _told_of_library(manifest),
         "lane_params.lane_reason": _PUBLISHER,
         "files.private/pk.bin": "checked by every enclave that loads it",
         **{f"accuracy.{name}": f"{_PUBLISHER}, on records of its own" for name in _aliases()},
@@ -69,6 +69,16 @@ def audit_fields(
         *remade.checks,
         *origin,
     ]
+
+
+def _told_of_library(manifest: Manifest) -> str:
+    found = manifest.expected
+    if found is None:
+        return _PUBLISHER
+    return (
+        f"{_PUBLISHER}: the training library's predictions of {found.records} records were compared, SHA-256 "
+        f"{found.digest}; --expected compares them again"
+    )
 
 
 def _library(manifest: Manifest, auditor: Auditor, remade: Remade) -> list[Check]:

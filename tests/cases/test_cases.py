@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from proofward.tables import TableError, read_table, split_truth
 from tests.cases import generated, larger, run
+from tests.cases.generated.case import Case
 from tests.cases.generated.run import run as run_made
 
 #: The cases that must be answered; the others may be refused, in one clear line.
@@ -57,6 +59,19 @@ def test_models_made_in_code() -> None:
 def test_votes_are_counted_and_a_label_that_the_scores_contradict_is_refused(name: str) -> None:
     found = run_made(next(case for case in generated.all_cases() if case.name == name))
     assert found.outcome == ("right" if name in ANSWERED else "refused"), found.detail
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "name", ["xgb_three_forest", "xgb_value_logistic", "lgb_binary_sigmoid", "lgb_three_ovr"]
+)
+def test_what_a_converter_changes_is_refused_where_the_library_is_asked(name: str) -> None:
+    case = next(case for case in generated.all_cases() if case.name == name)
+    asked = run_made(case)
+    assert asked.outcome == "refused"
+    assert "by the library and" in asked.detail
+    blind = run_made(Case(name, lambda: replace(case.make(), library=None)))
+    assert blind.outcome == "right", "as ONNX Runtime answers"
 
 
 def test_sodium_and_numbered_features_can_stand_in_a_header(tmp_path: Path) -> None:

@@ -241,6 +241,22 @@ def test_unsupported_operators_are_named() -> None:
         graph.read(proto.SerializeToString())
 
 
+def test_a_network_as_in_training_is_refused() -> None:
+    dropping = Graph((4,))
+    dropping.node("Gemm", dropping.weights(4, 6))
+    dropping.node("Dropout", np.array(0.5, dtype=np.float32), np.array(True))
+    with pytest.raises(UnsupportedModel, match=r"operator Dropout .* is as in training"):
+        graph.read(dropping.model())
+    normal = Graph((4,))
+    normal.node("Gemm", normal.weights(4, 6))
+    normal.node("BatchNormalization", *[np.ones(6, dtype=np.float32)] * 4)
+    proto = onnx.load_from_string(normal.model(17))
+    proto.graph.node[1].attribute.append(helper.make_attribute("training_mode", 1))
+    proto.graph.node[1].output.extend(["mean", "variance"])
+    with pytest.raises(UnsupportedModel, match=r"operator BatchNormalization .* is as in training"):
+        graph.read(proto.SerializeToString())
+
+
 @pytest.mark.parametrize(
     ("shape", "axis", "opset"), [([0, 2, 3], 2, 17), ([0, 6], 0, 17), ([0, 6, 1], 2, 17), ([0, 2, 3], 2, 12)]
 )

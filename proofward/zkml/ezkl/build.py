@@ -102,11 +102,11 @@ class Compilation:
         parameters = self._parameters()
         work, request = self.work, self.request
         settings = work.circuit(parameters)
+        scale = 2.0 ** settings["model_output_scales"][0]
+        compared = self._against_library(parameters, scale)
         srs = work.keys(request.options.srs, parameters.logrows, 600.0)
         quantiser = self._quantiser(parameters)
-        scale = 2.0 ** settings["model_output_scales"][0]
         measured = self._report(parameters, scale)
-        compared = self._against_library(parameters, scale)
         tensors = self._sample(quantiser)
         made = work.prove(srs, tensors, 600.0)
         if not made["valid"]:

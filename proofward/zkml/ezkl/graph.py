@@ -113,6 +113,11 @@ def read(data: bytes) -> Model:
     for node in graph.node:
         if node.domain not in ("", "ai.onnx") or node.op_type not in MONOTONE | CALIBRATED:
             raise UnsupportedModel(f"operator {node.op_type} (node {node.name or node.output[0]!r})")
+        if _trains(node, graph):
+            raise UnsupportedModel(
+                f"operator {node.op_type} (node {node.name or node.output[0]!r}) is as in training; export "
+                "the model for inference"
+            )
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1 or len(graph.output) != 1:
@@ -128,6 +133,17 @@ def read(data: bytes) -> Model:
     ):
         raise UnsupportedModel("the input must be float32 [batch, ...] with fixed sizes after the batch axis")
     return _cut(proto, inputs[0].name, shape)
+
+
+def _trains(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
+    """Whether a node draws zeros, or takes the batch's statistics, as while training; or may do so."""
+    if node.op_type == "BatchNormalization":
+        named = any(one.name == "training_mode" and one.i for one in node.attribute)
+        return named or any(node.output[1:])  # before opset 14 further outputs say it
+    if node.op_type != "Dropout" or len(node.input) < 3 or not node.input[2]:
+        return False
+    told = next((one for one in graph.initializer if one.name == node.input[2]), None)
+    return told is None or bool(numpy_helper.to_array(told).any())
 
 
 def _cut(proto: onnx.ModelProto, name: str, shape: list[int]) -> Model:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from proofward.zkml.expected import Expected
 from proofward.zkml.manifest import Task
 
 #: How a decision is read where the model gives no label: `half` and `halves` are probabilities, `zero` and
@@ -26,6 +27,7 @@ class Made:
         exact: no quantisation stands between the two answers, hence none of it is forgiven.
         output: the publisher's choice among several outputs.
         ties: of equal scores too the label is ONNX Runtime's.
+        library: what the library that was trained says of some records, where its answers are ONNX Runtime's.
     """
 
     onnx: bytes
@@ -36,6 +38,7 @@ class Made:
     exact: bool = False
     output: str | None = None
     ties: bool = False
+    library: Expected | None = None
 
 
 @dataclass(frozen=True)

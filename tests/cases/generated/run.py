@@ -12,9 +12,10 @@ from proofward.zkml.accuracy import require as require_accuracy
 from proofward.zkml.compile import choose_lane, compile_request, plainly
 from proofward.zkml.ends import single
 from proofward.zkml.groth16.compiler import float_model
+from proofward.zkml.groth16.compiler.library import against_library
 from proofward.zkml.groth16.compiler.measured import Measured, quantised
 from proofward.zkml.groth16.program import reference
-from proofward.zkml.report import require
+from proofward.zkml.report import Bounds, require
 from tests.cases.generated.case import Case, Made
 from tests.cases.generated.oracle import Answer, answer
 from tests.cases.result import Result, refusal
@@ -48,6 +49,10 @@ def _compiled(made: Made) -> Measured | str:
     request = compile_request(onnx, made.calibration, options=options)
     with plainly(lane):
         found = quantised(request)
+    if made.library is not None:
+        against_library(
+            made.library, onnx, found.traced, found.lowered, Bounds(disagreement=FLIPS, shift=MOVES)
+        )
     require_accuracy(found.accuracy, options.bounds.loss)
     require(found.accuracy, options.bounds)
     return found
