@@ -21,6 +21,8 @@ FORMAT: Literal["proofward/artifact/v2"] = "proofward/artifact/v2"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_CONTESTED_BYTES = 65_536
 """Bytes of the longest manifest that the chain reads in a contest."""
+#: What a spreadsheet runs when it opens a table of answers; `+ve` and `-1` are names.
+_FORMULA = re.compile(r"[=@]|[+-].*[(|!]")
 TRANSCRIPT = "public/ceremony.bin"
 """The file of an artefact whose keys come of a ceremony that says who contributed."""
 
@@ -82,6 +84,8 @@ def unclear(words: Sequence[str]) -> str | None:
         return "two classes or outputs have the same name"
     if any(unicodedata.category(one) in ("Cc", "Zl", "Zp") for word in words for one in word):
         return "the name of a class or an output has a line's end or another control character"
+    if any(map(_FORMULA.match, words)):
+        return "a spreadsheet would take the name of a class or an output for a formula"
     return None
 
 

@@ -288,6 +288,8 @@ def test_site_and_library_take_the_same_manifests(evidence: Evidence) -> None:
         canonical(output={**fields["output"], "decision": "argmax", "labels": ["a"]}),
         canonical(output={**fields["output"], "labels": ["a", "a"]}),
         canonical(output={**fields["output"], "labels": ["a\n", "b"]}),
+        canonical(output={**fields["output"], "labels": ["=A1", "b"]}),
+        canonical(output={**fields["output"], "labels": ["-ve", "+ve"]}),
         canonical(vk_hash="AB" * 32),
         canonical(input={**fields["input"], "shape": []}),
         b'{"a":1,"a":2}',

@@ -95,6 +95,7 @@ def _output(decision: str, length: int, labels: list[str] | None) -> dict[str, o
         ("a class without a label", {"output": _output("argmax", 3, ["well", "sick"])}),
         ("two classes of one label", {"output": _output("sigmoid", 1, ["sick", "sick"])}),
         ("a label that ends a line of the answers", {"output": _output("sigmoid", 1, ["well\n", "sick"])}),
+        ("a label that a spreadsheet runs", {"output": _output("sigmoid", 1, ["well", "-2+cmd|' /C x'!A0"])}),
         ("two outputs of one name", {"output": {**_output("value", 2, None), "names": ["risk", "risk"]}}),
         ("other format", {"format": "proofward/artifact/v3"}),
         ("a manifest without names", {"format": "proofward/artifact/v1"}),

@@ -270,6 +270,9 @@ function output(value: Json) {
     if (words.some((word) => /[\p{Cc}\p{Zl}\p{Zp}]/u.test(word))) {
       wrong("the name of a class or an output has a line's end or another control character")
     }
+    if (words.some((word) => /^([=@]|[+-].*[(|!])/.test(word))) {
+      wrong('a spreadsheet would take the name of a class or an output for a formula')
+    }
   }
   return found
 }
