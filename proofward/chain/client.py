@@ -29,7 +29,6 @@ from proofward.chain.extrinsic import (
     Extrinsic,
     SignedExtrinsic,
     Signer,
-    bare_extrinsic,
     extrinsic_hash,
     sign_extrinsic,
 )
@@ -600,18 +599,6 @@ class SubstrateClient:
                 return included.raise_for_error()
             number += 1
         raise ChainTimeout(f"extrinsic {_hex(extrinsic.hash)} was in no block in {timeout:g} s")
-
-    def submit_bare(self, call: Call, timeout: float = 60.0) -> Inclusion:
-        """Send a call that nobody signs (the pallet itself must let it in) and wait for it."""
-        data = bare_extrinsic(self._load_runtime().encode_call(call))
-        start = self.finalised_head().number
-        name = self.broadcast(data)
-        deadline = time.monotonic() + timeout
-        stop = threading.Event()
-        for head in self._until(start, deadline, stop):
-            if (included := self.inclusion_in(head.hash, name)) is not None:
-                return included
-        raise ChainTimeout(f"extrinsic {_hex(name)} was not finalised in {timeout:g} s")
 
     def _until(self, start: int, deadline: float, stop: threading.Event) -> Iterator[Head]:
         timer = threading.Timer(max(0.0, deadline - time.monotonic()), stop.set)

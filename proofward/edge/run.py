@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proofward.chain.errors import ChainTimeout, ChainUnreachable, FinalityStalled, RpcError
-from proofward.chain.values import Call
+from proofward.chain.pallets import system
 from proofward.client import Client
 from proofward.edge import log as logs
 from proofward.edge.device import Answered, Device
@@ -224,7 +224,7 @@ class _Poster:
         root = logs.root_of(bytes.fromhex(self._run.run), [line for line, _ in batch]).hex()
         post = logs.Post(number=number, first=first, count=len(batch), root=root, block=0)
         self._writer.sync()
-        call = Call("System", "remark_with_event", {"remark": logs.remark(self._run, post)})
+        call = system.remark(logs.remark(self._run, post))
         head, receipt = self._insist(
             lambda: (
                 self._client.chain.finalised_head().number,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proofward.chain import SubstrateClient
+from proofward.chain.pallets import system
 from proofward.check import Check, said
 from proofward.edge import log as logs
 from proofward.edge.log import Log, Post
@@ -93,12 +94,7 @@ def _stands(log: Log, chain: SubstrateClient, post: Post) -> bool:
     wanted, account = logs.remark(log.run, post), bytes.fromhex(log.run.account or "")
     if post.block > chain.finalised_head().number:
         return False
-    calls = chain.find_calls(chain.block_hash(post.block), "System", "remark_with_event")
-    return any(call.signer == account and _bytes(call.args["remark"]) == wanted for call in calls)
-
-
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else bytes(value)  # type: ignore[call-overload]
+    return (account, wanted) in system.remarks(chain, chain.block_hash(post.block))
 
 
 def _owed(log: Log, chain: SubstrateClient | None) -> Check:

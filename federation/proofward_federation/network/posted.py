@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from proofward.chain import Call, SubstrateClient
+from proofward.chain import SubstrateClient
 from proofward.chain.extrinsic import Signer
+from proofward.chain.pallets import system
 from proofward.check import Check
 from proofward.statements.accuracy import Accuracy
 from proofward_federation.errors import FederationError
@@ -38,8 +39,7 @@ def remark(proved: Accuracy) -> bytes:
 
 def post(client: SubstrateClient, signer: Signer, proved: Accuracy) -> int:
     """Put a proof's root on the chain; gives the block. Raises ChainError."""
-    call = Call("System", "remark_with_event", {"remark": remark(proved)})
-    return client.submit(call, signer).block
+    return client.submit(system.remark(remark(proved)), signer).block
 
 
 def posted(client: SubstrateClient, account: bytes, manifest: bytes, *, since: int) -> list[Posted]:
@@ -55,9 +55,8 @@ def posted(client: SubstrateClient, account: bytes, manifest: bytes, *, since: i
         )
     found = []
     for block in range(max(1, since), last + 1):
-        for call in client.find_calls(client.block_hash(block), "System", "remark_with_event"):
-            said = bytes(call.args["remark"])
-            if call.signer == account and said.startswith(head) and len(said) == len(head) + 40:
+        for signer, said in system.remarks(client, client.block_hash(block)):
+            if signer == account and said.startswith(head) and len(said) == len(head) + 40:
                 tail = said[len(head) :]
                 numbers = (int.from_bytes(tail[at : at + 4], "little") for at in (32, 36))
                 found.append(Posted(block, tail[:32], *numbers))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proofward.chain import SubstrateClient
+from proofward.chain.pallets import system
 from proofward.check import Check
 from proofward.client.ids import hash32
 from proofward.client.targets import Pins
@@ -84,8 +85,7 @@ def checks(
     if block > chain.finalised_head().number:
         return [*found, Check("block", False, f"block {block} is not final")]
     name = chain.block_hash(block)
-    calls = chain.find_calls(name, "System", "remark_with_event")
-    stands = any(one.signer == what.account and bytes(one.args["remark"]) == what.remark for one in calls)
+    stands = (what.account, what.remark) in system.remarks(chain, name)
     found.append(Check("block", stands, f"block {block} {'holds' if stands else 'does not hold'} this root"))
     at, served = chain.timestamp(name) // 1000, receipt.get("served_at")
     good = isinstance(served, int) and served <= at

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from proofward.chain import Call, ChainError, SubstrateClient
+from proofward.chain import ChainError, SubstrateClient
 from proofward.chain.extrinsic import Signer
+from proofward.chain.pallets import system
 from proofward.consensus.final import MAX_PROOF
 from proofward.database import NewerSchema, migrate
 from proofward.errors import NotFound, ProofwardError
@@ -110,7 +111,7 @@ class Anchors:
         if row is None:
             return None
         number, count, root = row
-        call = Call("System", "remark_with_event", {"remark": remark(number, count, bytes.fromhex(root))})
+        call = system.remark(remark(number, count, bytes.fromhex(root)))
         receipt = self._client.submit(call, self._signer)
         paid = receipt.find("TransactionPayment", "TransactionFeePaid")
         fee = int(paid.fields["actual_fee"]) if paid is not None else 0

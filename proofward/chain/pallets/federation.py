@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from proofward.chain.client import FoundCall, SubstrateClient
+from proofward.chain.client import SubstrateClient
 from proofward.chain.pallets import _read
 from proofward.chain.values import Call
 
@@ -182,18 +182,6 @@ def rounds(client: SubstrateClient, record: StudyRecord, at: bytes | None = None
     keys = {number: (record.id, number) for number in range(record.next)}
     found = _read.found(client, PALLET, "Rounds", keys, at) if keys else {}
     return [_round(number, value) for number, value in sorted(found.items())]
-
-
-def calls_of(
-    client: SubstrateClient, name: bytes, kind: str, blocks: Sequence[int]
-) -> list[tuple[int, FoundCall]]:
-    """The calls of one kind about a study in some blocks, from block history, each with its block."""
-    return [
-        (number, found)
-        for number in blocks
-        for found in client.find_calls(client.block_hash(number), PALLET, kind)
-        if found.args.get("study") == name
-    ]
 
 
 def _round(number: int, value: dict[str, Any]) -> RoundRecord:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from proofward.chain.client import FoundCall, SubstrateClient
+from proofward.chain.client import SubstrateClient
 from proofward.chain.errors import MetadataError
 from proofward.chain.pallets import _read
 from proofward.chain.runtime import Runtime
@@ -220,11 +220,6 @@ def contested(client: SubstrateClient, job: bytes, at: bytes | None = None) -> U
     return value and Undelivered(**value)
 
 
-def queue_length(client: SubstrateClient, model: bytes, at: bytes | None = None) -> int:
-    """Jobs that wait in a model's queue."""
-    return int(client.query(PALLET, "Queues", model, at=at)["len"])
-
-
 def queue(
     client: SubstrateClient, model: bytes, limit: int | None = None, at: bytes | None = None
 ) -> list[bytes]:
@@ -256,17 +251,9 @@ def open_for(
 
 
 def sealed(client: SubstrateClient, job: bytes, at: bytes | None = None) -> bytes | None:
-    """The envelope of an open job; None when the job has ended (see `submission`)."""
+    """The envelope of an open job; None when the job has ended: its block has it then."""
     value = client.query(PALLET, "Sealed", job, at=at)
     return None if value is None else bytes(value)
-
-
-def submission(client: SubstrateClient, job: JobRecord) -> FoundCall | None:
-    """The `submit` call of a job, from block history: its `sealed` has the record's `sealed_hash`."""
-    for found in client.find_calls(client.block_hash(job.submitted_at), PALLET, "submit"):
-        if sha256(found.args["sealed"]) == job.sealed_hash and found.args["model"] == job.model:
-            return found
-    return None
 
 
 def delivery(client: SubstrateClient, job: JobRecord) -> Delivery | None:
