@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -137,14 +136,11 @@ class Keyset:
 
     def lists_tls(self, spki_sha256: str, host: str) -> bool:
         """Whether a host may be met under this TLS key."""
-        return any(
-            hmac.compare_digest(one.spki_sha256, spki_sha256) and one.domain in (None, host)
-            for one in self.tls_keys
-        )
+        return any(one.spki_sha256 == spki_sha256 and one.domain in (None, host) for one in self.tls_keys)
 
     def lists_e2ee(self, public_key: str) -> bool:
         """Whether content may be encrypted to this key."""
-        return any(hmac.compare_digest(one.public_key, public_key) for one in self.e2ee_keys)
+        return any(one.public_key == public_key for one in self.e2ee_keys)
 
 
 def nonce_of(text: str) -> str:
@@ -197,7 +193,7 @@ def check_session(document: Any, expected: str) -> bytes:
     """
     if not isinstance(document, dict) or document.get("api_version") != API_VERSION:
         raise AciError("the session is none of aci/1", code="bad-session")
-    if not hmac.compare_digest(session_id(document), expected):
+    if session_id(document) != expected:
         raise AciError("the session does not hash to the id that the receipt cites", code="bad-session")
     evidence = document.get("evidence")
     text = evidence.get("data") if isinstance(evidence, dict) else None

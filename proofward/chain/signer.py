@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from proofward.chain.errors import ChainError
 from proofward.chain.signing_rules import MOST_PAYLOAD, SigningRefused
+from proofward.protocol import strict_json
 
 MOST_FRAME: Final = 2 * MOST_PAYLOAD + 1024
 SCHEME: Final = "unix:"
@@ -33,7 +34,7 @@ def read_frame(stream: socket.socket) -> dict[str, Any]:
     (length,) = struct.unpack(">I", _exactly(stream, 4))
     if length > MOST_FRAME:
         raise ValueError(f"a message has {MOST_FRAME} bytes at most, not {length}")
-    value = json.loads(_exactly(stream, length))
+    value = strict_json.loads(_exactly(stream, length), limit=MOST_FRAME)
     if not isinstance(value, dict):
         raise ValueError("a message is an object")
     return value

@@ -7,7 +7,6 @@ signed or committed to.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,11 @@ from proofward.chain import SubstrateClient
 from proofward.chain.pallets import sessions
 from proofward.chain.pallets.sessions import SessionRecord
 from proofward.errors import NotFound
-from proofward.protocol import ProtocolError
+from proofward.protocol import ProtocolError, strict_json
 from proofward.protocol.keys import verify_signature
 from proofward.protocol.sessions import Checkpoint, depth, leaf, root_of, session_id
+
+_MAX_RECEIPT = 4096
 
 
 def opened(chain: SubstrateClient, session: bytes, since: int) -> SessionRecord:
@@ -119,7 +120,7 @@ def own_receipts(path: Path | None) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for line in path.read_bytes().split(b"\n"):
         try:
-            told = json.loads(line[max(line.rfind(b'{"page"'), 0) :])
+            told = strict_json.loads(line[max(line.rfind(b'{"page"'), 0) :], limit=_MAX_RECEIPT)
             sizes = [
                 len(bytes.fromhex(told[name]))
                 for name in ("input_commitment", "output_commitment", "signature")

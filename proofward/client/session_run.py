@@ -34,11 +34,13 @@ from proofward.client.sessions import (
 )
 from proofward.client.sessions import session as running
 from proofward.errors import NotFound, Refused
-from proofward.files import sibling, write_whole
+from proofward.files import read_whole, sibling, write_whole
+from proofward.protocol import strict_json
 from proofward.protocol.hashes import sha256
 from proofward.zkml import PublicArtifact
 
 Floats = NDArray[np.float64]
+_MAX_NOTE = 1 << 16
 BLOCK_RECORDS = 512
 """Records that are quantised and queued at a time."""
 
@@ -151,7 +153,7 @@ def _told(beside: Path) -> dict[str, Any] | None:
     if not beside.exists():
         return None
     try:
-        told = json.loads(beside.read_bytes())
+        told = strict_json.loads(read_whole(beside, _MAX_NOTE), limit=_MAX_NOTE)
         bytes.fromhex(told["session"]), int(told["first"])
     except (ValueError, KeyError, TypeError):
         raise Refused(f"{beside} is damaged; give another --out, or restore it from a backup") from None

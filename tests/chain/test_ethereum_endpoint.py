@@ -415,7 +415,11 @@ def test_subscriptions_tell_of_heads_logs_and_transactions(server: EthServer, lo
 
 
 @pytest.mark.parametrize(
-    "bad", ["10", "0x", "0xg", "0x1_0", -1, True, None, 1.0, "latest", "0x1" + "0" * 64, b"1"]
+    "bad",
+    [
+        *("10", "0x", "0xg", "0x1_0", "0x 5", "0x+5", "0x-0", "0x5\n", "latest"),
+        *("0x1" + "0" * 64, "0x" + "f" * 5_000, -1, True, None, 1.0, b"1"),
+    ],
 )
 def test_a_quantity_is_hexadecimal_and_nothing_else(bad: Any) -> None:
     with pytest.raises(EthError):

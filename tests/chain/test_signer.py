@@ -176,6 +176,7 @@ def test_bytes_are_not_signed(service: SignerService) -> None:
         struct.pack(">I", 3) + b"\xff\xfe\xfd",
         struct.pack(">I", 2) + b"[]",
         struct.pack(">I", 9) + b'"a string',
+        struct.pack(">I", 5_000) + b"[" * 5_000,
         b"",
         b"\0",
     ],

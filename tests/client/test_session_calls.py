@@ -126,7 +126,8 @@ def test_a_receipt_that_a_kill_cut_off_spoils_no_other(cut: int, tmp_path: Path)
 
 def test_receipts_that_were_appended_to_half_a_line_are_read(tmp_path: Path) -> None:
     path = tmp_path / "x.pages"
-    path.write_text(f"{line(0)}\n{line(1)[:30]}{line(1)}\n\0\xff\n[]\n{{}}\n{line(2)}\n", encoding="latin-1")
+    junk = f"\0\xff\n[]\n{{}}\n{'[' * 5_000}\n7\n"
+    path.write_text(f"{line(0)}\n{line(1)[:30]}{line(1)}\n{junk}{line(2)}\n", encoding="latin-1")
     assert own_receipts(path) == {page: json.loads(line(page)) for page in (0, 1, 2)}
 
 

@@ -107,7 +107,15 @@ def test_a_session_file_that_does_not_say_what_it_is_of_is_refused(missing: str,
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"session": 5, "first": 0}', '{"session": "zz", "first": 0}']
+    "text",
+    [
+        *("", "[]", "{}", "[" * 5_000),
+        *(
+            '{"session": 5, "first": 0}',
+            '{"session": "zz", "first": 0}',
+            '{"session": "00", "first": Infinity}',
+        ),
+    ],
 )
 def test_a_damaged_session_file_is_refused(text: str, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"

@@ -239,7 +239,7 @@ def gateway() -> dict[str, bytes]:
 
 def kept() -> dict[str, bytes]:
     """Every file, whole and changed."""
-    return _kinds("jeoduflwhqx")
+    return _kinds("jeoduflwhqgx")
 
 
 ROOT = chains.HEADER.state_root

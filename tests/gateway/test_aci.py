@@ -128,6 +128,18 @@ def test_a_keyset_is_refused(fault: str) -> None:
         documents.Keyset.read(BAD_KEYSETS[fault])
 
 
+def test_a_key_that_is_no_ascii_is_one_that_nobody_has() -> None:
+    document = KEYSET.document()
+    first, *others = document["e2ee_public_keys"]
+    odd = documents.Keyset.read(
+        {**document, "e2ee_public_keys": [{**first, "public_key": "\u00e9"}, *others]}
+    )
+    assert not odd.lists_e2ee("ab" * 32)
+    assert not odd.lists_tls("\u00e9", "localhost")
+    with pytest.raises(AciError, match="bad-session"):
+        documents.check_session(json.loads(VECTORS["session"]), "\u00e9")
+
+
 def test_a_session_is_refused() -> None:
     session = json.loads(VECTORS["session"])
     for spoilt, cited in (

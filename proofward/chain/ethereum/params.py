@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ NOT_PARSED: Final = -32700
 TAGS: Final = ("latest", "safe", "finalized", "pending", "earliest")
 MAX_LIST: Final = 1_024
 """Addresses, or topics of one position, that a filter may name."""
+
+_QUANTITY: Final = re.compile(r"0[xX][0-9a-fA-F]+")
 
 BlockRef = str | int | bytes
 """A tag, a number, or a block's Ethereum hash (32 bytes)."""
@@ -72,14 +75,10 @@ def word(value: Any) -> bytes:
 
 def quantity(value: Any) -> int:
     """A number of at most 256 bits: an int, or 0x-hexadecimal."""
-    if isinstance(value, str) and value[:2] in ("0x", "0X"):
-        try:
-            value = int(value[2:], 16) if "_" not in value else None
-        except ValueError:
-            value = None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 256:
+    found = int(value, 16) if isinstance(value, str) and _QUANTITY.fullmatch(value) else value
+    if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < 1 << 256:
         raise BadParameter(f"{_shown(value)} is no quantity: 0x-hexadecimal is due")
-    return value
+    return found
 
 
 def flag(value: Any) -> bool:

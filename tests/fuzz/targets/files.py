@@ -13,6 +13,9 @@ from proofward.client.session_calls import own_receipts
 from proofward.client.session_double import load_double
 from proofward.client.session_store import SessionSecrets
 from proofward.client.store import JobSecrets, read_secrets
+from proofward.edge import log as logs
+from proofward.edge.errors import EdgeError
+from proofward.edge.verify import verify_log
 from proofward.errors import NotFound, Refused
 from proofward.evidence import audit_file, proof_file
 from proofward.evidence.audit_file import AuditError, Manifest
@@ -95,6 +98,8 @@ def kept(data: bytes) -> None:
             assert holding.read(file_of(document(data, HOLD), "hold.json")) is not None
         case b"q":
             _collateral(data)
+        case b"g":
+            _log(data)
         case _:
             _page(data)
 
@@ -145,6 +150,33 @@ def _report(path: Path) -> None:
         with contextlib.suppress(ReportRefused):
             assert len(report.worker_of(found)) == 32
         report.vouched(found, bytes.fromhex(HASH), None)
+
+
+LOG: dict[str, Any] = {
+    "lines": [
+        {
+            "kind": "run", "format": logs.FORMAT, "level": "device", "run": HASH, "sample": 50_000,
+            "manifest_hash": artefact().manifest_hash.hex(), "account": HASH, "genesis": HASH,
+        },
+        {"kind": "window", "number": 0, "input": HASH, "output": HASH},
+        {"kind": "proof", "number": 0, "proof": "00" * 256},
+        {"kind": "left", "number": 1},
+        {"kind": "post", "number": 0, "first": 0, "count": 1, "root": HASH, "block": 7},
+    ]
+}  # fmt: skip
+
+
+def _log(data: bytes) -> None:
+    """A device's log: a verdict is always reached, and none of these windows is proved."""
+    try:
+        lines = json.loads(document(data, LOG))
+    except (ValueError, RecursionError):
+        return
+    told = lines.get("lines") if isinstance(lines, dict) else None
+    text = "".join(f"{json.dumps(one)}\n" for one in told) if isinstance(told, list) else str(told)
+    with contextlib.suppress(EdgeError):
+        read = logs.load(file_of(text.encode("utf-8", "replace"), "log.jsonl"))
+        assert not verify_log(read, artefact(), development=True).accepted
 
 
 def _collateral(data: bytes) -> None:
