@@ -189,7 +189,7 @@ class _Demo:
         else:
             self.say("chain", f"waiting for block {AGE_BLOCKS}, so that one block is too old for a quote")
             chain.wait_block(AGE_BLOCKS, timeout=600)
-        code = bytes.fromhex(chain.rpc("state_getStorage", "0x3a636f6465")[2:])
+        code = chain.rpc("state_getStorage", "0x3a636f6465")
         self.report.chain = {
             "node": chain.node,
             "genesis": f"0x{chain.genesis.hex()}",

@@ -1,66 +1,105 @@
-"""The form that a node's answers must have, before anything is read out of them."""
+"""What a node's answers say: their form is checked while their hexadecimal is decoded, once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from proofward.consensus.header import from_json
 
 
-def fits(method: str, params: object, answer: Any) -> bool:
-    """Whether an answer has its method's form; what is asked for may be absent, and other methods have none
-    here.
+@dataclass(frozen=True, slots=True)
+class SaidHeader:
+    """A block's header; `encoded` as it is hashed, `logs` of its digest in hexadecimal."""
+
+    number: int
+    parent: bytes
+    encoded: bytes
+    logs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SaidBlock:
+    """A block; `justifications` as the node has them, (engine, bytes) each."""
+
+    header: SaidHeader
+    extrinsics: tuple[bytes, ...]
+    justifications: tuple[tuple[Any, Any], ...]
+
+
+def read(method: str, params: object, answer: Any) -> Any:
+    """An answer's bytes, `SaidHeader`, `SaidBlock` and so on, by its method; what is asked for may be absent,
+    and an answer of other methods is given as it is. Raises ValueError: it has not its method's form.
     """
-    form = _FORMS.get(method)
-    if form is None or (answer is None and params and method in _MAY_BE_ABSENT):
-        return True
+    reader = _READERS.get(method)
+    if reader is None or (answer is None and params and method in _MAY_BE_ABSENT):
+        return answer
     try:
-        return form(answer)
-    except (LookupError, TypeError, ValueError):
-        return False
+        return reader(answer)
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(method) from error
 
 
-def _bytes(value: Any) -> bool:
-    return value[:2] == "0x" and bytes.fromhex(value[2:]) is not None
+def header(value: Any) -> SaidHeader:
+    """A header. Raises LookupError, TypeError, ValueError, OverflowError."""
+    encoded, logs = from_json(value), tuple(value["digest"]["logs"])
+    return SaidHeader(int(value["number"], 16), _hash(value["parentHash"]), encoded, logs)
 
 
-def _hash(value: Any) -> bool:
-    return len(value) == 66 and _bytes(value)
+def _block(value: Any) -> SaidBlock:
+    block, justifications = value["block"], value.get("justifications") or ()
+    pairs = tuple((engine, justification) for engine, justification in justifications)
+    return SaidBlock(header(block["header"]), tuple(_all_bytes(block["extrinsics"])), pairs)
 
 
-def _all_bytes(values: Any) -> bool:
-    return isinstance(values, list) and all(map(_bytes, values))
+def _bytes(value: Any) -> bytes:
+    if value[:2] != "0x":
+        raise ValueError("it is no hexadecimal")
+    return bytes.fromhex(value[2:])
 
 
-def _header(value: Any) -> bool:
-    return bool(from_json(value)) and _hash(value["parentHash"])
+def _hash(value: Any) -> bytes:
+    found = _bytes(value)
+    if len(found) != 32:
+        raise ValueError("it is no hash")
+    return found
 
 
-def _block(value: Any) -> bool:
-    return _header(value["block"]["header"]) and _all_bytes(value["block"]["extrinsics"])
+def _all_bytes(values: Any) -> list[bytes]:
+    return [_bytes(value) for value in _list(values)]
 
 
-def _version(value: Any) -> bool:
-    return all(type(value[name]) is int for name in ("specVersion", "transactionVersion"))
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("it is no list")
+    return value
 
 
-def _changes(sets: Any) -> bool:
-    pairs = [pair for one in sets for pair in one["changes"]]
-    return isinstance(sets, list) and all(
-        _bytes(key) and (value is None or _bytes(value)) for key, value in pairs
-    )
+def _number(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError("it is no number")
+    return value
+
+
+def _version(value: Any) -> tuple[int, int]:
+    return _number(value["specVersion"]), _number(value["transactionVersion"])
+
+
+def _changes(sets: Any) -> dict[bytes, bytes | None]:
+    pairs = [pair for one in _list(sets) for pair in one["changes"]]
+    return {_bytes(key): None if value is None else _bytes(value) for key, value in pairs}
 
 
 _MAY_BE_ABSENT: Final = {"chain_getBlockHash", "chain_getHeader", "chain_getBlock", "state_getStorage"}
-_FORMS: Final[dict[str, Callable[[Any], bool]]] = {
+_READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "author_pendingExtrinsics": _all_bytes,
     "author_submitExtrinsic": _hash,
     "chain_getBlock": _block,
     "chain_getBlockHash": _hash,
     "chain_getFinalizedHead": _hash,
-    "chain_getHeader": _header,
-    "rpc_methods": lambda value: isinstance(value["methods"], list),
+    "chain_getHeader": header,
+    "rpc_methods": lambda value: _list(value["methods"]),
     "state_call": _bytes,
     "state_getKeysPaged": _all_bytes,
     "state_getMetadata": _bytes,
@@ -68,5 +107,5 @@ _FORMS: Final[dict[str, Callable[[Any], bool]]] = {
     "state_getRuntimeVersion": _version,
     "state_getStorage": _bytes,
     "state_queryStorageAt": _changes,
-    "system_accountNextIndex": lambda value: type(value) is int,
+    "system_accountNextIndex": _number,
 }

@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar
 
+from proofward.chain import answers
 from proofward.chain.accounts import ss58
+from proofward.chain.answers import SaidBlock, SaidHeader
 from proofward.chain.errors import (
     ChainError,
     ChainTimeout,
+    ChainUnreachable,
     DispatchError,
     ExtrinsicInvalid,
     FinalityStalled,
@@ -100,10 +103,6 @@ def _hex(data: bytes) -> str:
     return "0x" + data.hex()
 
 
-def _unhex(text: str) -> bytes:
-    return bytes.fromhex(text[2:])
-
-
 class SubstrateClient:
     """One chain at one address. Safe to use from several threads; `close` it, or use it as a context
     manager.
@@ -171,8 +170,17 @@ class SubstrateClient:
         return self._transport.calls
 
     def rpc(self, method: str, *params: Any) -> Any:
-        """One JSON-RPC call. Raises RpcError and ChainUnreachable."""
-        return self._transport.call(method, params)
+        """What the answer to one JSON-RPC call says, as `proofward.chain.answers` reads it. Raises RpcError
+        and ChainUnreachable.
+        """
+        return self._said(method, params, self._transport.call(method, params))
+
+    def _said(self, method: str, params: Sequence[Any], answer: Any) -> Any:
+        try:
+            return answers.read(method, params, answer)
+        except ValueError:
+            told = f"what answers there is no node of such a chain, by {method}"
+            raise ChainUnreachable(self.url, told) from None
 
     # ---- the chain itself -----------------------------------------------------------------
 
@@ -206,11 +214,11 @@ class SubstrateClient:
             told = self._feed and self._feed.latest
             if self._runtime and self._feed and self._feed.spec_version == self._runtime.spec_version:
                 return self._runtime
-            head = _hex(told.hash) if told else self.rpc("chain_getFinalizedHead")
-            version = self.rpc("state_getRuntimeVersion", head)
-            if self._runtime is None or self._runtime.spec_version != version["specVersion"]:
-                metadata = _unhex(self.rpc("state_getMetadata", head))
-                self._runtime = Runtime(metadata, version["specVersion"], version["transactionVersion"])
+            head = _hex(told.hash if told else self.rpc("chain_getFinalizedHead"))
+            spec_version, transaction_version = self.rpc("state_getRuntimeVersion", head)
+            if self._runtime is None or self._runtime.spec_version != spec_version:
+                metadata = self.rpc("state_getMetadata", head)
+                self._runtime = Runtime(metadata, spec_version, transaction_version)
             return self._runtime
 
     def finalised_head(self) -> Head:
@@ -218,18 +226,18 @@ class SubstrateClient:
         told = self._feed and self._feed.latest
         if told:
             return told
-        name = _unhex(self.rpc("chain_getFinalizedHead"))
-        return Head(self._number(name), name)
+        name = self.rpc("chain_getFinalizedHead")
+        return Head(self.header(name).number, name)
 
     def best_number(self) -> int:
         """Number of the newest block that the node knows, final or not."""
         told = None if self._feed is None else self._feed.best
-        return int(self.rpc("chain_getHeader")["number"], 16) if told is None else told
+        return int(self.rpc("chain_getHeader").number) if told is None else told
 
     def best_head(self) -> Head:
         """The newest block that the node knows, final or not; asked for each time."""
-        name = _unhex(self.rpc("chain_getBlockHash"))
-        return Head(self._number(name), name)
+        name = self.rpc("chain_getBlockHash")
+        return Head(self.header(name).number, name)
 
     def require_finality(self) -> None:
         """Raises FinalityStalled while blocks go on and are not finalised: what is sent then may hang for
@@ -240,11 +248,17 @@ class SubstrateClient:
         if lag > STALL_BLOCKS:
             raise FinalityStalled(self.url, finalised, lag)
 
-    def _number(self, block_hash: bytes) -> int:
-        header = self.rpc("chain_getHeader", _hex(block_hash))
-        if header is None:
+    def header(self, block_hash: bytes) -> SaidHeader:
+        """A block's header. Raises ChainError when the node has no such block."""
+        found: SaidHeader | None = self.rpc("chain_getHeader", _hex(block_hash))
+        if found is None:
             raise ChainError(f"the node has no block {_hex(block_hash)}", code="no-such-block")
-        return int(header["number"], 16)
+        return found
+
+    def read_proof(self, keys: Sequence[bytes], at: bytes) -> list[bytes]:
+        """The nodes of the state's trie at a block that show what stands under keys."""
+        nodes: list[bytes] = self.rpc("state_getReadProof", list(map(_hex, keys)), _hex(at))
+        return nodes
 
     def block_hash(self, number: int) -> bytes:
         """The hash of a block. Raises ChainError when the chain has not got so far."""
@@ -253,10 +267,10 @@ class SubstrateClient:
         return self._ask_hash(number) if self._feed is None else self._feed.name(number, self._ask_hash)
 
     def _ask_hash(self, number: int) -> bytes:
-        name = self.rpc("chain_getBlockHash", number)
+        name: bytes | None = self.rpc("chain_getBlockHash", number)
         if name is None:
             raise ChainError(f"the chain at {self.url} has no block {number}", code="no-such-block")
-        return _unhex(name)
+        return name
 
     def block(self, which: int | bytes) -> Block:
         """A block by number or hash, its body taken apart."""
@@ -267,18 +281,12 @@ class SubstrateClient:
             return self._blocks[name]
 
     def _fetch_block(self, name: bytes) -> Block:
-        answer = self.rpc("chain_getBlock", _hex(name))
-        if answer is None:
+        said: SaidBlock | None = self.rpc("chain_getBlock", _hex(name))
+        if said is None:
             raise ChainError(f"the node has no block {_hex(name)}", code="no-such-block")
-        header, runtime = answer["block"]["header"], self.runtime
-        raw = tuple(_unhex(one) for one in answer["block"]["extrinsics"])
-        return Block(
-            number=int(header["number"], 16),
-            hash=name,
-            parent=_unhex(header["parentHash"]),
-            extrinsics=tuple(runtime.read_extrinsic(data, index) for index, data in enumerate(raw)),
-            raw=raw,
-        )
+        runtime, raw = self.runtime, said.extrinsics
+        extrinsics = tuple(runtime.read_extrinsic(data, index) for index, data in enumerate(raw))
+        return Block(said.header.number, name, said.header.parent, extrinsics, raw)
 
     def follow(self, start: int | None = None, *, stop: threading.Event | None = None) -> Iterator[Head]:
         """Every finalised block from `start` (default: the present head) on, without end or until `stop` is
@@ -313,8 +321,8 @@ class SubstrateClient:
     def query_raw(self, pallet: str, item: str, *keys: Any, at: bytes | None = None) -> bytes | None:
         """The bytes of a storage item at a block (default: the finalised head); None when it is absent."""
         key = self.runtime.storage_key(pallet, item, *keys)
-        answer = self.rpc("state_getStorage", _hex(key), _hex(at or self.finalised_head().hash))
-        return None if answer is None else _unhex(answer)
+        value: bytes | None = self.rpc("state_getStorage", _hex(key), _hex(at or self.finalised_head().hash))
+        return value
 
     def query(self, pallet: str, item: str, *keys: Any, at: bytes | None = None) -> Any:
         """A storage item as a Python value (see proofward.chain.values); its default, or None, when it is
@@ -333,16 +341,14 @@ class SubstrateClient:
         self, pallet: str, item: str, keys: Iterable[tuple[Any, ...]], at: bytes | None = None
     ) -> list[bytes | None]:
         """The bytes of the same item under several keys, in one request; None of those that are absent."""
-        names = [_hex(self.runtime.storage_key(pallet, item, *key)) for key in keys]
+        names = [self.runtime.storage_key(pallet, item, *key) for key in keys]
         if not names:
             return []
         values = self._read_many(names, _hex(at or self.finalised_head().hash))
         return [values.get(name) for name in names]
 
-    def _read_many(self, names: list[str], block: str) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        for change in self.rpc("state_queryStorageAt", names, block):
-            found.update({key: _unhex(value) for key, value in change["changes"] if value is not None})
+    def _read_many(self, names: list[bytes], block: str) -> dict[bytes, bytes | None]:
+        found: dict[bytes, bytes | None] = self.rpc("state_queryStorageAt", list(map(_hex, names)), block)
         return found
 
     def iterate(
@@ -351,17 +357,17 @@ class SubstrateClient:
         """All entries of a map (below `keys`, of a map of several), as (key, value) at one block."""
         runtime, block = self.runtime, _hex(at or self.finalised_head().hash)
         prefix = _hex(runtime.storage_key(pallet, item, *keys))
-        last: str | None = None
+        last = prefix
         while True:
-            names: list[str] = self.rpc("state_getKeysPaged", prefix, _PAGE, last or prefix, block)
+            names: list[bytes] = self.rpc("state_getKeysPaged", prefix, _PAGE, last, block)
             values = self._read_many(names, block) if names else {}
             for name in names:
-                if name in values:
-                    key = runtime.decode_key(pallet, item, _unhex(name))
-                    yield key, runtime.decode_storage(pallet, item, values[name])
+                if (value := values.get(name)) is not None:
+                    key = runtime.decode_key(pallet, item, name)
+                    yield key, runtime.decode_storage(pallet, item, value)
             if len(names) < _PAGE:
                 return
-            last = names[-1]
+            last = _hex(names[-1])
 
     def keys(
         self, pallet: str, item: str, *keys: Any, limit: int, at: bytes | None = None, start: bytes = b""
@@ -373,12 +379,12 @@ class SubstrateClient:
         prefix = _hex(runtime.storage_key(pallet, item, *keys))
         last, left = prefix + start.hex(), limit
         while left > 0:
-            names: list[str] = self.rpc("state_getKeysPaged", prefix, min(_PAGE, left), last, block)
+            names: list[bytes] = self.rpc("state_getKeysPaged", prefix, min(_PAGE, left), last, block)
             if not names:
                 return
             for name in names:
-                yield runtime.decode_key(pallet, item, _unhex(name))
-            last, left = names[-1], left - len(names)
+                yield runtime.decode_key(pallet, item, name)
+            last, left = _hex(names[-1]), left - len(names)
 
     def constant(self, pallet: str, name: str) -> Any:
         """A pallet's constant, decoded. Raises MetadataError."""
@@ -387,7 +393,8 @@ class SubstrateClient:
     def runtime_call(self, api: str, method: str, params: bytes = b"", *, at: bytes | None = None) -> bytes:
         """A runtime API's answer (SCALE) to SCALE-encoded parameters."""
         block = _hex(at or self.finalised_head().hash)
-        return _unhex(self.rpc("state_call", f"{api}_{method}", _hex(params), block))
+        answer: bytes = self.rpc("state_call", f"{api}_{method}", _hex(params), block)
+        return answer
 
     def timestamp(self, at: bytes | None = None) -> int:
         """The time of a block, milliseconds since 1970."""
@@ -463,7 +470,8 @@ class SubstrateClient:
         """
         data = extrinsic.data if isinstance(extrinsic, SignedExtrinsic) else extrinsic
         try:
-            return _unhex(self.rpc("author_submitExtrinsic", _hex(data)))
+            taken: bytes = self.rpc("author_submitExtrinsic", _hex(data))
+            return taken
         except RpcError as error:
             if error.rpc_code == ALREADY_IN_POOL:
                 return extrinsic_hash(data)
@@ -476,12 +484,12 @@ class SubstrateClient:
         each. Raises RpcError when it takes no batches, or fails otherwise.
         """
         refusals = []
-        answers = self._transport.call_many(
-            "author_submitExtrinsic", [[_hex(one.data)] for one in extrinsics]
-        )
-        for answer in answers:
+        method, each = "author_submitExtrinsic", [[_hex(one.data)] for one in extrinsics]
+        for params, answer in zip(each, self._transport.call_many(method, each), strict=True):
             refusal = None
-            if isinstance(answer, RpcError) and answer.rpc_code != ALREADY_IN_POOL:
+            if not isinstance(answer, RpcError):
+                self._said(method, params, answer)
+            elif answer.rpc_code != ALREADY_IN_POOL:
                 refusal = invalid_extrinsic(answer)
                 if refusal is None:
                     raise answer

@@ -13,8 +13,8 @@ from typing import Any, Final
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection
 
+from proofward.chain.answers import header
 from proofward.chain.transport import connected
-from proofward.consensus.header import from_json
 from proofward.protocol import blake2_256
 
 SILENCE: Final = 10.0
@@ -26,7 +26,8 @@ KEPT: Final = 64
 """Heads whose hashes are remembered."""
 _LOST = (
     OSError, TimeoutError, WebSocketException,
-    ValueError, KeyError, TypeError, AttributeError, RecursionError,  # of a message that tells of no head
+    # of a message that tells of no head
+    ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
 
 
@@ -132,7 +133,8 @@ class HeadFeed:
                     case "chain_newHead":
                         self._best = int(told["number"], 16)
                     case "chain_finalizedHead":
-                        self._tell(Head(int(told["number"], 16), blake2_256(from_json(told))))
+                        said = header(told)
+                        self._tell(Head(said.number, blake2_256(said.encoded)))
                     case "state_runtimeVersion":
                         self._version = int(told["specVersion"])
 

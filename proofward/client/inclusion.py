@@ -10,7 +10,6 @@ from proofward.chain import SubstrateClient
 from proofward.chain.errors import RpcError
 from proofward.consensus import Authorities, Change, Checkpoint, decode_header
 from proofward.consensus.final import MAX_CHANGES
-from proofward.consensus.header import from_json
 from proofward.errors import NotFound
 from proofward.evidence.bundle import ChangePart, InclusionPart
 from proofward.evidence.inclusion import keys
@@ -40,19 +39,17 @@ def prove_keys(
     client: SubstrateClient, names: Sequence[bytes], *, block: int, patience: float = 60.0
 ) -> InclusionPart | None:
     """The proof of what stands under some storage keys, otherwise as `prove`."""
-    if _FINALITY_PROOFS not in client.rpc("rpc_methods")["methods"]:
+    if _FINALITY_PROOFS not in client.rpc("rpc_methods"):
         return None
     number, at, justification = _justified(client, block, patience)
-    wanted = [f"0x{key.hex()}" for key in names]
-    nodes = client.rpc("state_getReadProof", wanted, at)["proof"]
     return InclusionPart(
-        header=from_json(client.rpc("chain_getHeader", at)),
+        header=client.header(at).encoded,
         justification=justification,
         changes=[
             ChangePart(header=change.header, justification=change.justification)
             for change in _changes(client, number)
         ],
-        nodes=[_unhex(node) for node in nodes],
+        nodes=client.read_proof(names, at),
     )
 
 
@@ -65,15 +62,15 @@ def checkpoint(client: SubstrateClient) -> Checkpoint:
     return Checkpoint(head.number, head.hash, Authorities(tuple(voters), set_id) if voters else None)
 
 
-def _justified(client: SubstrateClient, block: int, patience: float) -> tuple[int, str, bytes]:
+def _justified(client: SubstrateClient, block: int, patience: float) -> tuple[int, bytes, bytes]:
     """The newest final block with a justification: its number, hash and justification."""
     deadline = time.monotonic() + patience
     seen = block - 1
     while True:
         head = client.finalised_head().number
         for number in range(head, max(seen, head - STEPS), -1):
-            at = f"0x{client.block_hash(number).hex()}"
-            for engine, justification in client.rpc("chain_getBlock", at).get("justifications") or ():
+            at = client.block_hash(number)
+            for engine, justification in client.rpc("chain_getBlock", f"0x{at.hex()}").justifications:
                 if _engine(engine) == _GRANDPA:
                     return number, at, _unhex(justification)
         seen = max(seen, head)
@@ -97,7 +94,7 @@ def _changes(client: SubstrateClient, before: int) -> list[Change]:
                 f"the node has no proof of change {len(found)} of the authorities: {error}"
             ) from None
         at, justification = proof[:32], _justification(proof)
-        header = from_json(client.rpc("chain_getHeader", f"0x{at.hex()}"))
+        header = client.header(at).encoded
         decoded = decode_header(header)
         if decoded.number == before and decoded.next_authorities is not None:
             break  # the very block that changes them: those before it have finalised it

@@ -106,12 +106,13 @@ class LightClient(SubstrateClient):
             return self._keys(*params)
         return super().rpc(method, *params)
 
-    def _keys(self, prefix: str, count: int, start: str, block: str) -> list[str]:
+    def _keys(self, prefix: str, count: int, start: str, block: str) -> list[bytes]:
         """Keys in order, as a node gives them: smoldot proves all of a prefix and pages them unsorted, so
         that pages of its own would miss some.
         """
-        names: list[str] = super().rpc("state_getKeysPaged", prefix, _ALL, None, block)
-        return [name for name in sorted(names) if name > start][:count]
+        names: list[bytes] = super().rpc("state_getKeysPaged", prefix, _ALL, None, block)
+        behind = bytes.fromhex(start[2:])
+        return [name for name in sorted(names) if name > behind][:count]
 
     def finalised_head(self) -> Head:
         """The finalised head that all reads are of, so that they agree with each other."""
@@ -129,23 +130,22 @@ class LightClient(SubstrateClient):
         with self._lock:
             if self._runtime is None:
                 head = "0x" + self._head_hash().hex()
-                version = self.rpc("state_getRuntimeVersion", head)
-                metadata = bytes.fromhex(self.rpc("state_getMetadata", head)[2:])
-                self._runtime = Runtime(metadata, version["specVersion"], version["transactionVersion"])
+                versions = self.rpc("state_getRuntimeVersion", head)
+                self._runtime = Runtime(self.rpc("state_getMetadata", head), *versions)
             return self._runtime
 
     def _head_hash(self) -> bytes:
         pinned: Head | None = getattr(self, "_pinned", None)
-        return pinned.hash if pinned else bytes.fromhex(self.rpc("chain_getFinalizedHead")[2:])
+        return pinned.hash if pinned else bytes(self.rpc("chain_getFinalizedHead"))
 
     def _settled(self) -> Head:
         """The newest finalised head, once it is fresh or no more can be waited."""
         until = time.monotonic() + SETTLE_SECONDS
         while True:
-            name = bytes.fromhex(self.rpc("chain_getFinalizedHead")[2:])
+            name = self.rpc("chain_getFinalizedHead")
             age = time.time() - int(self.query("Timestamp", "Now", at=name)) / 1000
             if abs(age) <= FRESH_SECONDS or time.monotonic() > until:
-                return Head(self._number(name), name)
+                return Head(self.header(name).number, name)
             time.sleep(0.2)
 
     def _check_checkpoint(self) -> None:
@@ -170,7 +170,7 @@ class LightClient(SubstrateClient):
         got so far, or peers have pruned what leads there.
         """
         if number == 0:
-            return bytes.fromhex(self.rpc("chain_getBlockHash", 0)[2:])
+            return bytes(self.rpc("chain_getBlockHash", 0))
         if number in self._hashes:
             return self._hashes[number]
         if number > self._pinned.number:

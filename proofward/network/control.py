@@ -293,8 +293,7 @@ def _authors(client: SubstrateClient) -> Iterator[str]:
     names = {address(f"//{name.capitalize()}"): name for name in VALIDATORS}
     best = client.best_number()
     for number in range(max(1, best - AUTHORS + 1), best + 1):
-        header = client.rpc("chain_getHeader", client.rpc("chain_getBlockHash", number))
-        slot = _slot(header["digest"]["logs"])
+        slot = _slot(client.header(client.block_hash(number)).logs)
         if slot is not None and keys:
             key = keys[slot % len(keys)]
             yield names.get(key, f"0x{key.hex()[:8]}…")

@@ -234,7 +234,7 @@ def test_blocks_on_demand_share_a_slot_and_keep_to_the_clock() -> None:
         slots = []
         for number in blocks:
             at = client.block_hash(number)
-            (log,) = client.rpc("chain_getHeader", "0x" + at.hex())["digest"]["logs"]
+            (log,) = client.rpc("chain_getHeader", "0x" + at.hex()).logs
             assert log.startswith("0x066175726120"), "Aura's pre-runtime digest"
             slot = int.from_bytes(bytes.fromhex(log[-16:]), "little")
             assert slot == client.timestamp(at) // 1_000

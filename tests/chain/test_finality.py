@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proofward.chain import FinalityStalled, FinalityWatch, SubstrateClient
+from proofward.chain.answers import SaidHeader
 
 
 def _watch(now: list[float]) -> FinalityWatch:
@@ -39,15 +40,16 @@ class _Lagging(SubstrateClient):
     """A chain whose node tells of a finalised and a best block, and of nothing else."""
 
     def __init__(self, finalised: int, best: int) -> None:
-        self._heads = {"0x" + "00" * 32: finalised, None: best}
+        self._heads = {"0x" + "00" * 32: finalised, None: best}  # by what is asked for
 
     url = "ws://nowhere"
 
     def rpc(self, method: str, *params: object) -> object:
         if method == "chain_getFinalizedHead":
-            return "0x" + "00" * 32
+            return bytes(32)
         assert method == "chain_getHeader"
-        return {"number": hex(self._heads[params[0] if params else None])}  # type: ignore[index]
+        number = self._heads[params[0] if params else None]  # type: ignore[index]
+        return SaidHeader(number, bytes(32), b"", ())
 
 
 def test_a_client_sends_nothing_into_a_chain_that_does_not_finalise() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from proofward.chain.answers import fits
+from proofward.chain.answers import read
 from proofward.chain.client import SubstrateClient
 from proofward.chain.errors import ChainError, ChainUnreachable, RpcError
 from proofward.chain.heads import HeadFeed
@@ -183,7 +183,11 @@ HEADER = {
 @pytest.mark.parametrize(
     ("method", "good", "bad"),
     [
-        ("chain_getHeader", HEADER, [HEADER | {"number": 26}, HEADER | {"digest": {}}, HASH, [], 0]),
+        (
+            "chain_getHeader",
+            HEADER,
+            [HEADER | {"number": 26}, HEADER | {"number": "-0x1"}, HEADER | {"digest": {}}, HASH, [], 0],
+        ),
         (
             "chain_getBlock",
             {"block": {"header": HEADER, "extrinsics": ["0x00"]}},
@@ -202,9 +206,12 @@ HEADER = {
     ],
 )
 def test_answers_have_their_methods_form(method: str, good: Any, bad: list[Any]) -> None:
-    assert fits(method, (), good)
-    assert [one for one in bad if fits(method, (HASH,), one)] == []
-    assert not fits(method, (), None), "nothing was asked for that may be absent"
+    read(method, (), good)
+    for one in bad:
+        with pytest.raises(ValueError, match=method):
+            read(method, (HASH,), one)
+    with pytest.raises(ValueError, match=method):  # nothing was asked for that may be absent
+        read(method, (), None)
 
 
 @pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2\r\n", bytes(range(256)) * 100])

@@ -725,7 +725,7 @@ def test_a_runtime_goes_up_only_as_announced_and_of_a_greater_version(
     wasm = tmp_path / "runtime.wasm"
     wasm.write_bytes(b"no runtime")
     assert "no runtime" in run("network", "upgrade", str(wasm), code=2)["error"]["message"]
-    wasm.write_bytes(bytes.fromhex(rpc.rpc("state_getStorage", "0x" + b":code".hex())[2:]))
+    wasm.write_bytes(rpc.rpc("state_getStorage", "0x" + b":code".hex()))
     for member in ALL:
         run("network", "vote", "announce", "--upgrade", str(wasm), "--signer", member)
     (notice,) = run("network", "members")["notices"]

@@ -6,7 +6,6 @@ from typing import Any
 
 from proofward.chain import SubstrateClient
 from proofward.client.inclusion import prove_keys
-from proofward.consensus.header import from_json
 from proofward.evidence.anchored import FORMAT, keys_in
 from proofward.evidence.bundle import InclusionPart
 
@@ -20,13 +19,12 @@ def of_remark(client: SubstrateClient, block: int) -> dict[str, Any] | None:
     part = prove_keys(client, later, block=block + 1)
     if part is None:
         return None
-    at = f"0x{client.block_hash(block).hex()}"
-    nodes = client.rpc("state_getReadProof", [f"0x{key.hex()}" for key in inside], at)["proof"]
+    at = client.block_hash(block)
     return {
         "format": FORMAT,
         **fields(part),
-        "block_header": from_json(client.rpc("chain_getHeader", at)).hex(),
-        "block_nodes": [node.removeprefix("0x") for node in nodes],
+        "block_header": client.header(at).encoded.hex(),
+        "block_nodes": [node.hex() for node in client.read_proof(inside, at)],
     }
 
 

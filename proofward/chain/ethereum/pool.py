@@ -24,9 +24,9 @@ class Waiting:
 def waiting(client: SubstrateClient) -> list[Waiting]:
     """What waits now, in the pool's order; what cannot be read is left out."""
     found = []
-    for text in client.rpc("author_pendingExtrinsics"):
+    for data in client.rpc("author_pendingExtrinsics"):
         try:
-            call = client.runtime.read_extrinsic(bytes.fromhex(text[2:]), 0).call
+            call = client.runtime.read_extrinsic(data, 0).call
             if call is None or (call.pallet, call.name) != ("Revive", "eth_transact"):
                 continue
             raw = bytes(call.args["payload"])
@@ -41,7 +41,7 @@ def next_nonce(client: SubstrateClient, owner: bytes) -> int:
     """The first nonce that neither a block, final or not, nor the pool has taken."""
     # the pool before the state: what a block takes meanwhile is then counted by one of them at least
     taken = {int(one.fields["nonce"]) for one in waiting(client) if one.sender == owner}
-    nonce = revive.nonce(client, owner, bytes.fromhex(client.rpc("chain_getBlockHash")[2:]))
+    nonce = revive.nonce(client, owner, client.rpc("chain_getBlockHash"))
     while nonce in taken:
         nonce += 1
     return nonce

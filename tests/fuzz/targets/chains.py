@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from proofward.chain.answers import fits
+from proofward.chain.answers import read
 from proofward.chain.pallets.drand import read_pulse
 from proofward.consensus import BadProof, StorageProof, check_justification, decode_header, final_state
 from proofward.consensus.authorities import Authorities, genesis_authorities
@@ -147,7 +147,8 @@ def _answers(data: bytes) -> None:
     method = methods[data[0] % len(methods)] if data else methods[0]
     answer = _parsed(data[1:], {"result": ANSWERS[method]}).get("result")
     for name in ANSWERS:
-        assert fits(name, [], answer) in (True, False)
+        with contextlib.suppress(ValueError):
+            read(name, [], answer)
 
 
 def _parsed(data: bytes, value: dict[str, Any]) -> dict[str, Any]:
