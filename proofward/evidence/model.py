@@ -12,6 +12,7 @@ from proofward.evidence.policy import Policy
 from proofward.protocol import Lane, model_id
 from proofward.zkml import LaneUnavailable, PublicArtifact, ZkmlError, load_public
 from proofward.zkml.contracts import check_code
+from proofward.zkml.manifest import Compared
 
 #: As a manifest names files; any other name could leave the folder, or be none to the file system.
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -52,7 +53,17 @@ def model_checks(model: ModelPart, claimed: bytes) -> tuple[PublicArtifact | Non
     return public, [
         Check("model", True, f"0x{claimed.hex()}, weights {model.weights_digest.hex()}"),
         said("model name", f"{model.name!r}: the publisher's own word, as are labels and accuracy"),
+        said("library", _library(manifest.expected)),
     ]
+
+
+def _library(compared: Compared | None) -> str:
+    if compared is None:
+        return "not checked: nobody compared the model with the library that trained it"
+    return (
+        f"compared with the training library's answers to {compared.records} records, SHA-256 "
+        f"{compared.digest}: the publisher's own word"
+    )
 
 
 def contract_checks(model: ModelPart, policy: Policy) -> list[Check]:

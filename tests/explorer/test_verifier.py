@@ -264,8 +264,16 @@ def test_site_and_library_take_the_same_manifests(evidence: Evidence) -> None:
     def canonical(**changes: Any) -> bytes:
         return json.dumps(fields | changes, sort_keys=True, separators=(",", ":")).encode()
 
+    compared = {"records": 40, "refused": 0, "methods": ["predict"], "digest": "0a" * 32}
+    compared |= {"flips": 0, "largest_shift": 0.0}
     cases = [
         good,
+        canonical(expected=compared),
+        canonical(expected={**compared, "records": 0}),
+        canonical(expected={**compared, "methods": []}),
+        canonical(expected={**compared, "methods": ["fit"]}),
+        canonical(expected={**compared, "largest_shift": -0.5}),
+        canonical(expected={**compared, "by": "nobody"}),
         json.dumps(fields).encode(),
         good.replace(b'"batch":', b'"batch": '),
         good + b" ",
@@ -303,7 +311,7 @@ def test_site_and_library_take_the_same_manifests(evidence: Evidence) -> None:
             expected = None
         assert answer.get("name") == expected, (data[:200], answer)
         taken += expected is not None
-    assert taken == 6
+    assert taken == 7
 
 
 def test_a_client_opens_its_own_answer_as_the_library_does(evidence: Evidence, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ export interface Manifest {
     readonly float: number
     readonly integer: number
   }
+  /** What the training library's own answers were compared on. */
+  readonly expected: { readonly records: number; readonly digest: string } | null
   /** Path to SHA-256. */
   readonly files: ReadonlyMap<string, string>
   readonly laneParams: Json
@@ -302,6 +304,7 @@ interface Found {
   readonly output: ReturnType<typeof output>
   readonly batch: number
   readonly accuracy: Manifest['accuracy']
+  readonly expected?: Manifest['expected']
   readonly files: ReadonlyMap<string, string>
   readonly lane_params: Json
 }
@@ -354,6 +357,7 @@ export function parseManifest(data: Uint8Array): Manifest {
     outputs: length,
     output: { scale, decision, labels, names },
     accuracy: found.accuracy,
+    expected: found.expected ?? null,
     files: found.files,
     laneParams: found.lane_params,
   }

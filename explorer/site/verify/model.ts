@@ -51,8 +51,18 @@ export function modelChecks(model: Bundle['model'], claimed: Uint8Array): [Artef
   const good = check('model', true, `0x${hex(claimed)}, weights ${hex(model.weightsDigest)}`, inputs)
   return [
     artefact,
-    [good, said('model name', `${quoted(model.name)}: the publisher's own word, as are labels and accuracy`)],
+    [
+      good,
+      said('model name', `${quoted(model.name)}: the publisher's own word, as are labels and accuracy`),
+      said('library', library(manifest)),
+    ],
   ]
+}
+
+function library({ expected }: Manifest): string {
+  if (!expected) return 'not checked: nobody compared the model with the library that trained it'
+  const { records, digest } = expected
+  return `compared with the training library's answers to ${records} records, SHA-256 ${digest}: the publisher's own word`
 }
 
 /** The public files of an artefact, each compared with its manifest; the manifest's hash (hex). Throws. */
