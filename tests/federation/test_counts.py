@@ -201,6 +201,17 @@ def test_the_table_is_watched_as_it_is(run: Run) -> None:
     assert told == {"weeks": 3, "alarms": {"column 1 (age)": [], "column 2 (chol)": []}}
 
 
+@pytest.mark.parametrize(
+    "listen", ["8790", ":8790", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:\u00b2", ":" + "1" * 5000]
+)
+def test_what_is_no_address_to_listen_on_is_a_line(listen: str, tmp_path: Path) -> None:
+    keypair = dev_keypair(SUMS)
+    serving = Serving("ws://127.0.0.1:1", keypair, tmp_path, listen, "simulator", 0.0, 0.0, print)
+    with pytest.raises(FederationError) as refused:
+        serve(study_of(), serving)
+    assert refused.value.code == "cannot-listen"
+
+
 def test_each_command_takes_its_own_kind(run: Run, tmp_path: Path) -> None:
     keypair, address = dev_keypair(SUMS), "127.0.0.1:0"
     serving = Serving("ws://127.0.0.1:1", keypair, tmp_path, address, "simulator", 0.0, 0.0, print)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -95,7 +96,7 @@ def counts_csv(study: Study, sums: Mapping[int, Sequence[int]]) -> bytes:
 def _attended(study: Study, serving: Serving) -> Iterator[tuple[Host, bytes]]:
     """A registered host whose door is open, and the study that has its sites. Raises as `serve` does."""
     address, _, port = serving.listen.rpartition(":")
-    if not address or not port.isdigit() or int(port) > 65_535:
+    if not address or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65_535:
         raise FederationError(f"{serving.listen!r} is no HOST:PORT", code="cannot-listen")
     tell = serving.tell
     with SubstrateClient.connect(serving.chain) as client, aggregator(serving.provider) as call:
