@@ -35,7 +35,9 @@ def account(text: str | bytes) -> bytes:
         try:
             raw = bytes.fromhex(text[2:]) if text.startswith("0x") else ss58_decode(text)
         except ValueError:
-            raise AccountError(f"{text!r} is neither an SS58 address nor 0x and 64 hex digits") from None
+            # a phrase that was put in an address's place is nobody's to read
+            given = repr(text) if len(text) <= 66 and " " not in text else "what was given"
+            raise AccountError(f"{given} is neither an SS58 address nor 0x and 64 hex digits") from None
     if len(raw) != 32:
         raise AccountError(f"an account has 32 bytes, not {len(raw)}")
     return raw

@@ -20,6 +20,8 @@ from proofward.protocol.scale import compact
 SS58_PREFIX: Final = 42
 _ACCOUNT: Final = 32
 _CHECKSUM: Final = 2
+#: Characters of an address: 36 bytes at most have 50. Reading more takes the square of their number.
+_LONGEST: Final = 64
 _RESERVED: Final = (46, 47)
 #: Of sp_core::crypto, DEV_PHRASE: what `//Alice` is derived from, and known to everybody.
 _DEV_PHRASE: Final = "bottom drive obey lake curtain smoke basket hold race lonely fit walk"
@@ -98,6 +100,8 @@ def ss58_encode(account: bytes) -> str:
 
 def ss58_decode(address: str) -> bytes:
     """The 32 bytes of an address with any prefix. Raises ValueError."""
+    if len(address) > _LONGEST:
+        raise ValueError("no SS58 address is as long")
     raw = base58.b58decode(address)
     prefix = 2 if raw and raw[0] & 0x40 else 1
     if len(raw) != prefix + _ACCOUNT + _CHECKSUM or raw[0] & 0x80 or (prefix == 1 and raw[0] in _RESERVED):

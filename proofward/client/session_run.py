@@ -10,11 +10,13 @@ Parquet file cannot be added to: until the last answer is there, they are in `<o
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,9 +83,53 @@ def run_table(
     """Answer every row of `records` [n, features] into `out`, and close the session. `tell` hears of a window
     that holds it up.
 
-    Raises Refused (an `out` of another table or another model), SessionError, NotFound, DispatchError,
-    ChainError.
+    Raises Refused (an `out` of another table, of another model, or of a run that goes on), SessionError,
+    NotFound, DispatchError, ChainError.
     """
+    with _alone(out):
+        return _run(client, model, records, out, order, artifact, progress, tell)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """While another process answers into `out`, both would be in one session, and write each answer. Raises
+    Refused, OSError.
+    """
+    lock = sibling(out, ".lock")
+    held = _locked(lock, out)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(held)
+
+
+def _locked(lock: Path, out: Path) -> int:
+    held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if lock.exists() and os.path.samestat(os.fstat(held), lock.stat()):
+            return held
+    except BlockingIOError:
+        os.close(held)
+        raise Refused(
+            f"another process writes its answers into {out}: wait for its end, or give another --out",
+            code="out-in-use",
+        ) from None
+    os.close(held)  # who had it took the file away before this one was locked
+    return _locked(lock, out)
+
+
+def _run(
+    client: Client,
+    model: str | bytes,
+    records: Floats,
+    out: Path,
+    order: SessionOrder,
+    artifact: str | Path | None,
+    progress: Callable[[Progress], None] | None,
+    tell: Callable[[str], None] | None,
+) -> RunReport:
     parquet = out.suffix.lower() == ".parquet"
     if parquet:
         _arrow()

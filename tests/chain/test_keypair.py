@@ -80,3 +80,13 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 def test_what_is_no_development_key_is_refused(text: str) -> None:
     with pytest.raises(AccountError, match="no development key"):
         accounts.dev_keypair(text)
+
+
+PHRASE = "bottom drive obey lake curtain smoke basket hold race lonely fit walk"
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, PHRASE], ids=["long", "phrase"])
+def test_what_is_given_for_an_account_is_refused_at_once_and_not_quoted(text: str) -> None:
+    with pytest.raises(AccountError) as refused:
+        accounts.account(text)
+    assert text[:20] not in refused.value.message

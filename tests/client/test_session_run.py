@@ -132,3 +132,13 @@ def test_a_damaged_parquet_file_is_refused(data: bytes, tmp_path: Path) -> None:
     told(out)
     with pytest.raises(Refused, match="no Parquet file, or damaged"):
         run(out)
+
+
+def test_two_runs_at_once_do_not_share_a_file_and_a_session(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    with session_run._alone(out), pytest.raises(Refused, match="another process") as refused:
+        run(out)
+    assert refused.value.code == "out-in-use"
+    answered(out, len(RECORDS))
+    told(out)
+    assert run(out).resumed_at == len(RECORDS)
