@@ -130,18 +130,22 @@ def write(
                     raise AuditError(f"one block has more than {MAX_LINES} lines: no export holds it")
                 leaves.append(leaf(line))
                 file.write(line + b"\n")
-            manifest = Manifest(
-                genesis=genesis.hex(),
-                chain=chain,
-                pallets=tuple(sorted(pallets)),
-                first=span.first,
-                last=span.last,
-                head=span.head.hex(),
-                lines=len(leaves),
-                root=merkle_root(leaves).hex(),
-                leaves=b"".join(leaves).hex(),
-            )
+        manifest = Manifest(
+            genesis=genesis.hex(),
+            chain=chain,
+            pallets=tuple(sorted(pallets)),
+            first=span.first,
+            last=span.last,
+            head=span.head.hex(),
+            lines=len(leaves),
+            root=merkle_root(leaves).hex(),
+            leaves=b"".join(leaves).hex(),
+        )
+        try:
             write_new(name, manifest.model_dump_json(indent=1).encode(), mode=0o666)
+        except BaseException:
+            path.unlink()
+            raise
     except OSError as error:
         raise AuditError(
             f"cannot write {error.filename or path}: {error.strerror}; give another --out"

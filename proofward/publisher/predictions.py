@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from proofward.files import write_whole
 from proofward.tables import FeatureLike, TableError, arrange, read_table
 from proofward.tables.fields import NUMBER
 from proofward.zkml.errors import CompileError
@@ -127,9 +129,10 @@ def _text(label: Any) -> str:
 
 
 def _write(found: Expected, features: Sequence[str], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow([*features, *found.columns])
-        for at, record in enumerate(found.x.tolist()):
-            values = ["" if np.isnan(value) else value for value in record]
-            lines.writerow([*values, *(column[at].item() for column in found.columns.values())])
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow([*features, *found.columns])
+    for at, record in enumerate(found.x.tolist()):
+        values = ["" if np.isnan(value) else value for value in record]
+        lines.writerow([*values, *(column[at].item() for column in found.columns.values())])
+    write_whole(path, text.getvalue().encode(), mode=0o666)

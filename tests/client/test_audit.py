@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -207,6 +210,34 @@ def test_more_lines_than_one_file_holds_go_into_further_files_of_whole_blocks(
     assert "one block has more than 1 lines" in full["error"]["message"]
 
 
+def _write(out: Path) -> None:
+    audit_file.write(out, LINES[:3], Span(0, 1, bytes(32)), genesis=bytes(32), chain="x")
+
+
+@pytest.mark.parametrize("files", [0, 1])
+def test_an_export_that_finds_the_disk_full_leaves_neither_file(
+    files: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = iter(range(files))
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and next(room, None) is None:
+            raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(AuditError, match="full"):
+        _write(tmp_path / "a")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_whose_manifest_cannot_be_written_is_not_left(tmp_path: Path) -> None:
+    manifest = audit_file.manifest_path(tmp_path / "a")
+    manifest.symlink_to("nowhere")  # nobody sees that it is there before it is written
+    with pytest.raises(AuditError, match="manifest"):
+        _write(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == [manifest]
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -222,7 +253,7 @@ def test_more_lines_than_one_file_holds_go_into_further_files_of_whole_blocks(
 )
 def test_a_manifest_that_is_none_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
     out = tmp_path / "a"
-    audit_file.write(out, LINES[:3], Span(0, 1, bytes(32)), genesis=bytes(32), chain="x")
+    _write(out)
     manifest = audit_file.manifest_path(out)
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **change}))
     with pytest.raises(AuditError):

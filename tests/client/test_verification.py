@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import getitem
@@ -10,14 +11,14 @@ from typing import Any
 
 import pytest
 import typer
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from proofward.attestation import parse_quote
 from proofward.check import Check
 from proofward.cli.output import emit, note, reporting
 from proofward.errors import Refused
 from proofward.evidence import model as model_of_bundle
-from proofward.evidence.bundle import Bundle, BundleError, SetupPart, load_bundle, save_bundle
+from proofward.evidence.bundle import Bundle, BundleError, FileBytes, SetupPart, load_bundle, save_bundle
 from proofward.evidence.policy import Certificate
 from proofward.evidence.setup import setup_checks
 from proofward.evidence.verdict import outcome_of
@@ -300,6 +301,16 @@ def test_a_bundle_survives_its_file_and_a_damaged_file_is_refused(evidence: Evid
         path.write_text(damaged)
         with pytest.raises(BundleError):
             load_bundle(path)
+
+
+def test_a_forger_s_megabytes_of_hexadecimal_take_no_more_memory_than_they_are_long() -> None:
+    text = '"' + "ab" * (1 << 20) + '"'
+    tracemalloc.start()
+    try:
+        assert len(TypeAdapter(FileBytes).validate_json(text)) == 1 << 20
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ["../../escaped", ".", "", "a\0b", "\udcff", "A", "x" * 65, "a\n"])
