@@ -37,13 +37,12 @@ class Policy:
 
     `development` admits the development root, level `simulated` and `setup: dev`. `genesis` pins the chain,
     `measurements` the software of the worker and of the enclave that made the model's keys: without both no
-    verdict is better than `consistent, not anchored`. `certified` has the
-    certificates of ceremonies by model, as the reader's own chain has them; with `sources` a ceremony's key
-    is computed. `now` is the reader's clock (Unix seconds; None: this machine's): no evidence is younger.
-    `authorities` are the first of the reader's chain, out of its spec: with them a bundle must prove that the
-    chain's final state holds it. With a `checkpoint` besides it must be of that block or a later one, and
-    those finalise it whom the checkpoint names.
-    `witness` says whose word an unproven statement is.
+    verdict is better than `consistent, not anchored`. `certified` has the certificates of ceremonies by
+    model, as the reader's own chain has them; with `sources` a ceremony's key is computed. `now` is the
+    reader's clock (Unix seconds; None: this machine's): no evidence is younger. `authorities` are the first
+    of the reader's chain, out of its spec: with them a bundle must prove that the chain's final state holds
+    it. With a `checkpoint` besides it must be of that block or a later one, and those finalise it whom the
+    checkpoint names. `witness` says whose word an unproven statement is.
     """
 
     development: bool = False

@@ -36,9 +36,8 @@ class Single:
 def single(model: bytes, output: str | None = None) -> Single:
     """The model with its inputs joined, and of several outputs the one named.
 
-    Raises UnsupportedModel where there is no such output, or inputs of no fixed size. Bytes that are no
-    ONNX model are
-    handed on as they are: the lanes refuse them.
+    Raises UnsupportedModel where there is no such output, or inputs of no fixed size. Bytes that are no ONNX
+    model are handed on as they are: the lanes refuse them.
     """
     import onnx
 

@@ -41,9 +41,8 @@ _HEX32 = r"^[0-9a-f]{64}$"
 
 
 class Feature(Strict):
-    """One input as the publisher's own table names it: records are matched by `name`; `unit` is a UCUM
-    code or
-    what the table wrote; `values` are all that the model takes of a feature that had two in calibration.
+    """One input as the publisher's own table names it: records are matched by `name`; `unit` is a UCUM code
+    or what the table wrote; `values` are all that the model takes of a feature that had two in calibration.
     """
 
     name: str = Field(min_length=1, max_length=128)
@@ -54,9 +53,8 @@ class Feature(Strict):
 
 class InputSpec(Strict):
     """`shape` is of one record, without the batch axis; the quantiser sees it flattened in C order.
-    `features`
-    name the flattened inputs in order; absent where neither calibration nor model names them. `missing` says
-    that a missing value (NaN) is a value that the model takes.
+    `features` name the flattened inputs in order; absent where neither calibration nor model names them.
+    `missing` says that a missing value (NaN) is a value that the model takes.
     """
 
     shape: list[int] = Field(min_length=1, max_length=4)
@@ -122,11 +120,10 @@ class Report(Strict):
     found (absent: trees need no search; too few records choose nothing). `refused` of the records given lie
     outside the calibrated range and are in no other figure. Intervals are of 95 %: Wilson's for shares, a
     bootstrap's for r2. `each` has (float, integers) of the first 64 targets (r2) or labels (accuracy), by
-    output. `agreement` is the share of decisions equal to the float model's (of a regression:
-    absent); false negatives and positives are flips of its decisions, counted for binary and multi-label
-    models. Shifts are between the scores: of probabilities where the model has them, of its scores where it
-    has
-    none, and of a regression in standard deviations of its answers (`shift_of`).
+    output. `agreement` is the share of decisions equal to the float model's (of a regression: absent); false
+    negatives and positives are flips of its decisions, counted for binary and multi-label models. Shifts are
+    between the scores: of probabilities where the model has them, of its scores where it has none, and of a
+    regression in standard deviations of its answers (`shift_of`).
     """
 
     searched: int | None = Field(default=None, ge=0)

@@ -39,8 +39,7 @@ def resolve(
 
     Args:
         decision: what the graph's end says. kind: `decided` where the graph has a classifier's end,
-            `regression` where a regressor's operator made the values, `raw` where numbers come out as
-            they
+            `regression` where a regressor's operator made the values, `raw` where numbers come out as they
             are. length: number of outputs. truth: [n], or [n, columns], where held-out records have it.
 
     Raises CompileError, with the question to answer by --task.

@@ -99,8 +99,7 @@ def _against_library(request: CompileRequest, traced: Traced, lowered: Lowered) 
 
 def _missing(calibration: FloatArray, traced: Traced) -> list[int]:
     """Features that trees may lack a value of: those that lack some in calibration. A tree has a direction
-    for every
-    feature's, but nobody chose it where training had none.
+    for every feature's, but nobody chose it where training had none.
     """
     if traced.ensemble is None or traced.integers:
         return []

@@ -1,11 +1,9 @@
 """The search for the cheapest integer program that stays close enough to the float model.
 
 Cost is the program's constraint count, known from static bounds alone. A plan is taken if its integers, on
-the
-calibration records, decide as the float model does and move its scores little: by less than the publisher
+the calibration records, decide as the float model does and move its scores little: by less than the publisher
 accepts, for the report is on other records. First one width for all layers is found, cheapest first (more
-bits
-do not always lose less, so there is no bisection); then the input and single layers are narrowed, most
+bits do not always lose less, so there is no bisection); then the input and single layers are narrowed, most
 constraints saved first, for as long as any can be.
 """
 

@@ -99,8 +99,7 @@ def lower(ensemble: Ensemble, features: int, missing: Collection[int] = ()) -> T
 
 def _directed(tree: Tree, apart: set[int]) -> Tree:
     """The tree with a missing value's own rank, which is above every threshold, sent where each split wants
-    it; of
-    other features' splits that only a missing value tells apart, the branch that numbers take.
+    it; of other features' splits that only a missing value tells apart, the branch that numbers take.
     """
     if isinstance(tree, Leaf):
         return tree

@@ -46,9 +46,8 @@ def dropout(node: Node) -> Value:
 
 @operator("Cast")
 def cast(node: Node) -> Value:
-    """The same value; only casts between float types keep it. A label stays what it is in any type, and a
-    sum of
-    sigmoids is never zero.
+    """The same value; only casts between float types keep it. A label stays what it is in any type, and a sum
+    of sigmoids is never zero.
     """
     if isinstance(node.inputs[0], Labels):
         return node.inputs[0]

@@ -209,9 +209,8 @@ def _is_label(output: onnx.ValueInfoProto) -> bool:
 
 
 def _beside(graph: onnx.GraphProto, target: str, found: Traced, constants: dict[str, np.ndarray]) -> Traced:
-    """Raw numbers with a label beside them are a classifier's; that its label is what they favour is
-    checked on
-    records before anything is compiled.
+    """Raw numbers with a label beside them are a classifier's; that its label is what they favour is checked
+    on records before anything is compiled.
     """
     label = next((o for o in graph.output if o.name != target and _is_label(o)), None)
     if label is None:

@@ -99,8 +99,7 @@ def _scored_all(node: Node, leaves: dict[tuple[int, int], dict[int, float]], cla
     score.
 
     It is where each class is scored by every leaf of some tree, or where no weight is negative and some
-    tree's leaves
-    all have a positive one.
+    tree's leaves all have a positive one.
     """
     columns = (node.attributes[f"nodes_{name}"] for name in ("treeids", "nodeids", "modes"))
     trees: dict[int, list[dict[int, float]]] = {}
