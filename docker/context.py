@@ -35,8 +35,8 @@ OURS = {
     "proofward-explorer": "explorer",
     "proofward-demo": "demo",
 }
-#: Whose closure an image is. The enclave's is its own lock, shorter than what its wheels ask for.
 TOPS = {"worker": "proofward-node", "explorer": "proofward-explorer", "demo": "proofward-demo"}
+"""Whose closure an image is. The enclave's is its own lock, shorter than what its wheels ask for."""
 DSTACK = ROOT / "enclave_runtime" / "dstack.lock"
 ENCLAVE = ("proofward", "proofward-enclave", "proofward-prover")
 EXAMPLE = ("model.onnx", "train.csv", "held.csv", "record.csv")

@@ -21,7 +21,6 @@ LIBRARY = Path("/usr/lib/python3.11")
 PACKAGES = Path("/usr/local/lib/python3.11/dist-packages")
 LOADER = Path("/lib64/ld-linux-x86-64.so.2")
 USER = 10001
-#: Where an engine mounts: a new volume takes owner and mode from here.
 PLACES = (
     ("run/proofward", 0o700, USER),
     ("var/lib/proofward", 0o700, USER),
@@ -32,7 +31,7 @@ PLACES = (
     ("sys", 0o555, 0),
     ("dev", 0o755, 0),
 )
-#: No program here edits, installs, draws or documents.
+"""Where an engine mounts: a new volume takes owner and mode from here."""
 NEVER = [
     *("ensurepip", "idlelib", "lib2to3", "pydoc_data", "tkinter", "turtledemo", "turtle.py", "test", "venv"),
     *("lib-dynload/_tkinter*", "lib-dynload/_curses*", "lib-dynload/_dbm*", "lib-dynload/_gdbm*"),
@@ -40,11 +39,12 @@ NEVER = [
     *("lib-dynload/ossaudiodev*", "lib-dynload/xxlimited*", "config-3.11-*", "sitecustomize.py"),
     *("EXTERNALLY-MANAGED", "__pycache__"),
 ]
-#: What the enclave imports of the library: proofward_enclave/measure.py lists it as OURS.
+"""No program here edits, installs, draws or documents."""
 ENCLAVES = (
     *("__init__.py", "check.py", "checkout.py", "errors.py", "files.py", "processes.py", "terminal.py"),
     *("protocol", "zkml", "py.typed"),
 )
+"""What the enclave imports of the library: proofward_enclave/measure.py lists it as OURS."""
 ENCLAVE_NEVER = [
     *("curses", "dbm", "sqlite3", "xmlrpc", "wsgiref", "distutils", "ftplib.py", "lib-dynload/_sqlite3*"),
 ]

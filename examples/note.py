@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-#: Name for the model -> LOINC code, display, UCUM unit, plausible range.
 KNOWN: Final = {
     "heart_rate": ("8867-4", "Heart rate", "/min", 20, 300),
     "systolic": ("8480-6", "Systolic blood pressure", "mm[Hg]", 40, 300),
@@ -25,7 +24,7 @@ KNOWN: Final = {
     "oxygen_saturation": ("59408-5", "Oxygen saturation", "%", 30, 100),
     "glucose": ("2339-0", "Glucose in blood", "mg/dL", 10, 1500),
 }
-#: What a de-identified note does not hold. A net with wide meshes: who de-identifies answers for it.
+"""Name for the model -> LOINC code, display, UCUM unit, plausible range."""
 IDENTIFYING: Final = {
     "a date of birth": r"(?i)\b(?:dob|date of birth|born)\b",
     "an e-mail address": r"\S@\S+\.\S",
@@ -33,6 +32,7 @@ IDENTIFYING: Final = {
     "a record number": r"(?i)\b(?:mrn|ssn|patient id|record no)\b",
     "a title with a name": r"\b(?:Mr|Mrs|Ms|Miss|Dr)\.? [A-Z]",
 }
+"""What a de-identified note does not hold. A net with wide meshes: who de-identifies answers for it."""
 ASK: Final = (
     "Read the clinical note. Answer with one JSON object and nothing else. Its members are those of "
     f"{', '.join(KNOWN)} that the note states, as numbers in {{units}}. Leave out what it does not state."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-#: The folder that holds `proofward/`: the checkout's root, or site-packages.
 ROOT = Path(__file__).resolve().parents[1]
+"""The folder that holds `proofward/`: the checkout's root, or site-packages."""
 
 
 def part(name: str) -> Path:

@@ -8,7 +8,6 @@ from importlib import import_module
 
 from proofward.errors import ProofwardError
 
-#: Import name -> extra. What the base dependencies hold is not here.
 EXTRAS = {
     "aiohttp": "web3",
     "eth_abi": "web3",
@@ -26,6 +25,7 @@ EXTRAS = {
     "textual": "console",
     "web3": "web3",
 }
+"""Import name -> extra. What the base dependencies hold is not here."""
 
 
 class MissingExtra(ProofwardError):

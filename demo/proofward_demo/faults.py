@@ -17,8 +17,8 @@ from proofward.protocol import SYSTEM_RANDOM, Level, ReceiptKey, job_id
 from proofward.zkml import Artifact
 from proofward_demo.attacker import Attacker, Solution, flip_bit
 
-#: Blocks that a job of the attacker's may take; the late result waits this long.
 DEADLINE_BLOCKS = 25
+"""Blocks that a job of the attacker's may take; the late result waits this long."""
 
 
 class NotRefused(ProofwardError):

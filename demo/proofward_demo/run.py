@@ -34,15 +34,16 @@ from proofward_demo.processes import Worker
 from proofward_demo.report import Report
 from proofward_enclave.measure import simulated_measurement
 
-#: Blocks after which a claim lapses: short for the model for which the demo kills a worker and waits for it.
 CLAIM_BLOCKS = {"mlp": 12, "logistic": 40}
-#: The only lane whose proofs hide what they are about, so the only one that a sealed job takes.
+"""Blocks after which a claim lapses: short for the model for which the demo kills a worker and waits for it.
+"""
 LANE: Literal["groth16"] = "groth16"
-#: What a worker puts down for a claim: the least that the chain takes.
+"""The only lane whose proofs hide what they are about, so the only one that a sealed job takes."""
 BOND = 10**11
+"""What a worker puts down for a claim: the least that the chain takes."""
 PRICE = 2 * UNIT
-#: Blocks of age that the chain is given first, so that one of them is too old for a quote.
 AGE_BLOCKS = 260
+"""Blocks of age that the chain is given first, so that one of them is too old for a quote."""
 SUDO, PUBLISHER, HOSPITAL = "//Alice", "//Bob", "//Charlie"
 FIRST_WORKER, SECOND_WORKER, ATTACKER = "//Dave", "//Eve", "//Ferdie"
 WAIT_SECONDS = 90.0

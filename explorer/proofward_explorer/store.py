@@ -45,16 +45,16 @@ _SCHEMA: Final = (
     "CREATE TABLE totals (kind TEXT NOT NULL, id BLOB NOT NULL, jobs INTEGER NOT NULL, paid TEXT NOT NULL, "
     "royalty TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID",
 )
-#: An older index has read its blocks without what is in them (sessions; members and studies): filled anew.
 _ANEW: Final = tuple(
     f"DELETE FROM {table}" for table in ("blocks", "extrinsics", "events", "jobs", "records", "totals")
 )
-#: What sessions paid, and sessions in the order of their opening, page by page.
+"""An older index has read its blocks without what is in them (sessions; members and studies): filled anew."""
 _SESSIONS: Final = (
     "ALTER TABLE totals ADD COLUMN records INTEGER NOT NULL DEFAULT 0",
     "CREATE INDEX records_opened ON records (kind, json_extract(fields, '$.opened_at'), id)",
     *_ANEW,
 )
+"""What sessions paid, and sessions in the order of their opening, page by page."""
 STEPS: Final = (_SCHEMA, _ANEW, _ANEW, _SESSIONS)
 
 

@@ -134,7 +134,6 @@ PAST_KEYS: Final = 32
 """Most such keys of one account (MAX_KEYS of the workers pallet)."""
 _LEAST_BONDED: Final = 2 * UNBONDING_SECONDS // PAST_KEYS
 
-#: Key -> type, lowest, highest.
 _NUMBERS: Final = {
     "keyset_seconds": (600, 24 * 3600),
     "session_seconds": (1, 3600),
@@ -144,6 +143,7 @@ _NUMBERS: Final = {
     "max_requests": (1, 4096),
     "pad_bytes": (0, 4096),
 }
+"""Key -> type, lowest, highest."""
 _PROVED: Final = ("node", "model", "artifact", "signer")
 _TEXTS: Final = ("listen", "domain", "state", "provider", "collateral")
 _UPSTREAM: Final = {

@@ -16,8 +16,8 @@ from proofward.protocol.setup_files import BLOCK_FILE, COLLATERAL_FILE, QUOTE_FI
 from proofward_node.config import NodeConfig
 from proofward_node.enclave_link import EnclaveDown, enclave_of
 
-#: A setup searches, compiles and makes keys: long for a large model on a busy machine.
 SETUP_SECONDS = 3600.0
+"""A setup searches, compiles and makes keys: long for a large model on a busy machine."""
 
 
 class SetupRefused(ProofwardError):

@@ -26,8 +26,8 @@ from proofward.protocol import sha256
 from proofward_node.config import NodeConfig
 from proofward_node.journal import MOVED, JournalError, lock, select
 
-#: The journal first: the outbox must not be older than it.
 FILES = ("journal.sqlite", "outbox.sqlite", "diary.sqlite")
+"""The journal first: the outbox must not be older than it."""
 MANIFEST, HOLD, USED = "backup.json", "hold.json", "restored.json"
 FORMAT = "proofward/backup/v1"
 

@@ -43,15 +43,17 @@ from proofward_node.registration import RegistrationRefused
 
 _T = TypeVar("_T")
 
-#: Reads at once; and extrinsics that may be waited for at once: the claims that a worker holds at most, and
-#: its registration, its offers and its sessions' calls.
 READERS = 4
 SENDERS = 160
-#: Heads between two looks after extrinsics that nobody waits for.
+"""Reads at once; and extrinsics that may be waited for at once: the claims that a worker holds at most, and
+its registration, its offers and its sessions' calls.
+"""
 SWEEP_BLOCKS = 4
-#: Heads for which a job's record that was asked for is read along with others; and how many such there are.
+"""Heads between two looks after extrinsics that nobody waits for."""
 WATCHED_HEADS = 16
 WATCHED = 256
+"""Heads for which a job's record that was asked for is read along with others; and how many such there are.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,8 +355,8 @@ class ChainPort:
         return await _translated(self._sends.run(action))
 
 
-#: Collateral that ends sooner than this is renewed with the next registration.
 _COLLATERAL_MARGIN_MS = 24 * 3600 * 1000
+"""Collateral that ends sooner than this is renewed with the next registration."""
 
 
 class _Threads:

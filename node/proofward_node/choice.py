@@ -15,12 +15,13 @@ from proofward.chain.pallets.workers import WorkerRecord
 from proofward_node.ports import Head
 from proofward_node.reasons import Code, Reason
 
-#: Blocks that the next recipient of a job leaves to each one named before it, so that they do not all pay
-#: for one claim.
 STAGGER_BLOCKS = 2
+"""Blocks that the next recipient of a job leaves to each one named before it, so that they do not all pay for
+one claim.
+"""
 
-#: Reasons of which waiting makes nothing better, of jobs that the chain still offers us.
 _HOPELESS = frozenset({Code.BOND, Code.RELEASED, Code.PRICE, Code.LEVEL, Code.SETUP, Code.DEADLINE})
+"""Reasons of which waiting makes nothing better, of jobs that the chain still offers us."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ import math
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
-#: So many leave without waiting for more.
 MOST = 32
-#: One waits for the time in which so many jobs are proved, and for so many seconds at most.
+"""So many leave without waiting for more."""
 PROOFS = 8
 SECONDS = 4.0
+"""One waits for the time in which so many jobs are proved, and for so many seconds at most."""
 
 
 @dataclass

@@ -35,8 +35,8 @@ from proofward.files import read_whole
 from proofward_node.session_pace import WINDOW_BLOCKS, checkpoint_every
 
 MAX_BYTES = 1 << 20
-#: Unix socket paths longer than this are refused by the kernel (sun_path, unix(7)).
 SOCKET_PATH_MAX = 107
+"""Unix socket paths longer than this are refused by the kernel (sun_path, unix(7))."""
 
 
 class ConfigError(ProofwardError):
@@ -84,8 +84,8 @@ def _model(value: object) -> bytes:
     return bytes.fromhex(value[2:])
 
 
-#: An account as 32 bytes, written as SS58 or hexadecimal; a development name (`//Bob`) stands for its key.
 Account = Annotated[bytes, BeforeValidator(_account)]
+"""An account as 32 bytes, written as SS58 or hexadecimal; a development name (`//Bob`) stands for its key."""
 ModelId = Annotated[bytes, BeforeValidator(_model)]
 
 

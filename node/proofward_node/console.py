@@ -26,8 +26,8 @@ from proofward_node.page import sections
 from proofward_node.view import looked
 
 EVERY_SECONDS, ANSWER_SECONDS, MAX_BYTES = 2.0, 5.0, 1 << 20
-#: Characters shown of one value.
 WIDTH = 200
+"""Characters shown of one value."""
 
 
 class Console(App[None]):

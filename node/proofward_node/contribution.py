@@ -17,8 +17,8 @@ from proofward.protocol import contribution_report_data
 from proofward_node.config import NodeConfig
 from proofward_node.enclave_link import EnclaveDown, enclave_of
 
-#: Every point of a large key is multiplied.
 CONTRIBUTION_SECONDS = 1800.0
+"""Every point of a large key is multiplied."""
 
 
 class ContributionRefused(ProofwardError):

@@ -62,29 +62,31 @@ from proofward_node.view import View
 
 log = structlog.get_logger("proofward_node")
 
-#: How often the published models are read again, in blocks.
 MODELS_EVERY_BLOCKS = 3
-#: Pause after the chain or the enclave refused the registration; it doubles while they go on refusing.
+"""How often the published models are read again, in blocks."""
 REFUSED_PAUSE_SECONDS = 15.0
 REFUSED_PAUSE_MAX_SECONDS = 900.0
-#: How long a start waits for the enclave before it hands back the claims that need one, and how often it
-#: looks.
+"""Pause after the chain or the enclave refused the registration; it doubles while they go on refusing."""
 ENCLAVE_SECONDS = 15.0
 ENCLAVE_LOOK_SECONDS = 0.1
-#: Part of a block time that passes between two rounds, however many blocks come.
+"""How long a start waits for the enclave before it hands back the claims that need one, and how often it
+looks.
+"""
 ROUND_SHARE = 0.2
-#: After the time for finishing is over: how long handing the claim back may take.
+"""Part of a block time that passes between two rounds, however many blocks come."""
 HAND_BACK_SECONDS = 10.0
-#: How often the platform's TCB is judged anew.
+"""After the time for finishing is over: how long handing the claim back may take."""
 TCB_SECONDS = 3600.0
-#: How often chain and enclave are looked at beside the work, so that a long job does not look like a fault.
+"""How often the platform's TCB is judged anew."""
 WATCH_SECONDS = 15.0
+"""How often chain and enclave are looked at beside the work, so that a long job does not look like a fault.
+"""
 
-#: The exit code of a fault that may pass: `EX_TEMPFAIL` of sysexits.h.
 PASSING = 75
+"""The exit code of a fault that may pass: `EX_TEMPFAIL` of sysexits.h."""
 
-#: What some refusals of a registration mean.
 _REFUSALS = {"TcbNotAllowed": Code.TCB, "MeasurementNotAllowed": Code.MEASUREMENT}
+"""What some refusals of a registration mean."""
 
 
 def run(path: Path) -> int:

@@ -39,15 +39,16 @@ SCHEMA = (
         """,
     ),
 )
-#: Lines kept of each kind, and how many are written between two looks at that.
 KEEP, PRUNE_EVERY = 50_000, 500
-#: Characters kept of a detail.
+"""Lines kept of each kind, and how many are written between two looks at that."""
 DETAIL = 300
-#: A stretch's end is moved on at most this often, and two ends further apart than `SILENT` have a time
-#: between them in which nothing ran.
+"""Characters kept of a detail."""
 BEAT_SECONDS, SILENT_SECONDS = 5.0, 60.0
-#: Jobs whose newest note is remembered, so that the same is not written twice.
+"""A stretch's end is moved on at most this often, and two ends further apart than `SILENT` have a time
+between them in which nothing ran.
+"""
 REMEMBERED = 8192
+"""Jobs whose newest note is remembered, so that the same is not written twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,8 @@ class Diary:
             self._failed = True
 
 
-#: Reasons whose detail changes with every block.
 _WORDY = frozenset({Code.DEADLINE, Code.BUSY, Code.TURN_WAITS, Code.OTHERS_FIRST})
+"""Reasons whose detail changes with every block."""
 
 
 def _block(head: Head | None) -> tuple[int, bytes]:

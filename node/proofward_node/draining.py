@@ -21,8 +21,8 @@ from proofward_node.ports import ChainDown
 from proofward_node.reasons import Code
 from proofward_node.status import health
 
-#: Between two looks, and open jobs looked at.
 LOOK_SECONDS, MOST_JOBS = 1.0, 4096
+"""Between two looks, and open jobs looked at."""
 
 
 class DrainRefused(ProofwardError):

@@ -30,17 +30,17 @@ from proofward_node.config import NodeConfig
 
 log = Logger("proofward_node.enclave")
 
-#: How long a health check may take, and how many must fail in a row before the process is replaced.
 HEALTH_SECONDS = 10.0
 HEALTH_FAILURES = 3
+"""How long a health check may take, and how many must fail in a row before the process is replaced."""
 HEALTH_EVERY_SECONDS = 5.0
-#: How long a new process has to answer its first `status`, and a stopped one to leave.
 START_SECONDS = 60.0
 STOP_SECONDS = 5.0
-#: The exit code of an enclave that would fail the same way again.
+"""How long a new process has to answer its first `status`, and a stopped one to leave."""
 CANNOT_START = 2
-#: Restarts back off up to this.
+"""The exit code of an enclave that would fail the same way again."""
 BACKOFF_MAX_SECONDS = 60.0
+"""Restarts back off up to this."""
 
 
 class EnclaveDown(ProofwardError):

@@ -20,16 +20,16 @@ from proofward_node.reasons import Code, Reason
 
 log = Logger("proofward_node.holding")
 
-#: Lost bonds in a row after which nothing is claimed until somebody has looked.
 LOST_IN_A_ROW = 2
-#: Outcomes that cost the bond of a claim or of a session, and those that were paid.
+"""Lost bonds in a row after which nothing is claimed until somebody has looked."""
 _LOST = frozenset({"lapsed", "rejected", "faulty-proof", "session-failed"})
 _WELL = frozenset({"accepted", "session-settled"})
-#: Names in the journal: lost bonds in a row, and the hold that the daemon has taken note of.
+"""Outcomes that cost the bond of a claim or of a session, and those that were paid."""
 _COUNT, _SEEN = "lost_in_a_row", "hold_seen"
+"""Names in the journal: lost bonds in a row, and the hold that the daemon has taken note of."""
 MAX_BYTES = 16_384
-#: What may stand in the file; `stopping` is a drain that claims not even what only this worker may do.
 _CODES = (Code.DRAINING, Code.STOPPING, Code.BROKEN_CIRCUIT)
+"""What may stand in the file; `stopping` is a drain that claims not even what only this worker may do."""
 
 
 @dataclass(frozen=True, slots=True)

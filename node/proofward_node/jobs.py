@@ -25,16 +25,17 @@ from proofward_node.steps import HANDED_BACK, Steps
 
 log = structlog.get_logger("proofward_node.worker")
 
-#: Open jobs of ours that one look takes in, as one answer of the node holds them, on the chain as among those
-#: that wait here: when there are more, the next look goes on behind them, so that nobody's junk hides a job
-#: for longer than a turn.
 LOOK = 500
-#: Jobs that wait to be looked into or claimed, at most: no more are written down before some have ended.
+"""Open jobs of ours that one look takes in, as one answer of the node holds them, on the chain as among those
+that wait here: when there are more, the next look goes on behind them, so that nobody's junk hides a job for
+longer than a turn.
+"""
 WAITING = 4096
-#: Envelopes looked into at once: one with no more in it than junk is done with in milliseconds.
+"""Jobs that wait to be looked into or claimed, at most: no more are written down before some have ended."""
 INSPECTIONS = 128
-#: Jobs of models that we do not serve which are remembered, so that they are not fetched again each block.
+"""Envelopes looked into at once: one with no more in it than junk is done with in milliseconds."""
 NOT_OURS = 4096
+"""Jobs of models that we do not serve which are remembered, so that they are not fetched again each block."""
 
 
 @dataclass

@@ -32,7 +32,6 @@ from typing import Any
 from proofward.database import NewerSchema, blame_disk, migrate
 from proofward.errors import ProofwardError
 
-#: What leads from one version of the file to the next; see `proofward.database`.
 SCHEMA = (
     (
         "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT",
@@ -52,10 +51,11 @@ SCHEMA = (
         "CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, updated)",
     ),
 )
-#: In `meta` of a journal that goes on elsewhere: the id of the backup that it left with.
+"""What leads from one version of the file to the next; see `proofward.database`."""
 MOVED = "moved"
-#: Finished jobs kept for `worker status`; older ones are deleted.
+"""In `meta` of a journal that goes on elsewhere: the id of the backup that it left with."""
 KEEP_DONE = 10_000
+"""Finished jobs kept for `worker status`; older ones are deleted."""
 
 
 class JournalError(ProofwardError):
@@ -81,11 +81,11 @@ class State(StrEnum):
     DONE = "done"
 
 
-#: States in which this node holds, or may hold, a claim.
 HELD = (State.CLAIMING, State.CLAIMED, State.WORKING, State.PROVED, State.COMPLETING, State.RELEASING)
+"""States in which this node holds, or may hold, a claim."""
 
-#: Entered before something is done that must not be done twice, or with what cannot be had again.
 _LASTING = frozenset({State.CLAIMING, State.PROVED, State.COMPLETING, State.RELEASING, State.DECLINING})
+"""Entered before something is done that must not be done twice, or with what cannot be had again."""
 
 _STEPS: dict[State, frozenset[State]] = {
     State.SEEN: frozenset({State.INSPECTED, State.RELEASING, State.DECLINING, State.DONE}),

@@ -23,24 +23,25 @@ from proofward_node.page import Page
 from proofward_node.reasons import Code, Reason
 from proofward_node.session_door import SessionDoor
 
-#: Seconds after which a chain that brings no new block counts as unhealthy.
 STALE_SECONDS = 60.0
-#: Seconds for which a connection may say nothing, or no whole request.
+"""Seconds after which a chain that brings no new block counts as unhealthy."""
 IDLE_SECONDS = 15.0
-#: Connections at once: for one more, the oldest that waits for a request is ended.
+"""Seconds for which a connection may say nothing, or no whole request."""
 CONNECTIONS = 512
-#: Descriptors that the process asks for.
+"""Connections at once: for one more, the oldest that waits for a request is ended."""
 DESCRIPTORS = 8192
-#: How a job may end for this worker, as `proofward_jobs_total` counts it.
+"""Descriptors that the process asks for."""
 OUTCOMES = (
     "accepted", "rejected", "faulty-proof", "no-verdict", "refused", "declined", "failed", "lapsed", "lost",
     "refunded", "handed-back", "too-late", "worked-before", "not-served", "unknown",
 )  # fmt: skip
-#: What may become of a session's window, as `proofward_session_windows_total` counts it; failed, waived and
-#: unseen end the session.
+"""How a job may end for this worker, as `proofward_jobs_total` counts it."""
 WINDOW_OUTCOMES = ("posted", "finished", "failed", "waived", "unseen", "dropped")
-#: Why a worker may claim nothing new until somebody acts.
+"""What may become of a session's window, as `proofward_session_windows_total` counts it; failed, waived and
+unseen end the session.
+"""
 HOLDS = (Code.DRAINING, Code.STOPPING, Code.BROKEN_CIRCUIT)
+"""Why a worker may claim nothing new until somebody acts."""
 
 
 @dataclass

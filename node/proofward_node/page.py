@@ -41,8 +41,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 REFRESH_SECONDS = 5
-#: A line of the view: what it is of, and its values.
 Row = tuple[str, ...]
+"""A line of the view: what it is of, and its values."""
 
 
 class Page:

@@ -13,8 +13,8 @@ import aiohttp
 from proofward.attestation import INTEL_PCS_URL, AttestationError, Collateral, fetch_collateral, parse_quote
 from proofward_node import replies
 
-#: How long one answer may take, and how long it may be.
 SECONDS, MAX_BYTES = 20.0, 1 << 20
+"""How long one answer may take, and how long it may be."""
 _PARTS = {
     "tcb_info": ("tcb?fmspc={fmspc}&update=early", "tcbInfo", "TCB-Info-Issuer-Chain"),
     "qe_identity": ("qe/identity?update=early", "enclaveIdentity", "SGX-Enclave-Identity-Issuer-Chain"),

@@ -144,8 +144,8 @@ MEANING: dict[Code, str] = {
 }
 
 
-#: Those that are about a session or, `session-not-offered`, a model of sessions.
 SESSION_CODES = frozenset(code for code in Code if code.startswith("session-"))
+"""Those that are about a session or, `session-not-offered`, a model of sessions."""
 
 
 @dataclass(frozen=True, slots=True)

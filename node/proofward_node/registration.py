@@ -21,16 +21,17 @@ from proofward_node.ports import Chain, Enclave, Head
 
 log = Logger("proofward_node.registration")
 
-#: How long the TEE may take for keys and a quote.
 EPOCH_TIMEOUT_SECONDS = 60.0
-#: After a refused renewal, while the old registration stands: milliseconds on the chain's clock. Each costs a
-#: fee, so the pause doubles with every further one, up to a quarter of an hour.
+"""How long the TEE may take for keys and a quote."""
 RETRY_MS = 15_000
 RETRY_MAX_MS = 900_000
-#: Renewals by somebody else, with keys newer than ours, after which we leave the account to them.
+"""After a refused renewal, while the old registration stands: milliseconds on the chain's clock. Each costs a
+fee, so the pause doubles with every further one, up to a quarter of an hour.
+"""
 RIVAL_RENEWALS = 2
-#: Refusals after which fresh collateral may help.
+"""Renewals by somebody else, with keys newer than ours, after which we leave the account to them."""
 _COLLATERAL_ERRORS = frozenset({"NoCollateral", "CollateralExpired", "QuoteRejected"})
+"""Refusals after which fresh collateral may help."""
 
 
 class RegistrationRefused(ProofwardError):

@@ -30,11 +30,11 @@ from proofward_node.reasons import SESSION_CODES
 from proofward_node.status import health
 from proofward_node.why import Finding, Known, Lost
 
-#: Open jobs looked at, most lines of a report, and longest report that is read.
 MOST_JOBS, MOST_LINES, MAX_BYTES = 1000, 5000, 8 << 20
+"""Open jobs looked at, most lines of a report, and longest report that is read."""
 FORMAT = "proofward/why/v1"
-#: How long the enclave may take to sign.
 SIGN_SECONDS = 10.0
+"""How long the enclave may take to sign."""
 
 
 class ReportRefused(ProofwardError):

@@ -19,8 +19,8 @@ from proofward_node.reasons import Code, Reason
 
 log = Logger("proofward_node.serving")
 
-#: Blocks until a refused declaration is tried again.
 RETRY_BLOCKS = 100
+"""Blocks until a refused declaration is tried again."""
 
 
 @dataclass(frozen=True, slots=True)

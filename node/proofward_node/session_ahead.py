@@ -16,8 +16,8 @@ from proofward.chain.pallets.sessions import SessionRecord, WindowRecord
 from proofward.protocol.sessions import MAX_SAMPLED, PARTS, most_pages, sampled
 from proofward_node.session_pace import MAX_FORCED
 
-#: Pages that a session's first frame is thought to make; then it is the most that one of its frames made.
 FIRST_FRAME_PAGES: Final = 8
+"""Pages that a session's first frame is thought to make; then it is the most that one of its frames made."""
 
 
 @dataclass

@@ -29,23 +29,26 @@ from proofward_node.ports import ChainDown
 from proofward_node.session_link import SessionLink
 from proofward_node.session_pace import WINDOW_BLOCKS
 
-#: Seconds that a client may take for its first message.
 HELLO_SECONDS: Final = 10.0
-#: Sockets whose clients have not shown yet that a session is theirs, and all that are open at once: those,
-#: one of each session that the enclave takes, and as many that are being closed.
+"""Seconds that a client may take for its first message."""
 MAX_ENTERING: Final = 64
 MAX_SOCKETS: Final = 192
-#: Who asks for a pace at once, at most; and how many times what reckoning one took goes by before the next.
+"""Sockets whose clients have not shown yet that a session is theirs, and all that are open at once: those,
+one of each session that the enclave takes, and as many that are being closed.
+"""
 MAX_ASKING: Final = 4
 REST: Final = 9
-#: Hellos that are looked up at once, fewer than the threads that read the chain; and the longest that one
-#: which came to nothing keeps the next waiting.
+"""Who asks for a pace at once, at most; and how many times what reckoning one took goes by before the next.
+"""
 MAX_KNOCKING: Final = 2
 MOST_REST_SECONDS: Final = 0.25
-#: Seconds that a client has to answer that we hang up.
+"""Hellos that are looked up at once, fewer than the threads that read the chain; and the longest that one
+which came to nothing keeps the next waiting.
+"""
 CLOSE_SECONDS: Final = 2.0
-#: Of a hello, before the sealed secret: the client's random word and its signature.
+"""Seconds that a client has to answer that we hang up."""
 _HEAD: Final = RANDOM_LENGTH + 64
+"""Of a hello, before the sealed secret: the client's random word and its signature."""
 HEARTBEAT_SECONDS: Final = 20.0
 SEND_SECONDS: Final = 10.0
 """That a client may take to read a frame: one that reads nothing holds its session's lock and memory here."""

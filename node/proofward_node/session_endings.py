@@ -10,12 +10,12 @@ from proofward.chain.errors import ChainTimeout, ChainUnreachable
 from proofward.chain.pallets import sessions
 from proofward_node.reasons import Code, Reason
 
-#: The event that ends a session, and what it means for the worker.
 _CODES: Final = {
     "Settled": Code.SESSION_SETTLED,
     "Failed": Code.SESSION_FAILED,
     "Waived": Code.SESSION_WAIVED,
 }
+"""The event that ends a session, and what it means for the worker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,36 +17,37 @@ from typing import Final
 from proofward.chain.pallets.sessions import MAX_WINDOWS
 from proofward.protocol.sessions import MAX_SAMPLED, most_pages, sampled
 
-#: Of the proving slots' time until a window's end, how much may be promised.
 FEASIBLE: Final = 0.7
-#: Blocks from a checkpoint's on until the beacon can pick of its pages (DELAY + 1 of the chain's beacon).
+"""Of the proving slots' time until a window's end, how much may be promised."""
 BEACON_BLOCKS: Final = 33
-#: Blocks of each window that go by until the beacon was asked, and until proofs are in a final block.
+"""Blocks from a checkpoint's on until the beacon can pick of its pages (DELAY + 1 of the chain's beacon)."""
 CHAIN_BLOCKS: Final = 4
+"""Blocks of each window that go by until the beacon was asked, and until proofs are in a final block."""
 WINDOW_BLOCKS: Final = range(5, 601)
 """That a session may have for proofs (WINDOW_BLOCKS of the pallet)."""
-#: Windows that a session should have open: one below the chain's bound, and time for a call to be final.
 OPEN_WINDOWS: Final = MAX_WINDOWS - 1
-#: Windows of a session that may wait to be posted, beside one that is not vouched for: its client may end it
-#: at any time, and what is not on the chain GRACE blocks after (of the pallet) is not paid. A post takes some
-#: three blocks.
+"""Windows that a session should have open: one below the chain's bound, and time for a call to be final."""
 MOST_WAITING: Final = 2
-#: Pages of a window that its client may have proved beside the sampled ones (of the pallet).
+"""Windows of a session that may wait to be posted, beside one that is not vouched for: its client may end it
+at any time, and what is not on the chain GRACE blocks after (of the pallet) is not paid. A post takes some
+three blocks.
+"""
 MAX_FORCED: Final = 8
-#: Seconds of a proof before one was made, and of a block before enough were seen.
+"""Pages of a window that its client may have proved beside the sampled ones (of the pallet)."""
 FIRST_PROOF_SECONDS: Final = 1.0
 FIRST_BLOCK_SECONDS: Final = 2.0
-#: Blocks that a development chain builds at once are no reason to stop.
+"""Seconds of a proof before one was made, and of a block before enough were seen."""
 LEAST_BLOCK_SECONDS: Final = 0.25
-#: For what is not posted yet: a chain on demand builds none while nothing is sent.
+"""Blocks that a development chain builds at once are no reason to stop."""
 LEAST_DRAW_BLOCK_SECONDS: Final = 1.0
-#: Until so many proofs were made, each is reckoned with as so many times what it took: alone it is fast.
+"""For what is not posted yet: a chain on demand builds none while nothing is sent."""
 FEW, CAUTION = 16, 2.0
-#: How much a new proof's time counts against those before it.
+"""Until so many proofs were made, each is reckoned with as so many times what it took: alone it is fast."""
 _WEIGHT: Final = 0.2
-#: Blocks that are looked back on; the shortest time of so many of them in turn counts.
+"""How much a new proof's time counts against those before it."""
 _BLOCKS: Final = 64
 _IN_TURN: Final = 12
+"""Blocks that are looked back on; the shortest time of so many of them in turn counts."""
 
 
 def checkpoint_every(blocks: int, window: int) -> int:

@@ -17,11 +17,11 @@ from proofward_node.diary import Note
 from proofward_node.journal import select
 from proofward_node.reasons import Code
 
-#: How a session is off the chain, and what is said of one in place of how, when it went before.
 _ENDINGS = (Code.SESSION_SETTLED, Code.SESSION_FAILED, Code.SESSION_WAIVED, Code.SESSION_UNSEEN)
 _CAUSES = (Code.SESSION_UNVOUCHED, Code.SESSION_IDLE, Code.SESSION_DRAINED)
-#: What explains one that runs and waits for nothing on the chain.
+"""How a session is off the chain, and what is said of one in place of how, when it went before."""
 _TROUBLES = (*_CAUSES, Code.SESSION_REFUSED, Code.SESSION_CALL)
+"""What explains one that runs and waits for nothing on the chain."""
 
 
 async def seen(

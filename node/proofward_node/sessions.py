@@ -39,18 +39,20 @@ from proofward_node.session_proving import Proving
 
 log = Logger("proofward_node.sessions")
 
-#: Blocks between two looks at our offers.
 OFFERS_EVERY_BLOCKS: Final = 10
-#: Blocks after a session's end for which its client's connection stays, for a last voucher.
+"""Blocks between two looks at our offers."""
 LAST_VOUCHER_BLOCKS: Final = 8
-#: Blocks without a client after which a session that owes nothing is closed, so that its slot is free again.
+"""Blocks after a session's end for which its client's connection stays, for a last voucher."""
 IDLE_BLOCKS: Final = 600
-#: Blocks before a window's end in which a session is waived whose enclave is away (half its window, if less).
+"""Blocks without a client after which a session that owes nothing is closed, so that its slot is free again.
+"""
 WAIVE_BLOCKS: Final = 10
-#: Seconds that go by before the next frame is heard when records were refused for now.
+"""Blocks before a window's end in which a session is waived whose enclave is away (half its window, if less).
+"""
 HOLD_SECONDS: Final = 0.25
-#: Of what the longest windows give, the least that the offered ones should.
+"""Seconds that go by before the next frame is heard when records were refused for now."""
 _FULL: Final = 0.5
+"""Of what the longest windows give, the least that the offered ones should."""
 
 
 @dataclass(frozen=True, slots=True)

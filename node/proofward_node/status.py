@@ -16,8 +16,8 @@ from proofward_node.enclave_link import EnclaveDown, enclave_of
 from proofward_node.journal import HELD, JournalError, in_use, peek
 from proofward_node.ports import ChainDown
 
-#: Last jobs shown.
 RECENT = 10
+"""Last jobs shown."""
 
 
 async def health(config: NodeConfig) -> dict[str, Any]:

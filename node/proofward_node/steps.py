@@ -31,32 +31,34 @@ from proofward_node.reasons import Code, Reason
 
 log = Logger("proofward_node.worker")
 
-#: After the chain said that others, who did not let go of a job, come first: blocks until it is tried again.
 OTHERS_FIRST_BLOCKS = 20
-#: Kept beyond a bond, in the smallest unit: below this the chain refuses claims, since the worker could not
-#: pay for handing in a result or handing back.
+"""After the chain said that others, who did not let go of a job, come first: blocks until it is tried again.
+"""
 ENDING_RESERVE = UNIT
-#: States of held claims that the enclave has yet to prove.
+"""Kept beyond a bond, in the smallest unit: below this the chain refuses claims, since the worker could not
+pay for handing in a result or handing back.
+"""
 TO_PROVE = (State.CLAIMING, State.CLAIMED, State.WORKING)
-#: Jobs declined at once: most of the senders are left to claims and results.
+"""States of held claims that the enclave has yet to prove."""
 DECLINES = 32
-#: Envelopes kept between the look into them and the work: at most 64 KiB each.
+"""Jobs declined at once: most of the senders are left to claims and results."""
 ENVELOPES = 256
-#: Jobs handed to the enclave at once: it proves one, and need not wait for the next.
+"""Envelopes kept between the look into them and the work: at most 64 KiB each."""
 AT_THE_ENCLAVE = 2
-#: How long the enclave may take to look into an envelope.
+"""Jobs handed to the enclave at once: it proves one, and need not wait for the next."""
 INSPECT_SECONDS = 30.0
-#: Part of a block time for which a claim or a result waits for company.
+"""How long the enclave may take to look into an envelope."""
 COMPANY_SHARE = 0.25
-#: Blocks beyond the margin that a claim must have left for its result to wait for company.
+"""Part of a block time for which a claim or a result waits for company."""
 COMPANY_BLOCKS = 10
-#: Weight of the newest measurement in the running mean of a model's working time, when it is longer than the
-#: mean and when it is shorter: claims are taken by it, and one too many costs a bond.
+"""Blocks beyond the margin that a claim must have left for its result to wait for company."""
 LONGER, SHORTER = 0.3, 0.1
-#: Blocks before a claim's end with which no proof is begun any more: handing back has to land as well.
+"""Weight of the newest measurement in the running mean of a model's working time, when it is longer than the
+mean and when it is shorter: claims are taken by it, and one too many costs a bond.
+"""
 LAST_BLOCKS = 3
+"""Blocks before a claim's end with which no proof is begun any more: handing back has to land as well."""
 
-#: Refusals of a claim that no retry can change.
 _FINAL_CLAIM_ERRORS = frozenset(
     {
         "UnknownJob",
@@ -72,9 +74,9 @@ _FINAL_CLAIM_ERRORS = frozenset(
         "NotOpen",
     }
 )
-#: Enclave errors that say something about this process at this moment, not about the envelope.
+"""Refusals of a claim that no retry can change."""
 _PASSING_CODES = frozenset({"busy", "unknown-model", "epoch-full"})
-#: What some refusals of a claim mean.
+"""Enclave errors that say something about this process at this moment, not about the envelope."""
 _CLAIM_CODES = {
     "AlreadyClaimed": Code.CLAIMED_LATE,
     "CannotPayForEnding": Code.POOR,
@@ -83,14 +85,15 @@ _CLAIM_CODES = {
     "LevelTooLow": Code.LEVEL,
     "DeadlinePassed": Code.DEADLINE,
 }
-#: How a result ends unpaid, by the verdict's event: the log's name of it, the reason, the outcome.
+"""What some refusals of a claim mean."""
 _UNPAID = {
     "Rejected": ("proof-rejected", Code.REJECTED, "rejected"),
     "FaultyProof": ("faulty-proof", Code.FAULTY_PROOF, "faulty-proof"),
     "NoVerdict": ("no-verdict", Code.NO_VERDICT, "no-verdict"),
 }
-#: An outcome after which a later process may try the job again.
+"""How a result ends unpaid, by the verdict's event: the log's name of it, the reason, the outcome."""
 HANDED_BACK = "handed-back"
+"""An outcome after which a later process may try the job again."""
 
 
 @dataclass

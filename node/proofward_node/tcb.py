@@ -21,8 +21,8 @@ from proofward_node.config import NodeConfig
 from proofward_node.ports import ChainDown
 
 DAY = 86_400
-#: An end that is nearer than this is told as one.
 AHEAD_DAYS = 14
+"""An end that is nearer than this is told as one."""
 
 
 class Set(StrEnum):

@@ -23,12 +23,12 @@ from proofward_node.journal import HELD, Entry, JournalError, peek
 from proofward_node.ports import ChainDown, Head
 from proofward_node.status import health
 
-#: Lines shown of each kind.
 CLAIMS, OUTCOMES, LINES = 16, 12, 20
-#: A view is not made anew more often than this, however often it is asked for.
+"""Lines shown of each kind."""
 FRESH_SECONDS = 2.0
-#: How far the lines reach back.
+"""A view is not made anew more often than this, however often it is asked for."""
 BACK_SECONDS = 6 * 3600
+"""How far the lines reach back."""
 
 
 class Reads(Protocol):

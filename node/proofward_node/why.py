@@ -15,7 +15,6 @@ from proofward_node.diary import BEAT_SECONDS, SILENT_SECONDS, Note, Stretch
 from proofward_node.journal import Entry, State
 from proofward_node.reasons import MEANING, Code, Reason
 
-#: What a claim or a verdict left behind: not undone by what is noted later.
 _DEEP = frozenset(
     {
         Code.CLAIMED_LATE, Code.CLAIM_REFUSED, Code.ENVELOPE, Code.KEYS_GONE, Code.WORKED_BEFORE,
@@ -23,11 +22,11 @@ _DEEP = frozenset(
         Code.REJECTED, Code.FAULTY_PROOF, Code.NO_VERDICT, Code.STOPPING, Code.ENCLAVE_DOWN,
     }
 )  # fmt: skip
-#: What follows from something else that is noted, or from another's claim.
+"""What a claim or a verdict left behind: not undone by what is noted later."""
 _DERIVED = frozenset(
     {Code.TURN_LOST, Code.TURN_WAITS, Code.OTHERS_FIRST, Code.RELEASED, Code.REJECTED, Code.DECLINED}
 )
-#: What keeps a worker from every job.
+"""What follows from something else that is noted, or from another's claim."""
 BLOCKING = frozenset(
     {
         Code.DRAINING, Code.BROKEN_CIRCUIT, Code.STOPPING, Code.NOT_RUNNING, Code.CHAIN_AWAY,
@@ -35,9 +34,9 @@ BLOCKING = frozenset(
         Code.REGISTRATION, Code.NO_MODELS,
     }
 )  # fmt: skip
-#: With the reason's code: the outcome of a job that was declined and never claimed.
+"""What keeps a worker from every job."""
 DECLINED = "declined:"
-#: Endings in the journal that say by themselves what happened.
+"""With the reason's code: the outcome of a job that was declined and never claimed."""
 _OUTCOMES = {
     "rejected": Code.REJECTED,
     "faulty-proof": Code.FAULTY_PROOF,
@@ -49,14 +48,15 @@ _OUTCOMES = {
     "failed:enclave-down": Code.ENCLAVE_DOWN,
     "not-served": Code.NOT_SERVED,
 }
+"""Endings in the journal that say by themselves what happened."""
 
-#: What has a worker decline a job, held or not, and what has the chain write it down as one that declined.
 _DECLINED_FOR = frozenset(
     {
         Code.NO_VERDICT, Code.FAULTY_PROOF, Code.KEYS_GONE, Code.ENCLAVE_FAILED, Code.ENCLAVE_DOWN,
         Code.ENVELOPE, Code.NOT_SERVED, Code.TOO_LATE, Code.WORKED_BEFORE, Code.RESULT_REFUSED,
     }
 )  # fmt: skip
+"""What has a worker decline a job, held or not, and what has the chain write it down as one that declined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,8 +374,8 @@ def with_gaps(
     return whole
 
 
-#: A block that no chain has: the end of what still lasts.
 _NEVER = 1 << 40
+"""A block that no chain has: the end of what still lasts."""
 
 
 def _gap(before: Stretch, until: float, block: int, block_hash: bytes) -> Stretch:

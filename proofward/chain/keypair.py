@@ -23,8 +23,8 @@ _CHECKSUM: Final = 2
 #: Characters of an address: 36 bytes at most have 50. Reading more takes the square of their number.
 _LONGEST: Final = 64
 _RESERVED: Final = (46, 47)
-#: Of sp_core::crypto, DEV_PHRASE: what `//Alice` is derived from, and known to everybody.
 _DEV_PHRASE: Final = "bottom drive obey lake curtain smoke basket hold race lonely fit walk"
+"""Of sp_core::crypto, DEV_PHRASE: what `//Alice` is derived from, and known to everybody."""
 
 
 @dataclass(frozen=True, slots=True)

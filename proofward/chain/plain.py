@@ -9,8 +9,8 @@ from typing import Any
 
 from proofward.protocol.types import Setup
 
-#: JavaScript's largest exact integer; above it a number is text.
 _EXACT = 2**53
+"""JavaScript's largest exact integer; above it a number is text."""
 
 
 def plain(value: Any) -> Any:
@@ -35,8 +35,8 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-#: Records whose type says something that their fields do not.
 _KINDS = frozenset({"Queued", "Claimed", "Accepted", "Refunded"})
+"""Records whose type says something that their fields do not."""
 
 
 def dumps(value: Any) -> str:

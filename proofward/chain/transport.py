@@ -42,8 +42,8 @@ DEAD_SECONDS: Final = 15
 """Seconds without a sign from the other machine's kernel after which a connection is lost."""
 
 _T = TypeVar("_T")
-#: Says nothing: the library tells of what a server did amiss by tracebacks, besides raising it.
 _QUIET: Final = logging.Logger("proofward.websockets", logging.CRITICAL + 1)
+"""Says nothing: the library tells of what a server did amiss by tracebacks, besides raising it."""
 _LOST = (OSError, TimeoutError, WebSocketException)
 
 

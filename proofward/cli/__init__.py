@@ -79,8 +79,8 @@ app.command("doctor")(system.doctor)
 extend(Groups(root=app, model=models.app, worker=workers.app, job=jobs.app))
 
 
-#: What the command line's parser raises: the parent of the one such error that typer makes public.
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]
+"""What the command line's parser raises: the parent of the one such error that typer makes public."""
 
 
 def main() -> None:

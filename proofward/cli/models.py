@@ -406,13 +406,13 @@ def audit(
     raise typer.Exit(_AUDITED[done.outcome.name])
 
 
-#: Exit codes by the name of an audit's outcome.
 _AUDITED = {
     "VERIFIED": Exit.OK,
     "REFUSED": Exit.REFUSED,
     "INCOMPLETE": Exit.INCOMPLETE,
     "NOT_VERIFIABLE": Exit.NOT_VERIFIABLE,
 }
+"""Exit codes by the name of an audit's outcome."""
 
 
 def estimate_json(found: Estimate) -> dict[str, object]:

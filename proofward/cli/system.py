@@ -95,11 +95,11 @@ def devnet(
         serve(endpoint or chain, ready)
 
 
-#: Ethereum accounts of a development genesis; Frontier's documentation publishes their private keys.
 _ETHEREUM = {
     "Alith": "0xf24FF3a9CF04c71Dbc94D0b566f7A27B94566cac",
     "Baltathar": "0x3Cd0A705a2DC65e5b1E1205896BaA2be8A07c6e0",
 }
+"""Ethereum accounts of a development genesis; Frontier's documentation publishes their private keys."""
 
 
 def _funded() -> list[tuple[str, str, str]]:

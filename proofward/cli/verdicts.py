@@ -13,13 +13,13 @@ from proofward.cli.output import Exit, emit
 if TYPE_CHECKING:
     from proofward.evidence.verdict import Verdict
 
-#: By the name of the verdict's outcome.
 EXITS = {
     "ACCEPTED": Exit.OK,
     "NOT_ANCHORED": Exit.NOT_ANCHORED,
     "INCOMPLETE": Exit.INCOMPLETE,
     "REFUSED": Exit.REFUSED,
 }
+"""By the name of the verdict's outcome."""
 
 
 def tell(as_json: bool, verdict: Verdict) -> None:

@@ -50,16 +50,17 @@ from proofward.protocol import (
 from proofward.zkml import PublicArtifact
 from proofward.zkml.hiding import require_hiding
 
-#: Least number of blocks until the deadline when the caller gives none.
 MIN_DEADLINE_BLOCKS = 60
-#: Models among which one is looked for by its name: anybody can make a chain have more.
+"""Least number of blocks until the deadline when the caller gives none."""
 MAX_NAMED = 1_000
-#: Jobs that `Client.submit_many` takes; and those of them that go to the node together, with workers drawn
-#: for each such lot: as many as land while an extrinsic lives, in blocks that others use as well.
+"""Models among which one is looked for by its name: anybody can make a chain have more."""
 MOST_AT_ONCE = 4_096
 TOGETHER = 128
-#: Seconds between two looks at a job.
+"""Jobs that `Client.submit_many` takes; and those of them that go to the node together, with workers drawn
+for each such lot: as many as land while an extrinsic lives, in blocks that others use as well.
+"""
 POLL_SECONDS = 0.2
+"""Seconds between two looks at a job."""
 
 
 @dataclass(frozen=True, slots=True)

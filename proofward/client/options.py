@@ -9,9 +9,10 @@ from typing import TypedDict
 from proofward.client.job import Offer
 from proofward.protocol import Level
 
-#: Workers that a job is sealed to unless the caller says otherwise: enough that one may die, few that can
-#: read it.
 DEFAULT_RECIPIENTS = 3
+"""Workers that a job is sealed to unless the caller says otherwise: enough that one may die, few that can
+read it.
+"""
 
 
 class SubmitOptions(TypedDict, total=False):

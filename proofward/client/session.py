@@ -49,14 +49,13 @@ from proofward.zkml import Decided, PublicArtifact
 Integers = NDArray[np.int64]
 Persist = Callable[[int, Integers], None]
 
-#: Frames that may be on their way at once.
 IN_FLIGHT: Final = 6
-#: Seconds without an answer, nor a refusal that passes, after which a session is given up; and in all.
+"""Frames that may be on their way at once."""
 ANSWER_SECONDS: Final = 60.0
 PASSING_SECONDS: Final = 900.0
-#: Pauses before each of the tries to connect again after a loss, until something new was heard.
+"""Seconds without an answer, nor a refusal that passes, after which a session is given up; and in all."""
 TRIES: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-#: What is tried again: a message got lost, or the worker was not there.
+"""Pauses before each of the tries to connect again after a loss, until something new was heard."""
 _LOST: Final = (
     "connection-lost",
     "wrong-binding",
@@ -68,10 +67,11 @@ _LOST: Final = (
     "disk-failed",
     "stopping",
 )
-#: Pause before records that were refused for lack of room are sent again.
+"""What is tried again: a message got lost, or the worker was not there."""
 AGAIN_SECONDS: Final = 0.2
-#: Refusals that pass: the voucher, a window's end or proofs make room.
+"""Pause before records that were refused for lack of room are sent again."""
 _PASSING: Final = ("voucher-due", "memory-full", "proofs-due")
+"""Refusals that pass: the voucher, a window's end or proofs make room."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -27,8 +27,8 @@ from proofward.protocol.sessions import hello_message
 
 CONNECT_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 2.0
-#: Seconds without a word while one is due, after which the connection is taken for lost.
 QUIET_SECONDS: Final = 20.0
+"""Seconds without a word while one is due, after which the connection is taken for lost."""
 
 
 class Connection:

@@ -17,8 +17,8 @@ from proofward.errors import Refused
 
 _MAX_BYTES = 4096
 _SECONDS = 5.0
-#: Of what the worker's cores can prove, a pace below which a client is told that its window is short.
 TOLD_BELOW = 0.5
+"""Of what the worker's cores can prove, a pace below which a client is told that its window is short."""
 
 
 @dataclass(frozen=True, slots=True)

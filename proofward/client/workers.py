@@ -18,19 +18,20 @@ from proofward.errors import NotFound, Refused
 from proofward.protocol import Level
 from proofward.protocol.bounds import MAX_RECIPIENTS
 
-#: A registration that ends sooner than this (milliseconds on the chain's clock) gets no new job.
 EXPIRY_MARGIN_MS = 60_000
+"""A registration that ends sooner than this (milliseconds on the chain's clock) gets no new job."""
 
 
-#: Workers of one model that are looked at for one job.
 SAMPLE = 64
-#: What a lost or rejected claim weighs against an accepted one.
+"""Workers of one model that are looked at for one job."""
 PENALTY = 10
-#: How many times what the cheapest worker asks, or the model costs anyway, a worker may ask that is drawn
-#: for a job of no given price: the dearest one's is what the job pays, whoever works it.
+"""What a lost or rejected claim weighs against an accepted one."""
 DEARER = 2
-#: Reasons that a refusal tells.
+"""How many times what the cheapest worker asks, or the model costs anyway, a worker may ask that is drawn for
+a job of no given price: the dearest one's is what the job pays, whoever works it.
+"""
 _TOLD = 8
+"""Reasons that a refusal tells."""
 _RANDOM = random.SystemRandom()
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
-#: Seconds between two looks at the process.
 _LOOK = 0.5
+"""Seconds between two looks at the process."""
 
 
 class Chain(Protocol):

@@ -39,8 +39,8 @@ AGAIN_MOST_SECONDS = 60.0
 """Pauses before a chain that is away is asked again: the first, and the longest of those that follow."""
 LAST_SECONDS = 300.0
 """For which it is still asked when the last window has ended."""
-#: A chain that is away; what it says to a post that it took is another matter.
 _AWAY = (ChainUnreachable, ChainTimeout, FinalityStalled, RpcError, OSError)
+"""A chain that is away; what it says to a post that it took is another matter."""
 
 
 @dataclass

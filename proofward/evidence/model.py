@@ -14,8 +14,8 @@ from proofward.zkml import LaneUnavailable, PublicArtifact, ZkmlError, load_publ
 from proofward.zkml.contracts import check_code
 from proofward.zkml.manifest import Compared
 
-#: As a manifest names files; any other name could leave the folder, or be none to the file system.
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+"""As a manifest names files; any other name could leave the folder, or be none to the file system."""
 
 
 def model_checks(model: ModelPart, claimed: bytes) -> tuple[PublicArtifact | None, list[Check]]:

@@ -9,8 +9,8 @@ from proofward.check import Check, said
 from proofward.evidence.bundle import Bundle
 from proofward.evidence.policy import Policy
 
-#: Seconds by which the reader's clock may be behind the chain's.
 CLOCK_SLACK = 600
+"""Seconds by which the reader's clock may be behind the chain's."""
 
 
 def no_younger(name: str, at: int, policy: Policy) -> Check | None:

@@ -8,10 +8,11 @@ from enum import Enum
 
 from proofward.check import Check
 
-#: Checks against what the reader pins; only these may be open in evidence that is `consistent, not anchored`.
 ANCHORS = frozenset(
     {"chain", "measurement allowed", "setup measurement", "key custody", "upstream measurement"}
 )
+"""Checks against what the reader pins; only these may be open in evidence that is `consistent, not anchored`.
+"""
 
 
 class Outcome(Enum):

@@ -30,8 +30,8 @@ from proofward.zkml.hiding import hides
 
 __all__ = ["Outcome", "Policy", "Verdict", "verify_bundle"]
 
-#: The attestation room's names of two checks, as a verdict calls them.
 _NAMES = {"report_data": "binding", "level": "quote level"}
+"""The attestation room's names of two checks, as a verdict calls them."""
 
 
 def verify_bundle(bundle: Bundle, policy: Policy | None = None) -> Verdict:

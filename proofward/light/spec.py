@@ -18,8 +18,8 @@ from proofward.light.errors import LightError
 
 MAX_BOOT_NODES: Final = 64
 _GRANDPA: Final = "0x" + twox(b"Grandpa", 128).hex()
-#: What polkadot-omni-node reads of a spec and a light client takes for a parachain's.
 _PARACHAIN: Final = ("relay_chain", "para_id", "relayChain", "paraId")
+"""What polkadot-omni-node reads of a spec and a light client takes for a parachain's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ _HEADER: Final = struct.Struct(">I")
 _MAX_DEPTH: Final = 4
 MAX_ITEMS: Final = 1 << 16
 """Of all kinds and at all depths: an empty map is one byte of a frame, and a hundred in memory."""
-#: RFC 8949, section 3: kinds of items, and what the low five bits of a head say of its argument.
 _STRINGS, _CONTAINERS, _TAG, _ONE_BYTE, _EIGHT_BYTES = (2, 3), (4, 5), 6, 24, 27
+"""RFC 8949, section 3: kinds of items, and what the low five bits of a head say of its argument."""
 _INTEGERS: Final = range(-(1 << 64), 1 << 64)
 
 

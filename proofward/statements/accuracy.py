@@ -51,8 +51,8 @@ from proofward.zkml.manifest import Manifest
 
 FORMAT: Literal["proofward/accuracy/v1"] = "proofward/accuracy/v1"
 CONFIDENCE = 0.95
-#: The count is public, so its commitment hides nothing.
 PUBLIC_SALT = bytes(32)
+"""The count is public, so its commitment hides nothing."""
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Hash = Field(pattern=r"^[0-9a-f]{64}$")

@@ -24,8 +24,8 @@ Subject = Literal["output", "input"]
 Bounds = list[tuple[int, int]]
 
 _PRECISION = 60
-#: Decisions whose scores are logits of one probability each.
 _LOGITS = ("sigmoid", "multilabel")
+"""Decisions whose scores are logits of one probability each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,8 +33,8 @@ from proofward.zkml.groth16.program.program import (
 MAX_RECORDS = 32
 MAX_VALUES = 64
 MAX_SPAN = 56
-#: What one value alone is widened to, so that models with one output share a key.
 SCALAR = 48
+"""What one value alone is widened to, so that models with one output share a key."""
 _STEP = 4
 
 

@@ -20,7 +20,6 @@ _PREFIXES = {
     "T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "da": 1, "d": -1, "c": -2, "m": -3, "u": -6, "n": -9, "p": -12,
     "f": -15,
 }  # fmt: skip
-#: Metric atoms: what they measure, and how many of its unit they are.
 _METRIC: dict[str, tuple[str, Fraction]] = {
     "g": ("g", Fraction(1)), "m": ("m", Fraction(1)), "s": ("s", Fraction(1)), "L": ("L", Fraction(1)),
     "mol": ("mol", Fraction(1)), "Pa": ("Pa", Fraction(1)), "bar": ("Pa", Fraction(100_000)),
@@ -31,6 +30,7 @@ _METRIC: dict[str, tuple[str, Fraction]] = {
     "[IU]": ("[IU]", Fraction(1)), "eq": ("eq", Fraction(1)), "osm": ("osm", Fraction(1)),
     "m[Hg]": ("Pa", Fraction("133322.387415")), "m[H2O]": ("Pa", Fraction("9806.65")),
 }  # fmt: skip
+"""Metric atoms: what they measure, and how many of its unit they are."""
 _OTHERS: dict[str, tuple[str, Fraction]] = {
     "min": ("s", Fraction(60)), "h": ("s", Fraction(3600)), "d": ("s", Fraction(86_400)),
     "wk": ("s", Fraction(604_800)),
@@ -41,11 +41,11 @@ _OTHERS: dict[str, tuple[str, Fraction]] = {
     "%": ("%", Fraction(1)), "[pH]": ("[pH]", Fraction(1)), "{1.73_m2}": ("1.73m2", Fraction(1)),
     "1.73m2": ("1.73m2", Fraction(1)),
 }  # fmt: skip
-#: Degrees as Cel: factor and offset.
 _DEGREES = {
     "Cel": (Fraction(1), Fraction(0)), "K": (Fraction(1), Fraction("-273.15")),
     "[degF]": (Fraction(5, 9), Fraction(-160, 9)),
 }  # fmt: skip
+"""Degrees as Cel: factor and offset."""
 _POWER_OF_TEN = re.compile(r"10[*^](-?[0-9]{1,2})")
 _POWERED = re.compile(r"(.*?[A-Za-z\]])(-?[2-3])")
 _ANNOTATION = re.compile(r"\{[^{}]{0,64}\}")

@@ -24,12 +24,12 @@ LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
 CODE = re.compile(r"[0-9]{1,7}-[0-9]")
 MAX_RESOURCES = 1 << 16
-#: A reference's end: the resource's type, its id and where given its version.
 _TYPED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?$")
+"""A reference's end: the resource's type, its id and where given its version."""
 FINAL = frozenset({"final", "amended", "corrected"})
 
-#: One result: subject, LOINC code, value (NaN where it is said to be absent), unit, and where it stands.
 _Result = tuple[str, str, float, str, str]
+"""One result: subject, LOINC code, value (NaN where it is said to be absent), unit, and where it stands."""
 
 
 def is_fhir(value: Any) -> bool:

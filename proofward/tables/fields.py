@@ -14,7 +14,6 @@ MISSING = frozenset(
     | {"nd", "n.d.", "not done", "null", "none", "nil", "unk", "unknown"}
 )
 
-#: Fields that are no number, no missing value and no name; the first that fits says what it is.
 _KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?:[<>≤≥~≈]|=[<>]).*"), "a comparator, not a measured number; leave such records out"),
     (
@@ -54,6 +53,7 @@ _KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
         "several numbers with blanks between them; separate the columns with commas",
     ),
 )
+"""Fields that are no number, no missing value and no name; the first that fits says what it is."""
 
 
 def number(field: str, decimal: str) -> float | None:

@@ -20,8 +20,8 @@ _RESTS_ON = {
     "dev": "the publisher alone, who made the keys and could forge proofs",
     "attested": "the enclave that made the keys: its root and measurement, as `proofward verify` shows them",
 }
-#: Parts whose own fields are compared, not the whole.
 _PARTS = ("input", "output", "accuracy", "lane_params", "constraints", "files")
+"""Parts whose own fields are compared, not the whole."""
 
 
 def audit_fields(

@@ -21,8 +21,8 @@ FORMAT: Literal["proofward/artifact/v2"] = "proofward/artifact/v2"
 MAX_MANIFEST_BYTES = 1 << 20
 MAX_CONTESTED_BYTES = 65_536
 """Bytes of the longest manifest that the chain reads in a contest."""
-#: What a spreadsheet runs when it opens a table of answers; `+ve` and `-1` are names.
 _FORMULA = re.compile(r"[=@]|[+-].*[(|!]")
+"""What a spreadsheet runs when it opens a table of answers; `+ve` and `-1` are names."""
 TRANSCRIPT = "public/ceremony.bin"
 """The file of an artefact whose keys come of a ceremony that says who contributed."""
 

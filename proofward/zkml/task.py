@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from proofward.zkml.errors import CompileError, UnsupportedModel
 from proofward.zkml.manifest import Decision, Task
 
-#: Which tasks fit a decision that stands in the graph; the first is taken where the publisher says nothing.
 _FITS: dict[str, tuple[Task, ...]] = {
     "sigmoid": ("binary",),
     "multilabel": ("multilabel",),
     "softmax": ("multiclass",),
     "argmax": ("multiclass",),
 }
+"""Which tasks fit a decision that stands in the graph; the first is taken where the publisher says nothing.
+"""
 _RAW: dict[Task, Decision] = {
     "binary": "sigmoid",
     "multiclass": "argmax",

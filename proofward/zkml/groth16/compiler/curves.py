@@ -29,7 +29,6 @@ def _softplus(x: FloatArray) -> FloatArray:
 
 _ELU, _SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017
 
-#: name -> (function, where it is followed, whether it is bounded by itself)
 _FUNCTIONS: dict[str, tuple[Callable[[FloatArray], FloatArray], tuple[float, float], bool]] = {
     "Tanh": (np.tanh, (-4.0, 4.0), True),
     "Sigmoid": (_sigmoid, (-7.5, 7.5), True),
@@ -45,6 +44,7 @@ _FUNCTIONS: dict[str, tuple[Callable[[FloatArray], FloatArray], tuple[float, flo
     "ErfGate": (lambda x: x * (1.0 + special.erf(x)), (-2.8, 2.8), False),
     "Elu": (lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))), (-6.0, 0.0), False),
 }  # fmt: skip
+"""name -> (function, where it is followed, whether it is bounded by itself)"""
 
 
 @cache

@@ -242,8 +242,8 @@ def _stepped(
     return replace(after, steps=steps)
 
 
-#: Of float16 ONNX Runtime computes some in float32, hence a tree behind it is refused.
 _BITS = {np.float32: 32, np.float64: 64}
+"""Of float16 ONNX Runtime computes some in float32, hence a tree behind it is refused."""
 
 
 @operator("Neg")

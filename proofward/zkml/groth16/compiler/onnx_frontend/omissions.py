@@ -22,8 +22,8 @@ _ONNXMLTOOLS = "OnnxMLTools"
 _CATBOOST = "CatBoostModel"
 _FOREST_DIVISOR = 100.0
 _COMPARE = "give the library's own predictions (--expected) to have it decided"
-#: CatBoost's objectives whose predictions are computed from the scores, which its exporter does not write.
 _CATBOOST_ENDS = {"Poisson": "an exponential", "Tweedie": "an exponential", "MultiClassOneVsAll": "sigmoids"}
+"""CatBoost's objectives whose predictions are computed from the scores, which its exporter does not write."""
 
 
 def refuse_tuned_threshold(proto: onnx.ModelProto) -> None:

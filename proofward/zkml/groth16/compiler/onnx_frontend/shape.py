@@ -26,8 +26,9 @@ MOVING = (
 )  # fmt: skip
 """Operators that move elements and change none: over separate sigmoids they move the logits."""
 
-#: FLOAT, FLOAT16, DOUBLE, BFLOAT16, and their bits where a tree's comparisons can be followed through them.
 _FLOAT_TYPES = {1: 32, 10: 16, 11: 64, 16: None}
+"""FLOAT, FLOAT16, DOUBLE, BFLOAT16, and their bits where a tree's comparisons can be followed through them.
+"""
 
 
 @operator("Identity")

@@ -333,10 +333,10 @@ def _evaluate(
     return result
 
 
-#: Operators whose every result is one of their first input's elements: onnx's own evaluator moves these.
 _REARRANGING = (
     "DepthToSpace", "Expand", "GatherElements", "Resize", "SpaceToDepth", "Tile", "Upsample",
 )  # fmt: skip
+"""Operators whose every result is one of their first input's elements: onnx's own evaluator moves these."""
 
 
 def _rearranged(proto: onnx.NodeProto, node: Node, values: dict[str, Value], value: Affine) -> Affine:

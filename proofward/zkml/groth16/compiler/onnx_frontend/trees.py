@@ -258,8 +258,8 @@ class _Source:
     room: int = MAX_NODES
 
 
-#: What the splits above leave of a feature: low < x <= high.
 _Ranges = dict[int, tuple[float, float]]
+"""What the splits above leave of a feature: low < x <= high."""
 
 
 def _build(node: Node, source: _Source, tree: int, number: int, depth: int, ranges: _Ranges) -> Tree:
