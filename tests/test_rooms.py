@@ -88,6 +88,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "proofward.chain",
         "proofward.devnet",
         "proofward.light",
+        "proofward.protocol",
     ),
     "proofward.evidence": (
         "proofward.errors",

@@ -16,14 +16,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from proofward.files import write_whole
+from proofward.files import read_whole, write_whole
 from proofward.network.errors import NetworkError
+from proofward.protocol import strict_json
 
 FORMAT: Final = "proofward/network/v1"
 VALIDATORS: Final = ("alice", "bob", "charlie", "dave")
 """The validators of the `local` preset, whose keys are published."""
 RPC: Final = "rpc"
 """The node that validates nothing, keeps every state, and answers clients."""
+MAX_STATE: Final = 1 << 20
+"""Bytes of `network.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ def load(folder: Path) -> Network:
     """The network of a folder. Raises NetworkError."""
     path = folder / "network.json"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = strict_json.loads(read_whole(path, MAX_STATE), limit=MAX_STATE)
         if value["format"] != FORMAT:
             raise ValueError(f"its format is {value['format']!r}")
         return Network(

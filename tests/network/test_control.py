@@ -32,7 +32,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert load(tmp_path) == saved
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "proofward/network/v9"}'])
+@pytest.mark.parametrize("text", ["", "{}", "[]", "[" * 10_000, '{"format": "proofward/network/v9"}'])
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "network.json").write_text(text)
     with pytest.raises(NetworkError, match="cannot be used"):
