@@ -139,18 +139,17 @@ def compare(expected: Expected, answered: Answered, bounds: Bounds) -> Compared:
     the publisher's bounds allow of it. Raises UnsupportedModel, AccuracyError, CompileError.
     """
     scores, taken = answered.scores, answered.taken
-    theirs = _forms(answered, scores.float_, scores.float_shown, answered.labels)
-    ours = _forms(answered, scores.integer, scores.integer_shown, None)
+    theirs = _chosen(expected, _forms(answered, scores.float_, scores.float_shown, answered.labels))
+    ours = _chosen(expected, _forms(answered, scores.integer, scores.integer_shown, None))
     at = np.flatnonzero(taken)
     largest, flips = 0.0, np.zeros(len(at), dtype=bool)
     for name in expected.columns:
         one = _Compared(expected, name, expected.columns[name][taken], at, _is_class(name, scores))
-        one.require_model(_chosen(expected, theirs)[name])
-        integers = _chosen(expected, ours)[name]
+        one.require_model(theirs[name])
         if one.is_class:
-            flips |= one.differ(integers, 0.0)
+            flips |= one.differ(ours[name], 0.0)
         else:
-            largest = max(largest, one.require_shift(integers, bounds.shift))
+            largest = max(largest, one.require_shift(ours[name], bounds.shift))
     _require_flips(expected, at[flips], len(at), bounds)
     return Compared(
         records=len(taken),
@@ -174,19 +173,26 @@ class _Compared:
 
     @property
     def unit(self) -> float:
-        """What a shift is measured in: 1 of a probability, else the answers' standard deviation."""
-        bare = self.is_class or method_of(self.name) == "predict_proba"
-        spread = 0.0 if bare else float(self.column.std())
-        return spread if spread > 0 else 1.0
+        """What a shift is measured in: 1 of a probability, else the answers' standard deviation, or their
+        size where all are the same.
+        """
+        if self.is_class or method_of(self.name) == "predict_proba":
+            return 1.0
+        return float(self.column.std()) or float(np.abs(self.column).max()) or 1.0
 
     def differ(self, answers: Column, reach: float) -> NDArray[np.bool_]:
         """Which answers are not the library's."""
         if self.is_class:
-            return np.asarray(_texts(self.column) != answers)
+            numbers = self.column.dtype.kind == "f"
+            return np.asarray(self.column != (_column(answers) if numbers else answers))
         return np.asarray(np.abs(answers - self.column) > reach)
 
     def require_model(self, answers: Column) -> None:
-        """Raise UnsupportedModel where ONNX Runtime answers otherwise than the library."""
+        """Raise UnsupportedModel where ONNX Runtime answers otherwise than the library, CompileError where
+        that gives words for numbers.
+        """
+        if not self.is_class and self.column.dtype.kind != "f":
+            raise CompileError(f"the expected {self.name!r} holds words, and the model gives numbers there")
         largest = 0.0 if self.is_class else float(np.abs(self.column).max())
         reach = _ROUNDED * self.unit + _FLOAT32 * largest
         differ = self.differ(answers, reach)
@@ -299,13 +305,6 @@ def _column(given: Column) -> Column:
         return np.asarray(found, dtype=np.float64)
     except ValueError:
         return found
-
-
-def _texts(column: Column) -> NDArray[np.str_]:
-    """Classes as the model writes them: 1.0 is 1."""
-    if column.dtype.kind != "f":
-        return column
-    return np.array([str(int(one)) if one.is_integer() else str(one) for one in column.tolist()])
 
 
 def _value(one: Any) -> str:

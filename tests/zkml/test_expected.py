@@ -206,6 +206,22 @@ def test_answers_that_do_not_fit_are_refused_by_name(
         _estimate(world, Expected(world.x[:50], given, range(2, 52)))
 
 
+def test_words_where_the_model_gives_numbers_are_refused(world: World) -> None:
+    column = np.full(50, "many")
+    given = {f"predict_proba:{name}": column for name in CLASSES}
+    with pytest.raises(CompileError, match="holds words, and the model gives numbers"):
+        _estimate(world, Expected(world.x[:50], given))
+
+
+def test_answers_that_are_all_the_same_are_compared_by_their_size() -> None:
+    value = np.full((3, 1), 1e-6)
+    scores = Scores("value", value, value, value, value, "spread")
+    answered = Answered(scores, np.ones(3, dtype=bool))
+    assert compare(Expected(np.zeros((3, 1)), {"predict": value[:, 0]}), answered, Bounds()).flips == 0
+    with pytest.raises(UnsupportedModel, match="is 2e-06 by the library and 1e-06"):
+        compare(Expected(np.zeros((3, 1)), {"predict": 2 * value[:, 0]}), answered, Bounds())
+
+
 def test_records_of_other_features_are_refused(world: World) -> None:
     with pytest.raises(CompileError, match="3 features and the model 4"):
         _estimate(world, Expected(world.x[:50, :3], {"predict": np.full(50, "mild")}))
@@ -286,6 +302,23 @@ def test_the_helper_names_what_estimators_give(world: World) -> None:
 class _Odd:
     def predict(self, x: np.ndarray) -> np.ndarray:
         return np.zeros((2, 2, 2))
+
+
+@pytest.mark.parametrize(
+    "names", [["01", "02", "3"], ["1.0", "2.0", "3.0"], [10, 20, 30], ["a,b", 'c"d', "é"]]
+)
+def test_classes_whose_names_are_numbers_or_odd_words_are_matched(
+    names: list[Any], tmp_path: Path, world: World
+) -> None:
+    tree = DecisionTreeClassifier(max_depth=3).fit(world.x, np.array(names)[_truth(world.x)])
+    made = to_onnx(tree, world.x[:1].astype(np.float32), options={id(tree): {"zipmap": False}})
+    told = written(tree, world.x[:30], tmp_path / "e.csv")
+    words = [one for one in names if isinstance(one, str)]
+    read = read_expected(tmp_path / "e.csv", None, 4, classes=words)
+    for expected in (told, read):
+        found = dry_run(made.SerializeToString(), world.x, options=CompileOptions(expected=expected))[1]
+        assert found.expected is not None
+        assert found.expected.flips == 0
 
 
 def test_an_enclave_that_compares_nothing_is_not_asked_to(world: World) -> None:
