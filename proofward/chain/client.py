@@ -608,15 +608,6 @@ class SubstrateClient:
             number += 1
         raise ChainTimeout(f"extrinsic {_hex(extrinsic.hash)} was in no block in {timeout:g} s")
 
-    def _until(self, start: int, deadline: float, stop: threading.Event) -> Iterator[Head]:
-        timer = threading.Timer(max(0.0, deadline - time.monotonic()), stop.set)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield from self.follow(start, stop=stop)
-        finally:
-            timer.cancel()
-
     def signing(self, account: bytes) -> threading.Lock:
         """Held from the choice of a nonce to the broadcast, so that two threads never choose the same."""
         with self._lock:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -125,7 +126,7 @@ def _spec(name: str, id: str, kind: str, top: dict[str, str], nodes: list[str]) 
     }
 
 
-def _genesis(preset: str, change: Any) -> dict[str, str]:
+def _genesis(preset: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, str]:
     """Genesis storage of a preset, changed, with the committed runtime."""
     committed, tool = (
         checkout.part("chain/spec/proofward-dev.json"),

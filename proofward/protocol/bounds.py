@@ -10,7 +10,6 @@ SALT_LENGTH: Final = 32
 NONCE_LENGTH: Final = 12
 """ChaCha20-Poly1305 nonce, bytes (RFC 8439)."""
 CONTENT_KEY_LENGTH: Final = 32
-TAG_LENGTH: Final = 16
 RECEIPT_KEY_LENGTH: Final = 32
 SIGNATURE_LENGTH: Final = 64
 REPORT_DATA_LENGTH: Final = 64
@@ -31,6 +30,3 @@ MAX_VALUES: Final = 8_192
 MAX_BATCH: Final = 32
 PAYLOAD_BLOCK: Final = 256
 """A payload is padded to a multiple of this many bytes before encryption."""
-
-QUOTE_BLOCK_AGE: Final = 256
-"""A worker's quote may name one of this many latest blocks."""

@@ -74,7 +74,6 @@ CALIBRATED = {
 """Operators that ezkl takes as well; what flows through them is bounded by calibration data only."""
 
 _SHAPE_ONLY = {"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
-OPSET = 17
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from proofward.zkml.manifest import LaneName, Manifest
 from proofward.zkml.quantiser import Integers
 
 VK = "public/vk.bin"
-PROGRAM = "private/program.bin"
 PROVING_KEY = "private/pk.bin"
 
 

@@ -20,7 +20,6 @@ from proofward.zkml.groth16.errors import UnsupportedOperator
 from proofward.zkml.groth16.program.program import MAX_RANK, Builder, Input, Mux, Program, Thermometer, linear
 
 VALUE_BITS = 52
-MAX_FRACTION = 149  # a float32's least step is 2**-149
 
 
 @dataclass(frozen=True)
