@@ -1,4 +1,4 @@
-"""Issue 13, A4: the client compares epochs, and submits again what nobody can open any more."""
+"""The client compares epochs, and submits again what nobody can open any more."""
 
 from __future__ import annotations
 

@@ -228,7 +228,6 @@ async def test_the_real_enclave_says_that_it_can_never_start_without_a_tee(tmp_p
 
 
 def test_status_without_a_port_is_read_from_lock_diary_and_journal(tmp_path: Path) -> None:
-    """Issue 13, A7."""
     (tmp_path / "worker.toml").write_text(CONFIG.replace("port = 0", "enabled = false"))
     config = load(tmp_path / "worker.toml")
     assert asyncio.run(health(config))["status"] == "not running"

@@ -190,7 +190,7 @@ async def test_a_claim_unknown_to_the_journal_goes_back_when_its_keys_are_gone(j
 
 
 async def test_a_claim_unknown_to_the_journal_goes_back_when_its_enclave_is_gone(journal: Journal) -> None:
-    """Issue 13, A3: its keys went with the enclave, and each block of waiting costs a part of the bond."""
+    """Its keys went with the enclave, and each block of waiting costs a part of the bond."""
     world = World()
     record = world.add(job(status=claimed(ACCOUNT, 9, 70)))
     enclave = FakeEnclave(world)
@@ -523,7 +523,7 @@ async def test_who_let_go_of_a_job_does_not_pay_at_every_block_for_asking_again(
 
 @pytest.mark.parametrize("known", [True, False], ids=["in hand", "found on the chain"])
 async def test_a_claim_waits_for_an_enclave_that_keeps_its_keys(journal: Journal, known: bool) -> None:
-    """Issue 13, A4: it comes back with them; but there must be time left to work the claim then."""
+    """It comes back with them; but there must be time left to work the claim then."""
     world = World()
     record = world.add(job(status=claimed(ACCOUNT, 9, 70)) if not known else job())
     enclave = FakeEnclave(world)

@@ -57,7 +57,7 @@ fn stuffing() -> (RuntimeCall, u32) {
 	(call, length)
 }
 
-/// `attacks/market/runtime_poc.rs`, `poc_stuff.py`: a block full of bytes used to cost 0.004 UNIT.
+/// `runtime_poc.rs`, `poc_stuff.py`: a block full of bytes, for 0.004 UNIT were bytes free of charge.
 #[test]
 fn poc_the_cheapest_bytes() {
 	chain().execute_with(|| {
@@ -66,7 +66,7 @@ fn poc_the_cheapest_bytes() {
 	});
 }
 
-/// The same: behind such a block `complete` used to be refused, and a tip of nothing went before it.
+/// The same: such a block before a `complete`, and a tip of nothing to go before it.
 #[test]
 fn poc_bytes_of_a_block_cost_next_to_nothing() {
 	chain().execute_with(|| {
@@ -136,7 +136,7 @@ fn reserve() -> Balance {
 	EndingReserve::convert(crate::verifier::VERDICT_LIMIT.saturating_mul(2))
 }
 
-/// `attacks/market/poc_bond.py`: what a worker keeps is enough for the dearest end of a claim, now and when fees double.
+/// `poc_bond.py`: what a worker keeps is enough for the dearest end of a claim, now and when fees double.
 #[test]
 fn the_reserve_pays_for_every_ending() {
 	chain().execute_with(|| {

@@ -223,7 +223,7 @@ fn a_test_does_not_pass_for_a_consortium() {
 	assert_eq!(PRESETS, [DEVELOPMENT, LOCAL, CONSORTIUM]);
 }
 
-/// `attacks/market/runtime_poc.rs`: whatever the genesis, the only author was a key whose secret is published.
+/// `runtime_poc.rs`: an author in every genesis whose secret is published.
 #[test]
 fn poc_the_author_is_alice_in_every_genesis() {
 	let alice = sp_keyring::Sr25519Keyring::Alice;

@@ -100,7 +100,7 @@ fn one_member_cannot_fill_the_councils_desk() {
 	});
 }
 
-/// Whoever was first to propose a call used to say how many must agree to it: all of them, or too few for it to count.
+/// Whoever is first to propose a call does not say how many must agree to it: all of them, or too few for it to count.
 #[test]
 fn a_motion_needs_what_its_call_needs() {
 	use crate::governance::{Members, Objection, OwnMajority};

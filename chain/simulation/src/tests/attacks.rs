@@ -17,8 +17,8 @@ use crate::{
 type Models = pallet_models::Error<Runtime>;
 type Jobs = pallet_jobs::Error<Runtime>;
 
-/// `poc_copycat.py`: a copy of an entry used to be served by everybody who had the artefact, and its contract that said
-/// no took their bonds.
+/// `poc_copycat.py`: a copy of an entry for everybody who has the artefact to serve, with a contract that says no and
+/// takes their bonds.
 #[test]
 fn poc_copycat() {
 	play(|scene| {
@@ -43,7 +43,7 @@ fn poc_copycat() {
 	});
 }
 
-/// `poc_bond.py`: a job with a high price used to size a bond after which `complete` could not be paid.
+/// `poc_bond.py`: a job with a high price, to size a bond after which `complete` cannot be paid.
 #[test]
 fn poc_bond() {
 	play(|scene| {
@@ -73,7 +73,7 @@ fn poc_bond() {
 	});
 }
 
-/// `poc_stuff.py`: blocks full of bytes used to cost 0.004 UNIT, and the honest claim ran out behind them.
+/// `poc_stuff.py`: blocks full of bytes, for the honest claim to run out behind them.
 #[test]
 fn poc_stuff() {
 	play(|scene| {
@@ -100,8 +100,8 @@ fn poc_stuff() {
 	});
 }
 
-/// Batches of hand-backs of jobs that nobody knows were operational whoever sent them, filled the room that is kept for
-/// results for 2 UNIT a block, and went before a result by a small tip: every open claim ran out, to its client's profit.
+/// Batches of hand-backs of jobs that nobody knows, to fill the room that is kept for results for 2 UNIT a block and to
+/// go before a result by a small tip: every open claim would run out, to its client's profit.
 #[test]
 fn poc_stuff_with_results_of_nobody() {
 	use polkadot_sdk::pallet_utility;
@@ -193,7 +193,7 @@ fn an_upgrade_that_was_authorised_goes_first() {
 	});
 }
 
-/// `poc_flood.py`: junk jobs used to hide an honest one from a node that looked at 64 queue heads and 1,024 keys.
+/// `poc_flood.py`: junk jobs, to hide an honest one from a node that looks at so many heads and keys.
 #[test]
 fn poc_flood() {
 	play(|scene| {
@@ -244,7 +244,7 @@ fn poc_flood() {
 	});
 }
 
-/// `poc_free.py`: a copy of the publisher's entry at price 0 used to have the work done for nothing.
+/// `poc_free.py`: a copy of the publisher's entry at price 0, to have the work done for nothing.
 #[test]
 fn poc_free() {
 	play(|scene| {
@@ -267,7 +267,7 @@ fn poc_free() {
 	});
 }
 
-/// `poc_models.py`: four thousand entries used to cost 3.9 UNIT, nothing held, for ever.
+/// `poc_models.py`: four thousand entries for ever, for 3.9 UNIT and nothing held.
 #[test]
 fn poc_models() {
 	play(|scene| {
@@ -338,7 +338,7 @@ fn poc_two_identities() {
 	});
 }
 
-/// `jobs_poc.rs`: a job for nobody used to sit in the queue until the longest deadline.
+/// `jobs_poc.rs`: a job for nobody, to sit in the queue until the longest deadline.
 #[test]
 fn poc_unregistered_recipients_are_taken() {
 	play(|scene| {
@@ -352,7 +352,7 @@ fn poc_unregistered_recipients_are_taken() {
 	});
 }
 
-/// `runtime_poc.rs`: a contract of the same code could change its answers. Nobody but governance names contracts now, and
+/// `runtime_poc.rs`: a contract of the same code that changes its answers. Nobody but governance names contracts, and
 /// nothing that anybody sends to the lane's own changes what it says.
 #[test]
 fn poc_a_pinned_contract_changes_its_mind() {

@@ -115,7 +115,7 @@ fn stored_after(spoil: impl FnOnce(&mut QuoteCollateralV3)) -> Result<Vec<u8>, D
 /// A change of otherwise good collateral.
 type Spoil = fn(&mut QuoteCollateralV3);
 
-/// `attacks/market/weights_poc.rs`: bytes that nothing verifies used to be stored as they came.
+/// `weights_poc.rs`: bytes in the collateral that nothing verifies, which the chain would keep.
 #[test]
 fn poc_collateral_stuffed_with_junk() {
 	let honest = chain().execute_with(|| stored_after(|_| ()).unwrap());
@@ -148,7 +148,7 @@ fn poc_collateral_stuffed_with_junk() {
 	}
 }
 
-/// The same: one extrinsic with numbers at the end of their range used to shut a root's registrations for ever.
+/// The same: one extrinsic with numbers at the end of their range, to shut a root's registrations for ever.
 #[test]
 fn poc_collateral_poisoned_for_ever() {
 	for name in ["leaping_evaluation", "leaping_revocations"] {
@@ -172,7 +172,7 @@ fn poc_collateral_poisoned_for_ever() {
 	});
 }
 
-/// The same: invented families under one root used to fill every slot of the chain, and no call emptied one.
+/// The same: invented families under one root, to fill every slot of the chain.
 #[test]
 fn poc_platform_slots_exhausted() {
 	chain().execute_with(|| {

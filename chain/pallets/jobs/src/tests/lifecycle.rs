@@ -120,7 +120,7 @@ fn a_rejected_proof_costs_the_bond_and_another_recipient_finishes_the_job() {
 	});
 }
 
-/// `attacks/market/jobs_poc.rs`, `poc_copycat.py`: a contract's fault used to be the worker's loss.
+/// `jobs_poc.rs`, `poc_copycat.py`: a contract at fault, to cost the worker its bond.
 #[test]
 fn poc_the_contracts_fault_is_the_workers_loss() {
 	for reason in [
@@ -199,7 +199,7 @@ fn a_hand_back_costs_in_proportion_to_the_time_held() {
 	}
 }
 
-/// `attacks/market/jobs_poc.rs`: a claim held to its last block used to come back whole, and the job was dead.
+/// `jobs_poc.rs`: a claim held to its last block and handed back, to leave the job no time.
 #[test]
 fn poc_a_recipient_kills_a_job_and_loses_nothing() {
 	new_test_ext().execute_with(|| {
@@ -213,7 +213,7 @@ fn poc_a_recipient_kills_a_job_and_loses_nothing() {
 	});
 }
 
-/// The same: two identities of one operator used to kill a job with the default deadline for nothing.
+/// The same: two identities of one operator, to end a job with the default deadline for nothing.
 #[test]
 fn poc_two_identities_kill_a_job_with_the_default_deadline() {
 	new_test_ext().execute_with(|| {
@@ -229,7 +229,7 @@ fn poc_two_identities_kill_a_job_with_the_default_deadline() {
 	});
 }
 
-/// `attacks/market/poc_bond.py`: the client's price used to size the bond, and nothing was left to complete with.
+/// `poc_bond.py`: a price that would size a bond after which nothing is left to complete with.
 #[test]
 fn poc_a_clients_price_sizes_the_bond() {
 	new_test_ext().execute_with(|| {
@@ -292,7 +292,7 @@ fn a_record_leaves_after_the_retention_time_and_its_deposit_comes_back() {
 	});
 }
 
-/// `attacks/market/poc_flood.py`: many open jobs of one client used to cost no more each than one.
+/// `poc_flood.py`: many open jobs of one client, each for the price of the first.
 #[test]
 fn poc_a_flood_costs_as_the_square_of_its_size() {
 	new_test_ext().execute_with(|| {

@@ -192,7 +192,7 @@ fn only_governance_keeps_the_allow_list_and_takes_entries_off() {
 	});
 }
 
-/// `attacks/market/weights_poc.rs`: an attested setup used to keep its word when what it rested on was struck off.
+/// `weights_poc.rs`: an attested setup whose measurement or root was struck off.
 #[test]
 fn poc_attested_setup_outlives_its_measurement_and_its_root() {
 	let grounds: [(&str, fn()); 3] = [
@@ -213,7 +213,7 @@ fn poc_attested_setup_outlives_its_measurement_and_its_root() {
 	}
 }
 
-/// `attacks/market/poc_models.py`: entries used to cost a fee and to stay for ever.
+/// `poc_models.py`: entries that stay for ever for a fee.
 #[test]
 fn poc_models_are_held_for_and_can_be_removed() {
 	new_test_ext().execute_with(|| {

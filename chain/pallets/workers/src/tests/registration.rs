@@ -113,7 +113,7 @@ fn keys_have_one_of_two_lengths_and_one_owner() {
 	});
 }
 
-/// `attacks/market/weights_poc.rs`: a key seen in the pool used to be taken by anybody's simulated quote, for ever.
+/// `weights_poc.rs`: a key seen in the pool, taken for ever by anybody's simulated quote.
 #[test]
 fn poc_receipt_key_squatted() {
 	chain().execute_with(|| {
@@ -123,7 +123,7 @@ fn poc_receipt_key_squatted() {
 	});
 }
 
-/// The same: leaving and coming back used to bring an old quote's epoch back.
+/// The same: leaving and coming back, to bring an old quote's epoch back.
 #[test]
 fn poc_old_epoch_comes_back() {
 	chain().execute_with(|| {
@@ -137,7 +137,7 @@ fn poc_old_epoch_comes_back() {
 	});
 }
 
-/// The same: one machine used to carry any number of identities.
+/// The same: any number of identities on one machine.
 #[test]
 fn poc_one_machine_many_identities() {
 	chain().execute_with(|| {
