@@ -52,7 +52,10 @@ BY_HAND_WITH_REASON = {
         "proofward/zkml/ezkl/child.py",
         "proofward/zkml/ezkl/solidity.py",
     },
-    "a lock, and a database that SQLite writes": {"node/proofward_node/journal.py"},
+    "a lock, or a database that SQLite writes": {
+        "node/proofward_node/journal.py",
+        "proofward/client/session_run.py",
+    },
     "a log of lines, each on the disk before it is posted": {"proofward/edge/log.py"},
     "the old file is moved away, not replaced": {"node/proofward_node/backup.py"},
     "a file of the kernel's": {"enclave_runtime/proofward_enclave/providers/tsm.py"},

@@ -214,6 +214,29 @@ def test_answers_have_their_methods_form(method: str, good: Any, bad: list[Any])
         read(method, (), None)
 
 
+def test_a_head_of_a_negative_number_does_not_end_the_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: the thread that hears of heads ended, and nothing was heard of the chain any more."""
+    monkeypatch.setattr("proofward.chain.heads._RETRY", 0.0)
+    told = {"method": "chain_finalizedHead", "params": {"result": HEADER | {"number": "-0x1"}}}
+    connections = threading.Semaphore(0)
+
+    def handle(connection: ServerConnection) -> None:
+        connections.release()
+        connection.send(json.dumps(told))
+        for _ in connection:
+            pass
+
+    with serve(handle, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever).start()
+        feed = HeadFeed(f"ws://127.0.0.1:{server.socket.getsockname()[1]}")
+        try:
+            assert connections.acquire(timeout=30)
+            assert connections.acquire(timeout=30), "it connects again"
+        finally:
+            feed.close()
+            server.shutdown()
+
+
 @pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2\r\n", bytes(range(256)) * 100])
 def test_a_server_that_speaks_first_and_no_websocket_is_no_node(
     greeting: bytes, capfd: pytest.CaptureFixture[str]
