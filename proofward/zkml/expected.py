@@ -173,12 +173,12 @@ class _Compared:
 
     @property
     def unit(self) -> float:
-        """What a shift is measured in: 1 of a probability, else the answers' standard deviation, or their
-        size where all are the same.
+        """What a shift is measured in: 1 of a probability, else the answers' standard deviation; where all
+        are the same 1, or their size where that is less.
         """
         if self.is_class or method_of(self.name) == "predict_proba":
             return 1.0
-        return float(self.column.std()) or float(np.abs(self.column).max()) or 1.0
+        return float(self.column.std()) or min(1.0, float(np.abs(self.column).max())) or 1.0
 
     def differ(self, answers: Column, reach: float) -> NDArray[np.bool_]:
         """Which answers are not the library's."""

@@ -37,7 +37,7 @@ from proofward.zkml.expected import Answered, Expected, compare
 from proofward.zkml.groth16.compiler.onnx_frontend.omissions import refuse_doubtful
 from proofward.zkml.manifest import Feature, Manifest
 from proofward.zkml.options import Wishes
-from proofward.zkml.report import Bounds, Scores
+from proofward.zkml.report import Bounds, Scores, probabilities
 
 CLASSES = ("mild", "none", "severe")
 
@@ -204,6 +204,28 @@ def test_answers_that_do_not_fit_are_refused_by_name(
     given = {n: np.full(50, v) if isinstance(v, float) else v for n, v in columns.items()}
     with pytest.raises(CompileError, match=says):
         _estimate(world, Expected(world.x[:50], given, range(2, 52)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_answer_that_is_changed_among_many_is_seen(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    records, classes = int(random.integers(1, 40)), int(random.integers(2, 6))
+    logits = random.normal(size=(records, classes)) * 3
+    shares = probabilities("softmax", logits)
+    answered = Answered(
+        Scores("softmax", shares, logits, shares, shares, "probability"),
+        np.ones(records, dtype=bool),
+        probabilities=True,
+    )
+    columns = {f"predict_proba:{i}": shares[:, i] for i in range(classes)}
+    columns["predict"] = logits.argmax(axis=1).astype(float)
+    x, at = np.zeros((records, 1)), int(random.integers(records))
+    assert compare(Expected(x, columns), answered, Bounds()).records == records
+    for name, column in columns.items():
+        changed = column.copy()
+        changed[at] = (changed[at] + 1) % classes if name == "predict" else changed[at] + 2e-4
+        with pytest.raises(UnsupportedModel, match=f"'{name}' of expected record {at} "):
+            compare(Expected(x, columns | {name: changed}), answered, Bounds())
 
 
 def test_words_where_the_model_gives_numbers_are_refused(world: World) -> None:
