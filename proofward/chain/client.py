@@ -129,10 +129,12 @@ class SubstrateClient:
         """
         transport = Transport(url, patience=patience)
         try:
-            return cls(transport)
+            client = cls(transport)
         except BaseException:
             transport.close()
             raise
+        transport.hold_to(_hex(client.genesis))
+        return client
 
     def close(self) -> None:
         """Close the connection."""
@@ -145,7 +147,7 @@ class SubstrateClient:
         this client reads is then of the newest head that it was told of.
         """
         if self._feed is None:
-            self._feed = HeadFeed(self.url)
+            self._feed = HeadFeed(self.url, _hex(self.genesis))
         return self._feed
 
     def __enter__(self) -> Self:

@@ -14,6 +14,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection
 
 from proofward.chain.answers import header
+from proofward.chain.errors import ChainUnreachable
 from proofward.chain.transport import connected
 from proofward.protocol import blake2_256
 
@@ -25,7 +26,7 @@ _RETRY: Final = 1.0
 KEPT: Final = 64
 """Heads whose hashes are remembered."""
 _LOST = (
-    OSError, TimeoutError, WebSocketException,
+    OSError, TimeoutError, WebSocketException, ChainUnreachable,
     # of a message that tells of no head
     ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
@@ -44,8 +45,8 @@ class HeadFeed:
     is lost. Safe to use from several threads.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, genesis: str | None = None) -> None:
+        self._url, self._genesis = url, genesis
         self._news = threading.Condition()
         self._latest: Head | None = None
         self._best: int | None = None
@@ -121,7 +122,7 @@ class HeadFeed:
                     time.sleep(_RETRY)
 
     def _follow(self) -> None:
-        connection = self._connection = connected(self._url)
+        connection = self._connection = connected(self._url, self._genesis)
         with connection:
             _send(connection, 0, "chain_subscribeFinalizedHeads")
             _send(connection, 1, "chain_subscribeNewHeads")

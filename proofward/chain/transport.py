@@ -62,7 +62,12 @@ class Transport:
         self._lock = threading.Lock()
         self._closed = False
         self._patience = PATIENCE if patience is None else patience
+        self._genesis: str | None = None
         self.calls = 0
+
+    def hold_to(self, genesis: str) -> None:
+        """From now on take only nodes whose block 0 has this hash: who answers at the address may change."""
+        self._genesis = genesis
 
     def call(self, method: str, params: Sequence[Any] = ()) -> Any:
         """The result of one call. Raises RpcError and ChainUnreachable."""
@@ -153,7 +158,7 @@ class Transport:
             if self._idle and self._idle[-1][0] > time.monotonic() - IDLE_SECONDS:
                 return self._idle.pop()[1]
         self._forget()
-        return connected(self.url)
+        return connected(self.url, self._genesis)
 
     def _forget(self) -> None:
         with self._lock:
@@ -195,8 +200,10 @@ def _drop(connection: ClientConnection) -> None:
     connection.close()
 
 
-def connected(url: str) -> ClientConnection:
-    """A connection to a node, lost when its machine is gone. Raises OSError, WebSocketException."""
+def connected(url: str, genesis: str | None = None) -> ClientConnection:
+    """A connection to a node, of the chain of this genesis where it is given; lost when its machine is gone.
+    Raises OSError, WebSocketException, ChainUnreachable (another chain).
+    """
     # no pings: a node that is busy with a block answers late, and its kernel answers all the same
     connection = opened(url, max_size=MAX_MESSAGE, open_timeout=10, close_timeout=1, ping_interval=None)
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -208,7 +215,23 @@ def connected(url: str) -> ClientConnection:
     ):
         if (option := getattr(socket, name, None)) is not None:  # not on every system
             connection.socket.setsockopt(socket.IPPROTO_TCP, option, value)
+    if genesis is not None:
+        _require(connection, url, genesis)
     return connection
+
+
+def _require(connection: ClientConnection, url: str, genesis: str) -> None:
+    try:
+        connection.send(json.dumps(_request(0, "chain_getBlockHash", [0])))
+        found = json.loads(connection.recv(timeout=CALL_TIMEOUT)).get("result")
+        if found != genesis:
+            raise ChainUnreachable(url, f"another chain answers there now: its block 0 is not {genesis}")
+    except (ValueError, RecursionError, AttributeError):
+        _drop(connection)
+        raise ChainUnreachable(url, "what answers there sends no JSON") from None
+    except BaseException:
+        _drop(connection)
+        raise
 
 
 def opened(url: str, **options: Any) -> ClientConnection:

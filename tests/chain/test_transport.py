@@ -263,3 +263,29 @@ def test_a_refusal_of_any_length_is_a_line() -> None:
     error = RpcError("state_call", -32000, "A" * 100_000, ["B"] * 1000)
     assert len(error.message) < 500
     assert len(error.rpc_message) == 100_000
+
+
+def test_another_chain_behind_the_address_is_not_taken_for_the_one_before() -> None:
+    """What a worker had signed was then called expired by the heads of a chain that it was never sent to."""
+    chain = ["0x" + "11" * 32]
+
+    def answer(connection: ServerConnection) -> None:
+        for message in connection:
+            asked = json.loads(message)
+            told = chain[0] if asked["method"] == "chain_getBlockHash" else None
+            connection.send(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": told}))
+
+    with serve(answer, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        with SubstrateClient.connect(url, patience=0.0) as client:
+            assert client.block_hash(5).hex() == "11" * 32
+            chain[0] = "0x" + "22" * 32
+            client._transport._forget()
+            with pytest.raises(ChainUnreachable, match="another chain"):
+                client.block_hash(5)
+            with pytest.raises(ChainUnreachable, match="another chain"):
+                connected(url, "0x" + client.genesis.hex())
+            chain[0] = "0x" + "11" * 32
+            assert client.block_hash(5) == client.genesis
+        server.shutdown()
