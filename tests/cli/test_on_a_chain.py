@@ -297,6 +297,44 @@ def test_a_statement_about_jobs_is_proved_and_looked_up_on_the_chain(
     assert run(*unanswered, code=1)["error"]["code"]
 
 
+def test_what_a_job_will_cost_and_that_fewer_take_it_is_told_before_it_is_sent(
+    run: Any, rpc: SubstrateClient, evidence: Evidence, served: tuple[Attacker, bytes], tmp_path: Path
+) -> None:
+    """Fault: workers that were named were paid what they asked, and one took what three were wanted for,
+    unsaid.
+    """
+    worker, model = served
+    rpc.submit(workers.serve(model, 3 * UNIT), worker.keypair).raise_for_error()
+    Path("record.csv").write_text("a,b,c\n0.25,-0.5,0.75\n")
+    submit = (
+        "job", "submit", "0x" + model.hex(), "--input", "record.csv", "--signer", "//Charlie", "--dev",
+        "--artifact", str(evidence.artifact.path), "--json",
+    )  # fmt: skip
+    try:
+        named = ["--worker", accounts.ss58(worker.account)]
+        for more, wanted, words in ((named, 1, "worker(s)\n"), ([], 3, " of 3 wanted")):
+            told = CliRunner().invoke(app, [*submit, *more])
+            assert told.exit_code == 0, told.stderr
+            value = json.loads(told.stdout)
+            assert (value["price"], value["wanted"]) == (3 * UNIT, wanted)
+            assert value["recipients"] == ["0x" + worker.account.hex()]
+            assert "3 UNIT for the one whose result is accepted, of 1 worker" in told.stderr
+            assert words in told.stderr
+        before = rpc.nonce(accounts.dev_keypair("//Charlie").public_key)
+
+        def too_dear(offer: Offer) -> None:
+            raise Refused(f"{offer.price}")
+
+        with (
+            Client(os.environ["PROOFWARD_CHAIN"], "//Charlie", development=True) as client,
+            pytest.raises(Refused, match=str(3 * UNIT)),
+        ):
+            client.submit(model, RECORD, artifact=evidence.artifact.path, offered=too_dear)
+        assert rpc.nonce(accounts.dev_keypair("//Charlie").public_key) == before
+    finally:
+        worker.serve(model)
+
+
 def test_a_result_that_does_not_open_is_contested_and_an_honest_one_stands(
     run: Any, rpc: SubstrateClient, evidence: Evidence, served: tuple[Attacker, bytes], tmp_path: Path
 ) -> None:
@@ -386,44 +424,6 @@ def test_garbage_of_a_batch_in_one_commitment_is_contested(
         found = run("job", "contest", str(job), "--signer", "//Charlie")
         assert found["fault"] == "OtherCommitment"
         assert found["slashed"] > 0
-
-
-def test_what_a_job_will_cost_and_that_fewer_take_it_is_told_before_it_is_sent(
-    run: Any, rpc: SubstrateClient, evidence: Evidence, served: tuple[Attacker, bytes], tmp_path: Path
-) -> None:
-    """Fault: workers that were named were paid what they asked, and one took what three were wanted for,
-    unsaid.
-    """
-    worker, model = served
-    rpc.submit(workers.serve(model, 3 * UNIT), worker.keypair).raise_for_error()
-    Path("record.csv").write_text("a,b,c\n0.25,-0.5,0.75\n")
-    submit = (
-        "job", "submit", "0x" + model.hex(), "--input", "record.csv", "--signer", "//Charlie", "--dev",
-        "--artifact", str(evidence.artifact.path), "--json",
-    )  # fmt: skip
-    try:
-        named = ["--worker", accounts.ss58(worker.account)]
-        for more, wanted, words in ((named, 1, "worker(s)\n"), ([], 3, " of 3 wanted")):
-            told = CliRunner().invoke(app, [*submit, *more])
-            assert told.exit_code == 0, told.stderr
-            value = json.loads(told.stdout)
-            assert (value["price"], value["wanted"]) == (3 * UNIT, wanted)
-            assert value["recipients"] == ["0x" + worker.account.hex()]
-            assert "3 UNIT for the one whose result is accepted, of 1 worker" in told.stderr
-            assert words in told.stderr
-        before = rpc.nonce(accounts.dev_keypair("//Charlie").public_key)
-
-        def too_dear(offer: Offer) -> None:
-            raise Refused(f"{offer.price}")
-
-        with (
-            Client(os.environ["PROOFWARD_CHAIN"], "//Charlie", development=True) as client,
-            pytest.raises(Refused, match=str(3 * UNIT)),
-        ):
-            client.submit(model, RECORD, artifact=evidence.artifact.path, offered=too_dear)
-        assert rpc.nonce(accounts.dev_keypair("//Charlie").public_key) == before
-    finally:
-        worker.serve(model)
 
 
 @pytest.fixture
