@@ -28,6 +28,17 @@ from proofward.protocol import (
 from proofward.protocol.collateral import encode_collateral
 from proofward.protocol.federation import Aggregate, Opening, UpdateContext, values_hash
 from proofward.protocol.requests import JobRequest
+from proofward.protocol.session_frames import (
+    Answers,
+    Message,
+    PageReceipt,
+    Proposal,
+    Records,
+    Refusal,
+    Replay,
+    State,
+    Voucher,
+)
 from proofward.protocol.types import Level, Setup, SetupKind
 from proofward_federation.budget import epsilon_of
 from proofward_federation.consents import ShownTree
@@ -107,6 +118,21 @@ def envelope() -> bytes:
     return seal_job(CONTEXT, payload, recipients)
 
 
+def _messages() -> list[Message]:
+    """One of each kind between a session's ends."""
+    key, signature = bytes(32), bytes(64)
+    page = PageReceipt(0, 0, 1, key, key, signature)
+    return [
+        Records(0, 1, bytes(8)),
+        Voucher(1, signature),
+        Replay(7),
+        Answers(0, 1, bytes(8), key, signature, (page,)),
+        Proposal(1, key, 1, 1, signature, (page,)),
+        State(1, 2, 3, 4),
+        Refusal(7, "busy"),
+    ]
+
+
 def frames() -> dict[str, bytes]:
     """A request with a job, and both replies."""
     job = JobRequest(
@@ -122,6 +148,7 @@ def frames() -> dict[str, bytes]:
     return {
         "request": cbor2.dumps({"id": 7, "method": "work", "params": params}),
         "result": cbor2.dumps({"id": 7, "result": {"a": [1.5, None, True, b"x", "y"]}}),
+        **{f"session_{type(one).__name__.lower()}": one.encode() for one in _messages()},
         "error": cbor2.dumps({"id": 7, "error": {"code": "busy", "message": "later"}}),
     }
 

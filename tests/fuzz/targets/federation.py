@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import rfc8785
+
 from proofward.protocol.errors import ProtocolError
 from proofward_federation import placed
 from proofward_federation.enclave import SEALED_UPDATE
@@ -63,11 +65,10 @@ def federation(data: bytes) -> None:
 
 
 def _canonical(data: bytes, value: dict[str, Any]) -> bytes:
-    """A changed document in the one form of plain values: what a forger would send."""
+    """A changed document in its one form where it has one: what a forger would send."""
     said = document(data, value)
     with contextlib.suppress(ValueError, RecursionError):
-        text = json.dumps(json.loads(said), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return text.encode()
+        return rfc8785.dumps(json.loads(said))
     return said
 
 

@@ -1,4 +1,4 @@
-"""What is sent: envelopes, frames of the enclave's socket, SCALE."""
+"""What is sent: envelopes, frames of the enclave's socket and of sessions, SCALE."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from proofward.protocol.collateral import decode_collateral, encode_collateral
 from proofward.protocol.enclave import EnclaveError, parse_reply, parse_request
 from proofward.protocol.errors import ProtocolError
 from proofward.protocol.requests import JobRequest, Params
-from proofward.protocol.sealing import decode_envelope
+from proofward.protocol.sealing import _OUTPUT_PAYLOAD, _PAYLOAD, decode_envelope
+from proofward.protocol.session_frames import parse_message
 from proofward.protocol.types import Setup
 
 
@@ -26,7 +27,11 @@ def envelope(data: bytes) -> None:
 
 
 def frame(data: bytes) -> None:
-    """A frame of the enclave's socket, read by the enclave and by its host, and the job in it."""
+    """A frame of the enclave's socket, read by the enclave and by its host, and the job in it; or a message
+    between a session's ends.
+    """
+    with contextlib.suppress(ProtocolError):
+        assert parse_message(data).encode() == data
     try:
         request = parse_request(data)
     except EnclaveError:
@@ -44,7 +49,10 @@ def frame(data: bytes) -> None:
 
 
 def scale(data: bytes) -> None:
-    """SCALE: a collateral, and an origin of keys."""
+    """SCALE: a collateral, an origin of keys, and what an envelope and an answer hold."""
+    for record in (_PAYLOAD, _OUTPUT_PAYLOAD):
+        with contextlib.suppress(ProtocolError):
+            assert record.encode(record.decode(data)) == data
     with contextlib.suppress(ProtocolError):
         assert encode_collateral(decode_collateral(data)) == data
     with contextlib.suppress(ProtocolError):
