@@ -10,9 +10,9 @@ chain would.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar, cast
 
 import proofward_prover
 from proofward_prover import ProverError
@@ -27,6 +27,7 @@ from proofward_federation.update import is_short
 
 MAX_BYTES: Final = 256 << 20
 MAX_ROUNDS: Final = 256
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Transcript:
 def transcript_of(values: dict[str, Any]) -> Transcript:
     """From its JSON. Raises ValueError, TypeError, KeyError, AttributeError."""
     rounds = tuple(told_of(one) for one in values["rounds"])
-    return Transcript(**{**values, "rounds": rounds})
+    return plain(Transcript(**{**values, "rounds": rounds}))
 
 
 def audit(said: Transcript) -> list[str]:
@@ -127,6 +128,7 @@ def _round(said: Transcript, study: Study, one: Told) -> str:
             commitment=bytes.fromhex(part.commitment),
             consents=bytes.fromhex(part.consents),
         )
+        _require(part.most > 0, f"{here}: the update of site {part.site[:8]}… is of no records")
         short = is_short(context.commitment, study, part.most, context.info(), bytes.fromhex(part.proof))
         _require(short, f"{here}: the update of site {part.site[:8]}… is not proved to be short")
     total = proofward_prover.vector_sum([noise, *(bytes.fromhex(part.commitment) for part in present)])
@@ -146,8 +148,20 @@ def _require(holds: bool, told: str) -> None:
 
 def told_of(values: dict[str, Any]) -> Told:
     """A round from its JSON. Raises as `transcript_of`."""
-    parts = tuple(Part(**part) for part in values["parts"])
+    parts = tuple(plain(Part(**part)) for part in values["parts"])
     absent, numbers = tuple(values["absent"]), tuple(values["values"])
     if not all(type(number) is int for number in (values["number"], values["at"], *absent, *numbers)):
         raise ValueError("a number is no integer")
-    return Told(**{**values, "parts": parts, "absent": absent, "values": numbers})
+    return plain(Told(**{**values, "parts": parts, "absent": absent, "values": numbers}))
+
+
+_PLAIN: Final = {"str": str, "int": int}
+
+
+def plain(record: Record) -> Record:
+    """The dataclass, whose texts are texts and whose integers are integers. Raises ValueError."""
+    for one in fields(cast(Any, record)):
+        wanted = _PLAIN.get(str(one.type))
+        if wanted is not None and type(getattr(record, one.name)) is not wanted:
+            raise ValueError(f"{one.name} is of another kind")
+    return record

@@ -161,6 +161,8 @@ class Answer:
     def _opens(self) -> Check:
         if self.encryption is None:
             return said("encryption", "none beside the attested TLS connection")
+        if self.channel.e2ee_key is None:
+            return Check("encryption", False, "the file does not name the key that it was encrypted to")
         try:
             self.plain()
         except AciError as error:

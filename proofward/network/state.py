@@ -123,5 +123,5 @@ def load(folder: Path) -> Network:
             f"there is no network in {folder}: `proofward network up --folder {folder}` makes one",
             code="no-network",
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise NetworkError(f"{path} cannot be used: {error}; remove {folder} and begin anew") from error

@@ -132,6 +132,9 @@ def session(kept: Answer, **changes: Any) -> Answer:
 
 #: Fault -> what it does to a good answer, and the check that must say no.
 LIES: dict[str, tuple[Callable[[Answer], Answer], str]] = {
+    "encrypted to a key that nobody names": (
+        lambda one: spoil(one, channel=replace(one.channel, e2ee_key=None)), "encryption",
+    ),
     "encrypted to a key that is not the attested one": (
         lambda one: spoil(one, channel=replace(one.channel, e2ee_key="11" * 32)), "channel",
     ),

@@ -223,8 +223,10 @@ function stream({ response: wire }: Exchange): Check[] {
   return [check('stream', whole, whole ? 'ended: its last event is here' : cut)]
 }
 
-function opens({ encryption, endpoint, response: wire }: Exchange): Check {
+function opens({ encryption, endpoint, channel, response: wire }: Exchange): Check {
   if (!encryption) return said('encryption', 'none beside the attested TLS connection')
+  if (channel.e2eeKey === null)
+    return check('encryption', false, 'the file does not name the key that it was encrypted to')
   try {
     opened(encryption, endpoint, wire)
   } catch (error) {

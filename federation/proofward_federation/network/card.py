@@ -26,7 +26,7 @@ from proofward_federation.budget import epsilon_of
 from proofward_federation.errors import FederationError
 from proofward_federation.network.ledger import of_terms
 from proofward_federation.study import Study
-from proofward_federation.transcript import Transcript, audit, transcript_of
+from proofward_federation.transcript import Transcript, audit, plain, transcript_of
 from proofward_federation.update import COUNT_SHARE, Floats, logistic_step
 
 FORMAT: Final = "proofward/federation-card/v1"
@@ -71,11 +71,13 @@ class Card:
                     "transcript": transcript_of(said["transcript"]),
                     "blocks": tuple((int(a), int(b)) for a, b in said["blocks"]),
                     "spent": int(said["spent"]),
+                    "epsilon": float(said["epsilon"]),
+                    "delta": float(said["delta"]),
                     "weights": tuple(map(float, said["weights"])),
                     "records": tuple(map(float, said["records"])),
                 }
             )
-            if found.document() != data:
+            if plain(found).document() != data:
                 raise ValueError("it is not in its canonical form")
             study = found.study
             if study.kind != "logistic" or len(found.weights) != len(study.columns) + 1:
@@ -84,8 +86,8 @@ class Card:
                 raise ValueError("each round has its two blocks")
             if any(len(one.values) != study.dimension for one in found.transcript.rounds):
                 raise ValueError("a sum has another number of parameters")
-            if not 0 < found.delta < 1:
-                raise ValueError("its delta is not between 0 and 1")
+            if not 0 < found.delta < 1 or not 0 <= found.spent < 1 << 64:
+                raise ValueError("its delta is not between 0 and 1, or what was spent is out of bounds")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise FederationError(f"this is no card of a federated model: {error}", code="bad-card") from None
         return found
