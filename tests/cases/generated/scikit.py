@@ -38,7 +38,9 @@ from tests.cases.generated import data
 from tests.cases.generated.case import Case, Made
 
 Truth = Callable[[np.ndarray], np.ndarray]
-SCALED_ON_A_THRESHOLD = ("standard", "minmax")
+ORDINARY = 60
+"""Records that are like those of training: a library refuses some of the others."""
+SCALED_ON_A_THRESHOLD = ("standard", "minmax", "columns", "columns_rest", "imputer_columns")
 """Scalers that put some records on a threshold: ONNX Runtime scales in float32, scikit-learn in float64."""
 
 
@@ -59,7 +61,7 @@ def _fitted(  # noqa: PLR0913 - what a case may be, by keyword
     library: bool = True,
     **options: Any,
 ) -> Made:
-    train, fresh = data.table(), data.table(60, seed=1)
+    train, fresh = data.table(), data.table(ORDINARY, seed=1)
     known, asked = truth(train), fresh
     if rename is not None:
         known = np.array(rename)[known]
@@ -78,7 +80,7 @@ def _fitted(  # noqa: PLR0913 - what a case may be, by keyword
         kind = np.int64 if integers else np.float64 if double else np.float32
         proto = to_onnx(model, train[:1].astype(kind), options={id(model): options} if options else None)
         if library and hasattr(model, "predict"):
-            told = _library(model, asked[:60] if integers else asked, options)
+            told = _library(model, asked[:ORDINARY], options)
     return Made(
         proto.SerializeToString(), train, asked, reads, task, exact, output, ties, told  # type: ignore[arg-type]
     )  # fmt: skip
