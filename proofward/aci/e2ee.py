@@ -40,7 +40,7 @@ _INFO: Final = {X25519: b"aci.e2ee.v2.x25519", SECP256K1: b"aci.e2ee.v2.secp256k
 _POINT: Final = {X25519: 32, SECP256K1: 65}
 _IV, _TAG = 12, 16
 _NONCE: Final = re.compile(r"[0-9a-fA-F]{64}")
-_HEX: Final = re.compile(r"(?:[0-9a-f]{2})+")
+_DIGITS: Final = re.compile(r"[0-9a-f]+")
 
 Field = Callable[[str, str], str]
 """Field path and value, to the value that takes its place."""
@@ -101,7 +101,7 @@ def public_key(suite: str, text: str) -> bytes:
     Raises AciError(e2ee-invalid-public-key).
     """
     digits = text.removeprefix("0x").lower()
-    if len(digits) > 130 or not _HEX.fullmatch(digits):
+    if len(digits) > 130 or not _is_hex(digits):
         raise AciError("a public key is hex", code="e2ee-invalid-public-key")
     raw = bytes.fromhex(digits)
     if _known(suite) == SECP256K1 and len(raw) == 64:
@@ -162,7 +162,12 @@ def open_field(key: PrivateKey, text: str, aad: bytes) -> bytes:
 def looks_sealed(suite: str, text: Any) -> bool:
     """Whether a value has the form of a ciphertext: lower-case hex of at least an empty field's length."""
     least = 2 * (_POINT[suite] + _IV + _TAG)
-    return isinstance(text, str) and len(text) >= least and _HEX.fullmatch(text) is not None
+    return isinstance(text, str) and len(text) >= least and _is_hex(text)
+
+
+def _is_hex(text: str) -> bool:
+    """Whether this is lower-case hex of whole bytes."""
+    return len(text) % 2 == 0 and _DIGITS.fullmatch(text) is not None
 
 
 def map_request(endpoint: str, body: dict[str, Any], change: Field) -> None:

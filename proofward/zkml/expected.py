@@ -23,6 +23,7 @@ MAX_RECORDS = 10_000
 METHODS: tuple[Method, ...] = get_args(Method)
 _ROUNDED = 1e-4  # of a probability, or of a column's standard deviation: what float32 may round away
 _FLOAT32 = 1e-6  # of the largest number: what a sum in float32 may lose
+_EXACT = 2.0**53  # below it a double holds every integer
 _SHOWN = 6
 _DIGITS = 4  # of the largest shift, whose last ones depend on the machine
 
@@ -172,20 +173,25 @@ class _Compared:
     is_class: bool
 
     @property
+    def largest(self) -> float:
+        """Of the answers that are numbers, without the sign."""
+        return 0.0 if self.is_class else float(np.abs(self.column).max())
+
+    @property
     def unit(self) -> float:
         """What a shift is measured in: 1 of a probability, else the answers' standard deviation; where all
         are the same 1, or their size where that is less.
         """
         if self.is_class or method_of(self.name) == "predict_proba":
             return 1.0
-        return float(self.column.std()) or min(1.0, float(np.abs(self.column).max())) or 1.0
+        spread = float(self.column.std())  # of equal answers it may be a last digit's
+        return spread if spread > _FLOAT32 * self.largest else min(1.0, self.largest) or 1.0
 
     def differ(self, answers: Column, reach: float) -> NDArray[np.bool_]:
         """Which answers are not the library's."""
-        if self.is_class:
-            numbers = self.column.dtype.kind == "f"
-            return np.asarray(self.column != (_column(answers) if numbers else answers))
-        return np.asarray(np.abs(answers - self.column) > reach)
+        if not self.is_class:
+            return np.asarray(~(np.abs(answers - self.column) <= reach))
+        return np.asarray(self.column != (_numbers(answers) if self.column.dtype.kind == "f" else answers))
 
     def require_model(self, answers: Column) -> None:
         """Raise UnsupportedModel where ONNX Runtime answers otherwise than the library, CompileError where
@@ -193,8 +199,7 @@ class _Compared:
         """
         if not self.is_class and self.column.dtype.kind != "f":
             raise CompileError(f"the expected {self.name!r} holds words, and the model gives numbers there")
-        largest = 0.0 if self.is_class else float(np.abs(self.column).max())
-        reach = _ROUNDED * self.unit + _FLOAT32 * largest
+        reach = _ROUNDED * self.unit + _FLOAT32 * self.largest
         differ = self.differ(answers, reach)
         if not differ.any():
             return
@@ -210,9 +215,9 @@ class _Compared:
     def require_shift(self, answers: Column, bound: float) -> float:
         """The circuit's largest shift. Raises AccuracyError where it passes the bound."""
         shifts = np.abs(answers - self.column) / self.unit
-        if (shifts > bound + 1e-12).any():
+        if (beyond := ~(shifts <= bound + 1e-12)).any():
             raise AccuracyError(
-                f"{self._told(answers, shifts > bound + 1e-12, 'the circuit')}; a shift above {bound:g} is "
+                f"{self._told(answers, beyond, 'the circuit')}; a shift above {bound:g} is "
                 "refused. Give more calibration data, or a larger --max-shift if that is acceptable"
             )
         return float(shifts.max())
@@ -305,6 +310,21 @@ def _column(given: Column) -> Column:
         return np.asarray(found, dtype=np.float64)
     except ValueError:
         return found
+
+
+def _numbers(classes: Column) -> Floats:
+    """The model's classes beside a library's that are numbers: 1 and 01 are 1.0. NaN, which equals nothing,
+    for a word, and for an integer that no double holds.
+    """
+    return np.array([_number(one) for one in classes.tolist()])
+
+
+def _number(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        return np.nan
+    return found if abs(found) < _EXACT else np.nan
 
 
 def _value(one: Any) -> str:

@@ -278,6 +278,57 @@ def test_a_flip_beyond_the_bound_and_a_shift_beyond_it_name_the_record() -> None
         _compared(p, moved)
 
 
+def _told(scores: Scores, columns: dict[str, Any], *, labels: list[str] | None = None, **known: Any) -> Any:
+    count = len(scores.float_)
+    expected = Expected(np.zeros((count, 1)), columns)
+    return compare(expected, Answered(scores, np.ones(count, dtype=bool), labels, **known), Bounds())
+
+
+def _values(library: list[float], model: list[float]) -> Any:
+    """A regression's answers, of which the circuit's are its model's."""
+    made = np.array(model)[:, None]
+    return _told(Scores("value", made, made, made, made, "spread"), {"predict": library})
+
+
+def test_few_or_equal_small_values_are_compared_by_their_own_size() -> None:
+    for count in (1, 3):
+        assert _values([2e-5] * count, [2e-5] * count).largest_shift == 0
+        with pytest.raises(UnsupportedModel, match="'predict' of expected record 0 is 2e-05"):
+            _values([2e-5] * count, [1e-5] * count)
+    assert _values([0.1] * 3, [0.1 + 1e-9] * 3).largest_shift < 1e-6
+
+
+def test_what_is_no_number_is_never_the_same() -> None:
+    with pytest.raises(UnsupportedModel, match="1 of 2 records differ"):
+        _values([1.0, 2.0], [1.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("classes", "given"),
+    [
+        (("01", "02"), ["01", "02"]),
+        (("1", "2"), [1.0, 2.0]),
+        ((1, 2), np.array([1, 2])),
+        (("a, b", "é"), ["a, b", "é"]),
+        ((0, 1), [False, True]),
+    ],
+)
+def test_classes_are_the_model_s_however_a_number_is_written(classes: Any, given: Any) -> None:
+    made = np.array([[-1.0], [1.0]])
+    scores = Scores("sigmoid", made, made, made, made, "probability")
+    labels = [str(one) for one in classes]
+    assert _told(scores, {"predict": given}, labels=labels, classes=classes).flips == 0
+    with pytest.raises(UnsupportedModel, match="2 of 2 records differ"):
+        _told(scores, {"predict": given[::-1]}, labels=labels, classes=classes)
+
+
+def test_codes_that_no_double_tells_apart_are_never_the_same() -> None:
+    made, codes = np.array([[-1.0], [1.0]]), ["999480451000087102", "999480451000087103"]
+    scores = Scores("sigmoid", made, made, made, made, "probability")
+    with pytest.raises(UnsupportedModel, match="2 of 2 records differ"):
+        _told(scores, {"predict": [float(one) for one in codes]}, labels=codes, classes=codes)
+
+
 def test_a_file_reads_back_as_it_was_written_in_any_dialect_and_order(tmp_path: Path, world: World) -> None:
     import pandas
 
@@ -361,6 +412,20 @@ def test_a_discriminant_analysis_of_two_classes_has_a_doubled_logit_and_is_refus
         dry_run(made, x)
     with pytest.raises(UnsupportedModel, match="'predict_proba:0' of expected record"):
         dry_run(made, x, options=CompileOptions(expected=written(model, x)))
+
+
+def test_coefficients_of_no_two_classes_are_not_looked_at_further() -> None:
+    node = helper.make_node(
+        "LinearClassifier",
+        ["x"],
+        ["label", "y"],
+        domain="ai.onnx.ml",
+        post_transform="SOFTMAX",
+        intercepts=[0.0, 0.0],
+        coefficients=[1.0, 2.0, 3.0],
+    )
+    made = helper.make_model(helper.make_graph([node], "g", [], []), producer_name="skl2onnx")
+    refuse_doubtful(made.SerializeToString())
 
 
 def _forest(trees: int, divisor: float) -> bytes:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,8 +69,7 @@ def _doubled_logit(proto: onnx.ModelProto) -> str | None:
     """skl2onnx writes softmax(-s, s), the sigmoid of 2 s, for a discriminant analysis of two classes."""
     for node in proto.graph.node if proto.producer_name == _SKL2ONNX else ():
         given = _attributes(node)
-        rows = np.array(given.get("coefficients", ())).reshape(2, -1) if _of_two(given) else np.empty((0, 1))
-        if node.op_type == "LinearClassifier" and len(rows) and (rows[0] == -rows[1]).all():
+        if node.op_type == "LinearClassifier" and _of_two(given) and _opposite(given.get("coefficients", ())):
             return (
                 "skl2onnx doubles the logit of a LinearDiscriminantAnalysis of two classes, and this graph "
                 "is as it writes them: export it with raw_scores"
@@ -80,6 +79,12 @@ def _doubled_logit(proto: onnx.ModelProto) -> str | None:
 
 def _of_two(given: dict[str, Any]) -> bool:
     return given.get("post_transform") == b"SOFTMAX" and len(given.get("intercepts", ())) == 2
+
+
+def _opposite(coefficients: Sequence[float]) -> bool:
+    """Whether the second class's are the first's with the other sign."""
+    half = len(coefficients) // 2
+    return half > 0 and np.array_equal(coefficients[:half], np.negative(coefficients[half:]))
 
 
 def _forest_divisor(proto: onnx.ModelProto) -> str | None:
