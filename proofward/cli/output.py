@@ -192,6 +192,14 @@ def _files() -> Iterator[None]:
             f"with {TRACEBACK}=1",
             code="unreadable",
         ) from error
+    except UnicodeEncodeError as error:
+        if not any("\ud800" <= one <= "\udfff" for one in error.object):  # as a shell hands over other bytes
+            raise
+        raise Refused(
+            "a name that was given, or that of a file, is no text in UTF-8: write it otherwise, or rename "
+            "the file",
+            code="usage",
+        ) from error
     except sqlite3.Error as error:
         raise Refused(
             f"the outbox, or another database of this account, cannot be used ({error}): free space, or mend "

@@ -361,6 +361,15 @@ def test_what_no_machine_can_read_is_a_line(error: Exception) -> None:
     assert caught.value.exit_code == 2
 
 
+def test_a_name_of_other_bytes_than_utf_8_is_a_line() -> None:
+    """A model's file of an older system's name ended `model setup` with a traceback."""
+    with pytest.raises(typer.Exit) as caught, reporting(as_json=False):
+        os.fsdecode(b"mod\xe8le").encode()
+    assert caught.value.exit_code == 2
+    with pytest.raises(UnicodeEncodeError), reporting(as_json=False):
+        "modèle".encode("ascii")
+
+
 def test_the_place_of_a_fault_that_is_taken_for_a_file_s_can_be_seen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
