@@ -43,7 +43,7 @@ def _connecting(
         return cls(await asyncio.to_thread(make, *args, **options))
 
     own = inspect.signature(connect)
-    arguments = [own.parameters["cls"], *inspect.signature(make).parameters.values()]
+    arguments = [own.parameters["cls"], *inspect.signature(make, eval_str=True).parameters.values()]
     connect.__signature__ = own.replace(parameters=arguments)  # type: ignore[attr-defined]
     return connect
 

@@ -8,7 +8,8 @@ lays them out otherwise is refused, not guessed at.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final
 
 from proofward.check import Check, said
 from proofward.consensus import (
@@ -121,7 +122,8 @@ def _contest_key(job: bytes) -> bytes:
     return map_key("Jobs", "Contested", job)
 
 
-class Included(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Included:
     """What the chain's state says of a bundle; `certificate` is of the model's ceremony, where it has one."""
 
     checks: list[Check]

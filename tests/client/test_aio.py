@@ -13,10 +13,13 @@ from proofward.client.aio import AsyncClient
 
 def test_help_names_the_arguments_of_connect() -> None:
     """Fault: they were shown to type checkers alone, and `help()` had `(*args, **options)`."""
-    own, theirs = inspect.signature(AsyncClient.connect), inspect.signature(Client)
+    own, theirs = inspect.signature(AsyncClient.connect), inspect.signature(Client, eval_str=True)
     assert list(own.parameters.values()) == list(theirs.parameters.values())
     shown = pydoc.plain(pydoc.render_doc(AsyncClient.connect))
-    assert "connect(url: 'str | SubstrateClient', signer: 'str | None' = None, *, development" in shown
+    named = (
+        "connect(url: str | proofward.chain.client.SubstrateClient, signer: str | None = None, *, development"
+    )
+    assert named in shown
     assert "AsyncClient" in str(own.return_annotation)
 
 
