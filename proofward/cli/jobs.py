@@ -363,7 +363,7 @@ def _gone(outcome: Outcome, lost: list[GoneKeys]) -> list[str]:
 def _offered(offer: Offer) -> str:
     """What a job costs, and who can have it."""
     found = len(offer.recipients)
-    fewer = f" of {offer.wanted} wanted: no others can take it" if found < offer.wanted else ""
+    fewer = f" of {offer.wanted} wanted: others cannot, or ask for far more" if found < offer.wanted else ""
     return f"{shown(offer.price)} for the one whose result is accepted, of {found} worker(s){fewer}"
 
 

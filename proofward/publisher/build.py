@@ -336,7 +336,7 @@ def setup_request(
     """
     model = _read(source, reading, progress)
     tables = records(calibration, evaluation, reading, progress, model.features, model.classes)
-    named = replace(options, features=tables.features, outputs=tables.outputs)
+    named = _told(options, reading, model, tables, progress)
     request: dict[str, Any] = {
         "onnx": model.onnx,
         "name": name or source.stem,

@@ -23,6 +23,7 @@ from proofward import expected as written
 from proofward.check import Check
 from proofward.cli import app
 from proofward.publisher.audit import Brought, audit
+from proofward.publisher.build import Reading, setup_request
 from proofward.publisher.predictions import read_expected
 from proofward.tables import TableError
 from proofward.zkml import (
@@ -397,6 +398,11 @@ def test_classes_whose_names_are_numbers_or_odd_words_are_matched(
 def test_an_enclave_that_compares_nothing_is_not_asked_to(world: World) -> None:
     with pytest.raises(CompileError, match="compares no expected answers"):
         Wishes.of(CompileOptions(expected=written(world.tree, world.x)))
+    folder, reading = world.folder, Reading(expected=world.folder / "expected.csv")
+    with pytest.raises(CompileError, match="compares no expected answers"):
+        setup_request(
+            folder / "m.onnx", folder / "cal.csv", None, name=None, options=CompileOptions(), reading=reading
+        )
 
 
 # What the graph or what stands beside it shows ---------------------------------------------------------
