@@ -31,7 +31,7 @@ use crate::{
 	fees::{Congestion, EndingReserve, Fees, PerLength, Pot},
 	governance::{
 		CouncilCollective, Desk, Governance, KeysStay, Members, NeverPaused, Objection, OwnMajority,
-		PlatformRoom, ProxyType, MOST_MOTIONS,
+		PlatformRoom, ProxyType, Shallow, MOST_MOTIONS,
 	},
 	verifier::Contracts,
 	*,
@@ -82,7 +82,7 @@ fn block_length() -> frame_system::limits::BlockLength {
 
 impl frame_system::Config for Runtime {
 	type RuntimeEvent = RuntimeEvent;
-	type BaseCallFilter = InsideBoth<TxPause, InsideBoth<KeysStay, OwnMajority>>;
+	type BaseCallFilter = InsideBoth<TxPause, InsideBoth<KeysStay, InsideBoth<OwnMajority, Shallow>>>;
 	type BlockWeights = RuntimeBlockWeights;
 	type BlockLength = RuntimeBlockLength;
 	type RuntimeOrigin = RuntimeOrigin;
@@ -379,6 +379,7 @@ impl pallet_sessions::Config for Runtime {
 	type RuntimeHoldReason = RuntimeHoldReason;
 	type Currency = Balances;
 	type BlockNumberProvider = System;
+	type Time = Timestamp;
 	type Models = Models;
 	type Workers = Workers;
 	type Evidence = Workers;
@@ -415,6 +416,8 @@ parameter_types! {
 	pub const StudyDeposit: Balance = PER_ITEM + 2_048 * PER_BYTE;
 	/// For a round's, likewise.
 	pub const RoundDeposit: Balance = PER_ITEM + 2_048 * PER_BYTE;
+	/// For the id of a study that ended, which the chain remembers for ever.
+	pub const IdDeposit: Balance = PER_ITEM + 256 * PER_BYTE;
 }
 
 impl pallet_federation::Config for Runtime {
@@ -427,6 +430,7 @@ impl pallet_federation::Config for Runtime {
 	type SiteDeposit = SiteDeposit;
 	type StudyDeposit = StudyDeposit;
 	type RoundDeposit = RoundDeposit;
+	type IdDeposit = IdDeposit;
 	type WeightInfo = pallet_federation::weights::Measured<Runtime>;
 }
 

@@ -1,7 +1,13 @@
 //! Who decides, and what can be stopped.
 
 use alloc::vec::Vec;
-use frame_support::traits::{Consideration, Contains, EitherOfDiverse, InstanceFilter, MaybeConsideration};
+use frame_support::{
+	storage::{
+		transactional::{Layer, TRANSACTION_LEVEL_KEY},
+		unhashed,
+	},
+	traits::{Consideration, Contains, EitherOfDiverse, InstanceFilter, MaybeConsideration},
+};
 use frame_system::EnsureRoot;
 use polkadot_sdk::*;
 use sp_runtime::{traits::Convert, DispatchError};
@@ -189,6 +195,31 @@ impl Contains<RuntimeCall> for OwnMajority {
 		};
 		let seats = pallet_collective::Members::<Runtime, CouncilCollective>::get().len() as u32;
 		*threshold == Self::of(proposal, seats)
+	}
+}
+
+/// Calls inside calls, this deep and no deeper. Each call takes one of the storage's 255 layers, and what finds none left
+/// fails: a motion that anybody closed there would be gone without effect, and a contract that is asked there fails, by
+/// which its model is taken off.
+pub struct Shallow;
+
+impl Shallow {
+	/// Layers above any call but root's.
+	pub const MOST: Layer = 32;
+	/// Layers above one that has somebody else's call made, once: it leaves room for what that call has inside.
+	pub const MOST_FOR_OTHERS: Layer = 4;
+}
+
+impl Contains<RuntimeCall> for Shallow {
+	fn contains(call: &RuntimeCall) -> bool {
+		let most = match call {
+			RuntimeCall::Council(pallet_collective::Call::close { .. })
+			| RuntimeCall::Consortium(pallet_consortium::Call::enact { .. })
+			| RuntimeCall::Multisig(pallet_multisig::Call::as_multi { .. })
+			| RuntimeCall::Proxy(pallet_proxy::Call::proxy_announced { .. }) => Self::MOST_FOR_OTHERS,
+			_ => Self::MOST,
+		};
+		unhashed::get_or_default::<Layer>(TRANSACTION_LEVEL_KEY) < most
 	}
 }
 

@@ -185,6 +185,7 @@ impl pallet_sessions::Config for Chain {
 	type RuntimeHoldReason = RuntimeHoldReason;
 	type Currency = Balances;
 	type BlockNumberProvider = System;
+	type Time = Timestamp;
 	type Models = Models;
 	type Workers = Workers;
 	type Evidence = Workers;
@@ -217,6 +218,7 @@ impl pallet_federation::Config for Chain {
 	type SiteDeposit = ConstU128<10>;
 	type StudyDeposit = ConstU128<10>;
 	type RoundDeposit = ConstU128<10>;
+	type IdDeposit = ConstU128<10>;
 	type WeightInfo = ();
 }
 

@@ -11,6 +11,9 @@
 //!   them does not pay for is refused.
 //! - A sum is the sum of exactly the commitments that it names, and of noise that was committed to before them. Up to
 //!   [`types::MAX_OPENED`] parameters the chain opens it; beyond, it keeps what anybody needs to.
+//! - What a site asks for binds its commitments: one that asks for more sites, or for more noise, than the study has
+//!   commits to no round, and what it asks for after it committed takes no sum from the others.
+//! - A study's id is one study's for ever, so that signatures, budgets and answers of two never meet.
 //! - Which patients agree is a site's tree of consents; a commitment names the tree, and it must be the one that counts.
 //! - What a call does grows with the study's members and parameters, which are bounded, and with nothing else.
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -88,6 +91,9 @@ pub mod pallet {
 		/// Held besides for each round that a study may have.
 		#[pallet::constant]
 		type RoundDeposit: Get<Balance>;
+		/// Held besides for a study's id, which the chain remembers: for good.
+		#[pallet::constant]
+		type IdDeposit: Get<Balance>;
 		/// What calls cost.
 		type WeightInfo: WeightInfo;
 	}
@@ -111,6 +117,10 @@ pub mod pallet {
 	#[pallet::storage]
 	pub type Rounds<T: Config> =
 		StorageDoubleMap<_, Blake2_128Concat, H256, Twox64Concat, u32, Round<T::AccountId>, OptionQuery>;
+
+	/// Ids of studies that ended, with whose they were and what is held for the entry.
+	#[pallet::storage]
+	pub type Closed<T: Config> = StorageMap<_, Blake2_128Concat, H256, (T::AccountId, Balance), OptionQuery>;
 
 	/// What happened.
 	#[pallet::event]
@@ -158,7 +168,7 @@ pub mod pallet {
 		UnknownStudy,
 		/// The study has no such open round.
 		UnknownRound,
-		/// The researcher used this nonce for a study that goes on.
+		/// The researcher used this nonce for a study that goes on: draw another.
 		DuplicateStudy,
 		/// Budgets, cohort or purposes of the site are outside their bounds.
 		BadRules,
@@ -220,6 +230,8 @@ pub mod pallet {
 		BadDimension,
 		/// The values are not the sum of what was committed to.
 		WrongSum,
+		/// The researcher used this nonce for a study that ended: draw another.
+		StudyClosed,
 	}
 
 	#[pallet::extra_constants]
@@ -263,7 +275,8 @@ pub mod pallet {
 
 		/// Announces a study whose sums `aggregator`'s enclave makes, and holds a deposit for it and its rounds.
 		#[pallet::call_index(3)]
-		#[pallet::weight(T::WeightInfo::create())]
+		// The measurement knows nothing of the ids of studies that ended.
+		#[pallet::weight(T::WeightInfo::create().saturating_add(T::DbWeight::get().reads(1)))]
 		pub fn create(
 			origin: OriginFor<T>,
 			nonce: H256,
@@ -344,9 +357,11 @@ pub mod pallet {
 			rounds::fail::<T>(ensure_signed(origin)?, study, number)
 		}
 
-		/// Ends a study: for its researcher, or for anybody after its end. The deposit goes back.
+		/// Ends a study: for its researcher, or for anybody after its end; while a round waits for its sum, not before that
+		/// is long overdue. The deposit goes back, but for what stays for the study's id.
 		#[pallet::call_index(10)]
-		#[pallet::weight(T::WeightInfo::close())]
+		// Likewise.
+		#[pallet::weight(T::WeightInfo::close().saturating_add(T::DbWeight::get().writes(1)))]
 		pub fn close(origin: OriginFor<T>, study: H256) -> DispatchResult {
 			studies::close::<T>(ensure_signed(origin)?, study)
 		}
@@ -372,10 +387,11 @@ pub mod pallet {
 			polkadot_sdk::frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::default())
 		}
 
-		/// The hash of a block that the chain still remembers.
+		/// The hash of one of the last [`MAX_BLOCK_AGE`] blocks.
 		pub(crate) fn recent(number: u32) -> Option<H256> {
 			let hash = polkadot_sdk::frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::from(number));
-			(number < Self::now() && !hash.is_zero()).then_some(hash)
+			let age = Self::now().checked_sub(number)?;
+			((1..=MAX_BLOCK_AGE).contains(&age) && !hash.is_zero()).then_some(hash)
 		}
 
 		/// What holds between any two calls: budgets are kept, rounds are a study's, deposits are held.
@@ -412,6 +428,10 @@ pub mod pallet {
 				ensure!(paid.is_empty(), "a stranger committed");
 			}
 			ensure!(Rounds::<T>::iter().count() == rounds, "a round has no study");
+			for (id, (researcher, deposit)) in Closed::<T>::iter() {
+				ensure!(!Studies::<T>::contains_key(id), "a study that ended goes on");
+				*held.entry(researcher).or_default() += deposit;
+			}
 			for (who, site) in Sites::<T>::iter() {
 				ensure!(
 					site.studies == memberships.remove(&who).unwrap_or_default(),

@@ -88,6 +88,7 @@ pub fn commit<T: Config>(
 	member.spent = within(member.spent, member.budget).ok_or(Error::<T>::SiteOverspends)?;
 	// Its rules may be stricter by now than when it joined.
 	ensure!(rho <= site.rules.round, Error::<T>::TooLittleNoise);
+	ensure!(study.plan.cohort >= site.rules.cohort, Error::<T>::CohortTooSmall);
 	site.spent = within(sites::spent::<T>(&site), site.rules.yearly).ok_or(Error::<T>::SiteOverspends)?;
 	site.year = Pallet::<T>::year();
 	let committed = Committed { site: who.clone(), commitment, consents };
@@ -113,15 +114,16 @@ pub fn publish<T: Config>(
 	let mut study = studies::study::<T>(id)?;
 	let mut round = open_round::<T>(&study, id, number)?;
 	ensure!(who == study.aggregator, Error::<T>::NotAggregator);
-	let able = study.members.iter().filter(|member| member.active).count();
-	let all = round.committed.len() >= able;
+	let committed = |site: &T::AccountId| round.committed.iter().any(|one| one.site == *site);
+	let all = study.members.iter().filter(|member| member.active).all(|member| committed(&member.site));
 	ensure!(all || Pallet::<T>::now() > round.until, Error::<T>::TooEarly);
 	let ordered = absent.windows(2).all(|pair| pair[0] < pair[1]);
 	let known = absent.iter().all(|place| (*place as usize) < round.committed.len());
 	ensure!(ordered && known, Error::<T>::BadAbsent);
 	let places = 0..round.committed.len() as u32;
 	let present: Vec<u32> = places.filter(|place| !absent.contains(place)).collect();
-	ensure!(present.len() as u32 >= cohort::<T>(&study, &round, &present), Error::<T>::CohortTooSmall);
+	// No site in it asked for more when it committed; what it asks for since binds its next commitment.
+	ensure!(present.len() as u32 >= study.plan.cohort, Error::<T>::CohortTooSmall);
 	let chosen = present.iter().map(|place| &round.committed[*place as usize].commitment);
 	let sum = commitments::sum(chosen.chain([&round.noise])).ok_or(Error::<T>::BadCommitment)?;
 	let (hash, opened) = match &values {
@@ -151,8 +153,7 @@ pub fn publish<T: Config>(
 pub fn fail<T: Config>(who: T::AccountId, id: H256, number: u32) -> DispatchResult {
 	let mut study = studies::study::<T>(id)?;
 	let mut round = open_round::<T>(&study, id, number)?;
-	let late = Pallet::<T>::now() > round.until.saturating_add(study.plan.window);
-	ensure!(who == study.aggregator || late, Error::<T>::NotAggregator);
+	ensure!(who == study.aggregator || overdue::<T>(&study, &round), Error::<T>::NotAggregator);
 	round.ending = Some(Ending::Failed);
 	study.open = false;
 	Rounds::<T>::insert(id, number, round);
@@ -161,10 +162,10 @@ pub fn fail<T: Config>(who: T::AccountId, id: H256, number: u32) -> DispatchResu
 	Ok(())
 }
 
-/// The largest cohort that the study, or a site in the sum, asks for.
-fn cohort<T: Config>(study: &Study<T::AccountId>, round: &Round<T::AccountId>, present: &[u32]) -> u32 {
-	let asked = present.iter().filter_map(|place| Sites::<T>::get(&round.committed[*place as usize].site));
-	asked.map(|site| site.rules.cohort).fold(study.plan.cohort, u32::max)
+/// Whether an open round's sum will not come any more, as far as others than the aggregator need to wait for it: the time
+/// for commitments is over, and as much again.
+pub fn overdue<T: Config>(study: &Study<T::AccountId>, round: &Round<T::AccountId>) -> bool {
+	Pallet::<T>::now() > round.until.saturating_add(study.plan.window)
 }
 
 fn open_round<T: Config>(

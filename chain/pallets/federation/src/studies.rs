@@ -9,9 +9,9 @@ use proofward_primitives::WorkerRegistry;
 
 use crate::{
 	commitments::{rho, study_id},
-	holds, sites,
+	holds, rounds, sites,
 	types::{Member, Plan, Study, MAX_DIMENSION, MAX_MEMBERS, MAX_ROUNDS, WINDOW_BLOCKS},
-	Config, Error, Event, Pallet, Rounds, Sites, Studies,
+	Closed, Config, Error, Event, Pallet, Rounds, Sites, Studies,
 };
 
 /// Announces a study. Nobody is in it before both agree: its researcher invites, a site joins.
@@ -23,6 +23,8 @@ pub fn create<T: Config>(
 ) -> DispatchResult {
 	let id = study_id(&who, &nonce);
 	ensure!(!Studies::<T>::contains_key(id), Error::<T>::DuplicateStudy);
+	// What was signed, kept and paid under an id is one study's for ever.
+	ensure!(!Closed::<T>::contains_key(id), Error::<T>::StudyClosed);
 	let sane = (1..=MAX_DIMENSION).contains(&plan.dimension)
 		&& (1..=MAX_MEMBERS).contains(&plan.cohort)
 		&& (1..=MAX_ROUNDS).contains(&plan.rounds)
@@ -34,8 +36,8 @@ pub fn create<T: Config>(
 	let rho = rho(plan.clip, plan.variance).ok_or(Error::<T>::BadPlan)?;
 	ensure!(rho <= plan.budget, Error::<T>::StudyOverspends);
 	ensure!(T::Workers::active(&aggregator).is_some(), Error::<T>::AggregatorInactive);
-	let deposit =
-		T::StudyDeposit::get().saturating_add(T::RoundDeposit::get().saturating_mul(plan.rounds.into()));
+	let for_rounds = T::RoundDeposit::get().saturating_mul(plan.rounds.into());
+	let deposit = T::StudyDeposit::get().saturating_add(T::IdDeposit::get()).saturating_add(for_rounds);
 	holds::hold::<T>(&who, deposit)?;
 	let study = Study {
 		researcher: who.clone(),
@@ -97,14 +99,15 @@ pub fn withdraw<T: Config>(who: T::AccountId, id: H256) -> DispatchResult {
 	Ok(())
 }
 
-/// Ends a study: by its researcher, or by anybody after its end. Its rounds leave the state.
+/// Ends a study: by its researcher, or by anybody after its end. Its rounds leave the state; its id stays, so that it is
+/// nobody's again.
 pub fn close<T: Config>(who: T::AccountId, id: H256) -> DispatchResult {
 	let study = study::<T>(id)?;
 	let now = Pallet::<T>::now();
 	ensure!(who == study.researcher || now > study.plan.end, Error::<T>::NotResearcher);
 	if study.open {
 		let last = Rounds::<T>::get(id, study.next.saturating_sub(1));
-		ensure!(last.is_none_or(|round| now > round.until), Error::<T>::RoundOpen);
+		ensure!(last.is_none_or(|round| rounds::overdue::<T>(&study, &round)), Error::<T>::RoundOpen);
 	}
 	for number in 0..study.next {
 		Rounds::<T>::remove(id, number);
@@ -116,8 +119,10 @@ pub fn close<T: Config>(who: T::AccountId, id: H256) -> DispatchResult {
 			}
 		});
 	}
-	holds::release::<T>(&study.researcher, study.deposit)?;
+	let kept = T::IdDeposit::get().min(study.deposit);
+	holds::release::<T>(&study.researcher, study.deposit.saturating_sub(kept))?;
 	Studies::<T>::remove(id);
+	Closed::<T>::insert(id, (&study.researcher, kept));
 	Pallet::<T>::deposit_event(Event::Closed { study: id, rounds: study.next, spent: study.spent });
 	Ok(())
 }

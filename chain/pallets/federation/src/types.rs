@@ -16,6 +16,8 @@ pub const MAX_ROUNDS: u32 = 256;
 pub const MAX_DIMENSION: u32 = 1 << 17;
 /// Most parameters whose sum the chain opens itself.
 pub const MAX_OPENED: u32 = 1_024;
+/// The block that an opening names is one of so many before the present one: the noise is no older.
+pub const MAX_BLOCK_AGE: u32 = 256;
 /// Blocks that sites have to commit, at least and at most.
 pub const WINDOW_BLOCKS: core::ops::RangeInclusive<u32> = 2..=14_400;
 

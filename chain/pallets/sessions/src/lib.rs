@@ -44,7 +44,10 @@ pub use weights::WeightInfo;
 pub mod pallet {
 	use super::*;
 	use crate::{opening::Order, types::*, windows::Posted};
-	use frame_support::{pallet_prelude::*, traits::fungible};
+	use frame_support::{
+		pallet_prelude::*,
+		traits::{fungible, UnixTime},
+	};
 	use polkadot_sdk::frame_system::pallet_prelude::*;
 	use polkadot_sdk::sp_runtime::{traits::BlockNumberProvider, TryRuntimeError};
 	use proofward_primitives::{
@@ -74,6 +77,8 @@ pub mod pallet {
 		>;
 		/// The chain's height.
 		type BlockNumberProvider: BlockNumberProvider<BlockNumber = u32>;
+		/// The chain's clock.
+		type Time: UnixTime;
 		/// The models pallet.
 		type Models: ModelRegistry<Self::AccountId>;
 		/// The workers pallet.
@@ -286,6 +291,8 @@ pub mod pallet {
 		NoEvidence,
 		/// A contract that is asked for a verdict tried to call back.
 		Reentered,
+		/// The nonce's time is more than a day ahead of the chain's clock.
+		NonceAhead,
 	}
 
 	#[pallet::extra_constants]
@@ -335,7 +342,8 @@ pub mod pallet {
 		/// Opens a session with a worker that offers it and holds `escrow` and a deposit from the caller.
 		///
 		/// - `nonce`: with the caller's account it makes the session's id; greater, byte by byte, than all before, so that
-		///   no id comes again.
+		///   no id comes again. Its first eight bytes, big-endian, are a time in nanoseconds, at most a day ahead of the
+		///   chain's clock, so that there is always a greater one.
 		/// - `voucher_key`: Ed25519; whoever holds it agrees to checkpoints.
 		/// - `epoch`: of the worker's keys, which the session's key will be sealed to.
 		/// - `max_price`: the most for an inference; the offer's price is what is paid.

@@ -1,7 +1,11 @@
 //! How a session begins, and what a client may change while it runs.
 
 use polkadot_sdk::{
-	frame_support::{ensure, pallet_prelude::DispatchResult, traits::Get},
+	frame_support::{
+		ensure,
+		pallet_prelude::DispatchResult,
+		traits::{Get, UnixTime},
+	},
 	sp_core::H256,
 };
 use proofward_primitives::{sessions::session_id, Balance, Level, ModelRegistry, WorkerRegistry};
@@ -11,6 +15,9 @@ use crate::{
 	types::{Session, PARTS, WINDOW_BLOCKS},
 	Config, Error, Event, Floors, HoldReason, Nonces, Offers, Pallet, Sessions,
 };
+
+/// Nanoseconds by which a nonce may be ahead of the chain's clock: a day, and so long a client can shut itself out.
+pub const MOST_AHEAD: u128 = 24 * 60 * 60 * 1_000_000_000;
 
 /// The arguments of `open`.
 pub struct Order<AccountId> {
@@ -99,8 +106,16 @@ pub fn open<T: Config>(client: T::AccountId, order: Order<T::AccountId>) -> Disp
 	Ok(())
 }
 
-/// Takes note of a client's nonce, which must be greater than all before. The first costs a deposit.
+/// The time that a nonce begins with, in nanoseconds of Unix time.
+fn time_of(nonce: &H256) -> u128 {
+	nonce.as_bytes().iter().take(8).fold(0, |time, byte| time << 8 | u128::from(*byte))
+}
+
+/// Takes note of a client's nonce, which must be greater than all before, and leave room for greater ones. The first
+/// costs a deposit.
 fn use_up<T: Config>(client: &T::AccountId, nonce: H256) -> DispatchResult {
+	let latest = T::Time::now().as_nanos().saturating_add(MOST_AHEAD);
+	ensure!(time_of(&nonce) <= latest, Error::<T>::NonceAhead);
 	let deposit = match Nonces::<T>::get(client) {
 		Some((latest, deposit)) => {
 			ensure!(nonce > latest, Error::<T>::StaleNonce);

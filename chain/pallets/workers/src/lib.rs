@@ -246,6 +246,8 @@ pub mod pallet {
 		NoEvidence,
 		/// The worker was punished for this job, or this answer, before.
 		AlreadyPunished,
+		/// The epoch is so far ahead of the account's last one that few could follow.
+		EpochAhead,
 	}
 
 	#[pallet::hooks]
@@ -544,6 +546,8 @@ pub mod pallet {
 			ensure!([X25519_KEY, HYBRID_KEY].contains(&hpke_key.len()), Error::<T>::BadHpkeKey);
 			let last = Epochs::<T>::get(who);
 			ensure!(last.is_none_or(|last| epoch > last), Error::<T>::StaleEpoch);
+			let jump = epoch.saturating_sub(last.unwrap_or_default());
+			ensure!(jump <= MAX_EPOCH_JUMP, Error::<T>::EpochAhead);
 			ensure!(!ReceiptKeys::<T>::contains_key(receipt_key), Error::<T>::ReceiptKeyTaken);
 			let block_hash = Self::recent_block(block)?;
 			let expected =

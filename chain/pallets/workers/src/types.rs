@@ -16,6 +16,8 @@ pub const MAX_HPKE_KEY: u32 = HYBRID_KEY as u32;
 pub const MAX_ENDPOINT: u32 = 128;
 /// The block that a quote names is one of this many before the present one, so that a quote cannot be kept for later.
 pub const MAX_BLOCK_AGE: u32 = 256;
+/// How far a worker's epoch may be ahead of the one before, so that none is an account's last.
+pub const MAX_EPOCH_JUMP: u32 = 65_536;
 /// Most models that one worker serves.
 pub const MAX_SERVED: u32 = 32;
 /// Longest receipt of an answer, in bytes. A gateway signs none that is longer.

@@ -185,7 +185,7 @@ fn dust_and_state_have_their_price() {
 fn docs_economics_tells_the_runtimes_constants() {
 	use crate::{config::*, fees::PerByte};
 	let page = include_str!("../../../../docs/economics.md");
-	let amounts: [(&str, Balance); 21] = [
+	let amounts: [(&str, Balance); 22] = [
 		("ExistentialDeposit", ExistentialDeposit::get()),
 		("PerByte", PerByte::get()),
 		("PER_ITEM", PER_ITEM),
@@ -206,6 +206,7 @@ fn docs_economics_tells_the_runtimes_constants() {
 		("SiteDeposit", SiteDeposit::get()),
 		("StudyDeposit", StudyDeposit::get()),
 		("RoundDeposit", RoundDeposit::get()),
+		("IdDeposit", IdDeposit::get()),
 		("RestitutionShare", RestitutionShare::get() * (SlashShare::get() * WorkerStake::get())),
 	];
 	for (name, amount) in amounts {
@@ -244,6 +245,7 @@ fn deposits_cover_the_largest_entries() {
 		("site", entry(Site::max_encoded_len()), SiteDeposit::get()),
 		("study", entry(Study::<AccountId>::max_encoded_len()), StudyDeposit::get()),
 		("round", entry(Round::<AccountId>::max_encoded_len()), RoundDeposit::get()),
+		("closed study", entry(<(AccountId, Balance)>::max_encoded_len()), IdDeposit::get()),
 		("offer", entry(Offer::max_encoded_len()), OfferDeposit::get()),
 		("floor", entry(Floor::<AccountId>::max_encoded_len()), OfferDeposit::get()),
 		("nonce", entry(<(H256, Balance)>::max_encoded_len()), OfferDeposit::get()),

@@ -135,6 +135,66 @@ fn a_motion_needs_what_its_call_needs() {
 	}
 }
 
+/// `call` inside as many others.
+fn inside(layers: u32, call: RuntimeCall) -> Result<(), DispatchError> {
+	let wrap = |call, _| {
+		RuntimeCall::Utility(pallet_utility::Call::as_derivative { index: 0, call: Box::new(call) })
+	};
+	let whole = (0..layers).fold(call, wrap);
+	whole.dispatch(RuntimeOrigin::signed([9; 32].into())).map(|_| ()).map_err(|failed| failed.error)
+}
+
+/// Anybody closed a motion, or enacted an announced call, on the last of storage's 255 layers: what was decided had none
+/// left, failed, and was gone.
+#[test]
+fn nobody_burns_a_decision_by_calling_it_too_deep() {
+	use crate::governance::Shallow;
+	let filtered = Err(frame_system::Error::<Runtime>::CallFiltered.into());
+	seated(4).execute_with(|| {
+		assert_ok!(propose(1, 3, ban(7)));
+		let proposal_hash = <Runtime as frame_system::Config>::Hashing::hash_of(&ban(7));
+		for member in 1..=3 {
+			let vote = pallet_collective::Call::vote { proposal: proposal_hash, index: 0, approve: true };
+			assert_ok!(RuntimeCall::Council(vote).dispatch(RuntimeOrigin::signed([member; 32].into())));
+		}
+		let close = pallet_collective::Call::close {
+			proposal_hash,
+			index: 0,
+			proposal_weight_bound: frame_support::weights::Weight::MAX,
+			length_bound: 1_000,
+		};
+		assert_eq!(inside(Shallow::MOST_FOR_OTHERS, RuntimeCall::Council(close.clone())), filtered);
+		assert_ok!(inside(Shallow::MOST_FOR_OTHERS - 1, RuntimeCall::Council(close)));
+		let platform = H256::repeat_byte(7);
+		assert!(pallet_attestation::BannedPlatforms::<Runtime>::contains_key(platform), "it had its effect");
+		for call in [
+			RuntimeCall::Consortium(pallet_consortium::Call::enact { notice: 0, call: Box::new(ban(8)) }),
+			RuntimeCall::Proxy(pallet_proxy::Call::proxy_announced {
+				delegate: AccountId::new([1; 32]).into(),
+				real: AccountId::new([2; 32]).into(),
+				force_proxy_type: None,
+				call: Box::new(ban(8)),
+			}),
+		] {
+			assert_eq!(inside(Shallow::MOST_FOR_OTHERS, call.clone()), filtered);
+			assert_ne!(inside(Shallow::MOST_FOR_OTHERS - 1, call), filtered, "refused for what it lacks");
+		}
+	});
+}
+
+/// Anybody had a model measured there, and its contract's own calls had no layer left: it was taken off.
+#[test]
+fn nobody_has_a_contract_asked_where_it_has_no_layers_left() {
+	use crate::governance::Shallow;
+	let filtered = Err(frame_system::Error::<Runtime>::CallFiltered.into());
+	seated(4).execute_with(|| {
+		let measure = RuntimeCall::Models(pallet_models::Call::measure { model: H256::zero() });
+		assert_eq!(inside(Shallow::MOST, measure.clone()), filtered);
+		let unknown = pallet_models::Error::<Runtime>::UnknownModel.into();
+		assert_eq!(inside(Shallow::MOST - 1, measure), Err(unknown));
+	});
+}
+
 /// A transaction signed by an Ethereum key for one chain is none of another's.
 #[test]
 fn two_chains_have_two_ethereum_ids() {

@@ -241,3 +241,27 @@ fn the_probe_measures_a_verdict_of_the_groth16_lane() {
 		);
 	});
 }
+
+/// Why no call is inside too many others: without layers of storage a contract that works fails, and the model with it.
+#[test]
+fn a_contract_without_layers_of_storage_fails() {
+	use crate::governance::Shallow;
+	use frame_support::storage::{
+		transactional::{Layer, TRANSACTIONAL_LIMIT, TRANSACTION_LEVEL_KEY},
+		unhashed,
+	};
+	chain().execute_with(|| {
+		let contract = deploy(YES);
+		let inside = |layers: Layer| {
+			unhashed::put(TRANSACTION_LEVEL_KEY, &layers);
+			let verdict = ask(&contract);
+			unhashed::kill(TRANSACTION_LEVEL_KEY);
+			verdict
+		};
+		let verdict = inside(0);
+		assert_eq!(verdict.decision, Decision::Accepted);
+		// The deepest call's own layer, and the pallet's that is rolled back.
+		assert_eq!(inside(Shallow::MOST + 2), verdict);
+		assert_eq!(inside(TRANSACTIONAL_LIMIT - 1).decision, Decision::Rejected(CallFailed));
+	});
+}

@@ -167,6 +167,9 @@ fn study(scene: &Scene) {
 	};
 	let call = |who: &AccountId, call| done(who, RuntimeCall::Federation(call));
 	call(&scene.client, Call::create { nonce, aggregator: scene.worker.clone(), plan });
+	let other = H256::repeat_byte(8);
+	call(&scene.client, Call::create { nonce: other, aggregator: scene.worker.clone(), plan });
+	call(&scene.client, Call::close { study: study_id(&scene.client, &other) });
 	for site in &sites {
 		let give = pallet_balances::Call::transfer_keep_alive {
 			dest: proofward_runtime::Address::Id(site.clone()),

@@ -293,3 +293,97 @@ fn a_sum_is_of_exactly_what_it_names() {
 		assert_noop!(Sum::of(0, &[0, 1, 2], &[]).publish(), Error::<Test>::UnknownRound);
 	});
 }
+
+#[test]
+fn a_closed_studys_id_is_nobodys_again() {
+	with_study().execute_with(|| {
+		assert_ok!(dispatch(&RESEARCHER, Call::close { study: study() }));
+		refused("the same nonce", || create(plan()), Error::StudyClosed);
+		let nonce = H256::repeat_byte(2);
+		assert_ok!(dispatch(&RESEARCHER, Call::create { nonce, aggregator: AGGREGATOR, plan: plan() }));
+		invariants_hold();
+	});
+}
+
+#[test]
+fn a_cohort_that_is_raised_after_the_commitments_takes_the_sum_from_nobody() {
+	with_study().execute_with(|| {
+		let raise = || {
+			let rules = Rules { cohort: 3, ..rules() };
+			dispatch(&site(0), Call::register_site { rules })
+		};
+		assert_ok!(open(0));
+		(0..2).for_each(|n| {
+			assert_ok!(commit(n, 0));
+		});
+		assert_ok!(raise());
+		at(14);
+		assert_ok!(Sum::of(0, &[0, 1], &[]).publish());
+		// From the next round on it is held to its own word, and nobody else is.
+		assert_ok!(open(1));
+		refused("more sites than the study promises", || commit(0, 1), Error::CohortTooSmall);
+		(1..3).for_each(|n| {
+			assert_ok!(commit(n, 1));
+		});
+		at(25);
+		assert_ok!(Sum::of(1, &[1, 2], &[]).publish());
+		invariants_hold();
+	});
+}
+
+/// Behind a study's end anybody may close it: between the last commitments and their sum, all of them were lost.
+#[test]
+fn nobody_closes_a_study_between_a_rounds_commitments_and_its_sum() {
+	with_study().execute_with(|| {
+		at(plan().end);
+		assert_ok!(open(0));
+		(0..2).for_each(|n| {
+			assert_ok!(commit(n, 0));
+		});
+		let close = |who| dispatch(who, Call::close { study: study() });
+		at(plan().end + plan().window + 1);
+		refused("a stranger", || close(&STRANGER), Error::RoundOpen);
+		refused("its researcher", || close(&RESEARCHER), Error::RoundOpen);
+		assert_ok!(Sum::of(0, &[0, 1], &[]).publish());
+		assert_ok!(close(&STRANGER));
+		invariants_hold();
+	});
+	with_study().execute_with(|| {
+		assert_ok!(open(0));
+		at(3 + 2 * plan().window + 1);
+		assert_ok!(dispatch(&RESEARCHER, Call::close { study: study() }));
+		invariants_hold();
+	});
+}
+
+#[test]
+fn a_site_that_leaves_after_it_committed_takes_no_time_from_the_others() {
+	with_study().execute_with(|| {
+		assert_ok!(open(0));
+		(0..2).for_each(|n| {
+			assert_ok!(commit(n, 0));
+		});
+		assert_ok!(dispatch(&site(0), Call::withdraw { study: study() }));
+		refused("one has not committed", || Sum::of(0, &[0, 1], &[]).publish(), Error::TooEarly);
+		assert_ok!(commit(2, 0));
+		assert_ok!(Sum::of(0, &[0, 1, 2], &[]).publish());
+		invariants_hold();
+	});
+}
+
+#[test]
+fn an_opening_names_one_of_the_last_256_blocks() {
+	with_study().execute_with(|| {
+		let over = |at| {
+			let said = Opening { at, block: System::block_hash(at), ..opening(0) };
+			open_as(&AGGREGATOR, said, said)
+		};
+		at(44);
+		at(45);
+		at(300);
+		for (fault, number) in [("the first of all", 0), ("too old", 43), ("this one", 300)] {
+			refused(fault, || over(number), Error::BadBlock);
+		}
+		assert_ok!(over(44));
+	});
+}

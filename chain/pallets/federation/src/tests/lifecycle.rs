@@ -31,7 +31,7 @@ fn rounds_are_paid_for_until_the_budget_is_spent_and_all_is_given_back() {
 		assert_ok!(dispatch(&RESEARCHER, Call::close { study: study() }));
 		invariants_hold();
 		assert_eq!(Rounds::<Test>::iter().count() + Studies::<Test>::iter().count(), 0);
-		assert_eq!(Balances::balance(&RESEARCHER), ENDOWMENT);
+		assert_eq!(Balances::balance(&RESEARCHER), ENDOWMENT - IdDeposit::get(), "but for the id's entry");
 		assert_noop!(dispatch(&site(0), Call::leave {}), Error::<Test>::SpentThisYear);
 		at(Year::get());
 		assert_ok!(dispatch(&site(0), Call::leave {}));

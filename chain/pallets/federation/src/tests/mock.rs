@@ -73,6 +73,7 @@ parameter_types! {
 	pub const SiteDeposit: Balance = 11;
 	pub const StudyDeposit: Balance = 100;
 	pub const RoundDeposit: Balance = 7;
+	pub const IdDeposit: Balance = 3;
 }
 
 impl pallet_federation::Config for Test {
@@ -85,6 +86,7 @@ impl pallet_federation::Config for Test {
 	type SiteDeposit = SiteDeposit;
 	type StudyDeposit = StudyDeposit;
 	type RoundDeposit = RoundDeposit;
+	type IdDeposit = IdDeposit;
 	type WeightInfo = ();
 }
 

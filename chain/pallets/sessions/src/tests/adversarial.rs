@@ -1,5 +1,7 @@
 //! What is refused, by the fault's name; the state is as before.
 
+use std::time::Duration;
+
 use polkadot_sdk::{
 	frame_support::{assert_noop, assert_ok},
 	sp_core::H256,
@@ -163,6 +165,24 @@ fn no_id_of_a_session_comes_again() {
 		Order { client: client(1), ..nth(1) }.opened();
 		nth(4).opened();
 		assert_eq!(crate::Nonces::<Test>::iter().count(), 2);
+		invariants_hold();
+	});
+}
+
+/// The greatest nonce was taken, and its account had no session ever again.
+#[test]
+fn the_greatest_nonce_shuts_nobody_out() {
+	new_test_ext().execute_with(|| {
+		let ahead = |days: u64| {
+			let time = NOW + Duration::from_secs(days * 24 * 60 * 60);
+			let mut nonce = H256::repeat_byte(0xff);
+			nonce.0[..8].copy_from_slice(&(time.as_nanos() as u64).to_be_bytes());
+			Order { nonce, ..Order::default() }
+		};
+		let greatest = Order { nonce: H256::repeat_byte(0xff), ..Order::default() };
+		refused("the greatest of all", || greatest.open(), Error::NonceAhead);
+		refused("of the day after tomorrow", || ahead(2).open(), Error::NonceAhead);
+		ahead(1).opened();
 		invariants_hold();
 	});
 }

@@ -1,13 +1,20 @@
 //! A runtime whose workers and models are tables, whose beacon is a hash, and whose proofs are hashes of the
 //! commitments.
 
-use std::cell::{Cell, RefCell};
+use std::{
+	cell::{Cell, RefCell},
+	time::Duration,
+};
 
 use codec::{Decode, Encode};
 use polkadot_sdk::{
 	frame_support::{
-		self, derive_impl, parameter_types, storage::unhashed, storage_alias, traits::ConstU128,
-		weights::Weight, Blake2_128Concat,
+		self, derive_impl, parameter_types,
+		storage::unhashed,
+		storage_alias,
+		traits::{ConstU128, UnixTime},
+		weights::Weight,
+		Blake2_128Concat,
 	},
 	frame_system::{self, RawOrigin},
 	pallet_balances,
@@ -93,6 +100,7 @@ impl pallet_sessions::Config for Test {
 	type RuntimeHoldReason = RuntimeHoldReason;
 	type Currency = Balances;
 	type BlockNumberProvider = System;
+	type Time = Clock;
 	type Models = Models;
 	type Workers = Workers;
 	type Evidence = Workers;
@@ -106,6 +114,15 @@ impl pallet_sessions::Config for Test {
 	type SessionDeposit = SessionDeposit;
 	type EntryDeposit = EntryDeposit;
 	type WeightInfo = ();
+}
+
+/// Stands still.
+pub struct Clock;
+pub const NOW: Duration = Duration::from_secs(1_800_000_000);
+impl UnixTime for Clock {
+	fn now() -> Duration {
+		NOW
+	}
 }
 
 /// Known 33 blocks later, as the runtime's is; forgotten after 200.

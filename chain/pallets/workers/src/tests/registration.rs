@@ -137,6 +137,24 @@ fn poc_old_epoch_comes_back() {
 	});
 }
 
+/// The greatest epoch was taken, and its account could never renew again; a daily key was enough for it.
+#[test]
+fn the_greatest_epoch_shuts_nobody_out() {
+	use crate::types::MAX_EPOCH_JUMP;
+	chain().execute_with(|| {
+		let first = Arguments { epoch: MAX_EPOCH_JUMP + 1, ..Arguments::alice() };
+		assert_noop!(register(ALICE, first), Error::<Test>::EpochAhead);
+		assert_ok!(register(ALICE, Arguments::alice()));
+		for epoch in [u32::MAX, MAX_EPOCH_JUMP + 2] {
+			let last = Arguments { epoch, ..Arguments::alice_epoch_2() };
+			assert_noop!(renew(ALICE, last), Error::<Test>::EpochAhead);
+		}
+		// One that is near enough is judged by its quote.
+		let near = Arguments { epoch: MAX_EPOCH_JUMP + 1, ..Arguments::alice_epoch_2() };
+		assert_noop!(renew(ALICE, near), Error::<Test>::ReportDataMismatch);
+	});
+}
+
 /// The same: any number of identities on one machine.
 #[test]
 fn poc_one_machine_many_identities() {
