@@ -119,7 +119,7 @@ def open_session(
     """Open a session with a worker that offers one; returns when that is final. `tell` hears of a window that
     holds it up.
 
-    Raises Refused, NotFound, NotHiding, DispatchError, ChainError.
+    Raises Refused (`bond-lowered`: it is closed), NotFound, NotHiding, DispatchError, ChainError.
     """
     if not 0 < order.sample <= 1:
         raise Refused(f"a share of the pages is sampled, above 0 and up to 1, not {order.sample:g}")
@@ -178,7 +178,21 @@ def open_session(
         allow_dev_setup=demand.dev_setup,
     )
     client.send(f"session:{name.hex()}:open", call)
-    return session(client, name)
+    return _backed(client, session(client, name), offer.terms.bond)
+
+
+def _backed(client: Client, begun: SessionRecord, bond: int) -> SessionRecord:
+    """A session behind which as much stands as was offered when its worker was chosen. Closes it and raises
+    Refused where the worker offered less before the opening was in a block: the call names no bond.
+    """
+    if begun.bond < bond:
+        close_session(client, begun.id)
+        raise Refused(
+            f"the worker lowered its bond from {bond / UNIT:g} to {begun.bond / UNIT:g} UNIT while the "
+            "session was opened: it is closed, and its escrow comes back by `proofward session settle`",
+            code="bond-lowered",
+        )
+    return begun
 
 
 def nonce_after(latest: bytes | None) -> bytes:
