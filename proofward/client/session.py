@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from proofward.client.errors import SessionError
 from proofward.client.session_book import Book, Pages
-from proofward.client.session_connection import QUIET_SECONDS, Connection
+from proofward.client.session_connection import QUIET_SECONDS, Connection, first_connection
 from proofward.client.session_store import SessionSecrets, SessionStore
 from proofward.protocol import ProtocolError
 from proofward.protocol.keys import ReceiptKey, verify_signature
@@ -157,7 +157,7 @@ class Session:
         self._lost: deque[_Sent] = deque()
         self._replay_end = self._replay_count = 0
         self._next, self._checkpoint, self._silent_tries = 0, 0, 0
-        self._connection = Connection(secrets)
+        self._connection = first_connection(secrets)
         state = self._connection.state
         none = self._none(self._features), self._none(self._length)
         self._book = Book(state.vouched, *none, state.pages)

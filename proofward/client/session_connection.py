@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any, Final
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection
 
@@ -27,6 +28,8 @@ from proofward.protocol.sessions import hello_message
 
 CONNECT_SECONDS: Final = 20.0
 CLOSE_SECONDS: Final = 2.0
+BEHIND_SECONDS: Final = 10.0
+"""For how long a worker that does not know a session is asked again: its node may be blocks behind ours."""
 QUIET_SECONDS: Final = 20.0
 """Seconds without a word while one is due, after which the connection is taken for lost."""
 
@@ -107,6 +110,23 @@ def _greet(socket: ClientConnection, told: SessionSecrets) -> tuple[Channel, Sta
     if not isinstance(state, State):
         raise SessionError("the enclave did not begin with the session's state", code="wrong-enclave")
     return channel, state
+
+
+def first_connection(secrets: SessionSecrets) -> Connection:
+    """To the worker of a session that the chain has, as soon as the worker's node has it too. Raises as
+    `Connection`.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception(_is_of_no_session),
+        stop=stop_after_delay(BEHIND_SECONDS),
+        wait=wait_exponential_jitter(multiplier=0.1, max=1.0, jitter=0.1),
+        reraise=True,
+    )
+    return retrying(Connection, secrets)
+
+
+def _is_of_no_session(error: BaseException) -> bool:
+    return isinstance(error, SessionError) and error.code == "unknown-session"
 
 
 def no_address(endpoint: str) -> str | None:

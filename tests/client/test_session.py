@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import threading
 from collections import deque
@@ -190,6 +191,24 @@ def test_whoever_does_not_hold_the_key_is_hung_up_on(tmp_path: Path) -> None:
     with held, connected(Stranger(""), tmp_path):
         pass
     assert left.wait(2)
+
+
+def test_a_worker_whose_node_is_behind_is_asked_again(tmp_path: Path) -> None:
+    """Else whoever opened a session was told that there is none, and its escrow stood idle."""
+    asked = itertools.count(1)
+
+    class Behind(Worker):
+        def serve(self, socket: ServerConnection) -> None:
+            if next(asked) < 3:
+                socket.recv()
+                socket.close(1008, "unknown-session")
+            else:
+                super().serve(socket)
+
+    with connected(Behind(""), tmp_path) as session:
+        assert [answer.decision for answer in session.infer_many(RECORDS)] == [3, 12, 21, 30]
+        session.close(0)
+    assert next(asked) == 4
 
 
 def test_an_honest_worker_has_its_voucher(tmp_path: Path) -> None:
