@@ -367,6 +367,13 @@ def audit(
             callback=finite, help="Greatest share of decisions on them that may differ from ONNX Runtime's."
         ),
     ] = 0.01,
+    max_shift: Annotated[
+        float,
+        typer.Option(
+            callback=finite,
+            help="Largest shift of the circuit's answers from --expected, as the publisher accepted it.",
+        ),
+    ] = 0.1,
     output: OutputOption = None,
     card: Annotated[
         Path | None, typer.Option(help="Where the model comes from (`federation card`): followed back.")
@@ -389,7 +396,7 @@ def audit(
             artifact,
             model,
             chain,
-            brought=Brought(records, truth, max_disagreement, expected, ptau),
+            brought=Brought(records, truth, max_disagreement, expected, ptau, max_shift),
             card=card,
             output=output,
         )

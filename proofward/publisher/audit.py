@@ -76,7 +76,8 @@ class Brought:
     Args:
         records: of his own, with the truth in the column `truth` where they have it. max_disagreement: the
             greatest share of decisions that may differ on them. expected: what the training library says of
-            some records. ptau: the powers that a ceremony began with: its transcript is checked.
+            some records. ptau: the powers that a ceremony began with: its transcript is checked. max_shift:
+            the largest shift of the circuit's answers from `expected`, as the publisher accepted it.
     """
 
     records: Path | None = None
@@ -84,12 +85,19 @@ class Brought:
     max_disagreement: float = Auditor.max_disagreement
     expected: Path | None = None
     ptau: Path | None = None
+    max_shift: float = Auditor.max_shift
 
     def auditor(self, manifest: Manifest) -> Auditor:
         """The files read, as the model takes them. Raises TableError, CompileError."""
         own = None if self.records is None else own_records(manifest, self.records, self.truth)
         told = None if self.expected is None else _expected(manifest, self.expected)
-        return Auditor(own, max_disagreement=self.max_disagreement, ptau=self.ptau, expected=told)
+        return Auditor(
+            own,
+            max_disagreement=self.max_disagreement,
+            ptau=self.ptau,
+            expected=told,
+            max_shift=self.max_shift,
+        )
 
 
 NOTHING = Brought()

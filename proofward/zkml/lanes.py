@@ -28,6 +28,7 @@ from proofward.zkml.manifest import (
     Task,
 )
 from proofward.zkml.options import CompileOptions
+from proofward.zkml.report import MAX_SHIFT
 
 Integers = NDArray[np.int64]
 Progress = Callable[[str], None]
@@ -94,7 +95,8 @@ otherwise on a fifth and more."""
 class Auditor:
     """What an auditor brings: `records` of his own (with the truth or without), what the training library
     says of some (`expected`), a source of random records, the greatest share of decisions that may differ
-    from the float model's on his records, and the powers (`ptau`) that a ceremony began with.
+    from the float model's on his records, the largest shift that the integers may have from what the library
+    says, and the powers (`ptau`) that a ceremony began with.
     """
 
     records: HeldOut | None = None
@@ -102,6 +104,7 @@ class Auditor:
     max_disagreement: float = 0.01
     ptau: Path | None = None
     expected: Expected | None = None
+    max_shift: float = MAX_SHIFT
 
 
 @dataclass

@@ -128,6 +128,9 @@ def test_an_auditor_with_the_predictions_recomputes_it_and_without_them_sees_who
     [lie] = world.library(expected=world.folder / "another.csv")
     assert lie.ok is False
     assert "by ONNX Runtime" in lie.detail
+    [strict] = world.library(expected=world.folder / "expected.csv", max_shift=-1.0)
+    assert strict.ok is False
+    assert "a shift above -1 is refused" in strict.detail
 
 
 def test_a_model_that_was_not_compared_says_so(world: World) -> None:

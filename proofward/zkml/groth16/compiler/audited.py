@@ -179,7 +179,7 @@ def _library(
     model: _Model, expected: Expected, manifest: Manifest, auditor: Auditor
 ) -> tuple[Check, Compared | None]:
     """Both models beside the training library's predictions, and what that came to."""
-    bounds = Bounds(disagreement=auditor.max_disagreement)
+    bounds = Bounds(disagreement=auditor.max_disagreement, shift=auditor.max_shift)
     try:
         found = against_library(expected, model.onnx, model.traced, model.lowered, bounds)
     except (UnsupportedModel, CompileError, AccuracyError) as error:
